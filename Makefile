@@ -1,0 +1,73 @@
+# The commands of the house; `make` alone lists them.
+PYTHON ?= python3
+PORT ?= 8000
+ARGS ?=
+
+BIN := .venv/bin
+PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
+# Each stamp builds on the one before: the runtime, then the tools, then what bench compares with.
+RUNTIME := .venv/.runtime
+DEV := .venv/.installed
+BENCH := .venv/.bench
+
+.DEFAULT_GOAL := help
+.PHONY: help install serve test check openapi bench clean
+MAKEFLAGS += --no-builtin-rules --no-print-directory
+
+help: ## this list
+	@sed -n 's/^\([a-z]*\):[^#]*## \(.*\)/  make \1|\2/p' Makefile | while IFS='|' read -r target what; do \
+		printf '%-16s %s\n' "$$target" "$$what"; done
+
+install: $(DEV) ## a .venv with the package, its tools and their pins (PYTHON=python3.12 for another Python)
+	@echo "Descent is installed in .venv"
+
+serve: $(RUNTIME) ## run the service (PORT=8000)
+	@echo "Try, in another terminal:"
+	@echo "  curl --json '{\"data\": {\"x\": [1,2,3], \"y\": [2.1,3.9,6.2]}}' localhost:$(PORT)/fit"
+	@exec $(BIN)/descent serve --host 127.0.0.1 --port $(PORT)
+
+test: $(DEV) ## run the tests (ARGS="-k tutorial -n0")
+	@$(BIN)/python -m pytest $(ARGS)
+
+check: $(DEV) ## lint, format, types, layers, openapi.json, Dockerfile
+	@$(BIN)/ruff check --quiet .
+	@$(BIN)/ruff format --quiet --check . || { echo "some files want 'ruff format':"; \
+		$(BIN)/ruff format --check .; exit 1; } >&2
+	@$(BIN)/mypy --no-error-summary
+	@out=$$($(BIN)/lint-imports --no-cache) || { echo "$$out" >&2; exit 1; }
+	@$(BIN)/python -m service openapi --check
+	@$(BIN)/hadolint Dockerfile
+	@echo "check: all is well"
+
+openapi: $(RUNTIME) ## write openapi.json
+	@$(BIN)/python -m service openapi > .openapi.json.tmp || { rm -f .openapi.json.tmp; exit 1; }
+	@mv .openapi.json.tmp openapi.json
+
+bench: $(BENCH) ## measure against the alternatives
+	@$(BIN)/python -m benchmarks $(ARGS)
+
+clean: ## remove caches and build output; .venv stays
+	@rm -rf build dist .*_cache .hypothesis .benchmarks .coverage .openapi.json.tmp *.egg-info
+	@find . -name .venv -prune -o -name __pycache__ -type d -exec rm -rf {} +
+
+# torch first: it is the longest wait, and it is never replaced by what comes after.
+# setuptools builds the package in the .venv itself, so that its version is pinned too.
+$(RUNTIME): pyproject.toml constraints.txt
+	@[ -x $(BIN)/pip ] || $(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
+		echo "Descent needs Python 3.11 or later; '$(PYTHON)' is $$($(PYTHON) --version 2>/dev/null || echo 'not found')." \
+			"Try: make PYTHON=python3.12 $(MAKECMDGOALS)" >&2; exit 1; }
+	@[ -x $(BIN)/pip ] || $(PYTHON) -m venv .venv
+	@echo "Installing Descent in .venv (once; torch is large)"
+	@$(PIP_INSTALL) torch setuptools
+	@$(PIP_INSTALL) --no-build-isolation --editable .
+	@touch $@
+
+$(DEV): $(RUNTIME)
+	@echo "Installing the development tools"
+	@$(PIP_INSTALL) --no-build-isolation --editable '.[dev]'
+	@touch $@
+
+$(BENCH): $(DEV)
+	@echo "Installing what the benchmarks compare with"
+	@$(PIP_INSTALL) --no-build-isolation --editable '.[bench]'
+	@touch $@

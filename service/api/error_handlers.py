@@ -1,0 +1,160 @@
+"""The one table of error -> HTTP status, and every error as an RFC 9457 problem."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from http import HTTPStatus
+from typing import Any
+
+from fastapi import FastAPI
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
+from starlette.routing import Match, Route
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from service import errors
+from service.api.answers import LastAnswer, ProblemAnswer
+from service.api.complaints import MOST
+from service.api.request_id import request_id
+from service.errors import Complaint, DescentError, InvalidRequest, QueueFull, nearest_hint
+from service.schemas.problems import Problem, ProblemError
+
+logger = logging.getLogger(__name__)
+
+STATUS: Mapping[type[DescentError], int] = {
+    errors.InvalidRequest: 422,
+    errors.InvalidFormula: 422,
+    errors.UnknownName: 422,
+    errors.InvalidData: 422,
+    errors.BudgetExceeded: 422,
+    errors.UnknownJob: 404,
+    errors.JobStillRunning: 409,
+    errors.IdempotencyConflict: 422,
+    errors.QueueFull: 429,
+    errors.NotReady: 503,
+    errors.JobFailed: 500,
+    errors.WorkerLost: 503,
+}
+"""A domain error's status."""
+
+_FRAMEWORK = {
+    400: "malformed-json",
+    404: "unknown-route",
+    405: "method-not-allowed",
+    413: "body-too-large",
+    415: "unsupported-media-type",
+}
+"""The types of what HTTP itself refuses."""
+
+_BY_TYPE = {error.type: error for error in STATUS}
+
+
+def register(app: FastAPI) -> None:
+    """Makes the app answer every error with a problem."""
+    app.add_exception_handler(DescentError, _domain_error)
+    app.add_exception_handler(HTTPException, _http_error)
+    app.add_exception_handler(ClientDisconnect, _nobody_listens)
+
+
+def problem_of(kind: str, detail: str, **members: Any) -> Problem:
+    """The problem of a domain error, known by its `type`."""
+    error = _BY_TYPE.get(kind, errors.JobFailed)
+    return Problem(type=kind, title=_title(error), status=STATUS[error], detail=detail, **members)
+
+
+class Unexpected:
+    """Answers what nobody foresaw with a 500 that tells nothing, and logs all of it."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        started = False
+
+        async def watched_send(message: Message) -> None:
+            nonlocal started
+            started = True
+            await send(message)
+
+        try:
+            await self.app(scope, receive, watched_send)
+        except Exception:
+            if started or scope["type"] != "http":
+                raise
+            request = Request(scope)
+            logger.exception("%s %s [%s]", request.method, scope["path"], request_id(request.scope))
+            answer = ProblemAnswer(_internal_error(request))
+            await answer(scope, receive, send)
+
+
+async def _domain_error(request: Request, error: Exception) -> Response:
+    assert isinstance(error, DescentError)
+    found = error.complaints if isinstance(error, InvalidRequest) else ()
+    problem = problem_of(
+        error.type,
+        _detail(error, found),
+        errors=[ProblemError(pointer=c.pointer, detail=c.detail) for c in found[:MOST]] or None,
+        request_id=request_id(request.scope),
+    )
+    wait_s = error.retry_after_s if isinstance(error, QueueFull) else 1
+    retry = {"Retry-After": str(wait_s)} if problem.status in {429, 503} else None
+    return ProblemAnswer(problem, retry)
+
+
+async def _http_error(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    headers = dict(error.headers or {})
+    detail = error.detail
+    if error.status_code == 404:
+        path = request.scope["path"]
+        detail = f"no such route: {path[:80]}{nearest_hint(path[:80], _paths(request))}"
+    elif error.status_code == 405:
+        headers["Allow"] = ", ".join(_methods(request))
+        detail = f"{request.scope['path'][:80]} takes {headers['Allow']}, not {request.method}"
+    problem = Problem(
+        type=_FRAMEWORK.get(error.status_code, "error"),
+        title=HTTPStatus(error.status_code).phrase,
+        status=error.status_code,
+        detail=detail,
+        request_id=request_id(request.scope),
+    )
+    answer = LastAnswer if error.status_code == 413 else ProblemAnswer
+    return answer(problem, headers)
+
+
+async def _nobody_listens(request: Request, error: Exception) -> Response:
+    return Response(status_code=400)
+
+
+def _internal_error(request: Request) -> Problem:
+    return Problem(
+        type="internal-error",
+        title="Internal Server Error",
+        status=500,
+        detail="something went wrong here, not in the request; the server's log has the details",
+        request_id=request_id(request.scope),
+    )
+
+
+def _title(error: type[DescentError]) -> str:
+    return " ".join((error.__doc__ or "").split()).rstrip(".")
+
+
+def _detail(error: DescentError, found: tuple[Complaint, ...]) -> str:
+    more = len(found) - 1
+    return f"{error} (and {more} more, see errors)" if more > 0 else str(error)
+
+
+def _routes(request: Request) -> list[Route]:
+    return [route for route in request.app.routes if isinstance(route, Route)]
+
+
+def _paths(request: Request) -> list[str]:
+    return sorted({route.path for route in _routes(request)})
+
+
+def _methods(request: Request) -> list[str]:
+    matching = (r for r in _routes(request) if r.matches(request.scope)[0] is not Match.NONE)
+    return sorted({method for route in matching for method in route.methods or ()})

@@ -1,0 +1,73 @@
+"""The examples of openapi.json. A test sends each of them, so they work."""
+
+from __future__ import annotations
+
+from typing import Any
+
+T_U = [35.7, 55.9, 58.2, 81.9, 56.3, 48.9, 33.9, 21.8, 48.4, 60.4, 68.4]
+T_C = [0.5, 14.0, 15.0, 28.0, 11.0, 8.0, 3.0, -4.0, 6.0, 13.0, 21.0]
+
+_THERMOMETER: dict[str, Any] = {"model": "t_c = w * t_u + b", "data": {"t_u": T_U, "t_c": T_C}}
+_AT_START: dict[str, Any] = {**_THERMOMETER, "params": {"w": 1.0, "b": 0.0}}
+
+Examples = dict[str, dict[str, Any]]
+
+
+def _example(summary: str, value: dict[str, Any]) -> dict[str, Any]:
+    return {"summary": summary, "value": value}
+
+
+FIT: Examples = {
+    "smallest": _example(
+        "A line through three points", {"data": {"x": [1, 2, 3], "y": [2.1, 3.9, 6.2]}}
+    ),
+    "thermometer": _example("An unlabelled thermometer against degrees Celsius", _THERMOMETER),
+    "gradient_descent": _example(
+        "The same by plain gradient descent, its input scaled so that it converges",
+        {
+            **_AT_START,
+            "optimizer": {"name": "sgd", "learning_rate": 0.01},
+            "scaling": {"t_u": {"scale": 0.1}},
+            "epochs": 5000,
+            "record_every": 500,
+        },
+    ),
+    "background": _example(
+        "In the background: the answer is a job", {**_THERMOMETER, "background": True}
+    ),
+}
+
+PREDICT: Examples = {
+    "thermometer": _example(
+        "Degrees Celsius of two readings",
+        {
+            "model": "t_c = w * t_u + b",
+            "params": {"w": 0.53671, "b": -17.3012},
+            "data": {"t_u": [35.7, 68.4]},
+        },
+    ),
+}
+
+LOSS: Examples = {
+    "thermometer": _example("The loss before the first step", _AT_START),
+    "residuals": _example("With the residuals", {**_AT_START, "residuals": True}),
+    "surface": _example(
+        "Over a grid of two params",
+        {
+            **_AT_START,
+            "surface": {
+                "w": {"min": 0.0, "max": 1.0, "steps": 5},
+                "b": {"min": -30.0, "max": 0.0, "steps": 4},
+            },
+        },
+    ),
+}
+
+GRADIENT: Examples = {
+    "thermometer": _example("The gradient before the first step", _AT_START),
+    "numeric": _example(
+        "By central differences", {**_AT_START, "gradient": {"method": "numeric", "delta": 0.1}}
+    ),
+    "check": _example("All three methods side by side", {**_AT_START, "check": True}),
+    "explain": _example("The chain rule, factor by factor", {**_AT_START, "explain": True}),
+}

@@ -1,0 +1,102 @@
+"""POST /fit: every fit is a job; who waits for it gets the fit, who does not, the job."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+
+from fastapi import APIRouter
+from starlette.datastructures import Headers
+from starlette.responses import Response
+
+from service.api import bodies, examples, openapi, views
+from service.api.answers import ProblemAnswer, json_answer
+from service.api.prefer import preference
+from service.api.request_id import request_id
+from service.api.state import Request
+from service.errors import InvalidRequest
+from service.jobs.job import Job
+from service.schemas.answers import Fit
+from service.schemas.fit import FitRequest
+from service.schemas.jobs import Job as JobAnswer
+from service.schemas.problems import Problem
+
+router = APIRouter(tags=["fits"], default_response_class=Response)
+
+_KEY = re.compile(r"[\x21-\x7e]{1,255}", re.ASCII)
+_HEADERS = [
+    openapi.header(
+        "Prefer",
+        "`respond-async`: answer at once with the job. `wait=N`: wait at most N seconds for the "
+        "fit, then answer with the job (RFC 7240).",
+        "wait=10",
+    ),
+    openapi.header(
+        "Idempotency-Key",
+        "A key of your own for this request: sent again with the same body it is answered by the "
+        "same job, so that a retry is safe.",
+        "5f2b0c1e-calibration-17",
+    ),
+]
+
+
+@router.post(
+    "/fit",
+    operation_id="fit",
+    summary="Fit a model to data",
+    responses={
+        200: openapi.answer(Fit, "The fit", "Preference-Applied", "Idempotent-Replayed"),
+        202: openapi.answer(
+            JobAnswer,
+            "The job, where nobody waits for it or the wait ran out",
+            "Location",
+            "Preference-Applied",
+            "Idempotent-Replayed",
+        ),
+        **openapi.refusals(400, 409, 413, 415, 422, 429, 500, 503),
+    },
+    openapi_extra={**openapi.body(FitRequest, examples.FIT), "parameters": _HEADERS},
+)
+async def fit(request: Request) -> Response:
+    """Only `data` is required: without a model it is a line. Answers with the fit or, where
+    `background` is true, `Prefer: respond-async` came or the wait ran out, with 202 and the job.
+    """
+    body = await bodies.read_json(request)
+    asked = bodies.parse(body, FitRequest)
+    prefer = preference(request.headers)
+    key = _idempotency_key(request.headers)
+    jobs = request.state["jobs"]
+    job, created = await jobs.submit(
+        asked, idempotency_key=key, fingerprint=hashlib.sha256(body).digest() if key else None
+    )
+    wait_s = 0.0 if asked.background else prefer.wait(request.state["settings"].max_wait_s)
+    if wait_s > 0:
+        job = await jobs.wait(job.id, wait_s)
+    finished = job.finished and not asked.background
+    headers = prefer.applied(finished=finished)
+    if not created:
+        headers["Idempotent-Replayed"] = "true"
+    if finished:
+        return _ended(job, headers, request)
+    return json_answer(views.brief(job, jobs), 202, {"Location": views.url(job), **headers})
+
+
+def _ended(job: Job, headers: dict[str, str], request: Request) -> Response:
+    if job.result is not None:
+        return json_answer(job.result, 200, headers)
+    problem = views.failure(job, request_id(request.scope)) or Problem(
+        type="job-cancelled",
+        title="The job was cancelled",
+        status=409,
+        detail=f"job {job.id} was cancelled before it had a result",
+        request_id=request_id(request.scope),
+        job_id=job.id,
+    )
+    return ProblemAnswer(problem, headers)
+
+
+def _idempotency_key(headers: Headers) -> str | None:
+    key = headers.get("idempotency-key")
+    if key is not None and not _KEY.fullmatch(key):
+        raise InvalidRequest("header 'Idempotency-Key' must be 1 to 255 visible ASCII characters")
+    return key

@@ -1,0 +1,109 @@
+"""/jobs: every fit, watched from outside."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter
+from starlette.responses import Response
+
+from service.api import openapi, queries, views
+from service.api.answers import json_answer
+from service.api.queries import HistoryQuery, JobQuery, JobsQuery, NoQuery
+from service.api.state import Request
+from service.schemas.answers import History
+from service.schemas.jobs import Job, JobList
+
+router = APIRouter(tags=["jobs"], default_response_class=Response)
+
+
+@router.get(
+    "/jobs",
+    operation_id="list_jobs",
+    summary="List jobs, newest first",
+    responses={
+        200: openapi.answer(JobList, "A page of jobs"),
+        **openapi.refusals(404, 422, 500),
+    },
+    openapi_extra=openapi.query(JobsQuery),
+)
+async def list_jobs(request: Request) -> Response:
+    """`result` is null here: the job's own page has it. For the next page pass `next_after`."""
+    asked = queries.read(request, JobsQuery)
+    service = request.state["jobs"]
+    found, has_more = await service.list("", asked.status, asked.limit, asked.after)
+    page = JobList(
+        jobs=[views.brief(job, service) for job in found],
+        has_more=has_more,
+        next_after=found[-1].id if has_more else None,
+    )
+    return json_answer(page)
+
+
+@router.get(
+    "/jobs/{job_id}",
+    operation_id="get_job",
+    summary="A job, with its fit once it has finished",
+    responses={
+        200: openapi.answer(Job, "The job"),
+        **openapi.refusals(404, 422, 500),
+    },
+    openapi_extra=openapi.query(JobQuery),
+)
+async def get_job(request: Request, job_id: str) -> Response:
+    """With `wait` the answer comes when the job finishes, or after so many seconds."""
+    wait_s = min(queries.read(request, JobQuery).wait, request.state["settings"].max_wait_s)
+    service = request.state["jobs"]
+    job = await service.get(job_id, "")
+    if wait_s > 0 and not job.finished:
+        job = await service.wait(job_id, wait_s)
+    return json_answer(views.full(job, service))
+
+
+@router.get(
+    "/jobs/{job_id}/history",
+    operation_id="get_job_history",
+    summary="The recorded epochs of a job",
+    responses={
+        200: openapi.answer(History, "Columns of equal length"),
+        **openapi.refusals(404, 422, 500),
+    },
+    openapi_extra=openapi.query(HistoryQuery),
+)
+async def get_job_history(request: Request, job_id: str) -> Response:
+    """Also while it runs: ask for what came `after_epoch`, the last one seen."""
+    asked = queries.read(request, HistoryQuery)
+    service = request.state["jobs"]
+    job = await service.get(job_id, "")
+    rows = await service.history(job_id, "", asked.after_epoch, asked.limit, asked.max_points)
+    return json_answer(views.history(job, rows))
+
+
+@router.post(
+    "/jobs/{job_id}/cancel",
+    operation_id="cancel_job",
+    summary="Stop a job, keeping the best so far",
+    responses={
+        200: openapi.answer(Job, "The job; one that had finished is unchanged"),
+        **openapi.refusals(404, 422, 500),
+    },
+)
+async def cancel_job(request: Request, job_id: str) -> Response:
+    """A running job answers with its best params so far, as a fit whose stop_reason is
+    `cancelled`."""
+    queries.read(request, NoQuery)
+    service = request.state["jobs"]
+    return json_answer(views.full(await service.cancel(job_id, ""), service))
+
+
+@router.delete(
+    "/jobs/{job_id}",
+    operation_id="delete_job",
+    summary="Forget a finished job",
+    status_code=204,
+    response_description="It is forgotten",
+    responses=openapi.refusals(404, 409, 422, 500),
+)
+async def delete_job(request: Request, job_id: str) -> Response:
+    """A job that runs must be cancelled first."""
+    queries.read(request, NoQuery)
+    await request.state["jobs"].delete(job_id, "")
+    return Response(status_code=204)

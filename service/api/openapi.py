@@ -1,0 +1,193 @@
+"""openapi.json: what the routes say of themselves, joined with the schemas of what they carry.
+
+Bodies are read and written past FastAPI, for speed, so each route describes them here: requests as
+pydantic validates them, answers as it serializes them.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from fastapi import FastAPI
+from fastapi.openapi.utils import get_openapi
+from pydantic import BaseModel
+from pydantic.json_schema import GenerateJsonSchema, JsonSchemaMode, models_json_schema
+
+from service.api.answers import Health
+from service.api.queries import Query
+from service.schemas import answers, catalogue, compute, fit, jobs, problems
+from service.schemas.base import Answer
+
+Part = dict[str, Any]
+
+TAGS = [
+    {"name": "fits", "description": "Fit a model to data."},
+    {"name": "compute", "description": "The parts of a fit, one at a time and without state."},
+    {"name": "jobs", "description": "Every fit is a job: watch it, cancel it, forget it."},
+    {"name": "catalogue", "description": "The models, losses and optimizers there are."},
+    {"name": "operations", "description": "For those who run the service."},
+]
+
+_REQUESTS = (
+    fit.FitRequest,
+    compute.PredictRequest,
+    compute.LossRequest,
+    compute.GradientRequest,
+)
+_ANSWERS = (
+    Health,
+    answers.Fit,
+    answers.History,
+    catalogue.LossList,
+    catalogue.ModelList,
+    catalogue.OptimizerList,
+    compute.GradientAnswer,
+    compute.LossAnswer,
+    compute.Predictions,
+    jobs.Job,
+    jobs.JobList,
+    problems.Problem,
+)
+_PROBLEMS = {
+    400: "The body is not JSON",
+    404: "No such job",
+    409: "The job's status does not allow it",
+    413: "The body is too large; the connection closes",
+    415: "The body's Content-Type is not application/json",
+    422: "The request cannot be carried out; `errors` says where and what would mend it",
+    429: "No room for another job just now",
+    500: "The fit failed, or something went wrong here",
+    503: "Starting, stopping, or the fit's worker process was lost",
+}
+_HEADERS = {
+    "X-Request-ID": "Names this request in the server's log; the request's own, if it had one.",
+    "Retry-After": "Seconds after which to try again.",
+    "Location": "Where the job is.",
+    "Preference-Applied": "The preferences that were honoured (RFC 7240).",
+    "Idempotent-Replayed": "`true` where the job is that of an earlier request with the same key.",
+}
+
+
+def body(schema: type[BaseModel], examples: Mapping[str, Part]) -> Part:
+    """A JSON body, as FastAPI's `openapi_extra`."""
+    content = {"schema": _ref(schema), "examples": dict(examples)}
+    return {"requestBody": {"required": True, "content": {"application/json": content}}}
+
+
+def header(name: str, description: str, example: str) -> Part:
+    """An optional header of the request."""
+    return {
+        "name": name,
+        "in": "header",
+        "required": False,
+        "description": description,
+        "schema": {"type": "string"},
+        "example": example,
+    }
+
+
+def query(schema: type[Query]) -> Part:
+    """The parameters of a query string, as FastAPI's `openapi_extra`."""
+    properties = schema.model_json_schema(schema_generator=_Untitled)["properties"]
+    return {
+        "parameters": [
+            {
+                "name": name,
+                "in": "query",
+                "required": False,
+                "description": part.pop("description"),
+                "schema": _without_null(part),
+            }
+            for name, part in properties.items()
+        ]
+    }
+
+
+def answer(schema: type[Answer], description: str, *headers: str) -> Part:
+    """A JSON answer with its headers, as one of FastAPI's `responses`."""
+    content = {"application/json": {"schema": _ref(schema)}}
+    return {"description": description, "content": content, "headers": _header_refs(headers)}
+
+
+def refusals(*statuses: int) -> dict[int | str, Part]:
+    """The problems that a route may answer, as FastAPI's `responses`."""
+    content = {"application/problem+json": {"schema": _ref(problems.Problem)}}
+    return {
+        status: {
+            "description": _PROBLEMS[status],
+            "content": content,
+            "headers": _header_refs(["Retry-After"] if status in {429, 503} else []),
+        }
+        for status in statuses
+    }
+
+
+def document(app: FastAPI) -> Part:
+    """The app's OpenAPI 3.1 document."""
+    made = get_openapi(
+        title=app.title,
+        version=app.version,
+        openapi_version=app.openapi_version,
+        summary=app.summary,
+        description=app.description,
+        license_info=app.license_info,
+        tags=app.openapi_tags,
+        routes=app.routes,
+    )
+    made["components"] = {"schemas": _schemas(), "headers": _header_components()}
+    for path in made["paths"].values():
+        for operation in path.values():
+            for response in operation["responses"].values():
+                response.setdefault("headers", {}).update(_header_refs(["X-Request-ID"]))
+    return made
+
+
+def text(made: Part) -> str:
+    """The document as it is committed."""
+    return json.dumps(made, indent=2, ensure_ascii=False) + "\n"
+
+
+class _Untitled(GenerateJsonSchema):
+    """Leaves out the titles that only repeat a field's name."""
+
+    def field_title_should_be_set(self, schema: Any) -> bool:
+        return False
+
+
+def _without_null(schema: Part) -> Part:
+    """A query parameter is left out, never null."""
+    parts = [part for part in schema.pop("anyOf", ()) if part != {"type": "null"}]
+    return {**schema, **parts[0]} if parts else schema
+
+
+def _ref(schema: type[BaseModel]) -> Part:
+    return {"$ref": f"#/components/schemas/{schema.__name__}"}
+
+
+def _schemas() -> Part:
+    modes: list[tuple[type[BaseModel], JsonSchemaMode]] = [
+        *((schema, "validation") for schema in _REQUESTS),
+        *((schema, "serialization") for schema in _ANSWERS),
+    ]
+    _, made = models_json_schema(
+        modes, schema_generator=_Untitled, ref_template="#/components/schemas/{model}"
+    )
+    schemas: Part = made["$defs"]
+    # A problem leaves out what does not apply.
+    optional = {name for name, f in problems.Problem.model_fields.items() if not f.is_required()}
+    problem = schemas["Problem"]
+    problem["required"] = [name for name in problem["required"] if name not in optional]
+    return dict(sorted(schemas.items()))
+
+
+def _header_components() -> Part:
+    return {
+        name: {"description": description, "schema": {"type": "string"}}
+        for name, description in _HEADERS.items()
+    }
+
+
+def _header_refs(names: Any) -> Part:
+    return {name: {"$ref": f"#/components/headers/{name}"} for name in names}

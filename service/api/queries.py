@@ -1,0 +1,64 @@
+"""Query strings, read as strictly as bodies: an unknown parameter is an error with its mend."""
+
+from __future__ import annotations
+
+from typing import Annotated, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from service.api.complaints import complaints
+from service.api.state import Request
+from service.errors import Complaint, InvalidRequest
+from service.schemas.names import Status
+
+
+class Query(BaseModel):
+    """The parameters of one route."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+
+
+class JobsQuery(Query):
+    """GET /jobs."""
+
+    status: Status | None = None
+    """Only jobs of this status."""
+    limit: Annotated[int, Field(ge=1, le=1000)] = 100
+    """The most jobs in one page."""
+    after: str | None = None
+    """`next_after` of the page before."""
+
+
+class JobQuery(Query):
+    """GET /jobs/{job_id}."""
+
+    wait: Annotated[float, Field(ge=0, le=86_400, allow_inf_nan=False)] = 0.0
+    """Seconds to wait for the job to finish; the server's limit may be lower."""
+
+
+class HistoryQuery(Query):
+    """GET /jobs/{job_id}/history."""
+
+    after_epoch: Annotated[int, Field(ge=-1)] | None = None
+    """Only rows of later epochs."""
+    limit: Annotated[int, Field(ge=1, le=1_000_000)] | None = None
+    """The most rows, from the first on."""
+    max_points: Annotated[int, Field(ge=2, le=1_000_000)] | None = None
+    """Thin the rows to about so many, keeping the first, the last, the best and the extremes."""
+
+
+class NoQuery(Query):
+    """A route without parameters."""
+
+
+QueryT = TypeVar("QueryT", bound=Query)
+
+
+def read(request: Request, schema: type[QueryT]) -> QueryT:
+    """The query string as `schema`."""
+    given = dict(request.query_params)
+    try:
+        return schema.model_validate(given)
+    except ValidationError as error:
+        found = complaints(error.errors(include_url=False), given, schema, "query parameter")
+        raise InvalidRequest.of(Complaint("", c.detail) for c in found) from None

@@ -1,0 +1,95 @@
+"""Follows a path of the body through its JSON Schema, to say what could have stood there."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import cache
+from typing import Any
+
+from pydantic import BaseModel
+
+Path = tuple[str | int, ...]
+Schema = dict[str, Any]
+
+
+class SchemaWalk:
+    """What the schema of `body` allows at a path of it."""
+
+    def __init__(self, model: type[BaseModel], body: object) -> None:
+        self._root = _json_schema(model)
+        self._body = body
+
+    def fields(self, path: Path) -> list[str]:
+        """The names of the fields that the object at `path` may have."""
+        return sorted({name for schema in self._at(path) for name in schema.get("properties", ())})
+
+    def limits(self, path: Path) -> Schema:
+        """`minimum`, `exclusiveMinimum`, `maximum`, `exclusiveMaximum` of the number at `path`."""
+        names = ("minimum", "exclusiveMinimum", "maximum", "exclusiveMaximum")
+        for schema in self._at(path):
+            if limits := {name: schema[name] for name in names if name in schema}:
+                return limits
+        return {}
+
+    def names(self, path: Path) -> list[str]:
+        """The names that the object at `path` may go by."""
+        return [name for schema in self._at(path) for name in _names(schema)]
+
+    def takes_string(self, path: Path) -> bool:
+        """Whether a string may stand at `path`."""
+        return any(schema.get("type") == "string" for schema in self._at(path))
+
+    def _at(self, path: Path) -> list[Schema]:
+        node = self._body
+        candidates = list(self._alternatives(self._root, node))
+        for part in path:
+            node = _step(node, part)
+            candidates = [
+                alternative
+                for candidate in candidates
+                if isinstance(below := _below(candidate, part), dict)
+                for alternative in self._alternatives(below, node)
+            ]
+        return candidates
+
+    def _alternatives(self, schema: Schema, node: object) -> Iterator[Schema]:
+        """The schemas that `schema` stands for, without those whose discriminator is another."""
+        if "$ref" in schema:
+            schema = self._root["$defs"][schema["$ref"].rpartition("/")[2]]
+        parts = schema.get("anyOf") or schema.get("oneOf") or schema.get("allOf")
+        if parts:
+            for part in parts:
+                yield from self._alternatives(part, node)
+        elif _named_so(schema, node):
+            yield schema
+
+
+@cache
+def _json_schema(model: type[BaseModel]) -> Schema:
+    return model.model_json_schema()
+
+
+def _step(node: object, part: str | int) -> object:
+    if isinstance(node, dict):
+        return node.get(part)
+    if isinstance(node, list) and isinstance(part, int) and part < len(node):
+        return node[part]
+    return None
+
+
+def _below(schema: Schema, part: str | int) -> object:
+    if isinstance(part, int):
+        return schema.get("items")
+    return schema.get("properties", {}).get(part, schema.get("additionalProperties"))
+
+
+def _named_so(schema: Schema, node: object) -> bool:
+    names = _names(schema)
+    name = node.get("name") if isinstance(node, dict) else None
+    return not names or name is None or name in names
+
+
+def _names(schema: Schema) -> list[str]:
+    """The names that tell an alternative from the others: `{"name": "sgd"}`."""
+    tag = schema.get("properties", {}).get("name", {})
+    return [tag["const"]] if "const" in tag else tag.get("enum", [])

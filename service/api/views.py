@@ -1,0 +1,71 @@
+"""Jobs as they are kept, turned into what goes over the wire."""
+
+from __future__ import annotations
+
+from service.api.error_handlers import problem_of
+from service.jobs.history import Rows
+from service.jobs.job import Job
+from service.jobs.service import JobService
+from service.schemas import jobs as wire
+from service.schemas.answers import Fit, History
+from service.schemas.problems import Problem
+
+
+def url(job: Job) -> str:
+    """Where the job is."""
+    return f"/jobs/{job.id}"
+
+
+def full(job: Job, service: JobService) -> wire.Job:
+    """The job with its fit."""
+    fit = None if job.result is None else Fit.model_validate_json(job.result)
+    return _view(job, service, fit)
+
+
+def brief(job: Job, service: JobService) -> wire.Job:
+    """The job without its fit: `urls.self` has it."""
+    return _view(job, service, None)
+
+
+def failure(job: Job, request_id: str | None = None) -> Problem | None:
+    """Why the job failed; None where it did not."""
+    if job.failure is None:
+        return None
+    return problem_of(job.failure.type, job.failure.detail, request_id=request_id, job_id=job.id)
+
+
+def history(job: Job, rows: Rows) -> History:
+    """Rows of the job's history."""
+    return History(
+        epoch=rows.epoch.tolist(),
+        loss=rows.loss.tolist(),
+        params={name: rows.params[:, i].tolist() for i, name in enumerate(job.params)},
+        gradient={name: rows.gradient[:, i].tolist() for i, name in enumerate(job.params)},
+        total=job.progress.epoch,
+        thinned=rows.thinned,
+    )
+
+
+def _view(job: Job, service: JobService, fit: Fit | None) -> wire.Job:
+    at, progress = url(job), job.progress
+    return wire.Job(
+        job_id=job.id,
+        status=job.status,
+        created_at=job.created_at,
+        started_at=job.started_at,
+        finished_at=job.finished_at,
+        queue_position=service.queue_position(job),
+        progress=wire.Progress(
+            epoch=progress.epoch,
+            epochs=progress.epochs,
+            loss=progress.loss,
+            best_loss=progress.best_loss,
+            epochs_per_s=progress.epochs_per_s,
+            eta_s=progress.eta_s,
+        ),
+        model=job.model,
+        tags=dict(job.tags),
+        result=fit,
+        error=failure(job),
+        urls=wire.JobUrls(self=at, history=f"{at}/history", cancel=f"{at}/cancel"),
+    )

@@ -1,0 +1,76 @@
+"""The application: settings in, ASGI out. Nothing is done at import."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from typing import Any
+
+from fastapi import FastAPI
+from starlette.middleware import Middleware
+
+from service import __version__
+from service.api import (
+    catalogue,
+    compute,
+    error_handlers,
+    fits,
+    jobs,
+    openapi,
+    operations,
+    request_id,
+)
+from service.api.state import State
+from service.jobs.local_executor import LocalExecutor
+from service.jobs.memory_store import MemoryStore
+from service.jobs.service import JobService
+from service.settings import Settings
+
+_DESCRIPTION = """\
+Fits parametric models to data and says how far to trust the fit.
+
+Numbers in requests are finite. Numbers in answers may not be, since a diverging fit is a result:
+`"NaN"`, `"Infinity"` and `"-Infinity"` are strings, as in protobuf's JSON. Errors are RFC 9457
+problems.
+"""
+
+
+class _App(FastAPI):
+    def openapi(self) -> dict[str, Any]:
+        if self.openapi_schema is None:
+            self.openapi_schema = openapi.document(self)
+        return self.openapi_schema
+
+
+def create_app(settings: Settings) -> FastAPI:
+    """The application; its workers live from lifespan start to lifespan end."""
+    routers = (compute.router, fits.router, jobs.router, operations.router, catalogue.router)
+    app = _App(
+        title="Descent",
+        version=__version__,
+        summary="Curve fitting over HTTP",
+        description=_DESCRIPTION,
+        license_info={"name": "MIT", "identifier": "MIT"},
+        openapi_tags=openapi.TAGS,
+        # Routes of an included router are found anew at each request, twice; these are not.
+        routes=[route for router in routers for route in router.routes],
+        middleware=[Middleware(request_id.RequestId), Middleware(error_handlers.Unexpected)],
+        lifespan=_lifespan(settings),
+        redirect_slashes=False,
+        redoc_url=None,
+    )
+    error_handlers.register(app)
+    return app
+
+
+def _lifespan(settings: Settings) -> Callable[[FastAPI], AbstractAsyncContextManager[State]]:
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[State]:
+        service = JobService(MemoryStore(settings), LocalExecutor(settings), settings)
+        await service.start()
+        try:
+            yield {"jobs": service, "settings": settings}
+        finally:
+            await service.stop()
+
+    return lifespan

@@ -1,0 +1,37 @@
+"""The command line. Each command imports what it needs when it runs, so that none waits for torch
+that does not use it."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from service import __version__
+from service.cli.openapi import openapi
+from service.cli.serve import serve
+
+main = typer.Typer(
+    help="Fit parametric models to data, and say how far to trust the fit.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+main.command()(serve)
+main.command()(openapi)
+
+
+def _show_version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"descent {__version__}")
+        raise typer.Exit
+
+
+@main.callback()
+def _options(
+    version: Annotated[
+        bool,
+        typer.Option("--version", callback=_show_version, is_eager=True, help="Say which it is."),
+    ] = False,
+) -> None:
+    pass

@@ -1,0 +1,69 @@
+"""`descent serve`: run the service."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from types import FrameType
+from typing import TYPE_CHECKING, Annotated, NoReturn
+
+import typer
+
+if TYPE_CHECKING:
+    from service.settings import Settings
+
+_ONE_PROCESS = (
+    "Descent serves from one process: its jobs live in that process's memory, and another would "
+    "not know them. For more fits at once set DESCENT_WORKERS (worker processes; the default is "
+    "one a core); for more machines run one service on each behind a load balancer that keeps a "
+    "caller on the same one."
+)
+
+
+def serve(
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[
+        int, typer.Option(min=0, max=65535, help="Port to listen on; 0 is any free one.")
+    ] = 8000,
+    workers: Annotated[int, typer.Option(hidden=True)] = 1,
+) -> None:
+    """Run the service. Every switch is an environment variable DESCENT_*: see settings.py."""
+    for source, asked in (("--workers", str(workers)), _web_concurrency()):
+        if asked not in {"", "1"}:
+            _refuse(f"{source}={asked} is refused. {_ONE_PROCESS}")
+    settings = _settings()
+    for signum in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(signum, _leave)
+    from service.app import create_app
+    from service.cli.server import run
+
+    run(create_app(settings), host, port, settings)
+
+
+def _web_concurrency() -> tuple[str, str]:
+    return "WEB_CONCURRENCY", os.environ.get("WEB_CONCURRENCY", "").strip()
+
+
+def _settings() -> Settings:
+    from pydantic import ValidationError
+
+    from service.settings import Settings
+
+    try:
+        return Settings()
+    except ValidationError as error:
+        slips = error.errors(include_url=False)
+        names = (f"DESCENT_{str(slip['loc'][0]).upper()}: {slip['msg']}" for slip in slips)
+        _refuse("\n".join(names))
+
+
+def _refuse(why: str) -> NoReturn:
+    typer.echo(why, err=True)
+    raise typer.Exit(2)
+
+
+def _leave(signum: int, frame: FrameType | None) -> NoReturn:
+    """Before the server runs, and again once it has closed down: uvicorn raises the signal anew.
+    Without this the process would count as killed, however cleanly it ended."""
+    sys.exit(0 if signum == signal.SIGTERM else 128 + signum)

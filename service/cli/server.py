@@ -1,0 +1,69 @@
+"""Uvicorn, set up for one process with its jobs."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import socket
+from typing import Any
+
+import uvicorn
+from fastapi import FastAPI
+
+from service.settings import Settings
+
+_LOGGING: dict[str, Any] = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s: %(message)s"}},
+    "handlers": {
+        "stderr": {
+            "class": "logging.StreamHandler",
+            "formatter": "line",
+            "stream": "ext://sys.stderr",
+        }
+    },
+    "root": {"handlers": ["stderr"], "level": "INFO"},
+    # Its notes of every start and stop; the one line on stdout says what matters.
+    "loggers": {"uvicorn.error": {"level": "WARNING"}},
+}
+
+
+def run(app: FastAPI, host: str, port: int, settings: Settings) -> None:
+    """Serves until SIGTERM or SIGINT."""
+    config = uvicorn.Config(
+        app,
+        host=host,
+        port=port,
+        loop="uvloop",
+        http="httptools",
+        ws="none",
+        lifespan="on",
+        access_log=False,
+        log_config=_LOGGING,
+        server_header=False,
+        proxy_headers=False,
+        # Jobs end within their own grace; this is for connections that still do not.
+        timeout_graceful_shutdown=math.ceil(
+            settings.shutdown_grace_s + settings.cancel_grace_s + 2
+        ),
+    )
+    _Server(config).run()
+
+
+class _Server(uvicorn.Server):
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        if self.started:
+            print(f"Descent listens on {self._address()}", flush=True)
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Stops the jobs while the connections that wait for them are still open, so that each is
+        answered; uvicorn by itself would wait for the connections first."""
+        stopping = asyncio.create_task(self.lifespan.state["jobs"].stop())
+        await super().shutdown(sockets)
+        await stopping
+
+    def _address(self) -> str:
+        host, port = self.servers[0].sockets[0].getsockname()[:2]
+        return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"

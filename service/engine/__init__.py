@@ -1,0 +1,10 @@
+"""The engine: formulas, losses, gradients, optimizers and statistics on torch tensors.
+
+Stateless: no clock, no I/O, no globals. `start(task)` hands out a run; whoever steps it owns time.
+"""
+
+from service.engine.fitting import Run, start
+from service.engine.problem import Options, Problem, Task
+from service.engine.result import Best, Result, Rows
+
+__all__ = ["Best", "Options", "Problem", "Result", "Rows", "Run", "Task", "start"]

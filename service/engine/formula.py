@@ -1,0 +1,223 @@
+"""A formula: text -> syntax tree -> tape, with its names told apart into columns and params."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+
+from torch import Tensor
+
+from service.engine.derivatives import differentiate
+from service.engine.operations import CALLABLE, COMPARISONS
+from service.engine.syntax import Call, Name, Number, Tree, parse
+from service.engine.tape import Builder, Tape
+from service.engine.writing import write_text
+from service.errors import InvalidFormula, nearest_hint
+
+DEFAULT_TARGET = "y"
+CONSTANTS: Mapping[str, float] = {"pi": math.pi}
+MAX_PARAMS = 64
+
+_CONDITIONS = frozenset(COMPARISONS.values())
+
+
+@dataclass(frozen=True, slots=True)
+class Formula:
+    """A model y = f(x; θ) as tapes.
+
+    `tape` has the prediction as its first output and ∂prediction/∂param, in the order of `params`,
+    as the others; `left` turns the target's columns into what the formula explains.
+    """
+
+    text: str
+    target: str
+    """The left side as text: the scale on which loss, statistics and predictions live."""
+    target_columns: tuple[str, ...]
+    inputs: tuple[str, ...]
+    params: tuple[str, ...]
+    left: Tape
+    prediction: Tape
+    tape: Tape
+
+    def is_linear_in(self, free: Collection[str]) -> bool:
+        """Whether the prediction is linear in those params: no ∂/∂free holds one of them."""
+        outputs = [
+            self.tape.outputs[1 + i] for i, name in enumerate(self.params) if name in free
+        ]
+        needed = Builder.of(self.tape).tape(outputs).names("param")
+        return not set(needed) & set(free)
+
+    def explained(self, columns: Mapping[str, Tensor], like: Tensor) -> Tensor:
+        """The values of the left side, one a row."""
+        return self.left.bind(columns, (), like)(())[0]
+
+
+@lru_cache(maxsize=256)
+def read_formula(
+    text: str, columns: frozenset[str], params: frozenset[str] | None = None
+) -> Formula:
+    """The formula of a text, given the names of the data's columns.
+
+    Names that are columns are inputs. The others are params; where `params` names them (as it does
+    for a prediction, which has no target), any other name is an error. Without a left side the
+    formula explains column `y`.
+
+    Raises InvalidFormula, which points at the column of the text.
+    """
+    left, right = parse(text)
+    names = _Names(columns, params)
+    builder = Builder()
+    target_columns = _target_columns(left, columns, needed=params is None)
+    output = names.lower(right, builder, hidden=_hidden(target_columns, right))
+    if params is None and not names.inputs and not names.params:
+        raise InvalidFormula("the right side names no column and no param")
+    if len(names.params) > MAX_PARAMS:
+        raise InvalidFormula(
+            f"a formula has at most {MAX_PARAMS} params; this one has {len(names.params)}"
+        )
+    order = tuple(names.params)
+    derivatives = differentiate(builder, output, order)
+    left_tape, target = _left_side(left, columns, params)
+    return Formula(
+        text=_written(text, left),
+        target=target,
+        target_columns=target_columns,
+        inputs=tuple(names.inputs),
+        params=order,
+        left=left_tape,
+        prediction=builder.tape([output]),
+        tape=builder.tape([output, *(derivatives[name] for name in order)]),
+    )
+
+
+def formula_names(text: str) -> frozenset[str]:
+    """Every name that the text uses for a column or a param, on either side."""
+    return frozenset(name.name for side in parse(text) if side for name in _leaves(side))
+
+
+def _left_side(
+    left: Tree | None, columns: frozenset[str], params: frozenset[str] | None
+) -> tuple[Tape, str]:
+    builder = Builder()
+    if left is None:
+        return builder.tape([builder.column(DEFAULT_TARGET)]), DEFAULT_TARGET
+    known = columns if params is None else frozenset(name.name for name in _leaves(left))
+    output = _Names(known - CONSTANTS.keys(), frozenset()).lower(left, builder, hidden=frozenset())
+    return builder.tape([output]), write_text(builder, output)
+
+
+def _written(text: str, left: Tree | None) -> str:
+    """The formula as it was given, spaced evenly, its left side made plain."""
+    spaced = " ".join(text.split())
+    return spaced if left is not None else f"{DEFAULT_TARGET} = {spaced}"
+
+
+def _target_columns(
+    left: Tree | None, columns: frozenset[str], *, needed: bool
+) -> tuple[str, ...]:
+    if left is None:
+        if needed and DEFAULT_TARGET not in columns:
+            raise InvalidFormula(
+                f"a formula without a left side explains column '{DEFAULT_TARGET}', which the data "
+                "lack; write the target on its left: 'target = ...'"
+            )
+        return (DEFAULT_TARGET,)
+    names = [name for name in _leaves(left) if name.name not in CONSTANTS]
+    for name in names:
+        if needed and name.name not in columns:
+            raise InvalidFormula(
+                f"the left side names '{name.name}', which is no column of the data"
+                + nearest_hint(name.name, columns),
+                column=name.column,
+            )
+    if not names:
+        raise InvalidFormula("the left side names no column", column=1)
+    return tuple(dict.fromkeys(name.name for name in names))
+
+
+def _hidden(target_columns: Sequence[str], right: Tree) -> frozenset[str]:
+    """The target, where the right side would explain it by itself."""
+    used = {name.name for name in _leaves(right)}
+    return frozenset(target_columns) if set(target_columns) <= used else frozenset()
+
+
+def _leaves(tree: Tree) -> list[Name]:
+    if isinstance(tree, Name):
+        return [tree]
+    if isinstance(tree, Call):
+        return [name for argument in tree.arguments for name in _leaves(argument)]
+    return []
+
+
+class _Names:
+    """Lowers a tree to nodes, telling columns, params and constants apart."""
+
+    def __init__(self, columns: frozenset[str], params: frozenset[str] | None) -> None:
+        self._columns = columns
+        self._allowed = params
+        self.inputs: dict[str, None] = {}
+        self.params: dict[str, None] = {}
+
+    def lower(self, tree: Tree, builder: Builder, hidden: frozenset[str]) -> int:
+        """The node of a tree that is a number; names in `hidden` may not be used."""
+        node = self._node(tree, builder, hidden)
+        if isinstance(tree, Call) and tree.operation in _CONDITIONS:
+            raise InvalidFormula(
+                "a comparison is a condition, not a number; use it in where(condition, a, b)",
+                column=tree.column,
+            )
+        return node
+
+    def _node(self, tree: Tree, builder: Builder, hidden: frozenset[str]) -> int:
+        if isinstance(tree, Number):
+            return self._finite(builder.constant(tree.value), builder, tree)
+        if isinstance(tree, Name):
+            return self._name(tree, builder, hidden)
+        if tree.operation == "where":
+            condition, *branches = tree.arguments
+            if not (isinstance(condition, Call) and condition.operation in _CONDITIONS):
+                raise InvalidFormula(
+                    "where() takes a comparison first, such as where(x < k, a, b)",
+                    column=condition.column,
+                )
+            arguments = [self._node(condition, builder, hidden)]
+            arguments += [self.lower(branch, builder, hidden) for branch in branches]
+        else:
+            arguments = [self.lower(argument, builder, hidden) for argument in tree.arguments]
+        return self._finite(builder.apply(tree.operation, *arguments), builder, tree)
+
+    def _finite(self, node: int, builder: Builder, tree: Tree) -> int:
+        value = builder.value(node)
+        if value is not None and not math.isfinite(value):
+            raise InvalidFormula("this constant is not a finite number", column=tree.column)
+        return node
+
+    def _name(self, name: Name, builder: Builder, hidden: frozenset[str]) -> int:
+        if name.name in CONSTANTS:
+            if name.name in self._columns:
+                raise InvalidFormula(
+                    f"'{name.name}' is a constant; rename that column", column=name.column
+                )
+            return builder.constant(CONSTANTS[name.name])
+        if name.name in hidden:
+            raise InvalidFormula(
+                f"'{name.name}' is what the formula explains; it cannot stand on the right as well",
+                column=name.column,
+            )
+        if name.name in self._columns:
+            self.inputs[name.name] = None
+            return builder.column(name.name)
+        if name.name in CALLABLE:
+            raise InvalidFormula(
+                f"'{name.name}' is a function; write {name.name}(...)", column=name.column
+            )
+        if self._allowed is not None and name.name not in self._allowed:
+            raise InvalidFormula(
+                f"'{name.name}' is neither a column of the data nor one of the params"
+                + nearest_hint(name.name, self._columns | self._allowed),
+                column=name.column,
+            )
+        self.params[name.name] = None
+        return builder.param(name.name)

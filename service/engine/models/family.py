@@ -1,0 +1,34 @@
+"""What a family of the catalogue is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from torch import Tensor
+
+Guess = Callable[[Tensor, Tensor], Tensor]
+"""Inputs x (groups, rows) or (groups, rows, inputs) and target y (groups, rows) -> θ (groups, params)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Meaning:
+    """What a param means, and its unit in terms of the units [x] and [y]."""
+
+    meaning: str
+    unit: str
+
+
+@dataclass(frozen=True, slots=True)
+class Family:
+    """A parametric family y = f(x; θ): its formula, its params' meaning and a start from the data."""
+
+    name: str
+    title: str
+    formula: str
+    """In the language of formulas, with `x` the input and `y` the target."""
+    params: Mapping[str, Meaning]
+    """In the order in which the formula first names them."""
+    guess: Guess
+    when_to_use: str
+    reference: str

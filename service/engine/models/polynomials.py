@@ -1,0 +1,54 @@
+"""The line and the polynomial: linear in their params, so their start is their least squares."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from service.engine.models.family import Family, Meaning
+
+MAX_DEGREE = 20
+
+
+def guess_line(x: Tensor, y: Tensor) -> Tensor:
+    """w and b of least squares."""
+    centred = x - x.mean(dim=-1, keepdim=True)
+    spread = (centred * centred).sum(dim=-1)
+    slope = (centred * y).sum(dim=-1) / torch.where(spread > 0, spread, torch.ones_like(spread))
+    return torch.stack([slope, y.mean(dim=-1) - slope * x.mean(dim=-1)], dim=-1)
+
+
+LINEAR = Family(
+    name="linear",
+    title="Line",
+    formula="y = w * x + b",
+    params={
+        "w": Meaning("slope", "[y]/[x]"),
+        "b": Meaning("intercept: y at x = 0", "[y]"),
+    },
+    guess=guess_line,
+    when_to_use="y grows by the same amount for each unit of x.",
+    reference="Gauss, Theoria motus (1809)",
+)
+
+
+def polynomial(degree: int) -> Family:
+    """c0 + c1·x + … + c_degree·x^degree."""
+    terms = ["c0", "c1 * x", *(f"c{k} * x**{k}" for k in range(2, degree + 1))]
+
+    def guess(x: Tensor, y: Tensor) -> Tensor:
+        powers = torch.stack([x**k for k in range(degree + 1)], dim=-1)
+        return torch.linalg.lstsq(powers, y.unsqueeze(-1)).solution.squeeze(-1)
+
+    return Family(
+        name="polynomial",
+        title="Polynomial",
+        formula="y = " + " + ".join(terms[: degree + 1]),
+        params={
+            f"c{k}": Meaning(f"coefficient of x^{k}", "[y]" if k == 0 else f"[y]/[x]^{k}")
+            for k in range(degree + 1)
+        },
+        guess=guess,
+        when_to_use="A smooth curve with no theory behind it, inside the range of the data.",
+        reference="Legendre, Nouvelles méthodes (1805)",
+    )

@@ -1,0 +1,340 @@
+"""The table of operations: how each is evaluated, differentiated and written.
+
+A derivative's rule is an expression in the operation's arguments and its own value, written with
+`Term`s; the rules of `add` to `where` are thus read as formulas. Sources: Abramowitz and Stegun,
+Handbook of Mathematical Functions, 4.1-4.6 (elementary), 6.3 (gamma), 7.1 (error function).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+
+class Writer(Protocol):
+    """What a rule needs of a tape's builder."""
+
+    def apply(self, name: str, *arguments: int) -> int: ...
+    def constant(self, value: float) -> int: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Term:
+    """A node under construction, with the signs of arithmetic."""
+
+    writer: Writer
+    node: int
+
+    def _of(self, other: Term | float) -> int:
+        return other.node if isinstance(other, Term) else self.writer.constant(other)
+
+    def _apply(self, name: str, *arguments: int) -> Term:
+        return Term(self.writer, self.writer.apply(name, *arguments))
+
+    def __add__(self, other: Term | float) -> Term:
+        return self._apply("add", self.node, self._of(other))
+
+    def __radd__(self, other: float) -> Term:
+        return self._apply("add", self._of(other), self.node)
+
+    def __sub__(self, other: Term | float) -> Term:
+        return self._apply("subtract", self.node, self._of(other))
+
+    def __rsub__(self, other: float) -> Term:
+        return self._apply("subtract", self._of(other), self.node)
+
+    def __mul__(self, other: Term | float) -> Term:
+        return self._apply("chain", self.node, self._of(other))
+
+    def __rmul__(self, other: float) -> Term:
+        return self._apply("chain", self._of(other), self.node)
+
+    def __truediv__(self, other: Term | float) -> Term:
+        return self._apply("divide", self.node, self._of(other))
+
+    def __rtruediv__(self, other: float) -> Term:
+        return self._apply("divide", self._of(other), self.node)
+
+    def __neg__(self) -> Term:
+        return self._apply("negative", self.node)
+
+    def __pow__(self, other: Term | float) -> Term:
+        return self._apply("power", self.node, self._of(other))
+
+    def to(self, name: str, *others: Term | float) -> Term:
+        """Another operation of the table with this term as its first argument."""
+        return self._apply(name, self.node, *(self._of(other) for other in others))
+
+
+Rule = Callable[..., "Term | float"]
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """An entry of the table.
+
+    `rules[i](*arguments, value)` is the partial derivative by the i-th argument; None stands for
+    zero. `text` and `latex` are templates of the arguments' own; `binding` says how tightly it
+    binds when written (0: as loosely as a comparison; 9: needs no parentheses).
+    """
+
+    name: str
+    evaluate: Callable[..., Tensor]
+    rules: tuple[Rule | None, ...]
+    text: str
+    latex: str
+    binding: int = 9
+    evaluate_safe: Callable[..., Tensor] = None  # type: ignore[assignment]
+
+    def __post_init__(self) -> None:
+        if self.evaluate_safe is None:
+            object.__setattr__(self, "evaluate_safe", self.evaluate)
+
+    @property
+    def arity(self) -> int:
+        return len(self.rules)
+
+
+def _chain_safe(x: Tensor, y: Tensor) -> Tensor:
+    """A product of the chain rule in which an exact 0 outweighs an infinity."""
+    return torch.where((x == 0) | (y == 0), torch.zeros((), dtype=x.dtype, device=x.device), x * y)
+
+
+def _gamma(x: Tensor) -> Tensor:
+    magnitude = torch.exp(torch.lgamma(x))
+    negative = (x < 0) & (torch.remainder(torch.floor(x), 2) == 1)
+    return torch.where(negative, -magnitude, magnitude)
+
+
+def _softplus(x: Tensor) -> Tensor:
+    return torch.logaddexp(x, torch.zeros((), dtype=x.dtype, device=x.device))
+
+
+def _step(x: Tensor) -> Tensor:
+    return torch.heaviside(x, torch.ones((), dtype=x.dtype, device=x.device))
+
+
+def _half_step(x: Tensor) -> Tensor:
+    return torch.heaviside(x, torch.full((), 0.5, dtype=x.dtype, device=x.device))
+
+
+def _clip(x: Tensor, low: Tensor, high: Tensor) -> Tensor:
+    return torch.minimum(torch.maximum(x, low), high)
+
+
+def _trigamma(x: Tensor) -> Tensor:
+    return torch.polygamma(1, x)
+
+
+def _power_by_exponent(x: Tensor, y: Tensor) -> Tensor:
+    """x**y·log(x), 0 where x**y is."""
+    return torch.special.xlogy(torch.pow(x, y), x)
+
+
+def _function(
+    name: str, evaluate: Callable[..., Tensor], *rules: Rule | None, latex: str | None = None
+) -> Operation:
+    """An operation that is written as a call."""
+    arguments = ", ".join(f"{{{i}}}" for i in range(len(rules)))
+    plain = f"\\operatorname{{{{{name}}}}}\\left({arguments}\\right)"
+    return Operation(name, evaluate, rules, f"{name}({arguments})", latex or plain)
+
+
+def _latex(command: str) -> str:
+    return f"\\{command}\\left({{0}}\\right)"
+
+
+_ARITHMETIC = [
+    Operation(
+        "add", torch.add, (lambda x, y, v: 1.0, lambda x, y, v: 1.0), "{0} + {1}", "{0} + {1}", 1
+    ),
+    Operation(
+        "subtract",
+        torch.sub,
+        (lambda x, y, v: 1.0, lambda x, y, v: -1.0),
+        "{0} - {1}",
+        "{0} - {1}",
+        1,
+    ),
+    Operation(
+        "multiply",
+        torch.mul,
+        (lambda x, y, v: y, lambda x, y, v: x),
+        "{0} * {1}",
+        "{0} \\, {1}",
+        2,
+    ),
+    Operation(
+        "chain",
+        torch.mul,
+        (lambda x, y, v: y, lambda x, y, v: x),
+        "{0} * {1}",
+        "{0} \\, {1}",
+        2,
+        evaluate_safe=_chain_safe,
+    ),
+    Operation(
+        "divide",
+        torch.div,
+        (lambda x, y, v: 1.0 / y, lambda x, y, v: -(v / y)),
+        "{0} / {1}",
+        "\\frac{{{0}}}{{{1}}}",
+        2,
+    ),
+    Operation("negative", torch.neg, (lambda x, v: -1.0,), "-{0}", "-{0}", 3),
+    Operation("square", torch.square, (lambda x, v: 2.0 * x,), "{0}**2", "{0}^{{2}}", 4),
+    Operation(
+        "power",
+        torch.pow,
+        (lambda x, y, v: y * x ** (y - 1.0), lambda x, y, v: x.to("power_by_exponent", y)),
+        "{0}**{1}",
+        "{0}^{{{1}}}",
+        4,
+    ),
+    Operation(
+        "power_by_exponent",
+        _power_by_exponent,
+        (None, None),
+        "{0}**{1} * log({0})",
+        "{0}^{{{1}}} \\ln {0}",
+        2,
+    ),
+]
+
+_ELEMENTARY = [
+    _function("exp", torch.exp, lambda x, v: v, latex="e^{{{0}}}"),
+    _function("expm1", torch.expm1, lambda x, v: v + 1.0),
+    _function("log", torch.log, lambda x, v: 1.0 / x, latex=_latex("ln")),
+    _function("log1p", torch.log1p, lambda x, v: 1.0 / (1.0 + x)),
+    _function(
+        "log10",
+        torch.log10,
+        lambda x, v: (1 / math.log(10)) / x,
+        latex="\\log_{{10}}\\left({0}\\right)",
+    ),
+    _function(
+        "log2", torch.log2, lambda x, v: (1 / math.log(2)) / x, latex="\\log_{{2}}\\left({0}\\right)"
+    ),
+    _function("sqrt", torch.sqrt, lambda x, v: 0.5 / v, latex="\\sqrt{{{0}}}"),
+    _function("abs", torch.abs, lambda x, v: x.to("sign"), latex="\\left|{0}\\right|"),
+    _function("sign", torch.sign, None),
+    _function("sin", torch.sin, lambda x, v: x.to("cos"), latex=_latex("sin")),
+    _function("cos", torch.cos, lambda x, v: -x.to("sin"), latex=_latex("cos")),
+    _function("tan", torch.tan, lambda x, v: 1.0 + v.to("square"), latex=_latex("tan")),
+    _function(
+        "asin",
+        torch.asin,
+        lambda x, v: 1.0 / (1.0 - x.to("square")).to("sqrt"),
+        latex=_latex("arcsin"),
+    ),
+    _function(
+        "acos",
+        torch.acos,
+        lambda x, v: -1.0 / (1.0 - x.to("square")).to("sqrt"),
+        latex=_latex("arccos"),
+    ),
+    _function(
+        "atan", torch.atan, lambda x, v: 1.0 / (1.0 + x.to("square")), latex=_latex("arctan")
+    ),
+    _function(
+        "atan2",
+        torch.atan2,
+        lambda y, x, v: x / (x.to("square") + y.to("square")),
+        lambda y, x, v: -(y / (x.to("square") + y.to("square"))),
+    ),
+    _function("sinh", torch.sinh, lambda x, v: x.to("cosh"), latex=_latex("sinh")),
+    _function("cosh", torch.cosh, lambda x, v: x.to("sinh"), latex=_latex("cosh")),
+    _function("tanh", torch.tanh, lambda x, v: 1.0 - v.to("square"), latex=_latex("tanh")),
+    _function("asinh", torch.asinh, lambda x, v: 1.0 / (x.to("square") + 1.0).to("sqrt")),
+    _function("acosh", torch.acosh, lambda x, v: 1.0 / (x.to("square") - 1.0).to("sqrt")),
+    _function("atanh", torch.atanh, lambda x, v: 1.0 / (1.0 - x.to("square"))),
+]
+
+_SPECIAL = [
+    _function("sigmoid", torch.sigmoid, lambda x, v: v * (1.0 - v)),
+    _function("softplus", _softplus, lambda x, v: x.to("sigmoid")),
+    _function("relu", torch.relu, lambda x, v: 1.0 - (-x).to("step")),
+    _function(
+        "erf", torch.erf, lambda x, v: (2 / math.sqrt(math.pi)) * (-x.to("square")).to("exp")
+    ),
+    _function(
+        "erfc", torch.erfc, lambda x, v: (-2 / math.sqrt(math.pi)) * (-x.to("square")).to("exp")
+    ),
+    _function("gamma", _gamma, lambda x, v: v * x.to("digamma"), latex="\\Gamma\\left({0}\\right)"),
+    _function("lgamma", torch.lgamma, lambda x, v: x.to("digamma")),
+    _function("digamma", torch.digamma, lambda x, v: x.to("trigamma")),
+    _function("trigamma", _trigamma, None),
+]
+
+_PIECEWISE = [
+    _function(
+        "min",
+        torch.minimum,
+        lambda x, y, v: (y - x).to("half_step"),
+        lambda x, y, v: (x - y).to("half_step"),
+        latex="\\min\\left({0}, {1}\\right)",
+    ),
+    _function(
+        "max",
+        torch.maximum,
+        lambda x, y, v: (x - y).to("half_step"),
+        lambda x, y, v: (y - x).to("half_step"),
+        latex="\\max\\left({0}, {1}\\right)",
+    ),
+    _function(
+        "clip",
+        _clip,
+        lambda x, low, high, v: (x - low).to("half_step") * (high - x).to("half_step"),
+        lambda x, low, high, v: (low - x).to("half_step"),
+        lambda x, low, high, v: (x - high).to("half_step"),
+    ),
+    _function("step", _step, None),
+    _function("half_step", _half_step, None),
+    Operation(
+        "where",
+        torch.where,
+        (None, lambda c, x, y, v: c.to("where", 1.0, 0.0), lambda c, x, y, v: c.to("where", 0.0, 1.0)),
+        "where({0}, {1}, {2})",
+        "\\begin{{cases}} {1} & {0} \\\\ {2} & \\text{{otherwise}} \\end{{cases}}",
+    ),
+    *(
+        Operation(name, evaluate, (None, None), f"{{0}} {sign} {{1}}", f"{{0}} {latex} {{1}}", 0)
+        for name, evaluate, sign, latex in (
+            ("less", torch.lt, "<", "<"),
+            ("less_equal", torch.le, "<=", "\\le"),
+            ("greater", torch.gt, ">", ">"),
+            ("greater_equal", torch.ge, ">=", "\\ge"),
+            ("equal", torch.eq, "==", "="),
+            ("not_equal", torch.ne, "!=", "\\ne"),
+        )
+    ),
+]
+
+OPERATIONS: Mapping[str, Operation] = {
+    operation.name: operation
+    for operation in (*_ARITHMETIC, *_ELEMENTARY, *_SPECIAL, *_PIECEWISE)
+}
+"""Every operation that a tape may hold, by name."""
+
+COMPARISONS: Mapping[str, str] = {
+    "<": "less",
+    "<=": "less_equal",
+    ">": "greater",
+    ">=": "greater_equal",
+    "==": "equal",
+    "!=": "not_equal",
+}
+"""The operation of each sign of comparison. They give conditions, not numbers."""
+
+_INTERNAL = {"chain", "power_by_exponent", "half_step", "square", "trigamma"}
+CALLABLE: Mapping[str, Operation] = {
+    operation.name: operation
+    for operation in (*_ELEMENTARY, *_SPECIAL, *_PIECEWISE)
+    if operation.name not in _INTERNAL and operation.binding == 9
+}
+"""The names that a formula may call."""

@@ -1,0 +1,47 @@
+"""Linear least squares in one step.
+
+With prediction f₀ + Jθ the answer minimises ‖(f₀ + Jθ − y)/σ‖. R of QR [J | y − f₀] holds all that
+is needed; its columns are scaled to unit norm before the singular values say what the rank is
+(Golub and Van Loan, Matrix Computations, 4th ed., 5.3-5.5). Where the rank is short the answer is
+the one of least norm in those scaled params.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+
+@dataclass(frozen=True, slots=True)
+class Exact:
+    """The one step has no options."""
+
+
+@dataclass(frozen=True, slots=True)
+class LeastSquares:
+    """The step to the minimum, and what the singular values tell of it."""
+
+    step: Tensor
+    rank: int
+
+
+def solve(jacobian: Tensor, residual: Tensor) -> LeastSquares:
+    """The δ of least ‖Jδ + r‖ for J (rows, params) and r (rows,); one refinement in the same R.
+
+    Columns of zero get δ = 0.
+    """
+    norms = torch.linalg.vector_norm(jacobian, dim=0)
+    scale = torch.where(norms > 0, norms, torch.ones_like(norms))
+    scaled = jacobian / scale
+    q, r = torch.linalg.qr(scaled)
+    u, singular, vh = torch.linalg.svd(r)
+    floor = torch.finfo(r.dtype).eps * max(jacobian.shape) * singular[0]
+    inverse = torch.where(singular > floor, 1 / singular, torch.zeros_like(singular))
+    step = torch.zeros_like(norms)
+    rest = residual
+    for _ in range(2):
+        step = step - vh.mT @ (inverse * (u.mT @ (q.mT @ rest)))
+        rest = residual + scaled @ step
+    return LeastSquares(step / scale, int((singular > floor).sum()))

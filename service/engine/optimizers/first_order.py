@@ -1,0 +1,168 @@
+"""Gradient descent and its kin, with torch.optim's names, options and arithmetic.
+
+Each is a pure rule: (θ, gradient, state, rate) -> (θ', state'), all of shape (params,). States are
+tuples of tensors and counts, so that a run can be stopped, moved and resumed bit for bit.
+Sources: torch.optim's documentation; Kingma and Ba, Adam (2015); Loshchilov and Hutter, Decoupled
+weight decay (2019); Reddi et al., AMSGrad (2018); Hinton, RMSprop (2012); Duchi et al. (2011).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+from service.engine.schedules import Constant, Schedule
+
+State = tuple[Tensor | int | None, ...]
+
+
+class FirstOrder(Protocol):
+    """A rule of descent: the contract that every one of them keeps."""
+
+    @property
+    def learning_rate(self) -> float: ...
+    @property
+    def schedule(self) -> Schedule: ...
+    def start(self, theta: Tensor) -> State: ...
+    def update(
+        self, theta: Tensor, gradient: Tensor, state: State, rate: float
+    ) -> tuple[Tensor, State]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Sgd:
+    """v' = momentum·v + (1 − dampening)·g; θ' = θ − rate·v'. With nesterov, g + momentum·v'."""
+
+    learning_rate: float = 1e-3
+    momentum: float = 0.0
+    dampening: float = 0.0
+    nesterov: bool = False
+    weight_decay: float = 0.0
+    schedule: Schedule = Constant()
+
+    def start(self, theta: Tensor) -> State:
+        return (None,)
+
+    def update(
+        self, theta: Tensor, gradient: Tensor, state: State, rate: float
+    ) -> tuple[Tensor, State]:
+        if self.weight_decay:
+            gradient = gradient + self.weight_decay * theta
+        if not self.momentum:
+            return theta - rate * gradient, state
+        (velocity,) = state
+        if velocity is None:
+            velocity = gradient
+        else:
+            velocity = self.momentum * velocity + (1 - self.dampening) * gradient
+        step = gradient + self.momentum * velocity if self.nesterov else velocity
+        return theta - rate * step, (velocity,)
+
+
+@dataclass(frozen=True, slots=True)
+class Adam:
+    """m' = β₁m + (1−β₁)g; v' = β₂v + (1−β₂)g²; θ' = θ − rate·m̂/(√v̂ + eps), bias-corrected.
+
+    `decoupled` takes the weight decay off θ itself (AdamW) rather than adding it to g.
+    """
+
+    learning_rate: float = 1e-3
+    beta1: float = 0.9
+    beta2: float = 0.999
+    eps: float = 1e-8
+    weight_decay: float = 0.0
+    amsgrad: bool = False
+    decoupled: bool = False
+    schedule: Schedule = Constant()
+
+    def start(self, theta: Tensor) -> State:
+        zero = torch.zeros_like(theta)
+        return 0, zero, zero, zero
+
+    def update(
+        self, theta: Tensor, gradient: Tensor, state: State, rate: float
+    ) -> tuple[Tensor, State]:
+        count, mean, square, largest = state
+        assert isinstance(count, int)
+        assert isinstance(mean, Tensor)
+        assert isinstance(square, Tensor)
+        assert isinstance(largest, Tensor)
+        count += 1
+        if self.weight_decay and self.decoupled:
+            theta = theta * (1 - rate * self.weight_decay)
+        elif self.weight_decay:
+            gradient = gradient + self.weight_decay * theta
+        mean = self.beta1 * mean + (1 - self.beta1) * gradient
+        square = self.beta2 * square + (1 - self.beta2) * gradient * gradient
+        if self.amsgrad:
+            largest = torch.maximum(largest, square)
+        spread = (largest if self.amsgrad else square).sqrt() / (1 - self.beta2**count) ** 0.5
+        step = mean / (1 - self.beta1**count)
+        return theta - rate * step / (spread + self.eps), (count, mean, square, largest)
+
+
+@dataclass(frozen=True, slots=True)
+class Rmsprop:
+    """v' = αv + (1−α)g²; θ' = θ − rate·g/(√v' + eps); `centered` takes the mean off v'."""
+
+    learning_rate: float = 1e-2
+    alpha: float = 0.99
+    eps: float = 1e-8
+    weight_decay: float = 0.0
+    momentum: float = 0.0
+    centered: bool = False
+    schedule: Schedule = Constant()
+
+    def start(self, theta: Tensor) -> State:
+        zero = torch.zeros_like(theta)
+        return zero, zero, zero
+
+    def update(
+        self, theta: Tensor, gradient: Tensor, state: State, rate: float
+    ) -> tuple[Tensor, State]:
+        square, mean, velocity = state
+        assert isinstance(square, Tensor)
+        assert isinstance(mean, Tensor)
+        assert isinstance(velocity, Tensor)
+        if self.weight_decay:
+            gradient = gradient + self.weight_decay * theta
+        square = self.alpha * square + (1 - self.alpha) * gradient * gradient
+        spread = square
+        if self.centered:
+            mean = self.alpha * mean + (1 - self.alpha) * gradient
+            spread = square - mean * mean
+        step = gradient / (spread.sqrt() + self.eps)
+        if self.momentum:
+            velocity = self.momentum * velocity + step
+            step = velocity
+        return theta - rate * step, (square, mean, velocity)
+
+
+@dataclass(frozen=True, slots=True)
+class Adagrad:
+    """s' = s + g²; θ' = θ − rate/(1 + t·lr_decay)·g/(√s' + eps)."""
+
+    learning_rate: float = 1e-2
+    lr_decay: float = 0.0
+    eps: float = 1e-10
+    weight_decay: float = 0.0
+    initial_accumulator_value: float = 0.0
+    schedule: Schedule = Constant()
+
+    def start(self, theta: Tensor) -> State:
+        return 0, torch.full_like(theta, self.initial_accumulator_value)
+
+    def update(
+        self, theta: Tensor, gradient: Tensor, state: State, rate: float
+    ) -> tuple[Tensor, State]:
+        count, total = state
+        assert isinstance(count, int)
+        assert isinstance(total, Tensor)
+        if self.weight_decay:
+            gradient = gradient + self.weight_decay * theta
+        total = total + gradient * gradient
+        step = gradient / (total.sqrt() + self.eps)
+        return theta - rate / (1 + count * self.lr_decay) * step, (count + 1, total)

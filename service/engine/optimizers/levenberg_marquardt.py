@@ -1,0 +1,169 @@
+"""Levenberg–Marquardt over a batch of groups, by QR, scaled by the Jacobian, within bounds.
+
+Each trial step δ minimises ‖Jδ + z‖² + λ‖Dδ‖² over the params that no bound holds back, D the norms
+of J's columns; it is projected onto the bounds, and taken if the loss falls. λ follows Nielsen's
+rule. Only the R factor of [J z] is kept. For a loss other than mse, J and z carry the square root
+of its weights, so that JᵀZ is its gradient's half (iterative reweighting).
+Sources: Moré, The Levenberg-Marquardt algorithm (1978); Nielsen, Damping parameter in Marquardt's
+method (1999); Kanzow, Yamashita and Fukushima, J. Comput. Appl. Math. 172 (2004) 375 (projection).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+
+START = 1e-4
+SHRINK = 1.0 / 3.0
+STALL = 1e20
+
+Linearised = tuple[Tensor, Tensor]
+"""Loss (groups,) and the R factor of [J z] (groups, free + 1, free + 1)."""
+
+
+@dataclass(frozen=True, slots=True)
+class LevenbergMarquardt:
+    """Its options: `damping` is the first λ, relative to the Jacobian's scale."""
+
+    damping: float = START
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """Where each group stands; all of shape (groups, …), theta over the free params."""
+
+    theta: Tensor
+    loss: Tensor
+    factor: Tensor
+    scale: Tensor
+    damping: Tensor
+    growth: Tensor
+    moved: Tensor
+    """Relative size ‖Dδ‖/‖Dθ‖ of the last trial step."""
+    promised: Tensor
+    """Reduction of the loss that the linear model promised for it, relative to the loss."""
+    accepted: Tensor
+    epoch: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    """What is minimised: `linearise(θ)`, the rows n, and the bounds (groups or 1, free)."""
+
+    linearise: Callable[[Tensor], Linearised]
+    rows: Tensor
+    lower: Tensor
+    upper: Tensor
+    linear: Tensor
+    """Which free params the prediction is jointly linear in, (free,)."""
+
+
+def begin(model: Model, theta: Tensor, settings: LevenbergMarquardt) -> State:
+    """The state at the start θ (groups, free)."""
+    loss, factor = model.linearise(theta)
+    return State(
+        theta=theta,
+        loss=loss,
+        factor=factor,
+        scale=_column_norms(factor),
+        damping=torch.full_like(loss, settings.damping),
+        growth=torch.full_like(loss, 2.0),
+        moved=torch.full_like(loss, torch.inf),
+        promised=torch.full_like(loss, torch.inf),
+        accepted=torch.zeros_like(loss, dtype=torch.bool),
+    )
+
+
+def gradient(model: Model, state: State) -> Tensor:
+    """∂loss/∂θ = 2Jᵀz/n: (groups, free)."""
+    r, c = _split(state.factor)
+    return 2 * (r.mT @ c.unsqueeze(-1)).squeeze(-1) / model.rows.unsqueeze(-1)
+
+
+def advance(model: Model, state: State) -> State:
+    """One trial step of every group."""
+    first = state.epoch == 0 and bool(model.linear.any()) and not bool(model.linear.all())
+    trial, promised, moved = _trial(model, state, ~model.linear if first else None)
+    loss, factor = model.linearise(trial)
+    actual = state.loss - loss
+    fits = torch.isfinite(loss) & torch.isfinite(factor).flatten(1).all(dim=1)
+    rounding = 64 * torch.finfo(loss.dtype).eps * state.loss
+    negligible = promised <= rounding
+    accepted = fits & ((actual > 0) | (negligible & (actual >= -rounding)))
+    ratio = torch.where(negligible & accepted, torch.ones_like(actual), actual / promised)
+    shrink = torch.clamp(1 - (2 * ratio - 1) ** 3, min=SHRINK)
+    rejected = state.damping * state.growth
+    moved_on = accepted.unsqueeze(-1)
+    return State(
+        theta=torch.where(moved_on, trial, state.theta),
+        loss=torch.where(accepted, loss, state.loss),
+        factor=torch.where(moved_on.unsqueeze(-1), factor, state.factor),
+        scale=torch.where(moved_on, _column_norms(factor), state.scale),
+        damping=torch.where(accepted, (state.damping * shrink).clamp(min=1e-16), rejected),
+        growth=torch.where(accepted, torch.full_like(state.growth, 2.0), state.growth * 2),
+        moved=moved,
+        promised=promised / state.loss,
+        accepted=accepted,
+        epoch=state.epoch + 1,
+    )
+
+
+def converged(state: State, tolerance: float) -> Tensor:
+    """Which groups' last trial step was below the tolerance: relative to θ, or so small that the
+    loss it promised is tolerance² of the loss; or whose loss is zero."""
+    small = state.moved <= tolerance
+    return small | (state.promised <= tolerance**2) | (state.loss == 0)
+
+
+def stalled(state: State) -> Tensor:
+    """Which groups find no step that lowers the loss."""
+    return ~state.accepted & (state.damping > STALL)
+
+
+def select(state: State, groups: Tensor) -> State:
+    """The state of some of the groups."""
+    return replace(
+        state,
+        **{name: getattr(state, name)[groups] for name in State.__dataclass_fields__},
+    )
+
+
+def _trial(model: Model, state: State, kept: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:
+    """The params to try, the reduction promised, and the step's relative size."""
+    r, c = _split(state.factor)
+    scale = torch.where(state.scale > 0, state.scale, torch.ones_like(state.scale))
+    slope = (r.mT @ c.unsqueeze(-1)).squeeze(-1)
+    held = ((state.theta <= model.lower) & (slope > 0)) | (
+        (state.theta >= model.upper) & (slope < 0)
+    )
+    if kept is not None:
+        held = held | kept
+    part = torch.where(held.unsqueeze(-2), torch.zeros_like(r), r) / scale.unsqueeze(-2)
+    step = _damped(part, c, state.damping if kept is None else 1e-20 * state.damping) / scale
+    trial = torch.clamp(state.theta + step, model.lower, model.upper)
+    step = trial - state.theta
+    bent = (r @ step.unsqueeze(-1)).squeeze(-1)
+    promised = -(2 * (bent * c).sum(-1) + (bent * bent).sum(-1)) / model.rows
+    size = torch.linalg.vector_norm(scale * state.theta, dim=-1)
+    moved = torch.linalg.vector_norm(scale * step, dim=-1) / size.clamp(min=1e-300)
+    return trial, promised.clamp(min=0.0), moved
+
+
+def _damped(r: Tensor, c: Tensor, damping: Tensor) -> Tensor:
+    """The δ of least ‖Rδ + c‖² + λ‖δ‖², by QR of R on √λ·I."""
+    identity = torch.eye(r.shape[-1], dtype=r.dtype, device=r.device)
+    below = damping.sqrt()[..., None, None] * identity
+    q, upper = torch.linalg.qr(torch.cat([r, below], dim=-2))
+    right = (q[..., : r.shape[-1], :].mT @ c.unsqueeze(-1)).neg()
+    return torch.linalg.solve_triangular(upper, right, upper=True).squeeze(-1)
+
+
+def _split(factor: Tensor) -> tuple[Tensor, Tensor]:
+    return factor[..., :-1, :-1], factor[..., :-1, -1]
+
+
+def _column_norms(factor: Tensor) -> Tensor:
+    return torch.linalg.vector_norm(factor[..., :-1, :-1], dim=-2)

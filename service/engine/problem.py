@@ -1,0 +1,126 @@
+"""What is to be fitted: a formula, its data, its params' start and limits, and a loss."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+
+from service.engine.formula import Formula
+from service.engine.losses import Loss
+from service.engine.optimizers.exact import Exact
+from service.engine.optimizers.first_order import Adagrad, Adam, Rmsprop, Sgd
+
+Optimizer = Exact | Sgd | Adam | Rmsprop | Adagrad
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """A model and its data, ready for arithmetic; all tensors of one dtype and device.
+
+    Shapes: columns, target and sigma (rows,); initial, lower and upper (params,), in the order of
+    `formula.params`.
+    """
+
+    formula: Formula
+    columns: Mapping[str, Tensor]
+    """The inputs, scaled."""
+    target: Tensor
+    """The values of the formula's left side."""
+    initial: Tensor
+    lower: Tensor
+    upper: Tensor
+    free: tuple[bool, ...]
+    loss: Loss
+    sigma: Tensor | None = None
+    sigma_absolute: bool = False
+
+    @property
+    def rows(self) -> int:
+        return self.target.shape[-1]
+
+    @property
+    def params(self) -> tuple[str, ...]:
+        return self.formula.params
+
+    @property
+    def free_params(self) -> tuple[str, ...]:
+        return tuple(name for name, free in zip(self.params, self.free, strict=True) if free)
+
+    @property
+    def free_index(self) -> Tensor:
+        """The positions of the free params."""
+        return torch.tensor(self.free, device=self.target.device).nonzero().flatten()
+
+    def double(self) -> Problem:
+        """The same in float64."""
+        if self.target.dtype == torch.float64:
+            return self
+        return replace(
+            self,
+            columns={name: column.double() for name, column in self.columns.items()},
+            target=self.target.double(),
+            initial=self.initial.double(),
+            lower=self.lower.double(),
+            upper=self.upper.double(),
+            sigma=None if self.sigma is None else self.sigma.double(),
+        )
+
+    @property
+    def is_bounded(self) -> bool:
+        """Whether a free param has a limit."""
+        free = self.free_index
+        return bool(
+            torch.isfinite(self.lower[free]).any() or torch.isfinite(self.upper[free]).any()
+        )
+
+    @property
+    def is_linear(self) -> bool:
+        """Whether the prediction is linear in the free params."""
+        return self.formula.is_linear_in(self.free_params)
+
+
+@dataclass(frozen=True, slots=True)
+class Tolerance:
+    """When a fit has converged: any one that is above zero and met. 0 is off.
+
+    loss: |Δloss| ≤ tolerance·loss; params: ‖Δθ‖ ≤ tolerance·‖θ‖; gradient: the largest |gradient| ≤
+    tolerance × the largest of the first epoch.
+    """
+
+    loss: float = 0.0
+    params: float = 0.0
+    gradient: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class GradientMethod:
+    """How gradients are reckoned: analytic, autograd or numeric with its `delta`."""
+
+    method: str = "analytic"
+    delta: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """How to fit. `settings` is the optimizer's own record, of its file."""
+
+    optimizer: str
+    settings: Optimizer
+    epochs: int
+    record_every: int
+    tolerance: Tolerance = Tolerance()
+    gradient: GradientMethod = GradientMethod()
+    batch_size: int | None = None
+    on_divergence: str = "stop"
+    seed: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """A problem and how to fit it: all that the engine needs to start."""
+
+    problem: Problem
+    options: Options

@@ -1,0 +1,51 @@
+"""What a fit hands back, while it runs and when it ends."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from torch import Tensor
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """Recorded epochs: loss and gradient before each epoch's update, params after it.
+
+    Shapes: epoch (k,) int64, loss (k,), params and gradient (k, params).
+    """
+
+    epoch: Tensor
+    loss: Tensor
+    params: Tensor
+    gradient: Tensor
+
+
+@dataclass(frozen=True, slots=True)
+class Best:
+    """The lowest loss seen and where it was measured; epoch e means before e's update, and the last
+    epoch, for the params returned, after it."""
+
+    epoch: int
+    loss: float
+    params: Tensor
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """How a fit ended. A numerical ending is a value, not an error."""
+
+    stop_reason: str
+    params: Tensor
+    loss: float
+    epochs: int
+    best: Best
+    first_loss: float
+    first_gradient: Tensor
+
+    @property
+    def converged(self) -> bool:
+        return self.stop_reason == "converged"
+
+    @property
+    def diverged(self) -> bool:
+        return self.stop_reason == "diverged"

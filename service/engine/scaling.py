@@ -1,0 +1,151 @@
+"""Inputs scaled to x' = scale·x + offset, and params brought back to raw units.
+
+The way back is exact where some θ_raw has f(x; θ_raw) = f(scale·x + offset; θ) for every x, as it
+has for a line, a polynomial, a decay or a peak. It is found by following that θ_raw from scale 1,
+offset 0, where it is θ, to the scaling in question; and it is believed only if the two agree to
+rounding at points that span the data and reach beyond them.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from service.engine.formula import Formula
+from service.engine.optimizers.exact import solve
+from service.errors import InvalidData
+
+POINTS = 64
+STEPS = 24
+NEWTON = 8
+AGREEMENT = 1e-9
+
+
+@dataclass(frozen=True, slots=True)
+class Scale:
+    """x' = scale·x + offset."""
+
+    scale: float = 1.0
+    offset: float = 0.0
+
+    def apply(self, column: Tensor) -> Tensor:
+        return column * self.scale + self.offset
+
+    def between(self, part: float) -> Scale:
+        """A point on the way from no scaling to this one."""
+        return Scale(self.scale**part, self.offset * part)
+
+
+Scaling = Mapping[str, Scale]
+
+
+def standardize(name: str, column: Tensor) -> Scale:
+    """(x − mean)/standard deviation, the population's."""
+    spread = float(column.std(correction=0))
+    return _scale(name, float(column.mean()), spread, "standardized")
+
+
+def min_max(name: str, column: Tensor) -> Scale:
+    """(x − min)/(max − min)."""
+    low = float(column.min())
+    return _scale(name, low, float(column.max()) - low, "scaled to its range")
+
+
+def _scale(name: str, centre: float, width: float, what: str) -> Scale:
+    if not width > 0.0 or not math.isfinite(1 / width):
+        raise InvalidData(f"column '{name}' is constant, so it cannot be {what}")
+    return Scale(1 / width, -centre / width)
+
+
+METHODS = {"standardize": standardize, "min_max": min_max}
+"""The ways to choose a scaling from a column."""
+
+
+@dataclass(frozen=True, slots=True)
+class RawParams:
+    """Params in raw units, float64; `map` is ∂θ_raw/∂θ (params, params)."""
+
+    values: Tensor
+    map: Tensor
+
+
+def unscale(
+    formula: Formula, raw: Mapping[str, Tensor], scaling: Scaling, theta: Tensor
+) -> RawParams | None:
+    """The θ_raw of a θ fitted to scaled inputs; None where there is none exact.
+
+    raw: the inputs before scaling, (rows,); theta (params,).
+    """
+    theta = theta.double()
+    if not bool(torch.isfinite(theta).all()):
+        return None
+    linear = formula.is_linear_in(formula.params)
+    if not linear and any(scale.scale <= 0 for scale in scaling.values()):
+        return None
+    points = _points(raw)
+    values = theta
+    parts = [1.0] if linear else [step / STEPS for step in range(1, STEPS + 1)]
+    for part in parts:
+        scaled = _scaled(points, {name: scale.between(part) for name, scale in scaling.items()})
+        followed = _follow(formula, points, scaled, values, theta)
+        if followed is None:
+            return None
+        values = followed
+    wanted = _read(formula, _scaled(points, scaling), theta)[1]
+    jacobian = _read(formula, points, values)[1]
+    return RawParams(values, -solve_columns(jacobian, wanted))
+
+
+def solve_columns(jacobian: Tensor, wanted: Tensor) -> Tensor:
+    """Column by column, the −δ of least ‖Jδ + wanted‖."""
+    return torch.stack([solve(jacobian, column).step for column in wanted.unbind(-1)], dim=-1)
+
+
+def _follow(
+    formula: Formula,
+    points: Mapping[str, Tensor],
+    scaled: Mapping[str, Tensor],
+    values: Tensor,
+    theta: Tensor,
+) -> Tensor | None:
+    """Newton's method from `values` to the params whose raw prediction is the scaled one."""
+    wanted = _read(formula, scaled, theta)[0]
+    size = float(wanted.abs().max())
+    for _ in range(NEWTON):
+        prediction, jacobian = _read(formula, points, values)
+        if not bool(torch.isfinite(jacobian).all() & torch.isfinite(prediction).all()):
+            return None
+        step = solve(jacobian, prediction - wanted).step
+        values = values + step
+        if float(step.norm()) <= 1e-14 * float(values.norm()):
+            break
+    gap = float((_read(formula, points, values)[0] - wanted).abs().max())
+    return values if gap <= AGREEMENT * size else None
+
+
+def _points(raw: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Points that span the inputs' ranges and half as much again, spread by Weyl's sequence."""
+    points = {}
+    for i, (name, column) in enumerate(raw.items()):
+        low, high = float(column.min()), float(column.max())
+        width = (high - low) or max(abs(high), 1.0)
+        turn = math.modf(math.sqrt((2, 3, 5, 7, 11, 13, 17, 19)[i % 8]))[0]
+        fraction = (torch.arange(POINTS, dtype=torch.float64) * turn) % 1.0
+        points[name] = low + width * (1.25 * fraction)
+    return points
+
+
+def _scaled(points: Mapping[str, Tensor], scaling: Scaling) -> dict[str, Tensor]:
+    return {name: scaling.get(name, Scale()).apply(column) for name, column in points.items()}
+
+
+def _read(
+    formula: Formula, columns: Mapping[str, Tensor], theta: Tensor
+) -> tuple[Tensor, Tensor]:
+    reader = formula.tape.bind(columns, formula.params, theta)
+    outputs = [output.expand(POINTS) for output in reader(theta.unbind(-1), safe=True)]
+    return outputs[0], torch.stack(outputs[1:], dim=-1)

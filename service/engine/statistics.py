@@ -1,0 +1,186 @@
+"""How well a fit is determined, from the R factor of its Jacobian.
+
+Sources: Seber and Wild, Nonlinear Regression (1989), ch. 2 and 5; Bates and Watts, Nonlinear
+Regression Analysis (1988), 1.3 and 2.2; R's logLik.nls and AIC for the information criteria.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from service.engine.distributions import t_quantile
+from service.engine.gradients import Objective
+from service.engine.problem import Problem
+
+LEVEL = 0.95
+
+
+@dataclass(frozen=True, slots=True)
+class Statistics:
+    """Of a fit with n rows and p free params; tensors are over the free params, float64.
+
+    covariance = s²(JᵀJ)⁻¹ with J = ∂z/∂θ, z = residual/σ and s² = Σz²/(n − p), or s² = 1 where σ is
+    absolute. What cannot be had is None, and `covariance_reason` says why.
+    """
+
+    free: tuple[str, ...]
+    n: int
+    degrees_of_freedom: int
+    residual_std: float | None
+    reduced_chi_squared: float | None
+    r_squared: float | None
+    adjusted_r_squared: float | None
+    aic: float | None
+    aicc: float | None
+    bic: float | None
+    covariance: Tensor | None
+    covariance_reason: str | None
+    deficient: tuple[str, ...]
+    """The params that trade off against each other where the covariance cannot be had."""
+    offset: float
+    """Bates and Watts's relative offset: how far from the minimum, in units of its uncertainty."""
+    condition: float
+    """Of the Jacobian with columns of unit norm."""
+
+    @property
+    def stderr(self) -> Tensor | None:
+        return None if self.covariance is None else self.covariance.diagonal().sqrt()
+
+    @property
+    def correlation(self) -> Tensor | None:
+        stderr = self.stderr
+        if stderr is None or self.covariance is None:
+            return None
+        spread = torch.where(stderr > 0, stderr, torch.ones_like(stderr))
+        return self.covariance / spread / spread.unsqueeze(-1)
+
+    def t(self, level: float = LEVEL) -> float:
+        """Half the width of a two-sided interval of that level, in standard errors."""
+        return t_quantile(0.5 + level / 2, float(self.degrees_of_freedom))
+
+
+def summarise(problem: Problem, theta: Tensor) -> Statistics:
+    """The statistics of a problem at θ (params,)."""
+    objective = Objective(problem.double())
+    z, jacobian = objective.jacobian(theta.double())
+    jacobian = jacobian[:, problem.free_index]
+    n, p = jacobian.shape
+    degrees = n - p
+    total = float((z * z).sum())
+    variance = total / degrees if degrees > 0 else None
+    shape = _Shape.of(jacobian, problem.free_params, problem.double().loss.slope(z))
+    covariance, reason = _covariance(problem, shape, variance)
+    least_squares = problem.loss.is_least_squares
+    r_squared = _r_squared(problem.double(), total)
+    aic = _aic(problem, total, n, p) if least_squares else None
+    return Statistics(
+        free=problem.free_params,
+        n=n,
+        degrees_of_freedom=degrees,
+        residual_std=None if variance is None else math.sqrt(variance),
+        reduced_chi_squared=variance,
+        r_squared=r_squared,
+        adjusted_r_squared=(
+            None if r_squared is None or degrees <= 0 else 1 - (1 - r_squared) * (n - 1) / degrees
+        ),
+        aic=aic,
+        aicc=None if aic is None or degrees <= 2 else aic + 2 * (p + 1) * (p + 2) / (n - p - 2),
+        bic=None if aic is None else aic + (math.log(n) - 2) * (p + 1),
+        covariance=covariance,
+        covariance_reason=reason,
+        deficient=shape.deficient,
+        offset=shape.offset,
+        condition=shape.condition,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Shape:
+    """The Jacobian's R factor with columns of unit norm, and what it tells."""
+
+    r: Tensor
+    scale: Tensor
+    condition: float
+    deficient: tuple[str, ...]
+    offset: float
+
+    @classmethod
+    def of(cls, jacobian: Tensor, names: tuple[str, ...], slope: Tensor) -> _Shape:
+        n, p = jacobian.shape
+        finite = bool(torch.isfinite(jacobian).all()) and bool(torch.isfinite(slope).all())
+        if not finite or p == 0:
+            nothing = torch.zeros((p, p), dtype=torch.float64)
+            return cls(nothing, torch.ones(p), math.inf if p else 1.0, (), math.inf if p else 0.0)
+        norms = torch.linalg.vector_norm(jacobian, dim=0)
+        scale = torch.where(norms > 0, norms, torch.ones_like(norms))
+        q, r = torch.linalg.qr(jacobian / scale)
+        _, singular, vh = torch.linalg.svd(r)
+        largest = float(singular[0])
+        floor = torch.finfo(torch.float64).eps * max(n, p) * largest
+        short = singular <= floor
+        short = torch.nn.functional.pad(short, (0, vh.shape[0] - len(short)), value=True)
+        involved = (vh[short].abs() > 0.1).any(dim=0).tolist() if bool(short.any()) else [False] * p
+        return cls(
+            r,
+            scale,
+            largest / float(singular[-1]) if float(singular[-1]) > 0 and n >= p else math.inf,
+            tuple(name for name, bad in zip(names, involved, strict=True) if bad),
+            _offset(q, slope, n, p),
+        )
+
+
+def _offset(q: Tensor, slope: Tensor, n: int, p: int) -> float:
+    """‖Qᵀz‖/√p over ‖z − QQᵀz‖/√(n − p) (Bates and Watts 2.10), with ψ(z)/2 for z."""
+    total = float(slope.norm())
+    along = float((q.mT @ slope).norm())
+    if n <= p or total == 0.0:
+        return 0.0
+    across = math.sqrt(max(total**2 - along**2, 0.0))
+    if across <= 1e-14 * total:
+        return math.inf
+    return (along / math.sqrt(p)) / (across / math.sqrt(n - p))
+
+
+def _covariance(
+    problem: Problem, shape: _Shape, variance: float | None
+) -> tuple[Tensor | None, str | None]:
+    if not problem.loss.is_least_squares:
+        return None, f"loss '{problem.loss.name}' has no covariance by this method; 'mse' has"
+    if not problem.free_params:
+        return None, "no param is free"
+    if not math.isfinite(shape.condition) and not shape.deficient:
+        return None, "the Jacobian at these params is not finite"
+    if shape.deficient:
+        names = ", ".join(shape.deficient)
+        return None, f"the data do not tell these params apart: {names}"
+    if variance is None and not problem.sigma_absolute:
+        return None, "there are no more rows than free params, so nothing tells the noise"
+    identity = torch.eye(len(shape.scale), dtype=torch.float64)
+    inverse = torch.linalg.solve_triangular(shape.r, identity, upper=True)
+    inverse = inverse / shape.scale.unsqueeze(-1)
+    factor = 1.0 if problem.sigma_absolute else variance
+    return inverse @ inverse.mT * factor, None
+
+
+def _r_squared(problem: Problem, total: float) -> float | None:
+    """1 − Σz²/Σ((y − ȳ)/σ)², ȳ the weighted mean; None for a constant target."""
+    weight = torch.ones_like(problem.target)
+    if problem.sigma is not None:
+        weight = weight / problem.sigma**2
+    mean = (weight * problem.target).sum() / weight.sum()
+    spread = float((weight * (problem.target - mean) ** 2).sum())
+    return 1 - total / spread if spread > 0 else None
+
+
+def _aic(problem: Problem, total: float, n: int, p: int) -> float:
+    """−2·log-likelihood + 2(p + 1), Gaussian, σ² counted as a param; as R has it for nls."""
+    if total <= 0.0:
+        return -math.inf
+    weights = 0.0
+    if problem.sigma is not None:
+        weights = float(-2 * torch.log(problem.sigma.double()).sum())
+    return n * (math.log(2 * math.pi) + 1 - math.log(n) + math.log(total)) - weights + 2 * (p + 1)

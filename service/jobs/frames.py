@@ -1,0 +1,104 @@
+"""Messages as frames on a socket between a worker and its parent, and nobody else.
+
+A frame is the count of buffers and the length of the pickle (little-endian u32 and u64), the
+buffers' lengths (u64 each), the pickle, the buffers. Large arrays travel as buffers (pickle's
+protocol 5, PEP 574): sent from where they lie, received where they stay, never copied between.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import pickle
+import socket
+import struct
+from collections.abc import Sequence
+from typing import cast
+
+import numpy as np
+
+OUT_OF_BAND = 64 * 1024
+"""Arrays of at least so many bytes travel as buffers of their own."""
+
+_HEAD = struct.Struct("<IQ")
+
+
+def encode(message: object) -> list[memoryview]:
+    """The frame's parts, in order."""
+    buffers: list[memoryview] = []
+
+    def keep_in_band(buffer: pickle.PickleBuffer) -> bool:
+        view = buffer.raw()
+        if view.nbytes < OUT_OF_BAND:
+            return True
+        buffers.append(view)
+        return False
+
+    body = pickle.dumps(message, protocol=5, buffer_callback=keep_in_band)
+    sizes = struct.pack(f"<{len(buffers)}Q", *(view.nbytes for view in buffers))
+    return [memoryview(_HEAD.pack(len(buffers), len(body)) + sizes + body), *buffers]
+
+
+def decode(body: memoryview, buffers: Sequence[memoryview]) -> object:
+    """The message, its arrays lying in `buffers`. Only ever for frames of our own processes."""
+    return cast(object, pickle.loads(body, buffers=buffers))
+
+
+def _room(size: int) -> memoryview:
+    """`size` bytes to receive into, not zeroed first."""
+    return memoryview(np.empty(size, np.uint8))  # type: ignore[arg-type]
+
+
+# --- blocking: the worker's end -------------------------------------------------------------------
+
+
+def send(sock: socket.socket, message: object) -> None:
+    """Sends one message; OSError where the other end is gone."""
+    for part in encode(message):
+        sock.sendall(part)
+
+
+def receive(sock: socket.socket) -> object:
+    """The next message; EOFError where the other end is gone."""
+    count, size = _HEAD.unpack(_read(sock, _HEAD.size))
+    sizes = struct.unpack(f"<{count}Q", _read(sock, 8 * count))
+    body = _read(sock, size)
+    return decode(body, [_read(sock, each) for each in sizes])
+
+
+def _read(sock: socket.socket, size: int) -> memoryview:
+    view = room = _room(size)
+    while view.nbytes:
+        got = sock.recv_into(view)
+        if not got:
+            raise EOFError
+        view = view[got:]
+    return room
+
+
+# --- asyncio: the parent's end --------------------------------------------------------------------
+
+
+async def send_async(sock: socket.socket, message: object) -> None:
+    """Sends one message; OSError where the other end is gone."""
+    loop = asyncio.get_running_loop()
+    for part in encode(message):
+        await loop.sock_sendall(sock, part)
+
+
+async def receive_async(sock: socket.socket) -> object:
+    """The next message; EOFError where the other end is gone."""
+    count, size = _HEAD.unpack(await _read_async(sock, _HEAD.size))
+    sizes = struct.unpack(f"<{count}Q", await _read_async(sock, 8 * count))
+    body = await _read_async(sock, size)
+    return decode(body, [await _read_async(sock, each) for each in sizes])
+
+
+async def _read_async(sock: socket.socket, size: int) -> memoryview:
+    loop = asyncio.get_running_loop()
+    view = room = _room(size)
+    while view.nbytes:
+        got = await loop.sock_recv_into(sock, view)
+        if not got:
+            raise EOFError
+        view = view[got:]
+    return room

@@ -1,0 +1,158 @@
+"""What a job recorded, epoch by epoch, as columns of bounded length."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Self
+
+import numpy as np
+import numpy.typing as npt
+
+from service.jobs.thinning import rows_to_keep
+
+Epochs = npt.NDArray[np.int64]
+Floats = npt.NDArray[np.float64]
+Selection = slice | npt.NDArray[np.intp]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Rows:
+    """Records of k epochs and P params as columns. Never written to once they are made."""
+
+    epoch: Epochs
+    """(k,), strictly increasing."""
+    loss: Floats
+    """(k,)"""
+    params: Floats
+    """(k, P)"""
+    gradient: Floats
+    """(k, P)"""
+    thinned: bool = False
+    """Whether recorded rows were left out."""
+
+    @classmethod
+    def empty(cls, capacity: int = 0, params: int = 0) -> Self:
+        """Room for `capacity` rows."""
+        return cls(
+            np.empty(capacity, np.int64),
+            np.empty(capacity),
+            np.empty((capacity, params)),
+            np.empty((capacity, params)),
+        )
+
+    def __len__(self) -> int:
+        return len(self.epoch)
+
+    def __getitem__(self, which: Selection) -> Rows:
+        return Rows(
+            self.epoch[which],
+            self.loss[which],
+            self.params[which],
+            self.gradient[which],
+            self.thinned,
+        )
+
+    @property
+    def nbytes(self) -> int:
+        columns = (self.epoch, self.loss, self.params, self.gradient)
+        return sum(column.nbytes for column in columns)
+
+    def after(self, epoch: int | None) -> Rows:
+        """The rows of later epochs; all of them for None."""
+        return self if epoch is None else self[int(np.searchsorted(self.epoch, epoch, "right")) :]
+
+    def until(self, epoch: int) -> Rows:
+        """The rows up to and with `epoch`."""
+        return self[: int(np.searchsorted(self.epoch, epoch, "right"))]
+
+    def thin(self, max_points: int, *, aligned: bool = False) -> Rows:
+        """At most `max_points` of them: see `thinning.rows_to_keep`."""
+        if len(self) <= max_points:
+            return self
+        keep = rows_to_keep(self.epoch, self.loss, self.params, max_points, aligned=aligned)
+        return replace(self[keep], thinned=True)
+
+
+class History:
+    """A job's rows, at most `max_rows`: a full one is thinned to half before the next row.
+
+    What it holds depends on the sequence of rows alone, not on the slices they came in. Rows no
+    later than the last one are the repeats of a job that was tried again, and are dropped.
+    """
+
+    __slots__ = ("_buffer", "_size", "max_rows")
+
+    def __init__(self, max_rows: int, rows: Rows | None = None) -> None:
+        self.max_rows = max(max_rows, 8)
+        self._buffer = Rows.empty() if rows is None else rows
+        self._size = len(self._buffer)
+
+    def __len__(self) -> int:
+        return self._size
+
+    @property
+    def rows(self) -> Rows:
+        """All rows, as views that later appends leave as they are."""
+        return self._buffer[: self._size]
+
+    @property
+    def thinned(self) -> bool:
+        return self._buffer.thinned
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes held, spare room included."""
+        return self._buffer.nbytes
+
+    @property
+    def last_epoch(self) -> int | None:
+        return int(self._buffer.epoch[self._size - 1]) if self._size else None
+
+    def append(self, rows: Rows) -> bool:
+        """Adds the rows of later epochs. Whether it had to thin what it held."""
+        fresh = rows.after(self.last_epoch)
+        thinned = False
+        while len(fresh):
+            if self._size == self.max_rows:
+                self._replace(self.rows.thin(self.max_rows // 2, aligned=True))
+                thinned = True
+            room = self.max_rows - self._size
+            self._write(fresh[:room])
+            fresh = fresh[room:]
+        return thinned
+
+    def page(self, after_epoch: int | None = None, limit: int | None = None) -> Rows:
+        """The first `limit` rows later than `after_epoch`."""
+        return self.rows.after(after_epoch)[:limit]
+
+    def thin(self, max_points: int) -> Rows:
+        """At most `max_points` rows that look like all of them."""
+        return self.rows.thin(max_points)
+
+    def trim(self) -> None:
+        """Gives back spare room: nothing more is coming."""
+        if self._size < len(self._buffer):
+            self._replace(self.rows[np.arange(self._size)])
+
+    def _replace(self, rows: Rows) -> None:
+        self._buffer = rows
+        self._size = len(rows)
+
+    def _write(self, rows: Rows) -> None:
+        start, end = self._size, self._size + len(rows)
+        if end > len(self._buffer):
+            self._grow(end, rows.params.shape[1])
+        buffer = self._buffer
+        buffer.epoch[start:end] = rows.epoch
+        buffer.loss[start:end] = rows.loss
+        buffer.params[start:end] = rows.params
+        buffer.gradient[start:end] = rows.gradient
+        self._size = end
+
+    def _grow(self, needed: int, params: int) -> None:
+        """Doubles, so that appending n rows copies O(n); the first slice gets just its room."""
+        capacity = needed if not self._size else min(max(needed, 2 * self._size), self.max_rows)
+        room = replace(Rows.empty(capacity, params), thinned=self._buffer.thinned)
+        old, self._buffer, self._size = self.rows, room, 0
+        if len(old):
+            self._write(old)

@@ -1,0 +1,152 @@
+"""Jobs on this machine: warm worker processes, one job each at a time."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import deque
+from contextlib import suppress
+
+from service.errors import NotReady, QueueFull
+from service.jobs.clock import Clock, SystemClock
+from service.jobs.cores import cores
+from service.jobs.estimates import Durations, whole_seconds
+from service.jobs.executor import Place
+from service.jobs.fair_queue import FairQueue
+from service.jobs.job import Job
+from service.jobs.places import Desk, Errand, WorkPlace
+from service.jobs.store import JobStore
+from service.jobs.worker_process import preload
+from service.settings import Settings
+
+log = logging.getLogger("descent.executor")
+
+
+class LocalExecutor:
+    """An Executor whose workers are forks of one forkserver.
+
+    It owns the queue; each `WorkPlace` owns a process and the job at work in it. All run on one
+    event loop, so that nothing here needs a lock.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        store: JobStore,
+        clock: Clock | None = None,
+        *,
+        entry: str = "service.jobs.worker:main",
+    ) -> None:
+        count = settings.workers or cores()
+        self._settings, self._store, self._clock = settings, store, clock or SystemClock()
+        self._queue: FairQueue[Errand] = FairQueue(settings.max_queued_jobs)
+        self._errands: dict[str, Errand] = {}
+        """Every job that was accepted and has not ended."""
+        self._durations = Durations()
+        desk = Desk(settings, store, self._clock, self._ended, self._freed)
+        threads = max(1, cores() // count)
+        self._places = [WorkPlace(desk, entry, threads) for _ in range(count)]
+        self._free: deque[WorkPlace] = deque()
+        self._entry = entry
+        self._coming = 0
+        """Jobs let in that the store is taking in."""
+        self._open = False
+        self._quiet = asyncio.Event()
+        """Set while there is no errand."""
+        self._quiet.set()
+
+    @property
+    def pids(self) -> list[int]:
+        """The worker processes that are alive."""
+        return [place.pid for place in self._places if place.pid]
+
+    async def start(self) -> None:
+        preload(self._entry)
+        await asyncio.gather(*(place.open() for place in self._places))
+        self._open = True
+
+    async def submit(self, job: Job) -> None:
+        if not self._open:
+            raise NotReady
+        if not self._free and not self._queue.has_room(job.lane, coming=self._coming):
+            raise QueueFull(retry_after_s=whole_seconds(self._until_next(0)))
+        errand = Errand(job)
+        self._coming += 1
+        try:
+            await self._store.create(job)
+        except QueueFull as error:
+            raise QueueFull(str(error), retry_after_s=whole_seconds(self._until_next(0))) from error
+        finally:
+            self._coming -= 1
+        self._errands[job.id] = errand
+        self._quiet.clear()
+        self._queue.push(job.lane, errand)
+        self._dispatch()
+
+    async def cancel(self, job_id: str) -> None:
+        errand = self._errands.get(job_id)
+        if errand is None:
+            return
+        if errand.place is not None:
+            await errand.place.cancel(errand)
+            return
+        with suppress(ValueError):
+            self._queue.remove(errand.job.lane, errand)
+            await self._cancel_queued(errand)
+
+    def place(self, job_id: str) -> Place | None:
+        errand = self._errands.get(job_id)
+        if errand is None:
+            return None
+        position = self._queue.position(errand.job.lane, errand)
+        return None if position is None else Place(position, self._until_next(position))
+
+    async def stop(self) -> None:
+        self._open = False
+        while len(self._queue):
+            await self._cancel_queued(self._queue.pop())
+        grace, hearing = self._settings.shutdown_grace_s, self._settings.cancel_grace_s
+        if not await self._quiet_within(grace):
+            for job_id in list(self._errands):
+                await self.cancel(job_id)
+            # Heard at once, or killed and its best taken from the checkpoint by another worker.
+            await self._quiet_within(2 * hearing)
+        await asyncio.gather(*(place.close() for place in self._places))
+
+    def _until_next(self, position: int) -> float:
+        """Seconds until the queue has moved by so many and one."""
+        now = self._clock.monotonic()
+        ages = (now - e.began for e in self._errands.values() if e.began is not None)
+        return self._durations.mean(ages) * (position + 1) / len(self._places)
+
+    def _dispatch(self) -> None:
+        while self._free and len(self._queue):
+            self._free.popleft().take(self._queue.pop())
+
+    def _freed(self, place: WorkPlace, *, free: bool) -> None:
+        """A place has a worker that waits for a job, or has lost it."""
+        if free:
+            self._free.append(place)
+            self._dispatch()
+        elif place in self._free:
+            self._free.remove(place)
+
+    def _ended(self, errand: Errand) -> None:
+        """The job came to its end, which the store knows."""
+        if errand.began is not None:
+            self._durations.add(self._clock.monotonic() - errand.began)
+        self._errands.pop(errand.job.id, None)
+        if not self._errands:
+            self._quiet.set()
+
+    async def _cancel_queued(self, errand: Errand) -> None:
+        now = self._clock.now()
+        await self._store.finish(errand.job.id, "cancelled", now, stop_reason="cancelled")
+        self._ended(errand)
+
+    async def _quiet_within(self, seconds: float) -> bool:
+        try:
+            await asyncio.wait_for(self._quiet.wait(), seconds)
+        except TimeoutError:
+            return False
+        return True

@@ -1,0 +1,225 @@
+"""Jobs in this process's memory, bounded by count, bytes and age."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from service.errors import JobStillRunning, QueueFull, UnknownJob
+from service.jobs.clock import Clock, SystemClock
+from service.jobs.gone import Gone
+from service.jobs.history import History, Rows
+from service.jobs.job import Failure, IllegalTransition, Job, Progress
+from service.schemas.names import Status, StopReason
+from service.settings import Settings
+
+
+class _Entry:
+    """A job and what belongs to it."""
+
+    __slots__ = ("finished_at", "history", "job", "number", "woken")
+
+    def __init__(self, job: Job, number: int, max_history_rows: int) -> None:
+        self.job = job
+        self.number = number
+        """Jobs in order of creation."""
+        self.history = History(max_history_rows)
+        self.finished_at = 0.0
+        """By the clock that never jumps."""
+        self.woken: asyncio.Event | None = None
+        """Set at the next change; made by the first who waits for it."""
+
+    @property
+    def nbytes(self) -> int:
+        return self.job.nbytes + self.history.nbytes
+
+
+class MemoryStore:
+    """A JobStore for one process.
+
+    It forgets finished jobs first, oldest first, and never one that is queued or running: where
+    those alone fill it, `create` raises QueueFull. What is forgotten stays known as such for as
+    many ids as there may be jobs.
+    """
+
+    def __init__(self, settings: Settings, clock: Clock | None = None) -> None:
+        self._settings = settings
+        self._clock = clock or SystemClock()
+        self._entries: OrderedDict[str, _Entry] = OrderedDict()
+        self._finished: OrderedDict[str, _Entry] = OrderedDict()
+        """In the order in which they finished."""
+        self._gone = Gone(settings.max_jobs, since=self._clock.now())
+        self._created = 0
+        self._nbytes = 0
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes held, by the store's own reckoning."""
+        return self._nbytes
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    async def create(self, job: Job) -> None:
+        if job.id in self._entries:
+            raise ValueError(f"{job.id} is there already")
+        entry = _Entry(job, self._created, self._settings.max_history_rows)
+        self._make_room(jobs=1, nbytes=entry.nbytes)
+        if not self._fits(jobs=1, nbytes=entry.nbytes):
+            raise QueueFull("Unfinished jobs fill the store; try again later.")
+        self._created += 1
+        self._entries[job.id] = entry
+        self._nbytes += entry.nbytes
+
+    async def get(self, job_id: str, owner: str | None = None) -> Job:
+        return self._entry(job_id, owner).job
+
+    async def list(
+        self, *, owner: str | None, status: Status | None, limit: int, after: str | None
+    ) -> tuple[Sequence[Job], bool]:
+        before = self._created if after is None else self._number(after, owner)
+        found: list[Job] = []
+        for entry in reversed(self._entries.values()):
+            if entry.number >= before or not _seen(entry.job, owner, status):
+                continue
+            if len(found) == limit:
+                return found, True
+            found.append(entry.job)
+        return found, False
+
+    async def start(self, job_id: str, at: datetime) -> Job:
+        job = self._entry(job_id).job
+        return self._change(
+            job_id, status="running", started_at=job.started_at or at, attempts=job.attempts + 1
+        )
+
+    async def requeue(self, job_id: str) -> Job:
+        return self._change(job_id, status="queued")
+
+    async def append(
+        self,
+        job_id: str,
+        rows: Rows,
+        progress: Progress,
+        *,
+        whole: bool = False,
+    ) -> Job:
+        entry = self._entry(job_id)
+        if entry.job.status != "running":
+            raise IllegalTransition(job_id, entry.job.status, "running")
+        self._nbytes -= entry.history.nbytes
+        if whole:
+            entry.history = History(self._settings.max_history_rows)
+        entry.history.append(rows)
+        self._nbytes += entry.history.nbytes
+        return self._change(job_id, progress=progress)
+
+    async def finish(
+        self,
+        job_id: str,
+        status: Status,
+        at: datetime,
+        *,
+        stop_reason: StopReason | None = None,
+        result: bytes | None = None,
+        failure: Failure | None = None,
+    ) -> Job:
+        entry = self._entry(job_id)
+        before = entry.nbytes
+        job = self._change(
+            job_id,
+            status=status,
+            finished_at=at,
+            stop_reason=stop_reason,
+            result=result,
+            failure=failure,
+            nbytes=entry.job.nbytes + len(result or b""),
+        )
+        entry.history.trim()
+        self._nbytes += entry.nbytes - before
+        entry.finished_at = self._clock.monotonic()
+        self._finished[job_id] = entry
+        self._make_room(spare=job_id)
+        return job
+
+    async def delete(self, job_id: str, owner: str | None = None) -> None:
+        if not self._entry(job_id, owner).job.finished:
+            raise JobStillRunning
+        self._forget(job_id, "deleted")
+
+    async def history(
+        self,
+        job_id: str,
+        *,
+        after_epoch: int | None = None,
+        limit: int | None = None,
+        max_points: int | None = None,
+    ) -> Rows:
+        rows = self._entry(job_id).history.page(after_epoch, limit)
+        return rows if max_points is None else rows.thin(max_points)
+
+    async def changed(self, job_id: str, version: int) -> Job:
+        entry = self._entry(job_id)
+        while entry.job.version <= version:
+            if entry.woken is None:
+                entry.woken = asyncio.Event()
+            await entry.woken.wait()
+            if entry.job.version <= version:
+                self._entry(job_id)
+        return entry.job
+
+    def _entry(self, job_id: str, owner: str | None = None) -> _Entry:
+        entry = self._entries.get(job_id)
+        if entry is None or not _seen(entry.job, owner):
+            raise UnknownJob(self._gone.sentence(job_id, owner))
+        expired = self._clock.monotonic() - self._settings.max_job_age_s
+        if entry.job.finished and entry.finished_at < expired:
+            self._forget(job_id, "expired")
+            raise UnknownJob(self._gone.sentence(job_id, owner))
+        return entry
+
+    def _number(self, job_id: str, owner: str | None) -> int:
+        """Where a page begins: a job keeps its place when it is gone."""
+        number = self._gone.number(job_id, owner)
+        return self._entry(job_id, owner).number if number is None else number
+
+    def _change(self, job_id: str, **changes: Any) -> Job:
+        entry = self._entry(job_id)
+        entry.job = entry.job.evolve(**changes)
+        self._wake(entry)
+        return entry.job
+
+    def _wake(self, entry: _Entry) -> None:
+        if entry.woken is not None:
+            entry.woken.set()
+            entry.woken = None
+
+    def _make_room(self, jobs: int = 0, nbytes: int = 0, spare: str | None = None) -> None:
+        """Forgets what is too old, then the oldest, until it all fits or but `spare` is left."""
+        expired = self._clock.monotonic() - self._settings.max_job_age_s
+        while self._finished:
+            job_id, entry = next(iter(self._finished.items()))
+            fits = self._fits(jobs, nbytes) and entry.finished_at >= expired
+            if fits or job_id == spare:
+                return
+            self._forget(job_id, "expired")
+
+    def _fits(self, jobs: int, nbytes: int) -> bool:
+        return (
+            len(self._entries) + jobs <= self._settings.max_jobs
+            and self._nbytes + nbytes <= self._settings.max_store_bytes
+        )
+
+    def _forget(self, job_id: str, why: str) -> None:
+        entry = self._entries.pop(job_id)
+        self._finished.pop(job_id, None)
+        self._nbytes -= entry.nbytes
+        self._gone.add(entry.job, entry.number, why)
+        self._wake(entry)
+
+
+def _seen(job: Job, owner: str | None, status: Status | None = None) -> bool:
+    return owner in (None, job.owner) and status in (None, job.status)

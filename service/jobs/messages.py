@@ -1,0 +1,80 @@
+"""What goes over a worker's socket. To the worker: Task, Cancel. From it: the others."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from service.jobs.history import Rows
+from service.jobs.job import Failure, Progress
+from service.schemas.fit import FitRequest
+from service.schemas.names import StopReason
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Task:
+    """Run this job."""
+
+    job_id: str
+    request: FitRequest
+    limit_s: float
+    """Seconds of work, those of earlier attempts included."""
+    max_history_rows: int
+    queued_s: float = 0.0
+    """Seconds it waited for its turn."""
+    spent_s: float = 0.0
+    """Seconds of work before this attempt."""
+    history: Rows | None = None
+    """What earlier attempts recorded."""
+    checkpoint: bytes | None = None
+    """Where the last attempt was, pickled by a worker and read by none but a worker."""
+    stop_reason: StopReason | None = None
+    """Take no step: answer with the best of the checkpoint, for this reason."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cancel:
+    """Stop the job, if it is the one at work, and answer with its best."""
+
+    job_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """The worker waits for its first task."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Slice:
+    """What happened since the last message."""
+
+    rows: Rows
+    whole: bool
+    """`rows` is all that is kept so far, in place of what was sent: the sender had to thin."""
+    progress: Progress
+    checkpoint: bytes | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Closing:
+    """The steps are done or were stopped; the answer is being reckoned."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ended:
+    """The job's answer."""
+
+    last: Slice
+    stop_reason: StopReason
+    fit: bytes
+    """`service.schemas.answers.Fit` as JSON."""
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """The job has no answer."""
+
+    failure: Failure
+
+
+FromWorker = Ready | Slice | Closing | Ended | Failed
+ToWorker = Task | Cancel

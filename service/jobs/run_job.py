@@ -1,0 +1,220 @@
+"""One job, from its task to its answer, as a worker does it. It knows no torch: see `Kit`."""
+
+from __future__ import annotations
+
+import logging
+import pickle
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from service.errors import DescentError
+from service.jobs.history import History, Rows
+from service.jobs.job import Failure, Progress
+from service.jobs.messages import Closing, Ended, Failed, FromWorker, Slice, Task
+from service.jobs.pace import SLICE_S, Pace
+from service.schemas.answers import Fit, Timings
+from service.schemas.fit import FitRequest
+from service.schemas.names import StopReason
+
+CHECKPOINT_S = 0.25
+"""Seconds between checkpoints: what a lost worker costs, at most, besides a slice."""
+
+SHORT_HISTORY = 100
+"""Rows in an answer whose request did not say `record_every`."""
+
+_OUR_FAULT = "Something went wrong in the service, not in the request; it was logged."
+
+Send = Callable[[FromWorker], None]
+log = logging.getLogger("descent.worker")
+
+
+class Tensor(Protocol):
+    """What rows are made of."""
+
+    def numpy(self) -> npt.NDArray[Any]: ...
+
+
+class EngineRows(Protocol):
+    """The rows recorded in one step, as the engine hands them out."""
+
+    @property
+    def epoch(self) -> Tensor: ...
+
+    @property
+    def loss(self) -> Tensor: ...
+
+    @property
+    def params(self) -> Tensor: ...
+
+    @property
+    def gradient(self) -> Tensor: ...
+
+
+class Run(Protocol):
+    """A fit under way: `service.engine.Run`."""
+
+    @property
+    def epoch(self) -> int: ...
+
+    @property
+    def epochs(self) -> int: ...
+
+    @property
+    def loss(self) -> float: ...
+
+    @property
+    def best_loss(self) -> float: ...
+
+    @property
+    def done(self) -> bool: ...
+
+    def step(self, epochs: int, /) -> EngineRows: ...
+
+    def result(self, stop_reason: str | None, /) -> object: ...
+
+    def checkpoint(self) -> object: ...
+
+
+class Explain(Protocol):
+    """Makes the answer: `service.translate.to_fit` with the rows as its history."""
+
+    def __call__(
+        self, plan: Any, result: Any, rows: Rows, /, *, job_id: str, timings: Timings
+    ) -> Fit: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Kit:
+    """What a job is done with: `worker.KIT` in the service, a double in tests."""
+
+    plan: Callable[[FitRequest], Any]
+    """The request as the engine understands it."""
+    params: Callable[[Any], tuple[str, ...]]
+    """The names of a plan's params, as the history's columns."""
+    start: Callable[[Any, Any], Run]
+    """A run of a plan, from its start or from a checkpoint."""
+    explain: Explain
+    """The answer to a result."""
+
+
+def run_job(
+    task: Task,
+    send: Send,
+    cancelled: Callable[[], bool],
+    clock: Callable[[], float],
+    kit: Kit,
+) -> None:
+    """Does the job and sends what comes of it: slices, then Ended or Failed."""
+    try:
+        _Attempt(task, send, cancelled, clock, kit).carry_out()
+    except DescentError as error:
+        send(Failed(Failure(error.type, str(error))))
+    except OSError:
+        raise
+    except MemoryError:
+        log.exception("%s ran out of memory", task.job_id)
+        send(Failed(Failure("job-failed", "The fit needed more memory than there is.")))
+    except Exception:
+        log.exception("%s failed", task.job_id)
+        send(Failed(Failure("job-failed", _OUR_FAULT)))
+
+
+class _Attempt:
+    """One attempt at a task."""
+
+    def __init__(
+        self,
+        task: Task,
+        send: Send,
+        cancelled: Callable[[], bool],
+        clock: Callable[[], float],
+        kit: Kit,
+    ) -> None:
+        self._task, self._send, self._cancelled, self._clock = task, send, cancelled, clock
+        self._began = self._sent_at = self._saved_at = clock()
+        self._kit = kit
+        self._plan = kit.plan(task.request)
+        saved = None if task.checkpoint is None else pickle.loads(task.checkpoint)
+        self._run = kit.start(self._plan, saved)
+        self._first_epoch = self._run.epoch
+        recorded = task.history or Rows.empty(0, len(kit.params(self._plan)))
+        if task.stop_reason is not None:
+            recorded = recorded.until(self._run.epoch)
+        self._history = History(task.max_history_rows, recorded)
+        self._sent_epoch = self._history.last_epoch
+        self._whole = False
+
+    def carry_out(self) -> None:
+        """Steps to the end, or until told to stop, and answers."""
+        pace, run = Pace(), self._run
+        stop = self._stopped()
+        while stop is None and not run.done:
+            began = self._clock()
+            self._record(run.step(pace.epochs(run.epochs - run.epoch)))
+            now = self._clock()
+            pace.took(now - began)
+            if not run.done and now - self._sent_at >= SLICE_S:
+                self._send(self._slice(now))
+            stop = self._stopped()
+        if stop is not None or self._sent_at > self._began:
+            self._send(Closing())
+        self._answer(None if run.done else stop)
+
+    def _stopped(self) -> StopReason | None:
+        """Why to stop before the end, if at all."""
+        if self._task.stop_reason is not None:
+            return self._task.stop_reason
+        if self._cancelled():
+            return "cancelled"
+        return "time_limit" if self._worked() >= self._task.limit_s else None
+
+    def _worked(self) -> float:
+        return self._task.spent_s + self._clock() - self._began
+
+    def _record(self, rows: EngineRows) -> None:
+        numbers = (rows.loss, rows.params, rows.gradient)
+        loss, params, gradient = (column.numpy().astype(np.float64) for column in numbers)
+        epoch = rows.epoch.numpy().astype(np.int64)
+        self._whole |= self._history.append(Rows(epoch, loss, params, gradient))
+
+    def _slice(self, now: float, *, last: bool = False) -> Slice:
+        """What was recorded since the last slice; all of the history where it was thinned since."""
+        rows = self._history.page(None if self._whole else self._sent_epoch)
+        checkpoint = None
+        if not last and (now - self._saved_at >= CHECKPOINT_S or self._sent_at == self._began):
+            checkpoint = pickle.dumps(self._run.checkpoint(), protocol=5)
+            self._saved_at = now
+        progress = self._progress(now)
+        part = Slice(rows=rows, whole=self._whole, progress=progress, checkpoint=checkpoint)
+        self._sent_at, self._sent_epoch, self._whole = now, self._history.last_epoch, False
+        return part
+
+    def _progress(self, now: float) -> Progress:
+        run = self._run
+        seconds = now - self._began
+        rate = (run.epoch - self._first_epoch) / seconds if seconds > 0 else 0.0
+        return Progress(
+            epoch=run.epoch,
+            epochs=run.epochs,
+            loss=run.loss,
+            best_loss=run.best_loss,
+            epochs_per_s=rate or None,
+            eta_s=0.0 if run.done else (run.epochs - run.epoch) / rate if rate else None,
+        )
+
+    def _answer(self, stop: StopReason | None) -> None:
+        result = self._run.result(stop)
+        history = self._history.rows
+        if self._task.request.record_every is None:
+            history = history.thin(SHORT_HISTORY)
+        timings = Timings(queued_s=self._task.queued_s, fit_s=self._worked())
+        fit = self._kit.explain(
+            self._plan, result, history, job_id=self._task.job_id, timings=timings
+        )
+        last = self._slice(self._clock(), last=True)
+        document = fit.model_dump_json().encode()
+        self._send(Ended(last=last, stop_reason=fit.stop_reason, fit=document))

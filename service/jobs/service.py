@@ -1,0 +1,185 @@
+"""What the API calls: jobs from submission to answer."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import replace
+
+from service.errors import NotReady, UnknownJob
+from service.jobs import watching
+from service.jobs.checking import Check, check_async, outline
+from service.jobs.clock import Clock, SystemClock
+from service.jobs.executor import Executor
+from service.jobs.history import Rows
+from service.jobs.idempotency import Keys
+from service.jobs.job import Job, new_job
+from service.jobs.store import JobStore
+from service.jobs.watching import Update
+from service.schemas.fit import FitRequest
+from service.schemas.names import Status
+from service.settings import Settings
+
+
+class JobService:
+    """Jobs by owner. Another owner's job is the same UnknownJob as one that never was.
+
+    An owner of "" is everyone who did not say who they are; None is the service itself, which sees
+    all jobs. Built at start-up from its parts; `start` and `stop` belong to the app's lifespan.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        store: JobStore,
+        executor: Executor,
+        clock: Clock | None = None,
+        *,
+        check: Check = outline,
+    ) -> None:
+        self._settings, self._store, self._executor = settings, store, executor
+        self._clock = clock or SystemClock()
+        self._check = check
+        self._keys = Keys(settings.max_jobs)
+        self._ready = False
+
+    @property
+    def ready(self) -> bool:
+        """Whether jobs are taken: from the end of `start` to the beginning of `stop`."""
+        return self._ready
+
+    async def start(self) -> None:
+        """Ready when it returns; RuntimeError where there can be no worker."""
+        await self._executor.start()
+        self._ready = True
+
+    async def stop(self) -> None:
+        """Takes no more work, cancels what is queued, gives what runs `shutdown_grace_s`, then
+        cancels that too, with its best so far. No process of ours is left."""
+        self._ready = False
+        await self._executor.stop()
+
+    async def submit(
+        self,
+        request: FitRequest,
+        *,
+        owner: str = "",
+        client: str | None = None,
+        idempotency_key: str | None = None,
+        fingerprint: bytes | None = None,
+    ) -> tuple[Job, bool]:
+        """The job of a request, and whether it was there already (a replay of its key).
+
+        client: whose turn the job takes in the queue, an address for example; default the owner.
+        fingerprint: what tells one body from another under the same key.
+        Raises InvalidRequest, IdempotencyConflict, QueueFull, NotReady.
+        """
+        if not self._ready:
+            raise NotReady
+        lane = owner if client is None else client
+        if idempotency_key is None:
+            return await self._create(request, owner, lane), False
+        async with self._keys.claim(owner, idempotency_key, fingerprint) as claim:
+            if claim.job_id is not None:
+                try:
+                    return await self._store.get(claim.job_id, owner), True
+                except UnknownJob:
+                    claim.job_id = None
+            job = await self._create(request, owner, lane)
+            claim.job_id = job.id
+            return job, False
+
+    async def _create(self, request: FitRequest, owner: str, lane: str) -> Job:
+        understood = await check_async(self._check, request, self._settings)
+        now = self._clock.now()
+        job = new_job(request, understood, owner=owner, lane=lane, now=now)
+        await self._executor.submit(job)
+        return job
+
+    async def get(self, job_id: str, owner: str | None = None) -> Job:
+        """The job as it is now."""
+        return await self._store.get(job_id, owner)
+
+    async def list(
+        self,
+        owner: str | None = None,
+        status: Status | None = None,
+        limit: int = 20,
+        after: str | None = None,
+    ) -> tuple[Sequence[Job], bool]:
+        """At most `limit` jobs older than the job `after`, newest first; whether there are more."""
+        return await self._store.list(owner=owner, status=status, limit=limit, after=after)
+
+    async def wait(
+        self, job_id: str, timeout: float | None = None, owner: str | None = None
+    ) -> Job:
+        """The job when it has finished, or as it is after `timeout` seconds."""
+        job = await self._store.get(job_id, owner)
+        try:
+            async with asyncio.timeout(timeout):
+                while not job.finished:
+                    job = await self._store.changed(job_id, job.version)
+        except TimeoutError:
+            pass
+        return job
+
+    async def history(
+        self,
+        job_id: str,
+        owner: str | None = None,
+        after_epoch: int | None = None,
+        limit: int | None = None,
+        max_points: int | None = None,
+    ) -> Rows:
+        """The first `limit` rows later than `after_epoch`, thinned to `max_points`. The columns of
+        `params` and `gradient` are those of `job.params`."""
+        job = await self._store.get(job_id, owner)
+        rows = await self._store.history(
+            job_id, after_epoch=after_epoch, limit=limit, max_points=max_points
+        )
+        return _with_columns(rows, len(job.params))
+
+    async def cancel(self, job_id: str, owner: str | None = None) -> Job:
+        """Ends it with its best so far; a finished job is left as it is. Returns when it ended."""
+        job = await self._store.get(job_id, owner)
+        if job.finished:
+            return job
+        await self._executor.cancel(job_id)
+        return await self.wait(job_id)
+
+    async def delete(self, job_id: str, owner: str | None = None) -> None:
+        """Forgets a finished job; JobStillRunning for any other."""
+        await self._store.delete(job_id, owner)
+
+    def queue_position(self, job: Job) -> int | None:
+        """How many jobs start before it; None once it has started."""
+        place = self._executor.place(job.id)
+        return None if place is None else place.position
+
+    def eta(self, job: Job) -> float | None:
+        """Seconds until it starts, while queued, or ends, while running; None where not known."""
+        if job.status == "running":
+            return job.progress.eta_s
+        place = self._executor.place(job.id)
+        return None if place is None else place.eta_s
+
+    async def watch(
+        self,
+        job_id: str,
+        owner: str | None = None,
+        after_epoch: int | None = None,
+        *,
+        keep_alive_s: float | None = None,
+    ) -> AsyncIterator[Update]:
+        """Updates until the job has finished: see `watching.watch`. Raises UnknownJob at first."""
+        names = (await self._store.get(job_id, owner)).params
+        updates = watching.watch(
+            self._store, job_id, after_epoch=after_epoch, keep_alive_s=keep_alive_s
+        )
+        async for update in updates:
+            yield replace(update, rows=_with_columns(update.rows, len(names)))
+
+
+def _with_columns(rows: Rows, params: int) -> Rows:
+    """No rows have no columns either, until they are told."""
+    return rows if len(rows) else replace(Rows.empty(0, params), thinned=rows.thinned)

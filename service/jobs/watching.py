@@ -1,0 +1,57 @@
+"""Following a job while it runs: new rows and progress, until its end."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+
+from service.errors import UnknownJob
+from service.jobs.history import Rows
+from service.jobs.job import Job
+from service.jobs.store import JobStore
+
+
+@dataclass(frozen=True, slots=True)
+class Update:
+    """What has happened since the last update."""
+
+    job: Job
+    rows: Rows
+    """Recorded since then; none in a keep-alive."""
+
+
+async def watch(
+    store: JobStore,
+    job_id: str,
+    *,
+    after_epoch: int | None = None,
+    keep_alive_s: float | None = None,
+) -> AsyncIterator[Update]:
+    """The job as it is, then an update for each change, the last one with the finished job.
+
+    Nothing is queued for a reader: a slow one finds, when it asks again, all that is new in one
+    update. An update with the same job and no rows comes where nothing happened for `keep_alive_s`.
+    Ends early where the job is deleted meanwhile.
+    """
+    try:
+        job = await store.get(job_id)
+        while True:
+            rows = await store.history(job_id, after_epoch=after_epoch)
+            if len(rows):
+                after_epoch = int(rows.epoch[-1])
+            yield Update(job, rows)
+            if job.finished:
+                return
+            while (newer := await _next(store, job, keep_alive_s)) is None:
+                yield Update(job, rows[:0])
+            job = newer
+    except UnknownJob:
+        return
+
+
+async def _next(store: JobStore, job: Job, seconds: float | None) -> Job | None:
+    try:
+        return await asyncio.wait_for(store.changed(job.id, job.version), seconds)
+    except TimeoutError:
+        return None

@@ -1,0 +1,142 @@
+"""What a fit answers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from service.schemas.base import Answer, Number
+from service.schemas.names import DType, Severity, Status, StopReason
+
+
+class History(Answer):
+    """Recorded epochs as columns of equal length. A row holds the loss and the gradient before its
+    epoch's update, and the params after it."""
+
+    epoch: list[int]
+    loss: list[Number]
+    params: dict[str, list[Number]]
+    gradient: dict[str, list[Number]]
+    total: int
+    """Epochs done so far."""
+    thinned: bool
+    """Whether recorded rows were left out, here or in the store."""
+
+
+class ModelSummary(Answer):
+    """The model as it was understood."""
+
+    formula: str
+    inputs: list[str]
+    target: str
+    params: list[str]
+
+
+class Best(Answer):
+    """The lowest loss seen, the epoch at which it was measured, and the params it was measured at."""
+
+    epoch: int
+    loss: Number
+    params: dict[str, Number]
+
+
+class UnscaledParams(Answer):
+    """The params in the raw units of the inputs."""
+
+    values: dict[str, Number]
+    stderr: dict[str, Number] | None
+    """Null where there are no standard errors; `statistics.covariance_reason` says why."""
+
+
+class ConfidenceInterval(Answer):
+    """Two-sided intervals for the params, from Student's t."""
+
+    level: float
+    lower: dict[str, Number]
+    upper: dict[str, Number]
+
+
+class Statistics(Answer):
+    """How well the fit is determined. What cannot be had is null."""
+
+    stderr: dict[str, Number] | None
+    """Standard errors of the free params."""
+    covariance: dict[str, dict[str, Number]] | None
+    covariance_reason: str | None
+    """Why `covariance`, and all that rests on it, is null."""
+    correlation: dict[str, dict[str, Number]] | None
+    confidence_interval: ConfidenceInterval | None
+    r_squared: Number | None
+    adjusted_r_squared: Number | None
+    aic: Number | None
+    aicc: Number | None
+    bic: Number | None
+    reduced_chi_squared: Number | None
+    """Σ(residual/σ)² by the degrees of freedom; null without degrees of freedom."""
+    residual_std: Number | None
+    degrees_of_freedom: int
+    n: int
+
+
+class Diagnostic(Answer):
+    """Something worth knowing about the fit."""
+
+    code: str
+    severity: Severity
+    message: str
+    """What was seen, and why it matters."""
+    params: list[str] | None = None
+    """The params it is about."""
+    suggestion: dict[str, Any] | None = None
+    """A JSON merge patch (RFC 7396) of the request that cures it."""
+
+
+class PredictBody(Answer):
+    """A ready body for `POST /predict`: add `data` and send it."""
+
+    model: str
+    params: dict[str, Number]
+    scaling: dict[str, dict[str, float]] | None = None
+    dtype: DType
+
+
+class Timings(Answer):
+    """Where the time went, in seconds."""
+
+    queued_s: float
+    fit_s: float
+
+
+class FitUrls(Answer):
+    """Where to go from here."""
+
+    self: str
+    history: str
+    cancel: str
+
+
+class Fit(Answer):
+    """A fit: the params, how good they are, and how far to trust them."""
+
+    job_id: str
+    status: Status
+    stop_reason: StopReason
+    converged: bool
+    model: ModelSummary
+    params: dict[str, Number]
+    params_unscaled: UnscaledParams | None
+    """In raw units, where that is exact; equal to `params` without scaling."""
+    loss: Number
+    """At `params`."""
+    epochs: int
+    """Epochs done."""
+    optimizer: str
+    """The method that was used."""
+    best: Best
+    statistics: Statistics
+    diagnostics: list[Diagnostic]
+    trustworthy: bool
+    """False exactly when a diagnostic of severity error is there."""
+    history: History
+    predict: PredictBody
+    timings: Timings
+    urls: FitUrls

@@ -1,0 +1,149 @@
+"""POST /predict, /loss and /gradient: the stateless parts of a fit, one at a time."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field
+
+from service.schemas.base import Answer, Finite, Number, Request
+from service.schemas.columns import Data
+from service.schemas.models import Model
+from service.schemas.names import DType, GradientMethod, LossName
+from service.schemas.options import (
+    Gradient,
+    GradientOptions,
+    Loss,
+    PlainLoss,
+    Positive,
+    Scaling,
+)
+
+
+class PredictRequest(Request):
+    """A model with its params, or a finished job; and the inputs to predict at."""
+
+    model: Model = "linear"
+    params: dict[str, Finite] | None = None
+    """Every param's value, in scaled units where `scaling` is given. Required without `job_id`."""
+    data: Data
+    scaling: Scaling | None = None
+    job_id: str | None = None
+    """Take model, params, scaling and dtype from this job."""
+    dtype: DType = "float64"
+
+
+class Predictions(Answer):
+    """One prediction a row, on the scale of the formula's left side."""
+
+    predictions: list[Number]
+    target: str
+
+
+class GridAxis(Request):
+    """`steps` values from `min` to `max`, ends included."""
+
+    min: Finite
+    max: Finite
+    steps: Annotated[int, Field(ge=2, le=1000)] = 50
+
+
+class LossRequest(Request):
+    """A model with its params and data; and a loss."""
+
+    model: Model = "linear"
+    params: dict[str, Finite]
+    data: Data
+    sigma: str | Positive | list[Positive] | None = None
+    loss: Loss = PlainLoss()
+    scaling: Scaling | None = None
+    residuals: bool = False
+    """Answer the residuals too, prediction − target, one a row."""
+    surface: Annotated[dict[str, GridAxis], Field(min_length=1, max_length=2)] | None = None
+    """The loss over a grid of one or two params, the others kept at `params`."""
+    dtype: DType = "float64"
+
+
+class LossSurface(Answer):
+    """Losses over a grid: `loss[i][j]` is at the i-th value of the first axis and the j-th of the
+    second; with one axis, `loss[i]`."""
+
+    axes: dict[str, list[float]]
+    loss: list[list[Number]] | list[Number]
+
+
+class LossAnswer(Answer):
+    """The loss at the params given."""
+
+    loss: Number
+    residuals: list[Number] | None = None
+    surface: LossSurface | None = None
+
+
+class GradientRequest(Request):
+    """A model with its params and data; and the way to its gradient."""
+
+    model: Model = "linear"
+    params: dict[str, Finite]
+    data: Data
+    sigma: str | Positive | list[Positive] | None = None
+    loss: Loss = PlainLoss()
+    gradient: Gradient = GradientOptions()
+    scaling: Scaling | None = None
+    check: bool = False
+    """Answer all three methods side by side, with their largest difference."""
+    explain: bool = False
+    """Answer the chain rule, factor by factor, as text and LaTeX."""
+    dtype: DType = "float64"
+
+
+class GradientCheck(Answer):
+    """The three methods side by side."""
+
+    analytic: dict[str, Number]
+    autograd: dict[str, Number]
+    numeric: dict[str, Number]
+    max_difference: Number
+    """The largest |difference| between two methods for one param, relative to the largest |gradient|
+    (or 1, if that is smaller)."""
+    agree: bool
+    """Whether that is as small as `dtype` and `delta` let one expect."""
+
+
+class ChainFactor(Answer):
+    """One factor of the chain rule: ∂of/∂by = text."""
+
+    of: str
+    by: str
+    text: str
+    latex: str
+
+
+class ChainRule(Answer):
+    """∂loss/∂param as a product of factors, averaged over the rows."""
+
+    text: str
+    latex: str
+    factors: list[ChainFactor]
+
+
+class Explanation(Answer):
+    """The chain rule in words."""
+
+    text: str
+    """All of it, for a terminal."""
+    latex: str
+    """All of it, an `aligned` block."""
+    steps: dict[str, str]
+    """The intermediate names that the factors use, in order, with what each stands for."""
+    params: dict[str, ChainRule]
+
+
+class GradientAnswer(Answer):
+    """∂loss/∂param for every param."""
+
+    gradient: dict[str, Number]
+    loss: Number
+    method: GradientMethod
+    check: GradientCheck | None = None
+    explain: Explanation | None = None

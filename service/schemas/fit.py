@@ -1,0 +1,58 @@
+"""POST /fit: what is asked."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from pydantic import Field
+
+from service.schemas.base import Finite, Request
+from service.schemas.columns import Data
+from service.schemas.models import Model
+from service.schemas.names import DType, OnDivergence
+from service.schemas.options import (
+    AutoOptimizer,
+    Loss,
+    PlainLoss,
+    Optimizer,
+    Param,
+    Positive,
+    Scaling,
+    Tolerance,
+)
+
+Tags = Annotated[dict[str, Annotated[str, Field(max_length=256)]], Field(max_length=16)]
+
+
+class FitRequest(Request):
+    """A model, its data, and how to fit the one to the other. Only `data` is required."""
+
+    model: Model = "linear"
+    """A formula, with or without its left side; a name of `GET /models`; or an object."""
+    data: Data
+    """Named columns of equal length."""
+    sigma: str | Positive | list[Positive] | None = None
+    """The standard deviation of the target's noise: a column's name, a number or a list."""
+    sigma_absolute: bool = False
+    """Take `sigma` at its word, rather than as weights whose scale the residuals tell."""
+    params: dict[str, Finite | Param] = {}
+    """Initial values, or objects with `value`, `min`, `max`, `fixed`."""
+    loss: Loss = PlainLoss()
+    optimizer: Optimizer = AutoOptimizer()
+    scaling: Scaling | None = None
+    """x' = scale·x + offset of inputs. The params of the answer are in scaled units;
+    `params_unscaled` has them in raw ones."""
+    epochs: Annotated[int, Field(ge=1, le=10**8)] | None = None
+    """Passes over the data that end in an update. Default: 1,000; 1 for `exact`."""
+    tolerance: Tolerance = Tolerance()
+    time_limit_s: Annotated[Finite, Field(gt=0, le=86_400)] | None = None
+    """Seconds of work after which the best so far is the answer. Default: the server's."""
+    record_every: Annotated[int, Field(ge=1)] | None = None
+    """History keeps the epochs that this divides, the first and the last."""
+    on_divergence: OnDivergence = "stop"
+    dtype: DType = "float64"
+    seed: Annotated[int, Field(ge=0, le=2**63 - 1)] = 0
+    background: bool = False
+    """Answer at once with 202 and the job."""
+    tags: Tags = {}
+    """Up to 16 words of your own, kept with the job."""

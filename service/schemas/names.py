@@ -1,0 +1,19 @@
+"""The catalogue's names as types. A test holds them equal to the engine's tables."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+LossName = Literal[
+    "mse", "mae", "huber", "soft_l1", "cauchy", "log_cosh", "arctan", "tukey", "quantile"
+]
+OptimizerName = Literal["auto", "exact", "sgd", "adam", "adamw", "rmsprop", "adagrad"]
+ScheduleName = Literal["step", "multi_step", "exponential", "cosine", "linear", "polynomial"]
+ModelName = Literal["linear", "polynomial"]
+GradientMethod = Literal["analytic", "autograd", "numeric"]
+ScalingMethod = Literal["standardize", "min_max"]
+DType = Literal["float32", "float64"]
+OnDivergence = Literal["stop", "continue"]
+Status = Literal["queued", "running", "succeeded", "failed", "cancelled"]
+StopReason = Literal["converged", "max_epochs", "diverged", "stalled", "time_limit", "cancelled"]
+Severity = Literal["info", "warning", "error"]

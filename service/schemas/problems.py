@@ -1,0 +1,25 @@
+"""Errors on the wire: RFC 9457 problem details."""
+
+from __future__ import annotations
+
+from service.schemas.base import Answer
+
+
+class ProblemError(Answer):
+    """One thing that is wrong with the request."""
+
+    pointer: str
+    """JSON Pointer (RFC 6901) into the body; empty for the body as a whole."""
+    detail: str
+
+
+class Problem(Answer):
+    """Why a request was not done, and what would mend it (RFC 9457)."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    errors: list[ProblemError] | None = None
+    request_id: str | None = None
+    job_id: str | None = None

@@ -1,0 +1,49 @@
+"""Every limit and switch. Each is an environment variable `DESCENT_<NAME>` too."""
+
+from __future__ import annotations
+
+from pydantic import Field, PositiveFloat, PositiveInt
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class Settings(BaseSettings):
+    """The service's settings; the defaults suit a machine of 2 cores."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="DESCENT_", frozen=True, use_attribute_docstrings=True, extra="ignore"
+    )
+
+    workers: int = Field(default=0, ge=0, le=256)
+    """Worker processes; 0 is one a core."""
+    max_body_bytes: PositiveInt = 64 * 2**20
+    """The largest body that is read."""
+    max_rows: PositiveInt = 10_000_000
+    """The longest column."""
+    max_epochs: PositiveInt = 10**8
+    """The most epochs a fit may ask for."""
+    max_operations: PositiveFloat = 1e13
+    """The budget of one fit: epochs × rows × the formula's operations."""
+    max_surface_points: PositiveInt = 250_000
+    """The largest grid of losses."""
+    max_surface_operations: PositiveFloat = 1e10
+    """The budget of one grid of losses: points × rows × the formula's operations."""
+    max_wait_s: PositiveFloat = 60.0
+    """How long a synchronous fit is waited for before it is answered with 202."""
+    max_time_limit_s: PositiveFloat = 3600.0
+    """The longest `time_limit_s`, and the default."""
+    max_queued_jobs: PositiveInt = 256
+    """Jobs that may wait for a worker."""
+    max_jobs: PositiveInt = 10_000
+    """Jobs that the store remembers."""
+    max_store_bytes: PositiveInt = 512 * 2**20
+    """Bytes of data, history and results that the store holds."""
+    max_job_age_s: PositiveFloat = 24 * 3600.0
+    """Seconds for which a finished job is remembered."""
+    max_history_rows: PositiveInt = 10_000
+    """History rows kept for one job; more are thinned."""
+    cancel_grace_s: PositiveFloat = 2.0
+    """Seconds a worker has to hear a cancel before it is killed."""
+    result_grace_s: PositiveFloat = 30.0
+    """Seconds in which a fit that took its last step has to reckon its answer."""
+    shutdown_grace_s: PositiveFloat = 10.0
+    """Seconds that running jobs have at SIGTERM before they are cancelled."""

@@ -1,0 +1,21 @@
+"""Schema -> problem, result -> schema: the only seam between the wire and the engine."""
+
+from service.translate.answer import to_fit, to_history
+from service.translate.catalogue import loss_list, model_list, optimizer_list
+from service.translate.compute import gradient, loss, predict, predict_from_fit
+from service.translate.plan import Plan, check, to_plan
+
+__all__ = [
+    "Plan",
+    "check",
+    "gradient",
+    "loss",
+    "loss_list",
+    "model_list",
+    "optimizer_list",
+    "predict",
+    "predict_from_fit",
+    "to_fit",
+    "to_history",
+    "to_plan",
+]

@@ -1,0 +1,189 @@
+"""The engine's result -> the fit that is answered."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from service.engine.diagnostics import Diagnostic, examine
+from service.engine.problem import Problem
+from service.engine.result import Result
+from service.engine.scaling import RawParams, unscale
+from service.engine.statistics import LEVEL, Statistics, summarise
+from service.schemas import answers as wire
+from service.schemas.names import Status
+from service.translate.plan import Plan
+
+Named = dict[str, float]
+
+
+def to_fit(
+    plan: Plan,
+    result: Result,
+    *,
+    job_id: str,
+    history: wire.History,
+    timings: wire.Timings,
+) -> wire.Fit:
+    """The fit's document. Where its params are non-finite or it was cut short, the statistics and
+    the body for /predict are those of `best`."""
+    problem = plan.task.problem
+    trusted = result.best.params if is_cut_short(result) else result.params
+    statistics = summarise(problem, trusted)
+    diagnostics = examine(plan.task, result, statistics, plan.guessed)
+    return wire.Fit(
+        job_id=job_id,
+        status=_status(result),
+        stop_reason=result.stop_reason,
+        converged=result.converged,
+        model=to_model(problem),
+        params=named(problem.params, result.params),
+        params_unscaled=_unscaled(plan, result.params, statistics),
+        loss=result.loss,
+        epochs=result.epochs,
+        optimizer=plan.task.options.optimizer,
+        best=wire.Best(
+            epoch=result.best.epoch,
+            loss=result.best.loss,
+            params=named(problem.params, result.best.params),
+        ),
+        statistics=to_statistics(statistics, trusted[problem.free_index]),
+        diagnostics=[_diagnostic(diagnostic) for diagnostic in diagnostics],
+        trustworthy=all(diagnostic.severity != "error" for diagnostic in diagnostics),
+        history=history,
+        predict=_predict_body(plan, trusted),
+        timings=timings,
+        urls=wire.FitUrls(
+            self=f"/jobs/{job_id}",
+            history=f"/jobs/{job_id}/history",
+            cancel=f"/jobs/{job_id}/cancel",
+        ),
+    )
+
+
+def is_cut_short(result: Result) -> bool:
+    """Whether `best` speaks for the fit rather than its last params."""
+    finite = math.isfinite(result.loss) and bool(torch.isfinite(result.params).all())
+    return not finite or result.stop_reason in ("cancelled", "time_limit", "diverged")
+
+
+def to_model(problem: Problem) -> wire.ModelSummary:
+    formula = problem.formula
+    return wire.ModelSummary(
+        formula=formula.text,
+        inputs=list(formula.inputs),
+        target=formula.target,
+        params=list(formula.params),
+    )
+
+
+def to_history(
+    names: Sequence[str],
+    epoch: Sequence[int],
+    loss: Sequence[float],
+    params: Sequence[Sequence[float]],
+    gradient: Sequence[Sequence[float]],
+    *,
+    total: int,
+    thinned: bool,
+) -> wire.History:
+    """History rows as columns; params and gradient come a row at a time, in the order of names."""
+    return wire.History(
+        epoch=list(epoch),
+        loss=list(loss),
+        params={name: [row[i] for row in params] for i, name in enumerate(names)},
+        gradient={name: [row[i] for row in gradient] for i, name in enumerate(names)},
+        total=total,
+        thinned=thinned,
+    )
+
+
+def to_statistics(statistics: Statistics, values: Tensor) -> wire.Statistics:
+    """Statistics by name; `values` are those of the free params."""
+    names = statistics.free
+    stderr = statistics.stderr
+    interval = None
+    if stderr is not None and statistics.degrees_of_freedom > 0:
+        half = statistics.t() * stderr
+        interval = wire.ConfidenceInterval(
+            level=LEVEL,
+            lower=named(names, values.double() - half),
+            upper=named(names, values.double() + half),
+        )
+    return wire.Statistics(
+        stderr=None if stderr is None else named(names, stderr),
+        covariance=_matrix(names, statistics.covariance),
+        covariance_reason=statistics.covariance_reason,
+        correlation=_matrix(names, statistics.correlation),
+        confidence_interval=interval,
+        r_squared=statistics.r_squared,
+        adjusted_r_squared=statistics.adjusted_r_squared,
+        aic=statistics.aic,
+        aicc=statistics.aicc,
+        bic=statistics.bic,
+        reduced_chi_squared=statistics.reduced_chi_squared,
+        residual_std=statistics.residual_std,
+        degrees_of_freedom=statistics.degrees_of_freedom,
+        n=statistics.n,
+    )
+
+
+def named(names: Sequence[str], values: Tensor) -> Named:
+    """Values by name."""
+    return dict(zip(names, values.tolist(), strict=True))
+
+
+def _matrix(names: Sequence[str], matrix: Tensor | None) -> dict[str, Named] | None:
+    if matrix is None:
+        return None
+    return {name: named(names, row) for name, row in zip(names, matrix, strict=True)}
+
+
+def _status(result: Result) -> Status:
+    return "cancelled" if result.stop_reason == "cancelled" else "succeeded"
+
+
+def _unscaled(plan: Plan, theta: Tensor, statistics: Statistics) -> wire.UnscaledParams | None:
+    problem = plan.task.problem
+    raw: RawParams | None = RawParams(
+        theta.double(), torch.eye(len(problem.params), dtype=torch.float64)
+    )
+    if plan.scaling:
+        raw = unscale(problem.formula, plan.raw, plan.scaling, theta)
+    if raw is None:
+        return None
+    stderr = None
+    if statistics.covariance is not None:
+        free = problem.free_index
+        change = raw.map[:, free]
+        spread = (change @ statistics.covariance @ change.mT).diagonal().clamp(min=0).sqrt()
+        errors = named(problem.params, spread)
+        stderr = {name: errors[name] for name in problem.free_params}
+    return wire.UnscaledParams(values=named(problem.params, raw.values), stderr=stderr)
+
+
+def _diagnostic(diagnostic: Diagnostic) -> wire.Diagnostic:
+    return wire.Diagnostic(
+        code=diagnostic.code,
+        severity=diagnostic.severity,
+        message=diagnostic.message,
+        params=list(diagnostic.params) or None,
+        suggestion=diagnostic.suggestion,
+    )
+
+
+def _predict_body(plan: Plan, theta: Tensor) -> wire.PredictBody:
+    problem = plan.task.problem
+    scaling = {
+        name: {"scale": scale.scale, "offset": scale.offset}
+        for name, scale in plan.scaling.items()
+    }
+    return wire.PredictBody(
+        model=problem.formula.text,
+        params=named(problem.params, theta),
+        scaling=scaling or None,
+        dtype=plan.request.dtype,
+    )

@@ -1,0 +1,105 @@
+"""The engine's tables -> the catalogue on the wire."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Mapping
+
+from pydantic import BaseModel
+
+from service.engine.losses import LOSSES, LossFunction
+from service.engine.models import FAMILIES, Family
+from service.engine.optimizers import METHODS
+from service.schemas import catalogue as wire
+from service.schemas import options
+
+OPTIMIZER_SCHEMAS: Mapping[str, type[BaseModel]] = {
+    "auto": options.AutoOptimizer,
+    "exact": options.ExactOptimizer,
+    "sgd": options.SgdOptimizer,
+    "adam": options.AdamOptimizer,
+    "adamw": options.AdamWOptimizer,
+    "rmsprop": options.RmspropOptimizer,
+    "adagrad": options.AdagradOptimizer,
+}
+
+
+def model_list() -> wire.ModelList:
+    """Every family."""
+    return wire.ModelList(models=[_model(family) for family in FAMILIES.values()])
+
+
+def loss_list() -> wire.LossList:
+    """Every loss."""
+    return wire.LossList(losses=[_loss(loss) for loss in LOSSES.values()])
+
+
+def optimizer_list() -> wire.OptimizerList:
+    """Every optimizer, `auto` first."""
+    return wire.OptimizerList(optimizers=[_optimizer(name) for name in OPTIMIZER_SCHEMAS])
+
+
+def _model(family: Family) -> wire.ModelEntry:
+    return wire.ModelEntry(
+        name=family.name,
+        title=family.title,
+        formula=family.formula,
+        inputs=["x"],
+        target="y",
+        params=[
+            wire.ParamEntry(name=name, meaning=meaning.meaning, unit=meaning.unit)
+            for name, meaning in family.params.items()
+        ],
+        options={"degree": 2} if family.name == "polynomial" else {},
+        when_to_use=family.when_to_use,
+        reference=family.reference,
+    )
+
+
+def _loss(loss: LossFunction) -> wire.LossEntry:
+    entries = []
+    if loss.option is not None:
+        entries.append(
+            wire.OptionEntry(
+                name=loss.option, default=loss.default, meaning="in units of the residual"
+            )
+        )
+    return wire.LossEntry(
+        name=loss.name,
+        formula=loss.formula,
+        options=entries,
+        when_to_use=loss.when_to_use,
+        reference=loss.reference,
+    )
+
+
+def _optimizer(name: str) -> wire.OptimizerEntry:
+    schema, method = OPTIMIZER_SCHEMAS[name], METHODS.get(name)
+    if method is None:
+        return wire.OptimizerEntry(
+            name=name,
+            formula="the optimizer that suits the formula, the bounds and the loss",
+            options=_options(schema),
+            when_to_use="Nearly always.",
+            reference="docs/architecture.md",
+        )
+    return wire.OptimizerEntry(
+        name=name,
+        formula=method.formula,
+        options=_options(schema),
+        when_to_use=method.when_to_use,
+        reference=method.reference,
+    )
+
+
+def _options(schema: type[BaseModel]) -> list[wire.OptionEntry]:
+    entries = []
+    for name, field in schema.model_fields.items():
+        if name == "name":
+            continue
+        default = field.get_default(call_default_factory=False)
+        if isinstance(default, BaseModel):
+            default = default.model_dump()
+        meaning = inspect.cleandoc(field.description or "as in torch.optim")
+        entries.append(wire.OptionEntry(name=name, default=default, meaning=meaning))
+    return entries

@@ -1,0 +1,61 @@
+"""Named columns of the wire -> tensors, refused where they cannot be used."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from service.errors import InvalidData
+from service.schemas.columns import Data
+from service.schemas.names import DType
+
+DTYPES: Mapping[DType, torch.dtype] = {"float32": torch.float32, "float64": torch.float64}
+
+
+def check_shape(data: Data, max_rows: int) -> int:
+    """The number of rows. Raises InvalidData for none, too many, or columns of unequal length."""
+    if not data:
+        raise InvalidData("there are no columns; send at least one", pointer="/data")
+    lengths = {name: len(column) for name, column in data.items()}
+    rows = next(iter(lengths.values()))
+    for name, length in lengths.items():
+        if length == 0:
+            raise InvalidData(f"column '{name}' is empty", pointer=f"/data/{escape(name)}")
+        if length != rows:
+            first = next(iter(lengths))
+            raise InvalidData(
+                f"column '{name}' has {length} rows, but '{first}' has {rows}; all columns need the "
+                "same number",
+                pointer=f"/data/{escape(name)}",
+            )
+    if rows > max_rows:
+        raise InvalidData(f"{rows:,} rows are more than the {max_rows:,} allowed", pointer="/data")
+    return rows
+
+
+def finite_columns(data: Data, names: Iterable[str]) -> dict[str, Tensor]:
+    """The named columns as float64 tensors. Raises InvalidData at the first value not finite."""
+    columns = {}
+    for name in names:
+        column = np.ascontiguousarray(data[name], dtype=np.float64)
+        if not column.flags.writeable:
+            column = column.copy()
+        bad = np.flatnonzero(~np.isfinite(column))
+        if bad.size:
+            row, more = int(bad[0]), bad.size - 1
+            what = "missing or not a number" if np.isnan(column[row]) else "infinite"
+            others = f" (and {more:,} more row{'s' * (more > 1)})" if more else ""
+            raise InvalidData(
+                f"column '{name}', row {row + 1}{others} is {what}; every value used must be finite",
+                pointer=f"/data/{escape(name)}/{row}",
+            )
+        columns[name] = torch.from_numpy(column)
+    return columns
+
+
+def escape(name: str) -> str:
+    """A name as a token of a JSON Pointer."""
+    return name.replace("~", "~0").replace("/", "~1")

@@ -1,0 +1,212 @@
+"""/predict, /loss and /gradient: the stateless parts of a fit."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection, Mapping
+
+import torch
+from torch import Tensor
+
+from service.engine.explain import explain
+from service.engine.formula import Formula
+from service.engine.gradients import GRADIENTS, Objective
+from service.engine.problem import GradientMethod, Problem
+from service.engine.scaling import Scale
+from service.errors import BudgetExceeded, InvalidData, InvalidRequest, UnknownName
+from service.schemas import compute as wire
+from service.schemas.answers import Fit
+from service.schemas.options import Scaling as ScalingRequest
+from service.settings import Settings
+from service.translate.answer import named
+from service.translate.columns import DTYPES, check_shape, escape, finite_columns
+from service.translate.models import resolve
+from service.translate.options import to_gradient, to_loss
+from service.translate.plan import explained, known_names, to_scaling, to_sigma
+
+
+def predict(request: wire.PredictRequest, max_rows: int = 2**62) -> wire.Predictions:
+    """f(x; θ) at each row. Raises InvalidRequest."""
+    if request.params is None:
+        raise InvalidRequest("params are required without a job_id", pointer="/params")
+    rows = check_shape(request.data, max_rows)
+    formula = resolve(request.model, request.data.keys(), request.params.keys()).formula
+    columns = _inputs(formula, request, DTYPES[request.dtype])
+    theta = _theta(request.params, formula, DTYPES[request.dtype])
+    reader = formula.prediction.bind(columns, formula.params, theta)
+    prediction = reader(theta.unbind())[0].expand(rows)
+    return wire.Predictions(predictions=prediction.tolist(), target=formula.target)
+
+
+def predict_from_fit(
+    request: wire.PredictRequest, fit: Fit, max_rows: int = 2**62
+) -> wire.Predictions:
+    """The same with a finished fit's model, params and scaling."""
+    if request.params is not None or request.scaling is not None:
+        raise InvalidRequest("with a job_id, the job gives params and scaling", pointer="/job_id")
+    body = fit.predict
+    bad = [name for name, value in body.params.items() if not math.isfinite(value)]
+    if bad:
+        raise InvalidRequest(
+            f"the job's params are not finite: {', '.join(bad)}", pointer="/job_id"
+        )
+    filled = wire.PredictRequest.model_validate(
+        {**body.model_dump(), "data": dict(request.data)}
+    )
+    return predict(filled, max_rows)
+
+
+def loss(request: wire.LossRequest, settings: Settings) -> wire.LossAnswer:
+    """The loss at the params given; its residuals and its surface on request."""
+    problem = _problem(request, settings.max_rows)
+    objective = Objective(problem)
+    residuals = None
+    if request.residuals:
+        residuals = (objective.predict(problem.initial) - problem.target).tolist()
+    return wire.LossAnswer(
+        loss=float(objective.loss(problem.initial)),
+        residuals=residuals,
+        surface=_surface(request, problem, settings) if request.surface else None,
+    )
+
+
+def gradient(request: wire.GradientRequest, max_rows: int = 2**62) -> wire.GradientAnswer:
+    """∂loss/∂param at the params given."""
+    problem = _problem(request, max_rows)
+    objective, method = Objective(problem), to_gradient(request.gradient)
+    value, slope = objective.gradient(problem.initial, method)
+    return wire.GradientAnswer(
+        gradient=named(problem.params, slope),
+        loss=float(value),
+        method=request.gradient.method,
+        check=_check(objective, problem, method.delta) if request.check else None,
+        explain=_explanation(problem) if request.explain else None,
+    )
+
+
+def _problem(request: wire.LossRequest | wire.GradientRequest, max_rows: int) -> Problem:
+    rows = check_shape(request.data, max_rows)
+    dtype = DTYPES[request.dtype]
+    formula = resolve(request.model, request.data.keys()).formula
+    theta = _theta(request.params, formula, dtype)
+    sigma = to_sigma(request.sigma, request.data, rows)
+    return Problem(
+        formula=formula,
+        columns=_inputs(formula, request, dtype),
+        target=explained(formula, request.data, rows).to(dtype),
+        initial=theta,
+        lower=torch.full_like(theta, -math.inf),
+        upper=torch.full_like(theta, math.inf),
+        free=(True,) * len(formula.params),
+        loss=to_loss(request.loss),
+        sigma=None if sigma is None else sigma.to(dtype),
+    )
+
+
+def _inputs(
+    formula: Formula,
+    request: wire.PredictRequest | wire.LossRequest | wire.GradientRequest,
+    dtype: torch.dtype,
+) -> dict[str, Tensor]:
+    raw = finite_columns(request.data, formula.inputs)
+    scaling = _given_scaling(request.scaling, raw, predicting=isinstance(request, wire.PredictRequest))
+    return {
+        name: (scaling[name].apply(column) if name in scaling else column).to(dtype)
+        for name, column in raw.items()
+    }
+
+
+def _given_scaling(
+    spec: ScalingRequest | None, raw: Mapping[str, Tensor], *, predicting: bool
+) -> dict[str, Scale]:
+    if isinstance(spec, str) and predicting:
+        raise InvalidRequest(
+            f"'{spec}' would scale by the data to predict at, not by those of the fit; give the fit's "
+            "own scale and offset (they are in its `predict`)",
+            pointer="/scaling",
+        )
+    return to_scaling(spec, raw)
+
+
+def _theta(given: Mapping[str, float], formula: Formula, dtype: torch.dtype) -> Tensor:
+    known_names(given, formula.params)
+    missing = [name for name in formula.params if name not in given]
+    if missing:
+        raise InvalidRequest(
+            f"params lack a value for {', '.join(missing)}, which the formula uses (a name that is no "
+            "column of the data is a param)",
+            pointer="/params",
+        )
+    return torch.tensor([given[name] for name in formula.params], dtype=dtype)
+
+
+def _surface(request: wire.LossRequest, problem: Problem, settings: Settings) -> wire.LossSurface:
+    assert request.surface is not None
+    axes = {}
+    for name, axis in request.surface.items():
+        if name not in problem.params:
+            raise UnknownName("param", name, problem.params, pointer=f"/surface/{escape(name)}")
+        if not axis.min < axis.max:
+            raise InvalidData("min must be below max", pointer=f"/surface/{escape(name)}")
+        axes[name] = torch.linspace(axis.min, axis.max, axis.steps, dtype=problem.target.dtype)
+    points = math.prod(len(axis) for axis in axes.values())
+    if points > settings.max_surface_points:
+        raise BudgetExceeded(
+            f"{points:,} points are more than the {settings.max_surface_points:,} allowed",
+            pointer="/surface",
+        )
+    cost = float(points) * problem.rows * max(1, problem.formula.prediction.operations)
+    if cost > settings.max_surface_operations:
+        raise BudgetExceeded(
+            f"{points:,} points × {problem.rows:,} rows cost {cost:.2g} operations, more than the "
+            f"{settings.max_surface_operations:.2g} allowed; use fewer steps",
+            pointer="/surface",
+        )
+    losses = Objective(problem).losses(torch.cartesian_prod(*axes.values()), _positions(axes, problem))
+    grid = losses.reshape([len(axis) for axis in axes.values()])
+    return wire.LossSurface(
+        axes={name: axis.tolist() for name, axis in axes.items()}, loss=grid.tolist()
+    )
+
+
+def _positions(axes: Collection[str], problem: Problem) -> list[int]:
+    return [problem.params.index(name) for name in axes]
+
+
+def _check(objective: Objective, problem: Problem, delta: float | None) -> wire.GradientCheck:
+    slopes = {
+        method: objective.gradient(problem.initial, GradientMethod(method, delta))[1]
+        for method in GRADIENTS
+    }
+    stacked = torch.stack(list(slopes.values())).double()
+    size = max(1.0, float(stacked.abs().max()))
+    spread = float((stacked.amax(dim=0) - stacked.amin(dim=0)).max()) / size
+    epsilon = torch.finfo(problem.target.dtype).eps
+    slack = epsilon ** (1 / 2) if delta is None else max(epsilon ** (1 / 2), delta**2)
+    return wire.GradientCheck(
+        analytic=named(problem.params, slopes["analytic"]),
+        autograd=named(problem.params, slopes["autograd"]),
+        numeric=named(problem.params, slopes["numeric"]),
+        max_difference=spread,
+        agree=spread <= slack,
+    )
+
+
+def _explanation(problem: Problem) -> wire.Explanation:
+    rule = explain(problem.formula, problem.loss)
+    return wire.Explanation(
+        text=rule.text,
+        latex=rule.latex,
+        steps=dict(rule.steps),
+        params={
+            name: wire.ChainRule(
+                text=one.text,
+                latex=one.latex,
+                factors=[
+                    wire.ChainFactor(of=f.of, by=f.by, text=f.text, latex=f.latex)
+                    for f in one.factors
+                ],
+            )
+            for name, one in rule.params.items()
+        },
+    )

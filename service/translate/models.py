@@ -1,0 +1,96 @@
+"""A request's model -> a formula over the columns of its data."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection
+from dataclasses import dataclass
+
+from service.engine.formula import Formula, read_formula
+from service.engine.models import FAMILIES, Family, polynomial
+from service.errors import InvalidFormula, InvalidRequest, UnknownName
+from service.schemas.models import Model, NamedModel
+
+_WORD = re.compile(r"\s*[^\W\d]\w*\s*")
+
+
+@dataclass(frozen=True, slots=True)
+class Resolved:
+    """A formula, and the family that it comes from, if any, with the input that stands for x."""
+
+    formula: Formula
+    family: Family | None = None
+
+
+def resolve(model: Model, columns: Collection[str], params: Collection[str] | None = None) -> Resolved:
+    """The formula that a request means.
+
+    `params` are the known params of a prediction; None where the formula's own names tell them.
+    Raises InvalidFormula, UnknownName or InvalidRequest, at `/model`.
+    """
+    try:
+        if isinstance(model, str) and model.strip() not in FAMILIES:
+            return Resolved(_formula(model, columns, params))
+        named = NamedModel(name=model.strip()) if isinstance(model, str) else model  # type: ignore[arg-type]
+        return _named(named, columns, params)
+    except InvalidRequest as error:
+        raise error.at("/model") from None
+
+
+def _formula(text: str, columns: Collection[str], params: Collection[str] | None) -> Formula:
+    if _WORD.fullmatch(text) and text.strip() not in columns:
+        raise UnknownName("model", text.strip(), FAMILIES)
+    known = None if params is None else frozenset(params)
+    return read_formula(text, frozenset(columns), known)
+
+
+def _named(model: NamedModel, columns: Collection[str], params: Collection[str] | None) -> Resolved:
+    family = FAMILIES[model.name]
+    if model.degree is not None:
+        if model.name != "polynomial":
+            raise InvalidRequest(f"'{model.name}' has no degree", pointer="/degree")
+        family = polynomial(model.degree)
+    target = _target(model, columns, predicting=params is not None)
+    x = _input(model, columns, target)
+    for name in (x, target):
+        if name in family.params or not _WORD.fullmatch(name):
+            raise InvalidRequest(
+                f"column '{name}' cannot stand in '{family.formula}'; rename that column, or write "
+                "the formula out"
+            )
+    text = re.sub(r"\b(x|y)\b", lambda match: {"x": x, "y": target}[match.group()], family.formula)
+    known = None if params is None else frozenset(params)
+    return Resolved(read_formula(text, frozenset({x, target}), known), family)
+
+
+def _target(model: NamedModel, columns: Collection[str], *, predicting: bool) -> str:
+    if model.target is not None:
+        if model.target not in columns and not predicting:
+            raise UnknownName("column", model.target, columns, pointer="/target")
+        return model.target
+    if "y" in columns or predicting:
+        return "y"
+    others = [name for name in columns if name not in (model.inputs or ["x"])]
+    if not others:
+        raise InvalidFormula("the data have no column to explain; name it `y`, or give `target`")
+    return others[-1]
+
+
+def _input(model: NamedModel, columns: Collection[str], target: str) -> str:
+    if model.inputs is not None:
+        if len(model.inputs) != 1:
+            raise InvalidRequest(f"'{model.name}' has one input", pointer="/inputs")
+        if model.inputs[0] not in columns:
+            raise UnknownName("column", model.inputs[0], columns, pointer="/inputs/0")
+        return model.inputs[0]
+    others = [name for name in columns if name != target]
+    if "x" in others:
+        return "x"
+    if len(others) == 1:
+        return others[0]
+    if not others:
+        raise InvalidFormula(f"the data have no column beside '{target}' for the input x")
+    raise InvalidFormula(
+        f"which of {', '.join(others)} is the input of '{model.name}'? Name it `x`, or give the model "
+        f'as {{"name": "{model.name}", "inputs": ["{others[0]}"]}}'
+    )

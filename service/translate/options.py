@@ -1,0 +1,123 @@
+"""A request's options -> the engine's records."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from service.engine.gradients import GRADIENTS
+from service.engine.losses import LOSSES, Loss
+from service.engine.optimizers.exact import Exact
+from service.engine.optimizers.first_order import Adagrad, Adam, Rmsprop, Sgd
+from service.engine.problem import GradientMethod, Options, Optimizer, Problem, Tolerance
+from service.engine.schedules import (
+    Constant,
+    Cosine,
+    Exponential,
+    Linear,
+    MultiStep,
+    Polynomial,
+    Schedule,
+    Step,
+)
+from service.errors import InvalidRequest
+from service.schemas import options as wire
+from service.schemas.fit import FitRequest
+
+FIRST_ORDER: Mapping[str, type[Sgd | Adam | Rmsprop | Adagrad]] = {
+    "sgd": Sgd,
+    "adam": Adam,
+    "adamw": Adam,
+    "rmsprop": Rmsprop,
+    "adagrad": Adagrad,
+}
+DEFAULT_EPOCHS = 1000
+_NOT_SETTINGS = {"name", "gradient", "schedule", "batch_size"}
+
+
+def to_loss(options: wire.AnyLoss) -> Loss:
+    """The loss of a request."""
+    function = LOSSES[options.name]
+    given = {**options.model_dump()}.get(function.option or "")
+    return Loss(function, function.default if given is None else float(given))
+
+
+def to_gradient(options: wire.GradientOptions) -> GradientMethod:
+    """The gradient's method of a request."""
+    assert options.method in GRADIENTS
+    return GradientMethod(options.method, options.delta)
+
+
+def to_options(request: FitRequest, problem: Problem) -> Options:
+    """How to fit, with the defaults of the optimizer that suits the problem."""
+    chosen = _chosen(request.optimizer, problem)
+    if isinstance(chosen, wire.ExactOptimizer):
+        return _exact(request, problem)
+    epochs = request.epochs or DEFAULT_EPOCHS
+    return Options(
+        optimizer=chosen.name,
+        settings=_settings(chosen, epochs),
+        epochs=epochs,
+        record_every=request.record_every or max(1, epochs // 1000),
+        tolerance=_tolerance(request),
+        gradient=to_gradient(chosen.gradient),
+        batch_size=chosen.batch_size,
+        on_divergence=request.on_divergence,
+        seed=request.seed,
+    )
+
+
+def _chosen(
+    optimizer: wire.AnyOptimizer, problem: Problem
+) -> wire.ExactOptimizer | wire.FirstOrderOptimizer:
+    if not isinstance(optimizer, wire.AutoOptimizer):
+        return optimizer
+    if problem.loss.is_least_squares and problem.is_linear and not problem.is_bounded:
+        return wire.ExactOptimizer()
+    return wire.AdamOptimizer(learning_rate=0.05, gradient=optimizer.gradient)
+
+
+def _exact(request: FitRequest, problem: Problem) -> Options:
+    why = None
+    if not problem.loss.is_least_squares:
+        why = f"minimises mse, not '{problem.loss.name}'"
+    elif not problem.is_linear:
+        why = "needs a formula that is linear in its free params"
+    elif problem.is_bounded:
+        why = "knows no bounds"
+    if why:
+        raise InvalidRequest(f"optimizer 'exact' {why}; use 'auto'", pointer="/optimizer")
+    return Options("exact", Exact(), epochs=1, record_every=1)
+
+
+def _settings(chosen: wire.FirstOrderOptimizer, epochs: int) -> Optimizer:
+    values = {name: value for name, value in chosen if name not in _NOT_SETTINGS}
+    if chosen.name == "sgd" and chosen.nesterov and (chosen.momentum <= 0 or chosen.dampening):
+        raise InvalidRequest(
+            "nesterov needs a momentum above 0 and no dampening", pointer="/optimizer/nesterov"
+        )
+    if chosen.name == "adamw":
+        values["decoupled"] = True
+    return FIRST_ORDER[chosen.name](**values, schedule=_schedule(chosen.schedule, epochs))
+
+
+def _schedule(schedule: wire.Schedule | None, epochs: int) -> Schedule:
+    match schedule:
+        case None:
+            return Constant()
+        case wire.StepSchedule():
+            return Step(schedule.step_size, schedule.gamma)
+        case wire.MultiStepSchedule():
+            return MultiStep(tuple(schedule.milestones), schedule.gamma)
+        case wire.ExponentialSchedule():
+            return Exponential(schedule.gamma)
+        case wire.CosineSchedule():
+            return Cosine(schedule.t_max or epochs, schedule.eta_min)
+        case wire.LinearSchedule():
+            return Linear(schedule.start_factor, schedule.end_factor, schedule.total_iters)
+        case wire.PolynomialSchedule():
+            return Polynomial(schedule.total_iters or epochs, schedule.power)
+
+
+def _tolerance(request: FitRequest) -> Tolerance:
+    asked = request.tolerance
+    return Tolerance(asked.loss or 0.0, asked.params or 0.0, asked.gradient or 0.0)

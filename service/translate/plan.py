@@ -1,0 +1,230 @@
+"""A fit's request -> the engine's task, refused with a pointer where it cannot be done."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from service.engine.formula import Formula
+from service.engine.models import Family
+from service.engine.problem import Problem, Task
+from service.engine.scaling import METHODS, Scale
+from service.errors import (
+    BudgetExceeded,
+    InvalidData,
+    InvalidRequest,
+    UnknownName,
+)
+from service.schemas.columns import Data
+from service.schemas.fit import FitRequest
+from service.schemas.options import Param
+from service.schemas.options import Scaling as ScalingRequest
+from service.settings import Settings
+from service.translate.columns import DTYPES, check_shape, escape, finite_columns
+from service.translate.models import Resolved, resolve
+from service.translate.options import to_loss, to_options
+
+Sigma = str | float | list[float] | None
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """A request understood: the engine's task, and what the answer needs beside it."""
+
+    request: FitRequest
+    task: Task
+    raw: Mapping[str, Tensor]
+    """The inputs before scaling, float64."""
+    scaling: Mapping[str, Scale]
+    guessed: tuple[str, ...]
+    """The params whose initial value was not given."""
+
+
+def check(request: FitRequest, settings: Settings) -> Plan:
+    """The plan of a request, if one may run it. Raises InvalidRequest, with pointers."""
+    plan = to_plan(request, max_rows=settings.max_rows)
+    options, problem = plan.task.options, plan.task.problem
+    if options.epochs > settings.max_epochs:
+        raise BudgetExceeded(
+            f"{options.epochs:,} epochs are more than the {settings.max_epochs:,} allowed",
+            pointer="/epochs",
+        )
+    operations = max(1, problem.formula.tape.operations)
+    cost = float(options.epochs) * problem.rows * operations
+    if cost > settings.max_operations:
+        most = int(settings.max_operations / (problem.rows * operations))
+        raise BudgetExceeded(
+            f"{options.epochs:,} epochs × {problem.rows:,} rows × {operations} operations are "
+            f"{cost:.2g}, more than the {settings.max_operations:.2g} that one fit may cost; at most "
+            f"{most:,} epochs fit",
+            pointer="/epochs",
+        )
+    if request.time_limit_s is not None and request.time_limit_s > settings.max_time_limit_s:
+        raise BudgetExceeded(
+            f"time_limit_s is at most {settings.max_time_limit_s:g}", pointer="/time_limit_s"
+        )
+    return plan
+
+
+def to_plan(request: FitRequest, *, max_rows: int = 2**62) -> Plan:
+    """The plan of a request. Raises InvalidRequest, with pointers."""
+    rows = check_shape(request.data, max_rows)
+    resolved = resolve(request.model, request.data.keys())
+    formula = resolved.formula
+    raw = finite_columns(request.data, formula.inputs)
+    target = explained(formula, request.data, rows)
+    scaling = to_scaling(request.scaling, raw)
+    inputs = {name: scaling[name].apply(x) if name in scaling else x for name, x in raw.items()}
+    start = _start(request.params, resolved, inputs, target)
+    dtype = DTYPES[request.dtype]
+    sigma = to_sigma(request.sigma, request.data, rows)
+    problem = Problem(
+        formula=formula,
+        columns={name: column.to(dtype) for name, column in inputs.items()},
+        target=target.to(dtype),
+        initial=start.initial.to(dtype),
+        lower=start.lower.to(dtype),
+        upper=start.upper.to(dtype),
+        free=start.free,
+        loss=to_loss(request.loss),
+        sigma=None if sigma is None else sigma.to(dtype),
+        sigma_absolute=request.sigma_absolute,
+    )
+    return Plan(request, Task(problem, to_options(request, problem)), raw, scaling, start.guessed)
+
+
+def explained(formula: Formula, data: Data, rows: int) -> Tensor:
+    """The values of the left side, (rows,) float64. Raises InvalidData where one is not finite."""
+    columns = finite_columns(data, formula.target_columns)
+    target = formula.explained(columns, torch.zeros((), dtype=torch.float64)).expand(rows)
+    bad = (~torch.isfinite(target)).nonzero().flatten()
+    if len(bad):
+        row = int(bad[0])
+        values = ", ".join(f"{name} = {float(column[row]):g}" for name, column in columns.items())
+        raise InvalidData(
+            f"the left side '{formula.target}' is not finite in row {row + 1} ({values})",
+            pointer=f"/data/{escape(formula.target_columns[0])}/{row}",
+        )
+    return target
+
+
+def to_scaling(spec: ScalingRequest | None, raw: Mapping[str, Tensor]) -> dict[str, Scale]:
+    """The scaling of each input that has one."""
+    if spec is None:
+        return {}
+    if isinstance(spec, str):
+        try:
+            return {name: METHODS[spec](name, column) for name, column in raw.items()}
+        except InvalidData as error:
+            raise error.at("/scaling") from None
+    for name, scale in spec.items():
+        if name not in raw:
+            raise UnknownName("input", name, raw, pointer=f"/scaling/{escape(name)}")
+        if scale.scale == 0.0:
+            raise InvalidRequest("a scale of 0 forgets the input", pointer=f"/scaling/{escape(name)}/scale")
+    return {name: Scale(scale.scale, scale.offset) for name, scale in spec.items()}
+
+
+def to_sigma(sigma: Sigma, data: Data, rows: int) -> Tensor | None:
+    """σ of each row, (rows,) float64."""
+    if sigma is None:
+        return None
+    if isinstance(sigma, str):
+        if sigma not in data:
+            raise UnknownName("column", sigma, data, pointer="/sigma")
+        column = finite_columns(data, [sigma])[sigma]
+        bad = (column <= 0).nonzero().flatten()
+        if len(bad):
+            raise InvalidData(
+                f"sigma '{sigma}' is not above 0 in row {int(bad[0]) + 1}",
+                pointer=f"/data/{escape(sigma)}/{int(bad[0])}",
+            )
+        return column
+    if isinstance(sigma, list):
+        if len(sigma) != rows:
+            raise InvalidData(f"sigma has {len(sigma)} values for {rows} rows", pointer="/sigma")
+        return torch.tensor(sigma, dtype=torch.float64)
+    return torch.full((rows,), float(sigma), dtype=torch.float64)
+
+
+@dataclass(frozen=True, slots=True)
+class _Start:
+    initial: Tensor
+    lower: Tensor
+    upper: Tensor
+    free: tuple[bool, ...]
+    guessed: tuple[str, ...]
+
+
+def _start(
+    given: Mapping[str, float | Param],
+    resolved: Resolved,
+    inputs: Mapping[str, Tensor],
+    target: Tensor,
+) -> _Start:
+    """Initial values and limits: as given, else guessed by the family, else 1."""
+    names = resolved.formula.params
+    known_names(given, names)
+    params = {name: _param(given.get(name)) for name in names}
+    guessed = tuple(name for name in names if params[name].value is None)
+    guesses = dict.fromkeys(names, 1.0)
+    if guessed and resolved.family is not None:
+        guesses = _guess(resolved.family, inputs, target)
+    values, lower, upper = [], [], []
+    for name, param in params.items():
+        low = float("-inf") if param.min is None else param.min
+        high = float("inf") if param.max is None else param.max
+        values.append(_value(name, param, low, high, guesses[name]))
+        lower.append(low)
+        upper.append(high)
+    return _Start(
+        torch.tensor(values, dtype=torch.float64),
+        torch.tensor(lower, dtype=torch.float64),
+        torch.tensor(upper, dtype=torch.float64),
+        tuple(not param.fixed for param in params.values()),
+        guessed,
+    )
+
+
+def known_names(given: Iterable[str], names: Collection[str]) -> None:
+    """Raises UnknownName for a param that the formula lacks."""
+    for name in given:
+        if name not in names:
+            raise UnknownName("param", name, names, pointer=f"/params/{escape(name)}")
+
+
+def _param(given: float | Param | None) -> Param:
+    if isinstance(given, Param):
+        return given
+    return Param(value=None if given is None else float(given))
+
+
+def _value(name: str, param: Param, low: float, high: float, guess: float) -> float:
+    at = f"/params/{escape(name)}"
+    if low > high or (low == high and not param.fixed):
+        raise InvalidRequest(
+            f"'{name}' has min {low:g} and max {high:g}; min must be below max, or fix the param",
+            pointer=at,
+        )
+    if param.value is None:
+        if param.fixed:
+            raise InvalidRequest(f"'{name}' is fixed, but has no value", pointer=f"{at}/value")
+        return min(max(guess, low), high)
+    if not low <= param.value <= high:
+        raise InvalidRequest(
+            f"'{name}' starts at {param.value:g}, outside its limits {low:g} to {high:g}",
+            pointer=f"{at}/value",
+        )
+    return float(param.value)
+
+
+def _guess(family: Family, inputs: Mapping[str, Tensor], target: Tensor) -> dict[str, float]:
+    (x,) = inputs.values()
+    guess = family.guess(x.unsqueeze(0), target.unsqueeze(0))[0]
+    return {
+        name: value if torch.isfinite(torch.tensor(value)) else 1.0
+        for name, value in zip(family.params, guess.tolist(), strict=True)
+    }
