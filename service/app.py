@@ -66,7 +66,8 @@ def create_app(settings: Settings) -> FastAPI:
 def _lifespan(settings: Settings) -> Callable[[FastAPI], AbstractAsyncContextManager[State]]:
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[State]:
-        service = JobService(MemoryStore(settings), LocalExecutor(settings), settings)
+        store = MemoryStore(settings)
+        service = JobService(settings, store, LocalExecutor(settings, store))
         await service.start()
         try:
             yield {"jobs": service, "settings": settings}

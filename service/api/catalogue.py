@@ -8,9 +8,11 @@ from starlette.responses import Response
 from service import translate
 from service.api import openapi
 from service.api.answers import json_answer
+from service.api.direct_route import DirectRoute
+from service.api.state import Request
 from service.schemas.catalogue import LossList, ModelList, OptimizerList
 
-router = APIRouter(tags=["catalogue"], default_response_class=Response)
+router = APIRouter(tags=["catalogue"], default_response_class=Response, route_class=DirectRoute)
 
 
 @router.get(
@@ -19,7 +21,7 @@ router = APIRouter(tags=["catalogue"], default_response_class=Response)
     summary="The families of models",
     responses={200: openapi.answer(ModelList, "All families"), **openapi.refusals(500)},
 )
-async def list_models() -> Response:
+async def list_models(request: Request) -> Response:
     """Each with its formula, what its params mean, and when to use it."""
     return json_answer(translate.model_list())
 
@@ -30,7 +32,7 @@ async def list_models() -> Response:
     summary="The losses",
     responses={200: openapi.answer(LossList, "All losses"), **openapi.refusals(500)},
 )
-async def list_losses() -> Response:
+async def list_losses(request: Request) -> Response:
     """Each with its reduction and its options."""
     return json_answer(translate.loss_list())
 
@@ -41,6 +43,6 @@ async def list_losses() -> Response:
     summary="The optimizers",
     responses={200: openapi.answer(OptimizerList, "All optimizers"), **openapi.refusals(500)},
 )
-async def list_optimizers() -> Response:
+async def list_optimizers(request: Request) -> Response:
     """Each with its options and their defaults."""
     return json_answer(translate.optimizer_list())

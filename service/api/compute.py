@@ -17,6 +17,7 @@ from starlette.responses import Response
 from service import translate
 from service.api import bodies, examples, openapi
 from service.api.answers import json_answer
+from service.api.direct_route import DirectRoute
 from service.api.state import Request
 from service.errors import InvalidRequest, JobStillRunning
 from service.schemas.answers import Fit
@@ -30,7 +31,7 @@ from service.schemas.compute import (
     PredictRequest,
 )
 
-router = APIRouter(tags=["compute"], default_response_class=Response)
+router = APIRouter(tags=["compute"], default_response_class=Response, route_class=DirectRoute)
 
 _FEW_ROWS = 20_000
 _REFUSALS = (400, 413, 415, 422, 500)
@@ -52,10 +53,11 @@ async def predict(request: Request) -> Response:
     """With `model` and `params`, or with the `job_id` of a fit. Predictions are on the scale of the
     formula's left side, which `target` names."""
     asked = await bodies.read(request, PredictRequest)
-    work = partial(translate.predict, asked)
+    most = request.state["settings"].max_rows
+    work = partial(translate.predict, asked, most)
     if asked.job_id is not None:
         fit = await _finished_fit(request, asked.job_id)
-        work = partial(translate.predict_from_fit, asked, fit)
+        work = partial(translate.predict_from_fit, asked, fit, most)
     return json_answer(await _reckon(work, few=_is_short(asked.data)))
 
 
@@ -90,7 +92,7 @@ async def loss(request: Request) -> Response:
 async def gradient(request: Request) -> Response:
     """With `check` by all three methods side by side, and with `explain` as the chain rule."""
     asked = await bodies.read(request, GradientRequest)
-    work = partial(translate.gradient, asked)
+    work = partial(translate.gradient, asked, request.state["settings"].max_rows)
     return json_answer(await _reckon(work, few=_is_short(asked.data)))
 
 

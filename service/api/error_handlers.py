@@ -40,13 +40,13 @@ STATUS: Mapping[type[DescentError], int] = {
 """A domain error's status."""
 
 _FRAMEWORK = {
-    400: "malformed-json",
-    404: "unknown-route",
-    405: "method-not-allowed",
-    413: "body-too-large",
-    415: "unsupported-media-type",
+    400: ("malformed-json", "The body is not JSON"),
+    404: ("unknown-route", "There is no such route"),
+    405: ("method-not-allowed", "The route does not take this method"),
+    413: ("body-too-large", "The body is too large"),
+    415: ("unsupported-media-type", "The body is of a type that is not read"),
 }
-"""The types of what HTTP itself refuses."""
+"""Type and title of what HTTP itself refuses."""
 
 _BY_TYPE = {error.type: error for error in STATUS}
 
@@ -113,9 +113,11 @@ async def _http_error(request: Request, error: Exception) -> Response:
     elif error.status_code == 405:
         headers["Allow"] = ", ".join(_methods(request))
         detail = f"{request.scope['path'][:80]} takes {headers['Allow']}, not {request.method}"
+    phrase = HTTPStatus(error.status_code).phrase
+    kind, title = _FRAMEWORK.get(error.status_code, (phrase.lower().replace(" ", "-"), phrase))
     problem = Problem(
-        type=_FRAMEWORK.get(error.status_code, "error"),
-        title=HTTPStatus(error.status_code).phrase,
+        type=kind,
+        title=title,
         status=error.status_code,
         detail=detail,
         request_id=request_id(request.scope),

@@ -11,6 +11,7 @@ from starlette.responses import Response
 
 from service.api import bodies, examples, openapi, views
 from service.api.answers import ProblemAnswer, json_answer
+from service.api.direct_route import DirectRoute
 from service.api.prefer import preference
 from service.api.request_id import request_id
 from service.api.state import Request
@@ -21,7 +22,7 @@ from service.schemas.fit import FitRequest
 from service.schemas.jobs import Job as JobAnswer
 from service.schemas.problems import Problem
 
-router = APIRouter(tags=["fits"], default_response_class=Response)
+router = APIRouter(tags=["fits"], default_response_class=Response, route_class=DirectRoute)
 
 _KEY = re.compile(r"[\x21-\x7e]{1,255}", re.ASCII)
 _HEADERS = [
@@ -66,15 +67,18 @@ async def fit(request: Request) -> Response:
     prefer = preference(request.headers)
     key = _idempotency_key(request.headers)
     jobs = request.state["jobs"]
-    job, created = await jobs.submit(
-        asked, idempotency_key=key, fingerprint=hashlib.sha256(body).digest() if key else None
+    job, replayed = await jobs.submit(
+        asked,
+        client=request.client.host if request.client else None,
+        idempotency_key=key,
+        fingerprint=hashlib.sha256(body).digest() if key else None,
     )
     wait_s = 0.0 if asked.background else prefer.wait(request.state["settings"].max_wait_s)
     if wait_s > 0:
         job = await jobs.wait(job.id, wait_s)
     finished = job.finished and not asked.background
     headers = prefer.applied(finished=finished)
-    if not created:
+    if replayed:
         headers["Idempotent-Replayed"] = "true"
     if finished:
         return _ended(job, headers, request)

@@ -7,12 +7,13 @@ from starlette.responses import Response
 
 from service.api import openapi, queries, views
 from service.api.answers import json_answer
+from service.api.direct_route import DirectRoute
 from service.api.queries import HistoryQuery, JobQuery, JobsQuery, NoQuery
 from service.api.state import Request
 from service.schemas.answers import History
 from service.schemas.jobs import Job, JobList
 
-router = APIRouter(tags=["jobs"], default_response_class=Response)
+router = APIRouter(tags=["jobs"], default_response_class=Response, route_class=DirectRoute)
 
 
 @router.get(

@@ -7,10 +7,11 @@ from starlette.responses import Response
 
 from service.api import openapi
 from service.api.answers import Health, json_answer
+from service.api.direct_route import DirectRoute
 from service.api.state import Request
 from service.errors import NotReady
 
-router = APIRouter(tags=["operations"], default_response_class=Response)
+router = APIRouter(tags=["operations"], default_response_class=Response, route_class=DirectRoute)
 
 
 _OK = Health(status="ok")
@@ -22,7 +23,7 @@ _OK = Health(status="ok")
     summary="Is the process alive?",
     responses={200: openapi.answer(Health, "It is"), **openapi.refusals(500)},
 )
-async def livez() -> Response:
+async def livez(request: Request) -> Response:
     """Answers whatever the workers do."""
     return json_answer(_OK)
 

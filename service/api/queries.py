@@ -23,7 +23,7 @@ class JobsQuery(Query):
 
     status: Status | None = None
     """Only jobs of this status."""
-    limit: Annotated[int, Field(ge=1, le=1000)] = 100
+    limit: Annotated[int, Field(ge=1, le=1000)] = 20
     """The most jobs in one page."""
     after: str | None = None
     """`next_after` of the page before."""

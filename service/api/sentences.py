@@ -61,9 +61,18 @@ class Place:
     """Whether a bare name may stand for that object."""
 
     @property
+    def in_body(self) -> bool:
+        """Whether it is JSON, where a string is told from a number."""
+        return self.noun == "field"
+
+    @property
     def subject(self) -> str:
         """What a sentence is about."""
-        return self.path if self.noun == "field" else f"{self.noun} '{self.path}'"
+        return self.path if self.in_body else f"{self.noun} '{self.path}'"
+
+    def shown(self, value: object) -> str:
+        """A value as it may be echoed."""
+        return shown(value) if self.in_body else f"'{clip(str(value))}'"
 
 
 def sentence(error: ErrorDetails, place: Place) -> str:
@@ -74,14 +83,14 @@ def sentence(error: ErrorDetails, place: Place) -> str:
         case "extra_forbidden":
             hint = nearest_hint(clip(place.name), place.fields)
             return f"unknown {place.noun} '{place.path}'{hint}"
-        case "literal_error" if isinstance(error["input"], str):
+        case "literal_error" if place.in_body and isinstance(error["input"], str):
             return _unknown(error["input"], error["ctx"]["expected"], place)
         case "union_tag_invalid":
             return _unknown(error["ctx"]["tag"], error["ctx"]["expected_tags"], place)
         case "union_tag_not_found":
             return f"{place.subject} needs a 'name'{nearest_hint('', place.names)}"
         case "finite_number":
-            return f"{place.subject} must be a finite number; got {shown(error['input'])}"
+            return f"{place.subject} must be a finite number; got {place.shown(error['input'])}"
         case "greater_than" | "greater_than_equal" | "less_than" | "less_than_equal":
             return _out_of_range(error, place)
         case kind if kind in KINDS:
@@ -98,10 +107,11 @@ def kind_sentence(errors: Sequence[ErrorDetails], place: Place) -> str:
     if place.takes_name and wanted == ["an object"]:
         wanted = ["a name", "an object"]
     value = errors[0]["input"]
-    unquoted = "; write it without quotes" if _is_quoted_number(value, wanted) else ""
+    quoted = place.in_body and _is_quoted_number(value, wanted)
+    mend = "; write it without quotes" if quoted else ""
     comma = "," if any(" or " in choice for choice in wanted) else ""
     choices = f"{comma} or ".join(dict.fromkeys(wanted))
-    return f"{place.subject} must be {choices}; got {shown(value)}{unquoted}"
+    return f"{place.subject} must be {choices}; got {place.shown(value)}{mend}"
 
 
 def shown(value: object) -> str:
@@ -148,7 +158,7 @@ def _out_of_range(error: ErrorDetails, place: Place) -> str:
     else:
         words = dict(_LIMITS.values())
         allowed = " and ".join(f"{words[name]} {_plain(v)}" for name, v in limits.items())
-    return f"{place.subject} must be {allowed}; got {shown(error['input'])}"
+    return f"{place.subject} must be {allowed}; got {place.shown(error['input'])}"
 
 
 def _plain(number: float) -> str:

@@ -38,7 +38,7 @@ def serve(
     from service.app import create_app
     from service.cli.server import run
 
-    run(create_app(settings), host, port, settings)
+    run(create_app(settings), host, port)
 
 
 def _web_concurrency() -> tuple[str, str]:

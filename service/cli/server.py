@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import asyncio
-import math
 import socket
 from typing import Any
 
 import uvicorn
 from fastapi import FastAPI
 
-from service.settings import Settings
+_LINGER_S = 5
+"""Seconds for answers that are still on their way when all jobs have ended."""
 
 _LOGGING: dict[str, Any] = {
     "version": 1,
@@ -29,7 +28,7 @@ _LOGGING: dict[str, Any] = {
 }
 
 
-def run(app: FastAPI, host: str, port: int, settings: Settings) -> None:
+def run(app: FastAPI, host: str, port: int) -> None:
     """Serves until SIGTERM or SIGINT."""
     config = uvicorn.Config(
         app,
@@ -42,11 +41,7 @@ def run(app: FastAPI, host: str, port: int, settings: Settings) -> None:
         access_log=False,
         log_config=_LOGGING,
         server_header=False,
-        proxy_headers=False,
-        # Jobs end within their own grace; this is for connections that still do not.
-        timeout_graceful_shutdown=math.ceil(
-            settings.shutdown_grace_s + settings.cancel_grace_s + 2
-        ),
+        timeout_graceful_shutdown=_LINGER_S,
     )
     _Server(config).run()
 
@@ -58,11 +53,10 @@ class _Server(uvicorn.Server):
             print(f"Descent listens on {self._address()}", flush=True)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Stops the jobs while the connections that wait for them are still open, so that each is
-        answered; uvicorn by itself would wait for the connections first."""
-        stopping = asyncio.create_task(self.lifespan.state["jobs"].stop())
+        """Stops the jobs first, while who waits for one can still be answered; meanwhile a new fit
+        is refused and /readyz says why. Uvicorn by itself would wait for the connections first."""
+        await self.lifespan.state["jobs"].stop()
         await super().shutdown(sockets)
-        await stopping
 
     def _address(self) -> str:
         host, port = self.servers[0].sockets[0].getsockname()[:2]

@@ -3,8 +3,9 @@
 Stateless: no clock, no I/O, no globals. `start(task)` hands out a run; whoever steps it owns time.
 """
 
-from service.engine.fitting import Run, start
+from service.engine.fitting import start
 from service.engine.problem import Options, Problem, Task
 from service.engine.result import Best, Result, Rows
+from service.engine.run import Run
 
 __all__ = ["Best", "Options", "Problem", "Result", "Rows", "Run", "Task", "start"]

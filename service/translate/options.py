@@ -8,6 +8,7 @@ from service.engine.gradients import GRADIENTS
 from service.engine.losses import LOSSES, Loss
 from service.engine.optimizers.exact import Exact
 from service.engine.optimizers.first_order import Adagrad, Adam, Rmsprop, Sgd
+from service.engine.optimizers.levenberg_marquardt import LevenbergMarquardt
 from service.engine.problem import GradientMethod, Options, Optimizer, Problem, Tolerance
 from service.engine.schedules import (
     Constant,
@@ -52,6 +53,8 @@ def to_options(request: FitRequest, problem: Problem) -> Options:
     chosen = _chosen(request.optimizer, problem)
     if isinstance(chosen, wire.ExactOptimizer):
         return _exact(request, problem)
+    if isinstance(chosen, wire.LevenbergMarquardtOptimizer):
+        return _marquardt(request)
     epochs = request.epochs or DEFAULT_EPOCHS
     return Options(
         optimizer=chosen.name,
@@ -68,12 +71,12 @@ def to_options(request: FitRequest, problem: Problem) -> Options:
 
 def _chosen(
     optimizer: wire.AnyOptimizer, problem: Problem
-) -> wire.ExactOptimizer | wire.FirstOrderOptimizer:
+) -> wire.ExactOptimizer | wire.LevenbergMarquardtOptimizer | wire.FirstOrderOptimizer:
     if not isinstance(optimizer, wire.AutoOptimizer):
         return optimizer
     if problem.loss.is_least_squares and problem.is_linear and not problem.is_bounded:
         return wire.ExactOptimizer()
-    return wire.AdamOptimizer(learning_rate=0.05, gradient=optimizer.gradient)
+    return wire.LevenbergMarquardtOptimizer()
 
 
 def _exact(request: FitRequest, problem: Problem) -> Options:
@@ -87,6 +90,17 @@ def _exact(request: FitRequest, problem: Problem) -> Options:
     if why:
         raise InvalidRequest(f"optimizer 'exact' {why}; use 'auto'", pointer="/optimizer")
     return Options("exact", Exact(), epochs=1, record_every=1)
+
+
+def _marquardt(request: FitRequest) -> Options:
+    return Options(
+        "levenberg_marquardt",
+        LevenbergMarquardt(),
+        epochs=request.epochs or DEFAULT_EPOCHS,
+        record_every=request.record_every or 1,
+        tolerance=_tolerance(request, params=1e-10),
+        on_divergence=request.on_divergence,
+    )
 
 
 def _settings(chosen: wire.FirstOrderOptimizer, epochs: int) -> Optimizer:
@@ -118,6 +132,8 @@ def _schedule(schedule: wire.Schedule | None, epochs: int) -> Schedule:
             return Polynomial(schedule.total_iters or epochs, schedule.power)
 
 
-def _tolerance(request: FitRequest) -> Tolerance:
+def _tolerance(request: FitRequest, params: float = 0.0) -> Tolerance:
     asked = request.tolerance
-    return Tolerance(asked.loss or 0.0, asked.params or 0.0, asked.gradient or 0.0)
+    return Tolerance(
+        asked.loss or 0.0, params if asked.params is None else asked.params, asked.gradient or 0.0
+    )

@@ -26,6 +26,12 @@ METHODS: Mapping[str, Method] = {
             "Golub and Van Loan, Matrix Computations, 4th ed., 5.3-5.5",
         ),
         Method(
+            "levenberg_marquardt",
+            "θ' = θ + δ, δ = argmin ‖Jδ + r‖² + λ‖Dδ‖², by QR; λ follows the gain",
+            "Nonlinear formulas and losses of residuals: a few steps to full precision.",
+            "Moré, The Levenberg-Marquardt algorithm (1978); Nielsen (1999)",
+        ),
+        Method(
             "sgd",
             "v' = momentum·v + (1 − dampening)·g; θ' = θ − learning_rate·v'",
             "To see gradient descent work; with batch_size, for data too long for one step.",

@@ -5,7 +5,8 @@ of J's columns; it is projected onto the bounds, and taken if the loss falls. λ
 rule. Only the R factor of [J z] is kept. For a loss other than mse, J and z carry the square root
 of its weights, so that JᵀZ is its gradient's half (iterative reweighting).
 Sources: Moré, The Levenberg-Marquardt algorithm (1978); Nielsen, Damping parameter in Marquardt's
-method (1999); Kanzow, Yamashita and Fukushima, J. Comput. Appl. Math. 172 (2004) 375 (projection).
+method (1999); Kanzow, Yamashita and Fukushima, J. Comput. Appl. Math. 172 (2004) 375 (projection);
+Ruhe and Wedin, SIAM Review 22 (1980) 318 (separable problems).
 """
 
 from __future__ import annotations
@@ -19,6 +20,8 @@ from torch import Tensor
 START = 1e-4
 SHRINK = 1.0 / 3.0
 STALL = 1e20
+ROUNDING = 64.0
+DWARFED = 1e4
 
 Linearised = tuple[Tensor, Tensor]
 """Loss (groups,) and the R factor of [J z] (groups, free + 1, free + 1)."""
@@ -26,9 +29,17 @@ Linearised = tuple[Tensor, Tensor]
 
 @dataclass(frozen=True, slots=True)
 class LevenbergMarquardt:
-    """Its options: `damping` is the first λ, relative to the Jacobian's scale."""
+    """Its options. The defaults are Moré's: they come first, and mostly suffice.
+
+    `separable` solves for the params that the prediction is linear in after each step, and before
+    the first, so that the others are followed along their own valley.
+    """
 
     damping: float = START
+    """The first λ, relative to the Jacobian's scale."""
+    running_scale: bool = True
+    """Let D be the largest norms so far, rather than the present ones."""
+    separable: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,31 +94,59 @@ def gradient(model: Model, state: State) -> Tensor:
     return 2 * (r.mT @ c.unsqueeze(-1)).squeeze(-1) / model.rows.unsqueeze(-1)
 
 
-def advance(model: Model, state: State) -> State:
+def advance(model: Model, state: State, settings: LevenbergMarquardt) -> State:
     """One trial step of every group."""
-    first = state.epoch == 0 and bool(model.linear.any()) and not bool(model.linear.all())
-    trial, promised, moved = _trial(model, state, ~model.linear if first else None)
+    separable = settings.separable and bool(model.linear.any())
+    held = ~model.linear if separable and state.epoch == 0 else None
+    trial, promised, moved = _trial(model, state, held)
     loss, factor = model.linearise(trial)
+    if separable and held is None:
+        trial, loss, factor = _solve_linear(model, state, trial, loss, factor)
     actual = state.loss - loss
     fits = torch.isfinite(loss) & torch.isfinite(factor).flatten(1).all(dim=1)
-    rounding = 64 * torch.finfo(loss.dtype).eps * state.loss
+    rounding = ROUNDING * torch.finfo(loss.dtype).eps * state.loss
     negligible = promised <= rounding
     accepted = fits & ((actual > 0) | (negligible & (actual >= -rounding)))
     ratio = torch.where(negligible & accepted, torch.ones_like(actual), actual / promised)
     shrink = torch.clamp(1 - (2 * ratio - 1) ** 3, min=SHRINK)
-    rejected = state.damping * state.growth
-    moved_on = accepted.unsqueeze(-1)
+    took = accepted.unsqueeze(-1)
+    scale = _column_norms(factor)
+    if settings.running_scale:
+        scale = torch.maximum(state.scale, scale)
     return State(
-        theta=torch.where(moved_on, trial, state.theta),
+        theta=torch.where(took, trial, state.theta),
         loss=torch.where(accepted, loss, state.loss),
-        factor=torch.where(moved_on.unsqueeze(-1), factor, state.factor),
-        scale=torch.where(moved_on, _column_norms(factor), state.scale),
-        damping=torch.where(accepted, (state.damping * shrink).clamp(min=1e-16), rejected),
+        factor=torch.where(took.unsqueeze(-1), factor, state.factor),
+        scale=torch.where(took, scale, state.scale),
+        damping=torch.where(
+            accepted, (state.damping * shrink).clamp(min=1e-16), state.damping * state.growth
+        ),
         growth=torch.where(accepted, torch.full_like(state.growth, 2.0), state.growth * 2),
         moved=moved,
         promised=promised / state.loss,
         accepted=accepted,
         epoch=state.epoch + 1,
+    )
+
+
+def _solve_linear(
+    model: Model, state: State, theta: Tensor, loss: Tensor, factor: Tensor
+) -> tuple[Tensor, Tensor, Tensor]:
+    """The same point with its linear params solved for, in the groups where that lowers the loss."""
+    there = replace(state, theta=theta, loss=loss, factor=factor, scale=_column_norms(factor))
+    usable = torch.isfinite(factor).flatten(1).all(dim=1, keepdim=True)
+    there = replace(
+        there,
+        factor=torch.where(usable.unsqueeze(-1), factor, state.factor),
+        scale=torch.where(usable, there.scale, state.scale),
+    )
+    solved, _, _ = _trial(model, there, ~model.linear)
+    solved_loss, solved_factor = model.linearise(solved)
+    better = (solved_loss < loss).unsqueeze(-1)
+    return (
+        torch.where(better, solved, theta),
+        torch.where(better.squeeze(-1), solved_loss, loss),
+        torch.where(better.unsqueeze(-1), solved_factor, factor),
     )
 
 
@@ -123,6 +162,20 @@ def stalled(state: State) -> Tensor:
     return ~state.accepted & (state.damping > STALL)
 
 
+def uncertain(model: Model, state: State) -> Tensor:
+    """Which groups ended where some param hardly matters: its standard error dwarfs it, or the
+    columns are dependent. A way that leads there is not believed at once."""
+    r, _ = _split(state.factor)
+    norms = _column_norms(state.factor)
+    safe = torch.where(norms > 0, norms, torch.ones_like(norms))
+    inverse, singular = torch.linalg.inv_ex(r / safe.unsqueeze(-2))
+    spread = torch.linalg.vector_norm(inverse, dim=-1) / safe
+    noise = (state.loss * model.rows / (model.rows - r.shape[-1]).clamp(min=1)).sqrt()
+    stderr = spread * noise.unsqueeze(-1)
+    lost = (stderr > DWARFED * state.theta.abs()) | (norms == 0) | ~torch.isfinite(stderr)
+    return lost.any(dim=-1) | (singular != 0)
+
+
 def select(state: State, groups: Tensor) -> State:
     """The state of some of the groups."""
     return replace(
@@ -131,8 +184,11 @@ def select(state: State, groups: Tensor) -> State:
     )
 
 
-def _trial(model: Model, state: State, kept: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:
-    """The params to try, the reduction promised, and the step's relative size."""
+def _trial(
+    model: Model, state: State, kept: Tensor | None
+) -> tuple[Tensor, Tensor, Tensor]:
+    """The params to try, the reduction promised, and the step's relative size; those in `kept` stay,
+    and then the step is undamped."""
     r, c = _split(state.factor)
     scale = torch.where(state.scale > 0, state.scale, torch.ones_like(state.scale))
     slope = (r.mT @ c.unsqueeze(-1)).squeeze(-1)

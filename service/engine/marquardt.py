@@ -1,0 +1,171 @@
+"""Levenberg–Marquardt on one problem, by as many ways as it takes.
+
+The first way mostly suffices. Where it ends at params that hardly matter, finds no step, or is slow,
+the next begins from the same start, and they take turns; the lowest loss of all is the answer.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+
+from service.engine.gradients import Objective
+from service.engine.optimizers import levenberg_marquardt as lm
+from service.engine.problem import Problem, Task
+from service.engine.result import Best
+from service.engine.run import Progress, Run
+
+PATIENCE = 150
+"""Trial steps of one turn."""
+
+WAYS = (
+    lm.LevenbergMarquardt(),
+    lm.LevenbergMarquardt(damping=1e-2, running_scale=False, separable=True),
+)
+"""The ways, in the order in which they are tried."""
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """One of the ways, and where it stands. `believed` is whether its end may be the answer."""
+
+    settings: lm.LevenbergMarquardt
+    state: lm.State
+    ended: str | None = None
+    believed: bool = False
+
+    @property
+    def loss(self) -> float:
+        return float(self.state.loss[0])
+
+    @property
+    def turns(self) -> int:
+        return self.state.epoch // PATIENCE
+
+
+class Marquardt(Run):
+    """Levenberg–Marquardt on one group. An epoch is one trial step, taken or not."""
+
+    def __init__(self, task: Task, checkpoint: Progress | None = None) -> None:
+        super().__init__(task)
+        problem = task.problem
+        self._objective = Objective(problem)
+        self._free = problem.free_index
+        self._model = lm.Model(
+            self._linearise,
+            torch.full_like(problem.target[:1], float(problem.rows)),
+            problem.lower[self._free],
+            problem.upper[self._free],
+            linear_params(problem),
+        )
+        epsilon = 4 * torch.finfo(problem.target.dtype).eps
+        self._tolerance = max(task.options.tolerance.params, epsilon)
+        self._ways: tuple[Way, ...] = ()
+        self._progress = checkpoint or self._begin()
+
+    def loss_at(self, theta: Tensor) -> float:
+        return float(self._objective.loss(theta))
+
+    def _linearise(self, free: Tensor) -> lm.Linearised:
+        """The loss and the R factor of [J z], weighted for losses other than mse."""
+        z, jacobian = self._objective.jacobian(self._whole(free[0]))
+        matrix = torch.cat([jacobian[:, self._free], z.unsqueeze(-1)], dim=-1)
+        loss, width = self.task.problem.loss, matrix.shape[-1]
+        if not loss.is_least_squares:
+            matrix = matrix * loss.weight(z).sqrt().unsqueeze(-1)
+        if not bool(torch.isfinite(matrix).all()):
+            nan = torch.full((1, width, width), torch.nan, dtype=z.dtype, device=z.device)
+            return nan[:, 0, 0], nan
+        factor = torch.linalg.qr(matrix, mode="r")[1]
+        factor = torch.nn.functional.pad(factor, (0, 0, 0, width - factor.shape[-2]))
+        return loss.value(z).reshape(1), factor.unsqueeze(0)
+
+    def _whole(self, free: Tensor) -> Tensor:
+        theta = self.task.problem.initial.clone()
+        theta[self._free] = free
+        return theta
+
+    def _begin(self) -> Progress:
+        problem = self.task.problem
+        way = self._way(WAYS[0])
+        reason = None if math.isfinite(way.loss) else "diverged"
+        if not problem.free_params:
+            reason = "converged"
+        loss, gradient = way.loss, self._gradient(way)
+        best = Best(1, loss, problem.initial)
+        return Progress(0, problem.initial, (way,), loss, loss, gradient, best, reason)
+
+    def _way(self, settings: lm.LevenbergMarquardt) -> Way:
+        start = self.task.problem.initial[self._free].unsqueeze(0)
+        return Way(settings, lm.begin(self._model, start, settings))
+
+    def _gradient(self, way: Way) -> Tensor:
+        gradient = torch.zeros_like(self.task.problem.initial)
+        gradient[self._free] = lm.gradient(self._model, way.state)[0]
+        return gradient
+
+    def _epoch(self) -> None:
+        before, epoch = self._progress, self._progress.epoch + 1
+        ways, index = self._turn(before.state)
+        way = ways[index]
+        loss, gradient = way.loss, self._gradient(way)
+        way = self._ended(replace(way, state=lm.advance(self._model, way.state, way.settings)), loss)
+        ways = (*ways[:index], way, *ways[index + 1 :])
+        reason = _reason(ways)
+        if reason is None and epoch == self.epochs:
+            reason = "max_epochs"
+        shown = min(ways, key=lambda way: way.loss) if reason is not None else way
+        theta = self._whole(shown.state.theta[0])
+        best = Best(epoch, shown.loss, theta) if shown.loss < before.best.loss else before.best
+        self._record(epoch, loss, theta, gradient, last=reason is not None)
+        self._progress = replace(
+            before, epoch=epoch, theta=theta, state=ways, loss=loss, best=best, stop_reason=reason
+        )
+
+    def _turn(self, ways: tuple[Way, ...]) -> tuple[tuple[Way, ...], int]:
+        """The ways, one more of them where its turn has come; and whose turn it is."""
+        waiting = [i for i, way in enumerate(ways) if way.ended is None]
+        fresh = all(ways[i].turns > 0 for i in waiting)
+        if fresh and len(ways) < len(WAYS):
+            return (*ways, self._way(WAYS[len(ways)])), len(ways)
+        return ways, min(waiting, key=lambda i: ways[i].turns)
+
+    def _ended(self, way: Way, before: float) -> Way:
+        """The way, with its ending if it has come to one."""
+        tolerance, state = self.task.options.tolerance, way.state
+        converged = bool(lm.converged(state, self._tolerance)[0])
+        if tolerance.loss and bool(state.accepted[0]):
+            converged |= before - way.loss <= tolerance.loss * before
+        if tolerance.gradient:
+            first = float(self._progress.first_gradient.abs().max())
+            converged |= float(self._gradient(way).abs().max()) <= tolerance.gradient * first
+        if converged:
+            return replace(
+                way, ended="converged", believed=not bool(lm.uncertain(self._model, state)[0])
+            )
+        return replace(way, ended="stalled") if bool(lm.stalled(state)[0]) else way
+
+
+def _reason(ways: tuple[Way, ...]) -> str | None:
+    """How the run ends: when the lowest way is believed, or when all have ended."""
+    lowest = min(ways, key=lambda way: way.loss)
+    near = [way for way in ways if way.loss <= lowest.loss * (1 + 1e-9)]
+    if any(way.believed for way in near):
+        return "converged"
+    if len(ways) == len(WAYS) and all(way.ended is not None for way in ways):
+        return lowest.ended
+    return None
+
+
+def linear_params(problem: Problem) -> Tensor:
+    """A largest-first set of free params that the prediction is jointly linear in, (free,) bool."""
+    chosen: set[str] = set()
+    if problem.loss.is_least_squares:
+        for name in problem.free_params:
+            if problem.formula.is_linear_in(chosen | {name}):
+                chosen.add(name)
+    mask = [name in chosen for name in problem.free_params]
+    return torch.tensor(mask, dtype=torch.bool, device=problem.target.device)

@@ -1,0 +1,82 @@
+"""A job service that says what it is told to."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from types import MappingProxyType
+from typing import Any
+
+from service.jobs.job import Failure, Job
+from service.schemas.fit import FitRequest
+from service.schemas.names import Status
+
+DATA = {"x": [1.0, 2.0, 3.0], "y": [2.1, 3.9, 6.2]}
+BODY = {"data": DATA}
+
+
+def job(status: Status = "succeeded", **members: Any) -> Job:
+    """A job as the service would have it."""
+    filled: dict[str, Any] = {
+        "id": "job_1",
+        "owner": "",
+        "lane": "",
+        "request": FitRequest.model_validate(BODY),
+        "model": "linear",
+        "tags": MappingProxyType({}),
+        "created_at": datetime(2026, 1, 1, tzinfo=UTC),
+        "nbytes": 0,
+        "status": status,
+        **members,
+    }
+    return Job(**filled)
+
+
+def failed(kind: str, detail: str = "it broke") -> Job:
+    return job("failed", failure=Failure(kind, detail))
+
+
+class FakeJobs:
+    """Submits `submitted`, waits for `ended`; or raises `error`. Remembers what it was asked."""
+
+    ready = True
+
+    def __init__(
+        self,
+        submitted: Job | None = None,
+        ended: Job | None = None,
+        *,
+        replayed: bool = False,
+        error: Exception | None = None,
+    ) -> None:
+        self.submitted = submitted or job("queued")
+        self.ended = ended or self.submitted
+        self.replayed = replayed
+        self.error = error
+        self.asked: dict[str, Any] = {}
+        self.waited: list[float] = []
+
+    async def submit(self, request: FitRequest, **asked: Any) -> tuple[Job, bool]:
+        if self.error:
+            raise self.error
+        self.asked = asked
+        return self.submitted, self.replayed
+
+    async def wait(self, job_id: str, timeout: float) -> Job:
+        self.waited.append(timeout)
+        return self.ended
+
+    async def get(self, job_id: str, owner: str) -> Job:
+        if self.error:
+            raise self.error
+        return self.submitted
+
+    async def list(self, *asked: Any) -> tuple[Sequence[Job], bool]:
+        self.asked = {"list": asked}
+        return [self.submitted], False
+
+    def queue_position(self, job: Job) -> int | None:
+        return 3 if job.status == "queued" else None
+
+
+Make = Callable[[], FakeJobs]

@@ -1,0 +1,139 @@
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator
+
+import httpx
+import pytest
+
+from service.settings import Settings
+from tests.api.doors import fake
+from tests.api.fakes import BODY, FakeJobs, job
+
+JSON = {"content-type": "application/json"}
+LIMIT = 1000
+
+
+@pytest.fixture
+async def client() -> AsyncIterator[httpx.AsyncClient]:
+    jobs = FakeJobs(job("succeeded", result=b"{}"))
+    async with fake(jobs, Settings(max_body_bytes=LIMIT)) as client:
+        yield client
+
+
+@pytest.mark.parametrize(
+    "media_type",
+    [
+        "application/json",
+        "APPLICATION/JSON",
+        "application/json; charset=utf-8",
+        "application/json;charset=utf-8",
+        "application/vnd.descent+json",
+        "application/problem+json ; x=y",
+    ],
+)
+async def test_json_by_any_of_its_names(client: httpx.AsyncClient, media_type: str) -> None:
+    answer = await client.post(
+        "/fit", content=json.dumps(BODY), headers={"content-type": media_type}
+    )
+    assert answer.status_code == 200, answer.text
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"content-type": "application/x-www-form-urlencoded"},
+        {"content-type": "text/plain"},
+        {"content-type": "application/jsonl"},
+        {"content-type": "x" * 500},
+        {},
+    ],
+)
+async def test_another_type_is_told_of_curl_json(
+    client: httpx.AsyncClient, headers: dict[str, str]
+) -> None:
+    answer = await client.post("/fit", content=json.dumps(BODY), headers=headers)
+    assert answer.status_code == 415
+    assert "curl --json" in answer.json()["detail"]
+    assert len(answer.json()["detail"]) < 300
+
+
+async def test_a_compressed_body_is_refused_as_such(client: httpx.AsyncClient) -> None:
+    answer = await client.post(
+        "/fit", content=b"\x1f\x8b", headers={**JSON, "content-encoding": "gzip"}
+    )
+    assert answer.status_code == 415
+    assert "Content-Encoding" in answer.json()["detail"]
+
+
+@pytest.mark.parametrize(
+    ("body", "detail"),
+    [
+        (b"", "the body is empty"),
+        (b" \n", "the body is empty"),
+        (b'{"data": {"x": [1,\n 2,, 3]}}', "line 2 column 4"),
+        (b"{'data': 1}", "line 1 column 2"),
+        (b"\xff\xfe", "not JSON"),
+        (b'{"tags": {"a": "\\ud800"}}', "not JSON"),
+        (b"[" * 900, "recursion limit"),
+        (b'{"epochs": ' + b"1" * 900 + b"e}", "not JSON"),
+    ],
+)
+async def test_no_json_is_400_with_its_place(
+    client: httpx.AsyncClient, body: bytes, detail: str
+) -> None:
+    answer = await client.post("/fit", content=body, headers=JSON)
+    assert answer.status_code == 400
+    assert answer.json()["type"] == "malformed-json"
+    assert detail in answer.json()["detail"]
+
+
+@pytest.mark.parametrize("body", [b"null", b"3", b"[]", b'"x"'])
+async def test_json_that_is_no_object_is_422(client: httpx.AsyncClient, body: bytes) -> None:
+    answer = await client.post("/fit", content=body, headers=JSON)
+    assert answer.status_code == 422
+    assert answer.json()["errors"][0]["pointer"] == ""
+    assert "the body must be an object" in answer.json()["detail"]
+
+
+async def test_many_errors_are_counted_in_the_detail(client: httpx.AsyncClient) -> None:
+    answer = await client.post("/fit", json={"data": {"x": ["a", "b", "c"]}})
+    problem = answer.json()
+    assert problem["detail"].endswith("(and 2 more, see errors)")
+    assert [error["pointer"] for error in problem["errors"]] == [f"/data/x/{i}" for i in range(3)]
+
+
+async def test_a_body_at_the_limit_is_read(client: httpx.AsyncClient) -> None:
+    body = json.dumps(BODY).ljust(LIMIT).encode()
+    answer = await client.post("/fit", content=body, headers=JSON)
+    assert answer.status_code == 200
+
+
+async def test_a_body_said_to_be_too_large_is_not_read(client: httpx.AsyncClient) -> None:
+    async def never() -> AsyncIterator[bytes]:
+        yield b"{"
+        pytest.fail("the body was read on")
+
+    answer = await client.post(
+        "/fit", content=never(), headers={**JSON, "content-length": str(LIMIT + 1)}
+    )
+    _check_too_large(answer)
+
+
+@pytest.mark.parametrize("pieces", [1, 50])
+async def test_a_body_that_grows_too_large_is_stopped(
+    client: httpx.AsyncClient, pieces: int
+) -> None:
+    async def stream() -> AsyncIterator[bytes]:
+        for _ in range(pieces):
+            yield b" " * (2 * LIMIT // pieces)
+
+    _check_too_large(await client.post("/fit", content=stream(), headers=JSON))
+
+
+def _check_too_large(answer: httpx.Response) -> None:
+    assert answer.status_code == 413
+    assert answer.headers["connection"] == "close"
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert answer.json()["type"] == "body-too-large"
+    assert str(LIMIT) in answer.json()["detail"]

@@ -1,0 +1,100 @@
+"""A job service with the fake engine, and ways to wait for what it does."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from service.jobs.job import Job, new_job
+from service.jobs.local_executor import LocalExecutor
+from service.jobs.memory_store import MemoryStore
+from service.jobs.service import JobService
+from service.settings import Settings
+from tests.jobs import fakes
+
+PATIENCE_S = 20.0
+"""A test that waits longer for an event has failed."""
+
+
+class SetClock:
+    """Time that moves when it is told to."""
+
+    def __init__(self) -> None:
+        self.at = datetime(2026, 1, 1, tzinfo=UTC)
+        self.seconds = 0.0
+
+    def now(self) -> datetime:
+        return self.at
+
+    def monotonic(self) -> float:
+        return self.seconds
+
+    def advance(self, seconds: float) -> None:
+        self.at += timedelta(seconds=seconds)
+        self.seconds += seconds
+
+
+class House:
+    """A started JobService with its parts."""
+
+    def __init__(self, **limits: Any) -> None:
+        given = {"workers": 2, "cancel_grace_s": 0.3, "shutdown_grace_s": 0.05, **limits}
+        self.settings = Settings(**given)
+        self.store = MemoryStore(self.settings)
+        self.executor = LocalExecutor(self.settings, self.store, entry=fakes.ENTRY)
+        self.jobs = JobService(self.settings, self.store, self.executor, check=fakes.check)
+
+    async def submit(self, *args: Any, owner: str = "", **kwargs: Any) -> Job:
+        job, _ = await self.jobs.submit(fakes.request(*args, **kwargs), owner=owner)
+        return job
+
+    async def until(self, job: Job, reached: Callable[[Job], bool]) -> Job:
+        """The job as soon as it is so."""
+        async with asyncio.timeout(PATIENCE_S):
+            job = await self.store.get(job.id)
+            while not reached(job):
+                assert not job.finished, f"{job.status} {job.failure}"
+                job = await self.store.changed(job.id, job.version)
+        return job
+
+    async def end(self, job: Job) -> Job:
+        """The job when it has finished."""
+        return await self.until(job, lambda job: job.finished)
+
+    async def running(self, job: Job, epoch: int = 1) -> Job:
+        """The job as soon as it has done so many epochs."""
+        return await self.until(job, lambda job: job.progress.epoch >= epoch)
+
+
+Build = Callable[..., Awaitable[House]]
+
+
+@pytest.fixture
+async def build() -> AsyncIterator[Build]:
+    """Builds and starts a house with the settings given; it is stopped after the test."""
+    async with AsyncExitStack() as stack:
+
+        async def _build(**limits: Any) -> House:
+            house = House(**limits)
+            await house.jobs.start()
+            stack.push_async_callback(house.jobs.stop)
+            return house
+
+        yield _build
+
+
+@pytest.fixture
+async def house(build: Build) -> House:
+    return await build()
+
+
+def a_job(clock: Any, owner: str = "", **tags: Any) -> Job:
+    """A queued job for a store."""
+    request = fakes.request(**tags)
+    outline = fakes.check(request, Settings())
+    return new_job(request, outline, owner=owner, lane=owner, now=clock.now())

@@ -1,0 +1,95 @@
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from service.jobs.estimates import Durations, whole_seconds
+from service.jobs.fair_queue import FairQueue
+
+lanes = st.lists(st.sampled_from("abc"), max_size=30)
+
+
+def filled(names, bound: int = 1000) -> FairQueue[int]:
+    queue: FairQueue[int] = FairQueue(bound)
+    for number, lane in enumerate(names):
+        queue.push(lane, number)
+    return queue
+
+
+@given(lanes, st.integers(0, 10))
+def test_the_position_is_the_number_that_go_before(names, served):
+    queue = filled(names)
+    for _ in range(min(served, len(queue))):
+        queue.pop()
+    waiting = list(queue)
+    said = {item: queue.position(names[item], item) for item in waiting}
+    order = [queue.pop() for _ in waiting]
+    assert said == {item: place for place, item in enumerate(order)}
+
+
+def test_a_flood_delays_another_by_one():
+    queue = filled("a" * 20)
+    queue.push("b", 99)
+    assert [queue.pop() for _ in range(3)] == [0, 99, 1]
+
+
+@given(lanes)
+def test_a_lane_is_served_in_order(names):
+    queue = filled(names)
+    order = [queue.pop() for _ in names]
+    for lane in set(names):
+        mine = [item for item in order if names[item] == lane]
+        assert mine == sorted(mine)
+
+
+@given(lanes, st.integers(1, 20))
+def test_the_bound_holds(names, bound):
+    queue: FairQueue[int] = FairQueue(bound)
+    for number, lane in enumerate(names):
+        if queue.has_room(lane):
+            queue.push(lane, number)
+    assert len(queue) <= bound
+
+
+def test_a_short_queue_may_be_filled_by_one_lane():
+    queue = filled("", bound=8)
+    for number in range(8):
+        assert queue.has_room("a")
+        queue.push("a", number)
+    assert not queue.has_room("a")
+
+
+def test_a_flood_leaves_room_for_another_lane():
+    queue = filled("", bound=256)
+    number = 0
+    while queue.has_room("flood"):
+        queue.push("flood", number)
+        number += 1
+    assert len(queue) == 228  # 8/9 of 256, rounded up
+    assert queue.has_room("other")
+
+
+def test_what_is_taken_out_is_not_served():
+    queue = filled("aab")
+    queue.remove("a", 0)
+    assert [queue.pop(), queue.pop()] == [1, 2]
+    with pytest.raises(IndexError):
+        queue.pop()
+
+
+def test_room_is_reckoned_with_those_that_are_coming():
+    assert not filled("a", bound=2).has_room("b", coming=1)
+
+
+def test_durations_count_those_still_running():
+    durations = Durations()
+    durations.add(2.0)
+    durations.add(4.0)
+    assert durations.mean([]) == 3.0
+    assert durations.mean([6.0]) == 6.0  # 12 s of work, two finished
+    assert Durations().mean([30.0, 30.0]) == 60.0
+
+
+def test_whole_seconds_are_at_least_one():
+    assert [whole_seconds(s) for s in (0.0, 0.2, 1.0, 1.1)] == [1, 1, 1, 2]

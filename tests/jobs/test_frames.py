@@ -1,0 +1,70 @@
+from __future__ import annotations
+
+import asyncio
+import pickle
+import socket
+
+import numpy as np
+import pytest
+
+from service.jobs import frames
+from service.jobs.messages import Cancel
+
+
+def pair() -> tuple[socket.socket, socket.socket]:
+    ours, theirs = socket.socketpair()
+    ours.setblocking(False)
+    return ours, theirs
+
+
+@pytest.mark.parametrize("rows", [0, 10, 100_000, 2_000_000])
+async def test_what_is_sent_arrives_both_ways(rows):
+    ours, theirs = pair()
+    with ours, theirs:
+        sent = {"x": np.arange(float(rows)), "y": np.arange(rows)}
+        _, got = await asyncio.gather(
+            frames.send_async(ours, sent), asyncio.to_thread(frames.receive, theirs)
+        )
+        assert all(np.array_equal(sent[name], got[name]) for name in sent)
+        _, back = await asyncio.gather(
+            asyncio.to_thread(frames.send, theirs, got), frames.receive_async(ours)
+        )
+        assert all(np.array_equal(sent[name], back[name]) for name in sent)
+
+
+def test_a_large_array_is_not_copied_into_the_pickle():
+    column = np.arange(1e6)
+    head, data = frames.encode(column)
+    assert head.nbytes < 1000
+    assert np.shares_memory(np.frombuffer(data), column)
+
+
+async def test_messages_keep_their_order():
+    ours, theirs = pair()
+    with ours, theirs:
+        for name in "abc":
+            await frames.send_async(ours, Cancel(name))
+        assert [frames.receive(theirs) for _ in "abc"] == [Cancel(name) for name in "abc"]
+
+
+@pytest.mark.parametrize("cut", [0, 5, 20, 60])
+async def test_a_frame_cut_short_is_the_end(cut):
+    ours, theirs = pair()
+    frame = b"".join(frames.encode(Cancel("a" * 100)))
+    with ours, theirs:
+        theirs.sendall(frame[:cut])
+        theirs.close()
+        with pytest.raises(EOFError):
+            await frames.receive_async(ours)
+
+
+async def test_a_sent_array_may_be_written_to_at_the_far_end():
+    ours, theirs = pair()
+    with ours, theirs:
+        await frames.send_async(ours, np.arange(3))
+        frames.receive(theirs)[0] = 7
+
+
+def test_small_messages_are_one_piece():
+    assert len(frames.encode(np.arange(100))) == 1
+    assert pickle.HIGHEST_PROTOCOL >= 5
