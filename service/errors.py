@@ -1,4 +1,4 @@
-"""What can go wrong, as a tree. It knows no HTTP: `service.api.error_handlers` gives each its status.
+"""What can go wrong, as a tree. It knows no HTTP: `api.error_handlers` gives each its status.
 
 DescentError
 ├── InvalidRequest            the request cannot be carried out as it stands

@@ -9,9 +9,9 @@ import torch
 from torch import Tensor
 
 from service.engine.gradients import Objective
-from service.engine.optimizers.first_order import State
+from service.engine.optimizers.first_order import Adagrad, Adam, FirstOrder, Rmsprop, Sgd, State
 from service.engine.problem import Task
-from service.engine.result import Best
+from service.engine.result import Best, StopReason
 from service.engine.run import Progress, Run
 from service.engine.stopping import has_converged, has_diverged
 
@@ -22,7 +22,8 @@ class Descent(Run):
     def __init__(self, task: Task, checkpoint: Progress | None = None) -> None:
         super().__init__(task)
         problem, options = task.problem, task.options
-        self._rule = options.settings
+        assert isinstance(options.settings, Sgd | Adam | Rmsprop | Adagrad)
+        self._rule: FirstOrder = options.settings
         self._objective = Objective(problem)
         self._bounded = problem.is_bounded
         batch = options.batch_size
@@ -56,7 +57,9 @@ class Descent(Run):
         rate = self._rule.learning_rate
         rate *= self._rule.schedule.factor(before.epoch, rate)
         theta, state = self._update(before.theta, gradient, before.state, rate)
-        reason = self._ending(epoch, (loss, before.loss), (before.theta, theta), gradient, first_gradient)
+        reason = self._ending(
+            epoch, (loss, before.loss), (before.theta, theta), gradient, first_gradient
+        )
         self._record(epoch, loss, theta, gradient, last=reason is not None)
         self._progress = Progress(
             epoch, theta, state, loss, before.first_loss, first_gradient, best, reason
@@ -69,7 +72,7 @@ class Descent(Run):
             theta, state = self._rule.update(theta, gradient, state, rate)
             return self._clamped(theta), state
         order = torch.randperm(self.task.problem.rows, generator=self._generator)
-        for rows in order.split(self._batch):
+        for rows in torch.split(order, self._batch):
             part = self._objective.on(rows.to(theta.device))
             _, gradient = part.gradient(theta, self.task.options.gradient)
             theta, state = self._rule.update(theta, gradient, state, rate)
@@ -95,7 +98,7 @@ class Descent(Run):
         steps: tuple[Tensor, Tensor],
         gradient: Tensor,
         first_gradient: Tensor,
-    ) -> str | None:
+    ) -> StopReason | None:
         options = self.task.options
         diverged = has_diverged(losses[0], self._progress.first_loss)
         if diverged and options.on_divergence == "stop":

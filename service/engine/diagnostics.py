@@ -10,7 +10,7 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
@@ -20,6 +20,8 @@ from service.engine.optimizers.first_order import Sgd
 from service.engine.problem import Options, Problem, Task
 from service.engine.result import Result
 from service.engine.statistics import Statistics
+
+Severity = Literal["info", "warning", "error"]
 
 IMBALANCE = 10.0
 ILL_CONDITIONED = 1e8
@@ -32,7 +34,7 @@ class Diagnostic:
     """What was seen and why it matters; which params it is about; the patch that mends it."""
 
     code: str
-    severity: str
+    severity: Severity
     message: str
     params: tuple[str, ...] = ()
     suggestion: dict[str, Any] | None = field(default=None)
@@ -63,7 +65,8 @@ class Finding:
         matrix = hessian(self.problem, self.problem.initial)
         if not bool(torch.isfinite(matrix).all()):
             return torch.full((len(matrix),), math.nan, dtype=torch.float64)
-        return torch.linalg.eigvalsh(matrix)
+        values: Tensor = torch.linalg.eigvalsh(matrix)
+        return values
 
     @cached_property
     def limit(self) -> float | None:
@@ -88,8 +91,8 @@ def learning_rate_too_high(finding: Finding) -> Diagnostic | None:
     where = "" if finding.problem.is_linear else " near the start"
     growth = rule.learning_rate * 2 / limit - 1
     message = (
-        f"learning rate {rule.learning_rate:.3g} is above {limit:.3g}, the largest that is stable on "
-        f"these data{where}: each step overshoots"
+        f"learning rate {rule.learning_rate:.3g} is above {limit:.3g}, the largest that is stable "
+        f"on these data{where}: each step overshoots"
     )
     if finding.result.diverged and not rule.momentum:
         message += f", and the loss grows about {growth * growth:.3g}-fold an epoch"
@@ -121,8 +124,8 @@ def gradient_imbalance(finding: Finding) -> Diagnostic | None:
     return Diagnostic(
         "gradient_imbalance",
         "warning",
-        f"at the start the gradient in {names[large]} is {ratio:.3g} times that in {names[small]}, so "
-        f"no one learning rate suits both: a rate that is stable for {names[large]} leaves "
+        f"at the start the gradient in {names[large]} is {ratio:.3g} times that in {names[small]}, "
+        f"so no one learning rate suits both: a rate that is stable for {names[large]} leaves "
         f"{names[small]} crawling.{crawl} Scale the inputs.",
         params=(names[large], names[small]),
         suggestion={"scaling": "standardize"},
@@ -192,8 +195,8 @@ def ill_conditioned(finding: Finding) -> Diagnostic | None:
     return Diagnostic(
         "ill_conditioned",
         "warning",
-        f"the Jacobian's condition number is {condition:.2g}: about {math.log10(condition):.0f} of the "
-        "16 digits of the params are lost. Scale the inputs, or use fewer params.",
+        f"the Jacobian's condition number is {condition:.2g}: about {math.log10(condition):.0f} of "
+        "the 16 digits of the params are lost. Scale the inputs, or use fewer params.",
         suggestion={"scaling": "standardize"},
     )
 
@@ -203,7 +206,9 @@ def few_degrees_of_freedom(finding: Finding) -> Diagnostic | None:
     degrees = finding.statistics.degrees_of_freedom
     if degrees > 2:
         return None
-    none = "no rows are" if degrees <= 0 else f"only {degrees} row{'s are' if degrees > 1 else ' is'}"
+    none = (
+        "no rows are" if degrees <= 0 else f"only {degrees} row{'s are' if degrees > 1 else ' is'}"
+    )
     return Diagnostic(
         "few_degrees_of_freedom",
         "error" if degrees < 0 else "warning",
@@ -227,8 +232,8 @@ def at_bound(finding: Finding) -> Diagnostic | None:
     return Diagnostic(
         "at_bound",
         "warning",
-        f"{', '.join(names)} ended on a limit: the data pull beyond it. Its standard error does not "
-        "know of the limit.",
+        f"{', '.join(names)} ended on a limit: the data pull beyond it. Its standard error does "
+        "not know of the limit.",
         params=names,
         suggestion={"params": {name: {"min": None, "max": None} for name in names}},
     )

@@ -43,9 +43,7 @@ class Formula:
 
     def is_linear_in(self, free: Collection[str]) -> bool:
         """Whether the prediction is linear in those params: no ∂/∂free holds one of them."""
-        outputs = [
-            self.tape.outputs[1 + i] for i, name in enumerate(self.params) if name in free
-        ]
+        outputs = [self.tape.outputs[1 + i] for i, name in enumerate(self.params) if name in free]
         needed = Builder.of(self.tape).tape(outputs).names("param")
         return not set(needed) & set(free)
 
@@ -114,9 +112,7 @@ def _written(text: str, left: Tree | None) -> str:
     return spaced if left is not None else f"{DEFAULT_TARGET} = {spaced}"
 
 
-def _target_columns(
-    left: Tree | None, columns: frozenset[str], *, needed: bool
-) -> tuple[str, ...]:
+def _target_columns(left: Tree | None, columns: frozenset[str], *, needed: bool) -> tuple[str, ...]:
     if left is None:
         if needed and DEFAULT_TARGET not in columns:
             raise InvalidFormula(

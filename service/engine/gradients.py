@@ -56,7 +56,7 @@ class Objective:
         points = points.reshape(len(points), -1)
         width = max(1, chunk // max(1, self.problem.rows))
         losses = []
-        for part in points.split(width):
+        for part in torch.split(points, width):
             params = list(self.problem.initial.unbind())
             for column, position in enumerate(positions):
                 params[position] = part[:, column].unsqueeze(-1)

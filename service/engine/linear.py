@@ -10,7 +10,7 @@ from torch import Tensor
 from service.engine.gradients import Objective
 from service.engine.optimizers.exact import solve
 from service.engine.problem import Task
-from service.engine.result import Best
+from service.engine.result import Best, StopReason
 from service.engine.run import Progress, Run
 
 
@@ -39,7 +39,7 @@ class ExactRun(Run):
         if len(free):
             theta[free] += solve(jacobian[:, free], residual).step
         self._record(1, before.first_loss, theta, before.first_gradient, last=True)
-        reason = "diverged" if not math.isfinite(before.first_loss) else "converged"
+        reason: StopReason = "diverged" if not math.isfinite(before.first_loss) else "converged"
         self._progress = replace(
             before, epoch=1, theta=theta, loss=before.first_loss, stop_reason=reason
         )

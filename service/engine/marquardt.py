@@ -1,7 +1,8 @@
 """Levenberg–Marquardt on one problem, by as many ways as it takes.
 
-The first way mostly suffices. Where it ends at params that hardly matter, finds no step, or is slow,
-the next begins from the same start, and they take turns; the lowest loss of all is the answer.
+The first way mostly suffices. Where it ends at params that hardly matter, finds no step, or is
+slow, the next begins from the same start, and they take turns; the lowest loss of all is the
+answer.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from torch import Tensor
 from service.engine.gradients import Objective
 from service.engine.optimizers import levenberg_marquardt as lm
 from service.engine.problem import Problem, Task
-from service.engine.result import Best
+from service.engine.result import Best, StopReason
 from service.engine.run import Progress, Run
 
 PATIENCE = 150
@@ -34,7 +35,7 @@ class Way:
 
     settings: lm.LevenbergMarquardt
     state: lm.State
-    ended: str | None = None
+    ended: StopReason | None = None
     believed: bool = False
 
     @property
@@ -91,12 +92,9 @@ class Marquardt(Run):
     def _begin(self) -> Progress:
         problem = self.task.problem
         way = self._way(WAYS[0])
-        reason = None if math.isfinite(way.loss) else "diverged"
-        if not problem.free_params:
-            reason = "converged"
         loss, gradient = way.loss, self._gradient(way)
         best = Best(1, loss, problem.initial)
-        return Progress(0, problem.initial, (way,), loss, loss, gradient, best, reason)
+        return Progress(0, problem.initial, (way,), loss, loss, gradient, best)
 
     def _way(self, settings: lm.LevenbergMarquardt) -> Way:
         start = self.task.problem.initial[self._free].unsqueeze(0)
@@ -109,10 +107,14 @@ class Marquardt(Run):
 
     def _epoch(self) -> None:
         before, epoch = self._progress, self._progress.epoch + 1
+        if epoch == 1 and not (self.task.problem.free_params and math.isfinite(before.first_loss)):
+            return self._nothing_to_do()
         ways, index = self._turn(before.state)
         way = ways[index]
         loss, gradient = way.loss, self._gradient(way)
-        way = self._ended(replace(way, state=lm.advance(self._model, way.state, way.settings)), loss)
+        way = self._ended(
+            replace(way, state=lm.advance(self._model, way.state, way.settings)), loss
+        )
         ways = (*ways[:index], way, *ways[index + 1 :])
         reason = _reason(ways)
         if reason is None and epoch == self.epochs:
@@ -124,6 +126,13 @@ class Marquardt(Run):
         self._progress = replace(
             before, epoch=epoch, theta=theta, state=ways, loss=loss, best=best, stop_reason=reason
         )
+
+    def _nothing_to_do(self) -> None:
+        """The one epoch of a problem with no free param, or with no finite loss to start from."""
+        before = self._progress
+        reason: StopReason = "converged" if math.isfinite(before.first_loss) else "diverged"
+        self._record(1, before.first_loss, before.theta, before.first_gradient, last=True)
+        self._progress = replace(before, epoch=1, stop_reason=reason)
 
     def _turn(self, ways: tuple[Way, ...]) -> tuple[tuple[Way, ...], int]:
         """The ways, one more of them where its turn has come; and whose turn it is."""
@@ -149,7 +158,7 @@ class Marquardt(Run):
         return replace(way, ended="stalled") if bool(lm.stalled(state)[0]) else way
 
 
-def _reason(ways: tuple[Way, ...]) -> str | None:
+def _reason(ways: tuple[Way, ...]) -> StopReason | None:
     """How the run ends: when the lowest way is believed, or when all have ended."""
     lowest = min(ways, key=lambda way: way.loss)
     near = [way for way in ways if way.loss <= lowest.loss * (1 + 1e-9)]

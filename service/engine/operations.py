@@ -133,7 +133,8 @@ def _trigamma(x: Tensor) -> Tensor:
 
 def _power_by_exponent(x: Tensor, y: Tensor) -> Tensor:
     """x**y·log(x), 0 where x**y is."""
-    return torch.special.xlogy(torch.pow(x, y), x)
+    product: Tensor = torch.special.xlogy(torch.pow(x, y), x)
+    return product
 
 
 def _function(
@@ -218,7 +219,10 @@ _ELEMENTARY = [
         latex="\\log_{{10}}\\left({0}\\right)",
     ),
     _function(
-        "log2", torch.log2, lambda x, v: (1 / math.log(2)) / x, latex="\\log_{{2}}\\left({0}\\right)"
+        "log2",
+        torch.log2,
+        lambda x, v: (1 / math.log(2)) / x,
+        latex="\\log_{{2}}\\left({0}\\right)",
     ),
     _function("sqrt", torch.sqrt, lambda x, v: 0.5 / v, latex="\\sqrt{{{0}}}"),
     _function("abs", torch.abs, lambda x, v: x.to("sign"), latex="\\left|{0}\\right|"),
@@ -298,7 +302,11 @@ _PIECEWISE = [
     Operation(
         "where",
         torch.where,
-        (None, lambda c, x, y, v: c.to("where", 1.0, 0.0), lambda c, x, y, v: c.to("where", 0.0, 1.0)),
+        (
+            None,
+            lambda c, x, y, v: c.to("where", 1.0, 0.0),
+            lambda c, x, y, v: c.to("where", 0.0, 1.0),
+        ),
         "where({0}, {1}, {2})",
         "\\begin{{cases}} {1} & {0} \\\\ {2} & \\text{{otherwise}} \\end{{cases}}",
     ),
@@ -316,8 +324,7 @@ _PIECEWISE = [
 ]
 
 OPERATIONS: Mapping[str, Operation] = {
-    operation.name: operation
-    for operation in (*_ARITHMETIC, *_ELEMENTARY, *_SPECIAL, *_PIECEWISE)
+    operation.name: operation for operation in (*_ARITHMETIC, *_ELEMENTARY, *_SPECIAL, *_PIECEWISE)
 }
 """Every operation that a tape may hold, by name."""
 

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 from torch import Tensor
+
+StopReason = Literal["converged", "max_epochs", "diverged", "stalled", "time_limit", "cancelled"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +37,7 @@ class Best:
 class Result:
     """How a fit ended. A numerical ending is a value, not an error."""
 
-    stop_reason: str
+    stop_reason: StopReason
     params: Tensor
     loss: float
     epochs: int

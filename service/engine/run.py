@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from service.engine.problem import Task
-from service.engine.result import Best, Result, Rows
+from service.engine.result import Best, Result, Rows, StopReason
 from service.engine.stopping import has_diverged
 
 
@@ -31,7 +31,7 @@ class Progress:
     first_loss: float
     first_gradient: Tensor
     best: Best
-    stop_reason: str | None = None
+    stop_reason: StopReason | None = None
     generator: Tensor | None = None
 
 
@@ -81,7 +81,7 @@ class Run(ABC):
     def loss_at(self, theta: Tensor) -> float:
         """The loss at any params."""
 
-    def result(self, stop_reason: str | None = None) -> Result:
+    def result(self, stop_reason: StopReason | None = None) -> Result:
         """The fit as it stands; `stop_reason` is the reason of whoever stops it before its end."""
         progress = self._progress
         loss = self.loss_at(progress.theta)
@@ -96,7 +96,9 @@ class Run(ABC):
             progress.first_loss, progress.first_gradient,
         )  # fmt: skip
 
-    def _record(self, epoch: int, loss: float, params: Tensor, gradient: Tensor, *, last: bool) -> None:
+    def _record(
+        self, epoch: int, loss: float, params: Tensor, gradient: Tensor, *, last: bool
+    ) -> None:
         if epoch == 1 or last or epoch % self.task.options.record_every == 0:
             self._recorded.append((epoch, loss, params, gradient))
 

@@ -19,8 +19,8 @@ import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from service.errors import InvalidFormula, nearest_hint
 from service.engine.operations import CALLABLE, COMPARISONS
+from service.errors import InvalidFormula, nearest_hint
 
 MAX_CHARACTERS = 512
 MAX_NODES = 200
@@ -131,7 +131,7 @@ def _unreadable(text: str, position: int) -> str:
         "×": "write '*'",
         "·": "write '*'",
         "÷": "write '/'",
-        "−": "write '-'",  # noqa: RUF001
+        "−": "write '-'",
     }
     shown = character if character.isprintable() else f"\\x{ord(character):02x}"
     return hints.get(character, f"'{shown}' has no meaning in a formula")

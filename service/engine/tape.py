@@ -162,17 +162,17 @@ class Builder:
         match name, values:
             case "add", [0.0, _]:
                 return arguments[1]
-            case ("add" | "subtract"), [_, 0.0]:
+            case (("add" | "subtract"), [_, 0.0]):
                 return arguments[0]
             case "subtract", [0.0, _]:
                 return self.apply("negative", arguments[1])
-            case ("multiply" | "chain"), [1.0, _]:
+            case (("multiply" | "chain"), [1.0, _]):
                 return arguments[1]
-            case ("multiply" | "divide" | "chain" | "power"), [_, 1.0]:
+            case (("multiply" | "divide" | "chain" | "power"), [_, 1.0]):
                 return arguments[0]
-            case ("multiply" | "chain"), [-1.0, _]:
+            case (("multiply" | "chain"), [-1.0, _]):
                 return self.apply("negative", arguments[1])
-            case ("multiply" | "chain"), [_, -1.0]:
+            case (("multiply" | "chain"), [_, -1.0]):
                 return self.apply("negative", arguments[0])
             case "chain", [0.0, _] | [_, 0.0]:
                 return self.constant(0.0)
@@ -216,4 +216,3 @@ def _fold(name: str, values: list[float]) -> float:
     if name == "where":
         arguments[0] = arguments[0].bool()
     return float(OPERATIONS[name].evaluate_safe(*arguments))
-

@@ -60,9 +60,9 @@ class _Text:
         loose = binding < needed
         if name in ("square", "power", "power_by_exponent"):
             loose = binding < _ATOM
-        elif position == 1 and binding == needed and name not in _ASSOCIATIVE:
-            loose = True
-        elif position == 1 and text.startswith("-"):
+        elif (position == 1 and binding == needed and name not in _ASSOCIATIVE) or (
+            position == 1 and text.startswith("-")
+        ):
             loose = True
         return self.group(text) if loose else text
 

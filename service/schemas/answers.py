@@ -32,7 +32,7 @@ class ModelSummary(Answer):
 
 
 class Best(Answer):
-    """The lowest loss seen, the epoch at which it was measured, and the params it was measured at."""
+    """The lowest loss seen, and the epoch and the params at which it was measured."""
 
     epoch: int
     loss: Number

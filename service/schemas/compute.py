@@ -9,7 +9,7 @@ from pydantic import Field
 from service.schemas.base import Answer, Finite, Number, Request
 from service.schemas.columns import Data
 from service.schemas.models import Model
-from service.schemas.names import DType, GradientMethod, LossName
+from service.schemas.names import DType, GradientMethod
 from service.schemas.options import (
     Gradient,
     GradientOptions,
@@ -104,8 +104,8 @@ class GradientCheck(Answer):
     autograd: dict[str, Number]
     numeric: dict[str, Number]
     max_difference: Number
-    """The largest |difference| between two methods for one param, relative to the largest |gradient|
-    (or 1, if that is smaller)."""
+    """The largest |difference| between two methods for one param, relative to the largest
+    |gradient| (or 1, if that is smaller)."""
     agree: bool
     """Whether that is as small as `dtype` and `delta` let one expect."""
 
@@ -120,11 +120,12 @@ class ChainFactor(Answer):
 
 
 class ChainRule(Answer):
-    """∂loss/∂param as a product of factors, averaged over the rows."""
+    """∂loss/∂param: the sum over the paths of their factors' products, averaged over the rows."""
 
     text: str
     latex: str
-    factors: list[ChainFactor]
+    paths: list[list[ChainFactor]]
+    """Each from the loss, through the prediction and the steps, to the param."""
 
 
 class Explanation(Answer):
@@ -135,7 +136,7 @@ class Explanation(Answer):
     latex: str
     """All of it, an `aligned` block."""
     steps: dict[str, str]
-    """The intermediate names that the factors use, in order, with what each stands for."""
+    """The names that the factors use, in order, with what each stands for; the prediction last."""
     params: dict[str, ChainRule]
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated
 
 from pydantic import Field
 
@@ -13,9 +13,9 @@ from service.schemas.names import DType, OnDivergence
 from service.schemas.options import (
     AutoOptimizer,
     Loss,
-    PlainLoss,
     Optimizer,
     Param,
+    PlainLoss,
     Positive,
     Scaling,
     Tolerance,

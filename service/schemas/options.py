@@ -81,14 +81,14 @@ Schedule = Annotated[
 ]
 
 
-# --- gradients -----------------------------------------------------------------------------------
+# --- gradients ------------------------------------------------------------------------------------
 
 
 class GradientOptions(Request):
     """How the gradient of the loss is reckoned."""
 
     method: GradientMethod = "analytic"
-    """`analytic`: the tape's exact derivative. `autograd`: torch's. `numeric`: central difference."""
+    """`analytic`: the tape's own derivative. `autograd`: torch's. `numeric`: central difference."""
     delta: Positive | None = None
     """Half the width of the central difference, in units of the param.
     Default: ε^(1/3)·max(1, |param|), ε the precision of `dtype`. Used by `numeric` alone."""
@@ -105,7 +105,7 @@ Gradient = Annotated[
 """A method's name, or an object with its options."""
 
 
-# --- optimizers: names and options of torch.optim --------------------------------------------------
+# --- optimizers: names and options of torch.optim -------------------------------------------------
 
 
 class AutoOptimizer(Request):
@@ -206,7 +206,7 @@ Optimizer = Annotated[
 """An optimizer's name, or an object with its options."""
 
 
-# --- losses ----------------------------------------------------------------------------------------
+# --- losses ---------------------------------------------------------------------------------------
 
 
 class PlainLoss(Request):
@@ -233,11 +233,13 @@ class QuantileLoss(Request):
 
 AnyLoss = PlainLoss | RobustLoss | QuantileLoss
 _LossObject = Annotated[AnyLoss, Field(discriminator="name")]
-Loss = Annotated[_LossObject, BeforeValidator(_named, json_schema_input_type=LossName | _LossObject)]
+Loss = Annotated[
+    _LossObject, BeforeValidator(_named, json_schema_input_type=LossName | _LossObject)
+]
 """A loss's name, or an object with its options."""
 
 
-# --- scaling, params, tolerances ---------------------------------------------------------------------
+# --- scaling, params, tolerances ------------------------------------------------------------------
 
 
 class Scale(Request):

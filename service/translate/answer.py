@@ -71,6 +71,7 @@ def is_cut_short(result: Result) -> bool:
 
 
 def to_model(problem: Problem) -> wire.ModelSummary:
+    """The model as it was understood."""
     formula = problem.formula
     return wire.ModelSummary(
         formula=formula.text,
@@ -178,8 +179,7 @@ def _diagnostic(diagnostic: Diagnostic) -> wire.Diagnostic:
 def _predict_body(plan: Plan, theta: Tensor) -> wire.PredictBody:
     problem = plan.task.problem
     scaling = {
-        name: {"scale": scale.scale, "offset": scale.offset}
-        for name, scale in plan.scaling.items()
+        name: {"scale": scale.scale, "offset": scale.offset} for name, scale in plan.scaling.items()
     }
     return wire.PredictBody(
         model=problem.formula.text,

@@ -27,8 +27,8 @@ def check_shape(data: Data, max_rows: int) -> int:
         if length != rows:
             first = next(iter(lengths))
             raise InvalidData(
-                f"column '{name}' has {length} rows, but '{first}' has {rows}; all columns need the "
-                "same number",
+                f"column '{name}' has {length} rows, but '{first}' has {rows}; all columns need "
+                "the same number",
                 pointer=f"/data/{escape(name)}",
             )
     if rows > max_rows:
@@ -49,7 +49,7 @@ def finite_columns(data: Data, names: Iterable[str]) -> dict[str, Tensor]:
             what = "missing or not a number" if np.isnan(column[row]) else "infinite"
             others = f" (and {more:,} more row{'s' * (more > 1)})" if more else ""
             raise InvalidData(
-                f"column '{name}', row {row + 1}{others} is {what}; every value used must be finite",
+                f"column '{name}', row {row + 1}{others} is {what}; values must be finite",
                 pointer=f"/data/{escape(name)}/{row}",
             )
         columns[name] = torch.from_numpy(column)

@@ -8,7 +8,7 @@ from collections.abc import Collection, Mapping
 import torch
 from torch import Tensor
 
-from service.engine.explain import explain
+from service.engine.explain import Factor, explain
 from service.engine.formula import Formula
 from service.engine.gradients import GRADIENTS, Objective
 from service.engine.problem import GradientMethod, Problem
@@ -50,9 +50,7 @@ def predict_from_fit(
         raise InvalidRequest(
             f"the job's params are not finite: {', '.join(bad)}", pointer="/job_id"
         )
-    filled = wire.PredictRequest.model_validate(
-        {**body.model_dump(), "data": dict(request.data)}
-    )
+    filled = wire.PredictRequest.model_validate({**body.model_dump(), "data": dict(request.data)})
     return predict(filled, max_rows)
 
 
@@ -109,7 +107,9 @@ def _inputs(
     dtype: torch.dtype,
 ) -> dict[str, Tensor]:
     raw = finite_columns(request.data, formula.inputs)
-    scaling = _given_scaling(request.scaling, raw, predicting=isinstance(request, wire.PredictRequest))
+    scaling = _given_scaling(
+        request.scaling, raw, predicting=isinstance(request, wire.PredictRequest)
+    )
     return {
         name: (scaling[name].apply(column) if name in scaling else column).to(dtype)
         for name, column in raw.items()
@@ -121,8 +121,8 @@ def _given_scaling(
 ) -> dict[str, Scale]:
     if isinstance(spec, str) and predicting:
         raise InvalidRequest(
-            f"'{spec}' would scale by the data to predict at, not by those of the fit; give the fit's "
-            "own scale and offset (they are in its `predict`)",
+            f"'{spec}' would scale by the data to predict at, not by those of the fit; give the "
+            "fit's own scale and offset (they are in its `predict`)",
             pointer="/scaling",
         )
     return to_scaling(spec, raw)
@@ -133,8 +133,8 @@ def _theta(given: Mapping[str, float], formula: Formula, dtype: torch.dtype) -> 
     missing = [name for name in formula.params if name not in given]
     if missing:
         raise InvalidRequest(
-            f"params lack a value for {', '.join(missing)}, which the formula uses (a name that is no "
-            "column of the data is a param)",
+            f"params lack a value for {', '.join(missing)}, which the formula uses (a name that is "
+            "no column of the data is a param)",
             pointer="/params",
         )
     return torch.tensor([given[name] for name in formula.params], dtype=dtype)
@@ -162,7 +162,9 @@ def _surface(request: wire.LossRequest, problem: Problem, settings: Settings) ->
             f"{settings.max_surface_operations:.2g} allowed; use fewer steps",
             pointer="/surface",
         )
-    losses = Objective(problem).losses(torch.cartesian_prod(*axes.values()), _positions(axes, problem))
+    losses = Objective(problem).losses(
+        torch.cartesian_prod(*axes.values()), _positions(axes, problem)
+    )
     grid = losses.reshape([len(axis) for axis in axes.values()])
     return wire.LossSurface(
         axes={name: axis.tolist() for name, axis in axes.items()}, loss=grid.tolist()
@@ -193,20 +195,19 @@ def _check(objective: Objective, problem: Problem, delta: float | None) -> wire.
 
 
 def _explanation(problem: Problem) -> wire.Explanation:
-    rule = explain(problem.formula, problem.loss)
+    rule = explain(problem.formula, problem.loss, weighted=problem.sigma is not None)
     return wire.Explanation(
         text=rule.text,
         latex=rule.latex,
         steps=dict(rule.steps),
         params={
             name: wire.ChainRule(
-                text=one.text,
-                latex=one.latex,
-                factors=[
-                    wire.ChainFactor(of=f.of, by=f.by, text=f.text, latex=f.latex)
-                    for f in one.factors
-                ],
+                text=one.text, latex=one.latex, paths=[[_factor(f) for f in p] for p in one.paths]
             )
             for name, one in rule.params.items()
         },
     )
+
+
+def _factor(factor: Factor) -> wire.ChainFactor:
+    return wire.ChainFactor(of=factor.of, by=factor.by, text=factor.text, latex=factor.latex)

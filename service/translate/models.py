@@ -22,7 +22,9 @@ class Resolved:
     family: Family | None = None
 
 
-def resolve(model: Model, columns: Collection[str], params: Collection[str] | None = None) -> Resolved:
+def resolve(
+    model: Model, columns: Collection[str], params: Collection[str] | None = None
+) -> Resolved:
     """The formula that a request means.
 
     `params` are the known params of a prediction; None where the formula's own names tell them.
@@ -91,6 +93,6 @@ def _input(model: NamedModel, columns: Collection[str], target: str) -> str:
     if not others:
         raise InvalidFormula(f"the data have no column beside '{target}' for the input x")
     raise InvalidFormula(
-        f"which of {', '.join(others)} is the input of '{model.name}'? Name it `x`, or give the model "
-        f'as {{"name": "{model.name}", "inputs": ["{others[0]}"]}}'
+        f"which of {', '.join(others)} is the input of '{model.name}'? Name it `x`, or give the "
+        f'model as {{"name": "{model.name}", "inputs": ["{others[0]}"]}}'
     )

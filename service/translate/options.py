@@ -9,7 +9,7 @@ from service.engine.losses import LOSSES, Loss
 from service.engine.optimizers.exact import Exact
 from service.engine.optimizers.first_order import Adagrad, Adam, Rmsprop, Sgd
 from service.engine.optimizers.levenberg_marquardt import LevenbergMarquardt
-from service.engine.problem import GradientMethod, Options, Optimizer, Problem, Tolerance
+from service.engine.problem import GradientMethod, Optimizer, Options, Problem, Tolerance
 from service.engine.schedules import (
     Constant,
     Cosine,

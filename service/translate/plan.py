@@ -58,8 +58,8 @@ def check(request: FitRequest, settings: Settings) -> Plan:
         most = int(settings.max_operations / (problem.rows * operations))
         raise BudgetExceeded(
             f"{options.epochs:,} epochs × {problem.rows:,} rows × {operations} operations are "
-            f"{cost:.2g}, more than the {settings.max_operations:.2g} that one fit may cost; at most "
-            f"{most:,} epochs fit",
+            f"{cost:.2g}, more than the {settings.max_operations:.2g} that one fit may cost; at "
+            f"most {most:,} epochs fit",
             pointer="/epochs",
         )
     if request.time_limit_s is not None and request.time_limit_s > settings.max_time_limit_s:
@@ -124,7 +124,9 @@ def to_scaling(spec: ScalingRequest | None, raw: Mapping[str, Tensor]) -> dict[s
         if name not in raw:
             raise UnknownName("input", name, raw, pointer=f"/scaling/{escape(name)}")
         if scale.scale == 0.0:
-            raise InvalidRequest("a scale of 0 forgets the input", pointer=f"/scaling/{escape(name)}/scale")
+            raise InvalidRequest(
+                "a scale of 0 forgets the input", pointer=f"/scaling/{escape(name)}/scale"
+            )
     return {name: Scale(scale.scale, scale.offset) for name, scale in spec.items()}
 
 

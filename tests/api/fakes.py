@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
-from types import MappingProxyType
 from typing import Any
 
-from service.jobs.job import Failure, Job
+from service.jobs.job import Failure, Job, Outline, new_job
 from service.schemas.fit import FitRequest
 from service.schemas.names import Status
 
@@ -17,19 +17,14 @@ BODY = {"data": DATA}
 
 def job(status: Status = "succeeded", **members: Any) -> Job:
     """A job as the service would have it."""
-    filled: dict[str, Any] = {
-        "id": "job_1",
-        "owner": "",
-        "lane": "",
-        "request": FitRequest.model_validate(BODY),
-        "model": "linear",
-        "tags": MappingProxyType({}),
-        "created_at": datetime(2026, 1, 1, tzinfo=UTC),
-        "nbytes": 0,
-        "status": status,
-        **members,
-    }
-    return Job(**filled)
+    made = new_job(
+        FitRequest.model_validate(BODY),
+        Outline("y = w * x + b", ("w", "b"), 1),
+        owner="",
+        lane="",
+        now=datetime(2026, 1, 1, tzinfo=UTC),
+    )
+    return replace(made, id="job_1", status=status, **members)
 
 
 def failed(kind: str, detail: str = "it broke") -> Job:
@@ -77,6 +72,3 @@ class FakeJobs:
 
     def queue_position(self, job: Job) -> int | None:
         return 3 if job.status == "queued" else None
-
-
-Make = Callable[[], FakeJobs]

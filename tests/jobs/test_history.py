@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -23,7 +25,7 @@ def rows_of(loss, start: int = 1, every: int = 1) -> Rows:
 
 def in_slices(history: History, rows: Rows, cuts) -> History:
     bounds = [0, *sorted(cut % (len(rows) + 1) for cut in cuts), len(rows)]
-    for start, end in zip(bounds, bounds[1:], strict=False):
+    for start, end in pairwise(bounds):
         history.append(rows[start:end])
     return history
 

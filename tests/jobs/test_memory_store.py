@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
+from contextlib import suppress
 
 import pytest
 from hypothesis import settings
@@ -103,7 +103,10 @@ class JobMachine(RuleBasedStateMachine):
         self.epochs: dict[str, int] = {}
 
     def do(self, work):
-        return asyncio.run(work)
+        """What the store answers: in memory it never has to wait."""
+        with pytest.raises(StopIteration) as done:
+            work.send(None)
+        return done.value.value
 
     @rule()
     def create(self) -> None:
@@ -118,7 +121,7 @@ class JobMachine(RuleBasedStateMachine):
     @precondition(lambda self: self.alive)
     @rule(data=st.data())
     def move(self, data) -> None:
-        job = self.alive[data.draw(st.sampled_from(sorted(self.alive)))]
+        job = self.alive[data.draw(st.sampled_from(list(self.alive)))]
         if job.status == "queued":
             self.alive[job.id] = self.do(self.store.start(job.id, self.clock.now()))
             return
@@ -142,12 +145,10 @@ class JobMachine(RuleBasedStateMachine):
     @precondition(lambda self: self.ended)
     @rule(data=st.data())
     def delete(self, data) -> None:
-        job_id = data.draw(st.sampled_from(sorted(self.ended)))
+        job_id = data.draw(st.sampled_from(list(self.ended)))
         del self.ended[job_id]
-        try:
+        with suppress(UnknownJob):  # it may have expired
             self.do(self.store.delete(job_id))
-        except UnknownJob as error:
-            assert "unknown" in str(error) or "expired" in str(error)
 
     @rule(seconds=st.integers(1, 60))
     def wait(self, seconds) -> None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from torch import Tensor
 
 Guess = Callable[[Tensor, Tensor], Tensor]
-"""Inputs x (groups, rows) or (groups, rows, inputs) and target y (groups, rows) -> θ (groups, params)."""
+"""Input x (groups, rows) and target y (groups, rows) -> θ (groups, params)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +21,7 @@ class Meaning:
 
 @dataclass(frozen=True, slots=True)
 class Family:
-    """A parametric family y = f(x; θ): its formula, its params' meaning and a start from the data."""
+    """A parametric family y = f(x; θ): its formula, its params' meaning, and a start."""
 
     name: str
     title: str

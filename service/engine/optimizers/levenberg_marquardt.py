@@ -132,7 +132,7 @@ def advance(model: Model, state: State, settings: LevenbergMarquardt) -> State:
 def _solve_linear(
     model: Model, state: State, theta: Tensor, loss: Tensor, factor: Tensor
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """The same point with its linear params solved for, in the groups where that lowers the loss."""
+    """The same point with its linear params solved for, where that lowers the loss."""
     there = replace(state, theta=theta, loss=loss, factor=factor, scale=_column_norms(factor))
     usable = torch.isfinite(factor).flatten(1).all(dim=1, keepdim=True)
     there = replace(
@@ -173,7 +173,8 @@ def uncertain(model: Model, state: State) -> Tensor:
     noise = (state.loss * model.rows / (model.rows - r.shape[-1]).clamp(min=1)).sqrt()
     stderr = spread * noise.unsqueeze(-1)
     lost = (stderr > DWARFED * state.theta.abs()) | (norms == 0) | ~torch.isfinite(stderr)
-    return lost.any(dim=-1) | (singular != 0)
+    doubtful: Tensor = lost.any(dim=-1) | (singular != 0)
+    return doubtful
 
 
 def select(state: State, groups: Tensor) -> State:
@@ -184,11 +185,9 @@ def select(state: State, groups: Tensor) -> State:
     )
 
 
-def _trial(
-    model: Model, state: State, kept: Tensor | None
-) -> tuple[Tensor, Tensor, Tensor]:
-    """The params to try, the reduction promised, and the step's relative size; those in `kept` stay,
-    and then the step is undamped."""
+def _trial(model: Model, state: State, kept: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:
+    """The params to try, the reduction promised, and the step's relative size; those in `kept`
+    stay, and then the step is undamped."""
     r, c = _split(state.factor)
     scale = torch.where(state.scale > 0, state.scale, torch.ones_like(state.scale))
     slope = (r.mT @ c.unsqueeze(-1)).squeeze(-1)
@@ -214,7 +213,8 @@ def _damped(r: Tensor, c: Tensor, damping: Tensor) -> Tensor:
     below = damping.sqrt()[..., None, None] * identity
     q, upper = torch.linalg.qr(torch.cat([r, below], dim=-2))
     right = (q[..., : r.shape[-1], :].mT @ c.unsqueeze(-1)).neg()
-    return torch.linalg.solve_triangular(upper, right, upper=True).squeeze(-1)
+    step: Tensor = torch.linalg.solve_triangular(upper, right, upper=True).squeeze(-1)
+    return step
 
 
 def _split(factor: Tensor) -> tuple[Tensor, Tensor]:
@@ -222,4 +222,5 @@ def _split(factor: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _column_norms(factor: Tensor) -> Tensor:
-    return torch.linalg.vector_norm(factor[..., :-1, :-1], dim=-2)
+    norms: Tensor = torch.linalg.vector_norm(factor[..., :-1, :-1], dim=-2)
+    return norms

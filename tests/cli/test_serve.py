@@ -1,0 +1,105 @@
+"""The server as a process: how it starts, what it says, how it ends."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+import httpx
+import pytest
+
+ENDLESS = {
+    "data": {"x": [1, 2, 3], "y": [2.1, 3.9, 6.2]},
+    "optimizer": {"name": "adam", "learning_rate": 1e-4},
+    "epochs": 10**8,
+}
+
+
+@dataclass
+class Server:
+    process: subprocess.Popen[str]
+    url: str
+
+    def end(self, signum: int = signal.SIGTERM) -> tuple[str, str]:
+        """What is left on stdout, and stderr, once it has ended."""
+        self.process.send_signal(signum)
+        return self.process.communicate(timeout=30)
+
+
+@pytest.fixture
+def server() -> Iterator[Server]:
+    process = subprocess.Popen(
+        [sys.executable, "-m", "service", "serve", "--port", "0"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "DESCENT_WORKERS": "1", "DESCENT_SHUTDOWN_GRACE_S": "1"},
+    )
+    assert process.stdout is not None
+    with process:
+        line = process.stdout.readline()
+        found = re.fullmatch(r"Descent listens on (http://127\.0\.0\.1:\d+)\n", line)
+        try:
+            assert found, process.communicate(timeout=10)
+            yield Server(process, found[1])
+        finally:
+            process.kill()
+
+
+def test_it_says_where_it_is_and_ends_cleanly(server: Server) -> None:
+    with httpx.Client(base_url=server.url) as client:
+        assert client.get("/readyz").json() == {"status": "ok"}
+        fit = client.post("/fit", json={"data": {"x": [1, 2, 3], "y": [2, 4, 6]}})
+        assert fit.json()["params"] == pytest.approx({"w": 2, "b": 0}, abs=1e-9)
+    assert server.end() == ("", "")
+    assert server.process.returncode == 0
+
+
+def test_ctrl_c_ends_it_too(server: Server) -> None:
+    assert server.end(signal.SIGINT) == ("", "")
+    assert server.process.returncode == 130
+
+
+def test_who_waits_for_a_fit_is_answered_before_it_ends(server: Server) -> None:
+    with httpx.Client(base_url=server.url, timeout=30) as client, ThreadPoolExecutor() as pool:
+        waiting = pool.submit(client.post, "/fit", json=ENDLESS)
+        while not client.get("/jobs", params={"status": "running"}).json()["jobs"]:
+            pass
+        server.end()
+        answer = waiting.result()
+    assert server.process.returncode == 0
+    assert answer.status_code == 200
+    assert answer.json()["stop_reason"] == "cancelled"
+
+
+def test_a_body_that_is_too_large_gets_its_answer(server: Server) -> None:
+    """Not a connection reset: the answer is out, and read, before the connection closes."""
+    with httpx.Client(base_url=server.url, timeout=30) as client:
+        answer = client.post(
+            "/fit",
+            content=b" " * (65 * 2**20),
+            headers={"content-type": "application/json"},
+        )
+        assert answer.status_code == 413
+        assert answer.headers["connection"] == "close"
+        assert client.get("/livez").status_code == 200
+
+
+def test_a_port_that_is_taken_is_told(server: Server) -> None:
+    port = server.url.rpartition(":")[2]
+    second = subprocess.run(
+        [sys.executable, "-m", "service", "serve", "--port", port],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert second.returncode != 0
+    assert second.stdout == ""
+    assert "address already in use" in second.stderr

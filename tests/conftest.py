@@ -1,0 +1,31 @@
+"""What every test shares: one torch thread, tools that may be missing, hypothesis's profile."""
+
+from __future__ import annotations
+
+import os
+import shutil
+
+import pytest
+import torch
+from hypothesis import HealthCheck, settings
+
+torch.set_num_threads(1)
+
+settings.register_profile(
+    "house",
+    deadline=None,
+    derandomize=True,
+    max_examples=60,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
+)
+settings.load_profile("house")
+
+
+def needs(tool: str) -> None:
+    """Skips the test where the machine lacks that program; fails it where DESCENT_CI is 1."""
+    if shutil.which(tool) is not None:
+        return
+    reason = f"{tool} is not installed"
+    if os.environ.get("DESCENT_CI") == "1":
+        pytest.fail(reason)
+    pytest.skip(reason)

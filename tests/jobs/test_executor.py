@@ -1,0 +1,202 @@
+"""What any executor promises. A new one joins by adding itself to `EXECUTORS`.
+
+Workers here run the fake engine: see `fakes`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from service.errors import NotReady, QueueFull
+from service.jobs.job import new_job
+from service.jobs.local_executor import LocalExecutor
+from service.jobs.memory_store import MemoryStore
+from service.settings import Settings
+from tests.jobs import fakes
+from tests.jobs.conftest import PATIENCE_S, SetClock, a_job
+
+EXECUTORS = {"local": LocalExecutor}
+
+
+class Office:
+    """An executor, its store, and ways to wait."""
+
+    def __init__(self, kind: str, **limits) -> None:
+        given = {"workers": 1, "max_queued_jobs": 4, "cancel_grace_s": 0.3, **limits}
+        self.settings = Settings(shutdown_grace_s=0.05, **given)
+        self.store = MemoryStore(self.settings)
+        self.executor = EXECUTORS[kind](self.settings, self.store, entry=fakes.ENTRY)
+
+    async def submit(self, *args, lane: str = "", **tags):
+        request = fakes.request(*args, **tags)
+        outline = fakes.check(request, self.settings)
+        job = new_job(request, outline, owner="", lane=lane, now=SetClock().now())
+        await self.executor.submit(job)
+        return job
+
+    async def when(self, job, reached):
+        async with asyncio.timeout(PATIENCE_S):
+            job = await self.store.get(job.id)
+            while not reached(job):
+                job = await self.store.changed(job.id, job.version)
+        return job
+
+    async def end(self, job):
+        return await self.when(job, lambda job: job.finished)
+
+    async def busy(self):
+        """A job that runs until it is cancelled."""
+        job = await self.submit(10**8, record_every=10**8, epoch_s=0.001)
+        return await self.when(job, lambda job: job.status == "running")
+
+
+@pytest.fixture(params=list(EXECUTORS))
+async def office(request):
+    made = Office(request.param)
+    await made.executor.start()
+    yield made
+    await made.executor.stop()
+
+
+async def test_a_job_runs_to_its_end(office):
+    job = await office.end(await office.submit(20))
+    assert (job.status, job.stop_reason, job.attempts) == ("succeeded", "max_epochs", 1)
+    assert job.progress.epoch == 20
+    assert fakes.without_timings(job.result)["epochs"] == 20
+    assert len(await office.store.history(job.id)) == 20
+    assert job.created_at < job.started_at <= job.finished_at
+
+
+async def test_a_failing_job_fails_alone(office):
+    job = await office.end(await office.submit(5, raise_at=2, error="secret"))
+    assert (job.status, job.failure.type) == ("failed", "job-failed")
+    assert (await office.end(await office.submit(5))).status == "succeeded"
+
+
+async def test_jobs_wait_for_their_turn(office):
+    busy = await office.busy()
+    waiting = [await office.submit(1) for _ in range(3)]
+    assert [office.executor.place(job.id).position for job in waiting] == [0, 1, 2]
+    assert office.executor.place(busy.id) is None
+    await office.executor.cancel(busy.id)
+    ended = [await office.end(job) for job in waiting]
+    assert all(job.status == "succeeded" for job in ended)
+    starts = [job.started_at for job in ended]
+    assert starts == sorted(starts)
+    assert office.executor.place(ended[0].id) is None
+
+
+async def test_the_queue_is_bounded(office):
+    busy = await office.busy()
+    for _ in range(4):
+        await office.submit(1)
+    before = len(office.store)
+    with pytest.raises(QueueFull) as full:
+        await office.submit(1)
+    assert full.value.retry_after_s >= 1
+    assert len(office.store) == before
+    await office.executor.cancel(busy.id)
+
+
+async def test_lanes_take_turns(office):
+    busy = await office.busy()
+    flood = [await office.submit(1, lane="flood") for _ in range(3)]
+    other = await office.submit(1, lane="other")
+    assert office.executor.place(other.id).position == 1
+    await office.executor.cancel(busy.id)
+    ended = [await office.end(job) for job in (flood[0], other, flood[1], flood[2])]
+    starts = [job.started_at for job in ended]
+    assert starts == sorted(starts)
+
+
+async def test_a_running_job_is_cancelled_with_its_best(office):
+    job = await office.submit(10**8, record_every=5, epoch_s=0.001)
+    await office.when(job, lambda job: job.progress.epoch >= 10)
+    await office.executor.cancel(job.id)
+    job = await office.end(job)
+    assert (job.status, job.stop_reason) == ("cancelled", "cancelled")
+    assert fakes.without_timings(job.result)["epochs"] >= 10
+
+
+async def test_a_queued_job_is_cancelled_at_once(office):
+    await office.busy()
+    job = await office.submit(1)
+    await office.executor.cancel(job.id)
+    job = await office.end(job)
+    assert (job.status, job.result, job.started_at) == ("cancelled", None, None)
+
+
+async def test_a_cancel_of_what_ended_is_nothing(office):
+    job = await office.end(await office.submit(1))
+    await office.executor.cancel(job.id)
+    await office.executor.cancel("job_never")
+    assert await office.store.get(job.id) == job
+
+
+async def test_a_cancel_that_races_with_the_end_has_one_outcome(office):
+    for epochs in (1, 3, 10, 30, 100):
+        job = await office.submit(epochs, epoch_s=0.0002)
+        await office.when(job, lambda job: job.status == "running")
+        await office.executor.cancel(job.id)
+        job = await office.end(job)
+        assert job.status in ("succeeded", "cancelled")
+        assert (job.stop_reason == "cancelled") == (job.status == "cancelled")
+
+
+async def test_the_time_limit_is_kept(office):
+    request = fakes.request(10**8, record_every=10**8, epoch_s=0.001)
+    request = request.model_copy(update={"time_limit_s": 0.1})
+    job = new_job(request, fakes.check(request, office.settings), owner="", lane="",
+                  now=SetClock().now())  # fmt: skip
+    await office.executor.submit(job)
+    job = await office.end(job)
+    assert (job.status, job.stop_reason) == ("succeeded", "time_limit")
+
+
+async def test_a_lost_worker_costs_its_job_nothing(office, tmp_path):
+    whole = await office.end(await office.submit(300, epoch_s=0.001))
+    again = await office.submit(300, epoch_s=0.001, die_at=150, die_once=tmp_path / "died")
+    again = await office.end(again)
+    assert (again.status, again.attempts) == ("succeeded", 2)
+    assert fakes.without_timings(again.result) == fakes.without_timings(whole.result)
+    histories = [await office.store.history(job.id) for job in (whole, again)]
+    assert histories[0].loss.tolist() == histories[1].loss.tolist()
+
+
+async def test_a_job_that_kills_every_worker_fails_alone(office):
+    job = await office.end(await office.submit(5, die_at=3))
+    assert (job.status, job.failure.type, job.attempts) == ("failed", "worker-lost", 2)
+    assert (await office.end(await office.submit(5))).status == "succeeded"
+
+
+async def test_nothing_is_taken_before_the_start():
+    with pytest.raises(NotReady):
+        await LocalExecutor(Settings(), MemoryStore(Settings())).submit(a_job(SetClock()))
+
+
+@pytest.mark.parametrize("kind", EXECUTORS)
+async def test_a_stop_ends_every_job(kind):
+    office = Office(kind)
+    await office.executor.start()
+    running = await office.busy()
+    queued = [await office.submit(1) for _ in range(3)]
+    await office.executor.stop()
+    running = await office.store.get(running.id)
+    assert (running.status, running.stop_reason) == ("cancelled", "cancelled")
+    assert running.result is not None
+    for job in queued:
+        assert (await office.store.get(job.id)).status == "cancelled"
+    with pytest.raises(NotReady):
+        await office.submit(1)
+
+
+@pytest.mark.parametrize("kind", EXECUTORS)
+async def test_a_stop_lets_a_job_end_that_is_about_to(kind):
+    office = Office(kind)
+    await office.executor.start()
+    job = await office.submit(20, epoch_s=0.001)
+    await office.when(job, lambda job: job.status == "running")
+    await office.executor.stop()
+    assert (await office.store.get(job.id)).finished

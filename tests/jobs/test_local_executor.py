@@ -1,0 +1,220 @@
+"""Workers that die, hang or outlive their parent. Each test waits for an event."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import random
+import select
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+
+import pytest
+
+from service.jobs.local_executor import LocalExecutor
+from service.jobs.memory_store import MemoryStore
+from service.settings import Settings
+from tests.jobs import fakes
+from tests.jobs.conftest import PATIENCE_S
+
+
+async def test_workers_are_warm(house):
+    assert len(set(house.executor.pids)) == 2
+    job = await house.end(await house.submit(1))
+    assert job.status == "succeeded"
+
+
+@pytest.mark.parametrize("seed", range(5))
+async def test_kill_9_at_any_epoch_loses_nothing(build, seed):
+    house = await build(workers=1)
+    whole = await house.end(await house.submit(150, epoch_s=0.001))
+    job = await house.submit(150, epoch_s=0.001)
+    await house.running(job, random.Random(seed).randrange(1, 120))
+    (victim,) = house.executor.pids
+    os.kill(victim, signal.SIGKILL)
+    job = await house.end(job)
+    assert job.status == "succeeded"
+    assert fakes.without_timings(job.result) == fakes.without_timings(whole.result)
+    rows = await house.store.history(job.id)
+    assert rows.epoch.tolist() == list(range(1, 151))
+    assert house.executor.pids != [victim]
+
+
+async def test_a_lost_worker_is_noticed_and_its_place_filled_within_a_second(house):
+    job = await house.submit(10**8, epoch_s=0.001)
+    await house.running(job)
+    for pid in house.executor.pids:
+        os.kill(pid, signal.SIGKILL)
+    killed = time.monotonic()
+    await house.until(job, lambda job: job.attempts == 2)
+    assert time.monotonic() - killed < 1.0
+    other = await house.end(await house.submit(1))
+    assert other.status == "succeeded"
+    await house.jobs.cancel(job.id)
+
+
+async def test_an_idle_worker_that_dies_is_replaced(build):
+    house = await build(workers=1)
+    (victim,) = house.executor.pids
+    os.kill(victim, signal.SIGKILL)
+    job = await house.end(await house.submit(1))
+    assert job.status == "succeeded"
+
+
+async def test_a_worker_that_does_not_hear_a_cancel_is_killed_and_its_best_kept(house):
+    job = await house.submit(10**8, epoch_s=0.001, stuck_at=100)
+    job = await house.running(job, 60)
+    before = house.executor.pids
+    asked = time.monotonic()
+    job = await house.jobs.cancel(job.id)
+    assert time.monotonic() - asked < house.settings.cancel_grace_s + 1.0
+    assert (job.status, job.stop_reason) == ("cancelled", "cancelled")
+    assert 1 <= fakes.without_timings(job.result)["epochs"] < 100
+    assert set(before) != set(house.executor.pids)
+
+
+async def test_a_cancel_before_the_first_epoch_is_done_still_ends(house):
+    job = await house.submit(10, stuck_at=1)
+    await house.until(job, lambda job: job.status == "running")
+    job = await house.jobs.cancel(job.id)
+    assert job.status == "cancelled"
+    assert fakes.without_timings(job.result)["epochs"] == 0
+
+
+async def test_a_worker_that_overruns_the_time_limit_is_killed_and_its_best_kept(house):
+    request = fakes.request(10**8, epoch_s=0.001, stuck_at=50)
+    job, _ = await house.jobs.submit(request.model_copy(update={"time_limit_s": 0.3}))
+    job = await house.end(job)
+    assert (job.status, job.stop_reason) == ("succeeded", "time_limit")
+    assert 1 <= fakes.without_timings(job.result)["epochs"] < 50
+
+
+async def test_a_flood_of_rows_is_bounded(build):
+    house = await build(max_history_rows=100)
+    job = await house.end(await house.submit(200_000))
+    rows = await house.store.history(job.id)
+    assert len(rows) <= 100
+    assert (rows.epoch[0], rows.epoch[-1], rows.thinned) == (1, 200_000, True)
+
+
+async def test_large_data_go_to_the_worker(house):
+    job = await house.end(await house.submit(1, rows=1_000_000))
+    assert job.status == "succeeded"
+
+
+async def test_many_jobs_at_once(house):
+    jobs = [await house.submit(5, owner=str(i % 7)) for i in range(150)]
+    for job in jobs:
+        assert (await house.end(job)).status == "succeeded"
+
+
+async def test_a_worker_that_cannot_start_is_said_so(caplog):
+    settings = Settings(workers=2)
+    executor = LocalExecutor(settings, MemoryStore(settings), entry="tests.jobs.fakes:stillborn")
+    with pytest.raises(RuntimeError, match="died as it started"):
+        await executor.start()
+    assert "exit code 7" in caplog.text
+
+
+# --- a parent in a process of its own -------------------------------------------------------------
+
+PARENT = """
+import asyncio, signal, sys
+from service.settings import Settings
+from tests.jobs.conftest import House
+
+async def main():
+    house = House(shutdown_grace_s=0.2)
+    await house.jobs.start()
+    stop = asyncio.Event()
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
+    for tags in ({"epoch_s": 0.001}, {"stuck_at": 1}):
+        job = await house.submit(10**8, record_every=10**8, **tags)
+        await house.until(job, lambda job: job.status == "running")
+    print(*house.executor.pids, flush=True)
+    await stop.wait()
+    await house.jobs.stop()
+    found, _ = await house.jobs.list()
+    print(*(job.status for job in found), flush=True)
+
+if __name__ == "__main__":
+    asyncio.run(main())
+"""
+
+
+def descendants(pid: int) -> set[int]:
+    """All processes below one."""
+    with open(f"/proc/{pid}/task/{pid}/children") as file:
+        children = {int(child) for child in file.read().split()}
+    return children.union(*(descendants(child) for child in children))
+
+
+def all_gone(handles: list[int], seconds: float) -> bool:
+    """Whether all those processes (pidfds) end within so many seconds."""
+    until = time.monotonic() + seconds
+    left = set(handles)
+    while left and (wait := until - time.monotonic()) > 0:
+        left -= set(select.select(left, [], [], wait)[0])
+    return not left
+
+
+@pytest.fixture
+def parent(tmp_path):
+    """A process with two busy workers, one of them deaf, and pidfds of all its descendants."""
+    script = tmp_path / "parent.py"
+    script.write_text(textwrap.dedent(PARENT))
+    env = {**os.environ, "PYTHONPATH": os.getcwd()}
+    with subprocess.Popen(
+        [sys.executable, str(script)], stdout=subprocess.PIPE, text=True, env=env
+    ) as process:
+        assert process.stdout is not None
+        workers = [int(pid) for pid in process.stdout.readline().split()]
+        assert len(workers) == 2
+        family = descendants(process.pid)
+        assert set(workers) < family
+        handles = [os.pidfd_open(pid) for pid in family]
+        yield process, handles
+        process.kill()
+        for handle in handles:
+            os.close(handle)
+
+
+def test_workers_are_gone_within_a_second_of_their_parents_kill_9(parent):
+    process, handles = parent
+    process.kill()
+    assert all_gone(handles, 1.0)
+
+
+def test_sigterm_ends_all_and_leaves_no_orphan(parent):
+    process, handles = parent
+    process.send_signal(signal.SIGTERM)
+    output, _ = process.communicate(timeout=PATIENCE_S)
+    assert output.split() == ["cancelled", "cancelled"]
+    assert process.returncode == 0
+    assert all_gone(handles, 1.0)
+
+
+async def test_a_signal_to_the_whole_group_is_the_parents_business(house):
+    """Ctrl-C and systemd's SIGTERM reach workers too; they go on."""
+    job = await house.submit(200, epoch_s=0.001)
+    await house.running(job)
+    for pid in house.executor.pids:
+        os.kill(pid, signal.SIGINT)
+        os.kill(pid, signal.SIGTERM)
+    job = await house.end(job)
+    assert (job.status, job.attempts) == ("succeeded", 1)
+
+
+async def test_a_stop_leaves_no_worker(build):
+    house = await build()
+    handles = [os.pidfd_open(pid) for pid in house.executor.pids]
+    try:
+        await house.jobs.stop()
+        assert await asyncio.to_thread(all_gone, handles, 1.0)
+        assert house.executor.pids == []
+    finally:
+        for handle in handles:
+            os.close(handle)

@@ -1,0 +1,168 @@
+"""One job as a worker does it, without a process."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import pickle
+
+import pytest
+
+from service.jobs.history import History
+from service.jobs.messages import Closing, Ended, Failed, Slice, Task
+from service.jobs.pace import SLICE_S, Pace
+from service.jobs.run_job import run_job
+from tests.jobs import fakes
+
+
+class StepClock:
+    """Moves by so much at each look."""
+
+    def __init__(self, seconds: float) -> None:
+        self._looks = itertools.count()
+        self._seconds = seconds
+
+    def __call__(self) -> float:
+        return next(self._looks) * self._seconds
+
+
+def task_of(request, **given) -> Task:
+    return Task(
+        job_id="job_x", request=request, **{"limit_s": 1e9, "max_history_rows": 50, **given}
+    )
+
+
+def done(task: Task, *, tick: float = 0.0, cancelled=lambda: False) -> list:
+    messages: list = []
+    run_job(task, messages.append, cancelled, StepClock(tick), fakes.KIT)
+    return messages
+
+
+def mirrored(messages, history: History | None = None) -> History:
+    """The history as a store has it that hears the messages."""
+    history = history or History(50)
+    for message in messages:
+        part = message.last if isinstance(message, Ended) else message
+        if isinstance(part, Slice):
+            history = History(50) if part.whole else history
+            history.append(part.rows)
+    return history
+
+
+def test_a_short_job_is_one_message():
+    (message,) = done(task_of(fakes.request(20)))
+    assert isinstance(message, Ended)
+    assert message.stop_reason == "max_epochs"
+    assert message.last.rows.epoch.tolist() == list(range(1, 21))
+    assert message.last.progress.epoch == 20
+
+
+def test_a_long_job_tells_how_far_it_is():
+    *slices, closing, ended = done(task_of(fakes.request(200)), tick=0.01)
+    assert isinstance(closing, Closing)
+    assert isinstance(ended, Ended)
+    epochs = [part.progress.epoch for part in slices]
+    assert epochs == sorted(set(epochs))
+    assert all(part.progress.epochs == 200 for part in slices)
+    assert slices[0].checkpoint is not None
+
+
+@pytest.mark.parametrize("tick", [0.0, 1e-4, 0.001, 0.01, 0.05, 1.0])
+@pytest.mark.parametrize("epochs", [1, 49, 50, 51, 1000])
+def test_slices_change_no_bit_of_the_answer(epochs, tick):
+    messages = done(task_of(fakes.request(epochs)), tick=tick)
+    (whole,) = done(task_of(fakes.request(epochs)))
+    assert fakes.without_timings(messages[-1].fit) == fakes.without_timings(whole.fit)
+    kept, expected = mirrored(messages).rows, mirrored([whole]).rows
+    assert kept.epoch.tolist() == expected.epoch.tolist()
+    assert kept.thinned == expected.thinned == (epochs > 50)
+
+
+@pytest.mark.parametrize("lost_after", [1, 3, 10, 40])
+def test_a_retry_changes_no_bit_of_the_answer(lost_after):
+    request = fakes.request(1000)
+    (whole,) = done(task_of(request))
+    heard = done(task_of(request), tick=0.01)[:lost_after]
+    checkpoint = [part.checkpoint for part in heard if part.checkpoint][-1]
+    history = mirrored(heard)
+    again = task_of(request, history=history.rows, checkpoint=checkpoint)
+    messages = done(again, tick=0.003)
+    assert fakes.without_timings(messages[-1].fit) == fakes.without_timings(whole.fit)
+    assert mirrored(messages, history).rows.epoch.tolist() == mirrored([whole]).rows.epoch.tolist()
+
+
+def test_the_answer_has_a_hundred_rows_at_most_unless_it_was_asked_for_more():
+    (ended,) = done(task_of(fakes.request(500, record_every=None), max_history_rows=1000))
+    assert 50 <= len(json.loads(ended.fit)["history"]["epoch"]) <= 100
+    (ended,) = done(task_of(fakes.request(500, record_every=1), max_history_rows=1000))
+    assert len(json.loads(ended.fit)["history"]["epoch"]) == 500
+
+
+def test_a_cancel_keeps_the_best_so_far():
+    looks = itertools.count()
+    ended = done(task_of(fakes.request(10**6)), tick=SLICE_S, cancelled=lambda: next(looks) > 9)[-1]
+    assert ended.stop_reason == "cancelled"
+    assert 0 < json.loads(ended.fit)["epochs"] < 10**6
+
+
+def test_the_time_limit_ends_it_with_the_best_so_far():
+    ended = done(task_of(fakes.request(10**6), limit_s=1.0), tick=SLICE_S)[-1]
+    assert ended.stop_reason == "time_limit"
+    assert 0 < json.loads(ended.fit)["epochs"] < 10**6
+
+
+def test_the_time_of_earlier_attempts_counts():
+    ended = done(task_of(fakes.request(10**6), limit_s=1.0, spent_s=1.0), tick=SLICE_S)[-1]
+    assert ended.stop_reason == "time_limit"
+    assert json.loads(ended.fit)["epochs"] == 0
+
+
+def test_an_end_that_came_first_is_the_end():
+    """Cancelled as it finished: it has finished."""
+    looks = itertools.count()
+    ended = done(task_of(fakes.request(1)), cancelled=lambda: next(looks) > 0)[-1]
+    assert ended.stop_reason == "max_epochs"
+
+
+def test_an_answer_is_salvaged_without_a_step():
+    state = fakes.State(epoch=7, x=0.25, loss=0.25, best=0.1)
+    given = task_of(
+        fakes.request(10**6, epoch_s=1000),
+        history=mirrored(done(task_of(fakes.request(10)))).rows,
+        checkpoint=pickle.dumps(state),
+        stop_reason="time_limit",
+    )
+    ended = done(given)[-1]
+    answer = json.loads(ended.fit)
+    assert (ended.stop_reason, answer["epochs"], answer["params"]["a"]) == ("time_limit", 7, 0.25)
+    assert answer["history"]["epoch"][-1] == 7
+
+
+def test_an_error_that_can_be_explained_is_told():
+    (failed,) = done(task_of(fakes.request(5, raise_at=3, error="budget")))
+    assert failed == Failed(("budget-exceeded", "that is too much"))
+
+
+@pytest.mark.parametrize("error", ["secret", "memory"])
+def test_any_other_error_tells_nothing(error, caplog):
+    (failed,) = done(task_of(fakes.request(5, raise_at=3, error=error)))
+    assert failed.failure.type == "job-failed"
+    assert "swordfish" not in failed.failure.detail
+    assert "Traceback" in caplog.text
+
+
+def test_the_pace_aims_at_a_slice():
+    pace, per_epoch = Pace(), 1e-5
+    for _ in range(10):
+        pace.took(pace.epochs(10**8) * per_epoch)
+    assert pace.epochs(10**8) * per_epoch == pytest.approx(SLICE_S, rel=0.01)
+    assert pace.epochs(3) == 3
+
+
+def test_the_pace_starts_with_one_epoch_and_slows_down():
+    pace = Pace()
+    assert pace.epochs(10**8) == 1
+    pace.took(0.0)
+    assert pace.epochs(10**8) == 16
+    pace.took(60.0)
+    assert pace.epochs(10**8) == 1
