@@ -58,6 +58,7 @@ def create_app(settings: Settings) -> FastAPI:
         lifespan=_lifespan(settings),
         redirect_slashes=False,
         redoc_url=None,
+        swagger_ui_oauth2_redirect_url=None,
     )
     error_handlers.register(app)
     return app

@@ -22,13 +22,23 @@ _ONE_PROCESS = (
 
 
 def serve(
-    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    host: Annotated[
+        str, typer.Option(envvar="DESCENT_HOST", help="Address to listen on.")
+    ] = "127.0.0.1",
     port: Annotated[
-        int, typer.Option(min=0, max=65535, help="Port to listen on; 0 is any free one.")
+        int,
+        typer.Option(
+            envvar="DESCENT_PORT", min=0, max=65535, help="Port to listen on; 0 is any free one."
+        ),
     ] = 8000,
+    access_log: Annotated[
+        bool,
+        typer.Option("--access-log", envvar="DESCENT_ACCESS_LOG", help="Log each request."),
+    ] = False,
     workers: Annotated[int, typer.Option(hidden=True)] = 1,
 ) -> None:
-    """Run the service. Every switch is an environment variable DESCENT_*: see settings.py."""
+    """Run the service. Every switch is an environment variable DESCENT_*: see settings.py.
+    More than one process is refused; DESCENT_WORKERS is the way to more fits at once."""
     for source, asked in (("--workers", str(workers)), _web_concurrency()):
         if asked not in {"", "1"}:
             _refuse(f"{source}={asked} is refused. {_ONE_PROCESS}")
@@ -38,7 +48,7 @@ def serve(
     from service.app import create_app
     from service.cli.server import run
 
-    run(create_app(settings), host, port)
+    run(create_app(settings), host, port, access_log=access_log)
 
 
 def _web_concurrency() -> tuple[str, str]:

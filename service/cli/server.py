@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import socket
+from collections.abc import Callable
 from typing import Any
 
 import uvicorn
-from fastapi import FastAPI
 
 _LINGER_S = 5
 """Seconds for answers that are still on their way when all jobs have ended."""
@@ -28,7 +28,7 @@ _LOGGING: dict[str, Any] = {
 }
 
 
-def run(app: FastAPI, host: str, port: int) -> None:
+def run(app: Callable[..., Any], host: str, port: int, *, access_log: bool) -> None:
     """Serves until SIGTERM or SIGINT."""
     config = uvicorn.Config(
         app,
@@ -38,7 +38,7 @@ def run(app: FastAPI, host: str, port: int) -> None:
         http="httptools",
         ws="none",
         lifespan="on",
-        access_log=False,
+        access_log=access_log,
         log_config=_LOGGING,
         server_header=False,
         timeout_graceful_shutdown=_LINGER_S,

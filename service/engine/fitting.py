@@ -8,6 +8,7 @@ from service.engine.descent import Descent
 from service.engine.linear import ExactRun
 from service.engine.marquardt import Marquardt
 from service.engine.problem import Task
+from service.engine.quasi_newton import QuasiNewton
 from service.engine.run import Progress, Run
 
 Starter = Callable[[Task, "Progress | None"], Run]
@@ -15,6 +16,7 @@ Starter = Callable[[Task, "Progress | None"], Run]
 RUNS: Mapping[str, Starter] = {
     "exact": ExactRun,
     "levenberg_marquardt": Marquardt,
+    "lbfgs": QuasiNewton,
     **dict.fromkeys(("sgd", "adam", "adamw", "rmsprop", "adagrad"), Descent),
 }
 """The run that drives each optimizer."""

@@ -50,6 +50,11 @@ class Objective:
         """The loss: a scalar."""
         return self._loss.value(self.residuals(theta))
 
+    @property
+    def target(self) -> Tensor:
+        """The target over σ: what the residuals' rounding is relative to."""
+        return self._target if self._sigma is None else self._target / self._sigma
+
     def losses(self, points: Tensor, positions: list[int], chunk: int = 2**20) -> Tensor:
         """The loss at many points, (points, len(positions)): values of the params at those
         positions, the others as in the problem; in chunks of about `chunk` predictions."""

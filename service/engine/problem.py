@@ -12,9 +12,10 @@ from service.engine.formula import Formula
 from service.engine.losses import Loss
 from service.engine.optimizers.exact import Exact
 from service.engine.optimizers.first_order import Adagrad, Adam, Rmsprop, Sgd
+from service.engine.optimizers.lbfgs import Lbfgs
 from service.engine.optimizers.levenberg_marquardt import LevenbergMarquardt
 
-Optimizer = Exact | LevenbergMarquardt | Sgd | Adam | Rmsprop | Adagrad
+Optimizer = Exact | LevenbergMarquardt | Lbfgs | Sgd | Adam | Rmsprop | Adagrad
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ Regression Analysis (1988), 1.3 and 2.2; R's logLik.nls and AIC for the informat
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -17,6 +17,8 @@ from service.engine.gradients import Objective
 from service.engine.problem import Problem
 
 LEVEL = 0.95
+ROUNDING = 1e-12
+"""Residuals this small, next to the target, are rounding: the fit is at its minimum."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +47,8 @@ class Statistics:
     """Bates and Watts's relative offset: how far from the minimum, in units of its uncertainty."""
     condition: float
     """Of the Jacobian with columns of unit norm."""
+    flat: tuple[bool, ...]
+    """Which free params the predictions do not depend on, there."""
 
     @property
     def stderr(self) -> Tensor | None:
@@ -65,17 +69,23 @@ class Statistics:
 
 def summarise(problem: Problem, theta: Tensor) -> Statistics:
     """The statistics of a problem at θ (params,)."""
-    objective = Objective(problem.double())
+    problem = problem.double()
+    objective = Objective(problem)
     z, jacobian = objective.jacobian(theta.double())
     jacobian = jacobian[:, problem.free_index]
     n, p = jacobian.shape
     degrees = n - p
     total = float((z * z).sum())
     variance = total / degrees if degrees > 0 else None
-    shape = _Shape.of(jacobian, problem.free_params, problem.double().loss.slope(z))
+    slope = problem.loss.slope(z)
+    if total <= (ROUNDING * float(objective.target.norm())) ** 2:
+        slope = torch.zeros_like(slope)
+    shape = _Shape.of(jacobian, problem.free_params, slope)
+    if total > 0 and not problem.loss.is_least_squares and float(slope.abs().max()) == 0.0:
+        shape = replace(shape, offset=math.inf)
     covariance, reason = _covariance(problem, shape, variance)
     least_squares = problem.loss.is_least_squares
-    r_squared = _r_squared(problem.double(), total)
+    r_squared = _r_squared(problem, total)
     aic = _aic(problem, total, n, p) if least_squares else None
     return Statistics(
         free=problem.free_params,
@@ -95,6 +105,7 @@ def summarise(problem: Problem, theta: Tensor) -> Statistics:
         deficient=shape.deficient,
         offset=shape.offset,
         condition=shape.condition,
+        flat=tuple(bool(column.abs().max() == 0) for column in jacobian.unbind(-1)),
     )
 
 

@@ -8,7 +8,7 @@ LossName = Literal[
     "mse", "mae", "huber", "soft_l1", "cauchy", "log_cosh", "arctan", "tukey", "quantile"
 ]
 OptimizerName = Literal[
-    "auto", "exact", "levenberg_marquardt", "sgd", "adam", "adamw", "rmsprop", "adagrad"
+    "auto", "exact", "levenberg_marquardt", "lbfgs", "sgd", "adam", "adamw", "rmsprop", "adagrad"
 ]
 ScheduleName = Literal["step", "multi_step", "exponential", "cosine", "linear", "polynomial"]
 ModelName = Literal["linear", "polynomial"]

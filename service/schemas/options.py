@@ -127,6 +127,15 @@ class LevenbergMarquardtOptimizer(Request):
     name: Literal["levenberg_marquardt"] = "levenberg_marquardt"
 
 
+class LbfgsOptimizer(Request):
+    """L-BFGS with a strong-Wolfe line search, within bounds."""
+
+    name: Literal["lbfgs"] = "lbfgs"
+    history_size: Annotated[int, Field(ge=1, le=100)] = 10
+    """Steps remembered."""
+    gradient: Gradient = GradientOptions()
+
+
 class _FirstOrder(Request):
     gradient: Gradient = GradientOptions()
     schedule: Schedule | None = None
@@ -197,7 +206,8 @@ class AdagradOptimizer(_FirstOrder):
 FirstOrderOptimizer = (
     SgdOptimizer | AdamOptimizer | AdamWOptimizer | RmspropOptimizer | AdagradOptimizer
 )
-AnyOptimizer = AutoOptimizer | ExactOptimizer | LevenbergMarquardtOptimizer | FirstOrderOptimizer
+SecondOrderOptimizer = ExactOptimizer | LevenbergMarquardtOptimizer | LbfgsOptimizer
+AnyOptimizer = AutoOptimizer | SecondOrderOptimizer | FirstOrderOptimizer
 _OptimizerObject = Annotated[AnyOptimizer, Field(discriminator="name")]
 Optimizer = Annotated[
     _OptimizerObject,

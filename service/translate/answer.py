@@ -33,7 +33,7 @@ def to_fit(
     problem = plan.task.problem
     trusted = result.best.params if is_cut_short(result) else result.params
     statistics = summarise(problem, trusted)
-    diagnostics = examine(plan.task, result, statistics, plan.guessed)
+    diagnostics = examine(plan.task, result, trusted, statistics, plan.guessed)
     return wire.Fit(
         job_id=job_id,
         status=_status(result),

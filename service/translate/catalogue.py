@@ -17,6 +17,7 @@ OPTIMIZER_SCHEMAS: Mapping[str, type[BaseModel]] = {
     "auto": options.AutoOptimizer,
     "exact": options.ExactOptimizer,
     "levenberg_marquardt": options.LevenbergMarquardtOptimizer,
+    "lbfgs": options.LbfgsOptimizer,
     "sgd": options.SgdOptimizer,
     "adam": options.AdamOptimizer,
     "adamw": options.AdamWOptimizer,

@@ -8,6 +8,7 @@ from service.engine.gradients import GRADIENTS
 from service.engine.losses import LOSSES, Loss
 from service.engine.optimizers.exact import Exact
 from service.engine.optimizers.first_order import Adagrad, Adam, Rmsprop, Sgd
+from service.engine.optimizers.lbfgs import Lbfgs
 from service.engine.optimizers.levenberg_marquardt import LevenbergMarquardt
 from service.engine.problem import GradientMethod, Optimizer, Options, Problem, Tolerance
 from service.engine.schedules import (
@@ -55,6 +56,8 @@ def to_options(request: FitRequest, problem: Problem) -> Options:
         return _exact(request, problem)
     if isinstance(chosen, wire.LevenbergMarquardtOptimizer):
         return _marquardt(request)
+    if isinstance(chosen, wire.LbfgsOptimizer):
+        return _lbfgs(request, chosen)
     epochs = request.epochs or DEFAULT_EPOCHS
     return Options(
         optimizer=chosen.name,
@@ -71,7 +74,7 @@ def to_options(request: FitRequest, problem: Problem) -> Options:
 
 def _chosen(
     optimizer: wire.AnyOptimizer, problem: Problem
-) -> wire.ExactOptimizer | wire.LevenbergMarquardtOptimizer | wire.FirstOrderOptimizer:
+) -> wire.SecondOrderOptimizer | wire.FirstOrderOptimizer:
     if not isinstance(optimizer, wire.AutoOptimizer):
         return optimizer
     if problem.loss.is_least_squares and problem.is_linear and not problem.is_bounded:
@@ -99,6 +102,18 @@ def _marquardt(request: FitRequest) -> Options:
         epochs=request.epochs or DEFAULT_EPOCHS,
         record_every=request.record_every or 1,
         tolerance=_tolerance(request, params=1e-10),
+        on_divergence=request.on_divergence,
+    )
+
+
+def _lbfgs(request: FitRequest, chosen: wire.LbfgsOptimizer) -> Options:
+    return Options(
+        "lbfgs",
+        Lbfgs(chosen.history_size),
+        epochs=request.epochs or DEFAULT_EPOCHS,
+        record_every=request.record_every or 1,
+        tolerance=_tolerance(request),
+        gradient=to_gradient(chosen.gradient),
         on_divergence=request.on_divergence,
     )
 
@@ -135,5 +150,7 @@ def _schedule(schedule: wire.Schedule | None, epochs: int) -> Schedule:
 def _tolerance(request: FitRequest, params: float = 0.0) -> Tolerance:
     asked = request.tolerance
     return Tolerance(
-        asked.loss or 0.0, params if asked.params is None else asked.params, asked.gradient or 0.0
+        asked.loss or 0.0,
+        params if asked.params is None else asked.params,
+        asked.gradient or 0.0,
     )

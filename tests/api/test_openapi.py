@@ -1,23 +1,15 @@
 from __future__ import annotations
 
-import json
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
-import pytest_asyncio
-from openapi_schema_validator import OAS31Validator
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
 from service.api.openapi import text
 from service.app import create_app
 from service.settings import Settings
-from tests.api.doors import fake, real
-from tests.api.fakes import FakeJobs
-
-pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 DOCUMENT = create_app(Settings()).openapi()
 COMMITTED = Path(__file__).parents[2] / "openapi.json"
@@ -27,24 +19,6 @@ def _operations() -> Iterator[tuple[str, str, dict[str, Any]]]:
     for path, methods in DOCUMENT["paths"].items():
         for method, operation in methods.items():
             yield method, path, operation
-
-
-def _examples() -> Iterator[Any]:
-    for method, path, operation in _operations():
-        content = operation.get("requestBody", {}).get("content", {})
-        for name, example in content.get("application/json", {}).get("examples", {}).items():
-            identity = f"{operation['operationId']}-{name}"
-            yield pytest.param(method, path, operation, example["value"], id=identity)
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def client() -> AsyncIterator[httpx.AsyncClient]:
-    async with real(Settings(workers=1)) as client:
-        yield client
-
-
-def _check_schema(value: Any, schema: dict[str, Any]) -> None:
-    OAS31Validator({**schema, "components": DOCUMENT["components"]}).validate(value)
 
 
 def test_it_is_valid_openapi_3_1() -> None:
@@ -120,35 +94,3 @@ def test_every_operation_says_what_it_is() -> None:
 def test_non_finite_numbers_are_declared() -> None:
     loss = DOCUMENT["components"]["schemas"]["Fit"]["properties"]["loss"]
     assert {"type": "string", "enum": ["NaN", "Infinity", "-Infinity"]} in loss["anyOf"]
-
-
-@pytest.mark.parametrize(("method", "path", "operation", "body"), [*_examples()])
-async def test_examples_work_and_answers_are_as_declared(
-    client: httpx.AsyncClient, method: str, path: str, operation: dict[str, Any], body: Any
-) -> None:
-    request = operation["requestBody"]["content"]["application/json"]["schema"]
-    _check_schema(body, request)
-    answer = await client.request(method, path, json=body)
-    assert answer.status_code == (202 if body.get("background") else 200), answer.text
-    declared = operation["responses"][str(answer.status_code)]
-    _check_schema(answer.json(), declared["content"]["application/json"]["schema"])
-
-
-async def test_other_answers_are_as_declared(client: httpx.AsyncClient) -> None:
-    fit = (await client.post("/fit", json={"data": {"x": [1, 2, 3], "y": [1, 2, 4]}})).json()
-    for path in ("/jobs", "/jobs/{job_id}", "/jobs/{job_id}/history", "/models", "/losses"):
-        answer = await client.get(path.format(job_id=fit["job_id"]))
-        declared = DOCUMENT["paths"][path]["get"]["responses"]["200"]["content"]
-        _check_schema(answer.json(), declared["application/json"]["schema"])
-
-
-async def test_a_problem_is_as_declared() -> None:
-    async with fake(FakeJobs()) as client:
-        problem = (await client.post("/fit", json={})).json()
-    _check_schema(problem, {"$ref": "#/components/schemas/Problem"})
-
-
-async def test_it_is_served() -> None:
-    async with fake(FakeJobs()) as client:
-        assert (await client.get("/openapi.json")).json() == json.loads(text(DOCUMENT))
-        assert (await client.get("/docs")).status_code == 200

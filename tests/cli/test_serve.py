@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import httpx
@@ -32,8 +33,8 @@ class Server:
         return self.process.communicate(timeout=30)
 
 
-@pytest.fixture
-def server() -> Iterator[Server]:
+@contextmanager
+def started() -> Iterator[Server]:
     process = subprocess.Popen(
         [sys.executable, "-m", "service", "serve", "--port", "0"],
         stdout=subprocess.PIPE,
@@ -52,30 +53,17 @@ def server() -> Iterator[Server]:
             process.kill()
 
 
-def test_it_says_where_it_is_and_ends_cleanly(server: Server) -> None:
+@pytest.fixture(scope="module")
+def server() -> Iterator[Server]:
+    with started() as server:
+        yield server
+
+
+def test_it_is_ready_when_it_says_where_it_is(server: Server) -> None:
     with httpx.Client(base_url=server.url) as client:
         assert client.get("/readyz").json() == {"status": "ok"}
         fit = client.post("/fit", json={"data": {"x": [1, 2, 3], "y": [2, 4, 6]}})
         assert fit.json()["params"] == pytest.approx({"w": 2, "b": 0}, abs=1e-9)
-    assert server.end() == ("", "")
-    assert server.process.returncode == 0
-
-
-def test_ctrl_c_ends_it_too(server: Server) -> None:
-    assert server.end(signal.SIGINT) == ("", "")
-    assert server.process.returncode == 130
-
-
-def test_who_waits_for_a_fit_is_answered_before_it_ends(server: Server) -> None:
-    with httpx.Client(base_url=server.url, timeout=30) as client, ThreadPoolExecutor() as pool:
-        waiting = pool.submit(client.post, "/fit", json=ENDLESS)
-        while not client.get("/jobs", params={"status": "running"}).json()["jobs"]:
-            pass
-        server.end()
-        answer = waiting.result()
-    assert server.process.returncode == 0
-    assert answer.status_code == 200
-    assert answer.json()["stop_reason"] == "cancelled"
 
 
 def test_a_body_that_is_too_large_gets_its_answer(server: Server) -> None:
@@ -103,3 +91,26 @@ def test_a_port_that_is_taken_is_told(server: Server) -> None:
     assert second.returncode != 0
     assert second.stdout == ""
     assert "address already in use" in second.stderr
+
+
+@pytest.mark.parametrize(("signum", "code"), [(signal.SIGTERM, 0), (signal.SIGINT, 130)])
+def test_it_ends_cleanly_and_silently(signum: int, code: int) -> None:
+    with started() as server:
+        assert server.end(signum) == ("", "")
+        assert server.process.returncode == code
+
+
+def test_who_waits_for_a_fit_is_answered_before_it_ends() -> None:
+    with (
+        started() as server,
+        httpx.Client(base_url=server.url, timeout=30) as client,
+        ThreadPoolExecutor() as pool,
+    ):
+        waiting = pool.submit(client.post, "/fit", json=ENDLESS)
+        while not client.get("/jobs", params={"status": "running"}).json()["jobs"]:
+            pass
+        server.end()
+        answer = waiting.result()
+        assert server.process.returncode == 0
+    assert answer.status_code == 200
+    assert answer.json()["stop_reason"] == "cancelled"

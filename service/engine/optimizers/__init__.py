@@ -32,6 +32,12 @@ METHODS: Mapping[str, Method] = {
             "Moré, The Levenberg-Marquardt algorithm (1978); Nielsen (1999)",
         ),
         Method(
+            "lbfgs",
+            "θ' = θ + αd, d = −Hg from the last steps, α by strong Wolfe",
+            "Smooth losses that are no sum of residuals, and many params.",
+            "Nocedal and Wright, Numerical Optimization, 2nd ed., 7.2",
+        ),
+        Method(
             "sgd",
             "v' = momentum·v + (1 − dampening)·g; θ' = θ − learning_rate·v'",
             "To see gradient descent work; with batch_size, for data too long for one step.",

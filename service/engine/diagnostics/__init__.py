@@ -1,0 +1,62 @@
+"""What went wrong with a fit, why it matters, and the request that would cure it.
+
+Each check looks at a finished fit and says nothing or one `Diagnostic`. A suggestion is a JSON
+merge patch (RFC 7396) of the request. A fit is trustworthy when no diagnostic is an error.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from torch import Tensor
+
+from service.engine.diagnostics.descent import (
+    gradient_imbalance,
+    learning_rate_too_high,
+    poor_scale,
+)
+from service.engine.diagnostics.determination import (
+    few_degrees_of_freedom,
+    guessed_start,
+    ill_conditioned,
+    rank_deficient,
+)
+from service.engine.diagnostics.ending import at_bound, non_finite, not_converged, unmoved
+from service.engine.diagnostics.finding import Check, Diagnostic, Finding
+from service.engine.diagnostics.residuals import autocorrelated_residuals, outliers
+from service.engine.problem import Task
+from service.engine.result import Result
+from service.engine.statistics import Statistics
+
+CHECKS: Sequence[Check] = (
+    learning_rate_too_high,
+    gradient_imbalance,
+    poor_scale,
+    non_finite,
+    not_converged,
+    unmoved,
+    rank_deficient,
+    ill_conditioned,
+    few_degrees_of_freedom,
+    at_bound,
+    outliers,
+    autocorrelated_residuals,
+    guessed_start,
+)
+"""In the order in which they are told. Each one's code is its name."""
+
+
+def examine(
+    task: Task,
+    result: Result,
+    theta: Tensor,
+    statistics: Statistics,
+    guessed: Sequence[str] = (),
+) -> list[Diagnostic]:
+    """All that is worth saying about a fit. `theta` are the params that `statistics` are of;
+    `guessed` names those without an initial value."""
+    finding = Finding(task, result, theta, statistics, guessed)
+    return [said for said in (check(finding) for check in CHECKS) if said is not None]
+
+
+__all__ = ["CHECKS", "Diagnostic", "examine"]

@@ -1,0 +1,91 @@
+"""What the checks look at: a finished fit, and what they share in looking at it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any, Literal
+
+import torch
+from torch import Tensor
+
+from service.engine.curvature import hessian, learning_rate_limit
+from service.engine.gradients import Objective
+from service.engine.optimizers.first_order import Adagrad, Adam, Rmsprop, Sgd
+from service.engine.problem import Options, Problem, Task
+from service.engine.result import Result
+from service.engine.statistics import Statistics
+
+Severity = Literal["info", "warning", "error"]
+
+
+@dataclass(frozen=True, slots=True)
+class Diagnostic:
+    """What was seen and why it matters; which params it is about; the patch that mends it."""
+
+    code: str
+    severity: Severity
+    message: str
+    params: tuple[str, ...] = ()
+    suggestion: dict[str, Any] | None = field(default=None)
+
+
+class Finding:
+    """A finished fit. `theta` are the params that speak for it: the best ones, where it failed."""
+
+    def __init__(
+        self,
+        task: Task,
+        result: Result,
+        theta: Tensor,
+        statistics: Statistics,
+        guessed: Sequence[str],
+    ) -> None:
+        self.task = task
+        self.result = result
+        self.theta = theta
+        self.statistics = statistics
+        self.guessed = tuple(guessed)
+
+    @property
+    def problem(self) -> Problem:
+        return self.task.problem
+
+    @property
+    def options(self) -> Options:
+        return self.task.options
+
+    @cached_property
+    def eigenvalues(self) -> Tensor:
+        """Of the Hessian at the start, ascending."""
+        matrix = hessian(self.problem, self.problem.initial)
+        if not bool(torch.isfinite(matrix).all()):
+            return torch.full((len(matrix),), math.nan, dtype=torch.float64)
+        values: Tensor = torch.linalg.eigvalsh(matrix)
+        return values
+
+    @cached_property
+    def limit(self) -> float | None:
+        """The largest stable learning rate, where one can be claimed."""
+        if not self.is_plain_descent:
+            return None
+        return learning_rate_limit(self.options, float(self.eigenvalues[-1]))
+
+    @property
+    def is_plain_descent(self) -> bool:
+        return isinstance(self.options.settings, Sgd) and bool(self.problem.free_params)
+
+    @property
+    def is_first_order(self) -> bool:
+        return isinstance(self.options.settings, Sgd | Adam | Rmsprop | Adagrad)
+
+    @cached_property
+    def standardized(self) -> Tensor:
+        """z at `theta`, over its standard deviation, (rows,) float64."""
+        z = Objective(self.problem.double()).residuals(self.theta.double())
+        return z / (self.statistics.residual_std or 1.0)
+
+
+Check = Callable[[Finding], "Diagnostic | None"]

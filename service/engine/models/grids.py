@@ -1,0 +1,228 @@
+"""Starts from the data by variable projection over a grid.
+
+Given its few nonlinear params, a family is linear in the rest, which least squares then finds at
+once. So a start is the best of a grid of the nonlinear ones, whose best places are then searched on
+an ever finer grid. Coordinates are without units: a family first maps x to a frame.
+Source: Golub and Pereyra, SIAM J. Numer. Anal. 10 (1973) 413.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+MOST_ROWS = 512
+MOST_ELEMENTS = 2**21
+KEPT = 8
+ROUNDS = 8
+DEPENDENT = 1e-7
+
+Basis = Callable[[Tensor, Tensor], Sequence[Tensor]]
+"""v (groups, 1, rows) and coordinates (groups, candidates, dims, 1), whose dims are moved to the
+front by `unbind(-2)` -> the columns that the prediction is linear in, (groups, candidates, rows)."""
+Allowed = Callable[[Tensor], Tensor]
+"""Coefficients (groups, candidates, columns) -> which of the candidates may be the answer."""
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """x as v = (x − low)/width, y as y/size; v and y (groups, rows), the others (groups,)."""
+
+    v: Tensor
+    y: Tensor
+    low: Tensor
+    width: Tensor
+    size: Tensor
+
+
+@dataclass(frozen=True, slots=True)
+class Grid:
+    """Candidates and the distance to their neighbours, both (candidates, dims) or (groups, …)."""
+
+    at: Tensor
+    step: Tensor
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """The best candidate: at (groups, dims), coefficients (groups, columns), for y/size."""
+
+    at: Tensor
+    coefficients: Tensor
+
+
+def span_frame(x: Tensor, y: Tensor) -> Frame:
+    """v from 0 to 1 over the range of x."""
+    low, high = x.amin(dim=-1), x.amax(dim=-1)
+    return _frame(x, y, low, _or_one(high - low, x))
+
+
+def ratio_frame(x: Tensor, y: Tensor) -> Frame:
+    """v = x/max|x|: for families in which x = 0 is a place of its own."""
+    return _frame(x, y, torch.zeros_like(x[..., 0]), _or_one(x.abs().amax(dim=-1), x))
+
+
+def log_frame(x: Tensor, y: Tensor) -> Frame:
+    """v from 0 to 1 over the range of log(x), and far below 0 where x ≤ 0."""
+    far = 1e4
+    logs = torch.where(x > 0, x, torch.nan).log()
+    low = torch.where(x > 0, logs, torch.inf).amin(dim=-1)
+    high = torch.where(x > 0, logs, -torch.inf).amax(dim=-1)
+    low = torch.where(torch.isfinite(low), low, torch.zeros_like(low))
+    width = torch.where(high > low, high - low, torch.ones_like(low))
+    return _frame(torch.where(x > 0, logs, (low - far * width).unsqueeze(-1)), y, low, width)
+
+
+def _frame(x: Tensor, y: Tensor, low: Tensor, width: Tensor) -> Frame:
+    v = (x - low.unsqueeze(-1)) / width.unsqueeze(-1)
+    size = _or_one(y.abs().amax(dim=-1), torch.ones_like(y))
+    v, order = v.sort(dim=-1, stable=True)
+    return Frame(v, (y / size.unsqueeze(-1)).gather(-1, order), low, width, size)
+
+
+def _or_one(length: Tensor, x: Tensor) -> Tensor:
+    """A length, or the size of x where that is 0, or 1."""
+    size = x.abs().amax(dim=-1)
+    size = torch.where((size > 0) & torch.isfinite(size), size, torch.ones_like(size))
+    return torch.where((length > 0) & torch.isfinite(length), length, size)
+
+
+def thinned(frame: Frame) -> tuple[Tensor, Tensor]:
+    """v and y, in at most `MOST_ROWS` means over neighbours in v."""
+    rows = frame.v.shape[-1]
+    if rows <= MOST_ROWS:
+        return frame.v, frame.y
+    edges = torch.linspace(0, rows, MOST_ROWS + 1, device=frame.v.device).round().long()
+    counts = edges.diff().to(frame.v.dtype)
+
+    def means(values: Tensor) -> Tensor:
+        sums = torch.nn.functional.pad(values.cumsum(dim=-1), (1, 0))
+        return sums[..., edges].diff(dim=-1) / counts
+
+    return means(frame.v), means(frame.y)
+
+
+def span(low: float, high: float, count: int) -> tuple[Tensor, float]:
+    """Even places from low to high, and their distance."""
+    return torch.linspace(low, high, count, dtype=torch.float64), (high - low) / (count - 1)
+
+
+def product(*axes: tuple[Tensor, float]) -> Grid:
+    """The grid of all combinations of the axes' places."""
+    at = torch.cartesian_prod(*(places for places, _ in axes)).reshape(-1, len(axes))
+    return Grid(at, torch.tensor([step for _, step in axes], dtype=torch.float64).expand_as(at))
+
+
+def centres(
+    scales: Tensor, step: float, low: float, high: float, ratio: float, most: float
+) -> Grid:
+    """Places in [low, high] for each width e^scale, `ratio` widths apart, but no more than `most`."""
+    at, steps = [], []
+    for scale in scales.tolist():
+        apart = min(most, ratio * math.exp(scale))
+        places = torch.linspace(low, high, math.ceil((high - low) / apart) + 1, dtype=torch.float64)
+        at.append(torch.stack([places, torch.full_like(places, scale)], dim=-1))
+        steps.append(torch.tensor([apart, step], dtype=torch.float64).expand(len(places), 2))
+    return Grid(torch.cat(at), torch.cat(steps))
+
+
+def bounded_exp(exponent: Tensor) -> Tensor:
+    """exp, never so large that its square overflows."""
+    return exponent.clamp(-700.0, 350.0).exp()
+
+
+def search(basis: Basis, v: Tensor, y: Tensor, grid: Grid, allowed: Allowed | None = None) -> Found:
+    """The candidate of the least squares, refined; its coefficients."""
+    groups = v.shape[0]
+    at, step = (part.expand(groups, *part.shape[-2:]) for part in (grid.at, grid.step))
+    size = max(1, MOST_ELEMENTS // (at.shape[1] * v.shape[-1]))
+    parts = [
+        _search(basis, *part, allowed)
+        for part in zip(v.split(size), y.split(size), at.split(size), step.split(size), strict=True)
+    ]
+    return Found(
+        torch.cat([part.at for part in parts]), torch.cat([part.coefficients for part in parts])
+    )
+
+
+def _search(
+    basis: Basis, v: Tensor, y: Tensor, at: Tensor, step: Tensor, allowed: Allowed | None
+) -> Found:
+    rss, _ = _evaluate(basis, v, y, at, allowed)
+    kept = rss.topk(min(KEPT, rss.shape[-1]), dim=-1, largest=False).indices.unsqueeze(-1)
+    at, step = (part.take_along_dim(kept, dim=1) for part in (at, step))
+    dims = at.shape[-1]
+    shifts = torch.tensor(list(itertools.product((0.0, -1.0, 1.0), repeat=dims)), dtype=at.dtype)
+    for _ in range(ROUNDS):
+        step = step / 2
+        trial = at.unsqueeze(2) + shifts.to(at.device) * step.unsqueeze(2)
+        rss, _ = _evaluate(basis, v, y, trial.flatten(1, 2), allowed)
+        best = rss.unflatten(1, trial.shape[1:3]).argmin(dim=-1)
+        at = trial.take_along_dim(best[..., None, None], dim=2).squeeze(2)
+    rss, coefficients = _evaluate(basis, v, y, at, allowed)
+    best = rss.argmin(dim=-1)[:, None, None]
+    return Found(
+        at.take_along_dim(best, dim=1).squeeze(1),
+        coefficients.take_along_dim(best, dim=1).squeeze(1),
+    )
+
+
+def _evaluate(
+    basis: Basis, v: Tensor, y: Tensor, at: Tensor, allowed: Allowed | None
+) -> tuple[Tensor, Tensor]:
+    rss, coefficients = project(basis(v.unsqueeze(1), at.unsqueeze(-1)), y.unsqueeze(1))
+    if allowed is not None:
+        rss = torch.where(allowed(coefficients), rss, torch.inf)
+    return rss.nan_to_num(nan=torch.inf, posinf=torch.inf), coefficients
+
+
+def project(columns: Sequence[Tensor], y: Tensor) -> tuple[Tensor, Tensor]:
+    """Least squares of y on a few columns (…, rows): RSS (…) and coefficients (…, columns).
+
+    By modified Gram-Schmidt (Björck, BIT 7 (1967) 1); a column that depends on those before it
+    counts nothing.
+    """
+    rest = y
+    units: list[Tensor] = []
+    triangle: list[list[Tensor]] = []
+    heights: list[Tensor] = []
+    for column in torch.broadcast_tensors(*columns):
+        largest = column.abs().amax(dim=-1)
+        unit = column / torch.where(largest > 0, largest, 1.0).unsqueeze(-1)
+        first = unit.square().sum(dim=-1).sqrt()
+        above = []
+        for earlier in units:
+            above.append((earlier * unit).sum(dim=-1))
+            unit = unit - above[-1].unsqueeze(-1) * earlier
+        norm = unit.square().sum(dim=-1).sqrt()
+        counts = norm > DEPENDENT * first
+        inverse = torch.where(counts, 1 / norm, 0.0)
+        unit = unit * inverse.unsqueeze(-1)
+        height = (unit * rest).sum(dim=-1)
+        rest = rest - height.unsqueeze(-1) * unit
+        units.append(unit)
+        triangle.append([*above, inverse, largest])
+        heights.append(height)
+    return rest.square().sum(dim=-1), _back(triangle, heights)
+
+
+def _back(triangle: Sequence[Sequence[Tensor]], heights: Sequence[Tensor]) -> Tensor:
+    """Back-substitution; each column's entries stand above its inverse diagonal and its scale."""
+    answers: dict[int, Tensor] = {}
+    for i in reversed(range(len(heights))):
+        height = heights[i]
+        for j, answer in answers.items():
+            height = height - triangle[j][i] * answer
+        answers[i] = height * triangle[i][-2]
+    scales = [torch.where(column[-1] > 0, column[-1], 1.0) for column in triangle]
+    return torch.stack([answers[i] / scales[i] for i in range(len(heights))], dim=-1)
+
+
+def params(*columns: Tensor) -> Tensor:
+    """θ (groups, params) from its columns (groups,); never non-finite."""
+    return torch.stack(columns, dim=-1).nan_to_num(nan=1.0, posinf=1e300, neginf=-1e300)

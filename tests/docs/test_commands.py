@@ -1,0 +1,73 @@
+"""Every curl command of the documentation answers what the documentation says."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.docs.console import Mismatch, compare, read
+
+ROOT = Path(__file__).parents[2]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+LIMIT_S = 60.0
+CURL = (7, 82)
+"""The first curl with --json."""
+
+
+@pytest.fixture(scope="module")
+def curl() -> None:
+    """Skips where there is no such curl; fails where DESCENT_CI is 1."""
+    if not shutil.which("curl"):
+        reason = "curl is not installed"
+    else:
+        said = subprocess.run(["curl", "--version"], capture_output=True, text=True, check=True)
+        found = re.match(r"curl (\d+)\.(\d+)", said.stdout)
+        if found and (int(found[1]), int(found[2])) >= CURL:
+            return
+        reason = "curl is older than 7.82, the first with --json"
+    if os.environ.get("DESCENT_CI") == "1":
+        pytest.fail(reason)
+    pytest.skip(reason)
+
+
+@pytest.mark.usefixtures("curl")
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_the_commands_of_a_page(page: Path, address: str):
+    ids: dict[str, str] = {}
+    for command in read(page.read_text(encoding="utf-8")):
+        script = "\n".join((*command.setup, command.text)).replace("localhost:8000", address)
+        for documented, real in ids.items():
+            script = script.replace(documented, real)
+        answer = _run(script)
+        found = compare(command.answer, answer)
+        if isinstance(found, Mismatch):
+            pytest.fail(
+                f"{page.name}:{command.line}: {command.text}\n\nsays: {found.part}\n\nis: {answer}",
+                pytrace=False,
+            )
+        ids |= found
+
+
+def test_the_thermometer_and_the_readme_have_commands():
+    for name in ("README.md", "docs/thermometer.md"):
+        assert list(read((ROOT / name).read_text(encoding="utf-8")))
+
+
+def _run(script: str) -> str:
+    """What it prints, without a proxy between."""
+    environment = {**os.environ, "NO_PROXY": "*", "no_proxy": "*"}
+    done = subprocess.run(
+        ["sh", "-c", script],
+        capture_output=True,
+        text=True,
+        timeout=LIMIT_S,
+        env=environment,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
