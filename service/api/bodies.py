@@ -20,6 +20,9 @@ from service.api.state import Request
 from service.errors import InvalidRequest
 from service.schemas.base import Request as Body
 
+_COUNTABLE = 10_000
+"""Errors that pydantic is asked for; a million would take it seconds and a gigabyte."""
+
 BodyT = TypeVar("BodyT", bound=Body)
 
 _JSON = re.compile(r"application/(?:[\w.!#$&^-]+\+)?json\s*(?:;|\Z)", re.IGNORECASE)
@@ -54,6 +57,11 @@ def parse(body: bytes, schema: type[BodyT]) -> BodyT:
     try:
         return schema.model_validate_json(body)
     except ValidationError as error:
+        if error.error_count() > _COUNTABLE:
+            raise InvalidRequest(
+                f"{error.error_count()} things are wrong with the body, too many to list; "
+                "send a small part of it to be told which"
+            ) from None
         if error.error_count() == 1 and (slip := error.errors()[0])["type"] == "json_invalid":
             raise _malformed(body, slip["ctx"]["error"]) from None
         found = complaints(error.errors(include_url=False), from_json(body), schema)

@@ -118,6 +118,8 @@ class Options:
     batch_size: int | None = None
     on_divergence: str = "stop"
     seed: int = 0
+    search: tuple[int, ...] = ()
+    """Positions of the params whose start is to be searched for."""
 
 
 @dataclass(frozen=True, slots=True)

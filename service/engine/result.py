@@ -44,6 +44,10 @@ class Result:
     best: Best
     first_loss: float
     first_gradient: Tensor
+    initial: Tensor
+    """Where it set out from."""
+    searched: tuple[int, int] | None = None
+    """Of a search for the start: how many ways of how many came to the same loss."""
 
     @property
     def converged(self) -> bool:

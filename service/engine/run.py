@@ -43,6 +43,8 @@ class Run(ABC):
         self.epochs = task.options.epochs
         self._recorded: list[tuple[int, float, Tensor, Tensor]] = []
         self._progress: Progress
+        self.searched: tuple[int, int] | None = None
+        """Of a search for the start: how many ways of how many came to the same loss."""
 
     @property
     def epoch(self) -> int:
@@ -93,7 +95,7 @@ class Run(ABC):
             reason = "diverged"
         return Result(
             reason, progress.theta, loss, progress.epoch, best,
-            progress.first_loss, progress.first_gradient,
+            progress.first_loss, progress.first_gradient, self.task.problem.initial, self.searched,
         )  # fmt: skip
 
     def _record(

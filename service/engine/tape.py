@@ -77,7 +77,7 @@ class Reader:
                 self._params.append((i, position[node.name]))
             elif all(self._slots[a] is not None for a in node.arguments):
                 known = (self._slots[a] for a in node.arguments)
-                self._slots[i] = OPERATIONS[node.name].evaluate(*known)
+                self._slots[i] = OPERATIONS[node.name].evaluate_safe(*known)
             else:
                 self._program.append((i, node.arguments, node.name))
         self._fast = self._compiled(safe=False)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from service.schemas.base import Answer, Number
-from service.schemas.names import DType, Severity, Status, StopReason
+from service.schemas.names import DType, IntervalMethod, Severity, Status, StopReason
 
 
 class History(Answer):
@@ -48,9 +48,10 @@ class UnscaledParams(Answer):
 
 
 class ConfidenceInterval(Answer):
-    """Two-sided intervals for the params, from Student's t."""
+    """Two-sided intervals for the free params. NaN where the data set no limit on that side."""
 
     level: float
+    method: IntervalMethod
     lower: dict[str, Number]
     upper: dict[str, Number]
 
@@ -97,6 +98,19 @@ class PredictBody(Answer):
     params: dict[str, Number]
     scaling: dict[str, dict[str, float]] | None = None
     dtype: DType
+    covariance: dict[str, dict[str, Number]] | None = None
+    """Of the free params: what bands are made of."""
+    residual_std: Number | None = None
+    """The standard deviation of a new observation; null where `sigma` says it row by row."""
+    degrees_of_freedom: int | None = None
+
+
+class Dropped(Answer):
+    """Rows left out for a missing value."""
+
+    count: int
+    rows: list[int]
+    """The first hundred of them, counted from 1."""
 
 
 class Timings(Answer):
@@ -136,6 +150,8 @@ class Fit(Answer):
     diagnostics: list[Diagnostic]
     trustworthy: bool
     """False exactly when a diagnostic of severity error is there."""
+    dropped: Dropped | None
+    """What `"missing": "drop"` left out."""
     history: History
     predict: PredictBody
     timings: Timings

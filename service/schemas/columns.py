@@ -19,7 +19,7 @@ class _AsColumn:
         cls, source: Any, handler: GetCoreSchemaHandler
     ) -> core_schema.CoreSchema:
         numbers = core_schema.list_schema(
-            core_schema.nullable_schema(core_schema.float_schema(strict=True))
+            core_schema.nullable_schema(core_schema.float_schema(strict=True)), fail_fast=True
         )
         from_list = core_schema.no_info_after_validator_function(_to_array, numbers)
         array = core_schema.is_instance_schema(np.ndarray)

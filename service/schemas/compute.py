@@ -11,9 +11,11 @@ from service.schemas.columns import Data
 from service.schemas.models import Model
 from service.schemas.names import DType, GradientMethod
 from service.schemas.options import (
+    Band,
     Gradient,
     GradientOptions,
     Loss,
+    NonNegative,
     PlainLoss,
     Positive,
     Scaling,
@@ -29,7 +31,15 @@ class PredictRequest(Request):
     data: Data
     scaling: Scaling | None = None
     job_id: str | None = None
-    """Take model, params, scaling and dtype from this job."""
+    """Take all but `data` and `interval` from this job."""
+    interval: Band | None = None
+    """A band around the predictions; it needs `covariance` and `degrees_of_freedom`, which a fit's
+    own `predict` has."""
+    covariance: dict[str, dict[str, Finite]] | None = None
+    """Of the free params, by name."""
+    residual_std: NonNegative | None = None
+    """The standard deviation of a new observation, for a prediction band."""
+    degrees_of_freedom: Annotated[int, Field(ge=1)] | None = None
     dtype: DType = "float64"
 
 
@@ -38,6 +48,10 @@ class Predictions(Answer):
 
     predictions: list[Number]
     target: str
+    stderr: list[Number] | None = None
+    """With `interval`: of the curve, or of a new observation."""
+    lower: list[Number] | None = None
+    upper: list[Number] | None = None
 
 
 class GridAxis(Request):

@@ -9,9 +9,10 @@ from pydantic import Field
 from service.schemas.base import Finite, Request
 from service.schemas.columns import Data
 from service.schemas.models import Model
-from service.schemas.names import DType, OnDivergence
+from service.schemas.names import DType, Missing, OnDivergence
 from service.schemas.options import (
     AutoOptimizer,
+    ConfidenceOptions,
     Loss,
     Optimizer,
     Param,
@@ -35,6 +36,8 @@ class FitRequest(Request):
     """The standard deviation of the target's noise: a column's name, a number or a list."""
     sigma_absolute: bool = False
     """Take `sigma` at its word, rather than as weights whose scale the residuals tell."""
+    missing: Missing = "error"
+    """Rows in which a column that is used has null: an error that names them, or dropped."""
     params: dict[str, Finite | Param] = {}
     """Initial values, or objects with `value`, `min`, `max`, `fixed`."""
     loss: Loss = PlainLoss()
@@ -49,6 +52,8 @@ class FitRequest(Request):
     """Seconds of work after which the best so far is the answer. Default: the server's."""
     record_every: Annotated[int, Field(ge=1)] | None = None
     """History keeps the epochs that this divides, the first and the last."""
+    confidence_interval: ConfidenceOptions = ConfidenceOptions()
+    """The level of the params' intervals, and how they are found."""
     on_divergence: OnDivergence = "stop"
     dtype: DType = "float64"
     seed: Annotated[int, Field(ge=0, le=2**63 - 1)] = 0

@@ -7,7 +7,14 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field
 
 from service.schemas.base import Finite, Request
-from service.schemas.names import GradientMethod, LossName, OptimizerName, ScalingMethod
+from service.schemas.names import (
+    BandKind,
+    GradientMethod,
+    IntervalMethod,
+    LossName,
+    OptimizerName,
+    ScalingMethod,
+)
 
 Positive = Annotated[Finite, Field(gt=0)]
 NonNegative = Annotated[Finite, Field(ge=0)]
@@ -280,3 +287,28 @@ class Tolerance(Request):
     loss: NonNegative | None = None
     params: NonNegative | None = None
     gradient: NonNegative | None = None
+
+
+class ConfidenceOptions(Request):
+    """Two-sided intervals for the params."""
+
+    level: Annotated[Finite, Field(gt=0, lt=1)] = 0.95
+    method: IntervalMethod = "t"
+    """`t`: symmetric, from the standard errors. `profile`: by profile likelihood, which follows the
+    curvature of the loss; it costs some hundred short fits."""
+
+
+class BandOptions(Request):
+    """A band around predictions."""
+
+    kind: BandKind = "confidence"
+    """`confidence`: where the curve may be. `prediction`: where a new observation may be."""
+    level: Annotated[Finite, Field(gt=0, lt=1)] = 0.95
+
+
+def _kind(value: Any) -> Any:
+    return {"kind": value} if isinstance(value, str) else value
+
+
+Band = Annotated[BandOptions, BeforeValidator(_kind, json_schema_input_type=BandKind | BandOptions)]
+"""A band's kind, or an object with its level."""

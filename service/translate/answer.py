@@ -10,9 +10,10 @@ from torch import Tensor
 
 from service.engine.diagnostics import Diagnostic, examine
 from service.engine.problem import Problem
+from service.engine.profile import profile_interval
 from service.engine.result import Result
 from service.engine.scaling import RawParams, unscale
-from service.engine.statistics import LEVEL, Statistics, summarise
+from service.engine.statistics import Statistics, summarise
 from service.schemas import answers as wire
 from service.schemas.names import Status
 from service.translate.plan import Plan
@@ -50,11 +51,12 @@ def to_fit(
             loss=result.best.loss,
             params=named(problem.params, result.best.params),
         ),
-        statistics=to_statistics(statistics, trusted[problem.free_index]),
+        statistics=to_statistics(statistics, _interval(plan, trusted, statistics)),
         diagnostics=[_diagnostic(diagnostic) for diagnostic in diagnostics],
         trustworthy=all(diagnostic.severity != "error" for diagnostic in diagnostics),
+        dropped=_dropped(plan),
         history=history,
-        predict=_predict_body(plan, trusted),
+        predict=_predict_body(plan, trusted, statistics),
         timings=timings,
         urls=wire.FitUrls(
             self=f"/jobs/{job_id}",
@@ -102,18 +104,12 @@ def to_history(
     )
 
 
-def to_statistics(statistics: Statistics, values: Tensor) -> wire.Statistics:
-    """Statistics by name; `values` are those of the free params."""
+def to_statistics(
+    statistics: Statistics, interval: wire.ConfidenceInterval | None
+) -> wire.Statistics:
+    """Statistics by name."""
     names = statistics.free
     stderr = statistics.stderr
-    interval = None
-    if stderr is not None and statistics.degrees_of_freedom > 0:
-        half = statistics.t() * stderr
-        interval = wire.ConfidenceInterval(
-            level=LEVEL,
-            lower=named(names, values.double() - half),
-            upper=named(names, values.double() + half),
-        )
     return wire.Statistics(
         stderr=None if stderr is None else named(names, stderr),
         covariance=_matrix(names, statistics.covariance),
@@ -130,6 +126,30 @@ def to_statistics(statistics: Statistics, values: Tensor) -> wire.Statistics:
         degrees_of_freedom=statistics.degrees_of_freedom,
         n=statistics.n,
     )
+
+
+def _interval(plan: Plan, theta: Tensor, statistics: Statistics) -> wire.ConfidenceInterval | None:
+    asked, stderr = plan.request.confidence_interval, statistics.stderr
+    if stderr is None or statistics.degrees_of_freedom <= 0:
+        return None
+    if asked.method == "profile":
+        lower, upper = profile_interval(plan.task.problem, theta, statistics, asked.level)
+    else:
+        values = theta[plan.task.problem.free_index].double()
+        half = statistics.t(asked.level) * stderr
+        lower, upper = values - half, values + half
+    return wire.ConfidenceInterval(
+        level=asked.level,
+        method=asked.method,
+        lower=named(statistics.free, lower),
+        upper=named(statistics.free, upper),
+    )
+
+
+def _dropped(plan: Plan) -> wire.Dropped | None:
+    if not plan.dropped:
+        return None
+    return wire.Dropped(count=len(plan.dropped), rows=[row + 1 for row in plan.dropped[:100]])
 
 
 def named(names: Sequence[str], values: Tensor) -> Named:
@@ -176,7 +196,7 @@ def _diagnostic(diagnostic: Diagnostic) -> wire.Diagnostic:
     )
 
 
-def _predict_body(plan: Plan, theta: Tensor) -> wire.PredictBody:
+def _predict_body(plan: Plan, theta: Tensor, statistics: Statistics) -> wire.PredictBody:
     problem = plan.task.problem
     scaling = {
         name: {"scale": scale.scale, "offset": scale.offset} for name, scale in plan.scaling.items()
@@ -186,4 +206,7 @@ def _predict_body(plan: Plan, theta: Tensor) -> wire.PredictBody:
         params=named(problem.params, theta),
         scaling=scaling or None,
         dtype=plan.request.dtype,
+        covariance=_matrix(statistics.free, statistics.covariance),
+        residual_std=statistics.residual_std if problem.sigma is None else None,
+        degrees_of_freedom=max(statistics.degrees_of_freedom, 0) or None,
     )

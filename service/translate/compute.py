@@ -8,6 +8,7 @@ from collections.abc import Collection, Mapping
 import torch
 from torch import Tensor
 
+from service.engine.bands import Band, band
 from service.engine.explain import Factor, explain
 from service.engine.formula import Formula
 from service.engine.gradients import GRADIENTS, Objective
@@ -16,6 +17,7 @@ from service.engine.scaling import Scale
 from service.errors import BudgetExceeded, InvalidData, InvalidRequest, UnknownName
 from service.schemas import compute as wire
 from service.schemas.answers import Fit
+from service.schemas.options import BandOptions
 from service.schemas.options import Scaling as ScalingRequest
 from service.settings import Settings
 from service.translate.answer import named
@@ -35,7 +37,16 @@ def predict(request: wire.PredictRequest, max_rows: int = 2**62) -> wire.Predict
     theta = _theta(request.params, formula, DTYPES[request.dtype])
     reader = formula.prediction.bind(columns, formula.params, theta)
     prediction = reader(theta.unbind())[0].expand(rows)
-    return wire.Predictions(predictions=prediction.tolist(), target=formula.target)
+    if request.interval is None:
+        return wire.Predictions(predictions=prediction.tolist(), target=formula.target)
+    around = _band(request, request.interval, formula, columns, theta, rows)
+    return wire.Predictions(
+        predictions=prediction.tolist(),
+        target=formula.target,
+        stderr=around.stderr.tolist(),
+        lower=around.lower.tolist(),
+        upper=around.upper.tolist(),
+    )
 
 
 def predict_from_fit(
@@ -50,8 +61,54 @@ def predict_from_fit(
         raise InvalidRequest(
             f"the job's params are not finite: {', '.join(bad)}", pointer="/job_id"
         )
-    filled = wire.PredictRequest.model_validate({**body.model_dump(), "data": dict(request.data)})
+    filled = wire.PredictRequest.model_validate(
+        {**body.model_dump(), "data": dict(request.data), "interval": request.interval}
+    )
     return predict(filled, max_rows)
+
+
+def _band(
+    request: wire.PredictRequest,
+    interval: BandOptions,
+    formula: Formula,
+    columns: Mapping[str, Tensor],
+    theta: Tensor,
+    rows: int,
+) -> Band:
+    """The band that is asked for. Raises InvalidRequest where what it is made of is lacking."""
+    if request.covariance is None or request.degrees_of_freedom is None:
+        raise InvalidRequest(
+            "a band needs `covariance` and `degrees_of_freedom`; a fit's own `predict` has them "
+            "where the fit has standard errors",
+            pointer="/interval",
+        )
+    free = list(request.covariance)
+    known_names(free, formula.params, pointer="/covariance")
+    if any(list(row) != free for row in request.covariance.values()):
+        raise InvalidRequest(
+            "each row of the covariance needs the same params in the same order",
+            pointer="/covariance",
+        )
+    noise = None
+    if interval.kind == "prediction":
+        if request.residual_std is None:
+            raise InvalidRequest(
+                "a prediction band needs `residual_std`, a new observation's standard deviation",
+                pointer="/residual_std",
+            )
+        noise = torch.full((rows,), request.residual_std, dtype=torch.float64)
+    matrix = [list(row.values()) for row in request.covariance.values()]
+    return band(
+        formula,
+        columns,
+        theta,
+        free,
+        torch.tensor(matrix, dtype=torch.float64).reshape(len(free), len(free)),
+        level=interval.level,
+        degrees_of_freedom=float(request.degrees_of_freedom),
+        noise=noise,
+        rows=rows,
+    )
 
 
 def loss(request: wire.LossRequest, settings: Settings) -> wire.LossAnswer:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -27,6 +28,9 @@ from service.translate.columns import DTYPES, check_shape, escape, finite_column
 from service.translate.models import Resolved, resolve
 from service.translate.options import to_loss, to_options
 
+SEARCHING = ("levenberg_marquardt", "lbfgs")
+"""Optimizers whose start is searched for where nobody gives it."""
+
 Sigma = str | float | list[float] | None
 
 
@@ -41,6 +45,8 @@ class Plan:
     scaling: Mapping[str, Scale]
     guessed: tuple[str, ...]
     """The params whose initial value was not given."""
+    dropped: tuple[int, ...] = ()
+    """The rows, counted from 0, that were left out for a missing value."""
 
 
 def check(request: FitRequest, settings: Settings) -> Plan:
@@ -71,9 +77,12 @@ def check(request: FitRequest, settings: Settings) -> Plan:
 
 def to_plan(request: FitRequest, *, max_rows: int = 2**62) -> Plan:
     """The plan of a request. Raises InvalidRequest, with pointers."""
-    rows = check_shape(request.data, max_rows)
+    check_shape(request.data, max_rows)
     resolved = resolve(request.model, request.data.keys())
     formula = resolved.formula
+    used = [*formula.inputs, *formula.target_columns]
+    request, dropped = without_missing(request, used)
+    rows = len(next(iter(request.data.values())))
     raw = finite_columns(request.data, formula.inputs)
     target = explained(formula, request.data, rows)
     scaling = to_scaling(request.scaling, raw)
@@ -93,7 +102,33 @@ def to_plan(request: FitRequest, *, max_rows: int = 2**62) -> Plan:
         sigma=None if sigma is None else sigma.to(dtype),
         sigma_absolute=request.sigma_absolute,
     )
-    return Plan(request, Task(problem, to_options(request, problem)), raw, scaling, start.guessed)
+    options = to_options(request, problem)
+    if resolved.family is None and options.optimizer in SEARCHING:
+        positions = tuple(formula.params.index(name) for name in start.guessed)
+        options = replace(options, search=positions)
+    return Plan(request, Task(problem, options), raw, scaling, start.guessed, dropped)
+
+
+def without_missing(request: FitRequest, used: list[str]) -> tuple[FitRequest, tuple[int, ...]]:
+    """The request without the rows in which a used column has no value, where it asks for that."""
+    if request.missing == "error":
+        return request, ()
+    if isinstance(request.sigma, str) and request.sigma in request.data:
+        used = [*used, request.sigma]
+    missing = np.zeros(len(next(iter(request.data.values()))), dtype=bool)
+    for name in used:
+        missing |= np.isnan(request.data[name])
+    dropped = np.flatnonzero(missing)
+    if not dropped.size:
+        return request, ()
+    if dropped.size == missing.size:
+        raise InvalidData("every row has a missing value", pointer="/data")
+    data = {name: column[~missing] for name, column in request.data.items()}
+    sigma = request.sigma
+    if isinstance(sigma, list) and len(sigma) == missing.size:
+        sigma = [value for value, gone in zip(sigma, missing, strict=True) if not gone]
+    kept = request.model_copy(update={"data": data, "sigma": sigma})
+    return kept, tuple(dropped.tolist())
 
 
 def explained(formula: Formula, data: Data, rows: int) -> Tensor:
@@ -191,11 +226,11 @@ def _start(
     )
 
 
-def known_names(given: Iterable[str], names: Collection[str]) -> None:
+def known_names(given: Iterable[str], names: Collection[str], pointer: str = "/params") -> None:
     """Raises UnknownName for a param that the formula lacks."""
     for name in given:
         if name not in names:
-            raise UnknownName("param", name, names, pointer=f"/params/{escape(name)}")
+            raise UnknownName("param", name, names, pointer=f"{pointer}/{escape(name)}")
 
 
 def _param(given: float | Param | None) -> Param:

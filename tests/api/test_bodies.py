@@ -97,10 +97,17 @@ async def test_json_that_is_no_object_is_422(client: httpx.AsyncClient, body: by
 
 
 async def test_many_errors_are_counted_in_the_detail(client: httpx.AsyncClient) -> None:
-    answer = await client.post("/fit", json={"data": {"x": ["a", "b", "c"]}})
+    answer = await client.post("/fit", json={**BODY, "u1": 1, "u2": 1, "u3": 1})
     problem = answer.json()
     assert problem["detail"].endswith("(and 2 more, see errors)")
-    assert [error["pointer"] for error in problem["errors"]] == [f"/data/x/{i}" for i in range(3)]
+    assert [error["pointer"] for error in problem["errors"]] == ["/u1", "/u2", "/u3"]
+
+
+async def test_errors_beyond_counting_are_not_listed() -> None:
+    async with fake(FakeJobs()) as client:
+        answer = await client.post("/fit", json={**BODY, **{f"u{i}": 1 for i in range(10_001)}})
+    assert answer.status_code == 422
+    assert answer.json()["detail"].startswith("10001 things are wrong with the body")
 
 
 async def test_a_body_at_the_limit_is_read(client: httpx.AsyncClient) -> None:

@@ -19,6 +19,7 @@ from service.engine.diagnostics.determination import (
     few_degrees_of_freedom,
     guessed_start,
     ill_conditioned,
+    multi_start_disagrees,
     rank_deficient,
 )
 from service.engine.diagnostics.ending import at_bound, non_finite, not_converged, unmoved
@@ -42,6 +43,7 @@ CHECKS: Sequence[Check] = (
     outliers,
     autocorrelated_residuals,
     guessed_start,
+    multi_start_disagrees,
 )
 """In the order in which they are told. Each one's code is its name."""
 

@@ -61,9 +61,7 @@ def guessed_start(finding: Finding) -> Diagnostic | None:
         return None
     values = {
         name: float(f"{value:.6g}")
-        for name, value in zip(
-            finding.problem.params, finding.problem.initial.tolist(), strict=True
-        )
+        for name, value in zip(finding.problem.params, finding.result.initial.tolist(), strict=True)
         if name in finding.guessed
     }
     listed = ", ".join(f"{name}={value:g}" for name, value in values.items())
@@ -72,4 +70,18 @@ def guessed_start(finding: Finding) -> Diagnostic | None:
         "info",
         f"initial values were not given and are guessed: {listed}.",
         params=tuple(values),
+    )
+
+
+def multi_start_disagrees(finding: Finding) -> Diagnostic | None:
+    """The start was searched for, and few of the ways came to the loss of the best."""
+    searched = finding.result.searched
+    if searched is None or searched[0] >= min(2, searched[1]):
+        return None
+    agreeing, tried = searched
+    return Diagnostic(
+        "multi_start_disagrees",
+        "warning",
+        f"of {tried} searched starts only {agreeing} came to this loss, so there may be a lower "
+        "one elsewhere. Give initial values near what you expect.",
     )

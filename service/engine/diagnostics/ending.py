@@ -81,7 +81,7 @@ def unmoved(finding: Finding) -> Diagnostic | None:
     problem, result = finding.problem, finding.result
     if finding.options.optimizer == "exact" or result.diverged or result.epochs == 0:
         return None
-    still = (result.params == problem.initial).tolist()
+    still = (result.params == result.initial).tolist()
     names = tuple(
         n
         for n, free, same in zip(problem.params, problem.free, still, strict=True)

@@ -34,8 +34,8 @@ def outliers(finding: Finding) -> Diagnostic | None:
         "outliers",
         "warning",
         f"more than {OUTLYING:g} robust standard deviations off the curve: {len(far)} "
-        f"row{'s' * (len(far) > 1)} ({listed}), which pull it their way. Check them, or use a robust "
-        "loss.",
+        f"row{'s' * (len(far) > 1)} ({listed}), which pull it their way. Check them, or use a "
+        "robust loss.",
         suggestion={"loss": {"name": "soft_l1", "delta": delta}} if delta > 0 else None,
     )
 
@@ -64,7 +64,7 @@ def autocorrelated_residuals(finding: Finding) -> Diagnostic | None:
     return Diagnostic(
         "autocorrelated_residuals",
         "warning",
-        f"neighbouring residuals along {inputs[0]} err alike (von Neumann's ratio {ratio:.2g}, about "
-        "2 for independent ones): the model misses a shape in the data, and the standard errors are "
-        "too small.",
+        f"neighbouring residuals along {inputs[0]} err alike (von Neumann's ratio {ratio:.2g}, where "
+        "independent ones have about 2): the model misses a shape in the data, and the standard "
+        "errors are too small.",
     )

@@ -22,9 +22,9 @@ KEPT = 8
 ROUNDS = 8
 DEPENDENT = 1e-7
 
-Basis = Callable[[Tensor, Tensor], Sequence[Tensor]]
-"""v (groups, 1, rows) and coordinates (groups, candidates, dims, 1), whose dims are moved to the
-front by `unbind(-2)` -> the columns that the prediction is linear in, (groups, candidates, rows)."""
+Basis = Callable[..., Sequence[Tensor]]
+"""v (groups, 1, rows) and each coordinate (groups, candidates, 1) -> the columns that the prediction
+is linear in, broadcastable to (groups, candidates, rows)."""
 Allowed = Callable[[Tensor], Tensor]
 """Coefficients (groups, candidates, columns) -> which of the candidates may be the answer."""
 
@@ -175,7 +175,7 @@ def _search(
 def _evaluate(
     basis: Basis, v: Tensor, y: Tensor, at: Tensor, allowed: Allowed | None
 ) -> tuple[Tensor, Tensor]:
-    rss, coefficients = project(basis(v.unsqueeze(1), at.unsqueeze(-1)), y.unsqueeze(1))
+    rss, coefficients = project(basis(v.unsqueeze(1), *at.unsqueeze(-1).unbind(-2)), y.unsqueeze(1))
     if allowed is not None:
         rss = torch.where(allowed(coefficients), rss, torch.inf)
     return rss.nan_to_num(nan=torch.inf, posinf=torch.inf), coefficients

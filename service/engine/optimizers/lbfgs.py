@@ -2,8 +2,8 @@
 
 The direction is −Hg by the two-loop recursion over the last steps, among the params that no bound
 holds back; the step along it satisfies the strong Wolfe conditions where no bound is met, and
-Armijo's where one is. Sources: Nocedal and Wright, Numerical Optimization, 2nd ed., algorithms
-7.4 (two loops), 3.5 and 3.6 (line search); Bertsekas, SIAM J. Control Optim. 20 (1982) 221 (projection).
+Armijo's where one is. Sources: Nocedal and Wright, Numerical Optimization, 2nd ed., 7.4
+(two loops), 3.5 and 3.6 (line search); Bertsekas, SIAM J. Control Optim. 20 (1982) 221 (bounds).
 """
 
 from __future__ import annotations

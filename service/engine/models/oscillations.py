@@ -1,0 +1,149 @@
+"""Oscillations, steady and damped.
+
+Their candidates are the peaks of a periodogram: y is binned evenly over x and transformed (after
+Press and Rybicki, Astrophysical Journal 338 (1989) 277), and the least squares at its highest
+peaks, on the rows as they are, decides (Lomb, Astrophysics and Space Science 39 (1976) 447).
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor
+
+from service.engine.models.exponentials import decaying
+from service.engine.models.family import Family, Meaning
+from service.engine.models.grids import Frame, Grid, params, search, span_frame
+
+PEAKS = 12
+OVERSAMPLED = 4
+BINS_A_ROW = 8
+MOST_ROWS = 2**15
+MOST_SEARCHED = 2**11
+DAMPINGS = (-2.0, 0.0, 1.0, 2.0, 4.0, 8.0, 16.0, 32.0)
+"""In units of 1/range of x."""
+
+
+def guess_sine(x: Tensor, y: Tensor) -> Tensor:
+    """a, f, phi and c over the frequencies that the data can tell apart."""
+    frame = span_frame(x, y)
+    v, y = sampled(frame.v, frame.y, MOST_ROWS)
+    grid = frequencies(v, y, apart=0.2)
+
+    def basis(v: Tensor, f: Tensor) -> list[Tensor]:
+        angle = 2 * math.pi * f * v
+        return [torch.ones_like(v), angle.sin(), angle.cos()]
+
+    found = search(basis, *sampled(v, y, MOST_SEARCHED), grid)
+    f = found.at[:, 0]
+    a, phi, c = _polar(frame, found.coefficients, f)
+    return params(a, f / frame.width, phi, c)
+
+
+def guess_damped_sine(x: Tensor, y: Tensor) -> Tensor:
+    """a, k, f, phi and c: for each k of a few, the peaks of the periodogram of y·exp(−kx)."""
+    frame = span_frame(x, y)
+    v, y = sampled(frame.v, frame.y, MOST_ROWS)
+    grids = []
+    for k in DAMPINGS:
+        grid = frequencies(v, y, apart=0.4, damping=k)
+        rate = torch.full_like(grid.at, k)
+        grids.append(
+            (torch.cat([grid.at, rate], -1), torch.cat([grid.step, 0.3 * rate.abs() + 0.5], -1))
+        )
+    grid = Grid(torch.cat([at for at, _ in grids], 1), torch.cat([step for _, step in grids], 1))
+
+    def basis(v: Tensor, f: Tensor, k: Tensor) -> list[Tensor]:
+        angle, envelope = 2 * math.pi * f * v, decaying(v, k)
+        return [torch.ones_like(v), envelope * angle.sin(), envelope * angle.cos()]
+
+    found = search(basis, *sampled(v, y, MOST_SEARCHED), grid)
+    f, k = found.at.unbind(-1)
+    a, phi, c = _polar(frame, found.coefficients, f)
+    a = a * (k.clamp(max=0.0) + k * frame.low / frame.width).exp()
+    return params(a, k / frame.width, f / frame.width, phi, c)
+
+
+def _polar(frame: Frame, coefficients: Tensor, f: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Amplitude, phase at x = 0 in (−π, π], and offset, of the constant, the sine and the cosine."""
+    c, sine, cosine = (frame.size.unsqueeze(-1) * coefficients).unbind(-1)
+    phase = torch.atan2(cosine, sine) - 2 * math.pi * torch.remainder(
+        f * frame.low / frame.width, 1
+    )
+    return torch.hypot(sine, cosine), torch.atan2(phase.sin(), phase.cos()), c
+
+
+def sampled(v: Tensor, y: Tensor, most: int) -> tuple[Tensor, Tensor]:
+    """At most that many rows, spread unevenly (by the golden ratio), lest a slow alias pass."""
+    rows = v.shape[-1]
+    if rows <= most:
+        return v, y
+    golden = (math.sqrt(5) - 1) / 2
+    places = torch.arange(most, dtype=torch.float64, device=v.device) * golden
+    chosen = (places.remainder(1) * rows).long().unique()
+    return v[..., chosen], y[..., chosen]
+
+
+def frequencies(v: Tensor, y: Tensor, *, apart: float, damping: float = 0.0) -> Grid:
+    """Slow frequencies, and the peaks of the periodogram up to the mean Nyquist frequency.
+
+    In cycles over the range of x; (groups, candidates, 1).
+    """
+    slow = torch.arange(1, round(3 / apart) + 1, dtype=v.dtype, device=v.device) * apart
+    slow = slow.expand(len(v), -1)
+    peaks = torch.cat(
+        [_peaks(*part, damping) for part in zip(v.split(64), y.split(64), strict=True)]
+    )
+    nyquist = ((v.diff(dim=-1) > 0).sum(dim=-1, keepdim=True) / 2).clamp(min=apart)
+    at = torch.cat([slow, peaks], dim=-1).minimum(nyquist).unsqueeze(-1)
+    return Grid(at, torch.full_like(at, apart))
+
+
+def _peaks(v: Tensor, y: Tensor, damping: float) -> Tensor:
+    """The frequencies of the highest peaks: (groups, PEAKS)."""
+    groups, rows = v.shape
+    bins = 2 ** math.ceil(math.log2(BINS_A_ROW * max(rows, PEAKS)))
+    centred = y - y.mean(dim=-1, keepdim=True)
+    at = (v * bins).round().long().clamp(0, bins - 1)
+    even = torch.zeros(groups, bins, dtype=y.dtype, device=y.device)
+    even = even.scatter_add(-1, at, centred * (-damping * v).exp())
+    power = torch.fft.rfft(even, OVERSAMPLED * bins, dim=-1).abs()[
+        ..., : OVERSAMPLED * rows // 2 + 2
+    ]
+    inner = torch.nn.functional.pad(power, (1, 1))
+    is_peak = (inner[..., 1:-1] >= inner[..., :-2]) & (inner[..., 1:-1] >= inner[..., 2:])
+    heights = torch.nn.functional.pad(torch.where(is_peak, power, 0.0), (0, PEAKS))
+    return heights.topk(PEAKS, dim=-1).indices.to(y.dtype) / OVERSAMPLED
+
+
+SINE = Family(
+    name="sine",
+    title="Sine with an offset",
+    formula="y = a * sin(2 * pi * f * x + phi) + c",
+    params={
+        "a": Meaning("amplitude", "[y]"),
+        "f": Meaning("frequency; 1/f is the period", "1/[x]"),
+        "phi": Meaning("phase at x = 0", "rad"),
+        "c": Meaning("mean level", "[y]"),
+    },
+    guess=guess_sine,
+    when_to_use="A steady oscillation of one frequency.",
+    reference="IEEE Std 1057-2017, four-parameter sine fit",
+)
+
+DAMPED_SINE = Family(
+    name="damped_sine",
+    title="Damped sine with an offset",
+    formula="y = a * exp(-k * x) * sin(2 * pi * f * x + phi) + c",
+    params={
+        "a": Meaning("amplitude at x = 0", "[y]"),
+        "k": Meaning("rate of damping; 1/k is the time constant", "1/[x]"),
+        "f": Meaning("frequency; 1/f is the period", "1/[x]"),
+        "phi": Meaning("phase at x = 0", "rad"),
+        "c": Meaning("level at rest", "[y]"),
+    },
+    guess=guess_damped_sine,
+    when_to_use="An oscillation that dies away: a pendulum, a ringing circuit.",
+    reference="Landau and Lifshitz, Mechanics, 3rd ed. (1976), section 25",
+)

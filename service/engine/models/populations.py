@@ -1,0 +1,81 @@
+"""Fish and other populations: the growth of one, and the young of all."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from service.engine.models.exponentials import decaying, rate
+from service.engine.models.family import Family, Meaning
+from service.engine.models.grids import (
+    bounded_exp,
+    params,
+    product,
+    ratio_frame,
+    search,
+    span,
+    span_frame,
+    thinned,
+)
+
+
+def guess_ricker(x: Tensor, y: Tensor) -> Tensor:
+    """a and b over a grid of b."""
+    frame = ratio_frame(x, y)
+    v, thin = thinned(frame)
+
+    def basis(v: Tensor, t: Tensor) -> list[Tensor]:
+        return [v * bounded_exp(-rate(t) * v)]
+
+    found = search(basis, v, thin, product(span(-6.0, 12.0, 70)))
+    a = frame.size * found.coefficients[:, 0] / frame.width
+    return params(a, rate(found.at[:, 0]) / frame.width)
+
+
+def guess_von_bertalanffy(x: Tensor, y: Tensor) -> Tensor:
+    """Linf, K and t0 over a grid of K: Linf − h·exp(−Kv) with h/Linf > 0, and log(h/Linf) = K·t0."""
+    frame = span_frame(x, y)
+    v, thin = thinned(frame)
+
+    def basis(v: Tensor, t: Tensor) -> list[Tensor]:
+        return [torch.ones_like(v), -decaying(v, rate(t))]
+
+    def allowed(coefficients: Tensor) -> Tensor:
+        return coefficients.prod(dim=-1) > 0
+
+    found = search(basis, v, thin, product(span(-8.95, 12.05, 70)), allowed)
+    k = rate(found.at[:, 0])
+    limit, height = found.coefficients.unbind(-1)
+    usable = limit * height > 0
+    ratio = torch.where(usable, height, 1.0) / torch.where(usable, limit, 1.0)
+    origin = (ratio.log() + k.clamp(max=0.0)) / torch.where(k == 0, 1.0, k)
+    limit = torch.where(usable, limit, thin.mean(dim=-1))
+    return params(frame.size * limit, k / frame.width, frame.low + frame.width * origin)
+
+
+RICKER = Family(
+    name="ricker",
+    title="Ricker stock and recruitment",
+    formula="y = a * x * exp(-b * x)",
+    params={
+        "a": Meaning("young per parent at small stock", "[y]/[x]"),
+        "b": Meaning("how crowding curbs them; 1/b is the stock with the most young", "1/[x]"),
+    },
+    guess=guess_ricker,
+    when_to_use="Recruits against stock, with a maximum and then a fall.",
+    reference="Ricker, J. Fisheries Research Board of Canada 11 (1954) 559",
+)
+
+VON_BERTALANFFY = Family(
+    name="von_bertalanffy",
+    title="Von Bertalanffy growth",
+    formula="y = Linf * (1 - exp(-K * (x - t0)))",
+    params={
+        "Linf": Meaning("length at great age", "[y]"),
+        "K": Meaning("growth coefficient", "1/[x]"),
+        "t0": Meaning("age at which the length would be 0", "[x]"),
+    },
+    guess=guess_von_bertalanffy,
+    when_to_use="Length against age, of fish above all.",
+    reference="Von Bertalanffy, Human Biology 10 (1938) 181",
+)

@@ -1,0 +1,120 @@
+"""Curves that start at 0 and saturate: binding, enzymes, adsorption, charging."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from service.engine.models.exponentials import rate
+from service.engine.models.family import Family, Meaning
+from service.engine.models.grids import (
+    bounded_exp,
+    centres,
+    log_frame,
+    params,
+    product,
+    ratio_frame,
+    search,
+    span,
+    thinned,
+)
+from service.engine.models.sigmoids import both_ways
+
+
+def guess_michaelis_menten(x: Tensor, y: Tensor) -> Tensor:
+    """Vmax and Km over a grid of log(Km)."""
+    frame = ratio_frame(x, y)
+    v, thin = thinned(frame)
+
+    def basis(v: Tensor, t: Tensor) -> list[Tensor]:
+        return [v / (t.exp() + v)]
+
+    found = search(basis, v, thin, product(span(-12.0, 10.0, 60)))
+    return params(frame.size * found.coefficients[:, 0], frame.width * found.at[:, 0].exp())
+
+
+def guess_langmuir(x: Tensor, y: Tensor) -> Tensor:
+    """qmax and K = 1/Km."""
+    qmax, km = guess_michaelis_menten(x, y).unbind(-1)
+    return params(qmax, 1 / km)
+
+
+def guess_hill(x: Tensor, y: Tensor) -> Tensor:
+    """Vmax, K and n over a grid of log(K) and n, of either sign."""
+    frame = log_frame(x, y)
+    v, thin = thinned(frame)
+
+    def basis(v: Tensor, m: Tensor, s: Tensor, sign: Tensor) -> list[Tensor]:
+        return [torch.sigmoid(sign * (v - m) * bounded_exp(-s))]
+
+    scales, step = span(-5.0, 1.5, 14)
+    found = search(basis, v, thin, both_ways(centres(scales, step, -0.5, 2.0, 1.0, 0.15)))
+    m, s, sign = found.at.unbind(-1)
+    middle = (frame.low + frame.width * m).exp()
+    return params(frame.size * found.coefficients[:, 0], middle, sign / (s.exp() * frame.width))
+
+
+def guess_saturating_growth(x: Tensor, y: Tensor) -> Tensor:
+    """a and k over a grid of k, of either sign."""
+    frame = ratio_frame(x, y)
+    v, thin = thinned(frame)
+
+    def basis(v: Tensor, t: Tensor) -> list[Tensor]:
+        return [-torch.expm1((-rate(t) * v).clamp(max=350.0))]
+
+    found = search(basis, v, thin, product(span(-6.0, 12.0, 70)))
+    return params(frame.size * found.coefficients[:, 0], rate(found.at[:, 0]) / frame.width)
+
+
+MICHAELIS_MENTEN = Family(
+    name="michaelis_menten",
+    title="Michaelis-Menten",
+    formula="y = Vmax * x / (Km + x)",
+    params={
+        "Vmax": Meaning("rate at saturation", "[y]"),
+        "Km": Meaning("x at half of Vmax", "[x]"),
+    },
+    guess=guess_michaelis_menten,
+    when_to_use="The rate of an enzyme against its substrate; anything that binds to one kind of site.",
+    reference="Michaelis and Menten, Biochemische Zeitschrift 49 (1913) 333",
+)
+
+LANGMUIR = Family(
+    name="langmuir",
+    title="Langmuir isotherm",
+    formula="y = qmax * K * x / (1 + K * x)",
+    params={
+        "qmax": Meaning("capacity of the full surface", "[y]"),
+        "K": Meaning("equilibrium constant of adsorption", "1/[x]"),
+    },
+    guess=guess_langmuir,
+    when_to_use="Adsorption in one layer against pressure or concentration.",
+    reference="Langmuir, J. Am. Chem. Soc. 40 (1918) 1361",
+)
+
+HILL = Family(
+    name="hill",
+    title="Hill equation",
+    formula="y = Vmax / (1 + (K / x)**n)",
+    params={
+        "Vmax": Meaning("y at saturation", "[y]"),
+        "K": Meaning("x at half of Vmax", "[x]"),
+        "n": Meaning("Hill coefficient: above 1 cooperative, below 0 falling", "1"),
+    },
+    guess=guess_hill,
+    when_to_use="Saturation that sets in steeply: cooperative binding, a response without baseline. x ≥ 0.",
+    reference="Hill, J. Physiol. 40 (1910) iv",
+)
+
+SATURATING_GROWTH = Family(
+    name="saturating_growth",
+    title="Saturating growth",
+    formula="y = a * (1 - exp(-k * x))",
+    params={
+        "a": Meaning("plateau at large x", "[y]"),
+        "k": Meaning("rate; 1/k is the time constant", "1/[x]"),
+    },
+    guess=guess_saturating_growth,
+    when_to_use="y rises from 0 to a plateau at a speed proportional to what is left.",
+    reference="NIST StRD, Misra1a; Mitscherlich, Landwirtschaftliche Jahrbücher 38 (1909) 537",
+)

@@ -1,0 +1,209 @@
+"""Sigmoids: growth against time, response against dose.
+
+Over a dose, which is 0 or more, they are functions of log(x): `logistic4`, `logistic5` and
+`weibull`. Over a time they are functions of x: `logistic3` and `gompertz`.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from service.engine.models.family import Family, Meaning
+from service.engine.models.grids import (
+    Basis,
+    Grid,
+    bounded_exp,
+    centres,
+    log_frame,
+    params,
+    search,
+    span,
+    span_frame,
+    thinned,
+)
+
+
+def both_ways(grid: Grid) -> Grid:
+    """The grid twice, with a sign as its last coordinate, which stays."""
+    ones = torch.ones(len(grid.at), 1, dtype=grid.at.dtype)
+    return Grid(
+        torch.cat([torch.cat([grid.at, sign * ones], dim=-1) for sign in (1.0, -1.0)]),
+        torch.cat([grid.step, 0.0 * ones], dim=-1).repeat(2, 1),
+    )
+
+
+def with_axis(grid: Grid, places: Tensor, step: float) -> Grid:
+    """The grid at each of the places of one more axis."""
+    count = len(places)
+    last = places.repeat_interleave(len(grid.at)).unsqueeze(-1)
+    return Grid(
+        torch.cat([grid.at.repeat(count, 1), last], dim=-1),
+        torch.cat([grid.step.repeat(count, 1), torch.full_like(last, step)], dim=-1),
+    )
+
+
+def _guess_over_time(x: Tensor, y: Tensor, basis: Basis) -> Tensor:
+    """Height, rate and middle, over a grid of middle, log(width) and sign."""
+    frame = span_frame(x, y)
+    v, thin = thinned(frame)
+    scales, step = span(-6.0, 1.0, 15)
+    found = search(basis, v, thin, both_ways(centres(scales, step, -1.0, 3.0, 1.0, 0.15)))
+    m, s, sign = found.at.unbind(-1)
+    return params(
+        frame.size * found.coefficients[:, 0],
+        sign / (s.exp() * frame.width),
+        frame.low + frame.width * m,
+    )
+
+
+def guess_logistic3(x: Tensor, y: Tensor) -> Tensor:
+    """L, k and x0 over a grid of x0 and k."""
+
+    def basis(v: Tensor, m: Tensor, s: Tensor, sign: Tensor) -> list[Tensor]:
+        return [torch.sigmoid(sign * (v - m) * bounded_exp(-s))]
+
+    return _guess_over_time(x, y, basis)
+
+
+def guess_gompertz(x: Tensor, y: Tensor) -> Tensor:
+    """a, k and x0 over a grid of x0 and k."""
+
+    def basis(v: Tensor, m: Tensor, s: Tensor, sign: Tensor) -> list[Tensor]:
+        return [bounded_exp(-bounded_exp(-sign * (v - m) * bounded_exp(-s)))]
+
+    return _guess_over_time(x, y, basis)
+
+
+def guess_logistic4(x: Tensor, y: Tensor) -> Tensor:
+    """c, d, e and b over a grid of log(e) and log(b); c is the lower limit."""
+    frame = log_frame(x, y)
+    v, thin = thinned(frame)
+
+    def basis(v: Tensor, m: Tensor, s: Tensor) -> list[Tensor]:
+        return [torch.ones_like(v), torch.sigmoid((m - v) * bounded_exp(-s))]
+
+    scales, step = span(-5.0, 1.5, 14)
+    found = search(basis, v, thin, centres(scales, step, -0.5, 1.5, 1.0, 0.1))
+    m, s = found.at.unbind(-1)
+    c, height = (frame.size.unsqueeze(-1) * found.coefficients).unbind(-1)
+    b = 1 / (s.exp() * frame.width)
+    return params(
+        torch.where(height < 0, c + height, c),
+        torch.where(height < 0, c, c + height),
+        (frame.low + frame.width * m).exp(),
+        torch.where(height < 0, -b, b),
+    )
+
+
+def guess_logistic5(x: Tensor, y: Tensor) -> Tensor:
+    """c, d, e, b and f over a grid of log(e), log|b|, its sign and log(f); c is the lower limit."""
+    frame = log_frame(x, y)
+    v, thin = thinned(frame)
+
+    def basis(v: Tensor, m: Tensor, s: Tensor, sign: Tensor, g: Tensor) -> list[Tensor]:
+        steepness = sign * bounded_exp(-s)
+        rise = torch.nn.functional.softplus((v - m) * steepness)
+        return [torch.ones_like(v), bounded_exp(-g.exp() * rise)]
+
+    scales, step = span(-5.0, 1.0, 9)
+    grid = both_ways(centres(scales, step, -0.5, 1.5, 1.5, 0.15))
+    found = search(basis, v, thin, with_axis(grid, *span(-2.0, 2.0, 5)), _rising)
+    m, s, sign, g = found.at.unbind(-1)
+    c, height = (frame.size.unsqueeze(-1) * found.coefficients).unbind(-1)
+    e = (frame.low + frame.width * m).exp()
+    return params(c, c + height, e, sign / (s.exp() * frame.width), g.exp())
+
+
+def _rising(coefficients: Tensor) -> Tensor:
+    return coefficients[..., 1] >= 0
+
+
+def guess_weibull(x: Tensor, y: Tensor) -> Tensor:
+    """a, drop, scale and shape over a grid of log(scale) and log(shape)."""
+    frame = log_frame(x, y)
+    v, thin = thinned(frame)
+
+    def basis(v: Tensor, m: Tensor, s: Tensor) -> list[Tensor]:
+        return [torch.ones_like(v), -bounded_exp(-bounded_exp((v - m) * bounded_exp(-s)))]
+
+    scales, step = span(-5.0, 1.5, 14)
+    found = search(basis, v, thin, centres(scales, step, -0.5, 1.5, 1.0, 0.1))
+    m, s = found.at.unbind(-1)
+    a, drop = (frame.size.unsqueeze(-1) * found.coefficients).unbind(-1)
+    return params(a, drop, (frame.low + frame.width * m).exp(), 1 / (s.exp() * frame.width))
+
+
+LOGISTIC3 = Family(
+    name="logistic3",
+    title="Logistic growth",
+    formula="y = L / (1 + exp(-k * (x - x0)))",
+    params={
+        "L": Meaning("upper limit", "[y]"),
+        "k": Meaning("growth rate; below 0 y falls", "1/[x]"),
+        "x0": Meaning("x at half of L, where y is steepest", "[x]"),
+    },
+    guess=guess_logistic3,
+    when_to_use="Growth from 0 to a limit, symmetrical about its middle.",
+    reference="Verhulst, Mémoires de l'Académie de Bruxelles 18 (1845) 1; R's SSlogis",
+)
+
+LOGISTIC4 = Family(
+    name="logistic4",
+    title="Dose-response, four params (LL.4)",
+    formula="y = c + (d - c) / (1 + (x / e)**b)",
+    params={
+        "c": Meaning("lower limit", "[y]"),
+        "d": Meaning("upper limit", "[y]"),
+        "e": Meaning("ED50 or EC50: the dose half-way between the limits", "[x]"),
+        "b": Meaning("slope at e: above 0 y falls with the dose, below 0 it rises", "1"),
+    },
+    guess=guess_logistic4,
+    when_to_use="Response against dose, not its logarithm; x = 0 is a control. For log-doses: logistic3.",
+    reference="Ritz et al., PLoS ONE 10 (2015) e0146021, LL.4 of drc",
+)
+
+LOGISTIC5 = Family(
+    name="logistic5",
+    title="Dose-response, five params (LL.5)",
+    formula="y = c + (d - c) / (1 + (x / e)**b)**f",
+    params={
+        "c": Meaning("lower limit", "[y]"),
+        "d": Meaning("upper limit", "[y]"),
+        "e": Meaning("location; the ED50 where f = 1", "[x]"),
+        "b": Meaning("slope: above 0 y falls with the dose, below 0 it rises", "1"),
+        "f": Meaning("asymmetry; 1 is logistic4", "1"),
+    },
+    guess=guess_logistic5,
+    when_to_use="Response against dose, of a curve that is visibly steeper on one side; many doses.",
+    reference="Gottschalk and Dunn, Analytical Biochemistry 343 (2005) 54; LL.5 of drc",
+)
+
+GOMPERTZ = Family(
+    name="gompertz",
+    title="Gompertz growth",
+    formula="y = a * exp(-exp(-k * (x - x0)))",
+    params={
+        "a": Meaning("upper limit", "[y]"),
+        "k": Meaning("growth rate", "1/[x]"),
+        "x0": Meaning("x of the steepest growth, where y = 0.37·a", "[x]"),
+    },
+    guess=guess_gompertz,
+    when_to_use="Growth from 0 to a limit that is fast early and slow late: tumours, animals.",
+    reference="Gompertz, Phil. Trans. 115 (1825) 513; Tjørve and Tjørve, PLoS ONE 12 (2017) e0178691",
+)
+
+WEIBULL = Family(
+    name="weibull",
+    title="Weibull growth",
+    formula="y = a - drop * exp(-(x / scale)**shape)",
+    params={
+        "a": Meaning("limit at large x", "[y]"),
+        "drop": Meaning("a less y at x = 0", "[y]"),
+        "scale": Meaning("x at which 63 % of the drop is made good", "[x]"),
+        "shape": Meaning("1 is exponential; above 1 sigmoid, below 1 stretched", "1"),
+    },
+    guess=guess_weibull,
+    when_to_use="Growth, release or decay (drop < 0) of any asymmetry, the stretched exponential too. x ≥ 0.",
+    reference="Ratkowsky, Nonlinear Regression Modeling (1983); R's SSweibull",
+)

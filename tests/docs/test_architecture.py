@@ -1,0 +1,71 @@
+"""What the pages say of the code is so: settings, routes, paths and links."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+from pydantic_core import PydanticUndefined
+
+from service.app import create_app
+from service.settings import Settings
+
+ROOT = Path(__file__).parents[2]
+ARCHITECTURE = ROOT / "docs" / "architecture.md"
+PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md"))]
+
+_PATH = re.compile(r"`((?:service|tests|docs|benchmarks)(?:/[\w./]+)?)`")
+_LINK = re.compile(r"\]\((?!https?:)([^)#]*)(?:#([^)]*))?\)")
+_HEADING = re.compile(r"^#+ (.*)$", re.MULTILINE)
+_ROUTE = re.compile(r"^\| `([A-Z]+) (/\S*)`", re.MULTILINE)
+
+
+def test_every_setting_is_in_the_table_as_it_is():
+    rows = "\n".join(_row(name) for name in Settings.model_fields)
+    page = ARCHITECTURE.read_text(encoding="utf-8")
+    assert page.endswith(f"|---|---|---|\n{rows}\n"), f"the table should end the page:\n\n{rows}"
+
+
+def test_the_readme_has_every_route_and_no_other():
+    described = set(_ROUTE.findall((ROOT / "README.md").read_text(encoding="utf-8")))
+    app = create_app(Settings())
+    paths = app.openapi()["paths"]
+    served = {(method.upper(), path) for path, methods in paths.items() for method in methods}
+    assert described == served | {("GET", app.docs_url), ("GET", app.openapi_url)}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_path_that_a_page_names_is_there(page: Path):
+    named = _PATH.findall(page.read_text(encoding="utf-8"))
+    assert [path for path in named if not (ROOT / path).exists()] == []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_link_leads_somewhere(page: Path):
+    broken = []
+    for target, anchor in _LINK.findall(page.read_text(encoding="utf-8")):
+        aim = page.parent / target if target else page
+        if not aim.exists() or (anchor and anchor not in _anchors(aim)):
+            broken.append(f"{target}#{anchor}")
+    assert broken == []
+
+
+def _row(name: str) -> str:
+    """A setting as a line of the table."""
+    field = Settings.model_fields[name]
+    assert field.default is not PydanticUndefined
+    assert field.description, f"{name} has no docstring"
+    return f"| `DESCENT_{name.upper()}` | {_number(field.default)} | {field.description} |"
+
+
+def _number(value: object) -> str:
+    if isinstance(value, int) and not isinstance(value, bool):
+        return f"{value:,}"
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def _anchors(page: Path) -> set[str]:
+    """A page's headings, as GitHub links to them."""
+    headings = _HEADING.findall(page.read_text(encoding="utf-8"))
+    return {re.sub(r"[^\w\- ]", "", heading).lower().replace(" ", "-") for heading in headings}

@@ -1,0 +1,113 @@
+"""Problems, tasks and runs for the tests of the engine, written shortly."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from service.engine import Options, Problem, Result, Rows, Task, start
+from service.engine.formula import Formula, read_formula
+from service.engine.losses import LOSSES, Loss
+from service.engine.optimizers.exact import Exact
+from service.engine.optimizers.levenberg_marquardt import LevenbergMarquardt
+from service.engine.problem import Optimizer, Tolerance
+
+Columns = Mapping[str, Sequence[float]]
+
+
+def formula(text: str, columns: Columns | Sequence[str] = ("x", "y")) -> Formula:
+    return read_formula(text, frozenset(columns))
+
+
+def loss_of(name: str, delta: float | None = None) -> Loss:
+    return Loss(LOSSES[name], LOSSES[name].default if delta is None else delta)
+
+
+def problem(
+    text: str,
+    data: Columns,
+    params: Mapping[str, float],
+    *,
+    dtype: torch.dtype = torch.float64,
+    loss: str = "mse",
+    delta: float | None = None,
+    sigma: Sequence[float] | None = None,
+    sigma_absolute: bool = False,
+    fixed: Sequence[str] = (),
+    bounds: Mapping[str, tuple[float, float]] | None = None,
+) -> Problem:
+    """A problem; `params` are the initial values, `bounds` by name."""
+    model = formula(text, data)
+    columns = {name: torch.tensor(data[name], dtype=torch.float64).to(dtype) for name in data}
+    limits = bounds or {}
+    infinite = (-torch.inf, torch.inf)
+
+    def of(values: Sequence[float]) -> Tensor:
+        return torch.tensor(values, dtype=dtype)
+
+    return Problem(
+        formula=model,
+        columns={name: columns[name] for name in model.inputs},
+        target=model.explained(columns, of([0.0])[0]),
+        initial=of([params[name] for name in model.params]),
+        lower=of([limits.get(name, infinite)[0] for name in model.params]),
+        upper=of([limits.get(name, infinite)[1] for name in model.params]),
+        free=tuple(name not in fixed for name in model.params),
+        loss=loss_of(loss, delta),
+        sigma=None if sigma is None else of(sigma),
+        sigma_absolute=sigma_absolute,
+    )
+
+
+def task(
+    of: Problem, optimizer: str, settings: Optimizer, epochs: int = 1000, **options: Any
+) -> Task:
+    options.setdefault("record_every", 1)
+    return Task(of, Options(optimizer=optimizer, settings=settings, epochs=epochs, **options))
+
+
+def finish(a_task: Task) -> tuple[Rows, Result]:
+    """The recorded rows and the result of a run that goes to its end."""
+    run = start(a_task)
+    rows = run.step(a_task.options.epochs)
+    return rows, run.result()
+
+
+def exactly(of: Problem) -> Result:
+    return finish(task(of, "exact", Exact(), 1))[1]
+
+
+def marquardt(of: Problem, epochs: int = 1000, params: float = 1e-10) -> Result:
+    settings = LevenbergMarquardt()
+    tolerance = Tolerance(params=params)
+    return finish(task(of, "levenberg_marquardt", settings, epochs, tolerance=tolerance))[1]
+
+
+def predictions(text: str, columns: Columns, **params: float) -> list[float]:
+    """f(x; θ) in float64 at each row."""
+    model = read_formula(text, frozenset(columns), frozenset(params))
+    like = torch.zeros((), dtype=torch.float64)
+    rows = len(next(iter(columns.values()))) if columns else 1
+    held = {name: torch.tensor(values, dtype=torch.float64) for name, values in columns.items()}
+    reader = model.prediction.bind(held, model.params, like)
+    values = [torch.tensor(params[name], dtype=torch.float64) for name in model.params]
+    return [float(value) for value in reader(values)[0].expand(rows)]
+
+
+def jacobian(
+    text: str, columns: Columns, *, safe: bool = False, **params: float
+) -> dict[str, list[float]]:
+    """∂f/∂param by the tape, float64, at each row."""
+    model = read_formula(text, frozenset(columns), frozenset(params))
+    rows = len(next(iter(columns.values())))
+    like = torch.zeros((), dtype=torch.float64)
+    held = {name: torch.tensor(values, dtype=torch.float64) for name, values in columns.items()}
+    values = [torch.tensor(params[name], dtype=torch.float64) for name in model.params]
+    outputs = model.tape.bind(held, model.params, like)(values, safe=safe)
+    return {
+        name: [float(value) for value in output.expand(rows)]
+        for name, output in zip(model.params, outputs[1:], strict=True)
+    }
