@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
-import signal
 import socket
 import threading
 from collections.abc import Callable
@@ -60,9 +59,7 @@ class WorkerLoop:
 
 
 def settle_in() -> None:
-    """Makes this process a worker: signals are the parent's business, its death a job's alone."""
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, signal.SIG_IGN)
+    """Makes this process a worker: out of memory, it goes before its parent; it logs to stderr."""
     with contextlib.suppress(OSError):
         Path("/proc/self/oom_score_adj").write_text("500")
     logging.basicConfig(

@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import importlib
 import multiprocessing
+import signal
 import socket
 import sys
 import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from multiprocessing import resource_tracker
 from multiprocessing.context import ForkServerProcess
 from types import ModuleType
 
@@ -83,7 +85,8 @@ def _start(entry: str, sock: socket.socket, threads: int) -> ForkServerProcess:
     process = multiprocessing.get_context("forkserver").Process(
         target=_enter, args=(entry, sock, threads), name="descent-worker", daemon=True
     )
-    with _no_main_module():
+    resource_tracker.ensure_running()  # it meddles with the signals that are blocked next
+    with _no_main_module(), _unheard(signal.SIGTERM, signal.SIGINT):
         process.start()
     return process
 
@@ -102,6 +105,16 @@ def _see_off(process: ForkServerProcess) -> int | None:
     code = process.exitcode
     process.close()
     return code
+
+
+@contextmanager
+def _unheard(*signals: signal.Signals) -> Iterator[None]:
+    """Processes started here do not hear them: one sent to the whole group is the parent's."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, signals)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 @contextmanager

@@ -4,6 +4,7 @@
 |---|---|
 | `epoch_s` | takes so many seconds an epoch |
 | `stuck_at` | never returns from that epoch |
+| `tell` | a FIFO that hears when it is stuck |
 | `die_at` | kills its own process at that epoch |
 | `die_once` | a path: dies at `die_at` only if there is no such file yet, and makes it |
 | `raise_at` | raises at that epoch: `error` names what |
@@ -109,7 +110,8 @@ class FakeRun:
         if seconds := self._tags.get("epoch_s"):
             time.sleep(float(seconds))
         if epoch == self._tag("stuck_at"):
-            signal.pause()
+            if "tell" in self._tags:
+                Path(self._tags["tell"]).write_text("stuck")
             signal.pause()
         if epoch == self._tag("raise_at"):
             raise {

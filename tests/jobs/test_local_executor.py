@@ -11,6 +11,8 @@ import subprocess
 import sys
 import textwrap
 import time
+from itertools import chain
+from pathlib import Path
 
 import pytest
 
@@ -64,9 +66,10 @@ async def test_an_idle_worker_that_dies_is_replaced(build):
     assert job.status == "succeeded"
 
 
-async def test_a_worker_that_does_not_hear_a_cancel_is_killed_and_its_best_kept(house):
-    job = await house.submit(10**8, epoch_s=0.001, stuck_at=100)
-    job = await house.running(job, 60)
+async def test_a_worker_that_does_not_hear_a_cancel_is_killed_and_its_best_kept(house, tmp_path):
+    os.mkfifo(tmp_path / "stuck")
+    job = await house.submit(10**8, epoch_s=0.001, stuck_at=100, tell=tmp_path / "stuck")
+    await asyncio.to_thread((tmp_path / "stuck").read_text)
     before = house.executor.pids
     asked = time.monotonic()
     job = await house.jobs.cancel(job.id)
@@ -147,8 +150,8 @@ if __name__ == "__main__":
 
 def descendants(pid: int) -> set[int]:
     """All processes below one."""
-    with open(f"/proc/{pid}/task/{pid}/children") as file:
-        children = {int(child) for child in file.read().split()}
+    listed = [path.read_text().split() for path in Path(f"/proc/{pid}/task").glob("*/children")]
+    children = {int(child) for child in chain.from_iterable(listed)}
     return children.union(*(descendants(child) for child in children))
 
 
@@ -170,16 +173,19 @@ def parent(tmp_path):
     with subprocess.Popen(
         [sys.executable, str(script)], stdout=subprocess.PIPE, text=True, env=env
     ) as process:
-        assert process.stdout is not None
-        workers = [int(pid) for pid in process.stdout.readline().split()]
-        assert len(workers) == 2
-        family = descendants(process.pid)
-        assert set(workers) < family
-        handles = [os.pidfd_open(pid) for pid in family]
-        yield process, handles
-        process.kill()
-        for handle in handles:
-            os.close(handle)
+        handles = []
+        try:
+            assert process.stdout is not None
+            workers = [int(pid) for pid in process.stdout.readline().split()]
+            family = descendants(process.pid)
+            assert len(workers) == 2
+            assert set(workers) < family
+            handles += [os.pidfd_open(pid) for pid in family]
+            yield process, handles
+        finally:
+            process.kill()
+            for handle in handles:
+                os.close(handle)
 
 
 def test_workers_are_gone_within_a_second_of_their_parents_kill_9(parent):
@@ -198,14 +204,20 @@ def test_sigterm_ends_all_and_leaves_no_orphan(parent):
 
 
 async def test_a_signal_to_the_whole_group_is_the_parents_business(house):
-    """Ctrl-C and systemd's SIGTERM reach workers too; they go on."""
+    """Ctrl-C and systemd's SIGTERM reach workers and the forkserver too; they go on."""
     job = await house.submit(200, epoch_s=0.001)
     await house.running(job)
-    for pid in house.executor.pids:
+    family = descendants(os.getpid())
+    assert set(house.executor.pids) < family
+    for pid in family:
         os.kill(pid, signal.SIGINT)
         os.kill(pid, signal.SIGTERM)
     job = await house.end(job)
     assert (job.status, job.attempts) == ("succeeded", 1)
+    for pid in house.executor.pids:
+        os.kill(pid, signal.SIGKILL)
+    assert (await house.end(await house.submit(1))).status == "succeeded"
+    assert family & descendants(os.getpid()), "the forkserver lived"
 
 
 async def test_a_stop_leaves_no_worker(build):

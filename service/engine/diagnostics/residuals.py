@@ -64,7 +64,7 @@ def autocorrelated_residuals(finding: Finding) -> Diagnostic | None:
     return Diagnostic(
         "autocorrelated_residuals",
         "warning",
-        f"neighbouring residuals along {inputs[0]} err alike (von Neumann's ratio {ratio:.2g}, where "
-        "independent ones have about 2): the model misses a shape in the data, and the standard "
+        f"neighbouring residuals along {inputs[0]} err alike (von Neumann's ratio {ratio:.2g}; "
+        "about 2 is due): the model misses a shape in the data, and the standard "
         "errors are too small.",
     )

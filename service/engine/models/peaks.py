@@ -9,6 +9,7 @@ from torch import Tensor
 
 from service.engine.models.family import Family, Meaning
 from service.engine.models.grids import (
+    Allowed,
     Basis,
     Found,
     Frame,
@@ -32,12 +33,14 @@ def _witch(v: Tensor, m: Tensor, s: Tensor) -> Tensor:
     return 1 / (1 + ((v - m) * bounded_exp(-s)).square())
 
 
-def _peak(x: Tensor, y: Tensor, basis: Basis) -> tuple[Frame, Found]:
+def _peak(
+    x: Tensor, y: Tensor, basis: Basis, allowed: Allowed | None = None
+) -> tuple[Frame, Found]:
     """The best centre and log of the half-width at half the height, over a grid of both."""
     frame = span_frame(x, y)
     v, thin = thinned(frame)
     scales, step = span(-6.2, 0.4, 14)
-    return frame, search(basis, v, thin, centres(scales, step, -0.2, 1.2, 0.8, 0.1))
+    return frame, search(basis, v, thin, centres(scales, step, -0.2, 1.2, 0.8, 0.1), allowed)
 
 
 def _guess_peak(x: Tensor, y: Tensor, basis: Basis, widths: float) -> Tensor:
@@ -59,17 +62,23 @@ def guess_gaussian(x: Tensor, y: Tensor) -> Tensor:
 
 
 def guess_lorentzian(x: Tensor, y: Tensor) -> Tensor:
-    """a, x0, gamma and c."""
+    """a, x0, hwhm and c."""
     return _guess_peak(x, y, lambda v, m, s: [torch.ones_like(v), _witch(v, m, s)], 1.0)
 
 
 def guess_pseudo_voigt(x: Tensor, y: Tensor) -> Tensor:
-    """a, eta, x0, gamma and c: linear in the heights of both shapes, eta·a and (1 − eta)·a."""
+    """a, eta, x0, hwhm and c: linear in both heights, eta·a and (1 − eta)·a.
+
+    Only shares from 0 to 1 are tried: beyond, two wide shapes that nearly cancel fit the noise.
+    """
 
     def basis(v: Tensor, m: Tensor, s: Tensor) -> list[Tensor]:
         return [torch.ones_like(v), _witch(v, m, s), _bell(v, m, s)]
 
-    frame, found = _peak(x, y, basis)
+    def allowed(coefficients: Tensor) -> Tensor:
+        return coefficients[..., 1] * coefficients[..., 2] >= 0
+
+    frame, found = _peak(x, y, basis, allowed)
     m, s = found.at.unbind(-1)
     c, witch, bell = (frame.size.unsqueeze(-1) * found.coefficients).unbind(-1)
     a = witch + bell
@@ -95,11 +104,11 @@ GAUSSIAN = Family(
 LORENTZIAN = Family(
     name="lorentzian",
     title="Lorentzian peak",
-    formula="y = a / (1 + ((x - x0) / gamma)**2) + c",
+    formula="y = a / (1 + ((x - x0) / hwhm)**2) + c",
     params={
         "a": Meaning("height above the background", "[y]"),
         "x0": Meaning("centre", "[x]"),
-        "gamma": Meaning("half width at half height", "[x]"),
+        "hwhm": Meaning("half width at half height", "[x]"),
         "c": Meaning("background", "[y]"),
     },
     guess=guess_lorentzian,
@@ -111,14 +120,14 @@ PSEUDO_VOIGT = Family(
     name="pseudo_voigt",
     title="Pseudo-Voigt peak",
     formula=(
-        "y = a * (eta / (1 + ((x - x0) / gamma)**2)"
-        " + (1 - eta) * exp(-log(2) * ((x - x0) / gamma)**2)) + c"
+        "y = a * (eta / (1 + ((x - x0) / hwhm)**2)"
+        " + (1 - eta) * exp(-log(2) * ((x - x0) / hwhm)**2)) + c"
     ),
     params={
         "a": Meaning("height above the background", "[y]"),
         "eta": Meaning("share of the Lorentzian, 0 to 1", "1"),
         "x0": Meaning("centre", "[x]"),
-        "gamma": Meaning("half width at half height, of both shapes", "[x]"),
+        "hwhm": Meaning("half width at half height, of both shapes", "[x]"),
         "c": Meaning("background", "[y]"),
     },
     guess=guess_pseudo_voigt,

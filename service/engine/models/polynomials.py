@@ -6,16 +6,18 @@ import torch
 from torch import Tensor
 
 from service.engine.models.family import Family, Meaning
+from service.engine.models.grids import params, project, ratio_frame, span_frame
 
 MAX_DEGREE = 20
 
 
 def guess_line(x: Tensor, y: Tensor) -> Tensor:
     """w and b of least squares."""
-    centred = x - x.mean(dim=-1, keepdim=True)
-    spread = (centred * centred).sum(dim=-1)
-    slope = (centred * y).sum(dim=-1) / torch.where(spread > 0, spread, torch.ones_like(spread))
-    return torch.stack([slope, y.mean(dim=-1) - slope * x.mean(dim=-1)], dim=-1)
+    frame = span_frame(x, y)
+    _, found = project([torch.ones_like(frame.v), frame.v], frame.y)
+    b, w = (frame.size.unsqueeze(-1) * found).unbind(-1)
+    w = w / frame.width
+    return params(w, b - w * frame.low)
 
 
 LINEAR = Family(
@@ -37,8 +39,11 @@ def polynomial(degree: int) -> Family:
     terms = ["c0", "c1 * x", *(f"c{k} * x**{k}" for k in range(2, degree + 1))]
 
     def guess(x: Tensor, y: Tensor) -> Tensor:
-        powers = torch.stack([x**k for k in range(degree + 1)], dim=-1)
-        return torch.linalg.lstsq(powers, y.unsqueeze(-1)).solution.squeeze(-1)
+        frame = ratio_frame(x, y)
+        powers = torch.stack([frame.v**k for k in range(degree + 1)], dim=-1)
+        found = torch.linalg.lstsq(powers, frame.y.unsqueeze(-1)).solution.squeeze(-1)
+        found = frame.size.unsqueeze(-1) * found
+        return params(*(found[:, k] / frame.width**k for k in range(degree + 1)))
 
     return Family(
         name="polynomial",

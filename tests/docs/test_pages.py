@@ -56,13 +56,8 @@ def _row(name: str) -> str:
     field = Settings.model_fields[name]
     assert field.default is not PydanticUndefined
     assert field.description, f"{name} has no docstring"
-    return f"| `DESCENT_{name.upper()}` | {_number(field.default)} | {field.description} |"
-
-
-def _number(value: object) -> str:
-    if isinstance(value, int) and not isinstance(value, bool):
-        return f"{value:,}"
-    return f"{value:g}" if isinstance(value, float) else str(value)
+    default = f"{field.default:g}" if isinstance(field.default, float) else str(field.default)
+    return f"| `DESCENT_{name.upper()}` | {default} | {field.description} |"
 
 
 def _anchors(page: Path) -> set[str]:

@@ -1,0 +1,79 @@
+"""What benchmarks share: measuring in turns, comparing, naming the machine."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+from typing import Literal
+
+from service.jobs.cores import cores
+from service.settings import Settings
+
+Unit = Literal["s", "ms", "requests/s"]
+Measure = Callable[[], Awaitable[float]]
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """Descent and a yardstick, measured in the same rounds."""
+
+    what: str
+    yardstick: str
+    unit: Unit
+    ours: Sequence[float]
+    """One measurement a round."""
+    theirs: Sequence[float]
+
+    @property
+    def ratios(self) -> list[float]:
+        """Descent : yardstick, round by round."""
+        return [a / b for a, b in zip(self.ours, self.theirs, strict=True)]
+
+    @property
+    def ratio(self) -> float:
+        return median(self.ratios)
+
+
+@dataclass(frozen=True, slots=True)
+class Benchmark:
+    """What is measured, in words, and how."""
+
+    about: str
+    """Markdown."""
+    run: Callable[[], list[Comparison]]
+
+
+async def in_turns(rounds: int, *measures: Measure) -> list[list[float]]:
+    """The measurements of each, one a round: A B A B …, after a round that does not count."""
+    samples: list[list[float]] = [[] for _ in measures]
+    for number in range(rounds + 1):
+        for measure, taken in zip(measures, samples, strict=True):
+            value = await measure()
+            if number:
+                taken.append(value)
+    return samples
+
+
+def worker_threads() -> int:
+    """Torch's threads in one of the service's workers, by default."""
+    return max(1, cores() // (Settings().workers or cores()))
+
+
+def machine() -> str:
+    """This machine by its cores and processor, and the versions that matter."""
+    import torch
+
+    return (
+        f"{cores()} cores of {_processor()}; Python {platform.python_version()}, "
+        f"torch {torch.__version__}, {worker_threads()} torch thread(s) a worker and in the plain loops"
+    )
+
+
+def _processor() -> str:
+    info = Path("/proc/cpuinfo")
+    lines = info.read_text().splitlines() if info.is_file() else []
+    names = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    return next(names, platform.processor() or platform.machine())

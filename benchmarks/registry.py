@@ -1,0 +1,14 @@
+"""Every benchmark, by name, in the order in which they run."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from benchmarks import fit_line, predict, tutorial
+from benchmarks.harness import Benchmark
+
+BENCHMARKS: Mapping[str, Benchmark] = {
+    "tutorial": tutorial.BENCHMARK,
+    "predict": predict.BENCHMARK,
+    "fit_line": fit_line.BENCHMARK,
+}
