@@ -1,7 +1,8 @@
 """`python -m benchmarks.empty_app ANSWERS`: FastAPI as it comes, with Descent's bodies and answers
 but nothing in between, under the same uvicorn settings.
 
-ANSWERS is a folder with `predict.json` and `fit.json`: what each route answers, whatever it is asked.
+ANSWERS is a folder with `predict.json` and `fit.json`: what each route answers, whatever it is
+asked.
 """
 
 from __future__ import annotations

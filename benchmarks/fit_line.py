@@ -2,24 +2,22 @@
 
 from __future__ import annotations
 
-import asyncio
-
 from benchmarks.client import latency
-from benchmarks.harness import Benchmark, Comparison, in_turns
+from benchmarks.harness import Benchmark, Comparison, in_turns, run_async
 from benchmarks.thermometer import FIT, both_servers
 
 TIMES = 100
 ROUNDS = 7
 
 ABOUT = f"""
-`POST /fit` of a line on 11 points, waited for by one caller: the median of {TIMES} requests, one after the
-other. The other is a FastAPI endpoint with the same body and answer models that answers the same each time, as
-above.
+`POST /fit` of a line on 11 points, waited for by one caller: the median of {TIMES} requests, sent
+one after the other. The empty endpoint is that of `predict`, with the body and answer models of
+`/fit`.
 """
 
 
 def run() -> list[Comparison]:
-    return asyncio.run(_run())
+    return run_async(_run())
 
 
 async def _run() -> list[Comparison]:

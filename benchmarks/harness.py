@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
 import platform
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
-from typing import Literal
+from typing import Any, Literal, TypeVar
+
+import uvloop
 
 from service.jobs.cores import cores
 from service.settings import Settings
 
 Unit = Literal["s", "ms", "requests/s"]
+T = TypeVar("T")
 Measure = Callable[[], Awaitable[float]]
 
 
@@ -57,6 +61,12 @@ async def in_turns(rounds: int, *measures: Measure) -> list[list[float]]:
     return samples
 
 
+def run_async(work: Coroutine[Any, Any, T]) -> T:
+    """Runs it on the event loop that costs least."""
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        return runner.run(work)
+
+
 def worker_threads() -> int:
     """Torch's threads in one of the service's workers, by default."""
     return max(1, cores() // (Settings().workers or cores()))
@@ -68,7 +78,8 @@ def machine() -> str:
 
     return (
         f"{cores()} cores of {_processor()}; Python {platform.python_version()}, "
-        f"torch {torch.__version__}, {worker_threads()} torch thread(s) a worker and in the plain loops"
+        f"torch {torch.__version__}; torch threads, in a worker and in the plain loops: "
+        f"{worker_threads()}"
     )
 
 

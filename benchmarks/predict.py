@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
-
 from benchmarks.client import rate
-from benchmarks.harness import Benchmark, Comparison, in_turns
+from benchmarks.harness import Benchmark, Comparison, in_turns, run_async
 from benchmarks.thermometer import PREDICT, both_servers
 
 CALLERS = 16
@@ -13,14 +11,14 @@ SECONDS = 1.0
 ROUNDS = 7
 
 ABOUT = f"""
-`POST /predict` on 11 points, {CALLERS} callers at once, each on a connection that stays open. The other is a
-FastAPI endpoint with the same body and answer models that answers the same each time, under the same uvicorn
-settings (`benchmarks/empty_app.py`).
+`POST /predict` on 11 points, {CALLERS} callers at once, each on a connection that stays open. The
+empty endpoint is a FastAPI route with the same body and answer models that answers the same each
+time, under the same uvicorn settings (`benchmarks/empty_app.py`).
 """
 
 
 def run() -> list[Comparison]:
-    return asyncio.run(_run())
+    return run_async(_run())
 
 
 async def _run() -> list[Comparison]:

@@ -14,10 +14,10 @@ _HEAD = ("measured", "beside", "Descent", "the other", "ratio", "lowest to highe
 _INTRODUCTION = """\
 # Benchmarks
 
-Written by `make bench`. Each row is Descent beside something else, measured in the same run and in turns
-(A B A B …), on loopback. The ratio is Descent's measurement divided by the other's: the median over the
-rounds, then the lowest and the highest. For times, below 1 means that Descent is faster; for requests/s,
-above 1 does. The numbers beside it are medians.
+Written by `make bench`. Each row is Descent beside something else, measured in the same run and in
+turns (A B A B …), on loopback. The ratio is Descent's measurement divided by the other's: the
+median over the rounds, then the lowest and the highest. Of times, below 1 is faster; of requests/s,
+above 1 is. The measurements beside it are medians.
 """
 
 
@@ -54,8 +54,13 @@ def _row(one: Comparison) -> tuple[str, ...]:
     return (
         one.what,
         one.yardstick,
-        f"{median(one.ours):.3g} {one.unit}",
-        f"{median(one.theirs):.3g} {one.unit}",
+        f"{_short(median(one.ours))} {one.unit}",
+        f"{_short(median(one.theirs))} {one.unit}",
         f"**{one.ratio:.2f}**",
         f"{min(one.ratios):.2f} to {max(one.ratios):.2f}",
     )
+
+
+def _short(value: float) -> str:
+    """Three digits, never an exponent."""
+    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"

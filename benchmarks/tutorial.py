@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import time
 from collections.abc import Callable
@@ -11,7 +10,14 @@ import torch
 from torch import Tensor
 
 from benchmarks.client import latency, request
-from benchmarks.harness import Benchmark, Comparison, Measure, in_turns, worker_threads
+from benchmarks.harness import (
+    Benchmark,
+    Comparison,
+    Measure,
+    in_turns,
+    run_async,
+    worker_threads,
+)
 from benchmarks.servers import DESCENT, running
 from benchmarks.thermometer import MODEL, T_C, T_U
 
@@ -22,9 +28,9 @@ SCALE = 0.1
 ROUNDS = 5
 
 ABOUT = f"""
-The [worked example](thermometer.md): {EPOCHS:,} epochs of gradient descent, with 100 rows of history.
-Descent is asked by `POST /fit`, all included; the torch loops run in the benchmark's own process, their
-imports done, and record the same rows.
+The [worked example](thermometer.md): {EPOCHS:,} epochs of gradient descent, with 100 rows of
+history. Descent is asked by `POST /fit`, all included; the torch loops run in the benchmark's own
+process, their imports done, and record the same rows.
 """
 
 Loop = Callable[[torch.dtype], float]
@@ -62,7 +68,7 @@ def by_hand(dtype: torch.dtype) -> float:
 
 def run() -> list[Comparison]:
     torch.set_num_threads(worker_threads())
-    return asyncio.run(_run())
+    return run_async(_run())
 
 
 async def _run() -> list[Comparison]:

@@ -9,11 +9,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-import torch
 from torch import Tensor
 
 from service.engine.distributions import t_quantile
-from service.engine.formula import Formula
+from service.engine.problem import Model
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +25,7 @@ class Band:
 
 
 def band(
-    formula: Formula,
+    formula: Model,
     columns: Mapping[str, Tensor],
     theta: Tensor,
     free: Sequence[str],
@@ -44,13 +43,10 @@ def band(
     """
     theta = theta.double()
     doubled = {name: column.double() for name, column in columns.items()}
-    reader = formula.tape.bind(doubled, formula.params, theta)
-    prediction, *slopes = reader(theta.unbind(), safe=True)
-    chosen = [slopes[formula.params.index(name)].expand(rows) for name in free]
-    jacobian = torch.stack(chosen, dim=-1)
+    prediction, jacobian = formula.bind(doubled, rows, theta).jacobian(theta)
+    jacobian = jacobian[:, [formula.params.index(name) for name in free]]
     variance = ((jacobian @ covariance) * jacobian).sum(-1).clamp(min=0.0)
     if noise is not None:
         variance = variance + noise**2
     half = t_quantile(0.5 + level / 2, degrees_of_freedom) * variance.sqrt()
-    prediction = prediction.expand(rows)
     return Band(variance.sqrt(), prediction - half, prediction + half)

@@ -9,6 +9,7 @@ from functools import lru_cache
 
 from torch import Tensor
 
+from service.engine.bound import BoundFormula
 from service.engine.derivatives import differentiate
 from service.engine.operations import CALLABLE, COMPARISONS
 from service.engine.syntax import Call, Name, Number, Tree, parse
@@ -23,7 +24,7 @@ MAX_PARAMS = 64
 _CONDITIONS = frozenset(COMPARISONS.values())
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Formula:
     """A model y = f(x; θ) as tapes.
 
@@ -40,6 +41,18 @@ class Formula:
     left: Tape
     prediction: Tape
     tape: Tape
+
+    has_standard_errors = True
+    """Whether its params mean something by themselves, and so have standard errors."""
+
+    @property
+    def operations(self) -> int:
+        """Of one prediction and its gradient, a row."""
+        return max(1, self.tape.operations)
+
+    def bind(self, columns: Mapping[str, Tensor], rows: int, like: Tensor) -> BoundFormula:
+        """The formula on those columns."""
+        return BoundFormula(self.prediction, self.tape, self.params, columns, rows, like)
 
     def is_linear_in(self, free: Collection[str]) -> bool:
         """Whether the prediction is linear in those params: no ∂/∂free holds one of them."""

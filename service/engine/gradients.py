@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 import torch
 from torch import Tensor
 
+from service.engine.bound import Bound
 from service.engine.problem import GradientMethod, Problem
 
 
@@ -21,9 +22,7 @@ class Objective:
         self._loss = problem.loss
         self._target = problem.target
         self._sigma = problem.sigma
-        formula = problem.formula
-        self._prediction = formula.prediction.bind(problem.columns, formula.params, problem.target)
-        self._with_jacobian = formula.tape.bind(problem.columns, formula.params, problem.target)
+        self._bound: Bound = problem.formula.bind(problem.columns, problem.rows, problem.target)
         self.free = torch.tensor(problem.free, dtype=torch.bool, device=problem.target.device)
         self._fixed = [i for i, free in enumerate(problem.free) if not free]
 
@@ -33,14 +32,12 @@ class Objective:
         part.__dict__.update(self.__dict__)
         part._target = self._target[rows]
         part._sigma = None if self._sigma is None else self._sigma[rows]
-        part._prediction = self._prediction.on(rows)
-        part._with_jacobian = self._with_jacobian.on(rows)
+        part._bound = self._bound.on(rows)
         return part
 
     def predict(self, theta: Tensor) -> Tensor:
         """f(x; θ): (rows,)."""
-        prediction = self._prediction(theta.unbind(-1))[0]
-        return prediction.expand(self._target.shape)
+        return self._bound.predict(theta)
 
     def residuals(self, theta: Tensor) -> Tensor:
         """z = (f(x; θ) − y)/σ: (rows,)."""
@@ -62,22 +59,17 @@ class Objective:
         width = max(1, chunk // max(1, self.problem.rows))
         losses = []
         for part in torch.split(points, width):
-            params = list(self.problem.initial.unbind())
-            for column, position in enumerate(positions):
-                params[position] = part[:, column].unsqueeze(-1)
-            prediction = self._prediction(params)[0]
-            prediction = prediction.expand(len(part), *self._target.shape)
-            losses.append(self._loss.value(self._weighed(prediction)))
+            theta = self.problem.initial.expand(len(part), -1).clone()
+            theta[:, positions] = part
+            losses.append(self._loss.value(self.residuals(theta)))
         return torch.cat(losses)
 
     def jacobian(self, theta: Tensor) -> tuple[Tensor, Tensor]:
         """z and ∂z/∂θ: (rows,) and (rows, params), 0·∞ in the chain rule read as 0."""
-        outputs = self._read(theta)
-        columns = [column.expand(self._target.shape) for column in outputs[1:]]
-        jacobian = torch.stack(columns, dim=-1)
+        prediction, jacobian = self._bound.jacobian(theta)
         if self._sigma is not None:
             jacobian = jacobian / self._sigma.unsqueeze(-1)
-        return self._weighed(outputs[0].expand(self._target.shape)), jacobian
+        return self._weighed(prediction), jacobian
 
     def gradient(self, theta: Tensor, method: GradientMethod) -> tuple[Tensor, Tensor]:
         """The loss and ∂loss/∂θ (params,); zero for the fixed params."""
@@ -86,33 +78,24 @@ class Objective:
             gradient[i] = 0.0
         return loss, gradient
 
-    def _read(self, theta: Tensor) -> list[Tensor]:
-        outputs = self._with_jacobian(theta.unbind(-1))
-        if all(bool(torch.isfinite(column.sum())) for column in outputs[1:]):
-            return outputs
-        return self._with_jacobian(theta.unbind(-1), safe=True)
-
     def _weighed(self, prediction: Tensor) -> Tensor:
         residual = prediction - self._target
         return residual if self._sigma is None else residual / self._sigma
 
     def _analytic(self, theta: Tensor, delta: float | None) -> tuple[Tensor, Tensor]:
-        prediction, *jacobian = self._with_jacobian(theta.unbind(-1))
-        loss, gradient = self._chain(prediction, jacobian)
+        """Σ over the rows of ∂loss/∂prediction · ∂prediction/∂θ."""
+        loss, gradient = self._chain(theta, safe=False)
         if bool(torch.isfinite(gradient.sum())):
             return loss, gradient
-        prediction, *jacobian = self._with_jacobian(theta.unbind(-1), safe=True)
-        return self._chain(prediction, jacobian)
+        return self._chain(theta, safe=True)
 
-    def _chain(self, prediction: Tensor, jacobian: list[Tensor]) -> tuple[Tensor, Tensor]:
-        """∂loss/∂θ = Σ over the rows of ∂loss/∂prediction · ∂prediction/∂θ."""
-        z = self._weighed(prediction.expand(self._target.shape))
+    def _chain(self, theta: Tensor, *, safe: bool) -> tuple[Tensor, Tensor]:
+        prediction, back = self._bound.pullback(theta, safe=safe)
+        z = self._weighed(prediction)
         slope = self._loss.slope(z)
         if self._sigma is not None:
             slope = slope / self._sigma
-        total = slope.sum()
-        terms = [torch.dot(slope, j) if j.dim() else total * j for j in jacobian]
-        return self._loss.value(z), torch.stack(terms)
+        return self._loss.value(z), back(slope)
 
     def _autograd(self, theta: Tensor, delta: float | None) -> tuple[Tensor, Tensor]:
         leaf = theta.detach().clone().requires_grad_()

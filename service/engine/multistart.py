@@ -96,16 +96,10 @@ def _screened(problem: Problem, points: Tensor, guessed: tuple[int, ...]) -> tup
         for name, is_linear in zip(names, linear_params(problem).tolist(), strict=True)
         if is_linear and formula.params.index(name) in guessed
     ]
-    reader = formula.tape.bind(problem.columns, formula.params, problem.target)
-
-    def read(at: Tensor) -> tuple[Tensor, list[Tensor]]:
-        outputs = reader([p.unsqueeze(-1) for p in at.unbind(-1)], safe=True)
-        return outputs[0].expand(len(at), problem.rows) - problem.target, outputs[1:]
-
+    bound = formula.bind(problem.columns, problem.rows, problem.target)
     if linear and problem.rows > len(linear):
-        residual, slopes = read(points)
-        columns = [slopes[i].expand_as(residual) for i in linear]
-        jacobian = torch.stack(columns, dim=-1)
+        prediction, jacobian = bound.jacobian(points)
+        residual, jacobian = prediction - problem.target, jacobian[..., linear]
         usable = torch.isfinite(jacobian).flatten(1).all(1) & torch.isfinite(residual).all(1)
         scale = torch.linalg.vector_norm(jacobian, dim=1).clamp(min=1e-300)
         scaled = torch.where(usable[:, None, None], jacobian / scale.unsqueeze(1), 0.0)
@@ -113,7 +107,7 @@ def _screened(problem: Problem, points: Tensor, guessed: tuple[int, ...]) -> tup
         step = (torch.linalg.pinv(scaled) @ wanted).squeeze(-1) / scale
         points[:, linear] -= step
         points = torch.clamp(points, problem.lower, problem.upper)
-    residual, _ = read(points)
+    residual = bound.predict(points) - problem.target
     z = residual if problem.sigma is None else residual / problem.sigma
     return points, problem.loss.value(z)
 

@@ -10,10 +10,14 @@ from torch import Tensor
 
 from service.engine.formula import Formula
 from service.engine.losses import Loss
+from service.engine.models.mlp import Network
 from service.engine.optimizers.exact import Exact
 from service.engine.optimizers.first_order import Adagrad, Adam, Rmsprop, Sgd
 from service.engine.optimizers.lbfgs import Lbfgs
 from service.engine.optimizers.levenberg_marquardt import LevenbergMarquardt
+
+Model = Formula | Network
+"""What may stand for y = f(x; θ)."""
 
 Optimizer = Exact | LevenbergMarquardt | Lbfgs | Sgd | Adam | Rmsprop | Adagrad
 
@@ -26,7 +30,7 @@ class Problem:
     `formula.params`.
     """
 
-    formula: Formula
+    formula: Model
     columns: Mapping[str, Tensor]
     """The inputs, scaled."""
     target: Tensor

@@ -144,6 +144,4 @@ def _scaled(points: Mapping[str, Tensor], scaling: Scaling) -> dict[str, Tensor]
 
 
 def _read(formula: Formula, columns: Mapping[str, Tensor], theta: Tensor) -> tuple[Tensor, Tensor]:
-    reader = formula.tape.bind(columns, formula.params, theta)
-    outputs = [output.expand(POINTS) for output in reader(theta.unbind(-1), safe=True)]
-    return outputs[0], torch.stack(outputs[1:], dim=-1)
+    return formula.bind(columns, POINTS, theta).jacobian(theta)

@@ -80,11 +80,14 @@ def summarise(problem: Problem, theta: Tensor) -> Statistics:
     slope = problem.loss.slope(z)
     if total <= (ROUNDING * float(objective.target.norm())) ** 2:
         slope = torch.zeros_like(slope)
-    shape = _Shape.of(jacobian, problem.free_params, slope)
+    if problem.formula.has_standard_errors:
+        shape = _Shape.of(jacobian, problem.free_params, slope)
+    else:
+        shape = _Shape(jacobian[:0], jacobian[0], 1.0, (), 0.0)
     if total > 0 and not problem.loss.is_least_squares and float(slope.abs().max()) == 0.0:
         shape = replace(shape, offset=math.inf)
     covariance, reason = _covariance(problem, shape, variance)
-    least_squares = problem.loss.is_least_squares
+    least_squares = problem.loss.is_least_squares and problem.formula.has_standard_errors
     r_squared = _r_squared(problem, total)
     aic = _aic(problem, total, n, p) if least_squares else None
     return Statistics(
@@ -161,6 +164,8 @@ def _covariance(
 ) -> tuple[Tensor | None, str | None]:
     if not problem.loss.is_least_squares:
         return None, f"loss '{problem.loss.name}' has no covariance by this method; 'mse' has"
+    if not problem.formula.has_standard_errors:
+        return None, "the params of a network have no standard errors"
     if not problem.free_params:
         return None, "no param is free"
     if not math.isfinite(shape.condition) and not shape.deficient:

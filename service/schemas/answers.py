@@ -94,7 +94,7 @@ class Diagnostic(Answer):
 class PredictBody(Answer):
     """A ready body for `POST /predict`: add `data` and send it."""
 
-    model: str
+    model: str | dict[str, Any]
     params: dict[str, Number]
     scaling: dict[str, dict[str, float]] | None = None
     dtype: DType

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, Tag
+from pydantic.types import Discriminator
 
 from service.schemas.base import Request
-from service.schemas.names import ModelName
+from service.schemas.names import Activation, ModelName
+
+Width = Annotated[int, Field(ge=1, le=256)]
 
 
 class NamedModel(Request):
@@ -16,13 +19,39 @@ class NamedModel(Request):
     name: ModelName
     """A name listed by `GET /models`."""
     inputs: list[str] | None = None
-    """The columns that stand for the family's inputs. Default: the formula's own names where the
-    data have them, else the other columns in their order."""
+    """The column that stands for the family's x. Default: `x` where the data have it, else the one
+    column beside the target."""
     target: str | None = None
     """The column to explain. Default: `y` where the data have it, else the last column."""
     degree: Annotated[int, Field(ge=0, le=20)] | None = None
-    """For `polynomial` alone: its degree."""
+    """For `polynomial` alone: its degree. Default: 2."""
 
 
-Model = Annotated[str | NamedModel, Field(union_mode="left_to_right")]
+class MlpModel(Request):
+    """A multilayer perceptron. Its inputs are standardized unless `scaling` says otherwise."""
+
+    name: Literal["mlp"] = "mlp"
+    hidden: Annotated[list[Width], Field(min_length=1, max_length=8)] = [16, 16]
+    """The widths of its hidden layers."""
+    activation: Activation = "tanh"
+    inputs: Annotated[list[str], Field(min_length=1)] | None = None
+    """Default: every column but the target."""
+    target: str | None = None
+    """Default: `y` where the data have it, else the last column."""
+
+
+def _kind(value: object) -> str:
+    """Which of the alternatives a value means to be."""
+    if isinstance(value, str):
+        return "formula"
+    name = value.get("name") if isinstance(value, dict) else getattr(value, "name", None)
+    return "mlp" if name == "mlp" else "family"
+
+
+Model = Annotated[
+    Annotated[str, Tag("formula")]
+    | Annotated[NamedModel, Tag("family")]
+    | Annotated[MlpModel, Tag("mlp")],
+    Discriminator(_kind),
+]
 """A formula (`"t_c = w * t_u + b"`), a catalogue name (`"linear"`), or an object with options."""

@@ -14,6 +14,7 @@ ScheduleName = Literal["step", "multi_step", "exponential", "cosine", "linear", 
 ModelName = Literal["linear", "polynomial"]
 GradientMethod = Literal["analytic", "autograd", "numeric"]
 ScalingMethod = Literal["standardize", "min_max"]
+Activation = Literal["tanh", "sigmoid", "relu", "softplus"]
 DType = Literal["float32", "float64"]
 Missing = Literal["error", "drop"]
 IntervalMethod = Literal["t", "profile"]

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from service.engine.diagnostics import Diagnostic, examine
+from service.engine.formula import Formula
 from service.engine.problem import Problem
 from service.engine.profile import profile_interval
 from service.engine.result import Result
@@ -172,7 +174,9 @@ def _unscaled(plan: Plan, theta: Tensor, statistics: Statistics) -> wire.Unscale
     raw: RawParams | None = RawParams(
         theta.double(), torch.eye(len(problem.params), dtype=torch.float64)
     )
-    if plan.scaling:
+    if plan.scaling and not isinstance(problem.formula, Formula):
+        return None
+    if plan.scaling and isinstance(problem.formula, Formula):
         raw = unscale(problem.formula, plan.raw, plan.scaling, theta)
     if raw is None:
         return None
@@ -202,7 +206,7 @@ def _predict_body(plan: Plan, theta: Tensor, statistics: Statistics) -> wire.Pre
         name: {"scale": scale.scale, "offset": scale.offset} for name, scale in plan.scaling.items()
     }
     return wire.PredictBody(
-        model=problem.formula.text,
+        model=_model_again(problem),
         params=named(problem.params, theta),
         scaling=scaling or None,
         dtype=plan.request.dtype,
@@ -210,3 +214,17 @@ def _predict_body(plan: Plan, theta: Tensor, statistics: Statistics) -> wire.Pre
         residual_std=statistics.residual_std if problem.sigma is None else None,
         degrees_of_freedom=max(statistics.degrees_of_freedom, 0) or None,
     )
+
+
+def _model_again(problem: Problem) -> str | dict[str, Any]:
+    """The model as a request would name it."""
+    model = problem.formula
+    if isinstance(model, Formula):
+        return model.text
+    return {
+        "name": "mlp",
+        "hidden": list(model.hidden),
+        "activation": model.activation,
+        "inputs": list(model.inputs),
+        "target": model.target,
+    }

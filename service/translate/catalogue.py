@@ -12,6 +12,7 @@ from service.engine.models import FAMILIES, Family
 from service.engine.optimizers import METHODS
 from service.schemas import catalogue as wire
 from service.schemas import options
+from service.schemas.models import MlpModel
 
 OPTIMIZER_SCHEMAS: Mapping[str, type[BaseModel]] = {
     "auto": options.AutoOptimizer,
@@ -28,7 +29,22 @@ OPTIMIZER_SCHEMAS: Mapping[str, type[BaseModel]] = {
 
 def model_list() -> wire.ModelList:
     """Every family."""
-    return wire.ModelList(models=[_model(family) for family in FAMILIES.values()])
+    return wire.ModelList(models=[*(_model(family) for family in FAMILIES.values()), _mlp()])
+
+
+def _mlp() -> wire.ModelEntry:
+    default = MlpModel()
+    return wire.ModelEntry(
+        name="mlp",
+        title="Multilayer perceptron",
+        formula="y = W_L·act(… act(W_1·x + b_1) …) + b_L",
+        inputs=["every column but the target"],
+        target="y",
+        params=[],
+        options={"hidden": default.hidden, "activation": default.activation},
+        when_to_use="A shape that no formula describes, many rows, and no need to read the params.",
+        reference="Rumelhart, Hinton and Williams, Nature 323 (1986) 533",
+    )
 
 
 def loss_list() -> wire.LossList:

@@ -12,7 +12,7 @@ from service.engine.bands import Band, band
 from service.engine.explain import Factor, explain
 from service.engine.formula import Formula
 from service.engine.gradients import GRADIENTS, Objective
-from service.engine.problem import GradientMethod, Problem
+from service.engine.problem import GradientMethod, Model, Problem
 from service.engine.scaling import Scale
 from service.errors import BudgetExceeded, InvalidData, InvalidRequest, UnknownName
 from service.schemas import compute as wire
@@ -35,8 +35,7 @@ def predict(request: wire.PredictRequest, max_rows: int = 2**62) -> wire.Predict
     formula = resolve(request.model, request.data.keys(), request.params.keys()).formula
     columns = _inputs(formula, request, DTYPES[request.dtype])
     theta = _theta(request.params, formula, DTYPES[request.dtype])
-    reader = formula.prediction.bind(columns, formula.params, theta)
-    prediction = reader(theta.unbind())[0].expand(rows)
+    prediction = formula.bind(columns, rows, theta).predict(theta)
     if request.interval is None:
         return wire.Predictions(predictions=prediction.tolist(), target=formula.target)
     around = _band(request, request.interval, formula, columns, theta, rows)
@@ -70,7 +69,7 @@ def predict_from_fit(
 def _band(
     request: wire.PredictRequest,
     interval: BandOptions,
-    formula: Formula,
+    formula: Model,
     columns: Mapping[str, Tensor],
     theta: Tensor,
     rows: int,
@@ -159,7 +158,7 @@ def _problem(request: wire.LossRequest | wire.GradientRequest, max_rows: int) ->
 
 
 def _inputs(
-    formula: Formula,
+    formula: Model,
     request: wire.PredictRequest | wire.LossRequest | wire.GradientRequest,
     dtype: torch.dtype,
 ) -> dict[str, Tensor]:
@@ -185,7 +184,7 @@ def _given_scaling(
     return to_scaling(spec, raw)
 
 
-def _theta(given: Mapping[str, float], formula: Formula, dtype: torch.dtype) -> Tensor:
+def _theta(given: Mapping[str, float], formula: Model, dtype: torch.dtype) -> Tensor:
     known_names(given, formula.params)
     missing = [name for name in formula.params if name not in given]
     if missing:
@@ -212,7 +211,7 @@ def _surface(request: wire.LossRequest, problem: Problem, settings: Settings) ->
             f"{points:,} points are more than the {settings.max_surface_points:,} allowed",
             pointer="/surface",
         )
-    cost = float(points) * problem.rows * max(1, problem.formula.prediction.operations)
+    cost = float(points) * problem.rows * problem.formula.operations
     if cost > settings.max_surface_operations:
         raise BudgetExceeded(
             f"{points:,} points × {problem.rows:,} rows cost {cost:.2g} operations, more than the "
@@ -252,6 +251,10 @@ def _check(objective: Objective, problem: Problem, delta: float | None) -> wire.
 
 
 def _explanation(problem: Problem) -> wire.Explanation:
+    if not isinstance(problem.formula, Formula):
+        raise InvalidRequest(
+            "the chain rule is written for formulas, not networks", pointer="/explain"
+        )
     rule = explain(problem.formula, problem.loss, weighted=problem.sigma is not None)
     return wire.Explanation(
         text=rule.text,

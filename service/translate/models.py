@@ -8,8 +8,12 @@ from dataclasses import dataclass
 
 from service.engine.formula import Formula, read_formula
 from service.engine.models import FAMILIES, Family, polynomial
+from service.engine.models.mlp import MAX_PARAMS, Network
+from service.engine.problem import Model
+from service.engine.tape import Builder
 from service.errors import InvalidFormula, InvalidRequest, UnknownName
-from service.schemas.models import Model, NamedModel
+from service.schemas.models import MlpModel, NamedModel
+from service.schemas.models import Model as ModelRequest
 
 _WORD = re.compile(r"\s*[^\W\d]\w*\s*")
 
@@ -18,12 +22,12 @@ _WORD = re.compile(r"\s*[^\W\d]\w*\s*")
 class Resolved:
     """A formula, and the family that it comes from, if any, with the input that stands for x."""
 
-    formula: Formula
+    formula: Model
     family: Family | None = None
 
 
 def resolve(
-    model: Model, columns: Collection[str], params: Collection[str] | None = None
+    model: ModelRequest, columns: Collection[str], params: Collection[str] | None = None
 ) -> Resolved:
     """The formula that a request means.
 
@@ -31,17 +35,22 @@ def resolve(
     Raises InvalidFormula, UnknownName or InvalidRequest, at `/model`.
     """
     try:
-        if isinstance(model, str) and model.strip() not in FAMILIES:
-            return Resolved(_formula(model, columns, params))
-        named = NamedModel(name=model.strip()) if isinstance(model, str) else model  # type: ignore[arg-type]
-        return _named(named, columns, params)
+        if model == "mlp":
+            model = MlpModel()
+        if isinstance(model, MlpModel):
+            return Resolved(_network(model, columns, predicting=params is not None))
+        if isinstance(model, str) and model.strip() in FAMILIES:
+            model = NamedModel.model_validate({"name": model.strip()})
+        if isinstance(model, NamedModel):
+            return _named(model, columns, params)
+        return Resolved(_formula(model, columns, params))
     except InvalidRequest as error:
         raise error.at("/model") from None
 
 
 def _formula(text: str, columns: Collection[str], params: Collection[str] | None) -> Formula:
     if _WORD.fullmatch(text) and text.strip() not in columns:
-        raise UnknownName("model", text.strip(), FAMILIES)
+        raise UnknownName("model", text.strip(), [*FAMILIES, "mlp"])
     known = None if params is None else frozenset(params)
     return read_formula(text, frozenset(columns), known)
 
@@ -65,7 +74,28 @@ def _named(model: NamedModel, columns: Collection[str], params: Collection[str] 
     return Resolved(read_formula(text, frozenset({x, target}), known), family)
 
 
-def _target(model: NamedModel, columns: Collection[str], *, predicting: bool) -> str:
+def _network(model: MlpModel, columns: Collection[str], *, predicting: bool) -> Network:
+    target = _target(model, columns, predicting=predicting)
+    inputs = model.inputs or [name for name in columns if name != target]
+    for i, name in enumerate(inputs):
+        if name not in columns or name == target:
+            others = [column for column in columns if column != target]
+            raise UnknownName("input", name, others, pointer=f"/inputs/{i}")
+    if not inputs:
+        raise InvalidFormula(f"the data have no column beside '{target}' for the inputs")
+    builder = Builder()
+    left = builder.tape([builder.column(target)])
+    network = Network(tuple(model.hidden), model.activation, tuple(inputs), target, (target,), left)
+    count = network.size
+    if count > MAX_PARAMS:
+        raise InvalidRequest(
+            f"this network has {count:,} params; at most {MAX_PARAMS:,} are fitted here",
+            pointer="/hidden",
+        )
+    return network
+
+
+def _target(model: NamedModel | MlpModel, columns: Collection[str], *, predicting: bool) -> str:
     if model.target is not None:
         if model.target not in columns and not predicting:
             raise UnknownName("column", model.target, columns, pointer="/target")

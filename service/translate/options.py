@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from service.engine.gradients import GRADIENTS
 from service.engine.losses import LOSSES, Loss
+from service.engine.models.mlp import Network
 from service.engine.optimizers.exact import Exact
 from service.engine.optimizers.first_order import Adagrad, Adam, Rmsprop, Sgd
 from service.engine.optimizers.lbfgs import Lbfgs
@@ -79,6 +80,8 @@ def _chosen(
         return optimizer
     if problem.loss.is_least_squares and problem.is_linear and not problem.is_bounded:
         return wire.ExactOptimizer()
+    if isinstance(problem.formula, Network):
+        return wire.AdamOptimizer(learning_rate=0.01, gradient=optimizer.gradient)
     return wire.LevenbergMarquardtOptimizer()
 
 

@@ -11,7 +11,8 @@ from torch import Tensor
 
 from service.engine.formula import Formula
 from service.engine.models import Family
-from service.engine.problem import Problem, Task
+from service.engine.models.mlp import Network
+from service.engine.problem import Model, Problem, Task
 from service.engine.scaling import METHODS, Scale
 from service.errors import (
     BudgetExceeded,
@@ -58,7 +59,7 @@ def check(request: FitRequest, settings: Settings) -> Plan:
             f"{options.epochs:,} epochs are more than the {settings.max_epochs:,} allowed",
             pointer="/epochs",
         )
-    operations = max(1, problem.formula.tape.operations)
+    operations = problem.formula.operations
     cost = float(options.epochs) * problem.rows * operations
     if cost > settings.max_operations:
         most = int(settings.max_operations / (problem.rows * operations))
@@ -85,9 +86,12 @@ def to_plan(request: FitRequest, *, max_rows: int = 2**62) -> Plan:
     rows = len(next(iter(request.data.values())))
     raw = finite_columns(request.data, formula.inputs)
     target = explained(formula, request.data, rows)
-    scaling = to_scaling(request.scaling, raw)
+    spec = request.scaling
+    if spec is None and isinstance(formula, Network):
+        spec = "standardize"
+    scaling = to_scaling(spec, raw)
     inputs = {name: scaling[name].apply(x) if name in scaling else x for name, x in raw.items()}
-    start = _start(request.params, resolved, inputs, target)
+    start = _start(request, resolved, inputs, target)
     dtype = DTYPES[request.dtype]
     sigma = to_sigma(request.sigma, request.data, rows)
     problem = Problem(
@@ -103,10 +107,11 @@ def to_plan(request: FitRequest, *, max_rows: int = 2**62) -> Plan:
         sigma_absolute=request.sigma_absolute,
     )
     options = to_options(request, problem)
-    if resolved.family is None and options.optimizer in SEARCHING:
+    if isinstance(formula, Formula) and resolved.family is None and options.optimizer in SEARCHING:
         positions = tuple(formula.params.index(name) for name in start.guessed)
         options = replace(options, search=positions)
-    return Plan(request, Task(problem, options), raw, scaling, start.guessed, dropped)
+    guessed = start.guessed if isinstance(formula, Formula) else ()
+    return Plan(request, Task(problem, options), raw, scaling, guessed, dropped)
 
 
 def without_missing(request: FitRequest, used: list[str]) -> tuple[FitRequest, tuple[int, ...]]:
@@ -131,7 +136,7 @@ def without_missing(request: FitRequest, used: list[str]) -> tuple[FitRequest, t
     return kept, tuple(dropped.tolist())
 
 
-def explained(formula: Formula, data: Data, rows: int) -> Tensor:
+def explained(formula: Model, data: Data, rows: int) -> Tensor:
     """The values of the left side, (rows,) float64. Raises InvalidData where one is not finite."""
     columns = finite_columns(data, formula.target_columns)
     target = formula.explained(columns, torch.zeros((), dtype=torch.float64)).expand(rows)
@@ -197,19 +202,22 @@ class _Start:
 
 
 def _start(
-    given: Mapping[str, float | Param],
+    request: FitRequest,
     resolved: Resolved,
     inputs: Mapping[str, Tensor],
     target: Tensor,
 ) -> _Start:
     """Initial values and limits: as given, else guessed by the family, else 1."""
-    names = resolved.formula.params
+    given, names = request.params, resolved.formula.params
     known_names(given, names)
     params = {name: _param(given.get(name)) for name in names}
     guessed = tuple(name for name in names if params[name].value is None)
     guesses = dict.fromkeys(names, 1.0)
     if guessed and resolved.family is not None:
         guesses = _guess(resolved.family, inputs, target)
+    if isinstance(resolved.formula, Network):
+        drawn = resolved.formula.initial(target, request.seed).tolist()
+        guesses = dict(zip(names, drawn, strict=True))
     values, lower, upper = [], [], []
     for name, param in params.items():
         low = float("-inf") if param.min is None else param.min

@@ -9,6 +9,7 @@ import pickle
 import pytest
 
 from service.jobs.history import History
+from service.jobs.job import Failure
 from service.jobs.messages import Closing, Ended, Failed, Slice, Task
 from service.jobs.pace import SLICE_S, Pace
 from service.jobs.run_job import run_job
@@ -95,9 +96,9 @@ def test_a_retry_changes_no_bit_of_the_answer(lost_after):
 
 def test_the_answer_has_a_hundred_rows_at_most_unless_it_was_asked_for_more():
     (ended,) = done(task_of(fakes.request(500, record_every=None), max_history_rows=1000))
-    assert 50 <= len(json.loads(ended.fit)["history"]["epoch"]) <= 100
+    assert 50 <= len(json.loads(ended.fit)["epoch"]) <= 100
     (ended,) = done(task_of(fakes.request(500, record_every=1), max_history_rows=1000))
-    assert len(json.loads(ended.fit)["history"]["epoch"]) == 500
+    assert len(json.loads(ended.fit)["epoch"]) == 500
 
 
 def test_a_cancel_keeps_the_best_so_far():
@@ -137,12 +138,12 @@ def test_an_answer_is_salvaged_without_a_step():
     ended = done(given)[-1]
     answer = json.loads(ended.fit)
     assert (ended.stop_reason, answer["epochs"], answer["params"]["a"]) == ("time_limit", 7, 0.25)
-    assert answer["history"]["epoch"][-1] == 7
+    assert answer["epoch"][-1] == 7
 
 
 def test_an_error_that_can_be_explained_is_told():
     (failed,) = done(task_of(fakes.request(5, raise_at=3, error="budget")))
-    assert failed == Failed(("budget-exceeded", "that is too much"))
+    assert failed == Failed(Failure("budget-exceeded", "that is too much"))
 
 
 @pytest.mark.parametrize("error", ["secret", "memory"])

@@ -41,7 +41,7 @@ def ill_conditioned(finding: Finding) -> Diagnostic | None:
 def few_degrees_of_freedom(finding: Finding) -> Diagnostic | None:
     """Too few rows to tell the noise."""
     degrees = finding.statistics.degrees_of_freedom
-    if degrees > 2:
+    if degrees > 2 or not finding.problem.formula.has_standard_errors:
         return None
     none = (
         "no rows are" if degrees <= 0 else f"only {degrees} row{'s are' if degrees > 1 else ' is'}"
