@@ -74,7 +74,7 @@ def found(**members: Any) -> list[Complaint]:
             "/model/name",
             "unknown model 'polynomal'; did you mean 'polynomial'?",
         ),
-        ({"model": 3}, "/model", "model must be a string or an object; got 3"),
+        ({"model": 3}, "/model", "model must be a name or an object; got 3"),
         (
             {"params": {"w": "1.5"}},
             "/params/w",

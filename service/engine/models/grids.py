@@ -8,7 +8,6 @@ Source: Golub and Pereyra, SIAM J. Numer. Anal. 10 (1973) 413.
 
 from __future__ import annotations
 
-import itertools
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -131,6 +130,25 @@ def centres(
     return Grid(torch.cat(at), torch.cat(steps))
 
 
+def both_ways(grid: Grid) -> Grid:
+    """The grid twice, with a sign as its last coordinate, which stays."""
+    ones = torch.ones(len(grid.at), 1, dtype=grid.at.dtype)
+    return Grid(
+        torch.cat([torch.cat([grid.at, sign * ones], dim=-1) for sign in (1.0, -1.0)]),
+        torch.cat([grid.step, 0.0 * ones], dim=-1).repeat(2, 1),
+    )
+
+
+def with_axis(grid: Grid, places: Tensor, step: float) -> Grid:
+    """The grid at each of the places of one more axis."""
+    count = len(places)
+    last = places.repeat_interleave(len(grid.at)).unsqueeze(-1)
+    return Grid(
+        torch.cat([grid.at.repeat(count, 1), last], dim=-1),
+        torch.cat([grid.step.repeat(count, 1), torch.full_like(last, step)], dim=-1),
+    )
+
+
 def bounded_exp(exponent: Tensor) -> Tensor:
     """exp, never so large that its square overflows."""
     return exponent.clamp(-700.0, 350.0).exp()
@@ -156,11 +174,19 @@ def _search(
     rss, _ = _evaluate(basis, v, y, at, allowed)
     kept = rss.topk(min(KEPT, rss.shape[-1]), dim=-1, largest=False).indices.unsqueeze(-1)
     at, step = (part.take_along_dim(kept, dim=1) for part in (at, step))
-    dims = at.shape[-1]
-    shifts = torch.tensor(list(itertools.product((0.0, -1.0, 1.0), repeat=dims)), dtype=at.dtype)
+    shifts = (
+        torch.cartesian_prod(
+            *(
+                torch.tensor([0.0, -1.0, 1.0] if moves else [0.0])
+                for moves in (step > 0).any(0).any(0)
+            )
+        )
+        .reshape(-1, step.shape[-1])
+        .to(at)
+    )
     for _ in range(ROUNDS):
         step = step / 2
-        trial = at.unsqueeze(2) + shifts.to(at.device) * step.unsqueeze(2)
+        trial = at.unsqueeze(2) + shifts * step.unsqueeze(2)
         rss, _ = _evaluate(basis, v, y, trial.flatten(1, 2), allowed)
         best = rss.unflatten(1, trial.shape[1:3]).argmin(dim=-1)
         at = trial.take_along_dim(best[..., None, None], dim=2).squeeze(2)

@@ -9,10 +9,7 @@ from torch import Tensor
 
 from service.engine.models.family import Family, Meaning
 from service.engine.models.grids import (
-    Allowed,
-    Basis,
-    Found,
-    Frame,
+    Grid,
     bounded_exp,
     centres,
     params,
@@ -20,6 +17,7 @@ from service.engine.models.grids import (
     span,
     span_frame,
     thinned,
+    with_axis,
 )
 
 
@@ -33,57 +31,45 @@ def _witch(v: Tensor, m: Tensor, s: Tensor) -> Tensor:
     return 1 / (1 + ((v - m) * bounded_exp(-s)).square())
 
 
-def _peak(
-    x: Tensor, y: Tensor, basis: Basis, allowed: Allowed | None = None
-) -> tuple[Frame, Found]:
-    """The best centre and log of the half-width at half the height, over a grid of both."""
-    frame = span_frame(x, y)
-    v, thin = thinned(frame)
+def _peaks(shares: Tensor, share_step: float) -> Grid:
+    """Centres, logs of the half-width at half the height, and shares of the Lorentzian."""
     scales, step = span(-6.2, 0.4, 14)
-    return frame, search(basis, v, thin, centres(scales, step, -0.2, 1.2, 0.8, 0.1), allowed)
+    return with_axis(centres(scales, step, -0.2, 1.2, 0.8, 0.1), shares, share_step)
 
 
-def _guess_peak(x: Tensor, y: Tensor, basis: Basis, widths: float) -> Tensor:
-    """Height, centre, width in half-widths, and background."""
-    frame, found = _peak(x, y, basis)
-    m, s = found.at.unbind(-1)
+def _basis(v: Tensor, m: Tensor, s: Tensor, share: Tensor) -> list[Tensor]:
+    u = ((v - m) * bounded_exp(-s)).square()
+    share = share.clamp(0.0, 1.0)
+    return [torch.ones_like(v), share / (1 + u) + (1 - share) * bounded_exp(-math.log(2) * u)]
+
+
+def _guess(x: Tensor, y: Tensor, grid: Grid) -> tuple[Tensor, ...]:
+    """Height, share of the Lorentzian, centre, half-width and background, each (groups,)."""
+    frame = span_frame(x, y)
+    found = search(_basis, *thinned(frame), grid)
+    m, s, share = found.at.unbind(-1)
     c, a = (frame.size.unsqueeze(-1) * found.coefficients).unbind(-1)
-    return params(a, frame.low + frame.width * m, widths * s.exp() * frame.width, c)
+    return a, share.clamp(0.0, 1.0), frame.low + frame.width * m, s.exp() * frame.width, c
 
 
 def guess_gaussian(x: Tensor, y: Tensor) -> Tensor:
-    """a, mu, sigma and c."""
-    return _guess_peak(
-        x,
-        y,
-        lambda v, m, s: [torch.ones_like(v), _bell(v, m, s)],
-        1 / math.sqrt(2 * math.log(2)),
-    )
+    """a, mu, sigma and c over a grid of mu and log(sigma)."""
+    a, _, mu, hwhm, c = _guess(x, y, _peaks(torch.zeros(1, dtype=torch.float64), 0.0))
+    return params(a, mu, hwhm / math.sqrt(2 * math.log(2)), c)
 
 
 def guess_lorentzian(x: Tensor, y: Tensor) -> Tensor:
-    """a, x0, hwhm and c."""
-    return _guess_peak(x, y, lambda v, m, s: [torch.ones_like(v), _witch(v, m, s)], 1.0)
+    """a, x0, hwhm and c over a grid of x0 and log(hwhm)."""
+    a, _, x0, hwhm, c = _guess(x, y, _peaks(torch.ones(1, dtype=torch.float64), 0.0))
+    return params(a, x0, hwhm, c)
 
 
 def guess_pseudo_voigt(x: Tensor, y: Tensor) -> Tensor:
-    """a, eta, x0, hwhm and c: linear in both heights, eta·a and (1 − eta)·a.
+    """a, eta, x0, hwhm and c over a grid of eta, x0 and log(hwhm).
 
-    Only shares from 0 to 1 are tried: beyond, two wide shapes that nearly cancel fit the noise.
+    Only shares from 0 to 1: beyond, two wide shapes that nearly cancel fit the noise.
     """
-
-    def basis(v: Tensor, m: Tensor, s: Tensor) -> list[Tensor]:
-        return [torch.ones_like(v), _witch(v, m, s), _bell(v, m, s)]
-
-    def allowed(coefficients: Tensor) -> Tensor:
-        return coefficients[..., 1] * coefficients[..., 2] >= 0
-
-    frame, found = _peak(x, y, basis, allowed)
-    m, s = found.at.unbind(-1)
-    c, witch, bell = (frame.size.unsqueeze(-1) * found.coefficients).unbind(-1)
-    a = witch + bell
-    eta = torch.where(a == 0, 0.5, witch / torch.where(a == 0, 1.0, a))
-    return params(a, eta, frame.low + frame.width * m, s.exp() * frame.width, c)
+    return params(*_guess(x, y, _peaks(*span(0.0, 1.0, 3))))
 
 
 GAUSSIAN = Family(

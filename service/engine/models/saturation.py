@@ -8,6 +8,7 @@ from torch import Tensor
 from service.engine.models.exponentials import rate
 from service.engine.models.family import Family, Meaning
 from service.engine.models.grids import (
+    both_ways,
     bounded_exp,
     centres,
     log_frame,
@@ -18,7 +19,6 @@ from service.engine.models.grids import (
     span,
     thinned,
 )
-from service.engine.models.sigmoids import both_ways
 
 
 def guess_michaelis_menten(x: Tensor, y: Tensor) -> Tensor:

@@ -12,7 +12,7 @@ from torch import Tensor
 from service.engine.models.family import Family, Meaning
 from service.engine.models.grids import (
     Basis,
-    Grid,
+    both_ways,
     bounded_exp,
     centres,
     log_frame,
@@ -21,26 +21,8 @@ from service.engine.models.grids import (
     span,
     span_frame,
     thinned,
+    with_axis,
 )
-
-
-def both_ways(grid: Grid) -> Grid:
-    """The grid twice, with a sign as its last coordinate, which stays."""
-    ones = torch.ones(len(grid.at), 1, dtype=grid.at.dtype)
-    return Grid(
-        torch.cat([torch.cat([grid.at, sign * ones], dim=-1) for sign in (1.0, -1.0)]),
-        torch.cat([grid.step, 0.0 * ones], dim=-1).repeat(2, 1),
-    )
-
-
-def with_axis(grid: Grid, places: Tensor, step: float) -> Grid:
-    """The grid at each of the places of one more axis."""
-    count = len(places)
-    last = places.repeat_interleave(len(grid.at)).unsqueeze(-1)
-    return Grid(
-        torch.cat([grid.at.repeat(count, 1), last], dim=-1),
-        torch.cat([grid.step.repeat(count, 1), torch.full_like(last, step)], dim=-1),
-    )
 
 
 def _guess_over_time(x: Tensor, y: Tensor, basis: Basis) -> Tensor:

@@ -36,7 +36,7 @@ def solve(jacobian: Tensor, residual: Tensor) -> LeastSquares:
     scale = torch.where(norms > 0, norms, torch.ones_like(norms))
     scaled = jacobian / scale
     q, r = torch.linalg.qr(scaled)
-    u, singular, vh = torch.linalg.svd(r)
+    u, singular, vh = torch.linalg.svd(r, full_matrices=False)
     floor = torch.finfo(r.dtype).eps * max(jacobian.shape) * singular[0]
     inverse = torch.where(singular > floor, 1 / singular, torch.zeros_like(singular))
     step = torch.zeros_like(norms)

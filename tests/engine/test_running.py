@@ -1,0 +1,158 @@
+"""A run may be sliced, stopped, pickled and resumed anywhere: no bit of the answer changes."""
+
+from __future__ import annotations
+
+import pickle
+from typing import Any
+
+import pytest
+import torch
+
+from service.engine import Problem, Rows, Task, start
+from service.engine.optimizers.exact import Exact
+from service.engine.optimizers.first_order import Adagrad, Adam, Rmsprop, Sgd
+from service.engine.optimizers.lbfgs import Lbfgs
+from service.engine.optimizers.levenberg_marquardt import LevenbergMarquardt
+from service.engine.problem import Tolerance
+from service.engine.run import Run
+from tests.engine.builders import problem, task
+
+X = [0.2, 0.7, 1.1, 1.9, 2.4, 3.0, 3.3]
+Y = [2.9, 1.8, 1.3, 0.9, 0.4, 0.35, 0.3]
+START = {"a": 1.0, "k": 0.5, "c": 0.2}
+DATA = {"x": X, "y": Y}
+
+
+def decay(**options: Any) -> Problem:
+    return problem("a*exp(-k*x) + c", DATA, START, **options)
+
+
+def line(**options: Any) -> Problem:
+    return problem("a*x + c", DATA, {"a": 1.0, "c": 0.2}, **options)
+
+
+LM = LevenbergMarquardt()
+PRECISE = Tolerance(params=1e-10)
+TASKS: dict[str, Task] = {
+    "sgd": task(decay(), "sgd", Sgd(0.05), 60),
+    "sgd, linear": task(line(), "sgd", Sgd(0.05), 60),
+    "sgd, float32": task(line(dtype=torch.float32), "sgd", Sgd(0.05), 60),
+    "sgd, momentum": task(line(), "sgd", Sgd(0.02, momentum=0.9, nesterov=True), 60),
+    "sgd, mini-batches": task(decay(), "sgd", Sgd(0.05, momentum=0.5), 60, batch_size=3, seed=4),
+    "sgd, thinned": task(decay(), "sgd", Sgd(0.05), 60, record_every=7),
+    "sgd, diverging": task(line(), "sgd", Sgd(5.0), 60),
+    "sgd, diverging on": task(line(), "sgd", Sgd(5.0), 60, on_divergence="continue"),
+    "sgd, to a tolerance": task(line(), "sgd", Sgd(0.1), 600, tolerance=Tolerance(loss=1e-4)),
+    "sgd, bounded": task(line(bounds={"a": (0.0, 2.0)}), "sgd", Sgd(0.1), 60),
+    "adam": task(decay(), "adam", Adam(0.1, amsgrad=True), 60),
+    "adam, mini-batches": task(decay(), "adam", Adam(0.1), 60, batch_size=2, seed=1),
+    "adamw": task(decay(), "adamw", Adam(0.1, weight_decay=0.1, decoupled=True), 60),
+    "rmsprop": task(decay(), "rmsprop", Rmsprop(0.05, momentum=0.5, centered=True), 60),
+    "adagrad": task(decay(), "adagrad", Adagrad(0.3, lr_decay=0.01), 60),
+    "lbfgs": task(decay(), "lbfgs", Lbfgs(), 60),
+    "exact": task(line(), "exact", Exact(), 1),
+    "levenberg_marquardt": task(decay(), "levenberg_marquardt", LM, 60, tolerance=PRECISE),
+    "levenberg_marquardt, huber": task(
+        decay(loss="huber", delta=0.1), "levenberg_marquardt", LM, 60, tolerance=PRECISE
+    ),
+    "levenberg_marquardt, bounded": task(
+        decay(bounds={"k": (0.0, 0.9)}), "levenberg_marquardt", LM, 60, tolerance=PRECISE
+    ),
+}
+
+
+def joined(parts: list[Rows]) -> tuple[Any, ...]:
+    return tuple(
+        torch.cat([getattr(part, name) for part in parts])
+        for name in ("epoch", "loss", "params", "gradient")
+    )
+
+
+def same(run: Run, parts: list[Rows], other: Run, others: list[Rows]) -> None:
+    for mine, theirs in zip(joined(parts), joined(others), strict=True):
+        assert torch.equal(mine.nan_to_num(), theirs.nan_to_num())
+        assert torch.equal(mine.isnan(), theirs.isnan())
+    first, second = run.result(), other.result()
+    assert pickle.dumps(first.params.tolist()) == pickle.dumps(second.params.tolist())
+    assert repr((first.stop_reason, first.loss, first.epochs, first.best.epoch, first.best.loss)) == (
+        repr((second.stop_reason, second.loss, second.epochs, second.best.epoch, second.best.loss))
+    )
+    assert first.best.params.tolist() == pytest.approx(second.best.params.tolist(), rel=0, abs=0)
+
+
+def whole(of: Task) -> tuple[Run, list[Rows]]:
+    run = start(of)
+    return run, [run.step(of.options.epochs)]
+
+
+@pytest.mark.parametrize("name", TASKS)
+@pytest.mark.parametrize("slices", [(1,), (3, 1, 8), (59, 1)])
+def test_slicing_changes_no_bit(name: str, slices: tuple[int, ...]) -> None:
+    run, parts = start(TASKS[name]), []
+    i = 0
+    while not run.done:
+        parts.append(run.step(slices[i % len(slices)]))
+        i += 1
+    same(run, parts, *whole(TASKS[name]))
+
+
+@pytest.mark.parametrize("name", TASKS)
+@pytest.mark.parametrize("every", [1, 11])
+def test_a_run_resumed_from_a_pickled_checkpoint_changes_no_bit(name: str, every: int) -> None:
+    """As a worker is replaced: the task and the checkpoint cross a pipe each time."""
+    run, parts = start(TASKS[name]), []
+    while not run.done:
+        parts.append(run.step(every))
+        saved = pickle.loads(pickle.dumps((TASKS[name], run.checkpoint())))
+        run = start(*saved)
+    same(run, parts, *whole(TASKS[name]))
+
+
+@pytest.mark.parametrize("name", TASKS)
+def test_two_runs_of_one_task_are_the_same(name: str) -> None:
+    same(*whole(TASKS[name]), *whole(TASKS[name]))
+
+
+@pytest.mark.parametrize("name", TASKS)
+def test_the_result_is_valid_at_any_moment(name: str) -> None:
+    run = start(TASKS[name])
+    while True:
+        result = run.result("cancelled")
+        assert result.params.shape == TASKS[name].problem.initial.shape
+        assert result.epochs == run.epoch
+        if run.done:
+            break
+        assert result.stop_reason in ("cancelled", "diverged")
+        run.step(1)
+    assert run.result("cancelled").stop_reason == run.result().stop_reason
+    assert run.result().stop_reason in ("converged", "max_epochs", "diverged", "stalled")
+
+
+@pytest.mark.parametrize("name", TASKS)
+def test_a_run_that_is_done_does_no_more(name: str) -> None:
+    run, _ = whole(TASKS[name])
+    before = run.result()
+    assert run.step(10).epoch.tolist() == []
+    assert run.result().epochs == before.epochs
+
+
+@pytest.mark.parametrize("name", TASKS)
+def test_a_checkpoint_is_small(name: str) -> None:
+    """What a run needs beside its task: not the data."""
+    rows = 2000
+    x = torch.linspace(0.2, 3.3, rows).tolist()
+    of = TASKS[name].problem
+    data = {"x": x, "y": [0.5 - 0.1 * v for v in x]}
+    text = "a*x + c" if len(of.params) == 2 else "a*exp(-k*x) + c"
+    long = problem(text, data, {p: START[p] for p in of.params}, loss=of.loss.name)
+    run = start(Task(long, TASKS[name].options))
+    run.step(2)
+    assert len(pickle.dumps(run.checkpoint())) < 16_000
+
+
+def test_rows_come_once_and_in_order() -> None:
+    run = start(TASKS["sgd, thinned"])
+    epochs: list[int] = []
+    while not run.done:
+        epochs += run.step(10).epoch.tolist()
+    assert epochs == [1, 7, 14, 21, 28, 35, 42, 49, 56, 60]
