@@ -56,9 +56,14 @@ def _row(one: Comparison) -> tuple[str, ...]:
         one.yardstick,
         f"{_short(median(one.ours))} {one.unit}",
         f"{_short(median(one.theirs))} {one.unit}",
-        f"**{one.ratio:.2f}**",
-        f"{min(one.ratios):.2f} to {max(one.ratios):.2f}",
+        f"**{_ratio(one.ratio)}**",
+        f"{_ratio(min(one.ratios))} to {_ratio(max(one.ratios))}",
     )
+
+
+def _ratio(value: float) -> str:
+    """Two digits at least."""
+    return f"{value:.2f}" if value >= 0.1 else f"{value:.2g}"
 
 
 def _short(value: float) -> str:

@@ -17,6 +17,8 @@ class Settings(BaseSettings):
     """Worker processes; 0 is one a core."""
     max_body_bytes: PositiveInt = 64 * 2**20
     """The largest body that is read."""
+    max_bodies_bytes: PositiveInt = 256 * 2**20
+    """Bytes of large bodies that are read and parsed at once; one address may hold half."""
     max_rows: PositiveInt = 10_000_000
     """The longest column."""
     max_epochs: PositiveInt = 10**8
@@ -29,6 +31,12 @@ class Settings(BaseSettings):
     """The budget of one grid of losses: points × rows × the formula's operations."""
     max_wait_s: PositiveFloat = 60.0
     """How long a synchronous fit is waited for before it is answered with 202."""
+    keep_alive_s: PositiveFloat = 15.0
+    """Seconds of silence after which an event stream says that it is alive."""
+    max_streams: PositiveInt = 512
+    """Event streams open at once."""
+    max_streams_per_client: PositiveInt = 64
+    """Event streams that one address may have open."""
     max_time_limit_s: PositiveFloat = 3600.0
     """The longest `time_limit_s`, and the default."""
     max_queued_jobs: PositiveInt = 256

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, TypedDict
 
 import starlette.requests
 
+from service.api.places import Places, TooManyBytes, TooManyStreams
 from service.jobs.service import JobService
 from service.settings import Settings
 
@@ -15,6 +16,30 @@ class State(TypedDict):
 
     jobs: JobService
     settings: Settings
+    streams: Places
+    """Event streams that are open."""
+    bodies: Places
+    """Bytes of large bodies that are held until they are parsed."""
+
+
+def new_state(settings: Settings, jobs: JobService) -> State:
+    """The state of an application that has just started."""
+    return State(
+        jobs=jobs,
+        settings=settings,
+        streams=Places(
+            settings.max_streams,
+            settings.max_streams_per_client,
+            TooManyStreams,
+            retry_after_s=5,
+        ),
+        bodies=Places(
+            settings.max_bodies_bytes,
+            max(settings.max_bodies_bytes // 2, settings.max_body_bytes),
+            TooManyBytes,
+            retry_after_s=1,
+        ),
+    )
 
 
 if TYPE_CHECKING:

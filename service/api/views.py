@@ -46,8 +46,28 @@ def history(job: Job, rows: Rows) -> History:
     )
 
 
+def progress_event(
+    job: Job, rows: Rows, last_epoch: int | None, service: JobService
+) -> wire.ProgressEvent:
+    """How far the job is, and rows that its watcher has not seen."""
+    return wire.ProgressEvent(
+        job_id=job.id,
+        status=job.status,
+        queue_position=service.queue_position(job),
+        starts_in_s=_starts_in(job, service),
+        progress=_progress(job),
+        history=history(job, rows),
+        last_epoch=last_epoch,
+    )
+
+
+def done_event(job: Job, last_epoch: int | None, service: JobService) -> wire.DoneEvent:
+    """The end of a job."""
+    return wire.DoneEvent(job_id=job.id, job=brief(job, service), last_epoch=last_epoch)
+
+
 def _view(job: Job, service: JobService, fit: Fit | None) -> wire.Job:
-    at, progress = url(job), job.progress
+    at = url(job)
     return wire.Job(
         job_id=job.id,
         status=job.status,
@@ -55,17 +75,21 @@ def _view(job: Job, service: JobService, fit: Fit | None) -> wire.Job:
         started_at=job.started_at,
         finished_at=job.finished_at,
         queue_position=service.queue_position(job),
-        progress=wire.Progress(
-            epoch=progress.epoch,
-            epochs=progress.epochs,
-            loss=progress.loss,
-            best_loss=progress.best_loss,
-            epochs_per_s=progress.epochs_per_s,
-            eta_s=progress.eta_s,
-        ),
+        starts_in_s=_starts_in(job, service),
+        progress=_progress(job),
         model=job.model,
         tags=dict(job.tags),
         result=fit,
         error=failure(job),
-        urls=wire.JobUrls(self=at, history=f"{at}/history", cancel=f"{at}/cancel"),
+        urls=wire.JobUrls(
+            self=at, history=f"{at}/history", events=f"{at}/events", cancel=f"{at}/cancel"
+        ),
     )
+
+
+def _starts_in(job: Job, service: JobService) -> float | None:
+    return service.eta(job) if job.status == "queued" else None
+
+
+def _progress(job: Job) -> wire.Progress:
+    return wire.Progress(**job.progress._asdict())

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 
-from service.engine.descent import Descent
+from service.engine.descent import descend
 from service.engine.linear import ExactRun
 from service.engine.marquardt import Marquardt
 from service.engine.multistart import search
@@ -19,7 +19,7 @@ RUNS: Mapping[str, Starter] = {
     "exact": ExactRun,
     "levenberg_marquardt": Marquardt,
     "lbfgs": QuasiNewton,
-    **dict.fromkeys(("sgd", "adam", "adamw", "rmsprop", "adagrad"), Descent),
+    **dict.fromkeys(("sgd", "adam", "adamw", "rmsprop", "adagrad"), descend),
 }
 """The run that drives each optimizer."""
 

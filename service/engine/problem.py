@@ -100,6 +100,11 @@ class Tolerance:
     params: float = 0.0
     gradient: float = 0.0
 
+    @property
+    def any(self) -> bool:
+        """Whether one is on."""
+        return bool(self.loss or self.params or self.gradient)
+
 
 @dataclass(frozen=True, slots=True)
 class GradientMethod:

@@ -45,7 +45,8 @@ Scaling = Mapping[str, Scale]
 
 def standardize(name: str, column: Tensor) -> Scale:
     """(x − mean)/standard deviation, the population's."""
-    spread = float(column.std(correction=0))
+    varies = float(column.min()) < float(column.max())
+    spread = float(column.std(correction=0)) if varies else 0.0
     return _scale(name, float(column.mean()), spread, "standardized")
 
 

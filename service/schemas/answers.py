@@ -125,6 +125,7 @@ class FitUrls(Answer):
 
     self: str
     history: str
+    events: str
     cancel: str
 
 

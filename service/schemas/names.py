@@ -11,7 +11,35 @@ OptimizerName = Literal[
     "auto", "exact", "levenberg_marquardt", "lbfgs", "sgd", "adam", "adamw", "rmsprop", "adagrad"
 ]
 ScheduleName = Literal["step", "multi_step", "exponential", "cosine", "linear", "polynomial"]
-ModelName = Literal["linear", "polynomial"]
+ModelName = Literal[
+    "linear",
+    "polynomial",
+    "piecewise_linear",
+    "exponential_decay",
+    "double_exponential_decay",
+    "exponential_growth",
+    "power_law",
+    "logarithmic",
+    "michaelis_menten",
+    "hill",
+    "langmuir",
+    "saturating_growth",
+    "logistic3",
+    "logistic4",
+    "logistic5",
+    "gompertz",
+    "weibull",
+    "gaussian",
+    "lorentzian",
+    "pseudo_voigt",
+    "sine",
+    "damped_sine",
+    "arrhenius",
+    "antoine",
+    "nernst",
+    "ricker",
+    "von_bertalanffy",
+]
 GradientMethod = Literal["analytic", "autograd", "numeric"]
 ScalingMethod = Literal["standardize", "min_max"]
 Activation = Literal["tanh", "sigmoid", "relu", "softplus"]

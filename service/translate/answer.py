@@ -63,6 +63,7 @@ def to_fit(
         urls=wire.FitUrls(
             self=f"/jobs/{job_id}",
             history=f"/jobs/{job_id}/history",
+            events=f"/jobs/{job_id}/events",
             cancel=f"/jobs/{job_id}/cancel",
         ),
     )

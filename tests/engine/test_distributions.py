@@ -59,8 +59,9 @@ def test_one_and_two_degrees_in_closed_form(probability: float) -> None:
 
 @given(st.floats(0.5, 0.99999), st.floats(0.5, 1e5))
 def test_a_quantile_has_its_probability(probability: float, degrees: float) -> None:
+    """To 1e-10: lgamma of 5·10⁴ is good to as much."""
     t = t_quantile(probability, degrees)
-    assert 1 - t_tail(t, degrees) == pytest.approx(probability, abs=1e-11)
+    assert 1 - t_tail(t, degrees) == pytest.approx(probability, abs=1e-10)
 
 
 @given(st.floats(0.3, 50), st.floats(0.3, 50), st.floats(0.001, 0.999))

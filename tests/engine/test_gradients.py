@@ -67,9 +67,7 @@ def test_the_three_gradients_agree(
     """
     data = {name: [row[i] for row in rows] for i, name in enumerate(("x", "z", "y"))}
     sigma = [0.5 + abs(row[0]) for row in rows] if weighted else None
-    of = problem(
-        f"{text} + a", data, dict(zip("abc", values, strict=True)), loss=loss, sigma=sigma
-    )
+    of = problem(f"{text} + a", data, dict(zip("abc", values, strict=True)), loss=loss, sigma=sigma)
     objective, theta = Objective(of), of.initial
     slopes = {m: objective.gradient(theta, GradientMethod(m))[1] for m in GRADIENTS}
     z, jacobian = objective.jacobian(theta)

@@ -124,9 +124,7 @@ def test_every_operation_is_differentiated() -> None:
     assert set(SMOOTH) == set(CALLABLE) - {"where"}
 
 
-def difference(
-    text: str, x: float, point: dict[str, float], name: str
-) -> tuple[float, float]:
+def difference(text: str, x: float, point: dict[str, float], name: str) -> tuple[float, float]:
     """(4·D(h) − D(2h))/3 of central differences, and the size of what it loses to rounding."""
 
     def at(shift: float) -> float:
@@ -152,9 +150,7 @@ def test_derivatives_are_those_of_central_differences(text: str) -> None:
     holds()
 
 
-@given(
-    a=st.floats(0.2, 2), b=st.floats(-1.5, 1.5), c=st.floats(0.2, 2), x=st.floats(-1.5, 1.5)
-)
+@given(a=st.floats(0.2, 2), b=st.floats(-1.5, 1.5), c=st.floats(0.2, 2), x=st.floats(-1.5, 1.5))
 def test_the_chain_rule_through_several_operations(a: float, b: float, c: float, x: float) -> None:
     text = "a*exp(-b*x)*sin(c*x) + log(1 + a**2*x**2)/(1 + exp(-c*x)) + (c*x**2 + a)**b"
     exact = jacobian(text, {"x": [x]}, a=a, b=b, c=c)
@@ -209,7 +205,12 @@ class TestDelicatePoints:
 
     def test_a_param_in_a_branch_not_taken_may_be_no_number(self) -> None:
         slopes = jacobian(
-            "where(x > k, a*sqrt(x - k), b)", {"x": [-1.0, 0.0, 1.0]}, safe=True, a=1.0, b=2.0, k=0.0
+            "where(x > k, a*sqrt(x - k), b)",
+            {"x": [-1.0, 0.0, 1.0]},
+            safe=True,
+            a=1.0,
+            b=2.0,
+            k=0.0,
         )
         assert slopes == {"k": [0.0, 0.0, -0.5], "a": [0.0, 0.0, 1.0], "b": [1.0, 1.0, 0.0]}
         assert jacobian("where(a > 0, log(a)*x, x*a)", {"x": [2.0]}, safe=True, a=-1.0) == {
@@ -220,7 +221,10 @@ class TestDelicatePoints:
         x = {"x": [0.0, 1.0, 2.0]}
         assert jacobian("min(a, x)", x, a=1.0)["a"] == [0.0, 0.5, 1.0]
         assert jacobian("max(a, x)", x, a=1.0)["a"] == [1.0, 0.5, 0.0]
-        assert jacobian("clip(x, a, b)", x, a=1.0, b=2.0) == {"a": [1.0, 0.5, 0.0], "b": [0, 0, 0.5]}
+        assert jacobian("clip(x, a, b)", x, a=1.0, b=2.0) == {
+            "a": [1.0, 0.5, 0.0],
+            "b": [0, 0, 0.5],
+        }
         assert jacobian("clip(a, x, 9)", x, a=1.0)["a"] == [1.0, 0.5, 0.0]
         assert jacobian("abs(a)*x", {"x": [1.0]}, a=0.0)["a"] == [0.0]
 

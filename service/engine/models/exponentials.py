@@ -22,7 +22,7 @@ from service.engine.models.grids import (
 )
 
 SLOWEST = 0.1
-"""In units of 1/range of x: rates are SLOWEST·sinh(t), near-even around 0 and logarithmic beyond."""
+"""In units of 1/range of x: rates are SLOWEST·sinh(t), even near 0, logarithmic beyond."""
 
 
 def rate(t: Tensor) -> Tensor:
@@ -100,7 +100,7 @@ EXPONENTIAL_DECAY = Family(
     },
     guess=guess_decay,
     when_to_use="y falls, or rises, towards a plateau at a speed proportional to what is left.",
-    reference="Motulsky and Christopoulos, Fitting Models to Biological Data (2004), one phase decay",
+    reference="Motulsky and Christopoulos, Fitting Models to Biological Data (2004)",
 )
 
 EXPONENTIAL_GROWTH = Family(

@@ -17,13 +17,15 @@ from torch import Tensor
 
 MOST_ROWS = 512
 MOST_ELEMENTS = 2**21
-KEPT = 8
+NEAR = 0.125
+BEST = 4
+BLOCKS = 8
 ROUNDS = 8
 DEPENDENT = 1e-7
 
 Basis = Callable[..., Sequence[Tensor]]
-"""v (groups, 1, rows) and each coordinate (groups, candidates, 1) -> the columns that the prediction
-is linear in, broadcastable to (groups, candidates, rows)."""
+"""v (groups, 1, rows) and each coordinate (groups, candidates, 1) -> the columns that the
+prediction is linear in, (groups, 1, rows) or, as the last must be, (groups, candidates, rows)."""
 Allowed = Callable[[Tensor], Tensor]
 """Coefficients (groups, candidates, columns) -> which of the candidates may be the answer."""
 
@@ -117,16 +119,19 @@ def product(*axes: tuple[Tensor, float]) -> Grid:
     return Grid(at, torch.tensor([step for _, step in axes], dtype=torch.float64).expand_as(at))
 
 
-def centres(
-    scales: Tensor, step: float, low: float, high: float, ratio: float, most: float
-) -> Grid:
-    """Places in [low, high] for each width e^scale, `ratio` widths apart, but no more than `most`."""
+def centres(scales: tuple[Tensor, float], low: float, high: float, reach: float) -> Grid:
+    """Places in [low, high] for each width e^scale, a width apart, but `NEAR` at most.
+
+    Beyond the data, which lie in [0, 1], they go no farther than `reach` widths.
+    """
     at, steps = [], []
-    for scale in scales.tolist():
-        apart = min(most, ratio * math.exp(scale))
-        places = torch.linspace(low, high, math.ceil((high - low) / apart) + 1, dtype=torch.float64)
+    for scale in scales[0].tolist():
+        width = math.exp(scale)
+        first, last = max(low, -reach * width), min(high, 1 + reach * width)
+        count = math.ceil((last - first) / min(NEAR, width)) + 1
+        places, apart = span(first, last, count)
         at.append(torch.stack([places, torch.full_like(places, scale)], dim=-1))
-        steps.append(torch.tensor([apart, step], dtype=torch.float64).expand(len(places), 2))
+        steps.append(torch.tensor([apart, scales[1]], dtype=places.dtype).expand(count, 2))
     return Grid(torch.cat(at), torch.cat(steps))
 
 
@@ -156,12 +161,12 @@ def bounded_exp(exponent: Tensor) -> Tensor:
 
 def search(basis: Basis, v: Tensor, y: Tensor, grid: Grid, allowed: Allowed | None = None) -> Found:
     """The candidate of the least squares, refined; its coefficients."""
-    groups = v.shape[0]
+    groups = len(v)
     at, step = (part.expand(groups, *part.shape[-2:]) for part in (grid.at, grid.step))
     size = max(1, MOST_ELEMENTS // (at.shape[1] * v.shape[-1]))
     parts = [
-        _search(basis, *part, allowed)
-        for part in zip(v.split(size), y.split(size), at.split(size), step.split(size), strict=True)
+        _search(basis, v[some], y[some], at[some], step[some], allowed)
+        for some in (slice(i, i + size) for i in range(0, groups, size))
     ]
     return Found(
         torch.cat([part.at for part in parts]), torch.cat([part.coefficients for part in parts])
@@ -172,23 +177,14 @@ def _search(
     basis: Basis, v: Tensor, y: Tensor, at: Tensor, step: Tensor, allowed: Allowed | None
 ) -> Found:
     rss, _ = _evaluate(basis, v, y, at, allowed)
-    kept = rss.topk(min(KEPT, rss.shape[-1]), dim=-1, largest=False).indices.unsqueeze(-1)
+    kept = _kept(rss).unsqueeze(-1)
     at, step = (part.take_along_dim(kept, dim=1) for part in (at, step))
-    shifts = (
-        torch.cartesian_prod(
-            *(
-                torch.tensor([0.0, -1.0, 1.0] if moves else [0.0])
-                for moves in (step > 0).any(0).any(0)
-            )
-        )
-        .reshape(-1, step.shape[-1])
-        .to(at)
-    )
+    shifts = _shifts(step)
     for _ in range(ROUNDS):
         step = step / 2
         trial = at.unsqueeze(2) + shifts * step.unsqueeze(2)
         rss, _ = _evaluate(basis, v, y, trial.flatten(1, 2), allowed)
-        best = rss.unflatten(1, trial.shape[1:3]).argmin(dim=-1)
+        best = rss.reshape(trial.shape[:3]).argmin(dim=-1)
         at = trial.take_along_dim(best[..., None, None], dim=2).squeeze(2)
     rss, coefficients = _evaluate(basis, v, y, at, allowed)
     best = rss.argmin(dim=-1)[:, None, None]
@@ -196,6 +192,24 @@ def _search(
         at.take_along_dim(best, dim=1).squeeze(1),
         coefficients.take_along_dim(best, dim=1).squeeze(1),
     )
+
+
+def _shifts(step: Tensor) -> Tensor:
+    """To stay, or to go a step back or forth, in each dimension that has steps: (moves, dims)."""
+    moves = [
+        torch.tensor([0.0, -1.0, 1.0] if bool((axis > 0).any()) else [0.0])
+        for axis in step.unbind(-1)
+    ]
+    return torch.cartesian_prod(*moves).reshape(-1, len(moves)).to(step)
+
+
+def _kept(rss: Tensor) -> Tensor:
+    """The candidates to refine: the best few, and the best of each part of the grid."""
+    best = rss.topk(min(BEST, rss.shape[-1]), dim=-1, largest=False).indices
+    length = math.ceil(rss.shape[-1] / BLOCKS)
+    starts = range(0, rss.shape[-1], length)
+    parts = [rss[:, i : i + length].argmin(dim=-1, keepdim=True) + i for i in starts]
+    return torch.cat([best, *parts], dim=-1)
 
 
 def _evaluate(
@@ -210,6 +224,8 @@ def _evaluate(
 def project(columns: Sequence[Tensor], y: Tensor) -> tuple[Tensor, Tensor]:
     """Least squares of y on a few columns (…, rows): RSS (…) and coefficients (…, columns).
 
+    The shapes may broadcast; the last column has them all.
+
     By modified Gram-Schmidt (Björck, BIT 7 (1967) 1); a column that depends on those before it
     counts nothing.
     """
@@ -217,7 +233,7 @@ def project(columns: Sequence[Tensor], y: Tensor) -> tuple[Tensor, Tensor]:
     units: list[Tensor] = []
     triangle: list[list[Tensor]] = []
     heights: list[Tensor] = []
-    for column in torch.broadcast_tensors(*columns):
+    for column in columns:
         largest = column.abs().amax(dim=-1)
         unit = column / torch.where(largest > 0, largest, 1.0).unsqueeze(-1)
         first = unit.square().sum(dim=-1).sqrt()

@@ -21,6 +21,7 @@ OVERSAMPLED = 4
 BINS_A_ROW = 8
 MOST_ROWS = 2**15
 MOST_SEARCHED = 2**11
+TOGETHER = 64
 DAMPINGS = (-2.0, 0.0, 1.0, 2.0, 4.0, 8.0, 16.0, 32.0)
 """In units of 1/range of x."""
 
@@ -45,14 +46,7 @@ def guess_damped_sine(x: Tensor, y: Tensor) -> Tensor:
     """a, k, f, phi and c: for each k of a few, the peaks of the periodogram of y·exp(−kx)."""
     frame = span_frame(x, y)
     v, y = sampled(frame.v, frame.y, MOST_ROWS)
-    grids = []
-    for k in DAMPINGS:
-        grid = frequencies(v, y, apart=0.4, damping=k)
-        rate = torch.full_like(grid.at, k)
-        grids.append(
-            (torch.cat([grid.at, rate], -1), torch.cat([grid.step, 0.3 * rate.abs() + 0.5], -1))
-        )
-    grid = Grid(torch.cat([at for at, _ in grids], 1), torch.cat([step for _, step in grids], 1))
+    grid = _damped_frequencies(v, y)
 
     def basis(v: Tensor, f: Tensor, k: Tensor) -> list[Tensor]:
         angle, envelope = 2 * math.pi * f * v, decaying(v, k)
@@ -66,7 +60,7 @@ def guess_damped_sine(x: Tensor, y: Tensor) -> Tensor:
 
 
 def _polar(frame: Frame, coefficients: Tensor, f: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Amplitude, phase at x = 0 in (−π, π], and offset, of the constant, the sine and the cosine."""
+    """Amplitude, phase at x = 0 in (−π, π], and offset, from constant, sine and cosine."""
     c, sine, cosine = (frame.size.unsqueeze(-1) * coefficients).unbind(-1)
     phase = torch.atan2(cosine, sine) - 2 * math.pi * torch.remainder(
         f * frame.low / frame.width, 1
@@ -81,7 +75,7 @@ def sampled(v: Tensor, y: Tensor, most: int) -> tuple[Tensor, Tensor]:
         return v, y
     golden = (math.sqrt(5) - 1) / 2
     places = torch.arange(most, dtype=torch.float64, device=v.device) * golden
-    chosen = (places.remainder(1) * rows).long().unique()
+    chosen = (places.remainder(1) * rows).long().sort().values
     return v[..., chosen], y[..., chosen]
 
 
@@ -92,12 +86,22 @@ def frequencies(v: Tensor, y: Tensor, *, apart: float, damping: float = 0.0) -> 
     """
     slow = torch.arange(1, round(3 / apart) + 1, dtype=v.dtype, device=v.device) * apart
     slow = slow.expand(len(v), -1)
-    peaks = torch.cat(
-        [_peaks(*part, damping) for part in zip(v.split(64), y.split(64), strict=True)]
-    )
+    parts = (slice(i, i + TOGETHER) for i in range(0, len(v), TOGETHER))
+    peaks = torch.cat([_peaks(v[part], y[part], damping) for part in parts])
     nyquist = ((v.diff(dim=-1) > 0).sum(dim=-1, keepdim=True) / 2).clamp(min=apart)
     at = torch.cat([slow, peaks], dim=-1).minimum(nyquist).unsqueeze(-1)
     return Grid(at, torch.full_like(at, apart))
+
+
+def _damped_frequencies(v: Tensor, y: Tensor) -> Grid:
+    """The frequencies of y·exp(−kv), for each of a few k: (groups, candidates, 2)."""
+    at, steps = [], []
+    for damping in DAMPINGS:
+        grid = frequencies(v, y, apart=0.4, damping=damping)
+        k = torch.full_like(grid.at, damping)
+        at.append(torch.cat([grid.at, k], dim=-1))
+        steps.append(torch.cat([grid.step, 0.3 * k.abs() + 0.5], dim=-1))
+    return Grid(torch.cat(at, dim=1), torch.cat(steps, dim=1))
 
 
 def _peaks(v: Tensor, y: Tensor, damping: float) -> Tensor:

@@ -33,8 +33,7 @@ def _witch(v: Tensor, m: Tensor, s: Tensor) -> Tensor:
 
 def _peaks(shares: Tensor, share_step: float) -> Grid:
     """Centres, logs of the half-width at half the height, and shares of the Lorentzian."""
-    scales, step = span(-6.2, 0.4, 14)
-    return with_axis(centres(scales, step, -0.2, 1.2, 0.8, 0.1), shares, share_step)
+    return with_axis(centres(span(-6.0, 0.6, 12), -0.25, 1.25, reach=1.0), shares, share_step)
 
 
 def _basis(v: Tensor, m: Tensor, s: Tensor, share: Tensor) -> list[Tensor]:

@@ -33,7 +33,10 @@ def guess_ricker(x: Tensor, y: Tensor) -> Tensor:
 
 
 def guess_von_bertalanffy(x: Tensor, y: Tensor) -> Tensor:
-    """Linf, K and t0 over a grid of K: Linf − h·exp(−Kv) with h/Linf > 0, and log(h/Linf) = K·t0."""
+    """Linf, K and t0 over a grid of K.
+
+    Linf − h·exp(−Kx), where h/Linf = exp(K·t0) has to be positive.
+    """
     frame = span_frame(x, y)
     v, thin = thinned(frame)
 

@@ -47,8 +47,8 @@ def guess_hill(x: Tensor, y: Tensor) -> Tensor:
     def basis(v: Tensor, m: Tensor, s: Tensor, sign: Tensor) -> list[Tensor]:
         return [torch.sigmoid(sign * (v - m) * bounded_exp(-s))]
 
-    scales, step = span(-5.0, 1.5, 14)
-    found = search(basis, v, thin, both_ways(centres(scales, step, -0.5, 2.0, 1.0, 0.15)))
+    grid = both_ways(centres(span(-5.0, 1.5, 12), -0.5, 2.0, reach=5.0))
+    found = search(basis, v, thin, grid)
     m, s, sign = found.at.unbind(-1)
     middle = (frame.low + frame.width * m).exp()
     return params(frame.size * found.coefficients[:, 0], middle, sign / (s.exp() * frame.width))
@@ -75,7 +75,7 @@ MICHAELIS_MENTEN = Family(
         "Km": Meaning("x at half of Vmax", "[x]"),
     },
     guess=guess_michaelis_menten,
-    when_to_use="The rate of an enzyme against its substrate; anything that binds to one kind of site.",
+    when_to_use="The rate of an enzyme against its substrate; binding to one kind of site.",
     reference="Michaelis and Menten, Biochemische Zeitschrift 49 (1913) 333",
 )
 
@@ -102,7 +102,7 @@ HILL = Family(
         "n": Meaning("Hill coefficient: above 1 cooperative, below 0 falling", "1"),
     },
     guess=guess_hill,
-    when_to_use="Saturation that sets in steeply: cooperative binding, a response without baseline. x ≥ 0.",
+    when_to_use="Saturation that sets in steeply: cooperative binding, a response from 0. x ≥ 0.",
     reference="Hill, J. Physiol. 40 (1910) iv",
 )
 

@@ -29,8 +29,8 @@ def _guess_over_time(x: Tensor, y: Tensor, basis: Basis) -> Tensor:
     """Height, rate and middle, over a grid of middle, log(width) and sign."""
     frame = span_frame(x, y)
     v, thin = thinned(frame)
-    scales, step = span(-6.0, 1.0, 15)
-    found = search(basis, v, thin, both_ways(centres(scales, step, -1.0, 3.0, 1.0, 0.15)))
+    grid = both_ways(centres(span(-5.0, 1.0, 11), -1.0, 3.0, reach=5.0))
+    found = search(basis, v, thin, grid)
     m, s, sign = found.at.unbind(-1)
     return params(
         frame.size * found.coefficients[:, 0],
@@ -65,8 +65,8 @@ def guess_logistic4(x: Tensor, y: Tensor) -> Tensor:
     def basis(v: Tensor, m: Tensor, s: Tensor) -> list[Tensor]:
         return [torch.ones_like(v), torch.sigmoid((m - v) * bounded_exp(-s))]
 
-    scales, step = span(-5.0, 1.5, 14)
-    found = search(basis, v, thin, centres(scales, step, -0.5, 1.5, 1.0, 0.1))
+    grid = centres(span(-5.0, 1.5, 12), -0.5, 1.5, reach=3.0)
+    found = search(basis, v, thin, grid)
     m, s = found.at.unbind(-1)
     c, height = (frame.size.unsqueeze(-1) * found.coefficients).unbind(-1)
     b = 1 / (s.exp() * frame.width)
@@ -88,8 +88,7 @@ def guess_logistic5(x: Tensor, y: Tensor) -> Tensor:
         rise = torch.nn.functional.softplus((v - m) * steepness)
         return [torch.ones_like(v), bounded_exp(-g.exp() * rise)]
 
-    scales, step = span(-5.0, 1.0, 9)
-    grid = both_ways(centres(scales, step, -0.5, 1.5, 1.5, 0.15))
+    grid = both_ways(centres(span(-4.5, 1.0, 8), -0.5, 1.5, reach=3.0))
     found = search(basis, v, thin, with_axis(grid, *span(-2.0, 2.0, 5)), _rising)
     m, s, sign, g = found.at.unbind(-1)
     c, height = (frame.size.unsqueeze(-1) * found.coefficients).unbind(-1)
@@ -109,8 +108,8 @@ def guess_weibull(x: Tensor, y: Tensor) -> Tensor:
     def basis(v: Tensor, m: Tensor, s: Tensor) -> list[Tensor]:
         return [torch.ones_like(v), -bounded_exp(-bounded_exp((v - m) * bounded_exp(-s)))]
 
-    scales, step = span(-5.0, 1.5, 14)
-    found = search(basis, v, thin, centres(scales, step, -0.5, 1.5, 1.0, 0.1))
+    grid = centres(span(-5.0, 1.5, 12), -0.5, 1.5, reach=3.0)
+    found = search(basis, v, thin, grid)
     m, s = found.at.unbind(-1)
     a, drop = (frame.size.unsqueeze(-1) * found.coefficients).unbind(-1)
     return params(a, drop, (frame.low + frame.width * m).exp(), 1 / (s.exp() * frame.width))
@@ -141,7 +140,7 @@ LOGISTIC4 = Family(
         "b": Meaning("slope at e: above 0 y falls with the dose, below 0 it rises", "1"),
     },
     guess=guess_logistic4,
-    when_to_use="Response against dose, not its logarithm; x = 0 is a control. For log-doses: logistic3.",
+    when_to_use="Response against dose (not its logarithm); a control has x = 0.",
     reference="Ritz et al., PLoS ONE 10 (2015) e0146021, LL.4 of drc",
 )
 
@@ -157,7 +156,7 @@ LOGISTIC5 = Family(
         "f": Meaning("asymmetry; 1 is logistic4", "1"),
     },
     guess=guess_logistic5,
-    when_to_use="Response against dose, of a curve that is visibly steeper on one side; many doses.",
+    when_to_use="Response against many doses, where one end of the curve is visibly steeper.",
     reference="Gottschalk and Dunn, Analytical Biochemistry 343 (2005) 54; LL.5 of drc",
 )
 
@@ -172,7 +171,7 @@ GOMPERTZ = Family(
     },
     guess=guess_gompertz,
     when_to_use="Growth from 0 to a limit that is fast early and slow late: tumours, animals.",
-    reference="Gompertz, Phil. Trans. 115 (1825) 513; Tjørve and Tjørve, PLoS ONE 12 (2017) e0178691",
+    reference="Gompertz, Phil. Trans. 115 (1825) 513; Tjørve, PLoS ONE 12 (2017) e0178691",
 )
 
 WEIBULL = Family(
@@ -186,6 +185,6 @@ WEIBULL = Family(
         "shape": Meaning("1 is exponential; above 1 sigmoid, below 1 stretched", "1"),
     },
     guess=guess_weibull,
-    when_to_use="Growth, release or decay (drop < 0) of any asymmetry, the stretched exponential too. x ≥ 0.",
+    when_to_use="Growth, release or (drop < 0) decay of any asymmetry; stretched decay. x ≥ 0.",
     reference="Ratkowsky, Nonlinear Regression Modeling (1983); R's SSweibull",
 )

@@ -1,7 +1,7 @@
 """Gradient descent and its kin, with torch.optim's names, options and arithmetic.
 
-Each is a pure rule: (θ, gradient, state, rate) -> (θ', state'), all of shape (params,). States are
-tuples of tensors and counts, so that a run can be stopped, moved and resumed bit for bit.
+Each is a pure rule: (θ, gradient, state, rate) -> (θ', state'), all of shape (params,), on torch
+tensors or on numpy arrays alike. A state can be stopped, moved and resumed bit for bit.
 Sources: torch.optim's documentation; Kingma and Ba, Adam (2015); Loshchilov and Hutter, Decoupled
 weight decay (2019); Reddi et al., AMSGrad (2018); Hinton, RMSprop (2012); Duchi et al. (2011).
 """
@@ -9,14 +9,25 @@ weight decay (2019); Reddi et al., AMSGrad (2018); Hinton, RMSprop (2012); Duchi
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Generic, NamedTuple, Protocol, TypeVar
 
+import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 
 from service.engine.schedules import Constant, Schedule
 
-State = tuple[Tensor | int | None, ...]
+Floats = npt.NDArray[np.float64]
+A = TypeVar("A", Tensor, Floats)
+"""What a rule moves: a tensor or an array."""
+
+
+class State(NamedTuple, Generic[A]):
+    """What a rule remembers: updates done so far, and running sums of the shape of θ."""
+
+    done: int
+    sums: tuple[A, ...]
 
 
 class FirstOrder(Protocol):
@@ -26,10 +37,8 @@ class FirstOrder(Protocol):
     def learning_rate(self) -> float: ...
     @property
     def schedule(self) -> Schedule: ...
-    def start(self, theta: Tensor) -> State: ...
-    def update(
-        self, theta: Tensor, gradient: Tensor, state: State, rate: float
-    ) -> tuple[Tensor, State]: ...
+    def start(self, theta: A) -> State[A]: ...
+    def update(self, theta: A, gradient: A, state: State[A], rate: float) -> tuple[A, State[A]]: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,23 +52,19 @@ class Sgd:
     weight_decay: float = 0.0
     schedule: Schedule = Constant()
 
-    def start(self, theta: Tensor) -> State:
-        return (None,)
+    def start(self, theta: A) -> State[A]:
+        return State(0, (theta * 0,))
 
-    def update(
-        self, theta: Tensor, gradient: Tensor, state: State, rate: float
-    ) -> tuple[Tensor, State]:
+    def update(self, theta: A, gradient: A, state: State[A], rate: float) -> tuple[A, State[A]]:
         if self.weight_decay:
             gradient = gradient + self.weight_decay * theta
         if not self.momentum:
             return theta - rate * gradient, state
-        (velocity,) = state
-        if velocity is None:
-            velocity = gradient
-        else:
-            velocity = self.momentum * velocity + (1 - self.dampening) * gradient
+        velocity = gradient
+        if state.done:
+            velocity = self.momentum * state.sums[0] + (1 - self.dampening) * gradient
         step = gradient + self.momentum * velocity if self.nesterov else velocity
-        return theta - rate * step, (velocity,)
+        return theta - rate * step, State(state.done + 1, (velocity,))
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,19 +83,11 @@ class Adam:
     decoupled: bool = False
     schedule: Schedule = Constant()
 
-    def start(self, theta: Tensor) -> State:
-        zero = torch.zeros_like(theta)
-        return 0, zero, zero, zero
+    def start(self, theta: A) -> State[A]:
+        return State(0, (theta * 0, theta * 0, theta * 0))
 
-    def update(
-        self, theta: Tensor, gradient: Tensor, state: State, rate: float
-    ) -> tuple[Tensor, State]:
-        count, mean, square, largest = state
-        assert isinstance(count, int)
-        assert isinstance(mean, Tensor)
-        assert isinstance(square, Tensor)
-        assert isinstance(largest, Tensor)
-        count += 1
+    def update(self, theta: A, gradient: A, state: State[A], rate: float) -> tuple[A, State[A]]:
+        count, (mean, square, largest) = state.done + 1, state.sums
         if self.weight_decay and self.decoupled:
             theta = theta * (1 - rate * self.weight_decay)
         elif self.weight_decay:
@@ -98,10 +95,11 @@ class Adam:
         mean = self.beta1 * mean + (1 - self.beta1) * gradient
         square = self.beta2 * square + (1 - self.beta2) * gradient * gradient
         if self.amsgrad:
-            largest = torch.maximum(largest, square)
-        spread = (largest if self.amsgrad else square).sqrt() / (1 - self.beta2**count) ** 0.5
+            largest = larger(largest, square)
+        spread = (largest if self.amsgrad else square) ** 0.5 / (1 - self.beta2**count) ** 0.5
         step = mean / (1 - self.beta1**count)
-        return theta - rate * step / (spread + self.eps), (count, mean, square, largest)
+        moved = theta - rate * step / (spread + self.eps)
+        return moved, State(count, (mean, square, largest))
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,17 +114,11 @@ class Rmsprop:
     centered: bool = False
     schedule: Schedule = Constant()
 
-    def start(self, theta: Tensor) -> State:
-        zero = torch.zeros_like(theta)
-        return zero, zero, zero
+    def start(self, theta: A) -> State[A]:
+        return State(0, (theta * 0, theta * 0, theta * 0))
 
-    def update(
-        self, theta: Tensor, gradient: Tensor, state: State, rate: float
-    ) -> tuple[Tensor, State]:
-        square, mean, velocity = state
-        assert isinstance(square, Tensor)
-        assert isinstance(mean, Tensor)
-        assert isinstance(velocity, Tensor)
+    def update(self, theta: A, gradient: A, state: State[A], rate: float) -> tuple[A, State[A]]:
+        square, mean, velocity = state.sums
         if self.weight_decay:
             gradient = gradient + self.weight_decay * theta
         square = self.alpha * square + (1 - self.alpha) * gradient * gradient
@@ -134,11 +126,11 @@ class Rmsprop:
         if self.centered:
             mean = self.alpha * mean + (1 - self.alpha) * gradient
             spread = square - mean * mean
-        step = gradient / (spread.sqrt() + self.eps)
+        step = gradient / (spread**0.5 + self.eps)
         if self.momentum:
             velocity = self.momentum * velocity + step
             step = velocity
-        return theta - rate * step, (square, mean, velocity)
+        return theta - rate * step, State(state.done + 1, (square, mean, velocity))
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,17 +144,20 @@ class Adagrad:
     initial_accumulator_value: float = 0.0
     schedule: Schedule = Constant()
 
-    def start(self, theta: Tensor) -> State:
-        return 0, torch.full_like(theta, self.initial_accumulator_value)
+    def start(self, theta: A) -> State[A]:
+        return State(0, (theta * 0 + self.initial_accumulator_value,))
 
-    def update(
-        self, theta: Tensor, gradient: Tensor, state: State, rate: float
-    ) -> tuple[Tensor, State]:
-        count, total = state
-        assert isinstance(count, int)
-        assert isinstance(total, Tensor)
+    def update(self, theta: A, gradient: A, state: State[A], rate: float) -> tuple[A, State[A]]:
+        count, (total,) = state
         if self.weight_decay:
             gradient = gradient + self.weight_decay * theta
         total = total + gradient * gradient
-        step = gradient / (total.sqrt() + self.eps)
-        return theta - rate / (1 + count * self.lr_decay) * step, (count + 1, total)
+        step = gradient / (total**0.5 + self.eps)
+        return theta - rate / (1 + count * self.lr_decay) * step, State(count + 1, (total,))
+
+
+def larger(a: A, b: A) -> A:
+    """The larger of two, element by element."""
+    if isinstance(a, Tensor):
+        return torch.maximum(a, b)
+    return np.maximum(a, b)

@@ -1,0 +1,27 @@
+"""Who is asking: whose turn a job takes in the queue, and against whom a limit counts."""
+
+from __future__ import annotations
+
+from ipaddress import IPv6Address, IPv6Network
+
+from service.api.state import Request
+
+
+def client(request: Request) -> str:
+    """The caller's address, as the server knows it; an IPv6 caller is its /64, which is its own.
+
+    No header is believed here. A proxy that the server was told to trust (`FORWARDED_ALLOW_IPS`)
+    has put the address it saw in the place of its own before this is asked.
+    """
+    host = request.client.host if request.client else ""
+    return _network(host) if ":" in host else host
+
+
+def _network(host: str) -> str:
+    try:
+        address = IPv6Address(host)
+    except ValueError:
+        return host
+    if address.ipv4_mapped is not None:
+        return str(address.ipv4_mapped)
+    return str(IPv6Network((int(address), 64), strict=False))
