@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import platform
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from dataclasses import dataclass
@@ -73,13 +74,13 @@ def worker_threads() -> int:
 
 
 def machine() -> str:
-    """This machine by its cores and processor, and the versions that matter."""
+    """This machine by its cores and processor, the versions that matter, and how busy it is."""
     import torch
 
     return (
         f"{cores()} cores of {_processor()}; Python {platform.python_version()}, "
         f"torch {torch.__version__}; torch threads, in a worker and in the plain loops: "
-        f"{worker_threads()}"
+        f"{worker_threads()}; load average at the start: {os.getloadavg()[0]:.1f}"
     )
 
 

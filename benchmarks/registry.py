@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from benchmarks import fit_line, predict, tutorial
+from benchmarks import coverage, fit_line, predict, strd, tutorial
 from benchmarks.harness import Benchmark
 
 BENCHMARKS: Mapping[str, Benchmark] = {
     "tutorial": tutorial.BENCHMARK,
     "predict": predict.BENCHMARK,
     "fit_line": fit_line.BENCHMARK,
+    "strd": strd.BENCHMARK,
+    "coverage": coverage.BENCHMARK,
 }

@@ -7,7 +7,6 @@ the params, and over their standard errors. The table goes to docs/accuracy.md.
 from __future__ import annotations
 
 import json
-import math
 import re
 import time
 import warnings

@@ -14,13 +14,15 @@ from service.api import (
     catalogue,
     compute,
     error_handlers,
+    events,
     fits,
     jobs,
     openapi,
     operations,
     request_id,
 )
-from service.api.state import State
+from service.api.state import State, new_state
+from service.jobs.clock import Clock, SystemClock
 from service.jobs.local_executor import LocalExecutor
 from service.jobs.memory_store import MemoryStore
 from service.jobs.service import JobService
@@ -42,9 +44,9 @@ class _App(FastAPI):
         return self.openapi_schema
 
 
-def create_app(settings: Settings) -> FastAPI:
+def create_app(settings: Settings, clock: Clock | None = None) -> FastAPI:
     """The application; its workers live from lifespan start to lifespan end."""
-    routers = (compute.router, fits.router, jobs.router, operations.router, catalogue.router)
+    nouns = (compute, fits, jobs, events, operations, catalogue)
     app = _App(
         title="Descent",
         version=__version__,
@@ -53,9 +55,9 @@ def create_app(settings: Settings) -> FastAPI:
         license_info={"name": "MIT", "identifier": "MIT"},
         openapi_tags=openapi.TAGS,
         # Routes of an included router are found anew at each request, twice; these are not.
-        routes=[route for router in routers for route in router.routes],
+        routes=[route for noun in nouns for route in noun.router.routes],
         middleware=[Middleware(request_id.RequestId), Middleware(error_handlers.Unexpected)],
-        lifespan=_lifespan(settings),
+        lifespan=_lifespan(settings, clock or SystemClock()),
         redirect_slashes=False,
         redoc_url=None,
         swagger_ui_oauth2_redirect_url=None,
@@ -64,15 +66,19 @@ def create_app(settings: Settings) -> FastAPI:
     return app
 
 
-def _lifespan(settings: Settings) -> Callable[[FastAPI], AbstractAsyncContextManager[State]]:
+def _lifespan(
+    settings: Settings, clock: Clock
+) -> Callable[[FastAPI], AbstractAsyncContextManager[State]]:
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[State]:
-        store = MemoryStore(settings)
-        service = JobService(settings, store, LocalExecutor(settings, store))
+        store = MemoryStore(settings, clock)
+        service = JobService(settings, store, LocalExecutor(settings, store, clock), clock)
+        state = new_state(settings, service)
         await service.start()
         try:
-            yield {"jobs": service, "settings": settings}
+            yield state
         finally:
             await service.stop()
+            await state["parser"].close()
 
     return lifespan

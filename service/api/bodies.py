@@ -1,27 +1,32 @@
 """The one place that reads a request's body into a schema.
 
-The bytes go to pydantic as they are: one pass, no dictionaries in between. What is wrong with a
-body that is no JSON is 400 (RFC 9110: the syntax is malformed); with one that is, but asks for what
-cannot be had, 422.
+A small body is parsed where it stands. A large one waits for its turn in a process apart, and the
+bytes that such bodies hold until then are bounded, in all and by caller.
 """
 
 from __future__ import annotations
 
+import asyncio
+import hashlib
 import re
+from contextlib import ExitStack
 from typing import TypeVar
 
-from pydantic import ValidationError
-from pydantic_core import from_json
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
+from starlette.types import Message
 
-from service.api.complaints import complaints
+from service.api.clients import client
+from service.api.hanging_up import unless_gone
+from service.api.parsing import parse
 from service.api.state import Request
-from service.errors import InvalidRequest
 from service.schemas.base import Request as Body
 
-_COUNTABLE = 10_000
-"""Errors that pydantic is asked for; a million would take it seconds and a gigabyte."""
+LARGE = 2**20
+"""Bytes above which a body is parsed apart: the event loop parses so many in about 10 ms, and the
+way to another process and back costs some 5 ms."""
+STALL_S = 30.0
+"""Seconds that a body may pause for."""
 
 BodyT = TypeVar("BodyT", bound=Body)
 
@@ -30,57 +35,81 @@ _JSON = re.compile(r"application/(?:[\w.!#$&^-]+\+)?json\s*(?:;|\Z)", re.IGNOREC
 
 async def read(request: Request, schema: type[BodyT]) -> BodyT:
     """The body as `schema`."""
-    return parse(await read_json(request), schema)
+    return (await read_marked(request, schema, mark=False))[0]
 
 
-async def read_json(request: Request) -> bytes:
-    """The body's bytes, which are said to be JSON and are no more than the limit."""
+async def read_marked(
+    request: Request, schema: type[BodyT], *, mark: bool
+) -> tuple[BodyT, bytes | None]:
+    """The body as `schema`, and with `mark` the SHA-256 of its bytes."""
+    with ExitStack() as room:
+        body = await _bytes(request, room)
+        if len(body) <= LARGE:
+            return parse(body, schema), hashlib.sha256(body).digest() if mark else None
+        digest = await asyncio.to_thread(_digest, body) if mark else None
+        parsing = request.state["parser"].parse(body, schema)
+        return await unless_gone(request, parsing), digest
+
+
+def _digest(body: bytes | bytearray) -> bytes:
+    return hashlib.sha256(body).digest()
+
+
+async def _bytes(request: Request, room: ExitStack) -> bytes | bytearray:
+    """The body, which is said to be JSON and is no more than the limit. If it is large, `room`
+    holds a place for its bytes."""
     limit = request.state["settings"].max_body_bytes
-    _check_headers(request, limit)
-    message = await request.receive()
-    chunks: list[bytes] = []
-    size = 0
-    while message["type"] == "http.request":
-        chunk: bytes = message.get("body", b"")
-        size += len(chunk)
-        if size > limit:
+    said = _check_headers(request, limit)
+    places, who = request.state["bodies"], client(request)
+    if said > LARGE:
+        room.enter_context(places.hold(who, said))
+    body: bytes | bytearray = b""
+    more = True
+    while more:
+        message = await _next(request)
+        chunk, more = message.get("body", b""), message.get("more_body", False)
+        if not body:
+            body = chunk
+        elif isinstance(body, bytes):
+            body = bytearray(body + chunk)
+        else:
+            body += chunk
+        if len(body) > limit:
             raise _too_large(limit)
-        if not message.get("more_body", False):
-            return chunk if not chunks else b"".join([*chunks, chunk])
-        chunks.append(chunk)
-        message = await request.receive()
-    raise ClientDisconnect
+        if len(body) > LARGE >= said:
+            said = limit
+            room.enter_context(places.hold(who, said))
+    return body
 
 
-def parse(body: bytes, schema: type[BodyT]) -> BodyT:
-    """The body as `schema`; errors point into the body and say how to mend it."""
+async def _next(request: Request) -> Message:
     try:
-        return schema.model_validate_json(body)
-    except ValidationError as error:
-        if error.error_count() > _COUNTABLE:
-            raise InvalidRequest(
-                f"{error.error_count()} things are wrong with the body, too many to list; "
-                "send a small part of it to be told which"
-            ) from None
-        if error.error_count() == 1 and (slip := error.errors()[0])["type"] == "json_invalid":
-            raise _malformed(body, slip["ctx"]["error"]) from None
-        found = complaints(error.errors(include_url=False), from_json(body), schema)
-        raise InvalidRequest.of(found) from None
+        async with asyncio.timeout(STALL_S):
+            message = await request.receive()
+    except TimeoutError:
+        raise HTTPException(408, f"the body paused for more than {STALL_S:g} s") from None
+    if message["type"] != "http.request":
+        raise ClientDisconnect
+    return message
 
 
-def _check_headers(request: Request, limit: int) -> None:
-    media_type, encoding = "", ""
+def _check_headers(request: Request, limit: int) -> int:
+    """The body's length, as far as it is said: 0 where it is not."""
+    media_type, encoding, length = "", "", 0
     for name, value in request.scope["headers"]:
         if name == b"content-type":
             media_type = value.decode("latin-1")
-        elif name == b"content-length" and value.isdigit() and int(value) > limit:
-            raise _too_large(limit)
+        elif name == b"content-length" and value.isdigit():
+            length = int(value)
         elif name == b"content-encoding":
             encoding = value.decode("latin-1")
+    if length > limit:
+        raise _too_large(limit)
     if not _JSON.match(media_type):
         raise HTTPException(415, _not_json(media_type))
     if encoding and encoding.lower() != "identity":
         raise HTTPException(415, "the body must not be compressed: send no Content-Encoding")
+    return length
 
 
 def _not_json(media_type: str) -> str:
@@ -95,11 +124,3 @@ def _too_large(limit: int) -> HTTPException:
     return HTTPException(
         413, f"the body is larger than the {limit} bytes that this server reads in one request"
     )
-
-
-def _malformed(body: bytes, reason: str) -> HTTPException:
-    if not body.strip():
-        return HTTPException(
-            400, 'the body is empty; send JSON, such as {"data": {"x": [1, 2], "y": [3, 4]}}'
-        )
-    return HTTPException(400, f"the body is not JSON: {reason}")

@@ -34,7 +34,7 @@ from service.schemas.compute import (
 router = APIRouter(tags=["compute"], default_response_class=Response, route_class=DirectRoute)
 
 _FEW_ROWS = 20_000
-_REFUSALS = (400, 413, 415, 422, 500)
+_REFUSALS = (400, 408, 413, 415, 422, 429, 500, 503)
 
 AnswerT = TypeVar("AnswerT")
 

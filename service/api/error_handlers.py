@@ -17,6 +17,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from service import errors
 from service.api.answers import LastAnswer, ProblemAnswer
 from service.api.complaints import MOST
+from service.api.places import TooManyBytes, TooManyStreams
 from service.api.request_id import request_id
 from service.errors import Complaint, DescentError, InvalidRequest, QueueFull, nearest_hint
 from service.schemas.problems import Problem, ProblemError
@@ -33,6 +34,8 @@ STATUS: Mapping[type[DescentError], int] = {
     errors.JobStillRunning: 409,
     errors.IdempotencyConflict: 422,
     errors.QueueFull: 429,
+    TooManyStreams: 429,
+    TooManyBytes: 429,
     errors.NotReady: 503,
     errors.JobFailed: 500,
     errors.WorkerLost: 503,
@@ -43,6 +46,7 @@ _FRAMEWORK = {
     400: ("malformed-json", "The body is not JSON"),
     404: ("unknown-route", "There is no such route"),
     405: ("method-not-allowed", "The route does not take this method"),
+    408: ("request-timeout", "The body did not come"),
     413: ("body-too-large", "The body is too large"),
     415: ("unsupported-media-type", "The body is of a type that is not read"),
 }
@@ -122,7 +126,7 @@ async def _http_error(request: Request, error: Exception) -> Response:
         detail=detail,
         request_id=request_id(request.scope),
     )
-    answer = LastAnswer if error.status_code == 413 else ProblemAnswer
+    answer = LastAnswer if error.status_code in {408, 413} else ProblemAnswer
     return answer(problem, headers)
 
 

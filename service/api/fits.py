@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
+from contextlib import suppress
 
 from fastapi import APIRouter
 from starlette.datastructures import Headers
+from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 
 from service.api import bodies, examples, openapi, views
 from service.api.answers import ProblemAnswer, json_answer
+from service.api.clients import client
 from service.api.direct_route import DirectRoute
+from service.api.hanging_up import unless_gone
 from service.api.prefer import preference
 from service.api.request_id import request_id
 from service.api.state import Request
-from service.errors import InvalidRequest
+from service.errors import InvalidRequest, UnknownJob
 from service.jobs.job import Job
 from service.schemas.answers import Fit
 from service.schemas.fit import FitRequest
@@ -54,7 +57,7 @@ _HEADERS = [
             "Preference-Applied",
             "Idempotent-Replayed",
         ),
-        **openapi.refusals(400, 409, 413, 415, 422, 429, 500, 503),
+        **openapi.refusals(400, 408, 409, 413, 415, 422, 429, 500, 503),
     },
     openapi_extra={**openapi.body(FitRequest, examples.FIT), "parameters": _HEADERS},
 )
@@ -62,20 +65,19 @@ async def fit(request: Request) -> Response:
     """Only `data` is required: without a model it is a line. Answers with the fit or, where
     `background` is true, `Prefer: respond-async` came or the wait ran out, with 202 and the job.
     """
-    body = await bodies.read_json(request)
-    asked = bodies.parse(body, FitRequest)
     prefer = preference(request.headers)
     key = _idempotency_key(request.headers)
+    asked, fingerprint = await bodies.read_marked(request, FitRequest, mark=key is not None)
     jobs = request.state["jobs"]
     job, replayed = await jobs.submit(
         asked,
-        client=request.client.host if request.client else None,
+        client=client(request),
         idempotency_key=key,
-        fingerprint=hashlib.sha256(body).digest() if key else None,
+        fingerprint=fingerprint,
     )
     wait_s = 0.0 if asked.background else prefer.wait(request.state["settings"].max_wait_s)
     if wait_s > 0:
-        job = await jobs.wait(job.id, wait_s)
+        job = await _wait(request, job, wait_s, abandon=key is None)
     finished = job.finished and not asked.background
     headers = prefer.applied(finished=finished)
     if replayed:
@@ -83,6 +85,20 @@ async def fit(request: Request) -> Response:
     if finished:
         return _ended(job, headers, request)
     return json_answer(views.brief(job, jobs), 202, {"Location": views.url(job), **headers})
+
+
+async def _wait(request: Request, job: Job, wait_s: float, *, abandon: bool) -> Job:
+    """The job when it has finished, or after so many seconds. Who hangs up takes the job along,
+    where it is theirs alone (`abandon`): others may hold the same key, and its sender come again.
+    """
+    jobs = request.state["jobs"]
+    try:
+        return await unless_gone(request, jobs.wait(job.id, wait_s))
+    except ClientDisconnect:
+        if abandon:
+            with suppress(UnknownJob):
+                await jobs.cancel(job.id)
+        raise
 
 
 def _ended(job: Job, headers: dict[str, str], request: Request) -> Response:

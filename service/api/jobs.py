@@ -8,6 +8,7 @@ from starlette.responses import Response
 from service.api import openapi, queries, views
 from service.api.answers import json_answer
 from service.api.direct_route import DirectRoute
+from service.api.hanging_up import unless_gone
 from service.api.queries import HistoryQuery, JobQuery, JobsQuery, NoQuery
 from service.api.state import Request
 from service.schemas.answers import History
@@ -55,7 +56,7 @@ async def get_job(request: Request, job_id: str) -> Response:
     service = request.state["jobs"]
     job = await service.get(job_id, "")
     if wait_s > 0 and not job.finished:
-        job = await service.wait(job_id, wait_s)
+        job = await unless_gone(request, service.wait(job_id, wait_s))
     return json_answer(views.full(job, service))
 
 

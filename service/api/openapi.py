@@ -46,20 +46,23 @@ _ANSWERS = (
     compute.GradientAnswer,
     compute.LossAnswer,
     compute.Predictions,
+    jobs.DoneEvent,
     jobs.Job,
     jobs.JobList,
+    jobs.ProgressEvent,
     problems.Problem,
 )
 _PROBLEMS = {
     400: "The body is not JSON",
     404: "No such job",
     409: "The job's status does not allow it",
+    408: "The body paused for too long; the connection closes",
     413: "The body is too large; the connection closes",
     415: "The body's Content-Type is not application/json",
     422: "The request cannot be carried out; `errors` says where and what would mend it",
-    429: "No room for another job just now",
+    429: "No room just now for another job, stream or large body",
     500: "The fit failed, or something went wrong here",
-    503: "Starting, stopping, or the fit's worker process was lost",
+    503: "Starting, stopping, or a process that worked on the request was lost",
 }
 _HEADERS = {
     "X-Request-ID": "Names this request in the server's log; the request's own, if it had one.",
@@ -109,6 +112,18 @@ def answer(schema: type[Answer], description: str, *headers: str) -> Part:
     """A JSON answer with its headers, as one of FastAPI's `responses`."""
     content = {"application/json": {"schema": _ref(schema)}}
     return {"description": description, "content": content, "headers": _header_refs(headers)}
+
+
+def stream(description: str) -> Part:
+    """A stream of events, as one of FastAPI's `responses`. OpenAPI 3.1 has no word for the items
+    of a stream, so the schema of an event stands where that of the whole would."""
+    event = {"oneOf": [_ref(jobs.ProgressEvent), _ref(jobs.DoneEvent)]}
+    kinds = {
+        "text/event-stream": "The `data` of each event.",
+        "application/jsonl": "Each line.",
+    }
+    content = {kind: {"schema": {**event, "description": of}} for kind, of in kinds.items()}
+    return {"description": description, "content": content, "headers": {}}
 
 
 def refusals(*statuses: int) -> dict[int | str, Part]:

@@ -47,6 +47,13 @@ class HistoryQuery(Query):
     """Thin the rows to about so many, keeping the first, the last, the best and the extremes."""
 
 
+class EventsQuery(Query):
+    """GET /jobs/{job_id}/events."""
+
+    after_epoch: Annotated[int, Field(ge=-1)] | None = None
+    """Only rows of later epochs."""
+
+
 class NoQuery(Query):
     """A route without parameters."""
 

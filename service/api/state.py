@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, TypedDict
 
 import starlette.requests
 
+from service.api.parser import Parser
 from service.api.places import Places, TooManyBytes, TooManyStreams
 from service.jobs.service import JobService
 from service.settings import Settings
@@ -20,6 +21,8 @@ class State(TypedDict):
     """Event streams that are open."""
     bodies: Places
     """Bytes of large bodies that are held until they are parsed."""
+    parser: Parser
+    """Where large bodies are parsed."""
 
 
 def new_state(settings: Settings, jobs: JobService) -> State:
@@ -39,6 +42,7 @@ def new_state(settings: Settings, jobs: JobService) -> State:
             TooManyBytes,
             retry_after_s=1,
         ),
+        parser=Parser(),
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 
 from torch import Tensor
 
@@ -56,9 +56,14 @@ class Formula:
 
     def is_linear_in(self, free: Collection[str]) -> bool:
         """Whether the prediction is linear in those params: no ∂/∂free holds one of them."""
-        outputs = [self.tape.outputs[1 + i] for i, name in enumerate(self.params) if name in free]
-        needed = Builder.of(self.tape).tape(outputs).names("param")
-        return not set(needed) & set(free)
+        return not any(self._slope_params[name] & set(free) for name in self.params if name in free)
+
+    @cached_property
+    def _slope_params(self) -> Mapping[str, frozenset[str]]:
+        """The params that each param's slope holds."""
+        builder = Builder.of(self.tape)
+        slopes = zip(self.params, self.tape.outputs[1:], strict=True)
+        return {name: frozenset(builder.tape([at]).names("param")) for name, at in slopes}
 
     def explained(self, columns: Mapping[str, Tensor], like: Tensor) -> Tensor:
         """The values of the left side, one a row."""

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import torch
 from torch import Tensor
@@ -22,7 +24,7 @@ Model = Formula | Network
 Optimizer = Exact | LevenbergMarquardt | Lbfgs | Sgd | Adam | Rmsprop | Adagrad
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Problem:
     """A model and its data, ready for arithmetic; all tensors of one dtype and device.
 
@@ -51,14 +53,15 @@ class Problem:
     def params(self) -> tuple[str, ...]:
         return self.formula.params
 
-    @property
+    @cached_property
     def free_params(self) -> tuple[str, ...]:
         return tuple(name for name, free in zip(self.params, self.free, strict=True) if free)
 
-    @property
+    @cached_property
     def free_index(self) -> Tensor:
         """The positions of the free params."""
-        return torch.tensor(self.free, device=self.target.device).nonzero().flatten()
+        chosen = [i for i, free in enumerate(self.free) if free]
+        return torch.tensor(chosen, dtype=torch.int64, device=self.target.device)
 
     def double(self) -> Problem:
         """The same in float64."""
@@ -74,15 +77,13 @@ class Problem:
             sigma=None if self.sigma is None else self.sigma.double(),
         )
 
-    @property
+    @cached_property
     def is_bounded(self) -> bool:
         """Whether a free param has a limit."""
-        free = self.free_index
-        return bool(
-            torch.isfinite(self.lower[free]).any() or torch.isfinite(self.upper[free]).any()
-        )
+        limits = zip(self.lower.tolist(), self.upper.tolist(), self.free, strict=True)
+        return any(free and (low > -math.inf or high < math.inf) for low, high, free in limits)
 
-    @property
+    @cached_property
     def is_linear(self) -> bool:
         """Whether the prediction is linear in the free params."""
         return self.formula.is_linear_in(self.free_params)

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, cast
 
 import httpx
 from fastapi import FastAPI
 from starlette.types import Receive, Scope, Send
 
+from service.api.state import new_state
 from service.app import create_app
+from service.jobs.service import JobService
 from service.settings import Settings
 
 
@@ -26,7 +28,8 @@ async def real(settings: Settings) -> AsyncIterator[httpx.AsyncClient]:
 async def fake(jobs: object, settings: Settings | None = None) -> AsyncIterator[httpx.AsyncClient]:
     """The API alone, above `jobs`."""
     settings = settings or Settings()
-    async with door(create_app(settings), {"jobs": jobs, "settings": settings}) as client:
+    state = new_state(settings, cast(JobService, jobs))
+    async with door(create_app(settings), state) as client:
         yield client
 
 

@@ -72,3 +72,6 @@ class FakeJobs:
 
     def queue_position(self, job: Job) -> int | None:
         return 3 if job.status == "queued" else None
+
+    def eta(self, job: Job) -> float | None:
+        return 1.5 if job.status == "queued" else None

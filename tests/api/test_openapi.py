@@ -53,6 +53,7 @@ def test_operation_ids_are_short_and_their_own() -> None:
         "loss",
         "predict",
         "readyz",
+        "watch_job",
     ]
 
 

@@ -16,7 +16,7 @@ from tests.engine.linear_sets import SETS, LinearSet
 from tests.nist import digits
 
 # The least digits of the params and of the standard errors (11 is "all that is compared"): what the
-# scaled QR with one refinement gives, less about one. Filip's columns lose ten of float64's sixteen.
+# scaled QR with one refinement gives, less about one. Filip's columns lose ten of the sixteen.
 DIGITS = {
     "Wampler1": (9.0, 0.0),
     "Wampler2": (10.5, 0.0),

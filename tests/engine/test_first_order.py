@@ -156,7 +156,7 @@ def test_a_schedule_is_torchs(schedule: Schedule, theirs: Callable[[Any], Any]) 
         assert ours == pytest.approx(torchs, rel=1e-12)
 
 
-# --- what is recorded ------------------------------------------------------------------------------
+# --- what is recorded ----------------------------------------------------------------------------
 
 
 def sgd(of: Problem = DECAY, epochs: int = EPOCHS, **options: Any) -> tuple[Rows, Result]:
@@ -257,7 +257,7 @@ def test_bounds_are_kept_after_every_update_and_fixed_params_stay() -> None:
         assert math.isfinite(result.loss)
 
 
-# --- mini-batches ----------------------------------------------------------------------------------
+# --- mini-batches --------------------------------------------------------------------------------
 
 
 def test_an_epoch_of_mini_batches_visits_each_row_once(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -16,7 +16,7 @@ from tests.engine.builders import problem
 
 LINE = {"x": [1.0, 2.0, 4.0], "y": [1.0, 3.0, 2.0]}
 
-# --- random smooth formulas -----------------------------------------------------------------------
+# --- random smooth formulas ----------------------------------------------------------------------
 
 LEAVES = ["x", "z", "a", "b", "c", "0.5", "2", "pi"]
 
@@ -100,7 +100,7 @@ def test_rho_has_psi_for_its_derivative_and_weight_reweights(loss: str) -> None:
     assert float(function.rho(torch.zeros(1, dtype=torch.float64), function.default)) == 0.0
 
 
-# --- each method --------------------------------------------------------------------------------
+# --- each method ---------------------------------------------------------------------------------
 
 
 def by_hand(delta: float) -> list[float]:

@@ -57,7 +57,7 @@ def descend_without_derivatives(
     return best
 
 
-# --- bounds ----------------------------------------------------------------------------------------
+# --- bounds --------------------------------------------------------------------------------------
 
 
 def is_stationary(of: Problem, result: Result, within: float = 1e-6) -> bool:
@@ -129,10 +129,10 @@ FAMILIES: dict[str, tuple[str, dict[str, float], float]] = {
     [pytest.param(name, marks=PROJECTED if name != "line" else ()) for name in FAMILIES],
 )
 def test_random_bounds_never_end_short_of_the_minimum(name: str) -> None:
-    """40 seeded problems a family, each param bounded off the truth with probability a half."""
+    """20 seeded problems a family, each param bounded off the truth with probability a half."""
     text, around, width = FAMILIES[name]
     short = []
-    for seed in range(40):
+    for seed in range(20):
         rng = np.random.default_rng(seed)
         truth = {p: v * rng.uniform(0.7, 1.4) for p, v in around.items()}
         x = np.sort(rng.uniform(0, width, 25))
@@ -172,7 +172,7 @@ def test_with_nothing_free_there_is_nothing_to_do() -> None:
     assert result.params.tolist() == [1.0, 1.0, 1.0]
 
 
-# --- degenerate data ------------------------------------------------------------------------------
+# --- degenerate data -----------------------------------------------------------------------------
 
 
 def test_data_without_noise_are_met_to_rounding() -> None:
@@ -214,7 +214,7 @@ def test_a_param_that_changes_nothing_is_left_where_it_is() -> None:
     assert values(of, result)["a"] == pytest.approx(2.04, rel=1e-12)
 
 
-# --- steps off the domain ----------------------------------------------------------------------------
+# --- steps off the domain ------------------------------------------------------------------------
 
 
 def test_trial_steps_that_are_no_numbers_are_not_taken() -> None:
@@ -252,13 +252,14 @@ def test_a_piecewise_model_with_a_logarithm_in_one_branch() -> None:
     x = np.array([-2.0, -1.0, -0.5, 0.5, 1.0, 2.0, 4.0])
     y = np.where(x > 0, 2 * np.log(np.abs(x)) + 1, 0.3)
     of = problem(
-        "where(x > 0, a*log(x) + c, b)", {"x": x.tolist(), "y": y.tolist()},
+        "where(x > 0, a*log(x) + c, b)",
+        {"x": x.tolist(), "y": y.tolist()},
         {"a": 1.0, "b": 1.0, "c": 0.0},
-    )  # fmt: skip
+    )
     assert values(of, marquardt(of)) == pytest.approx({"a": 2.0, "b": 0.3, "c": 1.0}, rel=1e-12)
 
 
-# --- scales ---------------------------------------------------------------------------------------
+# --- scales --------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("scale", [1e-15, 1e-8, 1e8, 1e15])
@@ -283,7 +284,7 @@ def test_the_unit_of_the_target_changes_nothing_but_its_params(scale: float) -> 
     assert found.tolist() == pytest.approx(first.params.tolist(), rel=1e-10)
 
 
-# --- the record ------------------------------------------------------------------------------------
+# --- the record ----------------------------------------------------------------------------------
 
 
 def test_the_loss_returned_is_that_of_the_params_and_the_lowest() -> None:
@@ -300,7 +301,7 @@ def test_too_few_epochs_are_max_epochs() -> None:
     assert (result.stop_reason, result.epochs) == ("max_epochs", 2)
 
 
-# --- robust losses -----------------------------------------------------------------------------------
+# --- robust losses -------------------------------------------------------------------------------
 
 SMOOTH = [name for name in LOSSES if name not in ("mse", "mae", "quantile")]
 
@@ -354,7 +355,7 @@ def best_line(x: list[float], y: list[float], quantile: float) -> float:
 def test_a_quantile_line_reaches_the_minimum_of_all_lines(quantile: float) -> None:
     """The minimum of a linear programme lies at a vertex, found here by trying every one."""
     gaps = []
-    for seed in range(8):
+    for seed in range(5):
         rng = np.random.default_rng(seed)
         x = rng.uniform(0, 10, 21)
         data = {"x": x.tolist(), "y": (2 * x + 1 + rng.standard_t(2, size=21)).tolist()}

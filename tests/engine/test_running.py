@@ -88,7 +88,7 @@ def whole(of: Task) -> tuple[Run, list[Rows]]:
 
 
 @pytest.mark.parametrize("name", TASKS)
-@pytest.mark.parametrize("slices", [(1,), (3, 1, 8), (59, 1)])
+@pytest.mark.parametrize("slices", [(1,), (7, 1, 20)])
 def test_slicing_changes_no_bit(name: str, slices: tuple[int, ...]) -> None:
     run, parts = start(TASKS[name]), []
     i = 0
@@ -99,7 +99,7 @@ def test_slicing_changes_no_bit(name: str, slices: tuple[int, ...]) -> None:
 
 
 @pytest.mark.parametrize("name", TASKS)
-@pytest.mark.parametrize("every", [1, 11])
+@pytest.mark.parametrize("every", [7])
 def test_a_run_resumed_from_a_pickled_checkpoint_changes_no_bit(name: str, every: int) -> None:
     """As a worker is replaced: the checkpoint crosses a pipe each time."""
     run, parts = start(TASKS[name]), []
@@ -140,7 +140,7 @@ def test_a_run_that_is_done_does_no_more(name: str) -> None:
 @pytest.mark.parametrize("name", TASKS)
 def test_a_checkpoint_is_small(name: str) -> None:
     """What a run needs beside its task: not the data."""
-    rows = 2000
+    rows = 500
     x = torch.linspace(0.2, 3.3, rows).tolist()
     of = TASKS[name].problem
     data = {"x": x, "y": [0.5 - 0.1 * v for v in x]}
@@ -148,7 +148,7 @@ def test_a_checkpoint_is_small(name: str) -> None:
     long = problem(text, data, {p: START[p] for p in of.params}, loss=of.loss.name)
     run = start(Task(long, TASKS[name].options))
     run.step(2)
-    assert len(pickle.dumps(run.checkpoint())) < 16_000
+    assert len(pickle.dumps(run.checkpoint())) < 12_000
 
 
 def test_rows_come_once_and_in_order() -> None:

@@ -37,9 +37,7 @@ def test_a_constant_column_cannot_be_scaled(method: str, value: float) -> None:
 
 
 EXACT: dict[str, tuple[str, dict[str, float], Scale, dict[str, float]]] = {
-    "a line": (
-        "w*x + b", {"w": 2.0, "b": 1.0}, SHIFT, {"w": 2 * 0.25, "b": 1 - 2 * 0.6}
-    ),
+    "a line": ("w*x + b", {"w": 2.0, "b": 1.0}, SHIFT, {"w": 2 * 0.25, "b": 1 - 2 * 0.6}),
     "a line, mirrored": ("w*x + b", {"w": 2.0, "b": 1.0}, Scale(-1.0, 3.0), {"w": -2.0, "b": 7.0}),
     "a parabola": (
         "c0 + c1*x + c2*x**2",
@@ -72,14 +70,19 @@ EXACT: dict[str, tuple[str, dict[str, float], Scale, dict[str, float]]] = {
         SHIFT,
         {"a": 4.0, "k": 0.75, "m": 4.4},
     ),
-    "a power, stretched": ("a*x**b", {"a": 2.0, "b": 1.3}, Scale(0.1), {"a": 2 * 0.1**1.3, "b": 1.3}),
+    "a power, stretched": (
+        "a*x**b",
+        {"a": 2.0, "b": 1.3},
+        Scale(0.1),
+        {"a": 2 * 0.1**1.3, "b": 1.3},
+    ),
     "a logarithm, stretched": (
         "a*log(x) + c",
         {"a": 2.0, "c": 1.0},
         Scale(0.1),
         {"a": 2.0, "c": 1 + 2 * math.log(0.1)},
     ),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("name", EXACT)
@@ -97,7 +100,7 @@ def test_the_way_back_is_exact(name: str) -> None:
     assert predictions(text, {"x": x}, **values) == pytest.approx(mine, rel=1e-8, abs=1e-8)
 
 
-@pytest.mark.parametrize("name", EXACT)
+@pytest.mark.parametrize("name", ["a line", "a parabola", "a decay", "a power, stretched"])
 def test_the_map_is_the_derivative_of_the_way_back(name: str) -> None:
     text, scaled, scale, _ = EXACT[name]
     model = read_formula(text, frozenset({"x", "y"}))

@@ -14,9 +14,10 @@ from service.errors import (
     InvalidRequest,
     UnknownName,
 )
+from service.schemas.fit import FitRequest
 from service.settings import Settings
 from service.translate import check
-from tests.translate.fits import FitRequest, fit, plan
+from tests.translate.fits import fit, plan
 
 X, Y = [1.0, 2.0, 3.0, 4.0], [2.1, 3.9, 6.2, 7.8]
 DATA = {"x": X, "y": Y}
@@ -25,127 +26,210 @@ REFUSED: dict[str, tuple[dict[str, Any], type[InvalidRequest], str, str]] = {
     "no columns": ({"data": {}}, InvalidData, "/data", "send at least one"),
     "an empty column": ({"data": {"x": [], "y": []}}, InvalidData, "/data/x", "is empty"),
     "unequal columns": (
-        {"data": {"x": X, "y": Y[:3]}}, InvalidData, "/data/y", "3 rows, but 'x' has 4"
+        {"data": {"x": X, "y": Y[:3]}},
+        InvalidData,
+        "/data/y",
+        "3 rows, but 'x' has 4",
     ),
     "a missing value": (
         {"data": {"x": [1.0, None, None, 4.0], "y": Y}},
-        InvalidData, "/data/x/1", "column 'x', row 2 (and 1 more row) is missing",
+        InvalidData,
+        "/data/x/1",
+        "column 'x', row 2 (and 1 more row) is missing",
     ),
     "infinity": (
         {"data": {"x": [1.0, 2.0, float("inf"), 4.0], "y": Y}},
-        InvalidData, "/data/x/2", "column 'x', row 3 is infinite",
+        InvalidData,
+        "/data/x/2",
+        "column 'x', row 3 is infinite",
     ),
     "a missing target": (
-        {"data": {"x": X, "y": [1.0, 2.0, 3.0, None]}}, InvalidData, "/data/y/3", "row 4"
+        {"data": {"x": X, "y": [1.0, 2.0, 3.0, None]}},
+        InvalidData,
+        "/data/y/3",
+        "row 4",
     ),
     "a left side that is no number": (
-        {"model": "log(y - 3) = a*x"}, InvalidData, "/data/y/0", "not finite in row 1 (y = 2.1)"
+        {"model": "log(y - 3) = a*x"},
+        InvalidData,
+        "/data/y/0",
+        "not finite in row 1 (y = 2.1)",
     ),
     "every row missing": (
-        {"data": {"x": [None] * 4, "y": Y}, "missing": "drop"}, InvalidData, "/data", "every row"
+        {"data": {"x": [None] * 4, "y": Y}, "missing": "drop"},
+        InvalidData,
+        "/data",
+        "every row",
     ),
     "no target": ({"data": {"x": X}}, InvalidFormula, "/model", "name it `y`"),
     "no input": ({"data": {"y": Y}}, InvalidFormula, "/model", "beside 'y'"),
-    "which input": (
-        {"data": {"a": X, "c": X, "y": Y}}, InvalidFormula, "/model", "Name it `x`"
-    ),
+    "which input": ({"data": {"a": X, "c": X, "y": Y}}, InvalidFormula, "/model", "Name it `x`"),
     "an unknown model": ({"model": "linaer"}, UnknownName, "/model", "did you mean 'linear'?"),
     "an unknown column on the left": (
-        {"model": "yy = a*x"}, InvalidFormula, "/model", "did you mean 'y'?"
+        {"model": "yy = a*x"},
+        InvalidFormula,
+        "/model",
+        "did you mean 'y'?",
     ),
     "an unknown function": (
-        {"model": "a*exxp(x)"}, InvalidFormula, "/model", "did you mean 'exp'? (column 3)"
+        {"model": "a*exxp(x)"},
+        InvalidFormula,
+        "/model",
+        "did you mean 'exp'? (column 3)",
     ),
     "a formula that does not parse": (
-        {"model": "y = a*(x"}, InvalidFormula, "/model", "expected ')', found the end (column 9)"
+        {"model": "y = a*(x"},
+        InvalidFormula,
+        "/model",
+        "expected ')', found the end (column 9)",
     ),
     "a caret": ({"model": "a*x^2"}, InvalidFormula, "/model", "write '**' (column 4)"),
     "a column that cannot stand in a family": (
-        {"data": {"w": X, "y": Y}}, InvalidRequest, "/model", "rename that column"
+        {"data": {"w": X, "y": Y}},
+        InvalidRequest,
+        "/model",
+        "rename that column",
     ),
     "an unknown input of a family": (
         {"model": {"name": "linear", "inputs": ["xx"]}},
-        UnknownName, "/model/inputs/0", "did you mean 'x'?",
+        UnknownName,
+        "/model/inputs/0",
+        "did you mean 'x'?",
     ),
     "an unknown target of a family": (
         {"model": {"name": "linear", "target": "yy"}},
-        UnknownName, "/model/target", "did you mean 'y'?",
+        UnknownName,
+        "/model/target",
+        "did you mean 'y'?",
     ),
     "a degree for a line": (
-        {"model": {"name": "linear", "degree": 2}}, InvalidRequest, "/model/degree", "no degree"
+        {"model": {"name": "linear", "degree": 2}},
+        InvalidRequest,
+        "/model/degree",
+        "no degree",
     ),
     "a param that the formula lacks": (
-        {"params": {"ww": 1.0}}, UnknownName, "/params/ww", "did you mean 'w'?"
+        {"params": {"ww": 1.0}},
+        UnknownName,
+        "/params/ww",
+        "did you mean 'w'?",
     ),
     "a param's name with a slash": (
-        {"params": {"a/b": 1.0}}, UnknownName, "/params/a~1b", "unknown param"
+        {"params": {"a/b": 1.0}},
+        UnknownName,
+        "/params/a~1b",
+        "unknown param",
     ),
     "bounds crossed": (
         {"params": {"w": {"min": 2.0, "max": 1.0}}},
-        InvalidRequest, "/params/w", "min must be below max",
+        InvalidRequest,
+        "/params/w",
+        "min must be below max",
     ),
     "bounds that meet": (
-        {"params": {"w": {"min": 1.0, "max": 1.0}}}, InvalidRequest, "/params/w", "or fix the param"
+        {"params": {"w": {"min": 1.0, "max": 1.0}}},
+        InvalidRequest,
+        "/params/w",
+        "or fix the param",
     ),
     "a start outside its bounds": (
         {"params": {"w": {"value": 5.0, "min": 0.0, "max": 1.0}}},
-        InvalidRequest, "/params/w/value", "starts at 5, outside its limits 0 to 1",
+        InvalidRequest,
+        "/params/w/value",
+        "starts at 5, outside its limits 0 to 1",
     ),
     "fixed without a value": (
-        {"params": {"w": {"fixed": True}}}, InvalidRequest, "/params/w/value", "has no value"
+        {"params": {"w": {"fixed": True}}},
+        InvalidRequest,
+        "/params/w/value",
+        "has no value",
     ),
     "exact with bounds": (
         {"optimizer": "exact", "params": {"w": {"min": 0.0}}},
-        InvalidRequest, "/optimizer", "knows no bounds; use 'auto'",
+        InvalidRequest,
+        "/optimizer",
+        "knows no bounds; use 'auto'",
     ),
     "exact on a nonlinear formula": (
         {"optimizer": "exact", "model": "exp(a*x)"},
-        InvalidRequest, "/optimizer", "linear in its free params",
+        InvalidRequest,
+        "/optimizer",
+        "linear in its free params",
     ),
     "exact with another loss": (
-        {"optimizer": "exact", "loss": "huber"}, InvalidRequest, "/optimizer", "minimises mse"
+        {"optimizer": "exact", "loss": "huber"},
+        InvalidRequest,
+        "/optimizer",
+        "minimises mse",
     ),
     "nesterov without momentum": (
         {"optimizer": {"name": "sgd", "nesterov": True}},
-        InvalidRequest, "/optimizer/nesterov", "momentum above 0",
+        InvalidRequest,
+        "/optimizer/nesterov",
+        "momentum above 0",
     ),
     "scaling of no input": (
-        {"scaling": {"xx": {"scale": 2.0}}}, UnknownName, "/scaling/xx", "did you mean 'x'?"
+        {"scaling": {"xx": {"scale": 2.0}}},
+        UnknownName,
+        "/scaling/xx",
+        "did you mean 'x'?",
     ),
     "scaling of the target": (
-        {"scaling": {"y": {"scale": 2.0}}}, UnknownName, "/scaling/y", "known: x"
+        {"scaling": {"y": {"scale": 2.0}}},
+        UnknownName,
+        "/scaling/y",
+        "known: x",
     ),
     "a scale of 0": (
-        {"scaling": {"x": {"scale": 0.0}}}, InvalidRequest, "/scaling/x/scale", "forgets"
+        {"scaling": {"x": {"scale": 0.0}}},
+        InvalidRequest,
+        "/scaling/x/scale",
+        "forgets",
     ),
     "a constant input standardized": (
         {"data": {"x": [0.1] * 4, "y": Y}, "scaling": "standardize"},
-        InvalidData, "/scaling", "column 'x' is constant",
+        InvalidData,
+        "/scaling",
+        "column 'x' is constant",
     ),
     "a constant input to its range": (
         {"data": {"x": [0.1] * 4, "y": Y}, "scaling": "min_max"},
-        InvalidData, "/scaling", "column 'x' is constant",
+        InvalidData,
+        "/scaling",
+        "column 'x' is constant",
     ),
     "sigma of no column": ({"sigma": "sd"}, UnknownName, "/sigma", "known: x, y"),
     "sigma of another length": (
-        {"sigma": [1.0, 2.0]}, InvalidData, "/sigma", "2 values for 4 rows"
+        {"sigma": [1.0, 2.0]},
+        InvalidData,
+        "/sigma",
+        "2 values for 4 rows",
     ),
     "sigma of 0 in a column": (
         {"data": {**DATA, "s": [1.0, 0.0, 1.0, 1.0]}, "sigma": "s"},
-        InvalidData, "/data/s/1", "not above 0 in row 2",
+        InvalidData,
+        "/data/s/1",
+        "not above 0 in row 2",
     ),
     "sigma missing in a column": (
         {"data": {**DATA, "s": [1.0, None, 1.0, 1.0]}, "sigma": "s"},
-        InvalidData, "/data/s/1", "row 2",
+        InvalidData,
+        "/data/s/1",
+        "row 2",
     ),
     "more time than there is": (
-        {"time_limit_s": 4000.0}, BudgetExceeded, "/time_limit_s", "at most 3600"
+        {"time_limit_s": 4000.0},
+        BudgetExceeded,
+        "/time_limit_s",
+        "at most 3600",
     ),
     "more work than one fit may cost": (
         {"data": {"x": X * 50_000, "y": Y * 50_000}, "optimizer": "sgd", "epochs": 10**8},
-        BudgetExceeded, "/epochs", "at most 25,000,000 epochs fit",
+        BudgetExceeded,
+        "/epochs",
+        "at most 25,000,000 epochs fit",
     ),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("name", REFUSED)
@@ -163,19 +247,25 @@ MISTYPED: dict[str, tuple[dict[str, Any], tuple[str | int, ...]]] = {
     "an unknown optimizer": ({"optimizer": "sdg"}, ("optimizer",)),
     "an unknown loss": ({"loss": "hubber"}, ("loss",)),
     "a learning rate of 0": (
-        {"optimizer": {"name": "sgd", "learning_rate": 0}}, ("optimizer", "sgd", "learning_rate")
+        {"optimizer": {"name": "sgd", "learning_rate": 0}},
+        ("optimizer", "sgd", "learning_rate"),
     ),
     "a learning rate below 0": (
-        {"optimizer": {"name": "adam", "learning_rate": -1}}, ("optimizer", "adam", "learning_rate")
+        {"optimizer": {"name": "adam", "learning_rate": -1}},
+        ("optimizer", "adam", "learning_rate"),
     ),
     "an option of another optimizer": (
-        {"optimizer": {"name": "sgd", "beta1": 0.9}}, ("optimizer", "sgd", "beta1")
+        {"optimizer": {"name": "sgd", "beta1": 0.9}},
+        ("optimizer", "sgd", "beta1"),
     ),
     "no epochs": ({"epochs": 0}, ("epochs",)),
     "too many epochs": ({"epochs": 10**9}, ("epochs",)),
     "half an epoch": ({"epochs": 1.5}, ("epochs",)),
     "sigma of 0": ({"sigma": 0}, ("sigma", "constrained-float")),
-    "sigma below 0 in a list": ({"sigma": [1.0, -1.0, 1.0, 1.0]}, ("sigma", "list[constrained-float]", 1)),
+    "sigma below 0 in a list": (
+        {"sigma": [1.0, -1.0, 1.0, 1.0]},
+        ("sigma", "list[constrained-float]", 1),
+    ),
     "a number as a word": ({"params": {"w": "1"}}, ("params", "w", "float")),
     "truth as a number": ({"params": {"w": True}}, ("params", "w", "float")),
     "an infinite start": ({"params": {"w": float("inf")}}, ("params", "w", "float")),
@@ -183,10 +273,16 @@ MISTYPED: dict[str, tuple[dict[str, Any], tuple[str | int, ...]]] = {
     "an unknown dtype": ({"dtype": "float16"}, ("dtype",)),
     "a seed below 0": ({"seed": -1}, ("seed",)),
     "a delta of 0": ({"loss": {"name": "huber", "delta": 0}}, ("loss", "huber", "delta")),
-    "a quantile of 1": ({"loss": {"name": "quantile", "quantile": 1}}, ("loss", "quantile", "quantile")),
-    "a batch of none": ({"optimizer": {"name": "sgd", "batch_size": 0}}, ("optimizer", "sgd", "batch_size")),
+    "a quantile of 1": (
+        {"loss": {"name": "quantile", "quantile": 1}},
+        ("loss", "quantile", "quantile"),
+    ),
+    "a batch of none": (
+        {"optimizer": {"name": "sgd", "batch_size": 0}},
+        ("optimizer", "sgd", "batch_size"),
+    ),
     "a tolerance below 0": ({"tolerance": {"loss": -1}}, ("tolerance", "loss")),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("name", MISTYPED)
@@ -211,7 +307,8 @@ ODD: dict[str, dict[str, Any]] = {
     "whole numbers": {"data": {"x": [1, 2, 3], "y": [2, 4, 5]}},
     "one row": {"data": {"x": [1.0], "y": [2.0]}},
     "two rows for three params": {
-        "data": {"x": [1.0, 2.0], "y": [2.0, 3.0]}, "model": {"name": "polynomial", "degree": 2}
+        "data": {"x": [1.0, 2.0], "y": [2.0, 3.0]},
+        "model": {"name": "polynomial", "degree": 2},
     },
     "a polynomial of degree 20": {"model": {"name": "polynomial", "degree": 20}},
     "a polynomial of degree 0": {"model": {"name": "polynomial", "degree": 0}},
@@ -223,7 +320,9 @@ ODD: dict[str, dict[str, Any]] = {
     "a formula without params, by lm": {"model": "y = 2*x", "optimizer": "levenberg_marquardt"},
     "everything fixed": {"params": {n: {"value": 1.0, "fixed": True} for n in "wb"}},
     "everything fixed, by sgd": {
-        "params": {n: {"value": 1.0, "fixed": True} for n in "wb"}, "optimizer": "sgd", "epochs": 3
+        "params": {n: {"value": 1.0, "fixed": True} for n in "wb"},
+        "optimizer": "sgd",
+        "epochs": 3,
     },
     "a constant input": {"data": {"x": [2.0] * 4, "y": Y}},
     "a constant target": {"data": {"x": X, "y": [2.0] * 4}},
@@ -236,16 +335,22 @@ ODD: dict[str, dict[str, Any]] = {
     "tiny data": {"data": {"x": [1e-310, 2e-310, 4e-310], "y": [1e-310, 1e-310, 1e-310]}},
     "float32 overflow": {"data": {"x": [1e39, 2.0, 3.0], "y": [1.0, 2.0, 3.0]}, "dtype": "float32"},
     "a scaling that overflows": {
-        "scaling": {"x": {"scale": 1e308}}, "data": {"x": [10.0, 20.0, 30.0], "y": [1.0, 2.0, 3.0]}
+        "scaling": {"x": {"scale": 1e308}},
+        "data": {"x": [10.0, 20.0, 30.0], "y": [1.0, 2.0, 3.0]},
     },
     "sigma too small to divide by": {"sigma": 1e-320},
     "sigma too large to divide by": {"sigma": 1e300},
     "a start that is no number": {"model": "a*log(x - k)", "params": {"k": 9.0}},
     "a start that is no number, by sgd": {
-        "model": "a*log(x - k)", "params": {"k": 9.0}, "optimizer": "sgd", "epochs": 3
+        "model": "a*log(x - k)",
+        "params": {"k": 9.0},
+        "optimizer": "sgd",
+        "epochs": 3,
     },
     "a start that is no number, by lbfgs": {
-        "model": "a*log(x - k)", "params": {"k": 9.0}, "optimizer": "lbfgs"
+        "model": "a*log(x - k)",
+        "params": {"k": 9.0},
+        "optimizer": "lbfgs",
     },
     "a batch beyond the rows": {"optimizer": {"name": "sgd", "batch_size": 99}, "epochs": 3},
     "a huge rate": {"optimizer": {"name": "adam", "learning_rate": 1e300}, "epochs": 9},
@@ -259,7 +364,7 @@ ODD: dict[str, dict[str, Any]] = {
     "sgd with mae": {"loss": "mae", "optimizer": "sgd", "epochs": 20},
     "one row dropped of two": {"data": {"x": [1.0, None], "y": [1.0, 2.0]}, "missing": "drop"},
     "profile intervals": {"confidence_interval": {"method": "profile"}},
-}  # fmt: skip
+}
 BROKEN = {
     "a polynomial of degree 0": "the guess unpacks an input, which c0 alone has not",
     "a formula without params": "an svd or a stack of no columns",

@@ -128,9 +128,11 @@ def test_a_divergence_without_a_known_cause_is_cured() -> None:
 @pytest.mark.parametrize("given", [{}, {"v": 1.0}, {"v": {"min": -5.0}}])
 def test_dependent_params_are_cured(given: dict[str, Any]) -> None:
     request = {
-        "model": "t_c = w*t_u + v*t_u + b", "data": thermometer.DATA, "params": given,
+        "model": "t_c = w*t_u + v*t_u + b",
+        "data": thermometer.DATA,
+        "params": given,
         "optimizer": "levenberg_marquardt",
-    }  # fmt: skip
+    }
     before, after = cured(request, "rank_deficient")
     assert not before.trustworthy
     assert "rank_deficient" not in codes(after)

@@ -50,9 +50,12 @@ def test_lbfgs_gets_there_too_on_the_easier_ones(name: str, start: int) -> None:
     """To 4 digits: it knows no residuals."""
     known = nist.load(name)
     answer = fit(
-        model=known.formula, data=known.data, params=known.starts[start],
-        optimizer="lbfgs", epochs=20_000,
-    )  # fmt: skip
+        model=known.formula,
+        data=known.data,
+        params=known.starts[start],
+        optimizer="lbfgs",
+        epochs=20_000,
+    )
     if not answer.converged:
         pytest.skip(f"{answer.stop_reason}: honest")
     for param, certified in known.params.items():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import pytest
 import torch
@@ -42,7 +43,7 @@ def test_ryegrass_by_logistic4():
 
 def test_the_hobbs_weeds_by_logistic3():
     """b1, b2 and b3 of b1/(1 + b2·exp(−b3·x)) are L, exp(k·x0) and k."""
-    found, rss, _ = _self_started("logistic3", tuple(range(1, 13)), tuple(HOBBS))
+    found, rss, _ = _self_started("logistic3", range(1, 13), HOBBS)
     assert found["L"] == pytest.approx(196.1863, abs=5e-5)
     assert math.exp(found["k"] * found["x0"]) == pytest.approx(49.0916, abs=5e-5)
     assert found["k"] == pytest.approx(0.3136, abs=5e-5)
@@ -59,12 +60,12 @@ def test_rising_doses_have_a_negative_slope_and_ordered_limits():
 
 
 def _self_started(
-    name: str, x: tuple[float, ...] | list[float], y: tuple[float, ...] | list[float]
+    name: str, x: Sequence[float], y: Sequence[float]
 ) -> tuple[dict[str, float], float, int]:
     """The params, the residual sum of squares and the rows of a fit from the guess."""
-    columns = [torch.tensor(column, dtype=torch.float64) for column in (x, y)]
-    guess = FAMILIES[name].guess(*(column.unsqueeze(0) for column in columns))[0]
-    result = fit(formula_of(name), *columns, guess)
+    doses, responses = (torch.tensor(column, dtype=torch.float64) for column in (x, y))
+    guess = FAMILIES[name].guess(doses.unsqueeze(0), responses.unsqueeze(0))[0]
+    result = fit(formula_of(name), doses, responses, guess)
     assert result.converged
     params = dict(zip(FAMILIES[name].params, result.params.tolist(), strict=True))
     return params, result.loss * len(x), len(x)
