@@ -9,8 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from service.engine.operations import OPERATIONS, Term
+from service.engine.operations import OPERATIONS
 from service.engine.tape import Builder
+from service.engine.terms import Term
 
 
 def differentiate(builder: Builder, output: int, params: Sequence[str]) -> Mapping[str, int]:

@@ -10,16 +10,9 @@ from service.schemas.base import Answer, Finite, Number, Request
 from service.schemas.columns import Data
 from service.schemas.models import Model
 from service.schemas.names import DType, GradientMethod
-from service.schemas.options import (
-    Band,
-    Gradient,
-    GradientOptions,
-    Loss,
-    NonNegative,
-    PlainLoss,
-    Positive,
-    Scaling,
-)
+from service.schemas.numbers import NonNegative, Positive
+from service.schemas.optimizers import Gradient, GradientOptions
+from service.schemas.options import Band, Loss, PlainLoss, Scaling
 
 
 class PredictRequest(Request):

@@ -10,14 +10,13 @@ from service.schemas.base import Finite, Request
 from service.schemas.columns import Data
 from service.schemas.models import Model
 from service.schemas.names import DType, Missing, OnDivergence
+from service.schemas.numbers import Positive
+from service.schemas.optimizers import AutoOptimizer, Optimizer
 from service.schemas.options import (
-    AutoOptimizer,
     ConfidenceOptions,
     Loss,
-    Optimizer,
     Param,
     PlainLoss,
-    Positive,
     Scaling,
     Tolerance,
 )

@@ -11,19 +11,19 @@ from service.engine.losses import LOSSES, LossFunction
 from service.engine.models import FAMILIES, Family
 from service.engine.optimizers import METHODS
 from service.schemas import catalogue as wire
-from service.schemas import options
+from service.schemas import optimizers
 from service.schemas.models import MlpModel
 
 OPTIMIZER_SCHEMAS: Mapping[str, type[BaseModel]] = {
-    "auto": options.AutoOptimizer,
-    "exact": options.ExactOptimizer,
-    "levenberg_marquardt": options.LevenbergMarquardtOptimizer,
-    "lbfgs": options.LbfgsOptimizer,
-    "sgd": options.SgdOptimizer,
-    "adam": options.AdamOptimizer,
-    "adamw": options.AdamWOptimizer,
-    "rmsprop": options.RmspropOptimizer,
-    "adagrad": options.AdagradOptimizer,
+    "auto": optimizers.AutoOptimizer,
+    "exact": optimizers.ExactOptimizer,
+    "levenberg_marquardt": optimizers.LevenbergMarquardtOptimizer,
+    "lbfgs": optimizers.LbfgsOptimizer,
+    "sgd": optimizers.SgdOptimizer,
+    "adam": optimizers.AdamOptimizer,
+    "adamw": optimizers.AdamWOptimizer,
+    "rmsprop": optimizers.RmspropOptimizer,
+    "adagrad": optimizers.AdagradOptimizer,
 }
 
 

@@ -23,8 +23,9 @@ from service.engine.schedules import (
     Step,
 )
 from service.errors import InvalidRequest
-from service.schemas import options as wire
+from service.schemas import optimizers as wire
 from service.schemas.fit import FitRequest
+from service.schemas.options import AnyLoss
 
 FIRST_ORDER: Mapping[str, type[Sgd | Adam | Rmsprop | Adagrad]] = {
     "sgd": Sgd,
@@ -37,7 +38,7 @@ DEFAULT_EPOCHS = 1000
 _NOT_SETTINGS = {"name", "gradient", "schedule", "batch_size"}
 
 
-def to_loss(options: wire.AnyLoss) -> Loss:
+def to_loss(options: AnyLoss) -> Loss:
     """The loss of a request."""
     function = LOSSES[options.name]
     given = {**options.model_dump()}.get(function.option or "")

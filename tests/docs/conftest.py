@@ -2,42 +2,15 @@
 
 from __future__ import annotations
 
-import os
-import selectors
-import subprocess
-import sys
 from collections.abc import Iterator
 
 import pytest
 
-START_S = 60.0
-STOP_S = 20.0
+from tests.serving import serving
 
 
 @pytest.fixture(scope="session")
 def address() -> Iterator[str]:
     """Where the service listens: "127.0.0.1:54321"."""
-    command = [sys.executable, "-m", "service", "serve", "--port", "0"]
-    environment = {key: value for key, value in os.environ.items() if "DESCENT_" not in key}
-    with subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, env=environment
-    ) as process:
-        try:
-            yield _announced(process)
-        finally:
-            process.terminate()
-            try:
-                process.wait(STOP_S)
-            except subprocess.TimeoutExpired:
-                process.kill()
-
-
-def _announced(process: subprocess.Popen[str]) -> str:
-    """The address in the one line that it prints when it is ready."""
-    assert process.stdout is not None
-    with selectors.DefaultSelector() as selector:
-        selector.register(process.stdout, selectors.EVENT_READ)
-        assert selector.select(START_S), f"the service was not ready after {START_S:g} s"
-    line = process.stdout.readline()
-    assert "http://" in line, "the service ended before it was ready"
-    return line.split("http://")[1].strip()
+    with serving() as address:
+        yield address

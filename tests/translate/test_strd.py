@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests import nist
-from tests.translate.fits import fit
+from tests.translate.fits import codes, fit
 
 PARAM_DIGITS, ERROR_DIGITS = 6.0, 4.0
 """Issue 3: of the 11 certified digits."""
@@ -46,8 +46,8 @@ def test_the_automatic_choice_is_the_same(name: str) -> None:
 
 @pytest.mark.parametrize("name", ["DanWood", "Misra1a", "Chwirut1", "Roszman1"])
 @pytest.mark.parametrize("start", [0, 1])
-def test_lbfgs_gets_there_too_on_the_easier_ones(name: str, start: int) -> None:
-    """To 4 digits: it knows no residuals."""
+def test_lbfgs_gets_there_too_or_says_that_it_did_not(name: str, start: int) -> None:
+    """To 4 digits: it knows no residuals. Params 10⁶ apart in size can stall it."""
     known = nist.load(name)
     answer = fit(
         model=known.formula,
@@ -57,6 +57,8 @@ def test_lbfgs_gets_there_too_on_the_easier_ones(name: str, start: int) -> None:
         epochs=20_000,
     )
     if not answer.converged:
-        pytest.skip(f"{answer.stop_reason}: honest")
+        assert answer.stop_reason == "stalled"
+        assert "not_converged" in codes(answer)
+        return
     for param, certified in known.params.items():
         assert nist.digits(answer.params[param], certified) >= 4

@@ -1,0 +1,18 @@
+"""Numbers in requests: finite, and within bounds."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from pydantic import Field
+
+from service.schemas.base import Finite
+
+Positive = Annotated[Finite, Field(gt=0)]
+NonNegative = Annotated[Finite, Field(ge=0)]
+Fraction = Annotated[Finite, Field(ge=0, lt=1)]
+
+
+def named(value: Any) -> Any:
+    """A bare name stands for the object with that name and default options."""
+    return {"name": value} if isinstance(value, str) else value
