@@ -18,9 +18,9 @@ _DRAIN_S = 5.0
 def json_answer(
     answer: Answer | bytes, status: int = 200, headers: Mapping[str, str] | None = None
 ) -> Response:
-    """An answer, or the JSON of one."""
-    content = answer if isinstance(answer, bytes) else answer.model_dump_json()
-    return Response(content, status, headers, "application/json")
+    """An answer, or the JSON of one; the newline is for whoever reads it in a terminal."""
+    content = answer if isinstance(answer, bytes) else answer.document()
+    return Response(content + b"\n", status, headers, "application/json")
 
 
 class Health(Answer):
@@ -35,7 +35,7 @@ class ProblemAnswer(Response):
     media_type = "application/problem+json"
 
     def __init__(self, problem: Problem, headers: Mapping[str, str] | None = None) -> None:
-        super().__init__(problem.model_dump_json(exclude_none=True), problem.status, headers)
+        super().__init__(problem.document() + b"\n", problem.status, headers)
 
 
 class LastAnswer(ProblemAnswer):

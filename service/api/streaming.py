@@ -87,7 +87,7 @@ def as_events(told: News) -> bytes:
     if quiet:
         return b": still here\n\n"
     return format_sse_event(
-        data_str=event.model_dump_json(),
+        data_str=event.document().decode(),
         event=event.event,
         id=None if event.last_epoch is None else str(event.last_epoch),
         retry=NEVER_MS if isinstance(event, DoneEvent) else None,
@@ -96,7 +96,7 @@ def as_events(told: News) -> bytes:
 
 def as_lines(told: News) -> bytes:
     """As a line of JSON; a sign of life is a `progress` without rows."""
-    return told[0].model_dump_json().encode() + b"\n"
+    return told[0].document() + b"\n"
 
 
 def _parts(rows: Rows) -> Iterator[Rows]:

@@ -60,7 +60,9 @@ class Statistics:
         if stderr is None or self.covariance is None:
             return None
         spread = torch.where(stderr > 0, stderr, torch.ones_like(stderr))
-        return self.covariance / spread / spread.unsqueeze(-1)
+        correlation = self.covariance / (spread * spread.unsqueeze(-1))
+        correlation.fill_diagonal_(1.0)
+        return correlation
 
     def t(self, level: float = LEVEL) -> float:
         """Half the width of a two-sided interval of that level, in standard errors."""
@@ -179,7 +181,8 @@ def _covariance(
     inverse = torch.linalg.solve_triangular(shape.r, identity, upper=True)
     inverse = inverse / shape.scale.unsqueeze(-1)
     factor = 1.0 if problem.sigma_absolute else variance
-    return inverse @ inverse.mT * factor, None
+    covariance = inverse @ inverse.mT * factor
+    return (covariance + covariance.mT) / 2, None
 
 
 def _r_squared(problem: Problem, total: float) -> float | None:

@@ -17,6 +17,8 @@ class Errand:
     """An accepted job on its way to its end."""
 
     job: Job
+    accepted: float
+    """When it was taken in, by the clock that never jumps."""
     place: WorkPlace | None = None
     """Where it is at work; None while it is queued."""
     began: float | None = None

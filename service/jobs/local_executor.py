@@ -76,7 +76,7 @@ class LocalExecutor:
             raise NotReady
         if not self._free and not self._queue.has_room(job.lane, coming=self._coming):
             raise QueueFull(retry_after_s=whole_seconds(self._until_next(0)))
-        errand = Errand(job)
+        errand = Errand(job, self._clock.monotonic())
         self._coming += 1
         try:
             await self._store.create(job)

@@ -187,8 +187,7 @@ class WorkPlace:
         errand.attempts += 1
         errand.closing = False
         history = await desk.store.history(job.id) if errand.attempts > 1 else None
-        started = await desk.store.start(job.id, desk.clock.now())
-        queued = (started.started_at or started.created_at) - started.created_at
+        await desk.store.start(job.id, desk.clock.now())
         longest = desk.settings.max_time_limit_s
         limit = min(job.request.time_limit_s or longest, longest)
         grace = desk.settings.cancel_grace_s
@@ -198,7 +197,7 @@ class WorkPlace:
             request=job.request,
             limit_s=limit,
             max_history_rows=desk.settings.max_history_rows,
-            queued_s=max(queued.total_seconds(), 0.0),
+            queued_s=errand.began - errand.accepted,
             spent_s=spent,
             history=history,
             checkpoint=errand.checkpoint,

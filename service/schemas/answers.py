@@ -56,6 +56,16 @@ class ConfidenceInterval(Answer):
     upper: dict[str, Number]
 
 
+class Curvature(Answer):
+    """What the loss's Hessian at the start says of gradient descent."""
+
+    learning_rate_limit: Number | None
+    """The largest stable rate; null where none can be claimed."""
+    condition_number: Number
+    """How many times steeper the loss is one way than another: how many times too slow the rate
+    that suits the one is for the other."""
+
+
 class Statistics(Answer):
     """How well the fit is determined. What cannot be had is null."""
 
@@ -146,6 +156,8 @@ class Fit(Answer):
     """Epochs done."""
     optimizer: str
     """The method that was used."""
+    curvature: Curvature | None
+    """For `sgd` alone."""
     best: Best
     statistics: Statistics
     diagnostics: list[Diagnostic]

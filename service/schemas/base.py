@@ -42,3 +42,17 @@ class Answer(BaseModel):
         json_schema_serialization_defaults_required=True,
         protected_namespaces=(),
     )
+
+    def document(self) -> bytes:
+        """Its JSON."""
+        return self.model_dump_json().encode()
+
+
+class Sparse(Answer):
+    """An answer without what was not asked for, rather than with null for it."""
+
+    model_config = ConfigDict(json_schema_serialization_defaults_required=False)
+
+    def document(self) -> bytes:
+        """Its JSON, without nulls."""
+        return self.model_dump_json(exclude_none=True).encode()

@@ -6,7 +6,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from service.schemas.base import Answer, Finite, Number, Request
+from service.schemas.base import Answer, Finite, Number, Request, Sparse
 from service.schemas.columns import Data
 from service.schemas.models import Model
 from service.schemas.names import DType, GradientMethod
@@ -36,7 +36,7 @@ class PredictRequest(Request):
     dtype: DType = "float64"
 
 
-class Predictions(Answer):
+class Predictions(Sparse):
     """One prediction a row, on the scale of the formula's left side."""
 
     predictions: list[Number]
@@ -79,7 +79,7 @@ class LossSurface(Answer):
     loss: list[list[Number]] | list[Number]
 
 
-class LossAnswer(Answer):
+class LossAnswer(Sparse):
     """The loss at the params given."""
 
     loss: Number
@@ -147,7 +147,7 @@ class Explanation(Answer):
     params: dict[str, ChainRule]
 
 
-class GradientAnswer(Answer):
+class GradientAnswer(Sparse):
     """∂loss/∂param for every param."""
 
     gradient: dict[str, Number]

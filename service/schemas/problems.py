@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from service.schemas.base import Answer
+from service.schemas.base import Answer, Sparse
 
 
 class ProblemError(Answer):
@@ -13,7 +13,7 @@ class ProblemError(Answer):
     detail: str
 
 
-class Problem(Answer):
+class Problem(Sparse):
     """Why a request was not done, and what would mend it (RFC 9457)."""
 
     type: str

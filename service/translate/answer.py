@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from service.engine.diagnostics import Diagnostic, examine
+from service.engine.diagnostics import Diagnostic, Finding, examine
 from service.engine.formula import Formula
 from service.engine.problem import Problem
 from service.engine.profile import profile_interval
@@ -36,7 +36,8 @@ def to_fit(
     problem = plan.task.problem
     trusted = result.best.params if is_cut_short(result) else result.params
     statistics = summarise(problem, trusted)
-    diagnostics = examine(plan.task, result, trusted, statistics, plan.guessed)
+    finding = Finding(plan.task, result, trusted, statistics, plan.guessed)
+    diagnostics = examine(finding)
     return wire.Fit(
         job_id=job_id,
         status=_status(result),
@@ -44,10 +45,11 @@ def to_fit(
         converged=result.converged,
         model=to_model(problem),
         params=named(problem.params, result.params),
-        params_unscaled=_unscaled(plan, result.params, statistics),
+        params_unscaled=_unscaled(plan, result.params, trusted, statistics),
         loss=result.loss,
         epochs=result.epochs,
         optimizer=plan.task.options.optimizer,
+        curvature=_curvature(finding),
         best=wire.Best(
             epoch=result.best.epoch,
             loss=result.best.loss,
@@ -170,7 +172,9 @@ def _status(result: Result) -> Status:
     return "cancelled" if result.stop_reason == "cancelled" else "succeeded"
 
 
-def _unscaled(plan: Plan, theta: Tensor, statistics: Statistics) -> wire.UnscaledParams | None:
+def _unscaled(
+    plan: Plan, theta: Tensor, trusted: Tensor, statistics: Statistics
+) -> wire.UnscaledParams | None:
     problem = plan.task.problem
     raw: RawParams | None = RawParams(
         theta.double(), torch.eye(len(problem.params), dtype=torch.float64)
@@ -182,13 +186,19 @@ def _unscaled(plan: Plan, theta: Tensor, statistics: Statistics) -> wire.Unscale
     if raw is None:
         return None
     stderr = None
-    if statistics.covariance is not None:
+    if statistics.covariance is not None and trusted is theta:
         free = problem.free_index
         change = raw.map[:, free]
         spread = (change @ statistics.covariance @ change.mT).diagonal().clamp(min=0).sqrt()
         errors = named(problem.params, spread)
         stderr = {name: errors[name] for name in problem.free_params}
     return wire.UnscaledParams(values=named(problem.params, raw.values), stderr=stderr)
+
+
+def _curvature(finding: Finding) -> wire.Curvature | None:
+    if not finding.is_plain_descent:
+        return None
+    return wire.Curvature(learning_rate_limit=finding.limit, condition_number=finding.condition)
 
 
 def _diagnostic(diagnostic: Diagnostic) -> wire.Diagnostic:

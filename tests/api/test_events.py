@@ -14,7 +14,6 @@ import pytest_asyncio
 from service.api import streaming
 from service.api.places import Places, TooManyStreams
 from service.jobs.history import Rows
-from service.jobs.job import Job
 from service.jobs.watching import Update
 from service.schemas.jobs import DoneEvent, ProgressEvent
 from service.settings import Settings
@@ -176,18 +175,14 @@ async def test_a_queued_job_says_where_it_stands() -> None:
     assert "id" not in sent
 
 
-def many(jobs: Job, count: int) -> Update:
-    return Update(jobs, rows(1, count))
-
-
 async def test_streams_are_counted_and_given_back() -> None:
-    jobs = Watched(many(job("succeeded"), 3))
+    jobs = Watched(Update(job("succeeded"), rows(1, 3)))
     async with fake(jobs, Settings(max_streams=1)) as client:
         for _ in range(3):
             assert (await client.get("/jobs/job_1/events")).status_code == 200
 
 
-def test_places_are_bounded_in_all_and_by_caller() -> None:
+async def test_places_are_bounded_in_all_and_by_caller() -> None:
     places = Places(3, 2, TooManyStreams, retry_after_s=5)
     with places.hold("ann"), places.hold("ann"):
         with pytest.raises(TooManyStreams, match="2 of the 2 streams"), places.hold("ann"):

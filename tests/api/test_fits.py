@@ -23,7 +23,7 @@ async def test_a_fit_is_the_workers_bytes() -> None:
     jobs = FakeJobs(ended=job(result=RESULT))
     answer = await _fit(jobs)
     assert answer.status_code == 200
-    assert answer.content == RESULT
+    assert answer.content == RESULT + b"\n"
     assert answer.headers["content-type"] == "application/json"
     assert jobs.waited == [30.0]
 
@@ -72,7 +72,7 @@ async def test_a_failed_fit_is_a_problem_that_names_the_job(kind: str, status: i
 
 async def test_a_cancelled_fit_is_the_best_so_far_if_there_is_one() -> None:
     answer = await _fit(FakeJobs(ended=job("cancelled", result=RESULT)))
-    assert (answer.status_code, answer.content) == (200, RESULT)
+    assert (answer.status_code, answer.content) == (200, RESULT + b"\n")
     without = await _fit(FakeJobs(ended=job("cancelled")))
     assert without.status_code == 409
     assert without.json()["type"] == "job-cancelled"

@@ -126,7 +126,10 @@ FAMILIES: dict[str, tuple[str, dict[str, float], float]] = {
 
 @pytest.mark.parametrize(
     "name",
-    [pytest.param(name, marks=PROJECTED if name in {"parabola", "decay"} else ()) for name in FAMILIES],
+    [
+        pytest.param(name, marks=PROJECTED if name in {"parabola", "decay"} else ())
+        for name in FAMILIES
+    ],
 )
 def test_random_bounds_never_end_short_of_the_minimum(name: str) -> None:
     """20 seeded problems a family, each param bounded off the truth with probability a half."""

@@ -8,8 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from torch import Tensor
-
 from service.engine.diagnostics.descent import (
     gradient_imbalance,
     learning_rate_too_high,
@@ -25,9 +23,6 @@ from service.engine.diagnostics.determination import (
 from service.engine.diagnostics.ending import at_bound, non_finite, not_converged, unmoved
 from service.engine.diagnostics.finding import Check, Diagnostic, Finding
 from service.engine.diagnostics.residuals import autocorrelated_residuals, outliers
-from service.engine.problem import Task
-from service.engine.result import Result
-from service.engine.statistics import Statistics
 
 CHECKS: Sequence[Check] = (
     learning_rate_too_high,
@@ -48,17 +43,9 @@ CHECKS: Sequence[Check] = (
 """In the order in which they are told. Each one's code is its name."""
 
 
-def examine(
-    task: Task,
-    result: Result,
-    theta: Tensor,
-    statistics: Statistics,
-    guessed: Sequence[str] = (),
-) -> list[Diagnostic]:
-    """All that is worth saying about a fit. `theta` are the params that `statistics` are of;
-    `guessed` names those without an initial value."""
-    finding = Finding(task, result, theta, statistics, guessed)
+def examine(finding: Finding) -> list[Diagnostic]:
+    """All that is worth saying about a fit."""
     return [said for said in (check(finding) for check in CHECKS) if said is not None]
 
 
-__all__ = ["CHECKS", "Diagnostic", "examine"]
+__all__ = ["CHECKS", "Diagnostic", "Finding", "examine"]

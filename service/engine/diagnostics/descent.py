@@ -25,13 +25,18 @@ def learning_rate_too_high(finding: Finding) -> Diagnostic | None:
         f"on these data{where}: each step overshoots"
     )
     if finding.result.diverged and not rule.momentum:
-        message += f", and the loss grows about {growth * growth:.3g}-fold an epoch"
+        message += f", and the loss grows about {_plain(growth * growth)}-fold an epoch"
     return Diagnostic(
         "learning_rate_too_high",
         "error" if finding.result.diverged else "warning",
         message + f". Use a rate below {limit:.3g}, or scale the inputs to raise that limit.",
         suggestion={"optimizer": {"name": "sgd", "learning_rate": _below(limit)}},
     )
+
+
+def _plain(number: float) -> str:
+    """Three digits, and an exponent only where there is no other way."""
+    return f"{float(f'{number:.3g}'):,.10g}" if number < 1e6 else f"{number:.3g}"
 
 
 def gradient_imbalance(finding: Finding) -> Diagnostic | None:
@@ -47,10 +52,9 @@ def gradient_imbalance(finding: Finding) -> Diagnostic | None:
     ratio = float(sizes[large] / sizes[small])
     if ratio < IMBALANCE:
         return None
-    condition = float(finding.eigenvalues[-1] / finding.eigenvalues[0])
     crawl = ""
-    if condition > 1:
-        crawl = f" The loss surface is {condition:,.0f} times steeper one way than another."
+    if math.isfinite(finding.condition):
+        crawl = f" The loss is {finding.condition:,.0f} times steeper one way than another."
     return Diagnostic(
         "gradient_imbalance",
         "warning",

@@ -18,6 +18,9 @@ from service.engine.problem import Options, Problem, Task
 from service.engine.result import Result
 from service.engine.statistics import Statistics
 
+FEW = 64
+"""More params than this have no Hessian reckoned."""
+
 Severity = Literal["info", "warning", "error"]
 
 
@@ -33,7 +36,8 @@ class Diagnostic:
 
 
 class Finding:
-    """A finished fit. `theta` are the params that speak for it: the best ones, where it failed."""
+    """A finished fit. `theta` are the params that speak for it, and that `statistics` are of: the
+    best ones, where it failed. `guessed` names the params without an initial value."""
 
     def __init__(
         self,
@@ -41,7 +45,7 @@ class Finding:
         result: Result,
         theta: Tensor,
         statistics: Statistics,
-        guessed: Sequence[str],
+        guessed: Sequence[str] = (),
     ) -> None:
         self.task = task
         self.result = result
@@ -73,9 +77,16 @@ class Finding:
             return None
         return learning_rate_limit(self.options, float(self.eigenvalues[-1]))
 
+    @cached_property
+    def condition(self) -> float:
+        """Of the Hessian at the start: infinite where it is flat, or no bowl."""
+        low, high = float(self.eigenvalues[0]), float(self.eigenvalues[-1])
+        return high / low if low > 0 else math.inf
+
     @property
     def is_plain_descent(self) -> bool:
-        return isinstance(self.options.settings, Sgd) and bool(self.problem.free_params)
+        few = 0 < len(self.problem.free_params) <= FEW
+        return isinstance(self.options.settings, Sgd) and few
 
     @property
     def is_first_order(self) -> bool:

@@ -1,0 +1,118 @@
+"""Workers killed from outside, at any moment, while a real fit runs in them."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.faults.servers import (
+    DECAY,
+    ENDLESS,
+    LINE,
+    Server,
+    at_epoch,
+    end,
+    kill,
+    look,
+    started,
+    submit,
+    until,
+)
+
+SEEDS = range(50)
+EPOCHS = 500
+KINDS: tuple[dict[str, Any], ...] = (
+    {**DECAY, "optimizer": {"name": "adam", "learning_rate": 0.01}},
+    {**DECAY, "optimizer": {"name": "sgd", "learning_rate": 1e-3, "momentum": 0.9}},
+    {**DECAY, "optimizer": {"name": "sgd", "learning_rate": 1e-3, "batch_size": 3}, "seed": 7},
+)
+"""Each has another state to lose: moments, velocities, and the order of the batches."""
+
+
+@pytest.fixture(scope="module")
+def servers() -> Iterator[list[Server]]:
+    """Two servers with one worker each, so that it is known whom a kill hits."""
+    with started(workers=1) as one, started(workers=1) as other:
+        yield [one, other]
+
+
+Struck = tuple[str, int]
+"""Where the job is, and the worker that it lost."""
+
+
+def without_names(fit: dict[str, Any]) -> dict[str, Any]:
+    """An answer, less what no two runs have in common."""
+    return {key: fit[key] for key in fit if key not in ("job_id", "urls", "timings")}
+
+
+def whole_fit(client: httpx.Client, kind: int) -> tuple[Any, Any]:
+    return answer_of(client, submit(client, {**KINDS[kind], "epochs": EPOCHS, "record_every": 1}))
+
+
+def answer_of(client: httpx.Client, at: str) -> tuple[Any, Any]:
+    """The fit and all of its history."""
+    job = end(client, at)
+    assert job["status"] == "succeeded", job["error"]
+    return without_names(job["result"]), client.get(f"{at}/history").json()
+
+
+def struck(server: Server, client: httpx.Client, kind: int, chance: random.Random) -> Struck:
+    """A job whose worker was killed at some epoch; another one, where it was done before that."""
+    while True:
+        at = submit(client, {**KINDS[kind], "epochs": EPOCHS, "record_every": 1})
+        (victim,) = server.workers()
+        if at_epoch(client, at, chance.randrange(1, EPOCHS // 2)):
+            kill(victim)
+            return at, victim
+
+
+def test_kill_9_at_random_epochs_changes_no_bit(servers: list[Server]) -> None:
+    def run(server: Server, seeds: range) -> None:
+        with server.client() as client:
+            whole = [whole_fit(client, kind) for kind in range(len(KINDS))]
+            for seed in seeds:
+                kind = seed % len(KINDS)
+                at, victim = struck(server, client, kind, random.Random(seed))
+                found = answer_of(client, at)
+                assert found == whole[kind], seed
+                assert found[1]["epoch"] == [*range(1, EPOCHS + 1)], seed
+                assert victim not in server.workers(), seed
+
+    with ThreadPoolExecutor() as pool:
+        list(pool.map(run, servers, (SEEDS[::2], SEEDS[1::2])))
+
+
+def test_a_job_that_loses_every_worker_fails_alone(servers: list[Server]) -> None:
+    server = servers[0]
+    with server.client() as client:
+        poisoned = submit(client, ENDLESS)
+        others = [submit(client, LINE) for _ in range(3)]
+        deaths = 0
+        while not look(client, poisoned)["finished_at"]:
+            (victim,) = server.workers()
+            kill(victim)
+            deaths += 1
+            until(lambda: victim not in server.workers())  # noqa: B023
+            before = look(client, poisoned)["progress"]
+            until(lambda: _goes_on(client, poisoned, before))  # noqa: B023
+        job = look(client, poisoned)
+        assert (job["status"], job["error"]["type"]) == ("failed", "worker-lost")
+        assert deaths == 2
+        assert [end(client, at)["status"] for at in others] == ["succeeded"] * 3
+
+
+def _goes_on(client: httpx.Client, at: str, before: dict[str, Any]) -> bool:
+    job = look(client, at)
+    return bool(job["finished_at"]) or job["progress"] != before
+
+
+def test_an_idle_worker_that_dies_is_missed_by_nobody(servers: list[Server]) -> None:
+    with servers[1].client() as client:
+        (victim,) = servers[1].workers()
+        kill(victim)
+        assert client.post("/fit", json=LINE).status_code == 200
