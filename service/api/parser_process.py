@@ -5,12 +5,9 @@ Pydantic holds the interpreter's lock while it parses, so that a thread would ho
 
 from __future__ import annotations
 
-import ctypes
 import os
 import pickle
-import signal
 import socket
-from contextlib import suppress
 from typing import NamedTuple
 
 from starlette.exceptions import HTTPException
@@ -19,10 +16,9 @@ from service.api.parsing import parse
 from service.errors import Complaint, InvalidRequest
 from service.jobs import frames
 from service.jobs.messages import Ready
+from service.jobs.parentage import die_with_parent
 from service.jobs.worker_loop import settle_in
 from service.schemas.base import Request as Body
-
-_PR_SET_PDEATHSIG = 1
 
 
 class Ask(NamedTuple):
@@ -51,7 +47,7 @@ Answer = Body | Malformed | Slips
 def main(sock: socket.socket, threads: int) -> None:
     """Parses for the parent at the other end of `sock`, until that is gone."""
     settle_in()
-    _die_with_parent()
+    die_with_parent()  # which a parse would not notice for seconds
     try:
         frames.send(sock, Ready())
         while True:
@@ -70,10 +66,3 @@ def _answer(body: bytes, schema: type[Body]) -> Answer:
         return Malformed(error.detail)
     except InvalidRequest as error:
         return Slips(error.complaints)
-
-
-def _die_with_parent() -> None:
-    """Has Linux end this process with its parent, which a parse would not notice for seconds. The
-    parent is the forkserver, which ends when the service does."""
-    with suppress(OSError, AttributeError):
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)

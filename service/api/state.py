@@ -37,7 +37,7 @@ def new_state(settings: Settings, jobs: JobService) -> State:
             retry_after_s=5,
         ),
         bodies=Places(
-            settings.max_bodies_bytes,
+            max(settings.max_bodies_bytes, settings.max_body_bytes),
             max(settings.max_bodies_bytes // 2, settings.max_body_bytes),
             TooManyBytes,
             retry_after_s=1,

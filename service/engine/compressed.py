@@ -55,6 +55,11 @@ class Compressed:
             len(problem.params),
         )
 
+    @property
+    def is_finite(self) -> bool:
+        """Whether nothing overflowed on the way."""
+        return bool(np.isfinite(self.r).all() and np.isfinite(self.c).all()) and self.rho2 < np.inf
+
     def gradient(self, theta: Floats) -> tuple[float, Floats]:
         """The loss and ∂loss/∂θ (params,); zero for the fixed params."""
         every = len(self.free) == self.params

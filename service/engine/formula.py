@@ -11,7 +11,7 @@ from torch import Tensor
 
 from service.engine.bound import BoundFormula
 from service.engine.derivatives import differentiate
-from service.engine.operations import CALLABLE, COMPARISONS
+from service.engine.operations import CALLABLE, COMPARISONS, OPERATIONS
 from service.engine.syntax import Call, Name, Number, Tree, parse
 from service.engine.tape import Builder, Tape
 from service.engine.writing import write_text
@@ -55,8 +55,27 @@ class Formula:
         return BoundFormula(self.prediction, self.tape, self.params, columns, rows, like)
 
     def is_linear_in(self, free: Collection[str]) -> bool:
-        """Whether the prediction is linear in those params: no ∂/∂free holds one of them."""
+        """Whether the prediction is linear in those params: no ∂/∂free holds one of them, and none
+        acts where no derivative shows it."""
+        if self._switches & set(free):
+            return False
         return not any(self._slope_params[name] & set(free) for name in self.params if name in free)
+
+    @cached_property
+    def _switches(self) -> frozenset[str]:
+        """The params that a condition, a step or a sign depends on."""
+        nodes, found = self.prediction.nodes, set()
+        for name in self.params:
+            leaf = [i for i, n in enumerate(nodes) if n.kind == "param" and n.name == name]
+            depends = Builder.of(self.prediction).depends_on(leaf)
+            found |= {
+                name
+                for node in nodes
+                if node.kind == "operation"
+                for argument, rule in zip(node.arguments, OPERATIONS[node.name].rules, strict=True)
+                if rule is None and depends[argument]
+            }
+        return frozenset(found)
 
     @cached_property
     def _slope_params(self) -> Mapping[str, frozenset[str]]:

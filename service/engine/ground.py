@@ -124,7 +124,8 @@ def small_ground(problem: Problem, options: Options) -> SmallGround | None:
     if not problem.loss.is_least_squares or not isinstance(problem.formula, Formula):
         return None
     if problem.is_linear and problem.free_params:
-        return SmallGround(problem, Compressed.of(problem).gradient)
+        compressed = Compressed.of(problem)
+        return SmallGround(problem, compressed.gradient) if compressed.is_finite else None
     if problem.rows <= ROWS and is_readable(problem.formula.tape):
         return SmallGround(problem, SmallProblem(problem, problem.formula.tape).gradient)
     return None

@@ -55,6 +55,19 @@ class Loss:
         """∂loss/∂z = ψ(z)/rows, for each row."""
         return self.function.psi(z, self.delta) / z.shape[-1]
 
+    @property
+    def is_smooth(self) -> bool:
+        """Whether ρ has a slope at zero: mae and quantile do not."""
+        return self.name not in ("mae", "quantile")
+
+    def smoothed(self, z: Tensor, width: float) -> tuple[Tensor, Tensor]:
+        """A loss that is not smooth, with a parabola for its corner within ±width (Huber's way):
+        the mean over the rows, and the weight of each."""
+        size = z.abs()
+        side = self.function.rho(torch.where(z < 0, -1.0, 1.0).to(z.dtype), self.delta)
+        rho = side * torch.where(size > width, size - width / 2, z * z / (2 * width))
+        return rho.mean(dim=-1), side / (2 * size.clamp(min=width))
+
     def weight(self, z: Tensor) -> Tensor:
         """ψ(z)/(2z): the weight with which z² has the slope of ρ, at each row."""
         tiny = torch.finfo(z.dtype).tiny ** 0.5
@@ -69,7 +82,9 @@ def _huber(z: Tensor, delta: float) -> Tensor:
 
 def _log_cosh(z: Tensor, delta: float) -> Tensor:
     size = (z / delta).abs()
-    return delta**2 * (size + torch.log1p(torch.exp(-2 * size)) - math.log(2))
+    near = torch.log1p(2 * torch.sinh(size.clamp(max=1.0) / 2) ** 2)
+    far = size + torch.log1p(torch.exp(-2 * size)) - math.log(2)
+    return delta**2 * torch.where(size < 1, near, far)
 
 
 def _tukey(z: Tensor, delta: float) -> Tensor:

@@ -28,6 +28,14 @@ WAYS = (
 )
 """The ways, in the order in which they are tried."""
 
+NARROWER = 0.1
+NARROWEST = 1e-7
+"""A loss with a corner is rounded ever less, down to this part of the residuals' size."""
+STAGE = 40
+"""Trial steps at most on one rounding."""
+ROUGH = 1e-7
+"""The tolerance there: a finer one would be lost in the rounding."""
+
 
 @dataclass(frozen=True, slots=True)
 class Way:
@@ -37,6 +45,10 @@ class Way:
     state: lm.State
     ended: StopReason | None = None
     believed: bool = False
+    width: float = 0.0
+    """Of the parabola that stands for a corner of the loss; 0 where the loss is smooth."""
+    began: int = 0
+    """The trial step at which this width began."""
 
     @property
     def loss(self) -> float:
@@ -64,7 +76,11 @@ class Marquardt(Run):
         )
         epsilon = 4 * torch.finfo(problem.target.dtype).eps
         self._tolerance = max(task.options.tolerance.params, epsilon)
-        self._ways: tuple[Way, ...] = ()
+        self._smooth = problem.loss.is_smooth
+        self._start_width = 0.0
+        if not self._smooth:
+            self._start_width = float(self._objective.residuals(problem.initial).abs().mean())
+        self._width = self._start_width
         self._progress = checkpoint or self._begin()
 
     def loss_at(self, theta: Tensor) -> float:
@@ -75,14 +91,19 @@ class Marquardt(Run):
         z, jacobian = self._objective.jacobian(self._whole(free[0]))
         matrix = torch.cat([jacobian[:, self._free], z.unsqueeze(-1)], dim=-1)
         loss, width = self.task.problem.loss, matrix.shape[-1]
-        if not loss.is_least_squares:
-            matrix = matrix * loss.weight(z).sqrt().unsqueeze(-1)
+        if not self._smooth and self._width > 0:
+            value, weight = loss.smoothed(z, self._width)
+            matrix = matrix * weight.sqrt().unsqueeze(-1)
+        else:
+            value = loss.value(z)
+            if not loss.is_least_squares:
+                matrix = matrix * loss.weight(z).sqrt().unsqueeze(-1)
         if not bool(torch.isfinite(matrix).all()):
             nan = torch.full((1, width, width), torch.nan, dtype=z.dtype, device=z.device)
             return nan[:, 0, 0], nan
         factor = torch.linalg.qr(matrix, mode="r")[1]
         factor = torch.nn.functional.pad(factor, (0, 0, 0, width - factor.shape[-2]))
-        return loss.value(z).reshape(1), factor.unsqueeze(0)
+        return value.reshape(1), factor.unsqueeze(0)
 
     def _whole(self, free: Tensor) -> Tensor:
         theta = self.task.problem.initial.clone()
@@ -92,13 +113,14 @@ class Marquardt(Run):
     def _begin(self) -> Progress:
         problem = self.task.problem
         way = self._way(WAYS[0])
-        loss, gradient = way.loss, self._gradient(way)
+        loss, gradient = self._measured(way)
         best = Best(1, loss, problem.initial)
         return Progress(0, problem.initial, (way,), loss, loss, gradient, best)
 
     def _way(self, settings: lm.LevenbergMarquardt) -> Way:
         start = self.task.problem.initial[self._free].unsqueeze(0)
-        return Way(settings, lm.begin(self._model, start, settings))
+        self._width = self._start_width
+        return Way(settings, lm.begin(self._model, start, settings), width=self._width)
 
     def _gradient(self, way: Way) -> Tensor:
         gradient = torch.zeros_like(self.task.problem.initial)
@@ -111,20 +133,44 @@ class Marquardt(Run):
             return self._nothing_to_do()
         ways, index = self._turn(before.state)
         way = ways[index]
-        loss, gradient = way.loss, self._gradient(way)
-        way = self._ended(
-            replace(way, state=lm.advance(self._model, way.state, way.settings)), loss
-        )
+        self._width = way.width
+        loss, gradient = self._measured(way)
+        state = lm.advance(self._model, way.state, way.settings)
+        way = self._narrowed(self._ended(replace(way, state=state), way.loss))
         ways = (*ways[:index], way, *ways[index + 1 :])
         reason = _reason(ways)
         if reason is None and epoch == self.epochs:
             reason = "max_epochs"
         shown = min(ways, key=lambda way: way.loss) if reason is not None else way
         theta = self._whole(shown.state.theta[0])
-        best = Best(epoch, shown.loss, theta) if shown.loss < before.best.loss else before.best
+        reached = self.loss_at(theta) if not self._smooth else shown.loss
+        best = Best(epoch, reached, theta) if reached < before.best.loss else before.best
         self._record(epoch, loss, theta, gradient, last=reason is not None)
         self._progress = replace(
             before, epoch=epoch, theta=theta, state=ways, loss=loss, best=best, stop_reason=reason
+        )
+
+    def _measured(self, way: Way) -> tuple[float, Tensor]:
+        """The loss and its gradient where a way stands."""
+        if self._smooth:
+            return way.loss, self._gradient(way)
+        theta = self._whole(way.state.theta[0])
+        loss, gradient = self._objective.gradient(theta, self.task.options.gradient)
+        return float(loss), gradient
+
+    def _narrowed(self, way: Way) -> Way:
+        """A way that has come to its end on a rounded loss goes on, on one rounded less."""
+        if self._smooth or way.width == 0.0:
+            return way
+        if way.ended is None and way.state.epoch - way.began < STAGE:
+            return way
+        if way.width <= NARROWEST * self._start_width:
+            return replace(way, ended="converged", believed=True)
+        self._width = way.width * NARROWER
+        state = lm.begin(self._model, way.state.theta, way.settings)
+        state = replace(state, epoch=way.state.epoch)
+        return replace(
+            way, state=state, width=self._width, ended=None, believed=False, began=state.epoch
         )
 
     def _nothing_to_do(self) -> None:
@@ -145,7 +191,8 @@ class Marquardt(Run):
     def _ended(self, way: Way, before: float) -> Way:
         """The way, with its ending if it has come to one."""
         tolerance, state = self.task.options.tolerance, way.state
-        converged = bool(lm.converged(state, self._tolerance)[0])
+        limit = self._tolerance if self._smooth else max(self._tolerance, ROUGH)
+        converged = bool(lm.converged(state, limit)[0])
         if tolerance.loss and bool(state.accepted[0]):
             converged |= before - way.loss <= tolerance.loss * before
         if tolerance.gradient:

@@ -86,7 +86,9 @@ def summarise(problem: Problem, theta: Tensor) -> Statistics:
         shape = _Shape.of(jacobian, problem.free_params, slope)
     else:
         shape = _Shape(jacobian[:0], jacobian[0], 1.0, (), 0.0)
-    if total > 0 and not problem.loss.is_least_squares and float(slope.abs().max()) == 0.0:
+    if not problem.loss.is_smooth:
+        shape = replace(shape, offset=0.0)
+    elif total > 0 and not problem.loss.is_least_squares and float(slope.abs().max()) == 0.0:
         shape = replace(shape, offset=math.inf)
     covariance, reason = _covariance(problem, shape, variance)
     least_squares = problem.loss.is_least_squares and problem.formula.has_standard_errors
@@ -182,6 +184,8 @@ def _covariance(
     inverse = inverse / shape.scale.unsqueeze(-1)
     factor = 1.0 if problem.sigma_absolute else variance
     covariance = inverse @ inverse.mT * factor
+    if not bool(torch.isfinite(covariance).all()):
+        return None, "the covariance is beyond float64; scale the data or sigma"
     return (covariance + covariance.mT) / 2, None
 
 

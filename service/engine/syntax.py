@@ -102,11 +102,22 @@ def _tokens(text: str) -> Iterator[Token]:
             raise InvalidFormula(_unreadable(text, position), column=position + 1)
         kind = match.lastgroup or ""
         if kind == "name":
+            _check_name(match.group(), position)
             yield Token(kind, fold(match.group()), position + 1)
         elif kind != "space":
             yield Token(kind, match.group(), position + 1)
         position = match.end()
     yield Token("end", "the end", len(text) + 1)
+
+
+def _check_name(name: str, position: int) -> None:
+    for i, character in enumerate(name):
+        if unicodedata.decomposition(character).startswith("<super>"):
+            raise InvalidFormula(
+                "a superscript is not a power here; write '**'", column=position + i + 1
+            )
+    if fold(name).startswith("__"):
+        raise InvalidFormula("a name does not begin with two underscores", column=position + 1)
 
 
 def fold(name: str) -> str:

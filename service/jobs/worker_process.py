@@ -11,7 +11,7 @@ import sys
 import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from multiprocessing import resource_tracker
+from multiprocessing import forkserver, resource_tracker
 from multiprocessing.context import ForkServerProcess
 from types import ModuleType
 
@@ -77,8 +77,13 @@ class WorkerProcess:
 
 
 def preload(entry: str) -> None:
-    """Has the forkserver import the entry's module before it starts its first worker."""
-    multiprocessing.get_context("forkserver").set_forkserver_preload([entry.partition(":")[0]])
+    """Starts the forkserver, unless it runs, and has it import the entry's module before it starts
+    its first worker. It ends with the thread that calls this, which should be the main one."""
+    modules = ["service.jobs.forkserver_preload", entry.partition(":")[0]]
+    multiprocessing.get_context("forkserver").set_forkserver_preload(modules)
+    resource_tracker.ensure_running()  # it meddles with the signals that are blocked next
+    with _no_main_module(), _unheard(signal.SIGTERM, signal.SIGINT):
+        forkserver.ensure_running()
 
 
 def _start(entry: str, sock: socket.socket, threads: int) -> ForkServerProcess:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import unicodedata
 from typing import Annotated, Any
 
 import numpy as np
 import numpy.typing as npt
-from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
+from pydantic import AfterValidator, GetCoreSchemaHandler, GetJsonSchemaHandler
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import core_schema
 
@@ -49,5 +50,8 @@ def _to_list(column: npt.NDArray[np.float64]) -> list[float | None]:
 Column = Annotated[npt.NDArray[np.float64], _AsColumn]
 """One named column: numbers, with null where a value is missing."""
 
-Data = dict[str, Column]
+Name = Annotated[str, AfterValidator(lambda name: unicodedata.normalize("NFKC", name))]
+"""A column's or a param's name, folded as a formula's names are."""
+
+Data = dict[Name, Column]
 """Named columns of equal length."""

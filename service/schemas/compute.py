@@ -7,7 +7,7 @@ from typing import Annotated
 from pydantic import Field
 
 from service.schemas.base import Answer, Finite, Number, Request, Sparse
-from service.schemas.columns import Data
+from service.schemas.columns import Data, Name
 from service.schemas.models import Model
 from service.schemas.names import DType, GradientMethod
 from service.schemas.numbers import NonNegative, Positive
@@ -19,7 +19,7 @@ class PredictRequest(Request):
     """A model with its params, or a finished job; and the inputs to predict at."""
 
     model: Model = "linear"
-    params: dict[str, Finite] | None = None
+    params: dict[Name, Finite] | None = None
     """Every param's value, in scaled units where `scaling` is given. Required without `job_id`."""
     data: Data
     scaling: Scaling | None = None
@@ -59,14 +59,14 @@ class LossRequest(Request):
     """A model with its params and data; and a loss."""
 
     model: Model = "linear"
-    params: dict[str, Finite]
+    params: dict[Name, Finite]
     data: Data
-    sigma: str | Positive | list[Positive] | None = None
+    sigma: Name | Positive | list[Positive] | None = None
     loss: Loss = PlainLoss()
     scaling: Scaling | None = None
     residuals: bool = False
     """Answer the residuals too, prediction − target, one a row."""
-    surface: Annotated[dict[str, GridAxis], Field(min_length=1, max_length=2)] | None = None
+    surface: Annotated[dict[Name, GridAxis], Field(min_length=1, max_length=2)] | None = None
     """The loss over a grid of one or two params, the others kept at `params`."""
     dtype: DType = "float64"
 
@@ -91,9 +91,9 @@ class GradientRequest(Request):
     """A model with its params and data; and the way to its gradient."""
 
     model: Model = "linear"
-    params: dict[str, Finite]
+    params: dict[Name, Finite]
     data: Data
-    sigma: str | Positive | list[Positive] | None = None
+    sigma: Name | Positive | list[Positive] | None = None
     loss: Loss = PlainLoss()
     gradient: Gradient = GradientOptions()
     scaling: Scaling | None = None

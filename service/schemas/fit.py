@@ -7,7 +7,7 @@ from typing import Annotated
 from pydantic import Field
 
 from service.schemas.base import Finite, Request
-from service.schemas.columns import Data
+from service.schemas.columns import Data, Name
 from service.schemas.models import Model
 from service.schemas.names import DType, Missing, OnDivergence
 from service.schemas.numbers import Positive
@@ -31,13 +31,13 @@ class FitRequest(Request):
     """A formula, with or without its left side; a name of `GET /models`; or an object."""
     data: Data
     """Named columns of equal length."""
-    sigma: str | Positive | list[Positive] | None = None
+    sigma: Name | Positive | list[Positive] | None = None
     """The standard deviation of the target's noise: a column's name, a number or a list."""
     sigma_absolute: bool = False
     """Take `sigma` at its word, rather than as weights whose scale the residuals tell."""
     missing: Missing = "error"
     """Rows in which a column that is used has null: an error that names them, or dropped."""
-    params: dict[str, Finite | Param] = {}
+    params: dict[Name, Finite | Param] = {}
     """Initial values, or objects with `value`, `min`, `max`, `fixed`."""
     loss: Loss = PlainLoss()
     optimizer: Optimizer = AutoOptimizer()

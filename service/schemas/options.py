@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field
 
 from service.schemas.base import Finite, Request
+from service.schemas.columns import Name
 from service.schemas.names import BandKind, IntervalMethod, LossName, ScalingMethod
 from service.schemas.numbers import NonNegative, Positive, named
 
@@ -46,7 +47,7 @@ class Scale(Request):
     offset: Finite = 0.0
 
 
-Scaling = ScalingMethod | dict[str, Scale]
+Scaling = ScalingMethod | dict[Name, Scale]
 """One of the methods for all inputs, or a scale and an offset for each input named."""
 
 

@@ -24,7 +24,14 @@ from service.translate.answer import named
 from service.translate.columns import DTYPES, check_shape, escape, finite_columns
 from service.translate.models import resolve
 from service.translate.options import to_gradient, to_loss
-from service.translate.plan import explained, known_names, to_scaling, to_sigma
+from service.translate.plan import (
+    explained,
+    known_names,
+    narrowed,
+    narrowed_sigma,
+    to_scaling,
+    to_sigma,
+)
 
 
 def predict(request: wire.PredictRequest, max_rows: int = 2**62) -> wire.Predictions:
@@ -147,13 +154,13 @@ def _problem(request: wire.LossRequest | wire.GradientRequest, max_rows: int) ->
     return Problem(
         formula=formula,
         columns=_inputs(formula, request, dtype),
-        target=explained(formula, request.data, rows).to(dtype),
+        target=narrowed(explained(formula, request.data, rows), dtype, formula.target_columns[0]),
         initial=theta,
         lower=torch.full_like(theta, -math.inf),
         upper=torch.full_like(theta, math.inf),
         free=(True,) * len(formula.params),
         loss=to_loss(request.loss),
-        sigma=None if sigma is None else sigma.to(dtype),
+        sigma=None if sigma is None else narrowed_sigma(sigma, dtype),
     )
 
 
@@ -167,7 +174,7 @@ def _inputs(
         request.scaling, raw, predicting=isinstance(request, wire.PredictRequest)
     )
     return {
-        name: (scaling[name].apply(column) if name in scaling else column).to(dtype)
+        name: narrowed(scaling[name].apply(column) if name in scaling else column, dtype, name)
         for name, column in raw.items()
     }
 

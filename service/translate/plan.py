@@ -17,6 +17,7 @@ from service.engine.scaling import METHODS, Scale
 from service.errors import (
     BudgetExceeded,
     InvalidData,
+    InvalidFormula,
     InvalidRequest,
     UnknownName,
 )
@@ -86,6 +87,10 @@ def to_plan(request: FitRequest, *, max_rows: int = 2**62) -> Plan:
     rows = len(next(iter(request.data.values())))
     raw = finite_columns(request.data, formula.inputs)
     target = explained(formula, request.data, rows)
+    if not formula.params:
+        raise InvalidFormula(
+            "the formula has no param to fit; every name in it is a column", pointer="/model"
+        )
     spec = request.scaling
     if spec is None and isinstance(formula, Network):
         spec = "standardize"
@@ -96,14 +101,14 @@ def to_plan(request: FitRequest, *, max_rows: int = 2**62) -> Plan:
     sigma = to_sigma(request.sigma, request.data, rows)
     problem = Problem(
         formula=formula,
-        columns={name: column.to(dtype) for name, column in inputs.items()},
-        target=target.to(dtype),
+        columns={name: narrowed(column, dtype, name) for name, column in inputs.items()},
+        target=narrowed(target, dtype, formula.target_columns[0]),
         initial=start.initial.to(dtype),
         lower=start.lower.to(dtype),
         upper=start.upper.to(dtype),
         free=start.free,
         loss=to_loss(request.loss),
-        sigma=None if sigma is None else sigma.to(dtype),
+        sigma=None if sigma is None else narrowed_sigma(sigma, dtype),
         sigma_absolute=request.sigma_absolute,
     )
     options = to_options(request, problem)
@@ -134,6 +139,33 @@ def without_missing(request: FitRequest, used: list[str]) -> tuple[FitRequest, t
         sigma = [value for value, gone in zip(sigma, missing, strict=True) if not gone]
     kept = request.model_copy(update={"data": data, "sigma": sigma})
     return kept, tuple(dropped.tolist())
+
+
+def narrowed(column: Tensor, dtype: torch.dtype, name: str) -> Tensor:
+    """A column in the precision of the fit. Raises InvalidData where it does not fit in."""
+    narrow = column.to(dtype)
+    bad = (~torch.isfinite(narrow)).nonzero().flatten()
+    if len(bad):
+        row = int(bad[0])
+        raise InvalidData(
+            f"column '{name}', row {row + 1} is {float(column[row]):g} once scaled, which is "
+            f"beyond {str(dtype).removeprefix('torch.')}",
+            pointer=f"/data/{escape(name)}/{row}",
+        )
+    return narrow
+
+
+def narrowed_sigma(sigma: Tensor, dtype: torch.dtype) -> Tensor:
+    """Sigma in the precision of the fit. Raises InvalidData where one cannot be divided by."""
+    narrow = sigma.to(dtype)
+    bad = (~torch.isfinite(1 / narrow) | ~torch.isfinite(narrow)).nonzero().flatten()
+    if len(bad):
+        raise InvalidData(
+            f"sigma is {float(sigma[int(bad[0])]):g} in row {int(bad[0]) + 1}, too small or too "
+            f"large to divide by in {str(dtype).removeprefix('torch.')}",
+            pointer="/sigma",
+        )
+    return narrow
 
 
 def explained(formula: Model, data: Data, rows: int) -> Tensor:
@@ -267,7 +299,7 @@ def _value(name: str, param: Param, low: float, high: float, guess: float) -> fl
 
 
 def _guess(family: Family, inputs: Mapping[str, Tensor], target: Tensor) -> dict[str, float]:
-    (x,) = inputs.values()
+    x = next(iter(inputs.values()), torch.zeros_like(target))
     guess = family.guess(x.unsqueeze(0), target.unsqueeze(0))[0]
     return {
         name: value if torch.isfinite(torch.tensor(value)) else 1.0

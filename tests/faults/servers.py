@@ -61,6 +61,13 @@ class Server:
 @contextmanager
 def started(*command: str, **settings: object) -> Iterator[Server]:
     """A server with those settings; killed in the end, if it still lives."""
+    with starting(*command, **settings) as process:
+        yield announced(process)
+
+
+@contextmanager
+def starting(*command: str, **settings: object) -> Iterator[subprocess.Popen[str]]:
+    """The same before it is ready, so that several can start at once."""
     environment = {key: value for key, value in os.environ.items() if "DESCENT_" not in key}
     environment |= {f"DESCENT_{name.upper()}": str(value) for name, value in settings.items()}
     process = subprocess.Popen(
@@ -72,19 +79,20 @@ def started(*command: str, **settings: object) -> Iterator[Server]:
     )
     with process:
         try:
-            yield Server(process, _announced(process))
+            yield process
         finally:
             process.kill()
 
 
-def _announced(process: subprocess.Popen[str]) -> str:
+def announced(process: subprocess.Popen[str]) -> Server:
+    """The server, as soon as it says that it is ready."""
     assert process.stdout is not None
     with selectors.DefaultSelector() as selector:
         selector.register(process.stdout, selectors.EVENT_READ)
         assert selector.select(PATIENCE_S), "the service was not ready in time"
     line = process.stdout.readline()
     assert "http://" in line, "the service ended before it was ready"
-    return line.split("http://")[1].strip()
+    return Server(process, line.split("http://")[1].strip())
 
 
 def children(pid: int) -> set[int]:

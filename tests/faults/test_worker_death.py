@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from typing import Any
 
 import httpx
@@ -15,21 +16,30 @@ from tests.faults.servers import (
     ENDLESS,
     LINE,
     Server,
+    announced,
     at_epoch,
     end,
     kill,
     look,
-    started,
+    starting,
     submit,
     until,
 )
 
 SEEDS = range(50)
-EPOCHS = 500
 KINDS: tuple[dict[str, Any], ...] = (
-    {**DECAY, "optimizer": {"name": "adam", "learning_rate": 0.01}},
-    {**DECAY, "optimizer": {"name": "sgd", "learning_rate": 1e-3, "momentum": 0.9}},
-    {**DECAY, "optimizer": {"name": "sgd", "learning_rate": 1e-3, "batch_size": 3}, "seed": 7},
+    {**DECAY, "optimizer": {"name": "adam", "learning_rate": 0.01}, "epochs": 1500},
+    {
+        **DECAY,
+        "optimizer": {"name": "sgd", "learning_rate": 1e-3, "momentum": 0.9},
+        "epochs": 3000,
+    },
+    {
+        **DECAY,
+        "optimizer": {"name": "sgd", "learning_rate": 1e-3, "batch_size": 3},
+        "seed": 7,
+        "epochs": 150,
+    },
 )
 """Each has another state to lose: moments, velocities, and the order of the batches."""
 
@@ -37,8 +47,9 @@ KINDS: tuple[dict[str, Any], ...] = (
 @pytest.fixture(scope="module")
 def servers() -> Iterator[list[Server]]:
     """Two servers with one worker each, so that it is known whom a kill hits."""
-    with started(workers=1) as one, started(workers=1) as other:
-        yield [one, other]
+    with ExitStack() as stack, ThreadPoolExecutor() as pool:
+        both = [stack.enter_context(starting(workers=1)) for _ in range(2)]
+        yield list(pool.map(announced, both))
 
 
 Struck = tuple[str, int]
@@ -51,7 +62,7 @@ def without_names(fit: dict[str, Any]) -> dict[str, Any]:
 
 
 def whole_fit(client: httpx.Client, kind: int) -> tuple[Any, Any]:
-    return answer_of(client, submit(client, {**KINDS[kind], "epochs": EPOCHS, "record_every": 1}))
+    return answer_of(client, submit(client, {**KINDS[kind], "record_every": 1}))
 
 
 def answer_of(client: httpx.Client, at: str) -> tuple[Any, Any]:
@@ -64,9 +75,9 @@ def answer_of(client: httpx.Client, at: str) -> tuple[Any, Any]:
 def struck(server: Server, client: httpx.Client, kind: int, chance: random.Random) -> Struck:
     """A job whose worker was killed at some epoch; another one, where it was done before that."""
     while True:
-        at = submit(client, {**KINDS[kind], "epochs": EPOCHS, "record_every": 1})
+        at = submit(client, {**KINDS[kind], "record_every": 1})
         (victim,) = server.workers()
-        if at_epoch(client, at, chance.randrange(1, EPOCHS // 2)):
+        if at_epoch(client, at, chance.randrange(1, KINDS[kind]["epochs"] // 2)):
             kill(victim)
             return at, victim
 
@@ -80,7 +91,7 @@ def test_kill_9_at_random_epochs_changes_no_bit(servers: list[Server]) -> None:
                 at, victim = struck(server, client, kind, random.Random(seed))
                 found = answer_of(client, at)
                 assert found == whole[kind], seed
-                assert found[1]["epoch"] == [*range(1, EPOCHS + 1)], seed
+                assert found[1]["epoch"] == [*range(1, KINDS[kind]["epochs"] + 1)], seed
                 assert victim not in server.workers(), seed
 
     with ThreadPoolExecutor() as pool:

@@ -10,7 +10,8 @@ from pydantic import TypeAdapter, ValidationError
 
 from service.engine import diagnostics, fitting, gradients, losses, models, optimizers, schedules
 from service.engine.scaling import METHODS as SCALINGS
-from service.schemas import names, optimizers, options
+from service.schemas import names, options
+from service.schemas.optimizers import Optimizer
 from service.translate.catalogue import loss_list, model_list, optimizer_list
 from service.translate.columns import DTYPES
 
@@ -50,14 +51,14 @@ def test_the_wire_knows_every_loss(name: str) -> None:
 
 @pytest.mark.parametrize("name", get_args(names.OptimizerName))
 def test_the_wire_knows_every_optimizer(name: str) -> None:
-    assert TypeAdapter(optimizers.Optimizer).validate_python(name).name == name
+    assert TypeAdapter(Optimizer).validate_python(name).name == name
 
 
 def test_the_wire_knows_no_others() -> None:
     with pytest.raises(ValidationError):
         TypeAdapter(options.Loss).validate_python("nonesuch")
     with pytest.raises(ValidationError):
-        TypeAdapter(optimizers.Optimizer).validate_python("nonesuch")
+        TypeAdapter(Optimizer).validate_python("nonesuch")
 
 
 def test_every_schedule_of_the_wire_is_one_of_the_engines() -> None:

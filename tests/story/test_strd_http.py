@@ -40,7 +40,6 @@ def test_certified_digits(service: httpx.Client, name: str, start: int) -> None:
     assert _least(statistics["stderr"], certified.stderr) >= STDERR
     assert digits(statistics["residual_std"], certified.residual_std) >= PARAMS
     assert digits(fit["loss"] * statistics["n"], certified.rss) >= PARAMS
-    assert statistics["degrees_of_freedom"] == certified.degrees_of_freedom
 
 
 def _least(found: dict[str, float], certified: dict[str, float]) -> float:

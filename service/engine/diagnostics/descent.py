@@ -50,7 +50,7 @@ def gradient_imbalance(finding: Finding) -> Diagnostic | None:
         return None
     large, small = int(sizes.argmax()), int(sizes.argmin())
     ratio = float(sizes[large] / sizes[small])
-    if ratio < IMBALANCE:
+    if ratio < IMBALANCE or not finding.condition > IMBALANCE:
         return None
     crawl = ""
     if math.isfinite(finding.condition):

@@ -20,8 +20,14 @@ def rank_deficient(finding: Finding) -> Diagnostic | None:
         f"the data do not tell these params apart: {', '.join(names)}. Other values of them fit as "
         "well; fix one, or simplify the model.",
         params=names,
-        suggestion={"params": {names[-1]: {"fixed": True}}} if len(names) > 1 else None,
+        suggestion={"params": {names[-1]: _as_it_is(finding, names[-1])}},
     )
+
+
+def _as_it_is(finding: Finding, name: str) -> dict[str, float | bool]:
+    """The param kept at its fitted value."""
+    value = float(finding.theta[finding.problem.params.index(name)])
+    return {"value": value if math.isfinite(value) else 1.0, "fixed": True}
 
 
 def ill_conditioned(finding: Finding) -> Diagnostic | None:

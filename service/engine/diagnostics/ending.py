@@ -58,7 +58,9 @@ def not_converged(finding: Finding) -> Diagnostic | None:
 def at_bound(finding: Finding) -> Diagnostic | None:
     """A param ended on its limit."""
     problem, params = finding.problem, finding.result.params
-    touching = ((params == problem.lower) | (params == problem.upper)).tolist()
+    touching = (
+        torch.isfinite(params) & ((params == problem.lower) | (params == problem.upper))
+    ).tolist()
     names = tuple(
         name
         for name, free, on in zip(problem.params, problem.free, touching, strict=True)

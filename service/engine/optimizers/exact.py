@@ -32,7 +32,11 @@ def solve(jacobian: Tensor, residual: Tensor) -> LeastSquares:
 
     Columns of zero get δ = 0.
     """
-    norms = torch.linalg.vector_norm(jacobian, dim=0)
+    if not bool(torch.isfinite(jacobian).all() & torch.isfinite(residual).all()):
+        return LeastSquares(torch.full_like(jacobian[0], torch.nan), 0)
+    largest = jacobian.abs().amax(dim=0)
+    unit = torch.where(largest > 0, largest, torch.ones_like(largest))
+    norms = unit * torch.linalg.vector_norm(jacobian / unit, dim=0)
     scale = torch.where(norms > 0, norms, torch.ones_like(norms))
     scaled = jacobian / scale
     q, r = torch.linalg.qr(scaled)

@@ -22,6 +22,7 @@ SHRINK = 1.0 / 3.0
 STALL = 1e20
 ROUNDING = 64.0
 DWARFED = 1e4
+SLANT = 1e-3
 
 Linearised = tuple[Tensor, Tensor]
 """Loss (groups,) and the R factor of [J z] (groups, free + 1, free + 1)."""
@@ -54,6 +55,8 @@ class State:
     growth: Tensor
     moved: Tensor
     """Relative size ‖Dδ‖/‖Dθ‖ of the last trial step."""
+    slant: Tensor
+    """The largest cosine between z and a column of J that no bound holds back (MINPACK's gtol)."""
     promised: Tensor
     """Reduction of the loss that the linear model promised for it, relative to the loss."""
     accepted: Tensor
@@ -84,6 +87,7 @@ def begin(model: Model, theta: Tensor, settings: LevenbergMarquardt) -> State:
         growth=torch.full_like(loss, 2.0),
         moved=torch.full_like(loss, torch.inf),
         promised=torch.full_like(loss, torch.inf),
+        slant=torch.full_like(loss, torch.inf),
         accepted=torch.zeros_like(loss, dtype=torch.bool),
     )
 
@@ -105,8 +109,8 @@ def advance(model: Model, state: State, settings: LevenbergMarquardt) -> State:
     actual = state.loss - loss
     fits = torch.isfinite(loss) & torch.isfinite(factor).flatten(1).all(dim=1)
     rounding = ROUNDING * torch.finfo(loss.dtype).eps * state.loss
-    negligible = promised <= rounding
-    accepted = fits & ((actual > 0) | (negligible & (actual >= -rounding)))
+    negligible = promised.abs() <= rounding
+    accepted = fits & (((actual > 0) & (promised > 0)) | (negligible & (actual >= -rounding)))
     ratio = torch.where(negligible & accepted, torch.ones_like(actual), actual / promised)
     shrink = torch.clamp(1 - (2 * ratio - 1) ** 3, min=SHRINK)
     took = accepted.unsqueeze(-1)
@@ -123,7 +127,8 @@ def advance(model: Model, state: State, settings: LevenbergMarquardt) -> State:
         ),
         growth=torch.where(accepted, torch.full_like(state.growth, 2.0), state.growth * 2),
         moved=moved,
-        promised=promised / state.loss,
+        promised=promised.abs() / state.loss,
+        slant=_slant(model, state),
         accepted=accepted,
         epoch=state.epoch + 1,
     )
@@ -153,7 +158,7 @@ def _solve_linear(
 def converged(state: State, tolerance: float) -> Tensor:
     """Which groups' last trial step was below the tolerance: relative to θ, or so small that the
     loss it promised is tolerance² of the loss; or whose loss is zero."""
-    small = state.moved <= tolerance
+    small = (state.moved <= tolerance) & (state.slant <= SLANT)
     return small | (state.promised <= tolerance**2) | (state.loss == 0)
 
 
@@ -204,7 +209,7 @@ def _trial(model: Model, state: State, kept: Tensor | None) -> tuple[Tensor, Ten
     promised = -(2 * (bent * c).sum(-1) + (bent * bent).sum(-1)) / model.rows
     size = torch.linalg.vector_norm(scale * state.theta, dim=-1)
     moved = torch.linalg.vector_norm(scale * step, dim=-1) / size.clamp(min=1e-300)
-    return trial, promised.clamp(min=0.0), moved
+    return trial, promised, moved
 
 
 def _damped(r: Tensor, c: Tensor, damping: Tensor) -> Tensor:
@@ -215,6 +220,21 @@ def _damped(r: Tensor, c: Tensor, damping: Tensor) -> Tensor:
     right = (q[..., : r.shape[-1], :].mT @ c.unsqueeze(-1)).neg()
     step: Tensor = torch.linalg.solve_triangular(upper, right, upper=True).squeeze(-1)
     return step
+
+
+def _slant(model: Model, state: State) -> Tensor:
+    r, c = _split(state.factor)
+    slope = (r.mT @ c.unsqueeze(-1)).squeeze(-1)
+    held = ((state.theta <= model.lower) & (slope > 0)) | (
+        (state.theta >= model.upper) & (slope < 0)
+    )
+    size = _column_norms(state.factor) * torch.linalg.vector_norm(
+        state.factor[..., -1], dim=-1, keepdim=True
+    )
+    cosine = torch.where(
+        held | (size == 0), torch.zeros_like(slope), slope.abs() / size.clamp(min=1e-300)
+    )
+    return cosine.amax(dim=-1)
 
 
 def _split(factor: Tensor) -> tuple[Tensor, Tensor]:
