@@ -138,6 +138,9 @@ squares then finds at once (variable projection). So the guess is the best of a 
 nonlinear ones, refined on ever finer grids around the best places
 (`service/engine/models/grids.py`). For oscillations the grid is the peaks of a periodogram; for two
 lines that meet, it is as dense as the data.
+
+Where `logistic5` fails, the doses leave one of its limits open: the loss goes on falling, ever more
+slowly, as that limit goes to infinity and f to 0, and both fits end after their 1,000 epochs.
 """
 
 

@@ -80,7 +80,10 @@ class UnknownName(InvalidRequest):
     type = "unknown-name"
 
     def __init__(self, kind: str, name: str, known: Iterable[str], *, pointer: str = "") -> None:
-        super().__init__(f"unknown {kind} '{name}'{nearest_hint(name, known)}", pointer=pointer)
+        hint = nearest_hint(name, known)
+        super().__init__(
+            f"unknown {kind} '{shortened(name)}'{hint}", pointer=pointer[:MOST_POINTED]
+        )
 
 
 class InvalidData(InvalidRequest):
@@ -141,11 +144,25 @@ class WorkerLost(JobFailed):
     type = "worker-lost"
 
 
+LONGEST = 64
+"""Characters of a name that are echoed, or compared with others."""
+MOST_LISTED = 20
+MOST_POINTED = 300
+
+
+def shortened(name: str) -> str:
+    """A name as it may be echoed."""
+    return name if len(name) <= LONGEST else name[: LONGEST - 1] + "…"
+
+
 def nearest_hint(name: str, known: Iterable[str]) -> str:
     """A hint that names the nearest of `known`, or lists them all: "; did you mean 'sgd'?"."""
-    names = sorted(known)
-    folded = {candidate.casefold(): candidate for candidate in names}
-    near = difflib.get_close_matches(name.casefold(), folded, n=1, cutoff=0.5)
+    names = sorted(candidate for candidate in known if len(candidate) <= LONGEST)
+    folded = {candidate.casefold(): candidate for candidate in names[:1000]}
+    near = []
+    if len(name) <= LONGEST:
+        near = difflib.get_close_matches(name.casefold(), folded, n=1, cutoff=0.5)
     if near:
         return f"; did you mean '{folded[near[0]]}'?"
-    return f"; known: {', '.join(names)}" if names else ""
+    more = ", …" if len(names) > MOST_LISTED else ""
+    return f"; known: {', '.join(names[:MOST_LISTED])}{more}" if names else ""

@@ -27,7 +27,9 @@ class Settings(BaseSettings):
     """The budget of one fit: epochs × rows × the formula's operations."""
     max_surface_points: PositiveInt = 250_000
     """The largest grid of losses."""
-    max_surface_operations: PositiveFloat = 1e10
+    max_profile_operations: PositiveFloat = 1e10
+    """The budget of profile intervals: some thousand trial steps × params × rows × operations."""
+    max_surface_operations: PositiveFloat = 1e9
     """The budget of one grid of losses: points × rows × the formula's operations."""
     max_wait_s: PositiveFloat = 60.0
     """How long a synchronous fit is waited for before it is answered with 202."""

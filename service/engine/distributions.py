@@ -11,6 +11,9 @@ from functools import lru_cache
 from statistics import NormalDist
 
 _TINY = 1e-300
+NORMAL = 1e5
+"""Above so many degrees of freedom, Fisher's expansion about the normal quantile (Abramowitz and
+Stegun 26.7.5) is exact to rounding."""
 
 
 def incomplete_beta(a: float, b: float, x: float) -> float:
@@ -58,6 +61,9 @@ def t_quantile(probability: float, degrees: float) -> float:
 
     Newton's method from the normal quantile, kept between the bounds found so far.
     """
+    if degrees > NORMAL:
+        z = NormalDist().inv_cdf(probability)
+        return z + (z**3 + z) / (4 * degrees) + (5 * z**5 + 16 * z**3 + 3 * z) / (96 * degrees**2)
     tail = 1.0 - probability
     low, high = 0.0, 1e300
     t = NormalDist().inv_cdf(probability) if tail < 0.5 else 0.0

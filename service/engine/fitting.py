@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 
 from service.engine.descent import descend
 from service.engine.linear import ExactRun
 from service.engine.marquardt import Marquardt
-from service.engine.multistart import search
 from service.engine.problem import Task
 from service.engine.quasi_newton import QuasiNewton
 from service.engine.run import Progress, Run
+from service.engine.searching import Searching
 
 Starter = Callable[[Task, "Progress | None"], Run]
 
@@ -26,10 +25,7 @@ RUNS: Mapping[str, Starter] = {
 
 def start(task: Task, checkpoint: Progress | None = None) -> Run:
     """A run of the task, from its start or from a checkpoint of another run of the same task."""
-    begin, options = RUNS[task.options.optimizer], task.options
-    if not options.search:
-        return begin(task, checkpoint)
-    found = search(task.problem, options.search, options.seed)
-    run = begin(replace(task, problem=replace(task.problem, initial=found.start)), checkpoint)
-    run.searched = (found.agreeing, found.tried)
-    return run
+    begin = RUNS[task.options.optimizer]
+    if task.options.search:
+        return Searching(task, begin, checkpoint)
+    return begin(task, checkpoint)

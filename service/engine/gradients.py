@@ -100,7 +100,9 @@ class Objective:
     def _autograd(self, theta: Tensor, delta: float | None) -> tuple[Tensor, Tensor]:
         leaf = theta.detach().clone().requires_grad_()
         loss = self.loss(leaf)
-        (gradient,) = torch.autograd.grad(loss, leaf)
+        if not loss.requires_grad:
+            return loss, torch.zeros_like(theta)
+        (gradient,) = torch.autograd.grad(loss, leaf, materialize_grads=True)
         return loss.detach(), gradient
 
     def _numeric(self, theta: Tensor, delta: float | None) -> tuple[Tensor, Tensor]:

@@ -80,16 +80,26 @@ def _huber(z: Tensor, delta: float) -> Tensor:
     return torch.where(size <= delta, 0.5 * z * z, delta * (size - 0.5 * delta))
 
 
+def _bent(z: Tensor, delta: float, bend: Callable[[Tensor], Tensor]) -> Tensor:
+    """delta²·bend((z/delta)²), which is z² near zero, without its cancellation."""
+    u = (z / delta) ** 2
+    near = torch.where(u > 0, u, torch.ones_like(u))
+    return torch.where(u > 0, z * z * (bend(near) / near), z * z)
+
+
 def _log_cosh(z: Tensor, delta: float) -> Tensor:
     size = (z / delta).abs()
-    near = torch.log1p(2 * torch.sinh(size.clamp(max=1.0) / 2) ** 2)
-    far = size + torch.log1p(torch.exp(-2 * size)) - math.log(2)
-    return delta**2 * torch.where(size < 1, near, far)
+    s = size.clamp(min=1e-8, max=1.0)
+    near = z * z * torch.log1p(2 * torch.sinh(s / 2) ** 2) / (s * s)
+    far = delta * (delta * (size + torch.log1p(torch.exp(-2 * size)) - math.log(2)))
+    return torch.where(size < 1, torch.where(size > 1e-8, near, z * z / 2), far)
 
 
 def _tukey(z: Tensor, delta: float) -> Tensor:
-    rest = (1 - (z / delta) ** 2).clamp(min=0)
-    return delta**2 / 6 * (1 - rest**3)
+    u = (z / delta) ** 2
+    return torch.where(
+        u < 1, z * z / 6 * (3 - 3 * u + u * u), torch.full_like(z, delta * (delta / 6))
+    )
 
 
 def _quantile(z: Tensor, quantile: float) -> Tensor:
@@ -127,7 +137,7 @@ LOSSES: Mapping[str, LossFunction] = {
         LossFunction(
             "soft_l1",
             "mean(2·delta²·(√(1 + (r/delta)²) − 1))",
-            lambda z, d: 2 * d * d * (torch.sqrt(1 + (z / d) ** 2) - 1),
+            lambda z, d: 2 * z * z / (1 + torch.sqrt(1 + (z / d) ** 2)),
             lambda z, d: 2 * z / torch.sqrt(1 + (z / d) ** 2),
             "Some outliers: a smooth huber.",
             "Charbonnier et al., IEEE Transactions on Image Processing 6 (1997) 298",
@@ -136,7 +146,7 @@ LOSSES: Mapping[str, LossFunction] = {
         LossFunction(
             "cauchy",
             "mean(delta²·ln(1 + (r/delta)²))",
-            lambda z, d: d * d * torch.log1p((z / d) ** 2),
+            lambda z, d: _bent(z, d, torch.log1p),
             lambda z, d: 2 * z / (1 + (z / d) ** 2),
             "Heavy-tailed noise; far points count ever less.",
             "Triggs et al., Bundle Adjustment (2000), section 3.4",
@@ -154,7 +164,7 @@ LOSSES: Mapping[str, LossFunction] = {
         LossFunction(
             "arctan",
             "mean(delta²·arctan((r/delta)²))",
-            lambda z, d: d * d * torch.atan((z / d) ** 2),
+            lambda z, d: _bent(z, d, torch.atan),
             lambda z, d: 2 * z / (1 + (z / d) ** 4),
             "Gross outliers: no point counts more than a fixed amount.",
             "Triggs et al., Bundle Adjustment (2000), section 3.4",

@@ -20,39 +20,59 @@ from service.engine.problem import Options, Problem, Task, Tolerance
 CANDIDATES = 512
 POLISHED = 12
 POLISH_EPOCHS = 60
-SCREENED_ROWS = 1000
+SCREENED_ROWS = 250
+POLISHED_ROWS = 2000
+ENOUGH = 4
+AT_ONCE = 2**21
+"""Entries of the Jacobians that are held together."""
 SAME = 1e-6
 
 
 @dataclass(frozen=True, slots=True)
 class Search:
-    """The start found, and how many of the polished candidates came to the same loss."""
+    """A search under way: the candidates yet to polish, and where the others came to."""
 
-    start: Tensor
-    agreeing: int
-    tried: int
+    waiting: tuple[Tensor, ...]
+    ends: tuple[tuple[Tensor, float], ...] = ()
+
+    @property
+    def best(self) -> tuple[Tensor, float]:
+        """The lowest end, and its loss."""
+        return min(self.ends, key=lambda end: end[1])
+
+    @property
+    def agreeing(self) -> int:
+        """How many ends have the loss of the lowest."""
+        most = self.best[1] * (1 + SAME) + 1e-300
+        return sum(loss <= most for _, loss in self.ends)
+
+    @property
+    def done(self) -> bool:
+        """Whether all candidates are polished, or enough of them agree."""
+        return not self.waiting or (bool(self.ends) and self.agreeing >= ENOUGH)
 
 
-def search(problem: Problem, guessed: tuple[int, ...], seed: int) -> Search:
-    """The most promising start; `guessed` are the positions of the params to choose."""
+def screen(problem: Problem, guessed: tuple[int, ...], seed: int) -> Search:
+    """The search at its start; `guessed` are the positions of the params to choose."""
     generator = torch.Generator().manual_seed(seed)
-    small = _thinned(problem)
+    small = thinned(problem, SCREENED_ROWS)
     points = _candidates(small, guessed, generator)
     points, losses = _screened(small, points, guessed)
     order = torch.argsort(losses.nan_to_num(nan=math.inf), stable=True)
-    chosen = [points[i] for i in _apart(points, order, POLISHED)]
-    ends = [_polished(problem, point) for point in chosen]
-    ends = [end for end in ends if math.isfinite(end[1])]
-    if not ends:
-        return Search(problem.initial, 0, len(chosen))
-    best, loss = min(ends, key=lambda end: end[1])
-    agreeing = sum(end[1] <= loss * (1 + SAME) + 1e-300 for end in ends)
-    return Search(best, agreeing, len(chosen))
+    return Search(tuple(points[i] for i in _apart(points, order, POLISHED)))
 
 
-def _thinned(problem: Problem) -> Problem:
-    """The problem on at most a thousand of its rows, evenly spread."""
-    step = -(-problem.rows // SCREENED_ROWS)
+def polish(problem: Problem, search: Search) -> Search:
+    """The search with one more candidate polished."""
+    point, *waiting = search.waiting
+    end = _polished(problem, point)
+    ends = (*search.ends, end) if math.isfinite(end[1]) else search.ends
+    return Search(tuple(waiting), ends)
+
+
+def thinned(problem: Problem, most: int) -> Problem:
+    """The problem on at most so many of its rows, evenly spread."""
+    step = -(-problem.rows // most)
     if step == 1:
         return problem
     return replace(
@@ -90,13 +110,17 @@ def _scales(problem: Problem) -> list[float]:
 
 def _screened(problem: Problem, points: Tensor, guessed: tuple[int, ...]) -> tuple[Tensor, Tensor]:
     """The candidates with their linear params solved for, and their losses."""
-    formula, names = problem.formula, problem.free_params
-    linear = [
-        formula.params.index(name)
-        for name, is_linear in zip(names, linear_params(problem).tolist(), strict=True)
-        if is_linear and formula.params.index(name) in guessed
-    ]
-    bound = formula.bind(problem.columns, problem.rows, problem.target)
+    formula = problem.formula
+    together = zip(problem.free_params, linear_params(problem).tolist(), strict=True)
+    at = [formula.params.index(name) for name, is_linear in together if is_linear]
+    linear = [i for i in at if i in guessed]
+    width = max(1, AT_ONCE // (problem.rows * max(1, len(formula.params))))
+    parts = [_solved(problem, part, linear) for part in torch.split(points, width)]
+    return torch.cat([part[0] for part in parts]), torch.cat([part[1] for part in parts])
+
+
+def _solved(problem: Problem, points: Tensor, linear: list[int]) -> tuple[Tensor, Tensor]:
+    bound = problem.formula.bind(problem.columns, problem.rows, problem.target)
     if linear and problem.rows > len(linear):
         prediction, jacobian = bound.jacobian(points)
         residual, jacobian = prediction - problem.target, jacobian[..., linear]
@@ -104,12 +128,13 @@ def _screened(problem: Problem, points: Tensor, guessed: tuple[int, ...]) -> tup
         scale = torch.linalg.vector_norm(jacobian, dim=1).clamp(min=1e-300)
         scaled = torch.where(usable[:, None, None], jacobian / scale.unsqueeze(1), 0.0)
         wanted = torch.where(usable[:, None], residual, 0.0).unsqueeze(-1)
-        step = (torch.linalg.pinv(scaled) @ wanted).squeeze(-1) / scale
-        points[:, linear] -= step
+        points = points.clone()
+        points[:, linear] -= (torch.linalg.pinv(scaled) @ wanted).squeeze(-1) / scale
         points = torch.clamp(points, problem.lower, problem.upper)
     residual = bound.predict(points) - problem.target
-    z = residual if problem.sigma is None else residual / problem.sigma
-    return points, problem.loss.value(z)
+    return points, problem.loss.value(
+        residual if problem.sigma is None else residual / problem.sigma
+    )
 
 
 def _apart(points: Tensor, order: Tensor, count: int) -> list[int]:

@@ -61,7 +61,8 @@ def _softplus(x: Tensor) -> Tensor:
 
 
 def _step(x: Tensor) -> Tensor:
-    return torch.heaviside(x, torch.ones((), dtype=x.dtype, device=x.device))
+    one = torch.ones((), dtype=x.dtype, device=x.device)
+    return torch.where(x >= 0, one, 0 * one)
 
 
 def _half_step(x: Tensor) -> Tensor:

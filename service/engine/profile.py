@@ -38,7 +38,9 @@ def profile_interval(
     for position, spread in zip(problem.free_index.tolist(), stderr.tolist(), strict=True):
         profile = _Profile(problem, position, variance)
         wanted = statistics.t(level)
-        ends.append([profile.end(-spread, wanted), profile.end(spread, wanted)])
+        low, high = float(problem.lower[position]), float(problem.upper[position])
+        below, above = profile.end(-spread, wanted), profile.end(spread, wanted)
+        ends.append([max(below, low), min(above, high)])
     both = torch.tensor(ends, dtype=torch.float64)
     return both[:, 0], both[:, 1]
 

@@ -28,7 +28,7 @@ class Step:
     gamma: float = 0.1
 
     def factor(self, t: int, base: float) -> float:
-        return float(self.gamma ** (t // self.step_size))
+        return _power(self.gamma, t // self.step_size)
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +39,7 @@ class MultiStep:
     gamma: float = 0.1
 
     def factor(self, t: int, base: float) -> float:
-        return float(self.gamma ** sum(milestone <= t for milestone in self.milestones))
+        return _power(self.gamma, sum(milestone <= t for milestone in self.milestones))
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +49,7 @@ class Exponential:
     gamma: float
 
     def factor(self, t: int, base: float) -> float:
-        return float(self.gamma**t)
+        return _power(self.gamma, t)
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,3 +92,8 @@ class Polynomial:
 
 
 Schedule = Constant | Step | MultiStep | Exponential | Cosine | Linear | Polynomial
+
+
+def _power(base: float, exponent: int) -> float:
+    """base^exponent; infinite where it overflows."""
+    return float(base**exponent) if exponent * math.log(base) < 700 else math.inf

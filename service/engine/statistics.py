@@ -49,6 +49,8 @@ class Statistics:
     """Of the Jacobian with columns of unit norm."""
     flat: tuple[bool, ...]
     """Which free params the predictions do not depend on, there."""
+    held: tuple[bool, ...]
+    """Which free params a bound keeps from a lower loss."""
 
     @property
     def stderr(self) -> Tensor | None:
@@ -82,8 +84,13 @@ def summarise(problem: Problem, theta: Tensor) -> Statistics:
     slope = problem.loss.slope(z)
     if total <= (ROUNDING * float(objective.target.norm())) ** 2:
         slope = torch.zeros_like(slope)
+    held = torch.zeros(p, dtype=torch.bool)
     if problem.formula.has_standard_errors:
         shape = _Shape.of(jacobian, problem.free_params, slope)
+        held = _held(problem, theta.double(), jacobian, slope)
+        if bool(held.any()):
+            unheld = _Shape.of(jacobian[:, ~held], problem.free_params, slope)
+            shape = replace(shape, offset=unheld.offset)
     else:
         shape = _Shape(jacobian[:0], jacobian[0], 1.0, (), 0.0)
     if not problem.loss.is_smooth:
@@ -112,6 +119,7 @@ def summarise(problem: Problem, theta: Tensor) -> Statistics:
         deficient=shape.deficient,
         offset=shape.offset,
         condition=shape.condition,
+        held=tuple(held.tolist()),
         flat=tuple(bool(column.abs().max() == 0) for column in jacobian.unbind(-1)),
     )
 
@@ -136,7 +144,7 @@ class _Shape:
         norms = torch.linalg.vector_norm(jacobian, dim=0)
         scale = torch.where(norms > 0, norms, torch.ones_like(norms))
         q, r = torch.linalg.qr(jacobian / scale)
-        _, singular, vh = torch.linalg.svd(r)
+        u, singular, vh = torch.linalg.svd(r)
         largest = float(singular[0])
         floor = torch.finfo(torch.float64).eps * max(n, p) * largest
         short = singular <= floor
@@ -146,21 +154,30 @@ class _Shape:
             r,
             scale,
             largest / float(singular[-1]) if float(singular[-1]) > 0 and n >= p else math.inf,
-            tuple(name for name, bad in zip(names, involved, strict=True) if bad),
-            _offset(q, slope, n, p),
+            tuple(name for name, bad in zip(names, involved, strict=False) if bad),
+            _offset(q @ u[:, : len(singular)][:, singular > floor], slope, n),
         )
 
 
-def _offset(q: Tensor, slope: Tensor, n: int, p: int) -> float:
+def _offset(q: Tensor, slope: Tensor, n: int) -> float:
     """‖Qᵀz‖/√p over ‖z − QQᵀz‖/√(n − p) (Bates and Watts 2.10), with ψ(z)/2 for z."""
-    total = float(slope.norm())
+    total, p = float(slope.norm()), q.shape[-1]
     along = float((q.mT @ slope).norm())
-    if n <= p or total == 0.0:
+    if p == 0 or n <= p or total == 0.0:
         return 0.0
     across = math.sqrt(max(total**2 - along**2, 0.0))
     if across <= 1e-14 * total:
         return math.inf
     return (along / math.sqrt(p)) / (across / math.sqrt(n - p))
+
+
+def _held(problem: Problem, theta: Tensor, jacobian: Tensor, slope: Tensor) -> Tensor:
+    """Which free params a bound keeps from a lower loss."""
+    free = problem.free_index
+    value, gradient = theta[free], jacobian.mT @ slope
+    return ((value <= problem.lower[free]) & (gradient > 0)) | (
+        (value >= problem.upper[free]) & (gradient < 0)
+    )
 
 
 def _covariance(

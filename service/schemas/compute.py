@@ -32,7 +32,7 @@ class PredictRequest(Request):
     """Of the free params, by name."""
     residual_std: NonNegative | None = None
     """The standard deviation of a new observation, for a prediction band."""
-    degrees_of_freedom: Annotated[int, Field(ge=1)] | None = None
+    degrees_of_freedom: Annotated[int, Field(ge=1, le=10**12)] | None = None
     dtype: DType = "float64"
 
 

@@ -9,7 +9,7 @@ from pydantic import BeforeValidator, Field
 from service.schemas.base import Finite, Request
 from service.schemas.columns import Name
 from service.schemas.names import BandKind, IntervalMethod, LossName, ScalingMethod
-from service.schemas.numbers import NonNegative, Positive, named
+from service.schemas.numbers import Positive, named
 
 
 class PlainLoss(Request):
@@ -62,18 +62,22 @@ class Param(Request):
     """Keep it at `value`."""
 
 
+Part = Annotated[Finite, Field(ge=0, le=1)]
+Level = Annotated[Finite, Field(gt=0, le=0.999999999)]
+
+
 class Tolerance(Request):
     """Relative changes per epoch under which a fit has converged; 0 is off."""
 
-    loss: NonNegative | None = None
-    params: NonNegative | None = None
-    gradient: NonNegative | None = None
+    loss: Part | None = None
+    params: Part | None = None
+    gradient: Part | None = None
 
 
 class ConfidenceOptions(Request):
     """Two-sided intervals for the params."""
 
-    level: Annotated[Finite, Field(gt=0, lt=1)] = 0.95
+    level: Level = 0.95
     method: IntervalMethod = "t"
     """`t`: symmetric, from the standard errors. `profile`: by profile likelihood, which follows the
     curvature of the loss; it costs some hundred short fits."""
@@ -84,7 +88,7 @@ class BandOptions(Request):
 
     kind: BandKind = "confidence"
     """`confidence`: where the curve may be. `prediction`: where a new observation may be."""
-    level: Annotated[Finite, Field(gt=0, lt=1)] = 0.95
+    level: Level = 0.95
 
 
 def _kind(value: Any) -> Any:

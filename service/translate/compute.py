@@ -14,7 +14,13 @@ from service.engine.formula import Formula
 from service.engine.gradients import GRADIENTS, Objective
 from service.engine.problem import GradientMethod, Model, Problem
 from service.engine.scaling import Scale
-from service.errors import BudgetExceeded, InvalidData, InvalidRequest, UnknownName
+from service.errors import (
+    BudgetExceeded,
+    InvalidData,
+    InvalidFormula,
+    InvalidRequest,
+    UnknownName,
+)
 from service.schemas import compute as wire
 from service.schemas.answers import Fit
 from service.schemas.options import BandOptions
@@ -134,6 +140,8 @@ def loss(request: wire.LossRequest, settings: Settings) -> wire.LossAnswer:
 def gradient(request: wire.GradientRequest, max_rows: int = 2**62) -> wire.GradientAnswer:
     """∂loss/∂param at the params given."""
     problem = _problem(request, max_rows)
+    if not problem.params:
+        raise InvalidFormula("the formula has no param to derive by", pointer="/model")
     objective, method = Objective(problem), to_gradient(request.gradient)
     value, slope = objective.gradient(problem.initial, method)
     return wire.GradientAnswer(
@@ -211,6 +219,9 @@ def _surface(request: wire.LossRequest, problem: Problem, settings: Settings) ->
             raise UnknownName("param", name, problem.params, pointer=f"/surface/{escape(name)}")
         if not axis.min < axis.max:
             raise InvalidData("min must be below max", pointer=f"/surface/{escape(name)}")
+        ends = torch.tensor([axis.min, axis.max, axis.max - axis.min], dtype=problem.target.dtype)
+        if not bool(torch.isfinite(ends).all()):
+            raise InvalidData("the axis is beyond the dtype", pointer=f"/surface/{escape(name)}")
         axes[name] = torch.linspace(axis.min, axis.max, axis.steps, dtype=problem.target.dtype)
     points = math.prod(len(axis) for axis in axes.values())
     if points > settings.max_surface_points:
@@ -247,7 +258,7 @@ def _check(objective: Objective, problem: Problem, delta: float | None) -> wire.
     size = max(1.0, float(stacked.abs().max()))
     spread = float((stacked.amax(dim=0) - stacked.amin(dim=0)).max()) / size
     epsilon = torch.finfo(problem.target.dtype).eps
-    slack = epsilon ** (1 / 2) if delta is None else max(epsilon ** (1 / 2), delta**2)
+    slack = epsilon ** (1 / 2) if delta is None else max(epsilon ** (1 / 2), min(delta, 1.0) ** 2)
     return wire.GradientCheck(
         analytic=named(problem.params, slopes["analytic"]),
         autograd=named(problem.params, slopes["autograd"]),

@@ -10,6 +10,7 @@ from service.engine.formula import Formula, read_formula
 from service.engine.models import FAMILIES, Family, polynomial
 from service.engine.models.mlp import MAX_PARAMS, Network
 from service.engine.problem import Model
+from service.engine.syntax import MAX_CHARACTERS
 from service.engine.tape import Builder
 from service.errors import InvalidFormula, InvalidRequest, UnknownName
 from service.schemas.models import MlpModel, NamedModel
@@ -49,7 +50,8 @@ def resolve(
 
 
 def _formula(text: str, columns: Collection[str], params: Collection[str] | None) -> Formula:
-    if _WORD.fullmatch(text) and text.strip() not in columns:
+    short = len(text) <= MAX_CHARACTERS
+    if short and _WORD.fullmatch(text) and text.strip() not in columns:
         raise UnknownName("model", text.strip(), [*FAMILIES, "mlp"])
     known = None if params is None else frozenset(params)
     return read_formula(text, frozenset(columns), known)

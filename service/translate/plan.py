@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from service.engine.faults import fault
 from service.engine.formula import Formula
 from service.engine.models import Family
 from service.engine.models.mlp import Network
@@ -33,6 +34,9 @@ from service.translate.options import to_loss, to_options
 SEARCHING = ("levenberg_marquardt", "lbfgs")
 """Optimizers whose start is searched for where nobody gives it."""
 
+PROFILE_STEPS = 300
+"""Trial steps that the profile of one param takes, about."""
+
 Sigma = str | float | list[float] | None
 
 
@@ -55,6 +59,7 @@ def check(request: FitRequest, settings: Settings) -> Plan:
     """The plan of a request, if one may run it. Raises InvalidRequest, with pointers."""
     plan = to_plan(request, max_rows=settings.max_rows)
     options, problem = plan.task.options, plan.task.problem
+    _check_domain(plan)
     if options.epochs > settings.max_epochs:
         raise BudgetExceeded(
             f"{options.epochs:,} epochs are more than the {settings.max_epochs:,} allowed",
@@ -70,11 +75,39 @@ def check(request: FitRequest, settings: Settings) -> Plan:
             f"most {most:,} epochs fit",
             pointer="/epochs",
         )
+    profile = PROFILE_STEPS * len(problem.free_params) * float(problem.rows) * operations
+    if (
+        request.confidence_interval.method == "profile"
+        and profile > settings.max_profile_operations
+    ):
+        raise BudgetExceeded(
+            f"profile intervals would cost about {profile:.2g} operations, more than the "
+            f"{settings.max_profile_operations:.2g} allowed; use the method 't'",
+            pointer="/confidence_interval/method",
+        )
     if request.time_limit_s is not None and request.time_limit_s > settings.max_time_limit_s:
         raise BudgetExceeded(
             f"time_limit_s is at most {settings.max_time_limit_s:g}", pointer="/time_limit_s"
         )
     return plan
+
+
+def _check_domain(plan: Plan) -> None:
+    """Raises InvalidData where the formula is not finite in some row whatever its params."""
+    problem, formula = plan.task.problem, plan.task.problem.formula
+    if not isinstance(formula, Formula):
+        return
+    bound = formula.bind(problem.columns, problem.rows, problem.target)
+    rows = (~torch.isfinite(bound.predict(problem.initial))).nonzero().flatten()
+    found = fault(formula.prediction, problem.columns, problem.target, rows) if len(rows) else None
+    if found is not None:
+        text, row = found
+        name = next((n for n in formula.inputs if n in text), formula.inputs[0])
+        values = ", ".join(f"{n} = {float(plan.raw[n][row]):g}" for n in formula.inputs)
+        raise InvalidData(
+            f"'{text}' is not finite in row {row + 1} ({values}), whatever the params",
+            pointer=f"/data/{escape(name)}/{row}",
+        )
 
 
 def to_plan(request: FitRequest, *, max_rows: int = 2**62) -> Plan:

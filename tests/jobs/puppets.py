@@ -6,7 +6,7 @@ import asyncio
 import itertools
 import pickle
 from collections.abc import Callable
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 
@@ -55,7 +55,7 @@ class Troupe:
 class Puppet:
     """A worker that keeps `run_job`'s side of the contract."""
 
-    def __init__(self, pid: int, died: Callable[[Self], None]) -> None:
+    def __init__(self, pid: int, died: Callable[[Puppet], None]) -> None:
         self.pid = pid
         self.task: Task | None = None
         self.cancelled = False

@@ -7,6 +7,7 @@ the time is the test's own, so that a thousand orders of events take seconds.
 from __future__ import annotations
 
 import asyncio
+import logging
 from typing import Any
 from unittest import mock
 
@@ -16,7 +17,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from service.errors import IdempotencyConflict, JobStillRunning, NotReady, QueueFull, UnknownJob
 from service.jobs.job import Job
-from service.jobs.local_executor import LocalExecutor
+from service.jobs.local_executor import LocalExecutor, log
 from service.jobs.memory_store import MemoryStore
 from service.jobs.service import JobService
 from service.settings import Settings
@@ -70,6 +71,10 @@ class JobMachine(RuleBasedStateMachine):
         self.loop = SetLoop(self.clock.monotonic)
         self.patch = mock.patch("service.jobs.places.WorkerProcess", self.troupe)
         self.patch.start()
+        self.errors: list[str] = []
+        self.listener = logging.Handler(logging.ERROR)
+        self.listener.emit = lambda record: self.errors.append(record.getMessage())  # type: ignore[method-assign]
+        log.addHandler(self.listener)
         self.store = MemoryStore(LIMITS, self.clock)
         with mock.patch("service.jobs.local_executor.preload"):
             self.executor = LocalExecutor(LIMITS, self.store, self.clock)
@@ -111,8 +116,7 @@ class JobMachine(RuleBasedStateMachine):
                     fakes.request(), client=lane, idempotency_key=key or None, fingerprint=b"1"
                 )
             )
-        except QueueFull as full:
-            assert full.retry_after_s >= 1
+        except QueueFull:
             assert not self.executor._free
             return
         assert replayed == (job.id in self.watchers)
@@ -207,6 +211,11 @@ class JobMachine(RuleBasedStateMachine):
                 task.result()
 
     @invariant()
+    def nothing_goes_wrong_in_secret(self) -> None:
+        assert self.errors == []
+        assert not any(place._tending.done() for place in self.executor._places if place._tending)
+
+    @invariant()
     def bounds_hold(self) -> None:
         assert len(self.executor._queue) <= QUEUED
         assert len(self.store) <= KEPT
@@ -243,6 +252,7 @@ class JobMachine(RuleBasedStateMachine):
             self._come_to_rest()
         finally:
             self.patch.stop()
+            log.removeHandler(self.listener)
             self.loop.close()
 
     def _come_to_rest(self) -> None:
@@ -256,6 +266,7 @@ class JobMachine(RuleBasedStateMachine):
         for watcher in self.watchers.values():
             assert watcher.ends == 1
             assert watcher.task.done()
+        assert self.errors == []
         assert not self.executor._errands
         assert not self.troupe.alive
         try:

@@ -22,12 +22,18 @@ from service.engine.diagnostics.determination import (
 )
 from service.engine.diagnostics.ending import at_bound, non_finite, not_converged, unmoved
 from service.engine.diagnostics.finding import Check, Diagnostic, Finding
-from service.engine.diagnostics.residuals import autocorrelated_residuals, outliers
+from service.engine.diagnostics.residuals import (
+    autocorrelated_residuals,
+    lost_in_rounding,
+    outliers,
+    unexplained,
+)
 
 CHECKS: Sequence[Check] = (
     learning_rate_too_high,
     gradient_imbalance,
     poor_scale,
+    lost_in_rounding,
     non_finite,
     not_converged,
     unmoved,
@@ -35,12 +41,13 @@ CHECKS: Sequence[Check] = (
     ill_conditioned,
     few_degrees_of_freedom,
     at_bound,
+    unexplained,
     outliers,
     autocorrelated_residuals,
     guessed_start,
     multi_start_disagrees,
 )
-"""In the order in which they are told. Each one's code is its name."""
+"""In the order in which they are told."""
 
 
 def examine(finding: Finding) -> list[Diagnostic]:

@@ -68,13 +68,15 @@ def gradient_imbalance(finding: Finding) -> Diagnostic | None:
 
 def poor_scale(finding: Finding) -> Diagnostic | None:
     """An input lies far from zero, next to its spread, or is far larger or smaller than 1."""
-    if not finding.is_first_order:
+    stuck = finding.problem.is_linear or finding.statistics.offset <= 0.1
+    if not finding.is_first_order and (stuck or not finding.problem.formula.has_standard_errors):
         return None
+    lopsided = LOPSIDED if finding.is_first_order else 100 * LOPSIDED
     bad = []
     for name, column in finding.problem.columns.items():
         size = float(column.double().abs().max())
         spread = float(column.double().std(correction=0))
-        if spread > 0 and (size > LOPSIDED * spread or not 1 / LOPSIDED < size < LOPSIDED):
+        if spread > 0 and (size > lopsided * spread or not 1 / lopsided < size < lopsided):
             bad.append(f"{name} (up to {size:.3g}, spread {spread:.3g})")
     if not bad:
         return None
@@ -83,7 +85,7 @@ def poor_scale(finding: Finding) -> Diagnostic | None:
         "warning",
         f"the inputs are poorly scaled for {finding.options.optimizer}: {', '.join(bad)}. Steps "
         "that suit one param are far too long or short for another.",
-        suggestion={"scaling": "standardize"},
+        suggestion={"scaling": "standardize" if finding.is_first_order else "min_max"},
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import torch
 
@@ -37,7 +38,7 @@ def not_converged(finding: Finding) -> Diagnostic | None:
             "not_converged",
             "error",
             "the fit diverged; predictions and statistics use `best`",
-            suggestion={"optimizer": "auto"},
+            suggestion=_another_way(finding),
         )
     if offset <= NEAR:
         return None
@@ -51,8 +52,17 @@ def not_converged(finding: Finding) -> Diagnostic | None:
         f"after {ran} ({result.stop_reason}) the params are about {distance} times their own "
         "uncertainty away from the minimum. More epochs, scaled inputs or another optimizer get "
         "there.",
-        suggestion={"optimizer": "auto"},
+        suggestion=_another_way(finding),
     )
+
+
+def _another_way(finding: Finding) -> dict[str, Any] | None:
+    """The optimizer that suits the problem; where it is that one already, more epochs."""
+    if finding.options.optimizer not in ("levenberg_marquardt", "exact"):
+        return {"optimizer": "auto"}
+    if finding.result.stop_reason == "max_epochs":
+        return {"epochs": 10 * finding.options.epochs}
+    return {"params": None} if finding.options.optimizer != "exact" else None
 
 
 def at_bound(finding: Finding) -> Diagnostic | None:
@@ -94,6 +104,9 @@ def unmoved(finding: Finding) -> Diagnostic | None:
         for name, flat in zip(problem.free_params, finding.statistics.flat, strict=True)
         if flat
     }
+    held = finding.statistics.held
+    kept = {name for name, on in zip(problem.free_params, held, strict=True) if on}
+    names = tuple(name for name in names if name not in kept)
     names = tuple(name for name in names if finding.statistics.offset > NEAR or name in useless)
     if not names:
         return None

@@ -12,6 +12,9 @@ OUTLYING = 5.0
 """Robust standard deviations beyond which a row is an outlier."""
 ENOUGH = 10
 SHOWN = 5
+FOLLOWS = 0.05
+DWARFED = 1e4
+TINY = 1e-150
 WAVY = 4.0
 """Standard errors below which the lag-one sum of squares shows a pattern."""
 
@@ -67,4 +70,39 @@ def autocorrelated_residuals(finding: Finding) -> Diagnostic | None:
         f"neighbouring residuals along {inputs[0]} err alike (von Neumann's ratio {ratio:.2g}; "
         "about 2 is due): the model misses a shape in the data, and the standard "
         "errors are too small.",
+        suggestion=None if finding.problem.is_linear or finding.guessed else {"params": None},
+    )
+
+
+def unexplained(finding: Finding) -> Diagnostic | None:
+    """A curve that follows nothing in the data: mostly the end of a start far from the answer."""
+    problem, statistics = finding.problem, finding.statistics
+    if problem.is_linear or not problem.loss.is_least_squares or not problem.formula.inputs:
+        return None
+    explained, stderr = statistics.r_squared, statistics.stderr
+    if explained is None or explained > FOLLOWS or statistics.degrees_of_freedom < 3:
+        return None
+    values = finding.theta[problem.free_index].double().abs()
+    lost = stderr is None or bool((stderr > DWARFED * values).any())
+    return Diagnostic(
+        "unexplained",
+        "error" if lost else "warning",
+        f"the curve explains almost none of the variation (R² = {explained:.2g}). A start nearer "
+        "the answer may end elsewhere; without initial values one is searched for.",
+        suggestion=None if finding.guessed else {"params": None},
+    )
+
+
+def lost_in_rounding(finding: Finding) -> Diagnostic | None:
+    """Squares of the residuals that vanish or overflow."""
+    loss = finding.result.best.loss
+    size = float(finding.problem.target.double().abs().max())
+    vanished = loss == 0.0 and 0.0 < size < TINY
+    if not vanished and not (loss == math.inf and math.isfinite(size)):
+        return None
+    return Diagnostic(
+        "poor_scale",
+        "error",
+        f"the target is so {'small' if vanished else 'large'} (up to {size:.2g}) that the squares "
+        f"of its residuals {'vanish' if vanished else 'overflow'}; give it in another unit.",
     )

@@ -16,12 +16,18 @@ import torch
 from torch import Tensor
 
 MOST_ROWS = 512
+"""Longer data are thinned to so many means."""
 MOST_ELEMENTS = 2**21
+"""Groups × candidates × rows reckoned at once."""
 NEAR = 0.125
+"""The farthest that centres stand apart, in ranges of x."""
 BEST = 4
 BLOCKS = 24
+"""What is refined: the best few of the whole grid, and the best of each of so many parts of it."""
 ROUNDS = 8
+"""Times that the grid's step is halved."""
 DEPENDENT = 1e-7
+"""A column of which no more is left, relatively, is a combination of those before it."""
 
 Basis = Callable[..., Sequence[Tensor]]
 """v (groups, 1, rows) and each coordinate (groups, candidates, 1) -> the columns that the

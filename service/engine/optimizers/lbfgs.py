@@ -17,6 +17,7 @@ from torch import Tensor
 ARMIJO = 1e-4
 CURVATURE = 0.9
 TRIALS = 40
+IDLE = 5
 
 Evaluate = Callable[[Tensor], tuple[Tensor, Tensor]]
 """θ (params,) -> loss, ∂loss/∂θ."""
@@ -38,6 +39,8 @@ class State:
     gradient: Tensor
     steps: tuple[Tensor, ...] = ()
     changes: tuple[Tensor, ...] = ()
+    idle: int = 0
+    """Steps in a row that lowered the loss by no more than rounding."""
     stuck: bool = False
     """No step along the last direction lowered the loss, not even along −g."""
 
@@ -81,7 +84,9 @@ def advance(
     if float(step @ change) > 1e-12 * float(step.norm() * change.norm()):
         steps = (*steps, step)[-settings.history_size :]
         changes = (*changes, change)[-settings.history_size :]
-    return State(point.theta, point.loss, point.gradient, steps, changes)
+    least = 4 * torch.finfo(state.theta.dtype).eps * abs(state.loss)
+    idle = state.idle + 1 if state.loss - point.loss <= least else 0
+    return State(point.theta, point.loss, point.gradient, steps, changes, idle, idle >= IDLE)
 
 
 def _times_inverse(state: State, vector: Tensor) -> Tensor:
