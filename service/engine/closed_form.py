@@ -43,7 +43,8 @@ class ClosedForm(Run):
         start = problem.initial.numpy()
         self._u0 = u.T @ (data.r @ start[data.free] - data.c)
         self._rate = settings.learning_rate
-        self._decay = -self._rate * 2 * self._s**2 / data.rows
+        with np.errstate(over="ignore"):
+            self._decay = -self._rate * 2 * self._s**2 / data.rows
         self._progress = checkpoint or self._begin()
 
     def loss_at(self, theta: Tensor) -> float:

@@ -28,10 +28,10 @@ WAYS = (
 )
 """The ways, in the order in which they are tried."""
 
-NARROWER = 0.1
+NARROWER = 0.2
 NARROWEST = 1e-7
 """A loss with a corner is rounded ever less, down to this part of the residuals' size."""
-STAGE = 40
+STAGE = 60
 """Trial steps at most on one rounding."""
 ROUGH = 1e-7
 """The tolerance there: a finer one would be lost in the rounding."""

@@ -99,7 +99,7 @@ def _check_domain(plan: Plan) -> None:
         return
     bound = formula.bind(problem.columns, problem.rows, problem.target)
     rows = (~torch.isfinite(bound.predict(problem.initial))).nonzero().flatten()
-    found = fault(formula.prediction, problem.columns, problem.target, rows) if len(rows) else None
+    found = fault(formula.tape, problem.columns, problem.target, rows) if len(rows) else None
     if found is not None:
         text, row = found
         name = next((n for n in formula.inputs if n in text), formula.inputs[0])

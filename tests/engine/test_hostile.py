@@ -6,7 +6,6 @@ import json
 import subprocess
 import sys
 import textwrap
-import time
 from pathlib import Path
 
 import pytest
@@ -15,30 +14,18 @@ from service.engine.formula import read_formula
 from service.errors import InvalidFormula
 from tests.engine.hostile import SHADOWING, TEXTS
 
-LIMIT_S = 0.01
-"""Issue 3: each refused within 10 ms."""
 COLUMNS = frozenset({"x", "y"})
-
-
-REFUSED_SOME_DAY = {"__builtins__", "__class__*x", "a*__globals__", "a*x²"}
-BUG = pytest.mark.xfail(reason="dunder names and superscripts are still read as params")
 
 
 @pytest.mark.parametrize(
     "text",
-    [pytest.param(text, marks=BUG if text in REFUSED_SOME_DAY else ()) for text in TEXTS],
+    TEXTS,
     ids=lambda text: ascii(text[:24]),
 )
-def test_a_hostile_text_is_refused_quickly(text: str) -> None:
-    seconds = []
-    for _ in range(5):
-        began = time.perf_counter()
-        with pytest.raises(InvalidFormula) as raised:
-            read_formula(text, COLUMNS)
-        seconds.append(time.perf_counter() - began)
-        if seconds[-1] < LIMIT_S:
-            break
-    assert min(seconds) < LIMIT_S
+def test_a_hostile_text_is_refused(text: str) -> None:
+    """benchmarks/hostile.py has the times: issue 3 asks for 10 ms each."""
+    with pytest.raises(InvalidFormula) as raised:
+        read_formula(text, COLUMNS)
     assert len(str(raised.value)) < 500
 
 
@@ -49,7 +36,7 @@ def test_a_name_that_shadows_a_column_is_refused(text: str, columns: frozenset[s
 
 
 def test_the_message_is_printable_whatever_was_sent() -> None:
-    for text in set(TEXTS) - REFUSED_SOME_DAY:
+    for text in set(TEXTS):
         with pytest.raises(InvalidFormula) as raised:
             read_formula(text, COLUMNS)
         assert str(raised.value).isprintable(), ascii(text[:40])

@@ -97,7 +97,6 @@ def test_an_imbalanced_gradient_is_cured() -> None:
     assert longer.trustworthy
 
 
-@pytest.mark.xfail(reason="a small gradient at the start is taken for a steep surface")
 def test_a_round_surface_is_not_called_imbalanced() -> None:
     """x has mean 0 and spread 1, so every rate suits both params; b merely starts at its answer."""
     x = [-1.5, -0.5, 0.5, 1.5]
@@ -124,7 +123,6 @@ def test_a_divergence_without_a_known_cause_is_cured() -> None:
     assert after.trustworthy
 
 
-@pytest.mark.xfail(reason="the suggestion fixes a param without saying at which value")
 @pytest.mark.parametrize("given", [{}, {"v": 1.0}, {"v": {"min": -5.0}}])
 def test_dependent_params_are_cured(given: dict[str, Any]) -> None:
     request = {
@@ -147,7 +145,6 @@ def test_a_limit_that_holds_back_is_cured() -> None:
     assert after.loss == pytest.approx(2.9276456, abs=1e-7)
 
 
-@pytest.mark.xfail(reason="an infinite param equals its absent limit")
 def test_a_param_at_infinity_is_not_at_a_bound() -> None:
     answer = fit(**{**sgd(1e306), "epochs": 1})
     assert answer.params["w"] == float("-inf")
