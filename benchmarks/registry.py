@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from benchmarks import coverage, fit_line, predict, strd, tutorial
+from benchmarks import coverage, fit_line, hostile, predict, strd, tutorial
 from benchmarks.harness import Benchmark
 
 BENCHMARKS: Mapping[str, Benchmark] = {
@@ -13,4 +13,5 @@ BENCHMARKS: Mapping[str, Benchmark] = {
     "fit_line": fit_line.BENCHMARK,
     "strd": strd.BENCHMARK,
     "coverage": coverage.BENCHMARK,
+    "hostile": hostile.BENCHMARK,
 }

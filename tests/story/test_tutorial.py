@@ -25,7 +25,8 @@ def service():
 def ask(service: httpx.Client, route: str, **body: Any) -> dict[str, Any]:
     answer = service.post(route, json={"model": MODEL, "data": TUTORIAL["data"], **body})
     assert answer.status_code == 200, answer.text
-    return answer.json()
+    document: dict[str, Any] = answer.json()
+    return document
 
 
 def agrees(got: float, printed: float, *, loss: bool = False) -> bool:
