@@ -132,7 +132,7 @@ class JobMachine(RuleBasedStateMachine):
     @precondition(lambda self: self.watchers)
     @rule(data=st.data())
     def cancel(self, data: Any) -> None:
-        job_id = data.draw(st.sampled_from(sorted(self.watchers)))
+        job_id = data.draw(st.sampled_from(list(self.watchers)))
         self.told(lambda: self.asked.append(asyncio.create_task(self._cancel(job_id))))
 
     async def _cancel(self, job_id: str) -> None:
@@ -144,7 +144,7 @@ class JobMachine(RuleBasedStateMachine):
     @precondition(lambda self: self.watchers)
     @rule(data=st.data())
     def delete(self, data: Any) -> None:
-        job_id = data.draw(st.sampled_from(sorted(self.watchers)))
+        job_id = data.draw(st.sampled_from(list(self.watchers)))
         try:
             self.run(self.jobs.delete(job_id))
         except JobStillRunning:
