@@ -24,6 +24,7 @@ from service.api import (
 from service.api.state import State, new_state
 from service.jobs.clock import Clock, SystemClock
 from service.jobs.local_executor import LocalExecutor
+from service.jobs.memory import give_back
 from service.jobs.memory_store import MemoryStore
 from service.jobs.service import JobService
 from service.settings import Settings
@@ -73,6 +74,7 @@ def _lifespan(
     async def lifespan(_: FastAPI) -> AsyncIterator[State]:
         store = MemoryStore(settings, clock)
         service = JobService(settings, store, LocalExecutor(settings, store, clock), clock)
+        give_back()
         state = new_state(settings, service)
         await service.start()
         try:

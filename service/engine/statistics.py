@@ -51,6 +51,8 @@ class Statistics:
     """Which free params the predictions do not depend on, there."""
     held: tuple[bool, ...]
     """Which free params a bound keeps from a lower loss."""
+    z: Tensor
+    """The residuals over σ, (rows,) float64."""
 
     @property
     def stderr(self) -> Tensor | None:
@@ -120,6 +122,7 @@ def summarise(problem: Problem, theta: Tensor) -> Statistics:
         offset=shape.offset,
         condition=shape.condition,
         held=tuple(held.tolist()),
+        z=z,
         flat=tuple(bool(column.abs().max() == 0) for column in jacobian.unbind(-1)),
     )
 

@@ -68,8 +68,7 @@ def gradient_imbalance(finding: Finding) -> Diagnostic | None:
 
 def poor_scale(finding: Finding) -> Diagnostic | None:
     """An input lies far from zero, next to its spread, or is far larger or smaller than 1."""
-    stuck = finding.problem.is_linear or finding.statistics.offset <= 0.1
-    if not finding.is_first_order and (stuck or not finding.problem.formula.has_standard_errors):
+    if not finding.is_first_order and finding.problem.is_linear:
         return None
     lopsided = LOPSIDED if finding.is_first_order else 100 * LOPSIDED
     bad = []

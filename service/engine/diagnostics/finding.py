@@ -12,7 +12,6 @@ import torch
 from torch import Tensor
 
 from service.engine.curvature import hessian, learning_rate_limit
-from service.engine.gradients import Objective
 from service.engine.optimizers.first_order import Adagrad, Adam, Rmsprop, Sgd
 from service.engine.problem import Options, Problem, Task
 from service.engine.result import Result
@@ -95,8 +94,7 @@ class Finding:
     @cached_property
     def standardized(self) -> Tensor:
         """z at `theta`, over its standard deviation, (rows,) float64."""
-        z = Objective(self.problem.double()).residuals(self.theta.double())
-        return z / (self.statistics.residual_std or 1.0)
+        return self.statistics.z / (self.statistics.residual_std or 1.0)
 
 
 Check = Callable[[Finding], "Diagnostic | None"]
