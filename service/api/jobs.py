@@ -76,7 +76,7 @@ async def get_job_history(request: Request, job_id: str) -> Response:
     service = request.state["jobs"]
     job = await service.get(job_id, "")
     rows = await service.history(job_id, "", asked.after_epoch, asked.limit, asked.max_points)
-    return json_answer(views.history(job, rows))
+    return json_answer(await views.history_document(job, rows))
 
 
 @router.post(

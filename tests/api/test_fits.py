@@ -108,3 +108,9 @@ async def test_a_key_that_is_none_is_refused(key: str) -> None:
     answer = await _fit(FakeJobs(), idempotency_key=key)
     assert answer.status_code == 422
     assert "Idempotency-Key" in answer.json()["detail"]
+
+
+async def test_the_queue_knows_a_caller_by_its_address_and_believes_no_header() -> None:
+    jobs = FakeJobs(ended=job(result=RESULT))
+    await _fit(jobs, x_forwarded_for="203.0.113.9", forwarded="for=203.0.113.9")
+    assert jobs.asked["client"] == "127.0.0.1"

@@ -171,3 +171,41 @@ async def test_an_unknown_job_is_404(client: httpx.AsyncClient, method: str, pat
     answer = await client.request(method, f"/jobs/job_nope{path}")
     assert answer.status_code == 404
     assert answer.json()["type"] == "unknown-job"
+
+
+async def test_a_queued_job_says_where_it_stands(client: httpx.AsyncClient) -> None:
+    """The client has one worker."""
+    running, *queued = [
+        (await client.post("/fit", json=ENDLESS)).headers["location"] for _ in range(3)
+    ]
+    for position, at in enumerate(queued):
+        shown = (await client.get(at)).json()
+        assert (shown["status"], shown["queue_position"]) == ("queued", position)
+        assert shown["starts_in_s"] > 0
+    for at in (*queued, running):
+        shown = (await client.post(f"{at}/cancel")).json()
+        assert (shown["status"], shown["starts_in_s"]) == ("cancelled", None)
+
+
+async def test_a_404_says_what_became_of_the_job() -> None:
+    async with real(Settings(workers=1, max_jobs=2)) as client:
+        made = [(await client.post("/fit", json=BODY)).json()["job_id"] for _ in range(3)]
+        await client.delete(f"/jobs/{made[1]}")
+        for job_id, why in (
+            (made[0], "any more: it expired, to make room or for its age"),
+            (made[1], "any more: it was deleted"),
+            ("job_never", "it is unknown, or the service forgot it when it restarted at 20"),
+        ):
+            for path in ("", "/history", "/events"):
+                answer = await client.get(f"/jobs/{job_id}{path}")
+                assert answer.status_code == 404
+                assert why in answer.json()["detail"]
+
+
+async def test_a_full_queue_is_429_with_the_seconds_to_wait() -> None:
+    async with real(Settings(workers=1, max_queued_jobs=1, shutdown_grace_s=0.01)) as client:
+        for status in (202, 202, 429):
+            answer = await client.post("/fit", json=ENDLESS)
+            assert answer.status_code == status
+        assert answer.json()["type"] == "queue-full"
+        assert int(answer.headers["retry-after"]) >= 1
