@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from benchmarks import coverage, fit_line, hostile, predict, strd, tutorial
+from benchmarks import coverage, fit_line, hostile, load, predict, strd, tutorial
 from benchmarks.harness import Benchmark
 
 BENCHMARKS: Mapping[str, Benchmark] = {
@@ -14,4 +14,5 @@ BENCHMARKS: Mapping[str, Benchmark] = {
     "strd": strd.BENCHMARK,
     "coverage": coverage.BENCHMARK,
     "hostile": hostile.BENCHMARK,
+    "load": load.BENCHMARK,
 }
