@@ -26,7 +26,7 @@ class Parser:
     """One process, started when it is first needed, and one body at a time.
 
     A parse that is cancelled, that takes too long or that kills its process costs the next one
-    the start of another process, some 0.1 s.
+    the start of another process, a fraction of a second.
     """
 
     def __init__(self, entry: str = ENTRY) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 from collections.abc import Callable
 from typing import Any
@@ -41,6 +42,7 @@ def run(app: Callable[..., Any], host: str, port: int, *, access_log: bool) -> N
         access_log=access_log,
         log_config=_LOGGING,
         server_header=False,
+        forwarded_allow_ips=os.environ.get("FORWARDED_ALLOW_IPS", ""),
         timeout_graceful_shutdown=_LINGER_S,
     )
     _Server(config).run()
