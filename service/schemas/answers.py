@@ -169,3 +169,52 @@ class Fit(Answer):
     predict: PredictBody
     timings: Timings
     urls: FitUrls
+
+
+class Groups(Answer):
+    """The fits of groups as columns of equal length, one row a group, in order of appearance."""
+
+    by: str
+    """The column that tells the groups apart."""
+    key: list[Number | str | None]
+    """Its value; null for the group of the rows that have none."""
+    n: list[int]
+    """Rows."""
+    status: list[Status]
+    """`succeeded`, or `failed` for a group that could not be fitted: its diagnostics say why."""
+    stop_reason: list[StopReason | None]
+    epochs: list[int]
+    trustworthy: list[bool]
+    loss: list[Number]
+    r_squared: list[Number | None]
+    residual_std: list[Number | None]
+    params: dict[str, list[Number]]
+    """NaN where the fit failed."""
+    stderr: dict[str, list[Number]]
+    """NaN where there is none."""
+    diagnostics: list[list[str]]
+    """The codes of docs/diagnostics.md."""
+    history: list[History] | None = None
+    """Where `group_by` asked for it."""
+
+
+class GroupedFit(Answer):
+    """The fits of groups, each as far to trust as its own row says."""
+
+    job_id: str
+    status: Status
+    stop_reason: StopReason
+    """`converged` where every group has; else how the first that has not ended."""
+    converged: bool
+    model: ModelSummary
+    optimizer: str
+    epochs: int
+    """The most that a group took."""
+    groups: Groups
+    diagnostics: list[Diagnostic]
+    """What was seen in groups, by code, and in how many."""
+    trustworthy: bool
+    """Whether every group is."""
+    dropped: Dropped | None
+    timings: Timings
+    urls: FitUrls

@@ -1,8 +1,10 @@
-"""Columns of data: JSON numbers on the wire, float64 arrays inside."""
+"""Columns of data: JSON arrays on the wire; inside, float64 arrays, or labels for text."""
 
 from __future__ import annotations
 
 import unicodedata
+from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import Annotated, Any
 
 import numpy as np
@@ -11,44 +13,87 @@ from pydantic import AfterValidator, GetCoreSchemaHandler, GetJsonSchemaHandler
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import core_schema
 
+Numbers = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Labels:
+    """A column of text: each row's label as its place in `names`, or −1 where it has none.
+
+    Nothing is reckoned with it; it tells groups apart.
+    """
+
+    codes: npt.NDArray[np.int32]
+    """(rows,)"""
+    names: tuple[str, ...]
+    """The distinct labels."""
+
+    @classmethod
+    def of(cls, values: Iterable[str | None]) -> Labels:
+        """The column of those values, its names in order of appearance."""
+        places: dict[str, int] = {}
+        codes = [-1 if v is None else places.setdefault(v, len(places)) for v in values]
+        return cls(np.array(codes, dtype=np.int32), tuple(places))
+
+    def __len__(self) -> int:
+        return len(self.codes)
+
+    def __getitem__(self, which: Any) -> Labels:
+        """Some of the rows."""
+        return Labels(self.codes[which], self.names)
+
+    @property
+    def nbytes(self) -> int:
+        return self.codes.nbytes + sum(map(len, self.names))
+
+    def tolist(self) -> list[str | None]:
+        return [None if code < 0 else self.names[code] for code in self.codes.tolist()]
+
 
 class _AsColumn:
-    """Validates `[1, 2.5, null]` straight into a float64 array (null becomes NaN)."""
+    """Validates `[1, 2.5, null]` straight into a float64 array (null becomes NaN), `["a", "b"]`
+    into labels."""
 
     @classmethod
     def __get_pydantic_core_schema__(
         cls, source: Any, handler: GetCoreSchemaHandler
     ) -> core_schema.CoreSchema:
-        numbers = core_schema.list_schema(
-            core_schema.nullable_schema(core_schema.float_schema(strict=True)), fail_fast=True
+        def column(item: core_schema.CoreSchema, made: Any) -> core_schema.CoreSchema:
+            items = core_schema.list_schema(core_schema.nullable_schema(item), fail_fast=True)
+            return core_schema.no_info_after_validator_function(made, items)
+
+        numbers = column(core_schema.float_schema(strict=True), _to_array)
+        labels = column(core_schema.str_schema(strict=True), Labels.of)
+        from_list = core_schema.union_schema(
+            [(numbers, "numbers"), (labels, "labels")], mode="left_to_right"
         )
-        from_list = core_schema.no_info_after_validator_function(_to_array, numbers)
-        array = core_schema.is_instance_schema(np.ndarray)
+        made = [core_schema.is_instance_schema(kind) for kind in (np.ndarray, Labels)]
         return core_schema.json_or_python_schema(
             json_schema=from_list,
-            python_schema=core_schema.union_schema([array, from_list]),
-            serialization=core_schema.plain_serializer_function_ser_schema(
-                _to_list, return_schema=numbers
-            ),
+            python_schema=core_schema.union_schema([*made, from_list]),
+            serialization=core_schema.plain_serializer_function_ser_schema(_to_list),
         )
 
     @classmethod
     def __get_pydantic_json_schema__(
         cls, schema: core_schema.CoreSchema, handler: GetJsonSchemaHandler
     ) -> JsonSchemaValue:
-        return {"type": "array", "items": {"type": ["number", "null"]}}
+        kinds = ("number", "string")
+        return {"anyOf": [{"type": "array", "items": {"type": [k, "null"]}} for k in kinds]}
 
 
-def _to_array(values: list[float | None]) -> npt.NDArray[np.float64]:
+def _to_array(values: list[float | None]) -> Numbers:
     return np.array(values, dtype=np.float64)
 
 
-def _to_list(column: npt.NDArray[np.float64]) -> list[float | None]:
+def _to_list(column: Numbers | Labels) -> list[float | None] | list[str | None]:
+    if isinstance(column, Labels):
+        return column.tolist()
     return [None if value != value else value for value in column.tolist()]
 
 
-Column = Annotated[npt.NDArray[np.float64], _AsColumn]
-"""One named column: numbers, with null where a value is missing."""
+Column = Annotated[Numbers | Labels, _AsColumn]
+"""One named column: numbers or text, with null where a value is missing."""
 
 Name = Annotated[str, AfterValidator(lambda name: unicodedata.normalize("NFKC", name))]
 """A column's or a param's name, folded as a formula's names are."""

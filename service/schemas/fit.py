@@ -14,6 +14,7 @@ from service.schemas.numbers import Positive
 from service.schemas.optimizers import AutoOptimizer, Optimizer
 from service.schemas.options import (
     ConfidenceOptions,
+    GroupBy,
     Loss,
     Param,
     PlainLoss,
@@ -37,6 +38,8 @@ class FitRequest(Request):
     """Take `sigma` at its word, rather than as weights whose scale the residuals tell."""
     missing: Missing = "error"
     """Rows in which a column that is used has null: an error that names them, or dropped."""
+    group_by: GroupBy | None = None
+    """Fit each group of rows by itself: the column that tells them apart."""
     params: dict[Name, Finite | Param] = {}
     """Initial values, or objects with `value`, `min`, `max`, `fixed`."""
     loss: Loss = PlainLoss()

@@ -97,3 +97,22 @@ def _kind(value: Any) -> Any:
 
 Band = Annotated[BandOptions, BeforeValidator(_kind, json_schema_input_type=BandKind | BandOptions)]
 """A band's kind, or an object with its level."""
+
+
+class GroupOptions(Request):
+    """One fit for each distinct value of a column, in order of appearance."""
+
+    column: Name
+    """Its values, numbers or text, tell the groups apart."""
+    history: bool = False
+    """Answer each group's history too."""
+
+
+def _column(value: Any) -> Any:
+    return {"column": value} if isinstance(value, str) else value
+
+
+GroupBy = Annotated[
+    GroupOptions, BeforeValidator(_column, json_schema_input_type=Name | GroupOptions)
+]
+"""A column's name, or an object that asks for the histories too."""

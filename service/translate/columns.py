@@ -8,8 +8,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from service.errors import InvalidData
-from service.schemas.columns import Data
+from service.errors import InvalidData, shortened
+from service.schemas.columns import Data, Labels, Numbers
 from service.schemas.names import DType
 
 DTYPES: Mapping[DType, torch.dtype] = {"float32": torch.float32, "float64": torch.float64}
@@ -40,7 +40,7 @@ def finite_columns(data: Data, names: Iterable[str]) -> dict[str, Tensor]:
     """The named columns as float64 tensors. Raises InvalidData at the first value not finite."""
     columns = {}
     for name in names:
-        column = np.ascontiguousarray(data[name], dtype=np.float64)
+        column = np.ascontiguousarray(numbers(data, name), dtype=np.float64)
         if not column.flags.writeable:
             column = column.copy()
         bad = np.flatnonzero(~np.isfinite(column))
@@ -54,6 +54,20 @@ def finite_columns(data: Data, names: Iterable[str]) -> dict[str, Tensor]:
             )
         columns[name] = torch.from_numpy(column)
     return columns
+
+
+def numbers(data: Data, name: str) -> Numbers:
+    """A column that is reckoned with. Raises InvalidData where it is text."""
+    column = data[name]
+    if isinstance(column, Labels):
+        row = int(np.flatnonzero(column.codes >= 0)[:1].sum())
+        shown = shortened(str(column.tolist()[row]))
+        raise InvalidData(
+            f"column '{name}', row {row + 1} is the text '{shown}'; what is reckoned with must be "
+            "a number (text can only tell groups apart: `group_by`)",
+            pointer=f"/data/{escape(name)}/{row}",
+        )
+    return column
 
 
 def escape(name: str) -> str:

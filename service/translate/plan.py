@@ -27,7 +27,7 @@ from service.schemas.fit import FitRequest
 from service.schemas.options import Param
 from service.schemas.options import Scaling as ScalingRequest
 from service.settings import Settings
-from service.translate.columns import DTYPES, check_shape, escape, finite_columns
+from service.translate.columns import DTYPES, check_shape, escape, finite_columns, numbers
 from service.translate.models import Resolved, resolve
 from service.translate.options import to_loss, to_options
 
@@ -160,7 +160,7 @@ def without_missing(request: FitRequest, used: list[str]) -> tuple[FitRequest, t
         used = [*used, request.sigma]
     missing = np.zeros(len(next(iter(request.data.values()))), dtype=bool)
     for name in used:
-        missing |= np.isnan(request.data[name])
+        missing |= np.isnan(numbers(request.data, name))
     dropped = np.flatnonzero(missing)
     if not dropped.size:
         return request, ()
