@@ -30,7 +30,7 @@ class Bound(Protocol):
         """f (rows,), and what carries ∂loss/∂f back to the params; `safe` as for the Jacobian."""
         ...
 
-    def on(self, rows: Tensor) -> Bound:
+    def on(self, rows: Tensor | slice) -> Bound:
         """The same on some of the rows."""
         ...
 
@@ -74,9 +74,9 @@ class BoundFormula:
 
         return prediction.expand(self._rows), back
 
-    def on(self, rows: Tensor) -> BoundFormula:
+    def on(self, rows: Tensor | slice) -> BoundFormula:
         part = object.__new__(BoundFormula)
-        part._rows = len(rows)
+        part._rows = len(range(self._rows)[rows]) if isinstance(rows, slice) else len(rows)
         part._prediction = self._prediction.on(rows)
         part._with_slopes = self._with_slopes.on(rows)
         return part

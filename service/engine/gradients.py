@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 
 import torch
 from torch import Tensor
@@ -26,14 +26,22 @@ class Objective:
         self.free = torch.tensor(problem.free, dtype=torch.bool, device=problem.target.device)
         self._fixed = [i for i, free in enumerate(problem.free) if not free]
 
-    def on(self, rows: Tensor) -> Objective:
-        """The same on some of the rows."""
+    def on(self, rows: Tensor | slice) -> Objective:
+        """The same on some of the rows; a slice of them is a view."""
         part = object.__new__(Objective)
         part.__dict__.update(self.__dict__)
         part._target = self._target[rows]
         part._sigma = None if self._sigma is None else self._sigma[rows]
         part._bound = self._bound.on(rows)
         return part
+
+    def parts(self, rows: int) -> Iterator[Objective]:
+        """The same on so many rows at a time, in order."""
+        if self._target.shape[-1] <= rows:
+            yield self
+            return
+        for start in range(0, self._target.shape[-1], rows):
+            yield self.on(slice(start, start + rows))
 
     def predict(self, theta: Tensor) -> Tensor:
         """f(x; θ): (rows,)."""

@@ -55,6 +55,10 @@ class Loss:
         """∂loss/∂z = ψ(z)/rows, for each row."""
         return self.function.psi(z, self.delta) / z.shape[-1]
 
+    def pull(self, z: Tensor) -> Tensor:
+        """ψ(z), for each row."""
+        return self.function.psi(z, self.delta)
+
     @property
     def is_smooth(self) -> bool:
         """Whether ρ has a slope at zero: mae and quantile do not."""

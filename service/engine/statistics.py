@@ -1,4 +1,4 @@
-"""How well a fit is determined, from the R factor of its Jacobian.
+"""How well fits are determined, from the R factors of their Jacobians; one fit is a batch of one.
 
 Sources: Seber and Wild, Nonlinear Regression (1989), ch. 2 and 5; Bates and Watts, Nonlinear
 Regression Analysis (1988), 1.3 and 2.2; R's logLik.nls and AIC for the information criteria.
@@ -7,27 +7,60 @@ Regression Analysis (1988), 1.3 and 2.2; R's logLik.nls and AIC for the informat
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
-import torch
+import numpy as np
+import numpy.typing as npt
 from torch import Tensor
 
+from service.engine.determination import Determination, determine
 from service.engine.distributions import t_quantile
-from service.engine.gradients import Objective
 from service.engine.problem import Problem
+from service.engine.reduction import Floats, Ints, Reduced, reduce
 
 LEVEL = 0.95
 ROUNDING = 1e-12
 """Residuals this small, next to the target, are rounding: the fit is at its minimum."""
 
+Bools = npt.NDArray[np.bool_]
 
-@dataclass(frozen=True, slots=True)
-class Statistics:
-    """Of a fit with n rows and p free params; tensors are over the free params, float64.
+
+@dataclass(frozen=True, slots=True, eq=False)
+class GroupStatistics:
+    """Of fits with n rows and p free params each; float64 arrays, the groups first, NaN where
+    something cannot be had.
 
     covariance = s²(JᵀJ)⁻¹ with J = ∂z/∂θ, z = residual/σ and s² = Σz²/(n − p), or s² = 1 where σ is
-    absolute. What cannot be had is None, and `covariance_reason` says why.
+    absolute.
     """
+
+    free: tuple[str, ...]
+    n: Ints
+    degrees_of_freedom: Ints
+    variance: Floats
+    r_squared: Floats
+    aic: Floats
+    covariance: Floats
+    """(groups, p, p)"""
+    offset: Floats
+    """Bates and Watts's relative offset: how far from the minimum, in units of its uncertainty."""
+    held: Bools
+    """Which free params a bound keeps from a lower loss, (groups, p)."""
+    determined: Determination
+
+    @property
+    def residual_std(self) -> Floats:
+        return np.asarray(np.sqrt(self.variance))
+
+    @property
+    def stderr(self) -> Floats:
+        """(groups, p)"""
+        return np.asarray(np.sqrt(np.diagonal(self.covariance, axis1=-2, axis2=-1)))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Statistics:
+    """Those of one fit. What cannot be had is None, and `covariance_reason` says why."""
 
     free: tuple[str, ...]
     n: int
@@ -39,34 +72,37 @@ class Statistics:
     aic: float | None
     aicc: float | None
     bic: float | None
-    covariance: Tensor | None
+    covariance: Floats | None
     covariance_reason: str | None
     deficient: tuple[str, ...]
     """The params that trade off against each other where the covariance cannot be had."""
     offset: float
-    """Bates and Watts's relative offset: how far from the minimum, in units of its uncertainty."""
     condition: float
     """Of the Jacobian with columns of unit norm."""
-    flat: tuple[bool, ...]
-    """Which free params the predictions do not depend on, there."""
-    held: tuple[bool, ...]
-    """Which free params a bound keeps from a lower loss."""
-    z: Tensor
-    """The residuals over σ, (rows,) float64."""
+    groups: GroupStatistics
+    """The same, as a batch of one."""
+    reduced: Reduced
 
     @property
-    def stderr(self) -> Tensor | None:
-        return None if self.covariance is None else self.covariance.diagonal().sqrt()
+    def z(self) -> Floats:
+        """The residuals over σ, (rows,)."""
+        return self.reduced.z[0]
 
     @property
-    def correlation(self) -> Tensor | None:
+    def stderr(self) -> Floats | None:
+        return (
+            None if self.covariance is None else np.asarray(np.sqrt(np.diagonal(self.covariance)))
+        )
+
+    @property
+    def correlation(self) -> Floats | None:
         stderr = self.stderr
         if stderr is None or self.covariance is None:
             return None
-        spread = torch.where(stderr > 0, stderr, torch.ones_like(stderr))
-        correlation = self.covariance / (spread * spread.unsqueeze(-1))
-        correlation.fill_diagonal_(1.0)
-        return correlation
+        spread = np.where(stderr > 0, stderr, 1.0)
+        correlation = self.covariance / (spread * spread[:, None])
+        np.fill_diagonal(correlation, 1.0)
+        return np.asarray(correlation)
 
     def t(self, level: float = LEVEL) -> float:
         """Half the width of a two-sided interval of that level, in standard errors."""
@@ -75,155 +111,113 @@ class Statistics:
 
 def summarise(problem: Problem, theta: Tensor) -> Statistics:
     """The statistics of a problem at θ (params,)."""
-    problem = problem.double()
-    objective = Objective(problem)
-    z, jacobian = objective.jacobian(theta.double())
-    jacobian = jacobian[:, problem.free_index]
-    n, p = jacobian.shape
-    degrees = n - p
-    total = float((z * z).sum())
-    variance = total / degrees if degrees > 0 else None
-    slope = problem.loss.slope(z)
-    if total <= (ROUNDING * float(objective.target.norm())) ** 2:
-        slope = torch.zeros_like(slope)
-    held = torch.zeros(p, dtype=torch.bool)
-    if problem.formula.has_standard_errors:
-        shape = _Shape.of(jacobian, problem.free_params, slope)
-        held = _held(problem, theta.double(), jacobian, slope)
-        if bool(held.any()):
-            unheld = _Shape.of(jacobian[:, ~held], problem.free_params, slope)
-            shape = replace(shape, offset=unheld.offset)
-    else:
-        shape = _Shape(jacobian[:0], jacobian[0], 1.0, (), 0.0)
-    if not problem.loss.is_smooth:
-        shape = replace(shape, offset=0.0)
-    elif total > 0 and not problem.loss.is_least_squares and float(slope.abs().max()) == 0.0:
-        shape = replace(shape, offset=math.inf)
-    covariance, reason = _covariance(problem, shape, variance)
-    least_squares = problem.loss.is_least_squares and problem.formula.has_standard_errors
-    r_squared = _r_squared(problem, total)
-    aic = _aic(problem, total, n, p) if least_squares else None
+    reduced = reduce(problem, theta)
+    groups = summarise_groups(problem, theta.double().cpu().numpy()[None], reduced)
+    determined = groups.determined
+    n, degrees, p = int(groups.n[0]), int(groups.degrees_of_freedom[0]), len(groups.free)
+    deficient = determined.deficient(0, groups.free)
+    reason = _reason(problem, groups, deficient)
+    variance, r_squared, aic = (
+        _number(value[0]) for value in (groups.variance, groups.r_squared, groups.aic)
+    )
+    adjusted = None
+    if r_squared is not None and degrees > 0:
+        adjusted = 1 - (1 - r_squared) * (n - 1) / degrees
     return Statistics(
-        free=problem.free_params,
+        free=groups.free,
         n=n,
         degrees_of_freedom=degrees,
         residual_std=None if variance is None else math.sqrt(variance),
         reduced_chi_squared=variance,
         r_squared=r_squared,
-        adjusted_r_squared=(
-            None if r_squared is None or degrees <= 0 else 1 - (1 - r_squared) * (n - 1) / degrees
-        ),
+        adjusted_r_squared=adjusted,
         aic=aic,
         aicc=None if aic is None or degrees <= 2 else aic + 2 * (p + 1) * (p + 2) / (n - p - 2),
         bic=None if aic is None else aic + (math.log(n) - 2) * (p + 1),
-        covariance=covariance,
+        covariance=groups.covariance[0] if reason is None else None,
         covariance_reason=reason,
-        deficient=shape.deficient,
-        offset=shape.offset,
-        condition=shape.condition,
-        held=tuple(held.tolist()),
-        z=z,
-        flat=tuple(bool(column.abs().max() == 0) for column in jacobian.unbind(-1)),
+        deficient=deficient,
+        offset=float(groups.offset[0]),
+        condition=float(determined.condition[0]),
+        groups=groups,
+        reduced=reduced,
     )
 
 
-@dataclass(frozen=True, slots=True)
-class _Shape:
-    """The Jacobian's R factor with columns of unit norm, and what it tells."""
-
-    r: Tensor
-    scale: Tensor
-    condition: float
-    deficient: tuple[str, ...]
-    offset: float
-
-    @classmethod
-    def of(cls, jacobian: Tensor, names: tuple[str, ...], slope: Tensor) -> _Shape:
-        n, p = jacobian.shape
-        finite = bool(torch.isfinite(jacobian).all()) and bool(torch.isfinite(slope).all())
-        if not finite or p == 0:
-            nothing = torch.zeros((p, p), dtype=torch.float64)
-            return cls(nothing, torch.ones(p), math.inf if p else 1.0, (), math.inf if p else 0.0)
-        norms = torch.linalg.vector_norm(jacobian, dim=0)
-        scale = torch.where(norms > 0, norms, torch.ones_like(norms))
-        q, r = torch.linalg.qr(jacobian / scale)
-        u, singular, vh = torch.linalg.svd(r)
-        largest = float(singular[0])
-        floor = torch.finfo(torch.float64).eps * max(n, p) * largest
-        short = singular <= floor
-        short = torch.nn.functional.pad(short, (0, vh.shape[0] - len(short)), value=True)
-        involved = (vh[short].abs() > 0.1).any(dim=0).tolist() if bool(short.any()) else [False] * p
-        return cls(
-            r,
-            scale,
-            largest / float(singular[-1]) if float(singular[-1]) > 0 and n >= p else math.inf,
-            tuple(name for name, bad in zip(names, involved, strict=False) if bad),
-            _offset(q @ u[:, : len(singular)][:, singular > floor], slope, n),
+def summarise_groups(problem: Problem, theta: Floats, reduced: Reduced) -> GroupStatistics:
+    """The statistics of groups at θ (groups, params); `problem` says what they have in common."""
+    n, total = reduced.rows, reduced.total
+    p = len(problem.free_params)
+    degrees = n - p
+    named = problem.formula.has_standard_errors
+    with np.errstate(all="ignore"):
+        variance = np.where(degrees > 0, total / np.maximum(degrees, 1), np.nan)
+        spread = reduced.spread
+        r_squared = np.where(spread > 0, 1 - total / np.where(spread > 0, spread, 1.0), np.nan)
+        factor = reduced.factor
+        at_minimum = total <= (ROUNDING * reduced.size) ** 2
+        if at_minimum.any():
+            factor = factor.copy()
+            factor[at_minimum, :, -1] = 0.0
+        limits = _limits(problem)
+        free = [i for i, is_free in enumerate(problem.free) if is_free]
+        determined = (
+            determine(factor, n, theta[:, free], limits) if named else Determination.of_none(len(n))
         )
+        covariance = determined.covariance()
+        if not problem.sigma_absolute:
+            covariance = covariance * variance[:, None, None]
+        least_squares = problem.loss.is_least_squares
+        if not least_squares or not named:
+            covariance = np.full_like(covariance, np.nan)
+        covariance[~np.isfinite(covariance).all(axis=(1, 2))] = np.nan
+        aic = np.full(len(n), np.nan)
+        if least_squares and named:
+            aic = n * (math.log(2 * math.pi) + 1 - np.log(n) + np.log(total))
+            aic = aic + 2 * reduced.log_sigma + 2 * (p + 1)
+    offset = _offset(problem, determined, total)
+    return GroupStatistics(
+        problem.free_params, n, degrees, variance, r_squared, aic, covariance, offset,
+        determined.held, determined,
+    )  # fmt: skip
 
 
-def _offset(q: Tensor, slope: Tensor, n: int) -> float:
-    """‖Qᵀz‖/√p over ‖z − QQᵀz‖/√(n − p) (Bates and Watts 2.10), with ψ(z)/2 for z."""
-    total, p = float(slope.norm()), q.shape[-1]
-    along = float((q.mT @ slope).norm())
-    if p == 0 or n <= p or total == 0.0:
-        return 0.0
-    across = math.sqrt(max(total**2 - along**2, 0.0))
-    if across <= 1e-14 * total:
-        return math.inf
-    return (along / math.sqrt(p)) / (across / math.sqrt(n - p))
+def _offset(problem: Problem, determined: Determination, total: Floats) -> Floats:
+    """The relative offset; 0 where the loss has no slope at zero, infinite where none pulls."""
+    if not problem.loss.is_smooth:
+        return np.zeros_like(determined.offset)
+    if problem.loss.is_least_squares or not problem.formula.has_standard_errors:
+        return determined.offset
+    return np.where((total > 0) & (determined.pull == 0), np.inf, determined.offset)
 
 
-def _held(problem: Problem, theta: Tensor, jacobian: Tensor, slope: Tensor) -> Tensor:
-    """Which free params a bound keeps from a lower loss."""
-    free = problem.free_index
-    value, gradient = theta[free], jacobian.mT @ slope
-    return ((value <= problem.lower[free]) & (gradient > 0)) | (
-        (value >= problem.upper[free]) & (gradient < 0)
+def _limits(problem: Problem) -> tuple[Floats, Floats]:
+    free = [i for i, is_free in enumerate(problem.free) if is_free]
+    return (
+        problem.lower.double().cpu().numpy()[free],
+        problem.upper.double().cpu().numpy()[free],
     )
 
 
-def _covariance(
-    problem: Problem, shape: _Shape, variance: float | None
-) -> tuple[Tensor | None, str | None]:
+def _number(value: float) -> float | None:
+    """None for what cannot be had; a loss that is not finite has statistics that are not."""
+    return None if math.isnan(value) else float(value)
+
+
+def _reason(problem: Problem, groups: GroupStatistics, deficient: tuple[str, ...]) -> str | None:
+    """Why there is no covariance; None where there is."""
     if not problem.loss.is_least_squares:
-        return None, f"loss '{problem.loss.name}' has no covariance by this method; 'mse' has"
+        return f"loss '{problem.loss.name}' has no covariance by this method; 'mse' has"
     if not problem.formula.has_standard_errors:
-        return None, "the params of a network have no standard errors"
+        return "the params of a network have no standard errors"
     if not problem.free_params:
-        return None, "no param is free"
-    if not math.isfinite(shape.condition) and not shape.deficient:
-        return None, "the Jacobian at these params is not finite"
-    if shape.deficient:
-        names = ", ".join(shape.deficient)
-        return None, f"the data do not tell these params apart: {names}"
-    if variance is None and not problem.sigma_absolute:
-        return None, "there are no more rows than free params, so nothing tells the noise"
-    identity = torch.eye(len(shape.scale), dtype=torch.float64)
-    inverse = torch.linalg.solve_triangular(shape.r, identity, upper=True)
-    inverse = inverse / shape.scale.unsqueeze(-1)
-    factor = 1.0 if problem.sigma_absolute else variance
-    covariance = inverse @ inverse.mT * factor
-    if not bool(torch.isfinite(covariance).all()):
-        return None, "the covariance is beyond float64; scale the data or sigma"
-    return (covariance + covariance.mT) / 2, None
-
-
-def _r_squared(problem: Problem, total: float) -> float | None:
-    """1 − Σz²/Σ((y − ȳ)/σ)², ȳ the weighted mean; None for a constant target."""
-    weight = torch.ones_like(problem.target)
-    if problem.sigma is not None:
-        weight = weight / problem.sigma**2
-    mean = (weight * problem.target).sum() / weight.sum()
-    spread = float((weight * (problem.target - mean) ** 2).sum())
-    return 1 - total / spread if spread > 0 else None
-
-
-def _aic(problem: Problem, total: float, n: int, p: int) -> float:
-    """−2·log-likelihood + 2(p + 1), Gaussian, σ² counted as a param; as R has it for nls."""
-    if total <= 0.0:
-        return -math.inf
-    weights = 0.0
-    if problem.sigma is not None:
-        weights = float(-2 * torch.log(problem.sigma.double()).sum())
-    return n * (math.log(2 * math.pi) + 1 - math.log(n) + math.log(total)) - weights + 2 * (p + 1)
+        return "no param is free"
+    if not groups.determined.finite[0]:
+        return "the Jacobian at these params is not finite"
+    if deficient:
+        return f"the data do not tell these params apart: {', '.join(deficient)}"
+    if groups.degrees_of_freedom[0] <= 0 and not problem.sigma_absolute:
+        return "there are no more rows than free params, so nothing tells the noise"
+    if not np.isfinite(groups.covariance[0]).all():
+        return "the covariance is beyond float64; scale the data or sigma"
+    return None

@@ -83,7 +83,7 @@ class Reader:
         self._fast = self._compiled(safe=False)
         self._safe = self._compiled(safe=True)
 
-    def on(self, rows: Tensor) -> Reader:
+    def on(self, rows: Tensor | slice) -> Reader:
         """The same on some of the rows."""
         part = object.__new__(Reader)
         part.__dict__.update(self.__dict__)

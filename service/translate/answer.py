@@ -13,6 +13,7 @@ from service.engine.diagnostics import Diagnostic, Finding, examine
 from service.engine.formula import Formula
 from service.engine.problem import Problem
 from service.engine.profile import profile_interval
+from service.engine.reduction import Floats
 from service.engine.result import Result
 from service.engine.scaling import RawParams, unscale
 from service.engine.statistics import Statistics, summarise
@@ -137,10 +138,12 @@ def _interval(plan: Plan, theta: Tensor, statistics: Statistics) -> wire.Confide
     asked, stderr = plan.request.confidence_interval, statistics.stderr
     if stderr is None or statistics.degrees_of_freedom <= 0:
         return None
+    lower: Tensor | Floats
+    upper: Tensor | Floats
     if asked.method == "profile":
         lower, upper = profile_interval(plan.task.problem, theta, statistics, asked.level)
     else:
-        values = theta[plan.task.problem.free_index].double()
+        values = theta[plan.task.problem.free_index].double().cpu().numpy()
         half = statistics.t(asked.level) * stderr
         lower, upper = values - half, values + half
     return wire.ConfidenceInterval(
@@ -157,12 +160,12 @@ def _dropped(plan: Plan) -> wire.Dropped | None:
     return wire.Dropped(count=len(plan.dropped), rows=[row + 1 for row in plan.dropped[:100]])
 
 
-def named(names: Sequence[str], values: Tensor) -> Named:
+def named(names: Sequence[str], values: Tensor | Floats) -> Named:
     """Values by name."""
     return dict(zip(names, values.tolist(), strict=True))
 
 
-def _matrix(names: Sequence[str], matrix: Tensor | None) -> dict[str, Named] | None:
+def _matrix(names: Sequence[str], matrix: Floats | None) -> dict[str, Named] | None:
     if matrix is None:
         return None
     return {name: named(names, row) for name, row in zip(names, matrix, strict=True)}
@@ -189,7 +192,8 @@ def _unscaled(
     if statistics.covariance is not None and trusted is theta:
         free = problem.free_index
         change = raw.map[:, free]
-        spread = (change @ statistics.covariance @ change.mT).diagonal().clamp(min=0).sqrt()
+        covariance = torch.from_numpy(statistics.covariance)
+        spread = (change @ covariance @ change.mT).diagonal().clamp(min=0).sqrt()
         errors = named(problem.params, spread)
         stderr = {name: errors[name] for name in problem.free_params}
     return wire.UnscaledParams(values=named(problem.params, raw.values), stderr=stderr)

@@ -149,8 +149,8 @@ def test_correlations_are_between_minus_one_and_one_and_one_with_oneself() -> No
     correlation = statistics.correlation
     assert correlation is not None
     assert correlation.diagonal().tolist() == pytest.approx([1.0, 1.0, 1.0], abs=1e-14)
-    assert float((correlation - correlation.mT).abs().max()) < 1e-14
-    assert float(correlation.abs().max()) <= 1.0 + 1e-15
+    assert float(np.abs(correlation - correlation.T).max()) < 1e-14
+    assert float(np.abs(correlation).max()) <= 1.0 + 1e-15
 
 
 def test_a_param_correlates_with_itself_by_exactly_one() -> None:
@@ -223,7 +223,7 @@ def test_statistics_are_reckoned_in_float64_whatever_the_fits_dtype() -> None:
     of: Any = problem("w*x + b", DATA, {"w": 0.0, "b": 0.0}, dtype=torch.float32)
     statistics = summarise(of, exactly(of).params)
     assert statistics.covariance is not None
-    assert statistics.covariance.dtype == torch.float64
+    assert statistics.covariance.dtype == np.float64
     double = fitted(problem("w*x + b", DATA, {"w": 0.0, "b": 0.0}))[2]
     assert statistics.stderr is not None
     assert statistics.stderr.tolist() == pytest.approx(list(double.values()), rel=1e-5)

@@ -1,58 +1,88 @@
-"""What went wrong with a fit, why it matters, and the request that would cure it.
+"""What went wrong with fits, why it matters, and the request that would cure it.
 
-Each check looks at a finished fit and says nothing or one `Diagnostic`. A suggestion is a JSON
-merge patch (RFC 7396) of the request. A fit is trustworthy when no diagnostic is an error.
+Each check grades finished fits, many at once, and tells of one of them what it saw. A suggestion is
+a JSON merge patch (RFC 7396) of the request. A fit is trustworthy when no diagnostic is an error.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
+
 from service.engine.diagnostics.descent import (
-    gradient_imbalance,
-    learning_rate_too_high,
-    poor_scale,
+    GRADIENT_IMBALANCE,
+    LEARNING_RATE_TOO_HIGH,
+    POOR_SCALE,
 )
 from service.engine.diagnostics.determination import (
-    few_degrees_of_freedom,
-    guessed_start,
-    ill_conditioned,
-    multi_start_disagrees,
-    rank_deficient,
+    FEW_DEGREES_OF_FREEDOM,
+    GUESSED_START,
+    ILL_CONDITIONED,
+    MULTI_START_DISAGREES,
+    RANK_DEFICIENT,
 )
-from service.engine.diagnostics.ending import at_bound, non_finite, not_converged, unmoved
-from service.engine.diagnostics.finding import Check, Diagnostic, Finding
+from service.engine.diagnostics.ending import AT_BOUND, NON_FINITE, NOT_CONVERGED, UNMOVED
+from service.engine.diagnostics.finding import (
+    ERROR,
+    SEVERITIES,
+    Check,
+    Diagnostic,
+    Finding,
+    Findings,
+    Grades,
+)
 from service.engine.diagnostics.residuals import (
-    autocorrelated_residuals,
-    lost_in_rounding,
-    outliers,
-    unexplained,
+    AUTOCORRELATED_RESIDUALS,
+    LOST_IN_ROUNDING,
+    OUTLIERS,
+    UNEXPLAINED,
 )
 
 CHECKS: Sequence[Check] = (
-    learning_rate_too_high,
-    gradient_imbalance,
-    poor_scale,
-    lost_in_rounding,
-    non_finite,
-    not_converged,
-    unmoved,
-    rank_deficient,
-    ill_conditioned,
-    few_degrees_of_freedom,
-    at_bound,
-    unexplained,
-    outliers,
-    autocorrelated_residuals,
-    guessed_start,
-    multi_start_disagrees,
+    LEARNING_RATE_TOO_HIGH,
+    GRADIENT_IMBALANCE,
+    POOR_SCALE,
+    LOST_IN_ROUNDING,
+    NON_FINITE,
+    NOT_CONVERGED,
+    UNMOVED,
+    RANK_DEFICIENT,
+    ILL_CONDITIONED,
+    FEW_DEGREES_OF_FREEDOM,
+    AT_BOUND,
+    UNEXPLAINED,
+    OUTLIERS,
+    AUTOCORRELATED_RESIDUALS,
+    GUESSED_START,
+    MULTI_START_DISAGREES,
 )
 """In the order in which they are told."""
 
 
 def examine(finding: Finding) -> list[Diagnostic]:
     """All that is worth saying about a fit."""
-    return [said for said in (check(finding) for check in CHECKS) if said is not None]
+    found = []
+    for check in CHECKS:
+        grade = int(check.grade(finding.all)[0])
+        if grade:
+            said = check.tell(finding)
+            severity = SEVERITIES[grade - 1]
+            found.append(
+                Diagnostic(check.code, severity, said.message, said.params, said.suggestion)
+            )
+    return found
 
 
-__all__ = ["CHECKS", "Diagnostic", "Finding", "examine"]
+def grades(findings: Findings) -> dict[str, Grades]:
+    """What is worth saying about fits: for each code its severity in each of them."""
+    found: dict[str, Grades] = {}
+    for check in CHECKS:
+        grade = check.grade(findings)
+        if grade.any():
+            before = found.get(check.code)
+            found[check.code] = grade if before is None else np.maximum(before, grade)
+    return found
+
+
+__all__ = ["CHECKS", "ERROR", "Check", "Diagnostic", "Finding", "Findings", "examine", "grades"]

@@ -4,20 +4,39 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import torch
 
-from service.engine.diagnostics.finding import Diagnostic, Finding
+from service.engine.diagnostics.finding import (
+    ERROR,
+    WARNING,
+    Check,
+    Finding,
+    Findings,
+    Grades,
+    Said,
+)
 from service.engine.optimizers.first_order import Sgd
+from service.engine.reduction import Floats
 
 IMBALANCE = 10.0
 LOPSIDED = 100.0
 
 
-def learning_rate_too_high(finding: Finding) -> Diagnostic | None:
+def _grade_rate(findings: Findings) -> Grades:
     """The rate is above the limit that the curvature sets."""
+    one, rule = findings.one, findings.options.settings
+    if one is None or not isinstance(rule, Sgd) or one.limit is None:
+        return findings.nowhere()
+    if rule.learning_rate <= one.limit:
+        return findings.nowhere()
+    return findings.everywhere(ERROR if one.result.diverged else WARNING)
+
+
+def _tell_rate(finding: Finding) -> Said:
     limit, rule = finding.limit, finding.options.settings
-    if limit is None or not isinstance(rule, Sgd) or rule.learning_rate <= limit:
-        return None
+    assert limit is not None
+    assert isinstance(rule, Sgd)
     where = "" if finding.problem.is_linear else " near the start"
     growth = rule.learning_rate * 2 / limit - 1
     message = (
@@ -26,9 +45,7 @@ def learning_rate_too_high(finding: Finding) -> Diagnostic | None:
     )
     if finding.result.diverged and not rule.momentum:
         message += f", and the loss grows about {_plain(growth * growth)}-fold an epoch"
-    return Diagnostic(
-        "learning_rate_too_high",
-        "error" if finding.result.diverged else "warning",
+    return Said(
         message + f". Use a rate below {limit:.3g}, or scale the inputs to raise that limit.",
         suggestion={"optimizer": {"name": "sgd", "learning_rate": _below(limit)}},
     )
@@ -39,25 +56,43 @@ def _plain(number: float) -> str:
     return f"{float(f'{number:.3g}'):,.10g}" if number < 1e6 else f"{number:.3g}"
 
 
-def gradient_imbalance(finding: Finding) -> Diagnostic | None:
-    """At the start the gradient in one param dwarfs that in another."""
+def _below(limit: float) -> float:
+    """Nine tenths of the limit, rounded down to one digit."""
+    target = 0.9 * limit
+    digit = 10.0 ** math.floor(math.log10(target))
+    return float(f"{math.floor(target / digit) * digit:.1g}")
+
+
+def _imbalance(finding: Finding) -> tuple[int, int, float] | None:
+    """Which free param has the largest gradient at the start, which the smallest, their ratio."""
     if not finding.is_plain_descent or len(finding.problem.free_params) < 2:
         return None
     free = finding.problem.free_index
     sizes = finding.result.first_gradient[free].abs().double()
-    names = finding.problem.free_params
     if not bool(torch.isfinite(sizes).all()) or float(sizes.min()) <= 0.0:
         return None
     large, small = int(sizes.argmax()), int(sizes.argmin())
-    ratio = float(sizes[large] / sizes[small])
-    if ratio < IMBALANCE or not finding.condition > IMBALANCE:
-        return None
+    return large, small, float(sizes[large] / sizes[small])
+
+
+def _grade_imbalance(findings: Findings) -> Grades:
+    """At the start the gradient in one param dwarfs that in another."""
+    found = None if findings.one is None else _imbalance(findings.one)
+    if found is None or findings.one is None:
+        return findings.nowhere()
+    if found[2] < IMBALANCE or not findings.one.condition > IMBALANCE:
+        return findings.nowhere()
+    return findings.everywhere(WARNING)
+
+
+def _tell_imbalance(finding: Finding) -> Said:
+    found, names = _imbalance(finding), finding.problem.free_params
+    assert found is not None
+    large, small, ratio = found
     crawl = ""
     if math.isfinite(finding.condition):
         crawl = f" The loss is {finding.condition:,.0f} times steeper one way than another."
-    return Diagnostic(
-        "gradient_imbalance",
-        "warning",
+    return Said(
         f"at the start the gradient in {names[large]} is {ratio:.3g} times that in {names[small]}, "
         f"so no one learning rate suits both: a rate that is stable for {names[large]} leaves "
         f"{names[small]} crawling.{crawl} Scale the inputs.",
@@ -66,30 +101,45 @@ def gradient_imbalance(finding: Finding) -> Diagnostic | None:
     )
 
 
-def poor_scale(finding: Finding) -> Diagnostic | None:
+def _sizes(findings: Findings, name: str) -> tuple[Floats, Floats]:
+    """The largest |x| of an input in each fit, and its standard deviation."""
+    x, kept = findings.inputs[name], findings.reduced.kept
+    if kept is None:
+        return np.abs(x).max(axis=1), x.std(axis=1)
+    largest = np.abs(np.where(kept, x, 0.0)).max(axis=1)
+    return largest, x.std(axis=1, where=kept)
+
+
+def _poor(findings: Findings, size: Floats, spread: Floats) -> np.typing.NDArray[np.bool_]:
+    lopsided = LOPSIDED if findings.is_first_order else 100 * LOPSIDED
+    poor = (size > lopsided * spread) | ~((size > 1 / lopsided) & (size < lopsided))
+    return np.asarray((spread > 0) & poor)
+
+
+def _grade_scale(findings: Findings) -> Grades:
     """An input lies far from zero, next to its spread, or is far larger or smaller than 1."""
-    if not finding.is_first_order and finding.problem.is_linear:
-        return None
-    lopsided = LOPSIDED if finding.is_first_order else 100 * LOPSIDED
+    found = findings.nowhere()
+    if not findings.is_first_order and findings.problem.is_linear:
+        return found
+    for name in findings.inputs:
+        poor = _poor(findings, *_sizes(findings, name))
+        found = np.maximum(found, findings.where(WARNING, poor))
+    return found
+
+
+def _tell_scale(finding: Finding) -> Said:
     bad = []
-    for name, column in finding.problem.columns.items():
-        size = float(column.double().abs().max())
-        spread = float(column.double().std(correction=0))
-        if spread > 0 and (size > lopsided * spread or not 1 / lopsided < size < lopsided):
-            bad.append(f"{name} (up to {size:.3g}, spread {spread:.3g})")
-    if not bad:
-        return None
-    return Diagnostic(
-        "poor_scale",
-        "warning",
+    for name in finding.problem.columns:
+        size, spread = _sizes(finding.all, name)
+        if _poor(finding.all, size, spread)[0]:
+            bad.append(f"{name} (up to {size[0]:.3g}, spread {spread[0]:.3g})")
+    return Said(
         f"the inputs are poorly scaled for {finding.options.optimizer}: {', '.join(bad)}. Steps "
         "that suit one param are far too long or short for another.",
-        suggestion={"scaling": "standardize" if finding.is_first_order else "min_max"},
+        suggestion={"scaling": "standardize" if finding.all.is_first_order else "min_max"},
     )
 
 
-def _below(limit: float) -> float:
-    """Nine tenths of the limit, rounded down to one digit."""
-    target = 0.9 * limit
-    digit = 10.0 ** math.floor(math.log10(target))
-    return float(f"{math.floor(target / digit) * digit:.1g}")
+LEARNING_RATE_TOO_HIGH = Check("learning_rate_too_high", _grade_rate, _tell_rate)
+GRADIENT_IMBALANCE = Check("gradient_imbalance", _grade_imbalance, _tell_imbalance)
+POOR_SCALE = Check("poor_scale", _grade_scale, _tell_scale)

@@ -4,19 +4,31 @@ from __future__ import annotations
 
 import math
 
-from service.engine.diagnostics.finding import Diagnostic, Finding
+import numpy as np
 
-ILL_CONDITIONED = 1e8
+from service.engine.diagnostics.finding import (
+    ERROR,
+    INFO,
+    WARNING,
+    Check,
+    Finding,
+    Findings,
+    Grades,
+    Said,
+)
+
+POOR = 1e8
+"""A condition number above which half of the digits are lost."""
 
 
-def rank_deficient(finding: Finding) -> Diagnostic | None:
+def _grade_rank(findings: Findings) -> Grades:
     """Some params trade off against each other, or act on nothing."""
+    return findings.where(ERROR, findings.statistics.determined.lost.any(axis=1))
+
+
+def _tell_rank(finding: Finding) -> Said:
     names = finding.statistics.deficient
-    if not names:
-        return None
-    return Diagnostic(
-        "rank_deficient",
-        "error",
+    return Said(
         f"the data do not tell these params apart: {', '.join(names)}. Other values of them fit as "
         "well; fix one, or simplify the model.",
         params=names,
@@ -30,64 +42,78 @@ def _as_it_is(finding: Finding, name: str) -> dict[str, float | bool]:
     return {"value": value if math.isfinite(value) else 1.0, "fixed": True}
 
 
-def ill_conditioned(finding: Finding) -> Diagnostic | None:
+def _grade_condition(findings: Findings) -> Grades:
     """The params are told apart, but only just."""
+    determined = findings.statistics.determined
+    condition, lost = determined.condition, determined.lost.any(axis=1)
+    return findings.where(WARNING, ~lost & (condition > POOR) & np.isfinite(condition))
+
+
+def _tell_condition(finding: Finding) -> Said:
     condition = finding.statistics.condition
-    if finding.statistics.deficient or not ILL_CONDITIONED < condition < math.inf:
-        return None
-    return Diagnostic(
-        "ill_conditioned",
-        "warning",
+    return Said(
         f"the Jacobian's condition number is {condition:.2g}: about {math.log10(condition):.0f} of "
         "the 16 digits of the params are lost. Scale the inputs, or use fewer params.",
         suggestion={"scaling": "standardize"},
     )
 
 
-def few_degrees_of_freedom(finding: Finding) -> Diagnostic | None:
+def _grade_freedom(findings: Findings) -> Grades:
     """Too few rows to tell the noise."""
+    if not findings.problem.formula.has_standard_errors:
+        return findings.nowhere()
+    degrees = findings.statistics.degrees_of_freedom
+    return findings.where(np.where(degrees < 0, ERROR, WARNING).astype(np.int8), degrees <= 2)
+
+
+def _tell_freedom(finding: Finding) -> Said:
     degrees = finding.statistics.degrees_of_freedom
-    if degrees > 2 or not finding.problem.formula.has_standard_errors:
-        return None
     none = (
         "no rows are" if degrees <= 0 else f"only {degrees} row{'s are' if degrees > 1 else ' is'}"
     )
-    return Diagnostic(
-        "few_degrees_of_freedom",
-        "error" if degrees < 0 else "warning",
+    return Said(
         f"{none} left over to tell the noise ({finding.statistics.n} rows, "
         f"{len(finding.problem.free_params)} free params), so the standard errors are "
         f"{'unknown' if degrees <= 0 else 'very uncertain'}. Add data or fix params.",
     )
 
 
-def guessed_start(finding: Finding) -> Diagnostic | None:
+def _grade_start(findings: Findings) -> Grades:
     """Some initial values were not given."""
-    if not finding.guessed or finding.options.optimizer == "exact":
-        return None
+    if not findings.guessed or findings.options.optimizer == "exact":
+        return findings.nowhere()
+    return findings.everywhere(INFO)
+
+
+def _tell_start(finding: Finding) -> Said:
     values = {
         name: float(f"{value:.6g}")
         for name, value in zip(finding.problem.params, finding.result.initial.tolist(), strict=True)
         if name in finding.guessed
     }
     listed = ", ".join(f"{name}={value:g}" for name, value in values.items())
-    return Diagnostic(
-        "guessed_start",
-        "info",
-        f"initial values were not given and are guessed: {listed}.",
-        params=tuple(values),
-    )
+    return Said(f"initial values were not given and are guessed: {listed}.", tuple(values))
 
 
-def multi_start_disagrees(finding: Finding) -> Diagnostic | None:
+def _grade_agreement(findings: Findings) -> Grades:
     """The start was searched for, and few of the ways came to the loss of the best."""
-    searched = finding.result.searched
-    if searched is None or searched[0] >= min(2, searched[1]):
-        return None
-    agreeing, tried = searched
-    return Diagnostic(
-        "multi_start_disagrees",
-        "warning",
+    agreed = findings.agreed
+    if agreed is None or agreed[0] >= min(2, agreed[1]):
+        return findings.nowhere()
+    return findings.everywhere(WARNING)
+
+
+def _tell_agreement(finding: Finding) -> Said:
+    assert finding.result.searched is not None
+    agreeing, tried = finding.result.searched
+    return Said(
         f"of {tried} searched starts only {agreeing} came to this loss, so there may be a lower "
         "one elsewhere. Give initial values near what you expect.",
     )
+
+
+RANK_DEFICIENT = Check("rank_deficient", _grade_rank, _tell_rank)
+ILL_CONDITIONED = Check("ill_conditioned", _grade_condition, _tell_condition)
+FEW_DEGREES_OF_FREEDOM = Check("few_degrees_of_freedom", _grade_freedom, _tell_freedom)
+GUESSED_START = Check("guessed_start", _grade_start, _tell_start)
+MULTI_START_DISAGREES = Check("multi_start_disagrees", _grade_agreement, _tell_agreement)

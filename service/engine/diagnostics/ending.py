@@ -1,54 +1,65 @@
-"""How the fit ended: not at a number, not at the minimum, on a limit, or where it began."""
+"""How a fit ended: not at a number, not at the minimum, on a limit, or where it began."""
 
 from __future__ import annotations
 
 import math
 from typing import Any
 
-import torch
+import numpy as np
 
-from service.engine.diagnostics.finding import Diagnostic, Finding
+from service.engine.diagnostics.finding import (
+    ERROR,
+    WARNING,
+    Bools,
+    Check,
+    Finding,
+    Findings,
+    Grades,
+    Said,
+)
 
 FAR = 0.1
 NEAR = 0.01
 """In units of the params' own uncertainty: Bates and Watts's relative offset."""
 
 
-def non_finite(finding: Finding) -> Diagnostic | None:
+def _grade_finite(findings: Findings) -> Grades:
     """The params or the loss are no longer numbers."""
-    result = finding.result
-    if math.isfinite(result.loss) and bool(torch.isfinite(result.params).all()):
-        return None
-    started = math.isfinite(result.first_loss)
-    message = (
+    finite = np.isfinite(findings.loss) & np.isfinite(findings.params).all(axis=1)
+    return findings.where(ERROR, ~finite)
+
+
+def _tell_finite(finding: Finding) -> Said:
+    started = math.isfinite(finding.result.first_loss)
+    return Said(
         "the params or the loss are no longer finite; predictions and statistics use `best`"
         if started
         else "the loss is not finite at the initial params; start elsewhere"
     )
-    return Diagnostic("non_finite", "error", message)
 
 
-def not_converged(finding: Finding) -> Diagnostic | None:
+def _grade_converged(findings: Findings) -> Grades:
     """The fit stopped short of the minimum: far, if its distance rivals the uncertainty itself."""
+    offset, diverged = findings.statistics.offset, findings.ended("diverged")
+    one = findings.one
+    explained = diverged & (one is not None and one.limit is not None)
+    short = offset > NEAR
+    if not findings.problem.loss.is_least_squares:
+        short &= ~findings.ended("converged")
+    grade = np.where(diverged | (offset > FAR), ERROR, WARNING).astype(np.int8)
+    return findings.where(grade, (diverged | short) & ~explained)
+
+
+def _tell_converged(finding: Finding) -> Said:
     result, offset = finding.result, finding.statistics.offset
     if result.diverged:
-        if finding.limit is not None:
-            return None
-        return Diagnostic(
-            "not_converged",
-            "error",
+        return Said(
             "the fit diverged; predictions and statistics use `best`",
             suggestion=_another_way(finding),
         )
-    if offset <= NEAR:
-        return None
     distance = f"{offset:.2g}" if math.isfinite(offset) else "many"
-    if not finding.problem.loss.is_least_squares and result.converged:
-        return None
     ran = f"{result.epochs:,} epoch" + "s" * (result.epochs != 1)
-    return Diagnostic(
-        "not_converged",
-        "error" if offset > FAR else "warning",
+    return Said(
         f"after {ran} ({result.stop_reason}) the params are about {distance} times their own "
         "uncertainty away from the minimum. More epochs, scaled inputs or another optimizer get "
         "there.",
@@ -65,22 +76,25 @@ def _another_way(finding: Finding) -> dict[str, Any] | None:
     return {"params": None} if finding.options.optimizer != "exact" else None
 
 
-def at_bound(finding: Finding) -> Diagnostic | None:
+def _on_limit(findings: Findings) -> Bools:
+    """Which params are on a limit, (fits, params)."""
+    lower, upper = findings.problem.lower, findings.problem.upper
+    limits = (lower.double().cpu().numpy(), upper.double().cpu().numpy())
+    on = (findings.params == limits[0]) | (findings.params == limits[1])
+    free = np.array(findings.problem.free, dtype=bool)
+    return np.asarray(on & np.isfinite(findings.params) & free)
+
+
+def _grade_bound(findings: Findings) -> Grades:
     """A param ended on its limit."""
-    problem, params = finding.problem, finding.result.params
-    touching = (
-        torch.isfinite(params) & ((params == problem.lower) | (params == problem.upper))
-    ).tolist()
-    names = tuple(
-        name
-        for name, free, on in zip(problem.params, problem.free, touching, strict=True)
-        if free and on
-    )
-    if not names:
-        return None
-    return Diagnostic(
-        "at_bound",
-        "warning",
+    if not findings.problem.is_bounded:
+        return findings.nowhere()
+    return findings.where(WARNING, _on_limit(findings).any(axis=1))
+
+
+def _tell_bound(finding: Finding) -> Said:
+    names = _named(finding, _on_limit(finding.all)[0])
+    return Said(
         f"{', '.join(names)} ended on a limit: the data pull beyond it. Its standard error does "
         "not know of the limit.",
         params=names,
@@ -88,33 +102,44 @@ def at_bound(finding: Finding) -> Diagnostic | None:
     )
 
 
-def unmoved(finding: Finding) -> Diagnostic | None:
+def _unmoved(findings: Findings) -> Bools:
+    """Which params are where they began though they might go lower, (fits, params)."""
+    still = np.zeros(findings.params.shape, dtype=bool)
+    if findings.options.optimizer == "exact":
+        return still
+    determined, statistics = findings.statistics.determined, findings.statistics
+    free = findings.free
+    same = findings.params[:, free] == findings.initial[:, free]
+    if same.any() and determined.held.shape == same.shape:
+        away = (statistics.offset > NEAR)[:, None] | determined.flat
+        same = same & ~determined.held & away
+    else:
+        same = same & (statistics.offset > NEAR)[:, None]
+    went = (findings.epochs > 0) & ~findings.ended("diverged")
+    still[:, free] = same & went[:, None]
+    return still
+
+
+def _grade_unmoved(findings: Findings) -> Grades:
     """A free param is where it began, though the fit is not at the minimum."""
-    problem, result = finding.problem, finding.result
-    if finding.options.optimizer == "exact" or result.diverged or result.epochs == 0:
-        return None
-    still = (result.params == result.initial).tolist()
-    names = tuple(
-        n
-        for n, free, same in zip(problem.params, problem.free, still, strict=True)
-        if free and same
-    )
-    useless = {
-        name
-        for name, flat in zip(problem.free_params, finding.statistics.flat, strict=True)
-        if flat
-    }
-    held = finding.statistics.held
-    kept = {name for name, on in zip(problem.free_params, held, strict=True) if on}
-    names = tuple(name for name in names if name not in kept)
-    names = tuple(name for name in names if finding.statistics.offset > NEAR or name in useless)
-    if not names:
-        return None
-    return Diagnostic(
-        "unmoved",
-        "error",
+    return findings.where(ERROR, _unmoved(findings).any(axis=1))
+
+
+def _tell_unmoved(finding: Finding) -> Said:
+    names = _named(finding, _unmoved(finding.all)[0])
+    return Said(
         f"{', '.join(names)} did not move from the start: there the loss does not depend on it, or "
         "no step lowers the loss. Start elsewhere.",
         params=names,
         suggestion={"params": dict.fromkeys(names)},
     )
+
+
+def _named(finding: Finding, chosen: Bools) -> tuple[str, ...]:
+    return tuple(n for n, on in zip(finding.problem.params, chosen.tolist(), strict=True) if on)
+
+
+NON_FINITE = Check("non_finite", _grade_finite, _tell_finite)
+NOT_CONVERGED = Check("not_converged", _grade_converged, _tell_converged)
+AT_BOUND = Check("at_bound", _grade_bound, _tell_bound)
+UNMOVED = Check("unmoved", _grade_unmoved, _tell_unmoved)

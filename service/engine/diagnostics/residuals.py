@@ -4,13 +4,25 @@ from __future__ import annotations
 
 import math
 
-import torch
+import numpy as np
 
-from service.engine.diagnostics.finding import Diagnostic, Finding
+from service.engine.diagnostics.finding import (
+    ERROR,
+    WARNING,
+    Bools,
+    Check,
+    Finding,
+    Findings,
+    Grades,
+    Said,
+)
+from service.engine.reduction import Floats, Ints
 
 OUTLYING = 5.0
 """Robust standard deviations beyond which a row is an outlier."""
 ENOUGH = 10
+MANY = 0.2
+"""A larger part of the rows is no outlier any more."""
 SHOWN = 5
 FOLLOWS = 0.05
 DWARFED = 1e4
@@ -19,23 +31,48 @@ WAVY = 4.0
 """Standard errors below which the lag-one sum of squares shows a pattern."""
 
 
-def outliers(finding: Finding) -> Diagnostic | None:
+def _median(values: Floats, rows: Ints) -> Floats:
+    """Of the first so many values of each line, (fits,); what is beyond them is +∞."""
+    ordered = np.sort(values, axis=1)
+    at = np.arange(len(values))
+    low, high = (rows - 1) // 2, rows // 2
+    return np.asarray((ordered[at, low] + ordered[at, high]) / 2)
+
+
+def _outlying(findings: Findings) -> tuple[Bools, Floats]:
+    """Which rows are far beyond the others', (fits, rows), and the robust spread, (fits,)."""
+    z, kept, step = findings.standardized, findings.reduced.kept, findings.step
+    sample = z[:, ::step]
+    rows = findings.reduced.rows if step == 1 else np.array([sample.shape[1]])
+    with np.errstate(all="ignore"):
+        beyond = None if kept is None else ~kept
+        masked = sample if beyond is None else np.where(beyond, np.inf, sample)
+        centre = _median(masked, rows)[:, None]
+        size = np.abs(sample - centre)
+        size = size if beyond is None else np.where(beyond, np.inf, size)
+        spread = 1.4826 * _median(size, rows)
+        far = np.abs(z - centre) > OUTLYING * spread[:, None]
+    return far if kept is None else far & kept, spread
+
+
+def _grade_outliers(findings: Findings) -> Grades:
     """Rows whose residual is far beyond the others'."""
-    if not finding.problem.loss.is_least_squares or finding.statistics.n < ENOUGH:
-        return None
-    z = finding.standardized
-    centre = z.median()
-    spread = 1.4826 * float((z - centre).abs().median())
-    if not math.isfinite(spread) or spread < 1e-9:
-        return None
-    far = ((z - centre).abs() > OUTLYING * spread).nonzero().flatten().tolist()
-    if not far or len(far) > 0.2 * finding.statistics.n:
-        return None
+    if not findings.problem.loss.is_least_squares:
+        return findings.nowhere()
+    rows = findings.reduced.rows
+    far, spread = _outlying(findings)
+    count = far.sum(axis=1)
+    some = (count > 0) & (count <= MANY * rows) & (rows >= ENOUGH)
+    return findings.where(WARNING, some & np.isfinite(spread) & (spread >= 1e-9))
+
+
+def _tell_outliers(finding: Finding) -> Said:
+    mask, spread = _outlying(finding.all)
+    far = np.flatnonzero(mask[0]).tolist()
     listed = ", ".join(str(row + 1) for row in far[:SHOWN]) + (", …" if len(far) > SHOWN else "")
-    delta = float(f"{2 * spread * (finding.statistics.residual_std or 1.0):.2g}")
-    return Diagnostic(
-        "outliers",
-        "warning",
+    scale = 2 * float(spread[0]) * (finding.statistics.residual_std or 1.0)
+    delta = float(f"{scale:.2g}")
+    return Said(
         f"more than {OUTLYING:g} robust standard deviations off the curve: {len(far)} "
         f"row{'s' * (len(far) > 1)} ({listed}), which pull it their way. Check them, or use a "
         "robust loss.",
@@ -43,66 +80,100 @@ def outliers(finding: Finding) -> Diagnostic | None:
     )
 
 
-def autocorrelated_residuals(finding: Finding) -> Diagnostic | None:
-    """Neighbours along the first input err alike: the model misses a shape in the data.
+def _ratio(findings: Findings) -> Floats:
+    """Von Neumann's ratio of the mean square of successive differences, along the first input, to
+    the variance (Annals of Mathematical Statistics 12 (1941) 367), (fits,)."""
+    step = findings.step
+    z = findings.standardized[:, ::step]
+    x = findings.inputs[findings.problem.formula.inputs[0]][:, ::step]
+    x = np.broadcast_to(x, z.shape)
+    kept = findings.reduced.kept
+    apart = None if kept is None else kept[:, 1:]
+    if kept is not None:
+        x = np.where(kept, x, np.inf)
+    shuffled = (np.diff(x, axis=1) < 0).any(axis=1)
+    if shuffled.any():
+        order = np.argsort(x[shuffled], axis=1, kind="stable")
+        z = z.copy()
+        z[shuffled] = np.take_along_axis(z[shuffled], order, axis=1)
+    steps = np.diff(z, axis=1)
+    if apart is not None:
+        steps = np.where(apart, steps, 0.0)
+    with np.errstate(all="ignore"):
+        return np.asarray((steps * steps).sum(axis=1) / (z * z).sum(axis=1))
 
-    Von Neumann's ratio of the mean square of successive differences to the variance (Annals of
-    Mathematical Statistics 12 (1941) 367): about 2, with standard error 2/√n, for independent rows.
-    """
-    n, inputs = finding.statistics.n, finding.problem.formula.inputs
-    if n < 2 * ENOUGH or not inputs or finding.statistics.degrees_of_freedom < ENOUGH:
-        return None
-    order = torch.argsort(finding.problem.columns[inputs[0]], stable=True)
-    z = finding.standardized[order]
-    total = float((z * z).sum())
-    if (
-        not math.isfinite(total)
-        or total <= 0.0
-        or (finding.statistics.r_squared or 0.0) > 1 - 1e-12
-    ):
-        return None
-    ratio = float((z.diff() ** 2).sum()) / total
-    if ratio >= 2 - WAVY * 2 / math.sqrt(n):
-        return None
-    return Diagnostic(
-        "autocorrelated_residuals",
-        "warning",
-        f"neighbouring residuals along {inputs[0]} err alike (von Neumann's ratio {ratio:.2g}; "
-        "about 2 is due): the model misses a shape in the data, and the standard "
-        "errors are too small.",
-        suggestion=None if finding.problem.is_linear or finding.guessed else {"params": None},
+
+def _grade_autocorrelation(findings: Findings) -> Grades:
+    """Neighbours along the first input err alike: the model misses a shape in the data. The ratio
+    is about 2, with standard error 2/√n, for independent rows."""
+    statistics = findings.statistics
+    n = np.minimum(statistics.n, findings.standardized[:, :: findings.step].shape[1])
+    asked = (n >= 2 * ENOUGH) & (statistics.degrees_of_freedom >= ENOUGH)
+    if not findings.problem.formula.inputs or not asked.any():
+        return findings.nowhere()
+    ratio = _ratio(findings)
+    rounding = statistics.r_squared > 1 - 1e-12
+    with np.errstate(all="ignore"):
+        wavy = ratio < 2 - WAVY * 2 / np.sqrt(n)
+    return findings.where(WARNING, asked & wavy & ~rounding & (findings.reduced.total > 0))
+
+
+def _tell_autocorrelation(finding: Finding) -> Said:
+    guessed = finding.problem.is_linear or finding.guessed
+    ratio, along = float(_ratio(finding.all)[0]), finding.problem.formula.inputs[0]
+    return Said(
+        f"neighbouring residuals along {along} err alike (von Neumann's ratio {ratio:.2g}; "
+        "about 2 is due): the model misses a shape in the data, and the "
+        "standard errors are too small.",
+        suggestion=None if guessed else {"params": None},
     )
 
 
-def unexplained(finding: Finding) -> Diagnostic | None:
+def _grade_explained(findings: Findings) -> Grades:
     """A curve that follows nothing in the data: mostly the end of a start far from the answer."""
-    problem, statistics = finding.problem, finding.statistics
+    problem, statistics = findings.problem, findings.statistics
     if problem.is_linear or not problem.loss.is_least_squares or not problem.formula.inputs:
-        return None
-    explained, stderr = statistics.r_squared, statistics.stderr
-    if explained is None or explained > FOLLOWS or statistics.degrees_of_freedom < 3:
-        return None
-    values = finding.theta[problem.free_index].double().abs()
-    lost = stderr is None or bool((stderr > DWARFED * values).any())
-    return Diagnostic(
-        "unexplained",
-        "error" if lost else "warning",
+        return findings.nowhere()
+    stderr, values = statistics.stderr, np.abs(findings.theta[:, findings.free])
+    if stderr.shape != values.shape:
+        stderr = np.full(values.shape, np.nan)
+    with np.errstate(all="ignore"):
+        lost = np.isnan(stderr).all(axis=1) | (stderr > DWARFED * values).any(axis=1)
+        little = (statistics.r_squared <= FOLLOWS) & (statistics.degrees_of_freedom >= 3)
+    return findings.where(np.where(lost, ERROR, WARNING).astype(np.int8), little)
+
+
+def _tell_explained(finding: Finding) -> Said:
+    explained = finding.statistics.r_squared
+    return Said(
         f"the curve explains almost none of the variation (R² = {explained:.2g}). A start nearer "
         "the answer may end elsewhere; without initial values one is searched for.",
         suggestion=None if finding.guessed else {"params": None},
     )
 
 
-def lost_in_rounding(finding: Finding) -> Diagnostic | None:
+def _vanished(findings: Findings) -> Bools:
+    tiny = (findings.target > 0.0) & (findings.target < TINY)
+    return np.asarray((findings.best_loss == 0.0) & tiny)
+
+
+def _grade_rounding(findings: Findings) -> Grades:
     """Squares of the residuals that vanish or overflow."""
-    loss = finding.result.best.loss
-    size = float(finding.problem.target.double().abs().max())
-    vanished = loss == 0.0 and 0.0 < size < TINY
-    if not vanished and not (loss == math.inf and math.isfinite(size)):
-        return None
-    return Diagnostic(
-        "poor_scale",
-        "error",
+    overflowed = (findings.best_loss == math.inf) & np.isfinite(findings.target)
+    return findings.where(ERROR, _vanished(findings) | overflowed)
+
+
+def _tell_rounding(finding: Finding) -> Said:
+    vanished, size = bool(_vanished(finding.all)[0]), float(finding.all.target[0])
+    return Said(
         f"the target is so {'small' if vanished else 'large'} (up to {size:.2g}) that the squares "
         f"of its residuals {'vanish' if vanished else 'overflow'}; give it in another unit.",
     )
+
+
+OUTLIERS = Check("outliers", _grade_outliers, _tell_outliers)
+AUTOCORRELATED_RESIDUALS = Check(
+    "autocorrelated_residuals", _grade_autocorrelation, _tell_autocorrelation
+)
+UNEXPLAINED = Check("unexplained", _grade_explained, _tell_explained)
+LOST_IN_ROUNDING = Check("poor_scale", _grade_rounding, _tell_rounding)

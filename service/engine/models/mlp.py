@@ -122,7 +122,7 @@ class BoundNetwork:
         self._network = network
         self._inputs = inputs
 
-    def on(self, rows: Tensor) -> BoundNetwork:
+    def on(self, rows: Tensor | slice) -> BoundNetwork:
         return BoundNetwork(self._network, self._inputs[rows])
 
     def predict(self, theta: Tensor) -> Tensor:

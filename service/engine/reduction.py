@@ -1,0 +1,102 @@
+"""Rows at θ, reduced to the few numbers that their statistics need.
+
+Of QR [J | ψ], J = ∂z/∂θ over the p free params and ψ = ∂ρ/∂z, the R factor holds all that the
+covariance, the distance to the minimum and the pull of the bounds are made of, and never squares a
+condition number (Golub and Van Loan, Matrix Computations, 4th ed., 5.3). Long data are reduced part
+by part and the parts' factors merged (Demmel et al., SIAM J. Sci. Comput. 34 (2012) A206), so that
+the Jacobian is never held whole.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from torch import Tensor
+
+from service.engine.gradients import Objective
+from service.engine.problem import Problem
+
+PART = 2**16
+"""Rows that are reduced together."""
+
+Floats = npt.NDArray[np.float64]
+Ints = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Reduced:
+    """Groups of rows at their θ; float64, the groups first."""
+
+    factor: Floats
+    """R of QR [J | ψ], (groups, p + 1, p + 1)."""
+    total: Floats
+    """Σz², (groups,)."""
+    rows: Ints
+    """(groups,)"""
+    size: Floats
+    """‖y/σ‖: what the rounding of z is relative to, (groups,)."""
+    spread: Floats
+    """Σ((y − ȳ)/σ)², ȳ the weighted mean, (groups,)."""
+    log_sigma: Floats
+    """Σ ln σ, (groups,)."""
+    z: Floats
+    """Residuals over σ, (groups, rows of the longest); 0 where `kept` is false."""
+    kept: npt.NDArray[np.bool_] | None = None
+    """Which of those are rows of the group; None for all."""
+
+
+def reduce(problem: Problem, theta: Tensor) -> Reduced:
+    """A problem at θ (params,) as one group."""
+    problem, theta = problem.double(), theta.double()
+    with np.errstate(all="ignore"):
+        return _reduced(problem, theta)
+
+
+def _reduced(problem: Problem, theta: Tensor) -> Reduced:
+    z, factor = _factored(problem, theta)
+    y = problem.target.cpu().numpy()
+    sigma = None if problem.sigma is None else problem.sigma.cpu().numpy()
+    weighed = y if sigma is None else y / sigma
+    weights = None if sigma is None else 1 / sigma**2
+    mean = y.mean() if weights is None else weights.dot(y) / weights.sum()
+    apart = y - mean if sigma is None else (y - mean) / sigma
+    return Reduced(
+        factor=factor[None],
+        total=np.array([z.dot(z)]),
+        rows=np.array([len(z)]),
+        size=np.array([np.sqrt(weighed.dot(weighed))]),
+        spread=np.array([apart.dot(apart)]),
+        log_sigma=np.array([0.0 if sigma is None else np.log(sigma).sum()]),
+        z=z[None],
+    )
+
+
+def _factored(problem: Problem, theta: Tensor) -> tuple[Floats, Floats]:
+    """z (rows,), and R of [J | ψ]; R is empty where the params have no standard errors."""
+    objective = Objective(problem)
+    if not problem.formula.has_standard_errors:
+        return objective.residuals(theta).cpu().numpy(), np.zeros((1, 1))
+    free = [i for i, is_free in enumerate(problem.free) if is_free]
+    found, factors = [], []
+    for part in objective.parts(PART):
+        z, jacobian = part.jacobian(theta)
+        matrix = np.empty((len(z), len(free) + 1), order="F")
+        matrix[:, :-1] = jacobian.cpu().numpy()[:, free]
+        matrix[:, -1] = problem.loss.pull(z).cpu().numpy()
+        found.append(z.cpu().numpy())
+        factors.append(triangle(matrix))
+    factor = factors[0] if len(factors) == 1 else triangle(np.concatenate(factors))
+    return found[0] if len(found) == 1 else np.concatenate(found), factor
+
+
+def triangle(matrix: Floats) -> Floats:
+    """R of matrices (…, rows, columns), (…, columns, columns); NaN where one is not finite."""
+    columns = matrix.shape[-1]
+    factor: Floats = np.asarray(np.linalg.qr(matrix, mode="r"))
+    short = columns - factor.shape[-2]
+    if short:
+        widths = [(0, 0)] * (factor.ndim - 2) + [(0, short), (0, 0)]
+        factor = np.pad(factor, widths)
+    return factor
