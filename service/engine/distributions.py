@@ -11,7 +11,7 @@ from functools import lru_cache
 from statistics import NormalDist
 
 _TINY = 1e-300
-NORMAL = 1e5
+NORMAL = 1e4
 """Above so many degrees of freedom, Fisher's expansion about the normal quantile (Abramowitz and
 Stegun 26.7.5) is exact to rounding."""
 
@@ -63,7 +63,10 @@ def t_quantile(probability: float, degrees: float) -> float:
     """
     if degrees > NORMAL:
         z = NormalDist().inv_cdf(probability)
-        return z + (z**3 + z) / (4 * degrees) + (5 * z**5 + 16 * z**3 + 3 * z) / (96 * degrees**2)
+        first = (z**3 + z) / 4
+        second = (5 * z**5 + 16 * z**3 + 3 * z) / 96
+        third = (3 * z**7 + 19 * z**5 + 17 * z**3 - 15 * z) / 384
+        return z + (first + (second + third / degrees) / degrees) / degrees
     tail = 1.0 - probability
     low, high = 0.0, 1e300
     t = NormalDist().inv_cdf(probability) if tail < 0.5 else 0.0

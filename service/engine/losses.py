@@ -66,11 +66,11 @@ class Loss:
 
     def smoothed(self, z: Tensor, width: float) -> tuple[Tensor, Tensor]:
         """A loss that is not smooth, with a parabola for its corner within ±width (Huber's way):
-        the mean over the rows, and the weight of each."""
+        ρ(z) and the weight of each row."""
         size = z.abs()
         side = self.function.rho(torch.where(z < 0, -1.0, 1.0).to(z.dtype), self.delta)
         rho = side * torch.where(size > width, size - width / 2, z * z / (2 * width))
-        return rho.mean(dim=-1), side / (2 * size.clamp(min=width))
+        return rho, side / (2 * size.clamp(min=width))
 
     def weight(self, z: Tensor) -> Tensor:
         """ψ(z)/(2z): the weight with which z² has the slope of ρ, at each row."""

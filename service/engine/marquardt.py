@@ -13,9 +13,11 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
+from service.engine.factors import triangle, weighed
 from service.engine.gradients import Objective
 from service.engine.optimizers import levenberg_marquardt as lm
 from service.engine.problem import Problem, Task
+from service.engine.reduction import PART
 from service.engine.result import Best, StopReason
 from service.engine.run import Progress, Run
 
@@ -67,6 +69,7 @@ class Marquardt(Run):
         problem = task.problem
         self._objective = Objective(problem)
         self._free = problem.free_index
+        self._free_are_all = all(problem.free)
         self._model = lm.Model(
             self._linearise,
             torch.full_like(problem.target[:1], float(problem.rows)),
@@ -87,23 +90,26 @@ class Marquardt(Run):
         return float(self._objective.loss(theta))
 
     def _linearise(self, free: Tensor) -> lm.Linearised:
-        """The loss and the R factor of [J z], weighted for losses other than mse."""
-        z, jacobian = self._objective.jacobian(self._whole(free[0]))
-        matrix = torch.cat([jacobian[:, self._free], z.unsqueeze(-1)], dim=-1)
-        loss, width = self.task.problem.loss, matrix.shape[-1]
-        if not self._smooth and self._width > 0:
-            value, weight = loss.smoothed(z, self._width)
-            matrix = matrix * weight.sqrt().unsqueeze(-1)
-        else:
-            value = loss.value(z)
-            if not loss.is_least_squares:
-                matrix = matrix * loss.weight(z).sqrt().unsqueeze(-1)
-        if not bool(torch.isfinite(matrix).all()):
-            nan = torch.full((1, width, width), torch.nan, dtype=z.dtype, device=z.device)
-            return nan[:, 0, 0], nan
-        factor = torch.linalg.qr(matrix, mode="r")[1]
-        factor = torch.nn.functional.pad(factor, (0, 0, 0, width - factor.shape[-2]))
-        return value.reshape(1), factor.unsqueeze(0)
+        """The loss and the R factor of [J z], weighted for losses other than mse; long data part by
+        part, their factors merged."""
+        theta, width = self._whole(free[0]), self._smooth_width()
+        found = [
+            weighed(self.task.problem.loss, *self._columns(part, theta), width)
+            for part in self._objective.parts(PART)
+        ]
+        factors = [triangle(matrix) for _, matrix in found]
+        factor = factors[0] if len(factors) == 1 else triangle(torch.cat(factors))
+        total = torch.stack([value.sum() for value, _ in found]).sum()
+        if not bool(torch.isfinite(factor).all()):
+            total = torch.full_like(total, torch.nan)
+        return (total / self.task.problem.rows).reshape(1), factor.unsqueeze(0)
+
+    def _columns(self, part: Objective, theta: Tensor) -> tuple[Tensor, Tensor]:
+        z, jacobian = part.jacobian(theta)
+        return z, jacobian if self._free_are_all else jacobian[:, self._free]
+
+    def _smooth_width(self) -> float:
+        return 0.0 if self._smooth else self._width
 
     def _whole(self, free: Tensor) -> Tensor:
         theta = self.task.problem.initial.clone()

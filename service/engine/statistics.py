@@ -86,7 +86,7 @@ class Statistics:
     @property
     def z(self) -> Floats:
         """The residuals over σ, (rows,)."""
-        return self.reduced.z[0]
+        return np.asarray(self.reduced.z[0])
 
     @property
     def stderr(self) -> Floats | None:

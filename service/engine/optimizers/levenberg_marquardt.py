@@ -17,6 +17,8 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
+from service.engine.factors import norms, triangle
+
 START = 1e-4
 SHRINK = 1.0 / 3.0
 STALL = 1e20
@@ -171,23 +173,21 @@ def uncertain(model: Model, state: State) -> Tensor:
     """Which groups ended where some param hardly matters: its standard error dwarfs it, or the
     columns are dependent. A way that leads there is not believed at once."""
     r, _ = _split(state.factor)
-    norms = _column_norms(state.factor)
-    safe = torch.where(norms > 0, norms, torch.ones_like(norms))
+    sizes = _column_norms(state.factor)
+    safe = torch.where(sizes > 0, sizes, torch.ones_like(sizes))
     inverse, singular = torch.linalg.inv_ex(r / safe.unsqueeze(-2))
     spread = torch.linalg.vector_norm(inverse, dim=-1) / safe
     noise = (state.loss * model.rows / (model.rows - r.shape[-1]).clamp(min=1)).sqrt()
     stderr = spread * noise.unsqueeze(-1)
-    lost = (stderr > DWARFED * state.theta.abs()) | (norms == 0) | ~torch.isfinite(stderr)
+    lost = (stderr > DWARFED * state.theta.abs()) | (sizes == 0) | ~torch.isfinite(stderr)
     doubtful: Tensor = lost.any(dim=-1) | (singular != 0)
     return doubtful
 
 
 def select(state: State, groups: Tensor) -> State:
     """The state of some of the groups."""
-    return replace(
-        state,
-        **{name: getattr(state, name)[groups] for name in State.__dataclass_fields__},
-    )
+    fields = [name for name in State.__dataclass_fields__ if name != "epoch"]
+    return replace(state, **{name: getattr(state, name)[groups] for name in fields})
 
 
 def _trial(model: Model, state: State, kept: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:
@@ -213,11 +213,14 @@ def _trial(model: Model, state: State, kept: Tensor | None) -> tuple[Tensor, Ten
 
 
 def _damped(r: Tensor, c: Tensor, damping: Tensor) -> Tensor:
-    """The δ of least ‖Rδ + c‖² + λ‖δ‖², by QR of R on √λ·I."""
-    identity = torch.eye(r.shape[-1], dtype=r.dtype, device=r.device)
-    below = damping.sqrt()[..., None, None] * identity
-    q, upper = torch.linalg.qr(torch.cat([r, below], dim=-2))
-    right = (q[..., : r.shape[-1], :].mT @ c.unsqueeze(-1)).neg()
+    """The δ of least ‖Rδ + c‖² + λ‖δ‖², by QR of [R c] on [√λ·I 0]."""
+    p = r.shape[-1]
+    stacked = r.new_zeros((*r.shape[:-2], 2 * p, p + 1))
+    stacked[..., :p, :p] = r
+    stacked[..., :p, p] = c
+    stacked[..., p:, :p].diagonal(dim1=-2, dim2=-1)[:] = damping.sqrt().unsqueeze(-1)
+    factor = triangle(stacked)
+    upper, right = factor[..., :p, :p], factor[..., :p, p:].neg()
     step: Tensor = torch.linalg.solve_triangular(upper, right, upper=True).squeeze(-1)
     return step
 
@@ -242,5 +245,4 @@ def _split(factor: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _column_norms(factor: Tensor) -> Tensor:
-    norms: Tensor = torch.linalg.vector_norm(factor[..., :-1, :-1], dim=-2)
-    return norms
+    return norms(factor[..., :-1, :-1])
