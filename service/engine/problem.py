@@ -63,6 +63,16 @@ class Problem:
         chosen = [i for i, free in enumerate(self.free) if free]
         return torch.tensor(chosen, dtype=torch.int64, device=self.target.device)
 
+    def on(self, rows: Tensor, initial: Tensor) -> Problem:
+        """The same on some of its rows, from another start."""
+        return replace(
+            self,
+            columns={name: column[rows] for name, column in self.columns.items()},
+            target=self.target[rows],
+            sigma=None if self.sigma is None else self.sigma[rows],
+            initial=initial,
+        )
+
     def double(self) -> Problem:
         """The same in float64."""
         if self.target.dtype == torch.float64:

@@ -90,6 +90,13 @@ class Reader:
         part._slots = [s if s is None or not s.dim() else s[..., rows] for s in self._slots]
         return part
 
+    def of(self, groups: Tensor) -> Reader:
+        """The same for some of the groups: of columns (groups, rows), those lines."""
+        part = object.__new__(Reader)
+        part.__dict__.update(self.__dict__)
+        part._slots = [s if s is None or s.dim() < 2 else s[groups] for s in self._slots]
+        return part
+
     def _compiled(self, *, safe: bool) -> list[tuple[Callable[..., Tensor], int, tuple[int, ...]]]:
         def function(name: str) -> Callable[..., Tensor]:
             operation = OPERATIONS[name]

@@ -1,0 +1,85 @@
+"""Linear least squares on a batch of groups, in one step each: see `optimizers.exact`."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from service.engine.factors import norms
+from service.engine.group_objective import GroupObjective
+from service.engine.group_result import GroupEnds, GroupHistory
+from service.engine.groups import Batch, GroupedTask
+
+DOUBTFUL = 1e12
+"""A size of R⁻¹, R with columns of unit norm, above which its singular values are looked at."""
+
+
+class GroupExact:
+    """The one step of each group's linear least squares, refined once in the same R."""
+
+    def __init__(self, task: GroupedTask, batch: Batch) -> None:
+        self._task, self._batch = task, batch
+        self._objective = GroupObjective.of(task.problem, batch)
+        self._free = list(self._objective.free)
+        self._start = batch.initial[:, self._free]
+        self.first_loss, self._factor = self._objective.linearise(self._start)
+        self._theta, self._loss, self.done = self._start, self.first_loss, False
+
+    def step(self) -> None:
+        """All of it."""
+        p = len(self._free)
+        r, theta, factor = self._factor[:, :p, :p], self._start, self._factor
+        scale = norms(r)
+        scale = torch.where(scale > 0, scale, torch.ones_like(scale))
+        inverse = _pseudo_inverse(r / scale.unsqueeze(-2), self._objective.rows)
+        for _ in range(2):
+            # Qᵀz anew: the R of [J z] is that of J but for signs, which go with it.
+            right = _along(r, factor[:, :p, :p], factor[:, :p, p])
+            theta = theta - (inverse @ right.unsqueeze(-1)).squeeze(-1) / scale
+            self._loss, factor = self._objective.linearise(theta)
+        self._theta, self.done = theta, True
+
+    def ends(self) -> GroupEnds:
+        """How each group ended, or stands."""
+        finite = torch.isfinite(self.first_loss).tolist()
+        reasons = ["converged" if fine else "diverged" for fine in finite]
+        history = None
+        if self._task.history:
+            history = self._recorded()
+        return GroupEnds(
+            at=self._batch.at,
+            theta=self._objective.whole(self._theta),
+            loss=self._loss,
+            first_loss=self.first_loss,
+            epochs=torch.full((len(self._batch),), int(self.done)),
+            reasons=reasons if self.done else ["cancelled"] * len(reasons),  # type: ignore[arg-type]
+            history=history,
+        )
+
+    def _recorded(self) -> GroupHistory:
+        p, rows = len(self._free), self._objective.rows.unsqueeze(-1)
+        r, c = self._factor[:, :p, :p], self._factor[:, :p, p]
+        gradient = torch.zeros_like(self._batch.initial)
+        gradient[:, self._free] = 2 * (r.mT @ c.unsqueeze(-1)).squeeze(-1) / rows
+        history, groups = GroupHistory(len(self._batch)), torch.arange(len(self._batch))
+        theta = self._objective.whole(self._theta)
+        history.add(groups, torch.ones_like(groups), self.first_loss, theta, gradient)
+        return history
+
+
+def _along(r: Tensor, other: Tensor, right: Tensor) -> Tensor:
+    """Qᵀz by the signs of `r`, of that by the signs of another R of the same matrix."""
+    signs = torch.sign(r.diagonal(dim1=-2, dim2=-1) * other.diagonal(dim1=-2, dim2=-1))
+    return torch.where(signs < 0, -right, right)
+
+
+def _pseudo_inverse(r: Tensor, rows: Tensor) -> Tensor:
+    """R⁻¹ of R with columns of unit norm; of least norm where R is short of rank."""
+    inverse, singular = torch.linalg.inv_ex(r)
+    size = inverse.square().sum(dim=(-2, -1)).sqrt()
+    finite = torch.isfinite(r).flatten(1).all(dim=1)
+    doubtful = ((singular != 0) | ~(size < DOUBTFUL)) & finite
+    for i in doubtful.nonzero().squeeze(-1).tolist():
+        tolerance = torch.finfo(r.dtype).eps * max(float(rows[i]), r.shape[-1])
+        inverse[i] = torch.linalg.pinv(r[i], rtol=tolerance)
+    return inverse

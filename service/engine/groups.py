@@ -1,0 +1,111 @@
+"""Rows that fall into groups, each to be fitted by itself, laid out as batches of like size."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+
+import torch
+from torch import Tensor
+
+from service.engine.problem import Options, Problem, Task
+
+ENTRIES = 2**17
+"""Groups × rows of one batch, about: few enough to stay in cache, enough to outweigh the calls
+(docs/benchmarks.md has the measurement)."""
+UNEVEN = 1.25
+"""In one batch the longest group has no more than so many times the rows of the shortest."""
+
+
+@dataclass(frozen=True, eq=False)
+class Batch:
+    """Groups of about as many rows; all columns are (groups, rows of the longest), and beyond a
+    group's own rows repeat its last one, which is not `kept`."""
+
+    at: Tensor
+    """Which groups they are, (groups,)."""
+    columns: Mapping[str, Tensor]
+    target: Tensor
+    sigma: Tensor | None
+    rows: Tensor
+    """How many each has, (groups,)."""
+    kept: Tensor | None
+    """(groups, rows); None where all are."""
+    initial: Tensor
+    """(groups, params)"""
+
+    def __len__(self) -> int:
+        return len(self.at)
+
+
+@dataclass(frozen=True, eq=False)
+class GroupedTask:
+    """The same model fitted to each group of rows.
+
+    `problem` is what the groups have in common, on all of their rows; `codes` (rows,) says to which
+    group each row belongs, groups being counted in order of appearance.
+    """
+
+    problem: Problem
+    options: Options
+    codes: Tensor
+    initial: Tensor
+    """(groups, params)"""
+    history: bool = False
+    """Whether to record each group's epochs."""
+
+    @property
+    def count(self) -> int:
+        return len(self.initial)
+
+    @cached_property
+    def sizes(self) -> Tensor:
+        """Rows of each group, (groups,)."""
+        return torch.bincount(self.codes, minlength=self.count)
+
+    @cached_property
+    def _order(self) -> Tensor:
+        """All rows, group by group."""
+        if bool((self.codes[1:] >= self.codes[:-1]).all()):
+            return torch.arange(len(self.codes), device=self.codes.device)
+        return torch.argsort(self.codes, stable=True)
+
+    @cached_property
+    def _starts(self) -> Tensor:
+        return torch.cumsum(self.sizes, 0) - self.sizes
+
+    def one(self, group: int) -> Task:
+        """One group by itself."""
+        start, size = int(self._starts[group]), int(self.sizes[group])
+        rows = self._order[start : start + size]
+        return Task(self.problem.on(rows, self.initial[group]), self.options)
+
+    def batches(self) -> list[Tensor]:
+        """Which groups go together, the shortest first."""
+        by_size = torch.argsort(self.sizes, stable=True)
+        lengths = self.sizes[by_size].tolist()
+        parts, begin = [], 0
+        for end, length in enumerate(lengths):
+            full = (end + 1 - begin) * length > ENTRIES
+            if end > begin and (full or length > UNEVEN * lengths[begin]):
+                parts.append(by_size[begin:end])
+                begin = end
+        return [*parts, by_size[begin:]]
+
+    def batch(self, at: Tensor) -> Batch:
+        """The groups `at` as a batch."""
+        of, rows = self.problem, self.sizes[at]
+        longest, ragged = int(rows.max()), int(rows.min()) < int(rows.max())
+        place = torch.arange(longest, device=rows.device)
+        within = torch.minimum(place, rows.unsqueeze(-1) - 1) if ragged else place
+        index = self._order[self._starts[at].unsqueeze(-1) + within]
+        return Batch(
+            at=at,
+            columns={name: column[index] for name, column in of.columns.items()},
+            target=of.target[index],
+            sigma=None if of.sigma is None else of.sigma[index],
+            rows=rows,
+            kept=place < rows.unsqueeze(-1) if ragged else None,
+            initial=self.initial[at],
+        )
