@@ -10,6 +10,12 @@ from torch import Tensor
 
 from service.engine.losses import Loss
 
+MANY = 64
+"""Matrices from which on they are reduced side by side rather than one after another
+(docs/benchmarks.md has the measurement)."""
+NARROW = 16
+"""The most columns that this pays for."""
+
 
 def triangle(matrix: Tensor) -> Tensor:
     """R of QR of matrices (…, rows, columns): (…, columns, columns), upper triangular.
@@ -17,10 +23,38 @@ def triangle(matrix: Tensor) -> Tensor:
     A matrix that is not finite has an R that is not; the others do not notice.
     """
     columns, rows = matrix.shape[-1], matrix.shape[-2]
-    factor = torch.geqrf(matrix)[0][..., :columns, :].triu()
+    factor = torch.geqrf(matrix)[0][..., :columns, :]
+    upper = torch.ones(factor.shape[-2:], dtype=torch.bool, device=factor.device).triu()
+    factor = torch.where(upper, factor, 0.0)
     if rows < columns:
         factor = torch.nn.functional.pad(factor, (0, 0, 0, columns - rows))
     return factor
+
+
+def triangles(columns: Tensor) -> Tensor:
+    """R of QR of many matrices, given as their columns (columns, groups, rows), which are used up:
+    (groups, columns, columns).
+
+    Few columns are made orthogonal one after the other in all matrices at once, by the modified
+    Gram–Schmidt method: with z as the last column its R is as good as Householder's (Björck and
+    Paige, SIAM J. Matrix Anal. Appl. 13 (1992) 176).
+    """
+    width, groups, _ = columns.shape
+    if groups < MANY or width > NARROW:
+        return triangle(columns.permute(1, 2, 0))
+    factor = columns.new_zeros((width, width, groups))
+    for j in range(width):
+        column = columns[j]
+        size = (column * column).sum(dim=-1).sqrt_()
+        factor[j, j] = size
+        if j + 1 == width:
+            break
+        unit = column.div_(torch.where(size > 0, size, 1.0).unsqueeze(-1))
+        rest = columns[j + 1 :]
+        along = (rest * unit).sum(dim=-1)
+        factor[j, j + 1 :] = along
+        rest.addcmul_(unit.expand_as(rest), along.unsqueeze(-1), value=-1)
+    return factor.permute(2, 0, 1)
 
 
 def norms(matrix: Tensor) -> Tensor:
@@ -28,14 +62,13 @@ def norms(matrix: Tensor) -> Tensor:
     return (matrix * matrix).sum(dim=-2).sqrt()
 
 
-def weighed(loss: Loss, z: Tensor, jacobian: Tensor, width: float = 0.0) -> tuple[Tensor, Tensor]:
-    """ρ(z) of each row, and [J z] (…, rows, p + 1) with the square roots of the weights by which
-    least squares has ρ's slope; a loss with a corner is rounded within ±`width`."""
-    matrix = torch.cat([jacobian, z.unsqueeze(-1)], dim=-1)
+def weights(loss: Loss, z: Tensor, width: float = 0.0) -> tuple[Tensor, Tensor | None]:
+    """ρ(z) of each row, and the square roots of the weights by which least squares has ρ's slope;
+    None where they are 1. A loss with a corner is rounded within ±`width`."""
     if width > 0:
         rho, weight = loss.smoothed(z, width)
     elif loss.is_least_squares:
-        return z * z, matrix
+        return z * z, None
     else:
         rho, weight = loss.function.rho(z, loss.delta), loss.weight(z)
-    return rho, matrix * weight.sqrt().unsqueeze(-1)
+    return rho, weight.sqrt()

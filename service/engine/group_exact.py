@@ -70,11 +70,13 @@ class GroupExact:
 def _along(r: Tensor, other: Tensor, right: Tensor) -> Tensor:
     """Qᵀz by the signs of `r`, of that by the signs of another R of the same matrix."""
     signs = torch.sign(r.diagonal(dim1=-2, dim2=-1) * other.diagonal(dim1=-2, dim2=-1))
-    return torch.where(signs < 0, -right, right)
+    turned: Tensor = torch.where(signs < 0, -right, right)
+    return turned
 
 
 def _pseudo_inverse(r: Tensor, rows: Tensor) -> Tensor:
     """R⁻¹ of R with columns of unit norm; of least norm where R is short of rank."""
+    inverse: Tensor
     inverse, singular = torch.linalg.inv_ex(r)
     size = inverse.square().sum(dim=(-2, -1)).sqrt()
     finite = torch.isfinite(r).flatten(1).all(dim=1)

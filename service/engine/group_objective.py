@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from service.engine.factors import triangle, weighed
+from service.engine.factors import triangles, weights
 from service.engine.formula import Formula
 from service.engine.groups import Batch
 from service.engine.losses import Loss
@@ -66,31 +66,28 @@ class GroupObjective:
         theta[:, list(self.free)] = free
         return theta
 
-    def residuals(self, theta: Tensor) -> tuple[Tensor, Tensor]:
-        """z (groups, rows) and ∂z/∂θ over the free params (groups, rows, free); zero in rows that
-        are not kept."""
+    def columns(self, theta: Tensor) -> Tensor:
+        """∂z/∂θ over the free params, and z as the last: (free + 1, groups, rows); zero in rows
+        that are not kept."""
         prediction, *slopes = self._read(theta)
-        z = prediction - self.target
+        columns = self.target.new_empty((len(self.free) + 1, *self.target.shape))
+        for i, at in enumerate(self.free):
+            columns[i] = slopes[at]
+        torch.sub(prediction, self.target, out=columns[-1])
         if self.sigma is not None:
-            z = z / self.sigma
+            columns /= self.sigma
         if self.kept is not None:
-            z = torch.where(self.kept, z, 0.0)
-        jacobian = z.new_empty((*z.shape, len(self.free)))
-        for column, at in enumerate(self.free):
-            jacobian[..., column] = slopes[at]
-        if self.sigma is not None:
-            jacobian /= self.sigma.unsqueeze(-1)
-        if self.kept is not None:
-            jacobian = torch.where(self.kept.unsqueeze(-1), jacobian, 0.0)
-        return z, jacobian
+            columns = torch.where(self.kept, columns, 0.0)
+        return columns
 
     def linearise(self, free: Tensor) -> tuple[Tensor, Tensor]:
         """The loss (groups,) and the R factor of [J z], weighted for losses other than mse."""
-        z, jacobian = self.residuals(self.whole(free))
-        rho, matrix = weighed(self.loss, z, jacobian)
-        if self.kept is not None and not self.loss.is_least_squares:
-            rho = torch.where(self.kept, rho, 0.0)
-        return rho.sum(dim=-1) / self.rows, triangle(matrix)
+        columns = self.columns(self.whole(free))
+        rho, root = weights(self.loss, columns[-1])
+        if root is not None:
+            columns *= root
+            rho = rho if self.kept is None else torch.where(self.kept, rho, 0.0)
+        return rho.sum(dim=-1) / self.rows, triangles(columns)
 
     def _read(self, theta: Tensor) -> list[Tensor]:
         params = theta.unsqueeze(-2).unbind(-1)

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from service.engine.factors import triangle, weighed
+from service.engine.factors import triangle, weights
 from service.engine.gradients import Objective
 from service.engine.optimizers import levenberg_marquardt as lm
 from service.engine.problem import Problem, Task
@@ -92,24 +92,25 @@ class Marquardt(Run):
     def _linearise(self, free: Tensor) -> lm.Linearised:
         """The loss and the R factor of [J z], weighted for losses other than mse; long data part by
         part, their factors merged."""
-        theta, width = self._whole(free[0]), self._smooth_width()
-        found = [
-            weighed(self.task.problem.loss, *self._columns(part, theta), width)
-            for part in self._objective.parts(PART)
-        ]
-        factors = [triangle(matrix) for _, matrix in found]
-        factor = factors[0] if len(factors) == 1 else triangle(torch.cat(factors))
-        total = torch.stack([value.sum() for value, _ in found]).sum()
+        theta = self._whole(free[0])
+        found = [self._reduced(part, theta) for part in self._objective.parts(PART)]
+        total, factor = found[0]
+        if len(found) > 1:
+            total = torch.stack([value for value, _ in found]).sum()
+            factor = triangle(torch.cat([factor for _, factor in found]))
         if not bool(torch.isfinite(factor).all()):
             total = torch.full_like(total, torch.nan)
         return (total / self.task.problem.rows).reshape(1), factor.unsqueeze(0)
 
-    def _columns(self, part: Objective, theta: Tensor) -> tuple[Tensor, Tensor]:
+    def _reduced(self, part: Objective, theta: Tensor) -> tuple[Tensor, Tensor]:
+        """Σρ and R of some of the rows."""
         z, jacobian = part.jacobian(theta)
-        return z, jacobian if self._free_are_all else jacobian[:, self._free]
-
-    def _smooth_width(self) -> float:
-        return 0.0 if self._smooth else self._width
+        if not self._free_are_all:
+            jacobian = jacobian[:, self._free]
+        width = 0.0 if self._smooth else self._width
+        rho, root = weights(self.task.problem.loss, z, width)
+        matrix = torch.cat([jacobian, z.unsqueeze(-1)], dim=-1)
+        return rho.sum(), triangle(matrix if root is None else matrix * root.unsqueeze(-1))
 
     def _whole(self, free: Tensor) -> Tensor:
         theta = self.task.problem.initial.clone()

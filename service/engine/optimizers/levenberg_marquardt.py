@@ -17,7 +17,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from service.engine.factors import norms, triangle
+from service.engine.factors import norms, triangles
 
 START = 1e-4
 SHRINK = 1.0 / 3.0
@@ -176,7 +176,7 @@ def uncertain(model: Model, state: State) -> Tensor:
     sizes = _column_norms(state.factor)
     safe = torch.where(sizes > 0, sizes, torch.ones_like(sizes))
     inverse, singular = torch.linalg.inv_ex(r / safe.unsqueeze(-2))
-    spread = torch.linalg.vector_norm(inverse, dim=-1) / safe
+    spread = _length(inverse) / safe
     noise = (state.loss * model.rows / (model.rows - r.shape[-1]).clamp(min=1)).sqrt()
     stderr = spread * noise.unsqueeze(-1)
     lost = (stderr > DWARFED * state.theta.abs()) | (sizes == 0) | ~torch.isfinite(stderr)
@@ -207,19 +207,19 @@ def _trial(model: Model, state: State, kept: Tensor | None) -> tuple[Tensor, Ten
     step = trial - state.theta
     bent = (r @ step.unsqueeze(-1)).squeeze(-1)
     promised = -(2 * (bent * c).sum(-1) + (bent * bent).sum(-1)) / model.rows
-    size = torch.linalg.vector_norm(scale * state.theta, dim=-1)
-    moved = torch.linalg.vector_norm(scale * step, dim=-1) / size.clamp(min=1e-300)
+    size = _length(scale * state.theta)
+    moved = _length(scale * step) / size.clamp(min=1e-300)
     return trial, promised, moved
 
 
 def _damped(r: Tensor, c: Tensor, damping: Tensor) -> Tensor:
     """The δ of least ‖Rδ + c‖² + λ‖δ‖², by QR of [R c] on [√λ·I 0]."""
-    p = r.shape[-1]
-    stacked = r.new_zeros((*r.shape[:-2], 2 * p, p + 1))
-    stacked[..., :p, :p] = r
-    stacked[..., :p, p] = c
-    stacked[..., p:, :p].diagonal(dim1=-2, dim2=-1)[:] = damping.sqrt().unsqueeze(-1)
-    factor = triangle(stacked)
+    groups, p = r.shape[0], r.shape[-1]
+    columns = r.new_zeros((p + 1, groups, 2 * p))
+    columns[:p, :, :p] = r.permute(2, 0, 1)
+    columns[p, :, :p] = c
+    columns[:p, :, p:].diagonal(dim1=0, dim2=2)[:] = damping.sqrt().unsqueeze(-1)
+    factor = triangles(columns)
     upper, right = factor[..., :p, :p], factor[..., :p, p:].neg()
     step: Tensor = torch.linalg.solve_triangular(upper, right, upper=True).squeeze(-1)
     return step
@@ -231,9 +231,7 @@ def _slant(model: Model, state: State) -> Tensor:
     held = ((state.theta <= model.lower) & (slope > 0)) | (
         (state.theta >= model.upper) & (slope < 0)
     )
-    size = _column_norms(state.factor) * torch.linalg.vector_norm(
-        state.factor[..., -1], dim=-1, keepdim=True
-    )
+    size = _column_norms(state.factor) * _length(state.factor[..., -1]).unsqueeze(-1)
     cosine = torch.where(
         held | (size == 0), torch.zeros_like(slope), slope.abs() / size.clamp(min=1e-300)
     )
@@ -246,3 +244,7 @@ def _split(factor: Tensor) -> tuple[Tensor, Tensor]:
 
 def _column_norms(factor: Tensor) -> Tensor:
     return norms(factor[..., :-1, :-1])
+
+
+def _length(vectors: Tensor) -> Tensor:
+    return vectors.square().sum(dim=-1).sqrt()
