@@ -10,12 +10,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from service.engine.bound import is_small
 from service.engine.compressed import Compressed
 from service.engine.formula import Formula
 from service.engine.gradients import Objective
 from service.engine.optimizers.first_order import A, Floats
 from service.engine.problem import Options, Problem
-from service.engine.small import ROWS, SmallProblem, is_readable
+from service.engine.small_problem import SmallProblem
 
 Gradient = Callable[[A], tuple[float, A]]
 """θ (params,) -> loss, ∂loss/∂θ."""
@@ -126,6 +127,6 @@ def small_ground(problem: Problem, options: Options) -> SmallGround | None:
     if problem.is_linear and problem.free_params:
         compressed = Compressed.of(problem)
         return SmallGround(problem, compressed.gradient) if compressed.is_finite else None
-    if problem.rows <= ROWS and is_readable(problem.formula.tape):
-        return SmallGround(problem, SmallProblem(problem, problem.formula.tape).gradient)
+    if is_small(problem.target, problem.rows) and problem.formula.program.is_readable:
+        return SmallGround(problem, SmallProblem(problem).gradient)
     return None
