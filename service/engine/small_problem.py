@@ -1,4 +1,4 @@
-"""The mean square of a small problem and its gradient, by numpy."""
+"""The mean square of a small problem and its derivatives, by numpy."""
 
 from __future__ import annotations
 
@@ -7,13 +7,27 @@ import math
 import numpy as np
 from torch import Tensor
 
+from service.engine.bound import is_small
 from service.engine.formula import Formula
 from service.engine.problem import Problem
 from service.engine.small import Floats
 
 
+def is_small_problem(problem: Problem) -> bool:
+    """Whether a problem's mean square is read by numpy: few rows, float64, mse."""
+    return (
+        is_small(problem.target, problem.rows)
+        and problem.loss.is_least_squares
+        and isinstance(problem.formula, Formula)
+        and problem.formula.program.is_readable
+    )
+
+
 class SmallProblem:
-    """loss(θ) = mean(((f(x; θ) − y)/σ)²) and ∂loss/∂θ, for a formula that numpy reads."""
+    """loss(θ) = mean(((f(x; θ) − y)/σ)²), for a formula that numpy reads; θ (params,).
+
+    Whoever calls it has numpy's warnings off. Not for two threads at once.
+    """
 
     def __init__(self, problem: Problem) -> None:
         assert isinstance(problem.formula, Formula)
@@ -27,6 +41,11 @@ class SmallProblem:
         self._z = np.empty(problem.rows)
         self._fixed = [i for i, free in enumerate(problem.free) if not free]
 
+    def loss(self, theta: Floats) -> float:
+        """The loss alone."""
+        z = self._residuals(self._reader.predict(theta))
+        return float(z.dot(z)) / self._rows
+
     def gradient(self, theta: Floats) -> tuple[float, Floats]:
         """The loss and ∂loss/∂θ (params,); zero for the fixed params."""
         loss, gradient = self._read(theta, safe=False)
@@ -36,10 +55,22 @@ class SmallProblem:
             gradient[i] = 0.0
         return loss, gradient
 
-    def _read(self, theta: Floats, *, safe: bool) -> tuple[float, Floats]:
-        z = np.subtract(self._reader.read(theta, safe=safe), self._target, self._z)
+    def jacobian(self, theta: Floats) -> tuple[Floats, Floats]:
+        """z = (f − y)/σ (rows,) and ∂z/∂θ (params, rows), 0·∞ in the chain rule read as 0."""
+        prediction = self._reader.read(theta)
+        if not math.isfinite(self._reader.slopes.sum()):
+            prediction = self._reader.read(theta, safe=True)
+        slopes = self._reader.slopes.copy()
         if self._weight is not None:
-            np.multiply(z, self._weight, z)
+            slopes *= self._weight
+        return self._residuals(prediction).copy(), slopes
+
+    def _residuals(self, prediction: Floats) -> Floats:
+        z: Floats = np.subtract(prediction, self._target, self._z)
+        return z if self._weight is None else np.multiply(z, self._weight, z)
+
+    def _read(self, theta: Floats, *, safe: bool) -> tuple[float, Floats]:
+        z = self._residuals(self._reader.read(theta, safe=safe))
         loss = float(z.dot(z)) / self._rows
         if self._weight is not None:
             np.multiply(z, self._weight, z)
