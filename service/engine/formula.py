@@ -46,7 +46,7 @@ class Formula:
     has_standard_errors = True
     """Whether its params mean something by themselves, and so have standard errors."""
 
-    @property
+    @cached_property
     def operations(self) -> int:
         """Of one prediction and its gradient, a row."""
         return max(1, self.tape.operations)

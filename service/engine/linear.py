@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import replace
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from service.engine.bound import is_small
+from service.engine.formula import Formula
 from service.engine.gradients import Objective
 from service.engine.optimizers.exact import solve, solve_small
 from service.engine.problem import Task
@@ -100,3 +103,21 @@ def solve_exactly(task: Task, checkpoint: Progress | None = None) -> ExactRun:
     """The run of an exact task, by the shorter way."""
     run = SmallExactRun if is_small_problem(task.problem) else ExactRun
     return run(task, checkpoint)
+
+
+def least_squares(
+    formula: Formula, columns: Mapping[str, Tensor], target: Tensor
+) -> list[float] | None:
+    """The params of least mean square, where the formula is linear in them and the rows are few;
+    else None."""
+    rows = target.shape[-1]
+    if not (is_small(target, rows) and formula.program.is_readable):
+        return None
+    if not formula.is_linear_in(formula.params):
+        return None
+    with np.errstate(all="ignore"):
+        arrays = {name: column.numpy() for name, column in columns.items()}
+        reader = formula.program.bind(arrays, rows)
+        residuals = reader.read(np.zeros(len(formula.params)), safe=True) - target.numpy()
+        found: list[float] = solve_small(reader.slopes, residuals)[0].tolist()
+    return found
