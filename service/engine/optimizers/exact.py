@@ -8,7 +8,6 @@ the one of least norm in those scaled params.
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -64,8 +63,8 @@ def solve_small(slopes: Floats, residuals: Floats) -> tuple[Floats, int]:
     The singular values of J itself, which is small, stand for those of R.
     """
     largest = np.maximum.reduce(np.abs(slopes), axis=1)
-    if not (math.isfinite(largest.sum()) and math.isfinite(np.abs(residuals).max())):
-        return np.full((*residuals.shape[:-1], len(slopes)), math.nan), 0
+    if not (np.isfinite(largest).all() and np.isfinite(residuals).all()):
+        return np.full((*residuals.shape[:-1], len(slopes)), np.nan), 0
     largest[largest == 0] = 1.0
     scaled = slopes / largest[:, None]
     norms = np.sqrt(np.einsum("pn,pn->p", scaled, scaled))
