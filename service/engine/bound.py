@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
+from functools import cached_property
 from typing import Protocol
 
+import numpy as np
 import torch
 from torch import Tensor
 
+from service.engine.small import ROWS, Program
 from service.engine.tape import Tape
 
 Pullback = Callable[[Tensor], Tensor]
@@ -85,3 +89,74 @@ class BoundFormula:
 def _spread(theta: Tensor) -> tuple[Tensor, ...]:
     """One tensor a param: 0-dimensional, or (points, 1) to broadcast against rows."""
     return theta.unbind(-1) if theta.dim() == 1 else theta.unsqueeze(-2).unbind(-1)
+
+
+class Readable(Protocol):
+    """A formula that numpy can read, and torch too."""
+
+    @property
+    def program(self) -> Program: ...
+
+    def bind_long(self, columns: Mapping[str, Tensor], rows: int, like: Tensor) -> BoundFormula: ...
+
+
+def is_small(like: Tensor, rows: int) -> bool:
+    """Whether numpy is the faster reader, and as precise."""
+    return rows <= ROWS and like.dtype == torch.float64 and like.device.type == "cpu"
+
+
+class SmallBound:
+    """A formula's tape on few rows, read by numpy; by torch where autograd follows."""
+
+    def __init__(
+        self, formula: Readable, columns: Mapping[str, Tensor], rows: int, like: Tensor
+    ) -> None:
+        self._formula, self._columns, self._rows, self._like = formula, columns, rows, like
+        with np.errstate(all="ignore"):
+            self._reader = formula.program.bind(
+                {name: column.numpy() for name, column in columns.items()}, rows
+            )
+
+    @cached_property
+    def _long(self) -> BoundFormula:
+        return self._formula.bind_long(self._columns, self._rows, self._like)
+
+    def predict(self, theta: Tensor) -> Tensor:
+        if theta.requires_grad:
+            return self._long.predict(theta)
+        values = theta.numpy()
+        with np.errstate(all="ignore"):
+            if theta.dim() > 1:
+                return torch.from_numpy(self._reader.once(*np.moveaxis(values, -1, 0)[..., None]))
+            return self._whole(self._reader.predict(values))
+
+    def jacobian(self, theta: Tensor) -> tuple[Tensor, Tensor]:
+        if theta.dim() > 1:
+            return self._long.jacobian(theta)
+        reader, values = self._reader, theta.numpy()
+        with np.errstate(all="ignore"):
+            prediction = reader.read(values)
+            if not math.isfinite(reader.slopes.sum()):
+                prediction = reader.read(values, safe=True)
+        return self._whole(prediction), torch.from_numpy(reader.slopes.T.copy())
+
+    def pullback(self, theta: Tensor, *, safe: bool = False) -> tuple[Tensor, Pullback]:
+        reader = self._reader
+        with np.errstate(all="ignore"):
+            prediction = reader.read(theta.numpy(), safe=safe)
+        slopes = reader.slopes.copy()
+
+        def back(slope: Tensor) -> Tensor:
+            with np.errstate(all="ignore"):
+                return torch.from_numpy(slopes.dot(slope.numpy()))
+
+        return self._whole(prediction), back
+
+    def on(self, rows: Tensor) -> BoundFormula:
+        return self._long.on(rows)
+
+    def _whole(self, prediction: np.typing.NDArray[np.float64]) -> Tensor:
+        """The prediction in room of its own, one number a row."""
+        whole = np.empty(self._rows)
+        whole[:] = prediction
+        return torch.from_numpy(whole)

@@ -9,6 +9,7 @@ error accumulates, and a direction in which the data say nothing (s = 0) stays w
 from __future__ import annotations
 
 import math
+import sys
 from dataclasses import replace
 
 import numpy as np
@@ -17,7 +18,7 @@ import torch
 from torch import Tensor
 
 from service.engine.compressed import Compressed
-from service.engine.gradients import Objective
+from service.engine.ground import reading
 from service.engine.optimizers.first_order import Sgd
 from service.engine.problem import Task
 from service.engine.result import Best, Rows, StopReason
@@ -31,29 +32,39 @@ Floats = npt.NDArray[np.float64]
 
 
 class ClosedForm(Run):
-    """Plain full-batch gradient descent at a constant rate on a linear least-squares problem."""
+    """Plain full-batch gradient descent at a constant rate on a linear least-squares problem.
 
-    def __init__(self, task: Task, checkpoint: Progress | None = None) -> None:
+    Arrays of epochs are (free, k) within, so that each direction's lie together, and a sum over the
+    directions is taken in an order that does not depend on how many epochs there are.
+    """
+
+    stride = BLOCK
+
+    def __init__(self, task: Task, data: Compressed, checkpoint: Progress | None = None) -> None:
         super().__init__(task)
         problem, settings = task.problem, task.options.settings
         assert isinstance(settings, Sgd)
-        self._objective = Objective(problem)
-        self._data = data = Compressed.of(problem)
+        self._reading = reading(problem)
+        self._data = data
         u, self._s, self._vt = np.linalg.svd(data.r)
-        start = problem.initial.numpy()
-        self._u0 = u.T @ (data.r @ start[data.free] - data.c)
-        self._rate = settings.learning_rate
-        with np.errstate(over="ignore"):
-            self._decay = -self._rate * 2 * self._s**2 / data.rows
+        self._start: Floats = problem.initial.numpy()
+        self._u0 = u.T.dot(data.r.dot(self._start[data.free]) - data.c)
+        self._moving = (self._s > 0) & (self._u0 != 0)
+        with np.errstate(all="ignore"):
+            self._decay = -settings.learning_rate * 2 * self._s**2 / data.rows
+            slow = np.abs(self._decay) < 0.5
+            self._log = np.where(
+                slow, np.log1p(np.where(slow, self._decay, 0.0)), np.log(np.abs(1 + self._decay))
+            )
+        self._slow = slow
         self._progress = checkpoint or self._begin()
 
     def loss_at(self, theta: Tensor) -> float:
-        return float(self._objective.loss(theta))
+        return self._reading(theta)[0]
 
     def _begin(self) -> Progress:
         theta = self.task.problem.initial
-        loss, gradient = self._objective.gradient(theta, self.task.options.gradient)
-        first = float(loss)
+        first, gradient = self._reading(theta)
         return Progress(0, theta, None, math.nan, first, gradient, Best(1, first, theta))
 
     def _epoch(self) -> None:
@@ -65,110 +76,124 @@ class ClosedForm(Run):
         parts = []
         while left > 0 and not self.done:
             count = min(left, BLOCK)
-            parts.append(self._block(count))
+            with np.errstate(all="ignore"):
+                parts.append(self._block(count))
             left -= count
         return _joined(parts, len(self.task.problem.params))
 
-    def _factors(self, k: Floats) -> tuple[Floats, Floats]:
-        """(1 − ηλ)^k and (1 − ηλ)^k − 1 for each k and each direction, (k, free)."""
-        base, k = 1 + self._decay, k[:, None]
-        slow = np.abs(self._decay) < 0.5
-        with np.errstate(all="ignore"):
-            exponent = k * np.where(slow, np.log1p(np.where(slow, self._decay, 0.0)), 0.0)
-            size = np.exp(k * np.log(np.abs(base)))
-        size = np.where((base == 0) & (k == 0), 1.0, size)
-        fast = np.where(base < 0, 1 - 2 * np.remainder(k, 2), 1.0) * size
-        return np.where(slow, np.exp(exponent), fast), np.where(slow, np.expm1(exponent), fast - 1)
+    # --- any epochs at once: k (k,) -> arrays (free, k) or (k, params) ---------------------------
 
-    def _params(self, less_one: Floats) -> Floats:
-        """θ_k = θ₀ + V((f − 1)/s·u₀), (k, params); where s = 0 it does not move."""
-        moving = (self._s > 0) & (self._u0 != 0)
-        s = np.where(self._s > 0, self._s, 1.0)
-        with np.errstate(all="ignore"):
-            moved = self._turned(np.where(moving, less_one / s * self._u0, 0.0))
-        theta = np.repeat(self.task.problem.initial.numpy()[None, :], len(less_one), axis=0)
-        theta[:, self._data.free] += moved
-        return theta
-
-    def _turned(self, parts: Floats) -> Floats:
-        """parts·Vᵀ, summed in an order that does not depend on how many rows there are."""
-        turned: Floats = (parts[:, :, None] * self._vt[None, :, :]).sum(axis=1)
-        return turned
-
-    def _losses(self, factors: Floats) -> Floats:
-        with np.errstate(all="ignore"):
-            parts = np.where(self._u0 != 0, factors * self._u0, 0.0)
-            losses: Floats = ((parts * parts).sum(axis=1) + self._data.rho2) / self._data.rows
+    def _losses(self, k: Floats) -> Floats:
+        """(ρ² + ‖(1 − ηλ)^k u₀‖²)/n: (k,)."""
+        some = self._u0 != 0
+        parts = self._sizes(k, self._log[some])
+        parts *= self._u0[some, None]
+        parts *= parts
+        losses: Floats = (np.add.reduce(parts, axis=0) + self._data.rho2) / self._data.rows
         return losses
 
-    def _gradients(self, factors: Floats) -> Floats:
-        with np.errstate(all="ignore"):
-            parts = np.where(self._u0 != 0, factors * self._u0 * self._s, 0.0)
-            slopes = (2 / self._data.rows) * self._turned(parts)
-        gradient = np.zeros((len(factors), self._data.params))
-        gradient[:, self._data.free] = slopes
+    def _sizes(self, k: Floats, log: Floats) -> Floats:
+        """|1 − ηλ|^k."""
+        exponent = np.multiply(log[:, None], k)
+        if not np.isfinite(log).all():
+            exponent[:, k == 0] = 0.0
+        sizes: Floats = np.exp(exponent, exponent)
+        return sizes
+
+    def _factors(self, k: Floats) -> Floats:
+        """(1 − ηλ)^k."""
+        sizes = self._sizes(k, self._log)
+        turning = 1 + self._decay < 0
+        if turning.any():
+            sizes[turning] *= 1 - 2 * np.remainder(k, 2)
+        return sizes
+
+    def _params(self, k: Floats) -> Floats:
+        """θ_k = θ₀ + V((f − 1)/s·u₀), (k, params); where s = 0 it does not move."""
+        less_one = self._factors(k) - 1
+        slow = self._slow
+        if slow.any():
+            less_one[slow] = np.expm1(self._log[slow, None] * k)
+        theta = np.repeat(self._start[None, :], len(k), axis=0)
+        moved = less_one[self._moving] / self._s[self._moving, None] * self._u0[self._moving, None]
+        theta[:, self._data.free] += self._turned(moved, self._moving)
+        return theta
+
+    def _gradients(self, k: Floats) -> Floats:
+        """(2/n)·V(f·s·u₀), (k, params)."""
+        parts = self._factors(k)[self._moving] * (self._u0 * self._s)[self._moving, None]
+        gradient = np.zeros((len(k), self._data.params))
+        gradient[:, self._data.free] = (2 / self._data.rows) * self._turned(parts, self._moving)
         return gradient
+
+    def _turned(self, parts: Floats, which: npt.NDArray[np.bool_]) -> Floats:
+        """V·parts, as (k, free)."""
+        turned: Floats = np.add.reduce(parts[:, :, None] * self._vt[which][:, None, :], axis=0)
+        return turned
+
+    # --- a block ---------------------------------------------------------------------------------
 
     def _block(self, count: int) -> Rows:
         """The next so many epochs, up to the one that ends the run."""
         before = self._progress
-        k = np.arange(before.epoch, before.epoch + count + 1, dtype=np.float64)
-        factors, less_one = self._factors(k)
-        losses = self._losses(factors[:-1])
-        last, reason = self._ending(losses, factors, less_one)
-        epochs = before.epoch + 1 + np.arange(last + 1)
-        chosen = self._recorded_rows(epochs, last, ended=reason is not None)
-        theta = self._params(less_one[chosen + 1])
-        end = self._params(less_one[last + 1 : last + 2])[0]
-        best = self._best(before.best, losses[: last + 1], less_one, before.epoch)
+        k = np.arange(before.epoch, before.epoch + count, dtype=np.float64)
+        losses = self._losses(k)
+        last, reason = self._ending(losses, k)
+        end = before.epoch + 1 + last
+        epochs = self._recorded_epochs(before.epoch + 1, end, ended=reason is not None)
+        at = epochs.astype(np.float64)
+        rows = Rows(
+            torch.from_numpy(epochs),
+            torch.from_numpy(losses[epochs - before.epoch - 1]),
+            torch.from_numpy(self._params(at)),
+            torch.from_numpy(self._gradients(at - 1)),
+        )
         self._progress = replace(
             before,
-            epoch=int(epochs[-1]),
-            theta=torch.from_numpy(end),
+            epoch=end,
+            theta=torch.from_numpy(self._params(np.array([float(end)]))[0]),
             loss=float(losses[last]),
-            best=best,
+            best=self._best(before.best, losses[: last + 1], before.epoch),
             stop_reason=reason,
         )
-        return Rows(
-            torch.from_numpy(epochs[chosen]),
-            torch.from_numpy(losses[chosen]),
-            torch.from_numpy(theta),
-            torch.from_numpy(self._gradients(factors[chosen])),
-        )
+        return rows
 
-    def _recorded_rows(
-        self, epochs: npt.NDArray[np.int64], last: int, *, ended: bool
-    ) -> npt.NDArray[np.int64]:
-        keep = (epochs % self.task.options.record_every == 0) | (epochs == 1)
-        keep[last] |= ended
-        return np.flatnonzero(keep)
+    def _recorded_epochs(self, first: int, last: int, *, ended: bool) -> npt.NDArray[np.int64]:
+        every = self.task.options.record_every
+        epochs = np.arange(-(-first // every) * every, last + 1, every, dtype=np.int64)
+        ends = [1] if first == 1 and every > 1 else []
+        if ended and last % every and last != 1:
+            return np.concatenate([ends, epochs, [last]]).astype(np.int64)
+        return np.concatenate([ends, epochs]).astype(np.int64) if ends else epochs
 
-    def _best(self, best: Best, losses: Floats, less_one: Floats, done: int) -> Best:
-        finite = np.where(np.isfinite(losses), losses, np.inf)
-        i = int(finite.argmin())
-        if not finite[i] < best.loss:
+    def _best(self, best: Best, losses: Floats, done: int) -> Best:
+        i = int(losses.argmin())
+        if not math.isfinite(losses[i]):
+            losses = np.where(np.isfinite(losses), losses, np.inf)
+            i = int(losses.argmin())
+        if not losses[i] < best.loss:
             return best
-        theta = self._params(less_one[i : i + 1])[0]
+        theta = self._params(np.array([float(done + i)]))[0]
         return Best(done + i + 1, float(losses[i]), torch.from_numpy(theta))
 
-    def _ending(
-        self, losses: Floats, factors: Floats, less_one: Floats
-    ) -> tuple[int, StopReason | None]:
+    def _ending(self, losses: Floats, k: Floats) -> tuple[int, StopReason | None]:
         """The block's last epoch, counted from 0, and why the run ends there, if it does."""
-        options, first = self.task.options, self._progress.first_loss
-        wrong = ~np.isfinite(losses) | (losses > EXPLOSION * max(first, 5e-324))
+        options = self.task.options
+        limit = EXPLOSION * max(self._progress.first_loss, 5e-324)
         last = len(losses) - 1
         reason: StopReason | None = None
+        wrong = ~(losses <= min(limit, sys.float_info.max))
         if options.on_divergence == "stop" and wrong.any():
             last, reason = int(wrong.argmax()), "diverged"
-        settled = self._settled(losses, factors, less_one) & ~wrong
-        if settled[: last + 1].any():
-            last, reason = int(settled.argmax()), "converged"
+        if options.tolerance.any:
+            settled = self._settled(losses, k) & ~wrong
+            if settled[: last + 1].any():
+                last, reason = int(settled.argmax()), "converged"
         if reason is None and self._progress.epoch + len(losses) == self.epochs:
             reason = "max_epochs"
         return last, reason
 
-    def _settled(self, losses: Floats, factors: Floats, less_one: Floats) -> npt.NDArray[np.bool_]:
+    def _settled(self, losses: Floats, k: Floats) -> npt.NDArray[np.bool_]:
         """The epochs that meet a tolerance that is on."""
         tolerance = self.task.options.tolerance
         settled = np.zeros(len(losses), dtype=bool)
@@ -176,17 +201,19 @@ class ClosedForm(Run):
             before = np.concatenate([[self._progress.loss], losses[:-1]])
             settled |= np.abs(before - losses) <= tolerance.loss * np.abs(before)
         if tolerance.params:
-            theta = self._params(less_one)
+            theta = self._params(np.append(k, k[-1] + 1))
             moved = np.linalg.norm(np.diff(theta, axis=0), axis=1)
             settled |= moved <= tolerance.params * np.linalg.norm(theta[:-1], axis=1)
         if tolerance.gradient:
             first = float(self._progress.first_gradient.abs().max())
-            sizes = np.abs(self._gradients(factors[:-1])).max(axis=1)
+            sizes = np.abs(self._gradients(k)).max(axis=1)
             settled |= sizes <= tolerance.gradient * first
         return settled
 
 
 def _joined(parts: list[Rows], width: int) -> Rows:
+    if len(parts) == 1:
+        return parts[0]
     if not parts:
         empty = torch.empty((0, width), dtype=torch.float64)
         return Rows(

@@ -12,9 +12,11 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 import torch
+from torch import Tensor
 
 from service.engine.gradients import Objective
 from service.engine.problem import Problem
+from service.engine.small_problem import SmallProblem, is_small_problem
 
 Floats = npt.NDArray[np.float64]
 
@@ -36,22 +38,21 @@ class Compressed:
     @classmethod
     def of(cls, problem: Problem) -> Compressed:
         """Those of a problem whose prediction is linear in its free params, with loss mse."""
-        theta = torch.where(
-            torch.tensor(problem.free), torch.zeros_like(problem.initial), problem.initial
-        )
-        residual, jacobian = Objective(problem).jacobian(theta)
-        free = problem.free_index
-        matrix = torch.cat([jacobian[:, free], -residual.unsqueeze(-1)], dim=-1)
-        factor = torch.linalg.qr(matrix, mode="r")[1]
-        width = matrix.shape[-1]
-        factor = torch.nn.functional.pad(factor, (0, 0, 0, width - factor.shape[0]))
-        square = factor.numpy()
+        free = np.flatnonzero(problem.free)
+        theta = problem.initial.numpy().copy()
+        theta[free] = 0.0
+        if is_small_problem(problem):
+            factor = _small_factor(problem, theta, free)
+        else:
+            factor = _factor(problem, torch.from_numpy(theta), free)
+        square = np.zeros((len(free) + 1, len(free) + 1))
+        square[: len(factor)] = factor
         return cls(
             np.ascontiguousarray(square[:-1, :-1]),
             np.ascontiguousarray(square[:-1, -1]),
-            float(square[-1, -1] ** 2),
+            float(square[-1, -1]) * float(square[-1, -1]),
             problem.rows,
-            free.numpy(),
+            free,
             len(problem.params),
         )
 
@@ -71,3 +72,18 @@ class Compressed:
         gradient = np.zeros(self.params)
         gradient[self.free] = slope
         return loss, gradient
+
+
+def _factor(problem: Problem, theta: Tensor, free: npt.NDArray[np.int64]) -> Floats:
+    """R of [J | y − f], at most one row more than there are free params."""
+    residual, jacobian = Objective(problem).jacobian(theta)
+    matrix = torch.cat([jacobian[:, torch.from_numpy(free)], -residual.unsqueeze(-1)], dim=-1)
+    factor: Floats = torch.linalg.qr(matrix, mode="r")[1].numpy()
+    return factor
+
+
+def _small_factor(problem: Problem, theta: Floats, free: npt.NDArray[np.int64]) -> Floats:
+    with np.errstate(all="ignore"):
+        residual, slopes = SmallProblem(problem).jacobian(theta)
+        matrix = np.concatenate([slopes[free], -residual[None]])
+        return np.asarray(np.linalg.qr(matrix.T, mode="r"))

@@ -156,8 +156,8 @@ def descend(task: Task, checkpoint: Progress | None = None) -> Run:
     if ground is None:
         data = DataGround(task.problem, task.options, generator)
         return Descent(task, data, generator, checkpoint)
-    if has_closed_form(task):
-        return ClosedForm(task, checkpoint)
+    if ground.data is not None and has_closed_form(task):
+        return ClosedForm(task, ground.data, checkpoint)
     return Descent(task, ground, generator, checkpoint)
 
 

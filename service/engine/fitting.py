@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from service.engine.descent import descend
-from service.engine.linear import ExactRun
+from service.engine.linear import solve_exactly
 from service.engine.marquardt import Marquardt
 from service.engine.problem import Task
 from service.engine.quasi_newton import QuasiNewton
@@ -15,7 +15,7 @@ from service.engine.searching import Searching
 Starter = Callable[[Task, "Progress | None"], Run]
 
 RUNS: Mapping[str, Starter] = {
-    "exact": ExactRun,
+    "exact": solve_exactly,
     "levenberg_marquardt": Marquardt,
     "lbfgs": QuasiNewton,
     **dict.fromkeys(("sgd", "adam", "adamw", "rmsprop", "adagrad"), descend),

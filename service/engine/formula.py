@@ -9,9 +9,10 @@ from functools import cached_property, lru_cache
 
 from torch import Tensor
 
-from service.engine.bound import BoundFormula
+from service.engine.bound import Bound, BoundFormula, SmallBound, is_small
 from service.engine.derivatives import differentiate
 from service.engine.operations import CALLABLE, COMPARISONS, OPERATIONS
+from service.engine.small import Program
 from service.engine.syntax import Call, Name, Number, Tree, parse
 from service.engine.tape import Builder, Tape
 from service.engine.writing import write_text
@@ -45,14 +46,25 @@ class Formula:
     has_standard_errors = True
     """Whether its params mean something by themselves, and so have standard errors."""
 
-    @property
+    @cached_property
     def operations(self) -> int:
         """Of one prediction and its gradient, a row."""
         return max(1, self.tape.operations)
 
-    def bind(self, columns: Mapping[str, Tensor], rows: int, like: Tensor) -> BoundFormula:
-        """The formula on those columns."""
+    def bind(self, columns: Mapping[str, Tensor], rows: int, like: Tensor) -> Bound:
+        """The formula on those columns, by whoever reads so many rows faster."""
+        if is_small(like, rows) and self.program.is_readable:
+            return SmallBound(self, columns, rows, like)
+        return self.bind_long(columns, rows, like)
+
+    def bind_long(self, columns: Mapping[str, Tensor], rows: int, like: Tensor) -> BoundFormula:
+        """The formula on those columns, by torch."""
         return BoundFormula(self.prediction, self.tape, self.params, columns, rows, like)
+
+    @cached_property
+    def program(self) -> Program:
+        """The tape as numpy reads it."""
+        return Program(self.tape, self.params)
 
     def is_linear_in(self, free: Collection[str]) -> bool:
         """Whether the prediction is linear in those params: no ∂/∂free holds one of them, and none
@@ -86,6 +98,9 @@ class Formula:
 
     def explained(self, columns: Mapping[str, Tensor], like: Tensor) -> Tensor:
         """The values of the left side, one a row."""
+        output = self.left.nodes[self.left.outputs[0]]
+        if output.kind == "column":
+            return columns[output.name]
         return self.left.bind(columns, (), like)(())[0]
 
 

@@ -14,8 +14,8 @@ from service.engine.compressed import Compressed
 from service.engine.formula import Formula
 from service.engine.gradients import Objective
 from service.engine.optimizers.first_order import A, Floats
-from service.engine.problem import Options, Problem
-from service.engine.small import ROWS, SmallProblem, is_readable
+from service.engine.problem import GradientMethod, Options, Problem
+from service.engine.small_problem import SmallProblem, is_small_problem
 
 Gradient = Callable[[A], tuple[float, A]]
 """θ (params,) -> loss, ∂loss/∂θ."""
@@ -86,8 +86,12 @@ class DataGround:
 class SmallGround:
     """A small or a compressed problem, full-batch, by numpy."""
 
-    def __init__(self, problem: Problem, gradient: Gradient[Floats]) -> None:
+    def __init__(
+        self, problem: Problem, gradient: Gradient[Floats], data: Compressed | None = None
+    ) -> None:
         self.gradient = gradient
+        self.data = data
+        """What stands for the data of a linear problem."""
         self._lower, self._upper = problem.lower.numpy(), problem.upper.numpy()
         self._free, self._initial = np.array(problem.free), problem.initial.numpy()
         self._bounded, self._pinned = problem.is_bounded, not all(problem.free)
@@ -124,8 +128,28 @@ def small_ground(problem: Problem, options: Options) -> SmallGround | None:
     if not problem.loss.is_least_squares or not isinstance(problem.formula, Formula):
         return None
     if problem.is_linear and problem.free_params:
-        compressed = Compressed.of(problem)
-        return SmallGround(problem, compressed.gradient) if compressed.is_finite else None
-    if problem.rows <= ROWS and is_readable(problem.formula.tape):
-        return SmallGround(problem, SmallProblem(problem, problem.formula.tape).gradient)
+        data = Compressed.of(problem)
+        return SmallGround(problem, data.gradient, data) if data.is_finite else None
+    if is_small_problem(problem):
+        return SmallGround(problem, SmallProblem(problem).gradient)
     return None
+
+
+def reading(problem: Problem) -> Callable[[Tensor], tuple[float, Tensor]]:
+    """θ -> the loss and ∂loss/∂θ, from the data themselves."""
+    if is_small_problem(problem):
+        small = SmallProblem(problem)
+
+        def read_small(theta: Tensor) -> tuple[float, Tensor]:
+            with np.errstate(all="ignore"):
+                loss, gradient = small.gradient(theta.numpy())
+            return loss, torch.from_numpy(gradient)
+
+        return read_small
+    objective, analytic = Objective(problem), GradientMethod()
+
+    def read(theta: Tensor) -> tuple[float, Tensor]:
+        loss, gradient = objective.gradient(theta, analytic)
+        return float(loss), gradient
+
+    return read

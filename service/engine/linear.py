@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import replace
 
+import numpy as np
+import torch
 from torch import Tensor
 
+from service.engine.bound import is_small
+from service.engine.formula import Formula
 from service.engine.gradients import Objective
-from service.engine.optimizers.exact import solve
+from service.engine.optimizers.exact import solve, solve_small
 from service.engine.problem import Task
-from service.engine.result import Best, StopReason
+from service.engine.result import Best, Rows, StopReason
 from service.engine.run import Progress, Run
+from service.engine.small_problem import SmallProblem, is_small_problem
 
 
 class ExactRun(Run):
@@ -31,15 +37,87 @@ class ExactRun(Run):
         first = float(loss)
         return Progress(0, theta, (), math.nan, first, gradient, Best(1, first, theta))
 
+    def _solved(self, theta: Tensor) -> Tensor:
+        """The answer, from any θ."""
+        free = self.task.problem.free_index
+        residual, jacobian = self._objective.jacobian(theta)
+        moved = theta.clone()
+        if len(free):
+            moved[free] += solve(jacobian[:, free], residual).step
+        return moved
+
     def _epoch(self) -> None:
         before = self._progress
-        free = self.task.problem.free_index
-        residual, jacobian = self._objective.jacobian(before.theta)
-        theta = before.theta.clone()
-        if len(free):
-            theta[free] += solve(jacobian[:, free], residual).step
+        theta = self._solved(before.theta)
         self._record(1, before.first_loss, theta, before.first_gradient, last=True)
         reason: StopReason = "diverged" if not math.isfinite(before.first_loss) else "converged"
         self._progress = replace(
             before, epoch=1, theta=theta, loss=before.first_loss, stop_reason=reason
         )
+
+
+class SmallExactRun(ExactRun):
+    """The same on few rows, by numpy: the tape is read once at the start and once at the end."""
+
+    def __init__(self, task: Task, checkpoint: Progress | None = None) -> None:
+        Run.__init__(self, task)
+        self._data = SmallProblem(task.problem)
+        self._progress = checkpoint or self._begin()
+
+    def loss_at(self, theta: Tensor) -> float:
+        with np.errstate(all="ignore"):
+            return self._data.loss(theta.numpy())
+
+    def _begin(self) -> Progress:
+        theta = self.task.problem.initial
+        with np.errstate(all="ignore"):
+            first, gradient = self._data.gradient(theta.numpy())
+        return Progress(
+            0, theta, (), math.nan, first, torch.from_numpy(gradient), Best(1, first, theta)
+        )
+
+    def _solved(self, theta: Tensor) -> Tensor:
+        free, moved = self.task.problem.free, theta.numpy().copy()
+        with np.errstate(all="ignore"):
+            residuals, slopes = self._data.jacobian(moved)
+            if all(free):
+                moved += solve_small(slopes, residuals)[0]
+            elif any(free):
+                chosen = np.flatnonzero(free)
+                moved[chosen] += solve_small(slopes[chosen], residuals)[0]
+        return torch.from_numpy(moved)
+
+    def _rows(self) -> Rows:
+        if not self._recorded:
+            return super()._rows()
+        (epoch, loss, theta, gradient), self._recorded = self._recorded[0], []
+        return Rows(
+            torch.from_numpy(np.array([epoch])),
+            torch.from_numpy(np.array([loss])),
+            theta.unsqueeze(0),
+            gradient.unsqueeze(0),
+        )
+
+
+def solve_exactly(task: Task, checkpoint: Progress | None = None) -> ExactRun:
+    """The run of an exact task, by the shorter way."""
+    run = SmallExactRun if is_small_problem(task.problem) else ExactRun
+    return run(task, checkpoint)
+
+
+def least_squares(
+    formula: Formula, columns: Mapping[str, Tensor], target: Tensor
+) -> list[float] | None:
+    """The params of least mean square, where the formula is linear in them and the rows are few;
+    else None."""
+    rows = target.shape[-1]
+    if not (is_small(target, rows) and formula.program.is_readable):
+        return None
+    if not formula.is_linear_in(formula.params):
+        return None
+    with np.errstate(all="ignore"):
+        arrays = {name: column.numpy() for name, column in columns.items()}
+        reader = formula.program.bind(arrays, rows)
+        residuals = reader.read(np.zeros(len(formula.params)), safe=True) - target.numpy()
+        found: list[float] = solve_small(reader.slopes, residuals)[0].tolist()
+    return found

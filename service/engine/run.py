@@ -38,6 +38,9 @@ class Progress:
 class Run(ABC):
     """A fit under way."""
 
+    stride = 1
+    """Epochs that are sure to take little time: where whoever steps may begin."""
+
     def __init__(self, task: Task) -> None:
         self.task = task
         self.epochs = task.options.epochs

@@ -12,11 +12,13 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor
 
+from service.engine.bound import Bound
 from service.engine.formula import Formula
-from service.engine.optimizers.exact import solve
+from service.engine.optimizers.exact import solve_small
 from service.errors import InvalidData
 
 POINTS = 64
@@ -88,43 +90,38 @@ def unscale(
     if not linear and any(scale.scale <= 0 for scale in scaling.values()):
         return None
     points = _points(raw)
+    here = formula.bind(points, POINTS, theta)
     values = theta
     parts = [1.0] if linear else [step / STEPS for step in range(1, STEPS + 1)]
     for part in parts:
         scaled = _scaled(points, {name: scale.between(part) for name, scale in scaling.items()})
-        followed = _follow(formula, points, scaled, values, theta)
+        wanted, slopes = formula.bind(scaled, POINTS, theta).jacobian(theta)
+        followed = _follow(here, wanted, values)
         if followed is None:
             return None
         values = followed
-    wanted = _read(formula, _scaled(points, scaling), theta)[1]
-    jacobian = _read(formula, points, values)[1]
-    return RawParams(values, -solve_columns(jacobian, wanted))
+    return RawParams(values, -solve_columns(here.jacobian(values)[1], slopes))
 
 
 def solve_columns(jacobian: Tensor, wanted: Tensor) -> Tensor:
     """Column by column, the −δ of least ‖Jδ + wanted‖."""
-    return torch.stack([solve(jacobian, column).step for column in wanted.unbind(-1)], dim=-1)
+    steps, _ = solve_small(jacobian.numpy().T, np.ascontiguousarray(wanted.numpy().T))
+    return torch.from_numpy(np.ascontiguousarray(steps.T))
 
 
-def _follow(
-    formula: Formula,
-    points: Mapping[str, Tensor],
-    scaled: Mapping[str, Tensor],
-    values: Tensor,
-    theta: Tensor,
-) -> Tensor | None:
-    """Newton's method from `values` to the params whose raw prediction is the scaled one."""
-    wanted = _read(formula, scaled, theta)[0]
+def _follow(here: Bound, wanted: Tensor, values: Tensor) -> Tensor | None:
+    """Newton's method from `values` to the params whose raw prediction is the one wanted."""
     size = float(wanted.abs().max())
     for _ in range(NEWTON):
-        prediction, jacobian = _read(formula, points, values)
-        if not bool(torch.isfinite(jacobian).all() & torch.isfinite(prediction).all()):
+        prediction, jacobian = here.jacobian(values)
+        slopes, residual = jacobian.numpy().T, (prediction - wanted).numpy()
+        if not (np.isfinite(slopes).all() and np.isfinite(residual).all()):
             return None
-        step = solve(jacobian, prediction - wanted).step
+        step = torch.from_numpy(solve_small(slopes, residual)[0])
         values = values + step
         if float(step.norm()) <= 1e-14 * float(values.norm()):
             break
-    gap = float((_read(formula, points, values)[0] - wanted).abs().max())
+    gap = float((here.predict(values) - wanted).abs().max())
     return values if gap <= AGREEMENT * size else None
 
 
@@ -142,7 +139,3 @@ def _points(raw: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 def _scaled(points: Mapping[str, Tensor], scaling: Scaling) -> dict[str, Tensor]:
     return {name: scaling.get(name, Scale()).apply(column) for name, column in points.items()}
-
-
-def _read(formula: Formula, columns: Mapping[str, Tensor], theta: Tensor) -> tuple[Tensor, Tensor]:
-    return formula.bind(columns, POINTS, theta).jacobian(theta)

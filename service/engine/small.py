@@ -1,35 +1,69 @@
-"""Small problems on the CPU: the same tape, read by numpy.
+"""A tape read by numpy: small problems on the CPU, in float64.
 
-An operation on fifty numbers costs torch about a microsecond and numpy a quarter of that, so below
-`ROWS` rows a full-batch descent reads its tape here (docs/benchmarks.md has the measurement).
-float64 and mse alone; what numpy has no function for stays with torch.
+An operation on fifty numbers costs torch about a microsecond, and numpy a fifth of that where its
+result has a place already. So a reader reads its tape once with room made for every value, and from
+then on writes over them; a param is a number that lies in an array of no dimensions, which numpy
+takes in half the time of a float. docs/performance.md has the measurements.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from torch import Tensor
 
-from service.engine.problem import Problem
 from service.engine.tape import Tape
 
 ROWS = 1024
+"""Up to so many rows numpy is the faster reader."""
 
 Floats = npt.NDArray[np.float64]
+Array = npt.NDArray[Any]
 Function = Callable[..., Any]
+"""A ufunc, or what is called as one: arguments, then where to write, if anywhere."""
 
 
-def _chain(x: Any, y: Any) -> Any:
-    return np.where((x == 0) | (y == 0), 0.0, x * y)
+def _written(result: Any, out: Array | None) -> Any:
+    if out is None:
+        return result
+    np.copyto(out, result)
+    return out
 
 
-def _power_by_exponent(x: Any, y: Any) -> Any:
+def _chain(x: Any, y: Any, out: Array | None = None) -> Any:
+    return _written(np.where((x == 0) | (y == 0), 0.0, np.multiply(x, y)), out)
+
+
+def _power_by_exponent(x: Any, y: Any, out: Array | None = None) -> Any:
     power = np.power(x, y)
-    return np.where(power == 0, 0.0, power * np.log(x))
+    return _written(np.where(power == 0, 0.0, power * np.log(x)), out)
+
+
+def _softplus(x: Any, out: Array | None = None) -> Any:
+    return np.logaddexp(x, 0.0, out)
+
+
+def _relu(x: Any, out: Array | None = None) -> Any:
+    return np.maximum(x, 0.0, out)
+
+
+def _clip(x: Any, low: Any, high: Any, out: Array | None = None) -> Any:
+    return np.minimum(np.maximum(x, low), high, out)
+
+
+def _step(x: Any, out: Array | None = None) -> Any:
+    return np.heaviside(x, 1.0, out)
+
+
+def _half_step(x: Any, out: Array | None = None) -> Any:
+    return np.heaviside(x, 0.5, out)
+
+
+def _where(condition: Any, x: Any, y: Any, out: Array | None = None) -> Any:
+    return _written(np.where(condition, x, y), out)
 
 
 FUNCTIONS: Mapping[str, Function] = {
@@ -64,14 +98,14 @@ FUNCTIONS: Mapping[str, Function] = {
     "asinh": np.arcsinh,
     "acosh": np.arccosh,
     "atanh": np.arctanh,
-    "softplus": lambda x: np.logaddexp(x, 0.0),
-    "relu": lambda x: np.maximum(x, 0.0),
+    "softplus": _softplus,
+    "relu": _relu,
     "min": np.minimum,
     "max": np.maximum,
-    "clip": lambda x, low, high: np.minimum(np.maximum(x, low), high),
-    "step": lambda x: np.heaviside(x, 1.0),
-    "half_step": lambda x: np.heaviside(x, 0.5),
-    "where": np.where,
+    "clip": _clip,
+    "step": _step,
+    "half_step": _half_step,
+    "where": _where,
     "less": np.less,
     "less_equal": np.less_equal,
     "greater": np.greater,
@@ -79,93 +113,153 @@ FUNCTIONS: Mapping[str, Function] = {
     "equal": np.equal,
     "not_equal": np.not_equal,
 }
-"""numpy's name for each operation that it has."""
+"""numpy's name for each operation that it has; what it has not stays with torch."""
 
 SAFE: Mapping[str, Function] = {**FUNCTIONS, "chain": _chain}
+"""The same with 0·∞ = 0 in the chain rule."""
 
 
-def is_readable(tape: Tape) -> bool:
-    """Whether numpy has all of a tape's operations."""
-    return all(node.kind != "operation" or node.name in FUNCTIONS for node in tape.nodes)
+class Program:
+    """What of a tape depends on no data: worked out once for a formula."""
+
+    def __init__(self, tape: Tape, params: Sequence[str]) -> None:
+        position = {name: i for i, name in enumerate(params)}
+        self.tape, self.width = tape, len(params)
+        self.slots: list[Array | None] = [None] * len(tape.nodes)
+        """The constants in their places."""
+        self.columns: list[tuple[int, str]] = []
+        self.params: list[tuple[int, int]] = []
+        self.early: list[tuple[str, int, tuple[int, ...]]] = []
+        """Operations on columns and constants alone."""
+        self.late: list[tuple[str, int, tuple[int, ...]]] = []
+        moving: set[int] = set()
+        for i, node in enumerate(tape.nodes):
+            if node.kind == "constant":
+                self.slots[i] = np.array(node.value)
+            elif node.kind == "column":
+                self.columns.append((i, node.name))
+            elif node.kind == "param":
+                self.params.append((i, position[node.name]))
+                moving.add(i)
+            elif moving.isdisjoint(node.arguments):
+                self.early.append((node.name, i, node.arguments))
+            else:
+                self.late.append((node.name, i, node.arguments))
+                moving.add(i)
+        self.moving = frozenset(moving)
+        """What depends on a param."""
+        self.needed = self._needed(tape.outputs[0])
+        """What f needs."""
+        self.forwards = [step for step in self.late if step[1] in self.needed]
+
+        self.is_readable = all(name in FUNCTIONS for name, _, _ in (*self.early, *self.late))
+        """Whether numpy has all of the tape's operations."""
+
+    def bind(self, columns: Mapping[str, Floats], rows: int) -> NumpyReader:
+        """A reader of so many rows."""
+        return NumpyReader(self, columns, rows)
+
+    def _needed(self, output: int) -> frozenset[int]:
+        needed = {output}
+        for i in range(output, -1, -1):
+            if i in needed:
+                needed.update(self.tape.nodes[i].arguments)
+        return frozenset(needed)
+
+
+Step = tuple[Function, tuple[Array, ...]]
+"""A function; its arguments and, last, where it writes."""
+
+
+class Steps(NamedTuple):
+    """A program with room for every value."""
+
+    forwards: list[Step]
+    """To f alone."""
+    fast: list[Step]
+    safe: list[Step]
 
 
 class NumpyReader:
-    """A tape bound to its columns (rows,): called with θ, an array or a number for each output."""
+    """A tape of f and ∂f/∂θ, bound to its columns (rows,). Not for two threads at once.
 
-    def __init__(self, tape: Tape, columns: Mapping[str, Floats], params: tuple[str, ...]) -> None:
-        position = {name: i for i, name in enumerate(params)}
-        self._slots: list[Any] = [None] * len(tape.nodes)
-        self._params: list[tuple[int, int]] = []
-        self._fast: list[tuple[Function, int, tuple[int, ...]]] = []
-        self._safe: list[tuple[Function, int, tuple[int, ...]]] = []
-        self._outputs = tape.outputs
-        for i, node in enumerate(tape.nodes):
-            if node.kind == "constant":
-                self._slots[i] = node.value
-            elif node.kind == "column":
-                self._slots[i] = columns[node.name]
-            elif node.kind == "param":
-                self._params.append((i, position[node.name]))
-            elif all(self._slots[a] is not None for a in node.arguments):
-                known = [self._slots[a] for a in node.arguments]
-                self._slots[i] = FUNCTIONS[node.name](*known)
-            else:
-                self._fast.append((FUNCTIONS[node.name], i, node.arguments))
-                self._safe.append((SAFE[node.name], i, node.arguments))
+    What `predict` and `read` hand out is the reader's own room, written over at the next call.
+    """
 
-    def __call__(self, theta: list[float], *, safe: bool = False) -> list[Any]:
-        """One array (rows,) or number an output."""
+    def __init__(self, program: Program, columns: Mapping[str, Floats], rows: int) -> None:
+        self._program, self._rows = program, rows
+        self._output = program.tape.outputs[0]
+        self._slots: list[Any] = program.slots.copy()
+        for i, name in program.columns:
+            self._slots[i] = columns[name]
+        for name, i, arguments in program.early:
+            known = SAFE[name](*[self._slots[a] for a in arguments])
+            self._slots[i] = np.asarray(known)
+
+    def predict(self, theta: Floats) -> Array:
+        """f (rows,), or () where no column is in it; `theta` (params,)."""
+        steps = self._steps
+        self._theta[:] = theta
+        for function, arguments in steps.forwards:
+            function(*arguments)
+        prediction: Array = self._slots[self._output]
+        return prediction
+
+    def read(self, theta: Floats, *, safe: bool = False) -> Array:
+        """f as `predict` has it; its slopes are then in `slopes`."""
+        steps = self._steps
+        self._theta[:] = theta
+        for function, arguments in steps.safe if safe else steps.fast:
+            function(*arguments)
+        prediction: Array = self._slots[self._output]
+        return prediction
+
+    def once(self, *theta: Array) -> Floats:
+        """f in room of its own, one array a param: (), or (points, 1) for f (points, rows)."""
         slots = self._slots.copy()
-        for slot, position in self._params:
-            slots[slot] = theta[position]
-        for function, slot, arguments in self._safe if safe else self._fast:
-            if len(arguments) == 2:
-                slots[slot] = function(slots[arguments[0]], slots[arguments[1]])
-            elif len(arguments) == 1:
-                slots[slot] = function(slots[arguments[0]])
-            else:
-                slots[slot] = function(*[slots[a] for a in arguments])
-        return [slots[output] for output in self._outputs]
+        for i, position in self._program.params:
+            slots[i] = theta[position]
+        for name, i, arguments in self._program.forwards:
+            slots[i] = FUNCTIONS[name](*[slots[a] for a in arguments])
+        shape = (*(theta[0].shape[:-1] if theta else ()), self._rows)
+        return np.array(np.broadcast_to(slots[self._output], shape))
 
+    @cached_property
+    def _theta(self) -> Floats:
+        return np.empty(self._program.width)
 
-class SmallProblem:
-    """The mean square of a small problem, and its gradient."""
+    @cached_property
+    def slopes(self) -> Floats:
+        """∂f/∂θ as last read, (params, rows)."""
+        return np.empty((self._program.width, self._rows))
 
-    def __init__(self, problem: Problem, tape: Tape) -> None:
-        columns = {name: _array(column) for name, column in problem.columns.items()}
-        self._reader = NumpyReader(tape, columns, problem.params)
-        self._target = _array(problem.target)
-        self._weight = None if problem.sigma is None else 1 / _array(problem.sigma)
-        self._rows = problem.rows
-        self._fixed = [i for i, free in enumerate(problem.free) if not free]
-
-    def gradient(self, theta: Floats) -> tuple[float, Floats]:
-        """The loss and ∂loss/∂θ (params,); zero for the fixed params."""
-        loss, gradient = self._read(theta.tolist(), safe=False)
-        if not np.isfinite(gradient.sum()):
-            loss, gradient = self._read(theta.tolist(), safe=True)
-        for i in self._fixed:
-            gradient[i] = 0.0
-        return loss, gradient
-
-    def _read(self, theta: list[float], *, safe: bool) -> tuple[float, Floats]:
-        prediction, *slopes = self._reader(theta, safe=safe)
-        z = prediction - self._target
-        if self._weight is not None:
-            z = z * self._weight
-        loss = float(z.dot(z)) / self._rows
-        slope = (2 / self._rows) * (z if self._weight is None else z * self._weight)
-        total = None
-        terms = []
-        for s in slopes:
-            if isinstance(s, np.ndarray) and s.ndim:
-                terms.append(slope.dot(s))
-            else:
-                total = slope.sum() if total is None else total
-                terms.append(total * s)
-        return loss, np.array(terms)
-
-
-def _array(tensor: Tensor) -> Floats:
-    array: Floats = tensor.numpy()
-    return array
+    @cached_property
+    def _steps(self) -> Steps:
+        """Reads once, and keeps every value's array to write over. A slope that changes with θ lies
+        in its row of `slopes`."""
+        program, slots, steps = self._program, self._slots, Steps([], [], [])
+        self._theta[:] = 1.0
+        for i, position in program.params:
+            slots[i] = self._theta[position : position + 1].reshape(())
+        outputs = program.tape.outputs[1:]
+        row_of = {node: row for row, node in reversed(list(enumerate(outputs)))}
+        laid = set()
+        for name, i, arguments in program.late:
+            given = tuple(slots[a] for a in arguments)
+            slots[i] = np.asarray(FUNCTIONS[name](*given))
+            if i in row_of and slots[i].ndim:
+                slots[i] = self.slopes[row_of[i]]
+                laid.add(row_of[i])
+            steps.fast.append((FUNCTIONS[name], (*given, slots[i])))
+            steps.safe.append((SAFE[name], (*given, slots[i])))
+            if i in program.needed:
+                steps.forwards.append(steps.fast[-1])
+        for row, node in enumerate(outputs):
+            if row in laid:
+                continue
+            self.slopes[row] = slots[node]
+            if node in program.moving:
+                copy = (np.positive, (slots[node], self.slopes[row]))
+                steps.fast.append(copy)
+                steps.safe.append(copy)
+        return steps

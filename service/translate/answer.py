@@ -15,7 +15,7 @@ from service.engine.problem import Problem
 from service.engine.profile import profile_interval
 from service.engine.reduction import Floats
 from service.engine.result import Result
-from service.engine.scaling import RawParams, unscale
+from service.engine.scaling import unscale
 from service.engine.statistics import Statistics, summarise
 from service.schemas import answers as wire
 from service.schemas.names import Status
@@ -178,17 +178,16 @@ def _status(result: Result) -> Status:
 def _unscaled(
     plan: Plan, theta: Tensor, trusted: Tensor, statistics: Statistics
 ) -> wire.UnscaledParams | None:
-    problem = plan.task.problem
-    raw: RawParams | None = RawParams(
-        theta.double(), torch.eye(len(problem.params), dtype=torch.float64)
-    )
-    if plan.scaling and not isinstance(problem.formula, Formula):
+    problem, stderr = plan.task.problem, None
+    if not plan.scaling:
+        if statistics.stderr is not None and trusted is theta:
+            stderr = named(statistics.free, statistics.stderr)
+        return wire.UnscaledParams(values=named(problem.params, theta), stderr=stderr)
+    if not isinstance(problem.formula, Formula):
         return None
-    if plan.scaling and isinstance(problem.formula, Formula):
-        raw = unscale(problem.formula, plan.raw, plan.scaling, theta)
+    raw = unscale(problem.formula, plan.raw, plan.scaling, theta)
     if raw is None:
         return None
-    stderr = None
     if statistics.covariance is not None and trusted is theta:
         free = problem.free_index
         change = raw.map[:, free]

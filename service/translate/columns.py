@@ -43,8 +43,8 @@ def finite_columns(data: Data, names: Iterable[str]) -> dict[str, Tensor]:
         column = np.ascontiguousarray(numbers(data, name), dtype=np.float64)
         if not column.flags.writeable:
             column = column.copy()
-        bad = np.flatnonzero(~np.isfinite(column))
-        if bad.size:
+        if not np.isfinite(column).all():
+            bad = np.flatnonzero(~np.isfinite(column))
             row, more = int(bad[0]), bad.size - 1
             what = "missing or not a number" if np.isnan(column[row]) else "infinite"
             others = f" (and {more:,} more row{'s' * (more > 1)})" if more else ""
@@ -54,6 +54,16 @@ def finite_columns(data: Data, names: Iterable[str]) -> dict[str, Tensor]:
             )
         columns[name] = torch.from_numpy(column)
     return columns
+
+
+def is_finite(column: Tensor) -> bool:
+    """Whether all of a column is."""
+    return bool(np.isfinite(column.numpy()).all())
+
+
+def first_bad(column: Tensor) -> int:
+    """The first row that is not finite."""
+    return int(np.flatnonzero(~np.isfinite(column.numpy()))[0])
 
 
 def numbers(data: Data, name: str) -> Numbers:

@@ -35,13 +35,14 @@ FIRST_ORDER: Mapping[str, type[Sgd | Adam | Rmsprop | Adagrad]] = {
     "adagrad": Adagrad,
 }
 DEFAULT_EPOCHS = 1000
+_EXACT = wire.ExactOptimizer()
 _NOT_SETTINGS = {"name", "gradient", "schedule", "batch_size"}
 
 
 def to_loss(options: AnyLoss) -> Loss:
     """The loss of a request."""
     function = LOSSES[options.name]
-    given = {**options.model_dump()}.get(function.option or "")
+    given = options.model_dump().get(function.option) if function.option else None
     return Loss(function, function.default if given is None else float(given))
 
 
@@ -80,7 +81,7 @@ def _chosen(
     if not isinstance(optimizer, wire.AutoOptimizer):
         return optimizer
     if problem.loss.is_least_squares and problem.is_linear and not problem.is_bounded:
-        return wire.ExactOptimizer()
+        return _EXACT
     if isinstance(problem.formula, Network):
         return wire.AdamOptimizer(learning_rate=0.01, gradient=optimizer.gradient)
     return wire.LevenbergMarquardtOptimizer()

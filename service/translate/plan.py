@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 
@@ -11,6 +12,7 @@ from torch import Tensor
 
 from service.engine.faults import fault
 from service.engine.formula import Formula
+from service.engine.linear import least_squares
 from service.engine.models import Family
 from service.engine.models.mlp import Network
 from service.engine.problem import Model, Problem, Task
@@ -27,7 +29,15 @@ from service.schemas.fit import FitRequest
 from service.schemas.options import Param
 from service.schemas.options import Scaling as ScalingRequest
 from service.settings import Settings
-from service.translate.columns import DTYPES, check_shape, escape, finite_columns, numbers
+from service.translate.columns import (
+    DTYPES,
+    check_shape,
+    escape,
+    finite_columns,
+    first_bad,
+    is_finite,
+    numbers,
+)
 from service.translate.models import Resolved, resolve
 from service.translate.options import to_loss, to_options
 
@@ -38,6 +48,9 @@ PROFILE_STEPS = 300
 """Trial steps that the profile of one param takes, about."""
 
 Sigma = str | float | list[float] | None
+
+_ZERO = torch.zeros((), dtype=torch.float64)
+_GUESS = Param()
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +108,7 @@ def check(request: FitRequest, settings: Settings) -> Plan:
 def _check_domain(plan: Plan) -> None:
     """Raises InvalidData where the formula is not finite in some row whatever its params."""
     problem, formula = plan.task.problem, plan.task.problem.formula
-    if not isinstance(formula, Formula):
+    if not isinstance(formula, Formula) or not formula.program.early:
         return
     bound = formula.bind(problem.columns, problem.rows, problem.target)
     rows = (~torch.isfinite(bound.predict(problem.initial))).nonzero().flatten()
@@ -177,9 +190,8 @@ def without_missing(request: FitRequest, used: list[str]) -> tuple[FitRequest, t
 def narrowed(column: Tensor, dtype: torch.dtype, name: str) -> Tensor:
     """A column in the precision of the fit. Raises InvalidData where it does not fit in."""
     narrow = column.to(dtype)
-    bad = (~torch.isfinite(narrow)).nonzero().flatten()
-    if len(bad):
-        row = int(bad[0])
+    if not is_finite(narrow):
+        row = first_bad(narrow)
         raise InvalidData(
             f"column '{name}', row {row + 1} is {float(column[row]):g} once scaled, which is "
             f"beyond {str(dtype).removeprefix('torch.')}",
@@ -191,10 +203,10 @@ def narrowed(column: Tensor, dtype: torch.dtype, name: str) -> Tensor:
 def narrowed_sigma(sigma: Tensor, dtype: torch.dtype) -> Tensor:
     """Sigma in the precision of the fit. Raises InvalidData where one cannot be divided by."""
     narrow = sigma.to(dtype)
-    bad = (~torch.isfinite(1 / narrow) | ~torch.isfinite(narrow)).nonzero().flatten()
-    if len(bad):
+    if not (is_finite(narrow) and is_finite(1 / narrow)):
+        row = first_bad(narrow + 1 / narrow)
         raise InvalidData(
-            f"sigma is {float(sigma[int(bad[0])]):g} in row {int(bad[0]) + 1}, too small or too "
+            f"sigma is {float(sigma[row]):g} in row {row + 1}, too small or too "
             f"large to divide by in {str(dtype).removeprefix('torch.')}",
             pointer="/sigma",
         )
@@ -204,10 +216,9 @@ def narrowed_sigma(sigma: Tensor, dtype: torch.dtype) -> Tensor:
 def explained(formula: Model, data: Data, rows: int) -> Tensor:
     """The values of the left side, (rows,) float64. Raises InvalidData where one is not finite."""
     columns = finite_columns(data, formula.target_columns)
-    target = formula.explained(columns, torch.zeros((), dtype=torch.float64)).expand(rows)
-    bad = (~torch.isfinite(target)).nonzero().flatten()
-    if len(bad):
-        row = int(bad[0])
+    target = formula.explained(columns, _ZERO).expand(rows)
+    if not is_finite(target):
+        row = first_bad(target)
         values = ", ".join(f"{name} = {float(column[row]):g}" for name, column in columns.items())
         raise InvalidData(
             f"the left side '{formula.target}' is not finite in row {row + 1} ({values})",
@@ -279,7 +290,7 @@ def _start(
     guessed = tuple(name for name in names if params[name].value is None)
     guesses = dict.fromkeys(names, 1.0)
     if guessed and resolved.family is not None:
-        guesses = _guess(resolved.family, inputs, target)
+        guesses = _guess(resolved, resolved.family, inputs, target)
     if isinstance(resolved.formula, Network):
         drawn = resolved.formula.initial(target, request.seed).tolist()
         guesses = dict(zip(names, drawn, strict=True))
@@ -291,9 +302,9 @@ def _start(
         lower.append(low)
         upper.append(high)
     return _Start(
-        torch.tensor(values, dtype=torch.float64),
-        torch.tensor(lower, dtype=torch.float64),
-        torch.tensor(upper, dtype=torch.float64),
+        torch.from_numpy(np.array(values)),
+        torch.from_numpy(np.array(lower)),
+        torch.from_numpy(np.array(upper)),
         tuple(not param.fixed for param in params.values()),
         guessed,
     )
@@ -309,7 +320,7 @@ def known_names(given: Iterable[str], names: Collection[str], pointer: str = "/p
 def _param(given: float | Param | None) -> Param:
     if isinstance(given, Param):
         return given
-    return Param(value=None if given is None else float(given))
+    return _GUESS if given is None else Param(value=float(given))
 
 
 def _value(name: str, param: Param, low: float, high: float, guess: float) -> float:
@@ -331,10 +342,17 @@ def _value(name: str, param: Param, low: float, high: float, guess: float) -> fl
     return float(param.value)
 
 
-def _guess(family: Family, inputs: Mapping[str, Tensor], target: Tensor) -> dict[str, float]:
-    x = next(iter(inputs.values()), torch.zeros_like(target))
-    guess = family.guess(x.unsqueeze(0), target.unsqueeze(0))[0]
+def _guess(
+    resolved: Resolved, family: Family, inputs: Mapping[str, Tensor], target: Tensor
+) -> dict[str, float]:
+    names, guess = resolved.formula.params, None
+    if isinstance(resolved.formula, Formula):
+        guess = least_squares(resolved.formula, inputs, target)
+    if guess is None:
+        x = next(iter(inputs.values()), torch.zeros_like(target))
+        names = tuple(family.params)
+        guess = family.guess(x.unsqueeze(0), target.unsqueeze(0))[0].tolist()
     return {
-        name: value if torch.isfinite(torch.tensor(value)) else 1.0
-        for name, value in zip(family.params, guess.tolist(), strict=True)
+        name: value if math.isfinite(value) else 1.0
+        for name, value in zip(names, guess, strict=True)
     }

@@ -10,8 +10,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor
+
+from service.engine.small import Floats
+
+_EPSILON = float(np.finfo(np.float64).eps)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,3 +54,28 @@ def solve(jacobian: Tensor, residual: Tensor) -> LeastSquares:
         step = step - vh.mT @ (inverse * (u.mT @ (q.mT @ rest)))
         rest = residual + scaled @ step
     return LeastSquares(step / scale, int((singular > floor).sum()))
+
+
+def solve_small(slopes: Floats, residuals: Floats) -> tuple[Floats, int]:
+    """The same by numpy, for few rows: Jᵀ (params, rows) and r (rows,) or several, (many, rows) ->
+    δ (params,) or (many, params), and the rank.
+
+    The singular values of J itself, which is small, stand for those of R.
+    """
+    largest = np.maximum.reduce(np.abs(slopes), axis=1)
+    if not (np.isfinite(largest).all() and np.isfinite(residuals).all()):
+        return np.full((*residuals.shape[:-1], len(slopes)), np.nan), 0
+    largest[largest == 0] = 1.0
+    scaled = slopes / largest[:, None]
+    norms = np.sqrt(np.einsum("pn,pn->p", scaled, scaled))
+    norms[norms == 0] = 1.0
+    scaled /= norms[:, None]
+    vt, singular, ut = np.linalg.svd(scaled, full_matrices=False)
+    keep = singular > _EPSILON * max(scaled.shape) * singular[0]
+    inverse = np.zeros_like(singular)
+    inverse[keep] = 1 / singular[keep]
+    step, rest = 0.0, residuals
+    for _ in range(2):
+        step = step - (rest.dot(ut.T) * inverse).dot(vt.T)
+        rest = residuals + step.dot(scaled)
+    return step / (largest * norms), int(keep.sum())
