@@ -21,6 +21,12 @@ class Settings(BaseSettings):
     """Bytes of large bodies that are read and parsed at once; one address may hold half."""
     max_rows: PositiveInt = 10_000_000
     """The longest column."""
+    max_columns: PositiveInt = 1000
+    """The most columns, in forms other than JSON."""
+    max_labels: PositiveInt = 1_000_000
+    """The most distinct texts of one column, in forms other than JSON."""
+    max_data_bytes: PositiveInt = 256 * 2**20
+    """Bytes that the columns of one body may take, unpacked."""
     max_epochs: PositiveInt = 10**8
     """The most epochs a fit may ask for."""
     max_operations: PositiveFloat = 1e13

@@ -13,7 +13,7 @@ from starlette.responses import Response
 class DirectRoute(APIRoute):
     """Calls `endpoint(request, **path_params)`.
 
-    Bodies and queries are read by `bodies` and `queries`, so there are no dependencies for FastAPI
+    Bodies and queries are read by `reading` and `queries`, so there are no dependencies for FastAPI
     to solve: that takes it longer than a small prediction takes us.
     """
 

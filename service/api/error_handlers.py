@@ -18,6 +18,7 @@ from service import errors
 from service.api.answers import LastAnswer, ProblemAnswer
 from service.api.complaints import MOST
 from service.api.places import TooManyBytes, TooManyStreams
+from service.api.reading.table import MalformedBody
 from service.api.request_id import request_id
 from service.errors import Complaint, DescentError, InvalidRequest, QueueFull, nearest_hint
 from service.schemas.problems import Problem, ProblemError
@@ -36,6 +37,7 @@ STATUS: Mapping[type[DescentError], int] = {
     errors.QueueFull: 429,
     TooManyStreams: 429,
     TooManyBytes: 429,
+    MalformedBody: 400,
     errors.NotReady: 503,
     errors.JobFailed: 500,
     errors.WorkerLost: 503,

@@ -21,25 +21,30 @@ class SchemaWalk:
 
     def fields(self, path: Path) -> list[str]:
         """The names of the fields that the object at `path` may have."""
-        return sorted({name for schema in self._at(path) for name in schema.get("properties", ())})
+        return sorted({name for schema in self.at(path) for name in schema.get("properties", ())})
 
     def limits(self, path: Path) -> Schema:
         """`minimum`, `exclusiveMinimum`, `maximum`, `exclusiveMaximum` of the number at `path`."""
         names = ("minimum", "exclusiveMinimum", "maximum", "exclusiveMaximum")
-        for schema in self._at(path):
+        for schema in self.at(path):
             if limits := {name: schema[name] for name in names if name in schema}:
                 return limits
         return {}
 
     def names(self, path: Path) -> list[str]:
         """The names that the object at `path` may go by."""
-        return [name for schema in self._at(path) for name in _names(schema)]
+        return [name for schema in self.at(path) for name in _names(schema)]
 
     def takes_string(self, path: Path) -> bool:
         """Whether a string may stand at `path`."""
-        return any(schema.get("type") == "string" for schema in self._at(path))
+        return any(schema.get("type") == "string" for schema in self.at(path))
 
-    def _at(self, path: Path) -> list[Schema]:
+    def items(self, schema: Schema) -> list[Schema]:
+        """What the elements of a list of that schema may be."""
+        return list(self._alternatives(schema["items"], None)) if "items" in schema else []
+
+    def at(self, path: Path) -> list[Schema]:
+        """The schemas of which the value at `path` may be."""
         node = self._body
         candidates = list(self._alternatives(self._root, node))
         for part in path:

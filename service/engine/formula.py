@@ -160,7 +160,7 @@ def _left_side(
 
 def _written(text: str, left: Tree | None) -> str:
     """The formula as it was given, spaced evenly, its left side made plain."""
-    spaced = " ".join(text.split())
+    spaced = " ".join(text.replace("~", " = ").split())
     return spaced if left is not None else f"{DEFAULT_TARGET} = {spaced}"
 
 

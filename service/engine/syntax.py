@@ -1,6 +1,6 @@
 """A formula's text -> a syntax tree. Knows the grammar and nothing of columns, params or torch.
 
-    formula    = [ expression "=" ] expression
+    formula    = [ expression ( "=" | "~" ) ] expression
     expression = comparison
     comparison = sum [ ("<" | "<=" | ">" | ">=" | "==" | "!=") sum ]
     sum        = product { ("+" | "-") product }
@@ -8,6 +8,8 @@
     unary      = ("+" | "-") unary | power
     power      = atom [ "**" unary ]
     atom       = number | name | name "(" expression { "," expression } ")" | "(" expression ")"
+
+`y ~ a*x` is `y = a*x`, as R has it and as it is easily written in a URL.
 
 `**` binds tighter than a sign on its left and groups to the right, as in Python: -2**2 is -4.
 """
@@ -33,7 +35,7 @@ _TOKEN = re.compile(
     r"(?P<space>[ \t\r\n]+)"
     r"|(?P<number>(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?)"
     r"|(?P<name>[^\W\d]\w*)"
-    r"|(?P<sign>\*\*|<=|>=|==|!=|[-+*/(),<>=])"
+    r"|(?P<sign>\*\*|<=|>=|==|!=|[-+*/(),<>=~])"
 )
 
 
@@ -105,7 +107,7 @@ def _tokens(text: str) -> Iterator[Token]:
             _check_name(match.group(), position)
             yield Token(kind, fold(match.group()), position + 1)
         elif kind != "space":
-            yield Token(kind, match.group(), position + 1)
+            yield Token(kind, match.group().replace("~", "="), position + 1)
         position = match.end()
     yield Token("end", "the end", len(text) + 1)
 
@@ -137,7 +139,6 @@ def _unreadable(text: str, position: int) -> str:
         ".": "attributes are not part of a formula",
         "'": "text is not part of a formula",
         '"': "text is not part of a formula",
-        "~": "write '=' between the two sides",
         "%": "'%' is not an operation of a formula",
         "×": "write '*'",
         "·": "write '*'",

@@ -15,10 +15,11 @@ import pytest
 import pytest_asyncio
 from starlette.exceptions import HTTPException
 
-from service.api import bodies, parser
+from service.api import parser
 from service.api.parser import Parser
 from service.api.parsing import parse
 from service.api.places import Places, TooManyBytes
+from service.api.reading import arrival
 from service.api.state import new_state
 from service.app import create_app
 from service.errors import BudgetExceeded, InvalidRequest, WorkerLost
@@ -191,7 +192,7 @@ async def test_the_bytes_of_large_bodies_are_bounded(length: bool) -> None:
 
 
 async def test_a_body_that_pauses_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(bodies, "STALL_S", 0.01)
+    monkeypatch.setattr(arrival, "STALL_S", 0.01)
 
     async def stalling() -> AsyncIterator[bytes]:
         yield b"{"

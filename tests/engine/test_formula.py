@@ -24,6 +24,15 @@ def test_without_a_left_side_the_formula_explains_y() -> None:
         formula("a*x", ["x", "z"])
 
 
+def test_a_tilde_is_an_equals_sign() -> None:
+    model = formula("log(y) ~ a + b*x")
+    assert model.text == "log(y) = a + b*x"
+    assert model == formula("log(y) = a + b*x")
+    for text in ("y ~ a ~ x", "y = a ~ x", "y ~= a*x", "~ a*x"):
+        with pytest.raises(InvalidFormula, match="'='"):
+            formula(text)
+
+
 def test_the_left_side_may_transform_the_target() -> None:
     model = formula("log(y) = a + b*x")
     like = torch.zeros((), dtype=torch.float64)

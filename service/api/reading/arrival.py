@@ -1,0 +1,69 @@
+"""A body as it arrives: no more bytes than allowed, and no slower than a caller may be."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import ExitStack
+
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
+from starlette.types import Message
+
+from service.api.clients import client
+from service.api.state import Request
+
+LARGE = 2**20
+"""Bytes above which a body is read apart. As JSON so many take 6 ms to parse here, while nobody
+else is served, and 11 ms there and back."""
+STALL_S = 30.0
+"""Seconds that a body may pause for."""
+
+
+async def gather(request: Request, room: ExitStack, said: int) -> bytes | bytearray:
+    """The body's bytes, `said` of them if its length was said (else 0), and no more than the limit.
+    If there are many, `room` holds a place for them."""
+    limit = request.state["settings"].max_body_bytes
+    if said > limit:
+        raise too_large(limit)
+    if said > LARGE:
+        hold(request, room, said)
+    body: bytes | bytearray = b""
+    more = True
+    while more:
+        # The first part of a small body holds nothing while it is waited for, and a clock costs.
+        message = await (_next(request) if body or said > LARGE else request.receive())
+        if message["type"] != "http.request":
+            raise ClientDisconnect
+        chunk, more = message.get("body", b""), message.get("more_body", False)
+        if not body:
+            body = chunk
+        elif isinstance(body, bytes):
+            body = bytearray(body + chunk)
+        else:
+            body += chunk  # no slower than into memory asked for at once
+        if len(body) > limit:
+            raise too_large(limit)
+        if len(body) > LARGE >= said:
+            said = limit
+            hold(request, room, said)
+    return body
+
+
+def hold(request: Request, room: ExitStack, size: int) -> None:
+    """Holds a place for so many bytes for as long as `room` is open."""
+    room.enter_context(request.state["bodies"].hold(client(request), size))
+
+
+async def _next(request: Request) -> Message:
+    try:
+        async with asyncio.timeout(STALL_S):
+            return await request.receive()
+    except TimeoutError:
+        raise HTTPException(408, f"the body paused for more than {STALL_S:g} s") from None
+
+
+def too_large(limit: int) -> HTTPException:
+    """The refusal of a body that is."""
+    return HTTPException(
+        413, f"the body is larger than the {limit} bytes that this server reads in one request"
+    )

@@ -1,0 +1,145 @@
+"""The options of a request in its query string: `?model=y~a*x+b&optimizer.learning_rate=0.01`.
+
+They are those of the JSON body, by the same names; a dot leads into an object. A text becomes what
+the schema takes at its place: a number, `true`, a list (`16,16`), an object (`w:1,b:0`), or any of
+these as JSON. What the schema does not take is left as it is, for the schema to refuse.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import unquote_to_bytes
+
+from pydantic import BaseModel
+
+from service.api.schema_walk import Path, SchemaWalk
+from service.api.sentences import clip
+from service.errors import InvalidRequest
+
+ANSWER_PARAMETERS = frozenset({"format"})
+"""Query parameters that say how to answer, not what."""
+MAX_PARAMETERS = 1000
+
+_SHORT = {"gradient": "method", "interval": "kind", "group_by": "column"}
+"""What a bare text stands for where an object may stand too; else its `name`."""
+_NAMED = {"model", "optimizer", "loss", "schedule"}
+_NUMBER = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?")
+_SPACES = re.compile(r"%2B|\+(?:[*/~=)<>]|%2A|%2F|%7E|%3D|%29|%3C|%3E)", re.IGNORECASE)
+"""Tells that `+` was written for a space: else it would be a plus before what no plus can precede,
+or beside a plus that was escaped."""
+
+Tree = dict[str, Any]
+
+
+def read_options(query: bytes, schema: type[BaseModel]) -> Tree:
+    """The options, typed as `schema` has them. Raises InvalidRequest."""
+    tree = _nested(_pairs(query))
+    if "data" in tree:
+        raise InvalidRequest("query parameter 'data': the data stand in the body")
+    walk = SchemaWalk(schema, tree)
+    typed: Tree = _typed_tree(tree, (), walk)
+    return typed
+
+
+def _pairs(query: bytes) -> dict[tuple[str, ...], str]:
+    """Each parameter's path and text. A plus is a plus, as it is in a formula."""
+    found: dict[tuple[str, ...], str] = {}
+    parts = [part for part in query.split(b"&") if part]
+    if len(parts) > MAX_PARAMETERS:
+        raise InvalidRequest(f"more than {MAX_PARAMETERS} query parameters")
+    for part in parts:
+        key, _, value = part.partition(b"=")
+        name = _decoded(key)
+        if name in ANSWER_PARAMETERS:
+            continue
+        path = tuple(name.split("."))
+        if path in found:
+            raise InvalidRequest(f"query parameter '{clip(name)}' is given twice")
+        found[path] = _decoded(value)
+    return found
+
+
+def _decoded(raw: bytes) -> str:
+    text = raw.decode("latin-1")
+    if "+" in text and _SPACES.search(text):
+        raw = raw.replace(b"+", b" ")
+    try:
+        return unquote_to_bytes(raw).decode()
+    except UnicodeDecodeError:
+        raise InvalidRequest(f"the query string is not UTF-8 at '{clip(text)}'") from None
+
+
+def _nested(pairs: Mapping[tuple[str, ...], str]) -> Tree:
+    """The paths as objects within objects, their texts untouched."""
+    tree: Tree = {}
+    for path in sorted(pairs, key=len):
+        node = tree
+        for part in path[:-1]:
+            below = node.setdefault(part, {})
+            if isinstance(below, str):
+                below = node[part] = _as_object(below, part)
+            node = below
+        node[path[-1]] = pairs[path]
+    return tree
+
+
+def _as_object(text: str, name: str) -> Tree:
+    """A text that others add to: `optimizer=adam&optimizer.learning_rate=0.1`."""
+    if text.startswith("{"):
+        return dict(_json(text, name))
+    if name in _SHORT or name in _NAMED:
+        return {_SHORT.get(name, "name"): text}
+    return _pairs_in(text)
+
+
+def _pairs_in(text: str) -> Tree:
+    """`w:1,b:0` as an object of texts."""
+    pairs = (part.partition(":") for part in text.split(","))
+    return {key.strip(): value.strip() for key, _, value in pairs}
+
+
+def _typed_tree(node: Any, path: Path, walk: SchemaWalk) -> Any:
+    if isinstance(node, dict):
+        return {key: _typed_tree(below, (*path, key), walk) for key, below in node.items()}
+    if isinstance(node, str):
+        return _typed(node, path, walk.at(path), walk)
+    return node
+
+
+def _typed(text: str, path: Path, schemas: list[Tree], walk: SchemaWalk) -> Any:
+    """The value that a text stands for, where one of `schemas` takes such a value."""
+    kinds = {schema.get("type") for schema in schemas}
+    if text[:1] in "{[" and text and kinds & {"object", "array"}:
+        return _json(text, ".".join(map(str, path)))
+    if "boolean" in kinds and text in {"true", "false", ""}:
+        return text != "false"
+    if kinds & {"number", "integer"} and _NUMBER.fullmatch(text):
+        return _number(text, whole="number" not in kinds)
+    if "array" in kinds and ("string" not in kinds or "," in text):
+        items = [item for schema in schemas for item in walk.items(schema)]
+        values = [_typed(part.strip(), path, items, walk) for part in text.split(",")]
+        if "string" not in kinds or not any(isinstance(value, str) for value in values):
+            return values
+    if "object" in kinds and "string" not in kinds and ":" in text:
+        return {
+            key: _typed(value, (*path, key), walk.at((*path, key)), walk)
+            for key, value in _pairs_in(text).items()
+        }
+    return text
+
+
+def _number(text: str, *, whole: bool) -> int | float:
+    if re.fullmatch(r"[+-]?\d{1,19}", text):
+        return int(text)
+    value = float(text)
+    return int(value) if whole and value.is_integer() and abs(value) < 2**63 else value
+
+
+def _json(text: str, name: str) -> Any:
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise InvalidRequest(f"query parameter '{clip(name)}' is not JSON: {error}") from None

@@ -1,0 +1,102 @@
+"""What every form of body comes to: named columns, and what else it had to say."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+from service.errors import InvalidData, InvalidRequest, shortened
+from service.schemas.columns import Data
+from service.settings import Settings
+
+
+class MalformedBody(InvalidRequest):
+    """The body is not what its Content-Type says."""
+
+    type = "malformed-body"
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """What the data of one request may come to, whatever their form."""
+
+    rows: int
+    columns: int
+    nbytes: int
+    """Of the columns, unpacked."""
+    labels: int = 1_000_000
+    """Distinct texts of one column."""
+
+    @classmethod
+    def of(cls, settings: Settings) -> Bounds:
+        """Those of the settings."""
+        return cls(
+            settings.max_rows, settings.max_columns, settings.max_data_bytes, settings.max_labels
+        )
+
+    def check_rows(self, count: int) -> None:
+        """Raises InvalidData where there are too many."""
+        if count > self.rows:
+            raise InvalidData(
+                f"{count:,} rows are more than the {self.rows:,} allowed", pointer=_AT
+            )
+
+    def check_columns(self, count: int) -> None:
+        """Raises InvalidData where there are too many."""
+        if count > self.columns:
+            raise InvalidData(
+                f"{count:,} columns are more than the {self.columns:,} allowed; send those that "
+                "the model uses",
+                pointer=_AT,
+            )
+
+    def check_labels(self, count: int) -> None:
+        """Raises InvalidData where one column has too many distinct texts."""
+        if count > self.labels:
+            raise InvalidData(
+                f"{count:,} distinct texts in one column are more than the {self.labels:,} "
+                "allowed; leave the column out",
+                pointer=_AT,
+            )
+
+    def check_nbytes(self, count: int) -> None:
+        """Raises InvalidData where the columns would take too much, once unpacked."""
+        if count > self.nbytes:
+            raise InvalidData(
+                f"unpacked, the data would take {count:,} bytes, more than the {self.nbytes:,} "
+                "allowed; send fewer rows or columns",
+                pointer=_AT,
+            )
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """Columns as they were read."""
+
+    columns: Data
+    units: Mapping[str, str] = field(default_factory=dict)
+    """Of columns whose header has one."""
+    request: bytes = b""
+    """The rest of the request as JSON, where the body has it too."""
+
+
+_AT = "/data"
+
+
+def fold(name: str) -> str:
+    """A column's name as a formula's names are folded: NFKC."""
+    return unicodedata.normalize("NFKC", name)
+
+
+def check_names(names: Iterable[str]) -> None:
+    """Raises InvalidData where two columns go by one name."""
+    seen: dict[str, str] = {}
+    for name in names:
+        folded = fold(name)
+        if folded in seen:
+            raise InvalidData(
+                f"two columns are named '{shortened(folded)}'; give each a name of its own",
+                pointer=_AT,
+            )
+        seen[folded] = name
