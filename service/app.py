@@ -22,12 +22,15 @@ from service.api import (
     request_id,
 )
 from service.api.state import State, new_state
+from service.jobs import lanes
 from service.jobs.clock import Clock, SystemClock
+from service.jobs.kit import KIT
 from service.jobs.local_executor import LocalExecutor
-from service.jobs.memory import give_back
+from service.jobs.memory import give_back, settle
 from service.jobs.memory_store import MemoryStore
 from service.jobs.service import JobService
 from service.settings import Settings
+from service.translate import use_threads
 
 _DESCRIPTION = """\
 Fits parametric models to data and says how far to trust the fit.
@@ -73,10 +76,12 @@ def _lifespan(
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[State]:
         store = MemoryStore(settings, clock)
-        service = JobService(settings, store, LocalExecutor(settings, store, clock), clock)
+        service = JobService(settings, store, LocalExecutor(settings, store, clock, kit=KIT), clock)
         give_back()
         state = new_state(settings, service)
+        use_threads(lanes.HERE_THREADS)
         await service.start()
+        settle()
         try:
             yield state
         finally:

@@ -92,6 +92,9 @@ async def _wait(request: Request, job: Job, wait_s: float, *, abandon: bool) -> 
     where it is theirs alone (`abandon`): others may hold the same key, and its sender come again.
     """
     jobs = request.state["jobs"]
+    job = await jobs.get(job.id)
+    if job.finished:
+        return job
     try:
         return await unless_gone(request, jobs.wait(job.id, wait_s))
     except ClientDisconnect:

@@ -161,11 +161,23 @@ def descend(task: Task, checkpoint: Progress | None = None) -> Run:
     return Descent(task, ground, generator, checkpoint)
 
 
+def has_short_way(task: Task) -> bool:
+    """Whether it is a full-batch descent on analytic gradients, so that a small one has no need of
+    torch."""
+    options, rows = task.options, task.problem.rows
+    if not isinstance(options.settings, Sgd | Adam | Rmsprop | Adagrad):
+        return False
+    batched = options.batch_size is not None and options.batch_size < rows
+    return not batched and options.gradient.method == "analytic"
+
+
 def has_closed_form(task: Task) -> bool:
     """Whether it is plain gradient descent at a constant rate, without bounds, on a linear
     problem that has a short way."""
     settings, problem = task.options.settings, task.problem
     if not isinstance(settings, Sgd) or settings.momentum or settings.weight_decay:
+        return False
+    if not has_short_way(task):
         return False
     return (
         isinstance(settings.schedule, Constant)

@@ -20,7 +20,7 @@ def outline(request: FitRequest, settings: Settings) -> Outline:
     """The request as it was understood; InvalidRequest where it cannot be carried out."""
     plan = translate.check(request, settings)
     problem = plan.task.problem
-    return Outline(problem.formula.text, tuple(problem.params), plan.task.options.epochs)
+    return Outline(problem.formula.text, tuple(problem.params), plan.task.options.epochs, plan)
 
 
 async def check_async(check: Check, request: FitRequest, settings: Settings) -> Outline:

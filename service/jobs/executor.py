@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from service.jobs.job import Job
+from service.translate import Plan
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,8 +29,9 @@ class Executor(Protocol):
     async def start(self) -> None:
         """Makes ready; RuntimeError where no worker can be had."""
 
-    async def submit(self, job: Job) -> None:
-        """Puts the job in the store and runs it when its lane's turn comes.
+    async def submit(self, job: Job, plan: Plan | None = None) -> None:
+        """Puts the job in the store and runs it when its lane's turn comes; one that is cheap, by
+        its plan, at once.
 
         QueueFull, with the seconds to wait, before anything was kept; NotReady before `start` and
         after `stop`.

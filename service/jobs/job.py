@@ -7,10 +7,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from types import MappingProxyType
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from service.schemas.fit import FitRequest
 from service.schemas.names import Status, StopReason
+
+if TYPE_CHECKING:
+    from service.translate import Plan
 
 TRANSITIONS: Mapping[Status, frozenset[Status]] = MappingProxyType(
     {
@@ -105,6 +108,8 @@ class Outline:
     """The formula."""
     params: tuple[str, ...]
     epochs: int
+    plan: Plan | None = None
+    """What the check made of it, so that whoever does the job at once need not make it again."""
 
 
 def new_job(request: FitRequest, outline: Outline, *, owner: str, lane: str, now: datetime) -> Job:

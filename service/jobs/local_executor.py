@@ -7,17 +7,21 @@ import logging
 from contextlib import suppress
 
 from service.errors import NotReady, QueueFull
+from service.jobs import lanes
 from service.jobs.clock import Clock, SystemClock
 from service.jobs.cores import cores
 from service.jobs.errand import Errand
 from service.jobs.estimates import Durations, whole_seconds
 from service.jobs.executor import Place
 from service.jobs.fair_queue import FairQueue
+from service.jobs.here import Here
 from service.jobs.job import Job
 from service.jobs.places import Desk, WorkPlace
+from service.jobs.run_job import Kit
 from service.jobs.store import JobStore
 from service.jobs.worker_process import preload
 from service.settings import Settings
+from service.translate import Plan
 
 log = logging.getLogger("descent.executor")
 
@@ -36,7 +40,9 @@ class LocalExecutor:
         clock: Clock | None = None,
         *,
         entry: str = "service.jobs.worker:main",
+        kit: Kit | None = None,
     ) -> None:
+        """kit: what cheap jobs are done with in this process; without it all go to the workers."""
         count = settings.workers or cores()
         self._settings, self._store, self._clock = settings, store, clock or SystemClock()
         self._queue: FairQueue[Errand] = FairQueue(settings.max_queued_jobs)
@@ -44,8 +50,8 @@ class LocalExecutor:
         """Every job that was accepted and has not ended."""
         self._durations = Durations()
         desk = Desk(settings, store, self._clock, self._ended, self._freed)
-        threads = max(1, cores() // count)
-        self._places = [WorkPlace(desk, entry, threads) for _ in range(count)]
+        self._places = [WorkPlace(desk, entry, lanes.threads(count)) for _ in range(count)]
+        self._here = None if kit is None else Here(settings, store, self._clock, kit)
         self._free: list[WorkPlace] = []
         """The one freed last is taken first: its caches are warm."""
         self._entry = entry
@@ -71,11 +77,12 @@ class LocalExecutor:
             raise failure
         self._open = True
 
-    async def submit(self, job: Job) -> None:
+    async def submit(self, job: Job, plan: Plan | None = None) -> None:
         if not self._open:
             raise NotReady
-        if not self._free and not self._queue.has_room(job.lane, coming=self._coming):
-            raise QueueFull(retry_after_s=whole_seconds(self._until_next(0)))
+        here = self._here if plan is not None and lanes.is_here(plan) else None
+        if here is None:
+            self._check_room(job.lane)
         errand = Errand(job, self._clock.monotonic())
         self._coming += 1
         try:
@@ -86,8 +93,23 @@ class LocalExecutor:
             self._coming -= 1
         self._errands[job.id] = errand
         self._quiet.clear()
+        if here is not None and plan is not None:
+            await self._do_here(here, errand, plan)
+            return
         self._queue.push(job.lane, errand)
         self._dispatch()
+
+    def _check_room(self, lane: str) -> None:
+        if not self._free and not self._queue.has_room(lane, coming=self._coming):
+            raise QueueFull(retry_after_s=whole_seconds(self._until_next(0)))
+
+    async def _do_here(self, here: Here, errand: Errand, plan: Plan) -> None:
+        """Takes no worker and no place in the queue, and tells nothing of how long jobs take."""
+        try:
+            waited = self._clock.monotonic() - errand.accepted
+            await here.carry_out(errand.job, plan, queued_s=waited)
+        finally:
+            self._ended(errand)
 
     async def cancel(self, job_id: str) -> None:
         errand = self._errands.get(job_id)

@@ -10,10 +10,10 @@ _MOST = 16
 
 
 class Pace:
-    """Starts with one epoch, then aims at `SLICE_S` by what the last slice took."""
+    """Starts with so many epochs, then aims at `SLICE_S` by what the last slice took."""
 
-    def __init__(self) -> None:
-        self._epochs = 1
+    def __init__(self, first: int = 1) -> None:
+        self._epochs = first
 
     def epochs(self, left: int) -> int:
         """Epochs of the next slice, of those that are left."""

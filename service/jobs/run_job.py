@@ -26,7 +26,8 @@ CHECKPOINT_S = 0.25
 SHORT_HISTORY = 100
 """Rows in an answer whose request did not say `record_every`."""
 
-_OUR_FAULT = "Something went wrong in the service, not in the request; it was logged."
+OUR_FAULT = "Something went wrong in the service, not in the request; it was logged."
+"""All that a caller is told of a failure that is ours."""
 
 Send = Callable[[FromWorker], None]
 log = logging.getLogger("descent.worker")
@@ -64,6 +65,9 @@ class Run(Protocol):
     def epochs(self) -> int: ...
 
     @property
+    def stride(self) -> int: ...
+
+    @property
     def loss(self) -> float: ...
 
     @property
@@ -89,7 +93,7 @@ class Explain(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Kit:
-    """What a job is done with: `worker.KIT` in the service, a double in tests."""
+    """What a job is done with: `kit.KIT` in the service, a double in tests."""
 
     plan: Callable[[FitRequest], Any]
     """The request as the engine understands it."""
@@ -120,7 +124,7 @@ def run_job(
         send(Failed(Failure("job-failed", "The fit needed more memory than there is.")))
     except Exception:
         log.exception("%s failed", task.job_id)
-        send(Failed(Failure("job-failed", _OUR_FAULT)))
+        send(Failed(Failure("job-failed", OUR_FAULT)))
 
 
 class _Attempt:
@@ -152,7 +156,8 @@ class _Attempt:
 
     def carry_out(self) -> None:
         """Steps to the end, or until told to stop, and answers."""
-        pace, run = Pace(), self._run
+        run = self._run
+        pace = Pace(run.stride)
         stop = self._stopped()
         while not (stop or run.done):
             began = self._clock()

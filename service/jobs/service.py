@@ -93,7 +93,7 @@ class JobService:
         understood = await check_async(self._check, request, self._settings)
         now = self._clock.now()
         job = new_job(request, understood, owner=owner, lane=lane, now=now)
-        await self._executor.submit(job)
+        await self._executor.submit(job, understood.plan)
         return job
 
     async def get(self, job_id: str, owner: str | None = None) -> Job:

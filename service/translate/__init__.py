@@ -4,6 +4,7 @@ from service.translate.answer import to_fit, to_history
 from service.translate.catalogue import loss_list, model_list, optimizer_list
 from service.translate.compute import gradient, loss, predict, predict_from_fit
 from service.translate.plan import Plan, check, to_plan
+from service.translate.threads import use_threads
 
 __all__ = [
     "Plan",
@@ -18,4 +19,5 @@ __all__ = [
     "to_fit",
     "to_history",
     "to_plan",
+    "use_threads",
 ]

@@ -70,6 +70,8 @@ class State:
 
 
 class FakeRun:
+    stride = 1
+
     def __init__(self, request: FitRequest, state: State | None = None) -> None:
         self.epochs = request.epochs or 1
         self._tags = request.tags
