@@ -15,9 +15,10 @@ from fastapi import APIRouter
 from starlette.responses import Response
 
 from service import translate
-from service.api import examples, openapi, reading
+from service.api import examples, openapi
 from service.api.answers import json_answer
 from service.api.direct_route import DirectRoute
+from service.api.reading import bodies
 from service.api.state import Request
 from service.errors import InvalidRequest, JobStillRunning
 from service.schemas.answers import Fit
@@ -52,7 +53,7 @@ AnswerT = TypeVar("AnswerT")
 async def predict(request: Request) -> Response:
     """With `model` and `params`, or with the `job_id` of a fit. Predictions are on the scale of the
     formula's left side, which `target` names."""
-    asked = await reading.read(request, PredictRequest)
+    asked = await bodies.read(request, PredictRequest)
     most = request.state["settings"].max_rows
     work = partial(translate.predict, asked, most)
     if asked.job_id is not None:
@@ -73,7 +74,7 @@ async def predict(request: Request) -> Response:
 )
 async def loss(request: Request) -> Response:
     """With `residuals` for those too, and with `surface` over a grid of one or two params."""
-    asked = await reading.read(request, LossRequest)
+    asked = await bodies.read(request, LossRequest)
     work = partial(translate.loss, asked, request.state["settings"])
     few = asked.surface is None and _is_short(asked.data)
     return json_answer(await _reckon(work, few=few))
@@ -91,7 +92,7 @@ async def loss(request: Request) -> Response:
 )
 async def gradient(request: Request) -> Response:
     """With `check` by all three methods side by side, and with `explain` as the chain rule."""
-    asked = await reading.read(request, GradientRequest)
+    asked = await bodies.read(request, GradientRequest)
     work = partial(translate.gradient, asked, request.state["settings"].max_rows)
     return json_answer(await _reckon(work, few=_is_short(asked.data)))
 

@@ -10,12 +10,13 @@ from starlette.datastructures import Headers
 from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 
-from service.api import examples, openapi, reading, views
+from service.api import examples, openapi, views
 from service.api.answers import ProblemAnswer, json_answer
 from service.api.clients import client
 from service.api.direct_route import DirectRoute
 from service.api.hanging_up import unless_gone
 from service.api.prefer import preference
+from service.api.reading import bodies
 from service.api.request_id import request_id
 from service.api.state import Request
 from service.errors import InvalidRequest, UnknownJob
@@ -67,7 +68,7 @@ async def fit(request: Request) -> Response:
     """
     prefer = preference(request.headers)
     key = _idempotency_key(request.headers)
-    asked, fingerprint = await reading.read_marked(request, FitRequest, mark=key is not None)
+    asked, fingerprint = await bodies.read_marked(request, FitRequest, mark=key is not None)
     jobs = request.state["jobs"]
     job, replayed = await jobs.submit(
         asked,

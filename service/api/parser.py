@@ -1,4 +1,5 @@
-"""Large bodies are parsed in a process apart: see `parser_process`."""
+"""Large bodies of JSON: columns of numbers are parsed here, in slices (`reading.json_numbers`), and
+what is not that in a process apart (`parser_process`)."""
 
 from __future__ import annotations
 
@@ -9,6 +10,7 @@ from typing import TypeVar
 from starlette.exceptions import HTTPException
 
 from service.api.parser_process import Ask, Malformed, Slips
+from service.api.reading.json_numbers import parse_numbers
 from service.errors import BudgetExceeded, InvalidRequest, WorkerLost
 from service.jobs.worker_process import WorkerProcess
 from service.schemas.base import Request as Body
@@ -23,7 +25,8 @@ BodyT = TypeVar("BodyT", bound=Body)
 
 
 class Parser:
-    """One process, started when it is first needed, and one body at a time.
+    """One body at a time: two would only wait for each other. The process starts when it is first
+    needed.
 
     A parse that is cancelled, that takes too long or that kills its process costs the next one
     the start of another process, a fraction of a second.
@@ -42,6 +45,12 @@ class Parser:
 
     async def parse(self, body: bytes | bytearray, schema: type[BodyT]) -> BodyT:
         """The body as `schema`; raises what `parsing.parse` does."""
+        async with self._turn:
+            parsed = await asyncio.to_thread(parse_numbers, body, schema)
+        return parsed or await self.parse_apart(body, schema)
+
+    async def parse_apart(self, body: bytes | bytearray, schema: type[BodyT]) -> BodyT:
+        """The same, by the process."""
         asked = Ask(pickle.PickleBuffer(body), schema)
         async with self._turn:
             answer = await self._ask(asked) or await self._ask(asked)
