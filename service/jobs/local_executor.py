@@ -16,14 +16,13 @@ from service.jobs.fair_queue import FairQueue
 from service.jobs.job import Job
 from service.jobs.places import Desk, WorkPlace
 from service.jobs.store import JobStore
-from service.jobs.worker_process import preload
 from service.settings import Settings
 
 log = logging.getLogger("descent.executor")
 
 
 class LocalExecutor:
-    """An Executor whose workers are forks of one forkserver.
+    """An Executor whose workers are forks of one zygote.
 
     It owns the queue; each `WorkPlace` owns a process and the job at work in it. All run on one
     event loop, so that nothing here needs a lock.
@@ -48,7 +47,6 @@ class LocalExecutor:
         self._places = [WorkPlace(desk, entry, threads) for _ in range(count)]
         self._free: list[WorkPlace] = []
         """The one freed last is taken first: its caches are warm."""
-        self._entry = entry
         self._coming = 0
         """Jobs let in that the store is taking in."""
         self._open = False
@@ -62,7 +60,6 @@ class LocalExecutor:
         return [place.pid for place in self._places if place.pid]
 
     async def start(self) -> None:
-        preload(self._entry)
         opened = await asyncio.gather(
             *(place.open() for place in self._places), return_exceptions=True
         )
