@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from benchmarks import coverage, fit_line, hostile, load, predict, strd, tutorial
+from benchmarks import coverage, fit_line, hostile, load, memory, predict, start, strd, tutorial
 from benchmarks.harness import Benchmark
 
 BENCHMARKS: Mapping[str, Benchmark] = {
@@ -15,4 +15,6 @@ BENCHMARKS: Mapping[str, Benchmark] = {
     "coverage": coverage.BENCHMARK,
     "hostile": hostile.BENCHMARK,
     "load": load.BENCHMARK,
+    "memory": memory.BENCHMARK,
+    "start": start.BENCHMARK,
 }

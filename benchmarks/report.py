@@ -17,7 +17,7 @@ _INTRODUCTION = """\
 Written by `make bench`. Each row is Descent beside something else, measured in the same run and in
 turns (A B A B …), on loopback. The ratio is Descent's measurement divided by the other's: the
 median over the rounds, then the lowest and the highest. Of times, below 1 is faster; of requests/s,
-above 1 is. The measurements beside it are medians.
+above 1 is; of MiB, below 1 is less. The measurements beside it are medians.
 """
 
 

@@ -11,19 +11,16 @@ import argparse
 import asyncio
 import json
 import os
-import selectors
-import subprocess
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from itertools import chain
 from pathlib import Path
 from typing import NamedTuple
 
 from benchmarks.client import Connection, connections, request
 from benchmarks.harness import machine, run_async
-from benchmarks.servers import DESCENT, START_S, STOP_S
+from benchmarks.servers import DESCENT, children, started
 
 JOBS, CALLERS, SAMPLES = 100_000, 8, 100
 KEPT = 1_000
@@ -47,8 +44,8 @@ def main() -> None:
     parser.add_argument("jobs", nargs="?", type=int, default=JOBS)
     jobs = parser.parse_args().jobs
     began = time.perf_counter()
-    with _service() as (pid, port):
-        samples = run_async(_soak(pid, port, jobs))
+    with started(*DESCENT, DESCENT_MAX_JOBS=KEPT) as server:
+        samples = run_async(_soak(server.pid, server.port, jobs))
     took = time.perf_counter() - began
     print(f"{table(samples)}\n\n{verdict(samples)}\n")
     print(f"{jobs:,} jobs in {took:,.0f} s, {CALLERS} callers, {KEPT:,} jobs kept. {machine()}.")
@@ -126,35 +123,8 @@ def _resident(pid: int) -> float:
 
 
 def _workers(pid: int) -> Iterator[int]:
-    """The children of the forkserver, which is a child of the service."""
-    return chain.from_iterable(map(_children, _children(pid)))
-
-
-def _children(pid: int) -> Iterator[int]:
-    for path in Path(f"/proc/{pid}/task").glob("*/children"):
-        yield from map(int, path.read_text().split())
-
-
-@contextmanager
-def _service() -> Iterator[tuple[int, int]]:
-    """The pid and the port of a service with a small store."""
-    environment = {**os.environ, "DESCENT_MAX_JOBS": str(KEPT)}
-    with subprocess.Popen(
-        [sys.executable, *DESCENT], stdout=subprocess.PIPE, text=True, env=environment
-    ) as process:
-        try:
-            assert process.stdout is not None
-            with selectors.DefaultSelector() as selector:
-                selector.register(process.stdout, selectors.EVENT_READ)
-                if not selector.select(START_S):
-                    raise TimeoutError("the service was not ready in time")
-            yield process.pid, int(process.stdout.readline().rstrip().rpartition(":")[2])
-        finally:
-            process.terminate()
-            try:
-                process.wait(STOP_S)
-            except subprocess.TimeoutExpired:
-                process.kill()
+    """The children of the zygote, which is a child of the service."""
+    return chain.from_iterable(map(children, children(pid)))
 
 
 if __name__ == "__main__":

@@ -77,12 +77,12 @@ class Parser:
                 process = await self._ready()
                 await process.send(asked)
                 return await process.receive()
-        except EOFError:
-            self._drop()
-            return None
         except TimeoutError:
             self._drop()
             raise BudgetExceeded(f"parsing the body took longer than {LONGEST_S:g} s") from None
+        except (EOFError, OSError):
+            self._drop()
+            return None
         except BaseException:
             self._drop()
             raise

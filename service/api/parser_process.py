@@ -16,7 +16,6 @@ from service.api.parsing import parse
 from service.errors import Complaint, InvalidRequest
 from service.jobs import frames
 from service.jobs.messages import Ready
-from service.jobs.parentage import die_with_parent
 from service.jobs.worker_loop import settle_in
 from service.schemas.base import Request as Body
 
@@ -47,7 +46,6 @@ Answer = Body | Malformed | Slips
 def main(sock: socket.socket, threads: int) -> None:
     """Parses for the parent at the other end of `sock`, until that is gone."""
     settle_in()
-    die_with_parent()  # which a parse would not notice for seconds
     try:
         frames.send(sock, Ready())
         while True:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import logging
 import os
 import signal
 import sys
@@ -45,10 +47,26 @@ def serve(
     settings = _settings()
     for signum in (signal.SIGTERM, signal.SIGINT):
         signal.signal(signum, _leave)
+    gc.disable()  # all that is made now stays
     from service.app import create_app
     from service.cli.server import run
+    from service.jobs.processes import close_zygote, fork_zygote
 
-    run(create_app(settings), host, port, access_log=access_log)
+    app = create_app(settings)
+    fork_zygote()
+    gc.enable()
+    try:
+        run(app, host, port, access_log=access_log)
+    except SystemExit as end:
+        close_zygote()
+        _end(end.code)
+
+
+def _end(code: object) -> NoReturn:
+    """Ends at once: all is closed, and putting torch away would take longer than all the rest."""
+    logging.shutdown()
+    sys.stdout.flush()
+    os._exit(code if isinstance(code, int) else 1)
 
 
 def _web_concurrency() -> tuple[str, str]:

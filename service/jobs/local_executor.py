@@ -19,7 +19,6 @@ from service.jobs.job import Job
 from service.jobs.places import Desk, WorkPlace
 from service.jobs.run_job import Kit
 from service.jobs.store import JobStore
-from service.jobs.worker_process import preload
 from service.settings import Settings
 from service.translate import Plan
 
@@ -27,7 +26,7 @@ log = logging.getLogger("descent.executor")
 
 
 class LocalExecutor:
-    """An Executor whose workers are forks of one forkserver.
+    """An Executor whose workers are forks of one zygote.
 
     It owns the queue; each `WorkPlace` owns a process and the job at work in it. All run on one
     event loop, so that nothing here needs a lock.
@@ -54,7 +53,6 @@ class LocalExecutor:
         self._here = None if kit is None else Here(settings, store, self._clock, kit)
         self._free: list[WorkPlace] = []
         """The one freed last is taken first: its caches are warm."""
-        self._entry = entry
         self._coming = 0
         """Jobs let in that the store is taking in."""
         self._open = False
@@ -68,7 +66,6 @@ class LocalExecutor:
         return [place.pid for place in self._places if place.pid]
 
     async def start(self) -> None:
-        preload(self._entry)
         opened = await asyncio.gather(
             *(place.open() for place in self._places), return_exceptions=True
         )

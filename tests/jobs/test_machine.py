@@ -76,10 +76,9 @@ class JobMachine(RuleBasedStateMachine):
         self.listener.emit = lambda record: self.errors.append(record.getMessage())  # type: ignore[method-assign]
         log.addHandler(self.listener)
         self.store = MemoryStore(LIMITS, self.clock)
-        with mock.patch("service.jobs.local_executor.preload"):
-            self.executor = LocalExecutor(LIMITS, self.store, self.clock)
-            self.jobs = JobService(LIMITS, self.store, self.executor, self.clock, check=fakes.check)
-            self.run(self.jobs.start())
+        self.executor = LocalExecutor(LIMITS, self.store, self.clock)
+        self.jobs = JobService(LIMITS, self.store, self.executor, self.clock, check=fakes.check)
+        self.run(self.jobs.start())
         self.watchers: dict[str, Watcher] = {}
         self.ended: dict[str, Job] = {}
         """Jobs as they were when first seen finished."""

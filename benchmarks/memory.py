@@ -1,0 +1,73 @@
+"""What an idle service weighs, all its processes together, beside a process with torch alone."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+from benchmarks.client import connections
+from benchmarks.harness import Benchmark, Comparison, Measure, in_turns, run_async
+from benchmarks.servers import DESCENT, family, started
+from benchmarks.thermometer import FIT
+
+WORKERS, FITS = 2, 200
+ROUNDS = 5
+_WAIT = "; print('ready', flush=True); import signal; signal.pause()"
+TORCH = ("-c", "import torch" + _WAIT)
+API = ("-c", "import service.app, service.cli.server" + _WAIT)
+
+ABOUT = f"""
+Proportional set size (`/proc/PID/smaps_rollup`) of the service and all its descendants, the API and
+{WORKERS} workers among them; what processes share counts once. Just ready, and idle again after
+{FITS} fits of a line by as many callers as there are workers. Beside it: a Python that has imported
+torch alone; and one that has imported the API, torch with it. Nothing else on the machine should
+have torch loaded meanwhile: its files' pages would be shared with that.
+"""
+
+
+def run() -> list[Comparison]:
+    return run_async(_run())
+
+
+async def _run() -> list[Comparison]:
+    fresh, used, torch, api = await in_turns(ROUNDS, _fresh, _used, _alone(*TORCH), _alone(*API))
+    return [
+        Comparison(what, yardstick, "MiB", ours, theirs)
+        for what, ours in (("just ready", fresh), (f"idle after {FITS} fits", used))
+        for yardstick, theirs in (("torch imported alone", torch), ("the API's imports", api))
+    ]
+
+
+async def _fresh() -> float:
+    with started(*DESCENT, DESCENT_WORKERS=WORKERS) as server:
+        return _weight(server.pid)
+
+
+async def _used() -> float:
+    with started(*DESCENT, DESCENT_WORKERS=WORKERS) as server:
+        async with connections(server.port, WORKERS) as opened:
+            for _ in range(FITS // WORKERS):
+                await asyncio.gather(*(connection.send(FIT) for connection in opened))
+        return _weight(server.pid)
+
+
+def _alone(*arguments: str) -> Measure:
+    async def measure() -> float:
+        with started(*arguments) as process:
+            return _weight(process.pid)
+
+    return measure
+
+
+def _weight(pid: int) -> float:
+    """MiB of a process and all below it."""
+    return sum(map(_proportional, family(pid))) / 2**10
+
+
+def _proportional(pid: int) -> int:
+    """KiB."""
+    lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith("Pss:"))
+
+
+BENCHMARK = Benchmark(ABOUT, run)
