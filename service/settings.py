@@ -27,6 +27,8 @@ class Settings(BaseSettings):
     """The most distinct texts of one column, in forms other than JSON."""
     max_data_bytes: PositiveInt = 256 * 2**20
     """Bytes that the columns of one body may take, unpacked."""
+    max_groups: PositiveInt = 100_000
+    """The most groups that one request may ask to fit."""
     max_epochs: PositiveInt = 10**8
     """The most epochs a fit may ask for."""
     max_operations: PositiveFloat = 1e13

@@ -152,7 +152,7 @@ class SmallBound:
 
         return self._whole(prediction), back
 
-    def on(self, rows: Tensor) -> BoundFormula:
+    def on(self, rows: Tensor | slice) -> BoundFormula:
         return self._long.on(rows)
 
     def _whole(self, prediction: np.typing.NDArray[np.float64]) -> Tensor:

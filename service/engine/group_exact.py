@@ -48,6 +48,7 @@ class GroupExact:
             history = self._recorded()
         return GroupEnds(
             at=self._batch.at,
+            initial=self._batch.initial,
             theta=self._objective.whole(self._theta),
             loss=self._loss,
             first_loss=self.first_loss,

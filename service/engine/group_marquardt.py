@@ -109,6 +109,7 @@ class GroupMarquardt:
         loss = torch.where(other, second.state.loss, first.state.loss)
         return GroupEnds(
             at=self._batch.at,
+            initial=self._batch.initial,
             theta=self._objective.whole(theta),
             loss=loss,
             first_loss=self.first_loss,

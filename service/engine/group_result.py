@@ -46,6 +46,8 @@ class GroupEnds:
 
     at: Tensor
     """Which groups they are."""
+    initial: Tensor
+    """Where they set out from, (groups, params)."""
     theta: Tensor
     loss: Tensor
     first_loss: Tensor

@@ -4,20 +4,25 @@ group after another."""
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import torch
+from torch import Tensor
 
 from service.engine.fitting import start
 from service.engine.formula import Formula
 from service.engine.group_exact import GroupExact
 from service.engine.group_marquardt import GroupMarquardt
+from service.engine.group_objective import GroupObjective
 from service.engine.group_result import GroupEnds
 from service.engine.groups import Batch, GroupedTask
-from service.engine.problem import Task
+from service.engine.multistart import POLISHED_ROWS, Search, polish, screen, thinned
 from service.engine.result import Result, Rows, StopReason
 from service.engine.run import Run
+
+STARTS = 4
+"""The ends of a search that groups may start from."""
 
 
 class BatchRun(Protocol):
@@ -45,22 +50,28 @@ class GroupedResult:
     singles: Mapping[int, tuple[Result, Rows]]
     stop_reason: StopReason | None
     """Of whoever stopped it before its end."""
+    starts: Tensor | None = None
+    """What a search found to start from, (starts, params)."""
 
 
 class GroupedRun:
-    """A fit of many groups. What it counts as epochs are groups: those that have ended, of all."""
+    """A fit of many groups. What it counts as epochs are groups: those that have ended, of all.
+
+    A start that nobody gives is searched for on the longest group, and each group then sets out
+    from the found one that suits it best.
+    """
+
+    stride = 1
 
     def __init__(self, task: GroupedTask, checkpoint: GroupedResult | None = None) -> None:
-        self.task = task
-        self.epochs = task.count
+        self.task, self.epochs = task, task.count
         self.loss = self.best_loss = float("nan")
-        self._finished = list(checkpoint.batches) if checkpoint else []
+        self._ended = list(checkpoint.batches) if checkpoint else []
         self._singles = dict(checkpoint.singles) if checkpoint else {}
+        self._starts = checkpoint.starts if checkpoint else None
+        self._search: Search | None = None
         self._together = is_together(task)
-        if self._together:
-            self._groups = task.batches()[len(self._finished) :]
-        else:
-            self._groups = [torch.tensor([i]) for i in range(len(self._singles), task.count)]
+        self._parts = task.batches() if self._together else []
         self._batch: BatchRun | None = None
         self._single: Run | None = None
         self._rows: list[Rows] = []
@@ -68,7 +79,7 @@ class GroupedRun:
     @property
     def epoch(self) -> int:
         """Groups that have ended."""
-        return len(self._singles) + sum(len(ends.at) for ends in self._finished)
+        return len(self._singles) + sum(len(ends.at) for ends in self._ended)
 
     @property
     def done(self) -> bool:
@@ -76,70 +87,97 @@ class GroupedRun:
 
     def checkpoint(self) -> GroupedResult:
         """What has ended; a batch that is at work begins anew."""
-        return GroupedResult(tuple(self._finished), dict(self._singles), None)
+        return GroupedResult(tuple(self._ended), dict(self._singles), None, self._starts)
 
     def step(self, epochs: int) -> Rows:
         """So many trial steps of a batch, or epochs of a group."""
-        for _ in range(epochs):
-            if self.done:
-                break
-            if self._together:
-                self._step_together()
-            else:
-                self._step_single()
+        if not self._together:
+            self._step_single(epochs)
+        elif self._needs_start:
+            self._search_on()
+        else:
+            self._step_together(epochs)
         return _none(len(self.task.problem.params))
 
     def result(self, stop_reason: StopReason | None = None) -> GroupedResult:
         """The fits as they stand."""
-        batches, singles = list(self._finished), dict(self._singles)
+        ended, singles = list(self._ended), dict(self._singles)
         if self._batch is not None:
-            batches.append(self._batch.ends())
+            ended.append(self._batch.ends())
         if self._single is not None:
             singles[len(singles)] = (self._single.result(stop_reason), _joined(self._rows))
-        return GroupedResult(tuple(batches), singles, None if self.done else stop_reason)
+        return GroupedResult(
+            tuple(ended), singles, None if self.done else stop_reason, self._starts
+        )
 
-    def _step_together(self) -> None:
-        if self._batch is None:
-            make = TOGETHER[self.task.options.optimizer]
-            self._batch = make(self.task, self.task.batch(self._groups[0]))
-        if not self._batch.done:
-            self._batch.step()
-        if self._batch.done:
-            self._finished.append(self._batch.ends())
-            self._groups.pop(0)
-            self._batch = None
+    # --- batches ----------------------------------------------------------------------------------
 
-    def _step_single(self) -> None:
+    def _step_together(self, epochs: int) -> None:
+        for _ in range(epochs):
+            if self._batch is None:
+                self._batch = self._begun(self._parts[len(self._ended)])
+            if not self._batch.done:
+                self._batch.step()
+            if self._batch.done:
+                self._ended.append(self._batch.ends())
+                self._batch = None
+                if self.done:
+                    return
+
+    def _begun(self, groups: Tensor) -> BatchRun:
+        batch = self.task.batch(groups)
+        if self._starts is not None:
+            batch = replace(batch, initial=self._best_start(batch, self._starts))
+        return TOGETHER[self.task.options.optimizer](self.task, batch)
+
+    def _best_start(self, batch: Batch, starts: Tensor) -> Tensor:
+        """Of the starts that were found, for each group the one of the lowest loss."""
+        objective = GroupObjective.of(self.task.problem, batch)
+        free = list(objective.free)
+        losses = torch.stack(
+            [objective.linearise(start[free].expand(len(batch), -1))[0] for start in starts]
+        )
+        return starts[losses.nan_to_num(nan=torch.inf).argmin(dim=0)]
+
+    @property
+    def _needs_start(self) -> bool:
+        return bool(self.task.options.search) and self._starts is None
+
+    def _search_on(self) -> None:
+        """One candidate more; when there are enough, the ends of the search are the starts."""
+        options = self.task.options
+        problem = self.task.one(int(self.task.sizes.argmax())).problem
+        if self._search is None:
+            self._search = screen(problem, options.search, options.seed)
+        elif not self._search.done:
+            self._search = polish(thinned(problem, POLISHED_ROWS), self._search)
+        else:
+            ends = sorted(self._search.ends, key=lambda end: end[1])[:STARTS]
+            found = [theta for theta, _ in ends] or [problem.initial]
+            self._starts = torch.stack(found)
+
+    # --- one group after another ------------------------------------------------------------------
+
+    def _step_single(self, epochs: int) -> None:
         if self._single is None:
-            self._single, self._rows = start(self._alone(int(self._groups[0]))), []
-        rows = self._single.step(1)
+            self._single, self._rows = start(self.task.one(len(self._singles))), []
+        rows = self._single.step(epochs)
         if self.task.history:
             self._rows.append(rows)
         if self._single.done:
             self._singles[len(self._singles)] = (self._single.result(), _joined(self._rows))
-            self._groups.pop(0)
             self._single = None
-
-    def _alone(self, group: int) -> Task:
-        return self.task.one(group)
 
 
 def is_together(task: GroupedTask) -> bool:
     """Whether the groups are fitted in batches."""
-    problem, options = task.problem, task.options
-    return (
-        options.optimizer in TOGETHER
-        and isinstance(problem.formula, Formula)
-        and problem.loss.is_smooth
-        and not options.search
-    )
+    problem, optimizer = task.problem, task.options.optimizer
+    return optimizer in TOGETHER and isinstance(problem.formula, Formula) and problem.loss.is_smooth
 
 
 def _none(params: int) -> Rows:
     empty = torch.empty((0, params), dtype=torch.float64)
-    return Rows(
-        torch.empty(0, dtype=torch.int64), torch.empty(0, dtype=torch.float64), empty, empty
-    )
+    return Rows(empty[:, :0].flatten().long(), empty[:, :0].flatten(), empty, empty)
 
 
 def _joined(parts: list[Rows]) -> Rows:

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from service.engine.problem import Options, Problem, Task
 
-ENTRIES = 2**16
+ENTRIES = 2**17
 """Groups × rows of one batch, about: few enough to stay in cache, enough to outweigh the calls
 (docs/benchmarks.md has the measurement)."""
 UNEVEN = 1.25

@@ -2,15 +2,31 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from service import engine, translate
 from service.jobs.history import Rows
-from service.jobs.run_job import Kit
-from service.schemas.answers import Fit, Timings
+from service.jobs.run_job import Kit, Run
+from service.schemas.answers import Fit, GroupedFit, Timings
+
+
+def _start(plan: translate.Plan, checkpoint: Any) -> Run:
+    if plan.grouped is not None:
+        return engine.GroupedRun(plan.grouped, checkpoint)
+    return engine.start(plan.task, checkpoint)
 
 
 def _explain(
-    plan: translate.Plan, result: engine.Result, rows: Rows, /, *, job_id: str, timings: Timings
-) -> Fit:
+    plan: translate.Plan,
+    result: engine.Result | engine.GroupedResult,
+    rows: Rows,
+    /,
+    *,
+    job_id: str,
+    timings: Timings,
+) -> Fit | GroupedFit:
+    if isinstance(result, engine.GroupedResult):
+        return translate.to_grouped_fit(plan, result, job_id=job_id, timings=timings)
     history = translate.to_history(
         plan.task.problem.params,
         rows.epoch.tolist(),
@@ -26,6 +42,6 @@ def _explain(
 KIT = Kit(
     plan=translate.to_plan,
     params=lambda plan: tuple(plan.task.problem.params),
-    start=lambda plan, checkpoint: engine.start(plan.task, checkpoint),
+    start=_start,
     explain=_explain,
 )

@@ -16,7 +16,7 @@ from service.jobs.history import History, Rows
 from service.jobs.job import Failure, Progress
 from service.jobs.messages import Closing, Ended, Failed, FromWorker, Slice, Task
 from service.jobs.pace import SLICE_S, Pace
-from service.schemas.answers import Fit, Timings
+from service.schemas.answers import Fit, GroupedFit, Timings
 from service.schemas.fit import FitRequest
 from service.schemas.names import StopReason
 
@@ -88,7 +88,7 @@ class Explain(Protocol):
 
     def __call__(
         self, plan: Any, result: Any, rows: Rows, /, *, job_id: str, timings: Timings
-    ) -> Fit: ...
+    ) -> Fit | GroupedFit: ...
 
 
 @dataclass(frozen=True, slots=True)

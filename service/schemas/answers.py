@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from service.schemas.base import Answer, Number
@@ -20,6 +21,12 @@ class History(Answer):
     """Epochs done so far."""
     thinned: bool
     """Whether recorded rows were left out, here or in the store."""
+
+    @classmethod
+    def nothing(cls, params: Sequence[str]) -> History:
+        """Of a fit that was not begun."""
+        none: dict[str, list[float]] = {name: [] for name in params}
+        return cls(epoch=[], loss=[], params=none, gradient=none, total=0, thinned=False)
 
 
 class ModelSummary(Answer):

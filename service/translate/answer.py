@@ -59,7 +59,7 @@ def to_fit(
         statistics=to_statistics(statistics, _interval(plan, trusted, statistics)),
         diagnostics=[_diagnostic(diagnostic) for diagnostic in diagnostics],
         trustworthy=all(diagnostic.severity != "error" for diagnostic in diagnostics),
-        dropped=_dropped(plan),
+        dropped=dropped(plan),
         history=history,
         predict=_predict_body(plan, trusted, statistics),
         timings=timings,
@@ -154,7 +154,8 @@ def _interval(plan: Plan, theta: Tensor, statistics: Statistics) -> wire.Confide
     )
 
 
-def _dropped(plan: Plan) -> wire.Dropped | None:
+def dropped(plan: Plan) -> wire.Dropped | None:
+    """The rows that were left out."""
     if not plan.dropped:
         return None
     return wire.Dropped(count=len(plan.dropped), rows=[row + 1 for row in plan.dropped[:100]])

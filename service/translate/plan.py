@@ -12,8 +12,9 @@ from torch import Tensor
 
 from service.engine.faults import fault
 from service.engine.formula import Formula
+from service.engine.groups import GroupedTask
 from service.engine.linear import least_squares
-from service.engine.models import Family
+from service.engine.models import FAMILIES, Family
 from service.engine.models.mlp import Network
 from service.engine.problem import Model, Problem, Task
 from service.engine.scaling import METHODS, Scale
@@ -24,7 +25,7 @@ from service.errors import (
     InvalidRequest,
     UnknownName,
 )
-from service.schemas.columns import Data
+from service.schemas.columns import Data, Labels
 from service.schemas.fit import FitRequest
 from service.schemas.options import Param
 from service.schemas.options import Scaling as ScalingRequest
@@ -38,6 +39,7 @@ from service.translate.columns import (
     is_finite,
     numbers,
 )
+from service.translate.groups import Groups, to_grouped_task, to_groups
 from service.translate.models import Resolved, resolve
 from service.translate.options import to_loss, to_options
 
@@ -66,13 +68,27 @@ class Plan:
     """The params whose initial value was not given."""
     dropped: tuple[int, ...] = ()
     """The rows, counted from 0, that were left out for a missing value."""
+    groups: Groups | None = None
+    grouped: GroupedTask | None = None
+    """The fits of groups, of which `task` says what they have in common."""
 
 
 def check(request: FitRequest, settings: Settings) -> Plan:
     """The plan of a request, if one may run it. Raises InvalidRequest, with pointers."""
-    plan = to_plan(request, max_rows=settings.max_rows)
+    plan = to_plan(
+        request,
+        max_rows=settings.max_rows,
+        max_groups=settings.max_groups,
+        guess=request.group_by is None,
+    )
     options, problem = plan.task.options, plan.task.problem
-    _check_domain(plan)
+    if request.group_by is None:
+        _check_domain(plan)
+    elif request.confidence_interval.method == "profile":
+        raise InvalidRequest(
+            "profile intervals are not reckoned group by group; use the method 't'",
+            pointer="/confidence_interval/method",
+        )
     if options.epochs > settings.max_epochs:
         raise BudgetExceeded(
             f"{options.epochs:,} epochs are more than the {settings.max_epochs:,} allowed",
@@ -123,14 +139,20 @@ def _check_domain(plan: Plan) -> None:
         )
 
 
-def to_plan(request: FitRequest, *, max_rows: int = 2**62) -> Plan:
-    """The plan of a request. Raises InvalidRequest, with pointers."""
+def to_plan(
+    request: FitRequest, *, max_rows: int = 2**62, max_groups: int = 2**62, guess: bool = True
+) -> Plan:
+    """The plan of a request. Raises InvalidRequest, with pointers. Without `guess` it is for a look
+    alone: the guesses of initial values are left out."""
     check_shape(request.data, max_rows)
-    resolved = resolve(request.model, request.data.keys())
+    resolved = resolve(request.model, usable(request))
     formula = resolved.formula
     used = [*formula.inputs, *formula.target_columns]
     request, dropped = without_missing(request, used)
     rows = len(next(iter(request.data.values())))
+    groups = None
+    if request.group_by is not None:
+        groups = to_groups(request.group_by, request.data, max_groups)
     raw = finite_columns(request.data, formula.inputs)
     target = explained(formula, request.data, rows)
     if not formula.params:
@@ -142,7 +164,7 @@ def to_plan(request: FitRequest, *, max_rows: int = 2**62) -> Plan:
         spec = "standardize"
     scaling = to_scaling(spec, raw)
     inputs = {name: scaling[name].apply(x) if name in scaling else x for name, x in raw.items()}
-    start = _start(request, resolved, inputs, target)
+    start = _start(request, resolved, inputs, target, guess=groups is None and guess)
     dtype = DTYPES[request.dtype]
     sigma = to_sigma(request.sigma, request.data, rows)
     problem = Problem(
@@ -162,7 +184,27 @@ def to_plan(request: FitRequest, *, max_rows: int = 2**62) -> Plan:
         positions = tuple(formula.params.index(name) for name in start.guessed)
         options = replace(options, search=positions)
     guessed = start.guessed if isinstance(formula, Formula) else ()
-    return Plan(request, Task(problem, options), raw, scaling, guessed, dropped)
+    plan = Plan(request, Task(problem, options), raw, scaling, guessed, dropped)
+    if groups is None or request.group_by is None:
+        return plan
+    asked = guess and start.guessed and options.optimizer != "exact"
+    grouped = to_grouped_task(
+        plan.task,
+        groups,
+        guess=resolved.family if asked else None,
+        given={name: name not in start.guessed for name in formula.params},
+        history=request.group_by.history,
+    )
+    return replace(plan, groups=groups, grouped=grouped)
+
+
+def usable(request: FitRequest) -> list[str]:
+    """The columns that a model may use: for a family those of numbers that tell no groups apart; a
+    formula says itself which it means."""
+    by = None if request.group_by is None else request.group_by.column
+    if isinstance(request.model, str) and request.model.strip() not in (*FAMILIES, "mlp"):
+        return list(request.data)
+    return [n for n, c in request.data.items() if n != by and not isinstance(c, Labels)]
 
 
 def without_missing(request: FitRequest, used: list[str]) -> tuple[FitRequest, tuple[int, ...]]:
@@ -282,14 +324,16 @@ def _start(
     resolved: Resolved,
     inputs: Mapping[str, Tensor],
     target: Tensor,
+    *,
+    guess: bool,
 ) -> _Start:
-    """Initial values and limits: as given, else guessed by the family, else 1."""
+    """Initial values and limits: as given, else guessed by the family where it is asked, else 1."""
     given, names = request.params, resolved.formula.params
     known_names(given, names)
     params = {name: _param(given.get(name)) for name in names}
     guessed = tuple(name for name in names if params[name].value is None)
     guesses = dict.fromkeys(names, 1.0)
-    if guessed and resolved.family is not None:
+    if guess and guessed and resolved.family is not None:
         guesses = _guess(resolved, resolved.family, inputs, target)
     if isinstance(resolved.formula, Network):
         drawn = resolved.formula.initial(target, request.seed).tolist()
