@@ -127,7 +127,7 @@ class SmallBound:
         values = theta.numpy()
         with np.errstate(all="ignore"):
             if theta.dim() > 1:
-                return torch.from_numpy(self._reader.once(*np.moveaxis(values, -1, 0)[..., None]))
+                return torch.from_numpy(self._reader.spread(values))
             return self._whole(self._reader.predict(values))
 
     def jacobian(self, theta: Tensor) -> tuple[Tensor, Tensor]:

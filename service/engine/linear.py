@@ -62,29 +62,30 @@ class SmallExactRun(ExactRun):
     def __init__(self, task: Task, checkpoint: Progress | None = None) -> None:
         Run.__init__(self, task)
         self._data = SmallProblem(task.problem)
-        self._progress = checkpoint or self._begin()
+        with np.errstate(all="ignore"):
+            self._residuals, self._slopes = self._data.jacobian(task.problem.initial.numpy())
+            self._progress = checkpoint or self._begin()
 
     def loss_at(self, theta: Tensor) -> float:
         with np.errstate(all="ignore"):
             return self._data.loss(theta.numpy())
 
     def _begin(self) -> Progress:
-        theta = self.task.problem.initial
-        with np.errstate(all="ignore"):
-            first, gradient = self._data.gradient(theta.numpy())
-        return Progress(
-            0, theta, (), math.nan, first, torch.from_numpy(gradient), Best(1, first, theta)
-        )
+        problem, z = self.task.problem, self._residuals
+        first = float(z.dot(z)) / len(z)
+        gradient = self._slopes.dot(z) * (2 / len(z))
+        gradient[[not free for free in problem.free]] = 0.0
+        slope, theta = torch.from_numpy(gradient), problem.initial
+        return Progress(0, theta, (), math.nan, first, slope, Best(1, first, theta))
 
     def _solved(self, theta: Tensor) -> Tensor:
         free, moved = self.task.problem.free, theta.numpy().copy()
         with np.errstate(all="ignore"):
-            residuals, slopes = self._data.jacobian(moved)
             if all(free):
-                moved += solve_small(slopes, residuals)[0]
+                moved += solve_small(self._slopes, self._residuals)[0]
             elif any(free):
                 chosen = np.flatnonzero(free)
-                moved[chosen] += solve_small(slopes[chosen], residuals)[0]
+                moved[chosen] += solve_small(self._slopes[chosen], self._residuals)[0]
         return torch.from_numpy(moved)
 
     def _rows(self) -> Rows:

@@ -91,9 +91,10 @@ def unscale(
         return None
     points = _points(raw)
     here = formula.bind(points, POINTS, theta)
+    if linear:
+        return _solved(here, formula.bind(_scaled(points, scaling), POINTS, theta), theta)
     values = theta
-    parts = [1.0] if linear else [step / STEPS for step in range(1, STEPS + 1)]
-    for part in parts:
+    for part in (step / STEPS for step in range(1, STEPS + 1)):
         scaled = _scaled(points, {name: scale.between(part) for name, scale in scaling.items()})
         wanted, slopes = formula.bind(scaled, POINTS, theta).jacobian(theta)
         followed = _follow(here, wanted, values)
@@ -101,6 +102,21 @@ def unscale(
             return None
         values = followed
     return RawParams(values, -solve_columns(here.jacobian(values)[1], slopes))
+
+
+def _solved(here: Bound, there: Bound, theta: Tensor) -> RawParams | None:
+    """θ_raw and its map where the formula is linear, so that one Jacobian serves for both."""
+    prediction, jacobian = here.jacobian(theta)
+    wanted, slopes = there.jacobian(theta)
+    sides = np.concatenate([(prediction - wanted).numpy()[None], slopes.numpy().T])
+    steps = torch.from_numpy(solve_small(jacobian.numpy().T, sides)[0])
+    values = theta + steps[0]
+    return RawParams(values, -steps[1:].mT) if _agree(here, wanted, values) else None
+
+
+def _agree(here: Bound, wanted: Tensor, values: Tensor) -> bool:
+    gap = (here.predict(values) - wanted).abs().max()
+    return bool(gap <= AGREEMENT * wanted.abs().max())
 
 
 def solve_columns(jacobian: Tensor, wanted: Tensor) -> Tensor:
@@ -111,7 +127,6 @@ def solve_columns(jacobian: Tensor, wanted: Tensor) -> Tensor:
 
 def _follow(here: Bound, wanted: Tensor, values: Tensor) -> Tensor | None:
     """Newton's method from `values` to the params whose raw prediction is the one wanted."""
-    size = float(wanted.abs().max())
     for _ in range(NEWTON):
         prediction, jacobian = here.jacobian(values)
         slopes, residual = jacobian.numpy().T, (prediction - wanted).numpy()
@@ -121,8 +136,7 @@ def _follow(here: Bound, wanted: Tensor, values: Tensor) -> Tensor | None:
         values = values + step
         if float(step.norm()) <= 1e-14 * float(values.norm()):
             break
-    gap = float((here.predict(values) - wanted).abs().max())
-    return values if gap <= AGREEMENT * size else None
+    return values if _agree(here, wanted, values) else None
 
 
 def _points(raw: Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -1,7 +1,7 @@
 """A tape read by numpy: small problems on the CPU, in float64.
 
 An operation on fifty numbers costs torch about a microsecond, and numpy a fifth of that where its
-result has a place already. So a reader reads its tape once with room made for every value, and from
+result has a place already. So a reader that is asked again makes room for every value, and from
 then on writes over them; a param is a number that lies in an array of no dimensions, which numpy
 takes in half the time of a float. docs/performance.md has the measurements.
 """
@@ -119,6 +119,10 @@ SAFE: Mapping[str, Function] = {**FUNCTIONS, "chain": _chain}
 """The same with 0·∞ = 0 in the chain rule."""
 
 
+Operation = tuple[str, int, tuple[int, ...]]
+"""An operation's name, the place of its value and those of its arguments."""
+
+
 class Program:
     """What of a tape depends on no data: worked out once for a formula."""
 
@@ -129,9 +133,9 @@ class Program:
         """The constants in their places."""
         self.columns: list[tuple[int, str]] = []
         self.params: list[tuple[int, int]] = []
-        self.early: list[tuple[str, int, tuple[int, ...]]] = []
+        self.early: list[Operation] = []
         """Operations on columns and constants alone."""
-        self.late: list[tuple[str, int, tuple[int, ...]]] = []
+        self.late: list[Operation] = []
         moving: set[int] = set()
         for i, node in enumerate(tape.nodes):
             if node.kind == "constant":
@@ -189,6 +193,7 @@ class NumpyReader:
     def __init__(self, program: Program, columns: Mapping[str, Floats], rows: int) -> None:
         self._program, self._rows = program, rows
         self._output = program.tape.outputs[0]
+        self._again = False
         self._slots: list[Any] = program.slots.copy()
         for i, name in program.columns:
             self._slots[i] = columns[name]
@@ -198,31 +203,50 @@ class NumpyReader:
 
     def predict(self, theta: Floats) -> Array:
         """f (rows,), or () where no column is in it; `theta` (params,)."""
-        steps = self._steps
-        self._theta[:] = theta
-        for function, arguments in steps.forwards:
+        if not self._again:
+            self._again = True
+            slots = self._evaluated(theta, self._program.forwards, FUNCTIONS)
+            return np.asarray(slots[self._output])
+        for function, arguments in self._placed(theta).forwards:
             function(*arguments)
         prediction: Array = self._slots[self._output]
         return prediction
 
     def read(self, theta: Floats, *, safe: bool = False) -> Array:
         """f as `predict` has it; its slopes are then in `slopes`."""
-        steps = self._steps
-        self._theta[:] = theta
+        if not self._again:
+            self._again = True
+            slots = self._evaluated(theta, self._program.late, SAFE if safe else FUNCTIONS)
+            for row, node in enumerate(self._program.tape.outputs[1:]):
+                self.slopes[row] = slots[node]
+            return np.asarray(slots[self._output])
+        steps = self._placed(theta)
         for function, arguments in steps.safe if safe else steps.fast:
             function(*arguments)
         prediction: Array = self._slots[self._output]
         return prediction
 
-    def once(self, *theta: Array) -> Floats:
-        """f in room of its own, one array a param: (), or (points, 1) for f (points, rows)."""
+    def spread(self, points: Floats) -> Floats:
+        """f at many points, (points, params) -> (points, rows), in room of its own."""
+        columns = points.T[:, :, None]
+        prediction = self._evaluated(columns, self._program.forwards, FUNCTIONS)[self._output]
+        return np.array(np.broadcast_to(prediction, (len(points), self._rows)))
+
+    def _evaluated(
+        self, theta: Floats, program: Sequence[Operation], functions: Mapping[str, Function]
+    ) -> list[Any]:
+        """Every value in room of its own: the first time, which may be the only one."""
         slots = self._slots.copy()
         for i, position in self._program.params:
             slots[i] = theta[position]
-        for name, i, arguments in self._program.forwards:
-            slots[i] = FUNCTIONS[name](*[slots[a] for a in arguments])
-        shape = (*(theta[0].shape[:-1] if theta else ()), self._rows)
-        return np.array(np.broadcast_to(slots[self._output], shape))
+        for name, i, arguments in program:
+            slots[i] = functions[name](*[slots[a] for a in arguments])
+        return slots
+
+    def _placed(self, theta: Floats) -> Steps:
+        steps = self._steps
+        self._theta[:] = theta
+        return steps
 
     @cached_property
     def _theta(self) -> Floats:

@@ -67,15 +67,14 @@ def solve_small(slopes: Floats, residuals: Floats) -> tuple[Floats, int]:
         return np.full((*residuals.shape[:-1], len(slopes)), np.nan), 0
     largest[largest == 0] = 1.0
     scaled = slopes / largest[:, None]
-    norms = np.sqrt(np.einsum("pn,pn->p", scaled, scaled))
+    norms = np.sqrt(np.add.reduce(scaled * scaled, axis=1))
     norms[norms == 0] = 1.0
     scaled /= norms[:, None]
     vt, singular, ut = np.linalg.svd(scaled, full_matrices=False)
     keep = singular > _EPSILON * max(scaled.shape) * singular[0]
-    inverse = np.zeros_like(singular)
-    inverse[keep] = 1 / singular[keep]
-    step, rest = 0.0, residuals
-    for _ in range(2):
-        step = step - (rest.dot(ut.T) * inverse).dot(vt.T)
-        rest = residuals + step.dot(scaled)
-    return step / (largest * norms), int(keep.sum())
+    inverse = np.divide(1.0, singular, out=np.zeros_like(singular), where=keep)
+    back = (vt * inverse).T
+    step = -residuals.dot(ut.T).dot(back)
+    step -= (residuals + step.dot(scaled)).dot(ut.T).dot(back)
+    step /= largest * norms
+    return step, int(np.count_nonzero(keep))
