@@ -16,10 +16,10 @@ _HEAD_END = b"\r\n\r\n"
 _LENGTH = b"content-length:"
 
 
-def request(path: str, body: bytes) -> bytes:
-    """A POST of JSON, ready to send again and again."""
+def request(path: str, body: bytes, media_type: str = "application/json") -> bytes:
+    """A POST, ready to send again and again."""
     head = (
-        f"POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+        f"POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: {media_type}\r\n"
         f"Content-Length: {len(body)}\r\n\r\n"
     )
     return head.encode() + body

@@ -4,13 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from benchmarks import coverage, fit_line, hostile, load, memory, predict, start, strd, tutorial
+from benchmarks import (
+    coverage,
+    fit_line,
+    groups,
+    hostile,
+    load,
+    memory,
+    predict,
+    start,
+    strd,
+    tutorial,
+)
 from benchmarks.harness import Benchmark
 
 BENCHMARKS: Mapping[str, Benchmark] = {
     "tutorial": tutorial.BENCHMARK,
     "predict": predict.BENCHMARK,
     "fit_line": fit_line.BENCHMARK,
+    "groups": groups.BENCHMARK,
     "strd": strd.BENCHMARK,
     "coverage": coverage.BENCHMARK,
     "hostile": hostile.BENCHMARK,

@@ -8,6 +8,8 @@ from contextlib import suppress
 
 _M_MMAP_THRESHOLD, _LARGE = -3, 2**20
 _M_ARENA_MAX, _ARENAS = -8, 2
+_M_TRIM_THRESHOLD, _M_TOP_PAD = -1, -2
+_ALL, _STEP = 2**31 - 1, 64 * 2**20
 
 
 def give_back() -> None:
@@ -22,6 +24,25 @@ def give_back() -> None:
         libc = ctypes.CDLL(None)
         libc.mallopt(_M_MMAP_THRESHOLD, _LARGE)
         libc.mallopt(_M_ARENA_MAX, _ARENAS)
+
+
+def keep() -> None:
+    """Has glibc keep what is freed for what is asked next, in steps of 64 MiB.
+
+    A fit makes and drops the same arrays at each step; each time that a megabyte goes to the kernel
+    and comes back, it is cleared page by page, which takes longer than the arithmetic.
+    """
+    with suppress(OSError, AttributeError):
+        libc = ctypes.CDLL(None)
+        libc.mallopt(_M_MMAP_THRESHOLD, _ALL)
+        libc.mallopt(_M_TRIM_THRESHOLD, _ALL)
+        libc.mallopt(_M_TOP_PAD, _STEP)
+
+
+def trim() -> None:
+    """Returns what was kept."""
+    with suppress(OSError, AttributeError):
+        ctypes.CDLL(None).malloc_trim(0)
 
 
 def settle() -> None:

@@ -11,18 +11,26 @@ from collections.abc import Callable
 
 import torch
 
+from service.jobs.job import request_nbytes
 from service.jobs.kit import KIT
+from service.jobs.memory import keep, trim
 from service.jobs.messages import Task
 from service.jobs.run_job import Send, run_job
 from service.jobs.worker_loop import WorkerLoop, settle_in
+
+_LARGE = 2**20
+"""Bytes of data from which on a job leaves memory worth returning."""
 
 
 def main(sock: socket.socket, threads: int) -> None:
     """Works for the parent at the other end of `sock`, with that many threads."""
     settle_in()
+    keep()
     torch.set_num_threads(threads)
     WorkerLoop(sock, _run).work()
 
 
 def _run(task: Task, send: Send, cancelled: Callable[[], bool]) -> None:
     run_job(task, send, cancelled, time.perf_counter, KIT)
+    if request_nbytes(task.request) > _LARGE:
+        trim()

@@ -61,7 +61,7 @@ class FakeJobs:
         self.waited.append(timeout)
         return self.ended
 
-    async def get(self, job_id: str, owner: str) -> Job:
+    async def get(self, job_id: str, owner: str | None = None) -> Job:
         if self.error:
             raise self.error
         return self.submitted
