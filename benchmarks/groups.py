@@ -23,7 +23,8 @@ BY_LMFIT = 200
 
 ABOUT = f"""
 {GROUPS:,} curves of {ROWS} points, a Gaussian on a background with noise of 2 % of its height, 4
-params, each fitted by Levenberg-Marquardt to 1e-8 with all its statistics. Descent is asked by one
+params, each fitted by Levenberg-Marquardt with tolerances of 1e-8 and all its statistics. Descent is
+asked by one
 `POST /fit` with `group_by`, the rows as an Arrow stream, all included; the others run in the
 benchmark's own process with the same start: a loop of SciPy's `curve_fit` with its Jacobian, and
 one of lmfit's `minimize` ({BY_LMFIT} of the curves). All must come to the same params.
@@ -85,7 +86,7 @@ def body(x: Floats, y: Floats) -> bytes:
         "group_by": "curve",
         "params": PARAMS,
         "optimizer": "levenberg_marquardt",
-        "tolerance": {"params": 1e-8},
+        "tolerance": {"params": 1e-8, "loss": 1e-8},
     }
     table = pa.table(
         {

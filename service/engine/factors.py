@@ -57,6 +57,21 @@ def triangles(columns: Tensor) -> Tensor:
     return factor.permute(2, 0, 1)
 
 
+def solution(factor: Tensor) -> Tensor:
+    """The δ of least ‖Rδ + c‖ for factors [R c; 0 ρ] (groups, p + 1, p + 1): (groups, p)."""
+    groups, p = factor.shape[0], factor.shape[-1] - 1
+    if groups < MANY or p >= NARROW:
+        upper, right = factor[..., :p, :p], factor[..., :p, p:].neg()
+        solved: Tensor = torch.linalg.solve_triangular(upper, right, upper=True).squeeze(-1)
+        return solved
+    rows = factor.permute(1, 2, 0)
+    found = factor.new_empty((p, groups))
+    for i in range(p - 1, -1, -1):
+        known = (rows[i, i + 1 : p] * found[i + 1 :]).sum(dim=0)
+        torch.div(known.add_(rows[i, p]).neg_(), rows[i, i], out=found[i])
+    return found.mT
+
+
 def norms(matrix: Tensor) -> Tensor:
     """Of the columns of matrices (…, rows, columns): (…, columns)."""
     return (matrix * matrix).sum(dim=-2).sqrt()

@@ -229,7 +229,9 @@ class GroupMarquardt:
     def _model(self, objective: GroupObjective) -> lm.Model:
         problem = self._task.problem
         lower, upper = problem.lower[self._free], problem.upper[self._free]
-        return lm.Model(objective.linearise, objective.rows, lower, upper, self._linear)
+        return lm.Model(
+            objective.linearise, objective.rows, lower, upper, self._linear, problem.is_bounded
+        )
 
     def _path(self, state: lm.State) -> Path:
         groups = len(self._batch)

@@ -66,10 +66,10 @@ class GroupObjective:
         theta[:, list(self.free)] = free
         return theta
 
-    def columns(self, theta: Tensor) -> Tensor:
+    def columns(self, theta: Tensor, *, safe: bool = False) -> Tensor:
         """∂z/∂θ over the free params, and z as the last: (free + 1, groups, rows); zero in rows
-        that are not kept."""
-        prediction, *slopes = self._read(theta)
+        that are not kept. `safe` reads the chain rule with 0·∞ = 0."""
+        prediction, *slopes = self.reader(theta.unsqueeze(-2).unbind(-1), safe=safe)
         columns = self.target.new_empty((len(self.free) + 1, *self.target.shape))
         for i, at in enumerate(self.free):
             columns[i] = slopes[at]
@@ -82,16 +82,15 @@ class GroupObjective:
 
     def linearise(self, free: Tensor) -> tuple[Tensor, Tensor]:
         """The loss (groups,) and the R factor of [J z], weighted for losses other than mse."""
-        columns = self.columns(self.whole(free))
+        theta = self.whole(free)
+        loss, factor = self._reduced(self.columns(theta))
+        if not bool(torch.isfinite(factor.sum())):
+            loss, factor = self._reduced(self.columns(theta, safe=True))
+        return loss, factor
+
+    def _reduced(self, columns: Tensor) -> tuple[Tensor, Tensor]:
         rho, root = weights(self.loss, columns[-1])
         if root is not None:
             columns *= root
             rho = rho if self.kept is None else torch.where(self.kept, rho, 0.0)
         return rho.sum(dim=-1) / self.rows, triangles(columns)
-
-    def _read(self, theta: Tensor) -> list[Tensor]:
-        params = theta.unsqueeze(-2).unbind(-1)
-        outputs = self.reader(params)
-        if not all(bool(torch.isfinite(slope.sum())) for slope in outputs[1:]):
-            outputs = self.reader(params, safe=True)
-        return outputs

@@ -76,6 +76,7 @@ class Marquardt(Run):
             problem.lower[self._free],
             problem.upper[self._free],
             linear_params(problem),
+            problem.is_bounded,
         )
         epsilon = 4 * torch.finfo(problem.target.dtype).eps
         self._tolerance = max(task.options.tolerance.params, epsilon)

@@ -17,7 +17,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from service.engine.factors import norms, triangles
+from service.engine.factors import norms, solution, triangles
 
 START = 1e-4
 SHRINK = 1.0 / 3.0
@@ -75,6 +75,8 @@ class Model:
     upper: Tensor
     linear: Tensor
     """Which free params the prediction is jointly linear in, (free,)."""
+    bounded: bool = True
+    """Whether there is a finite bound."""
 
 
 def begin(model: Model, theta: Tensor, settings: LevenbergMarquardt) -> State:
@@ -104,7 +106,8 @@ def advance(model: Model, state: State, settings: LevenbergMarquardt) -> State:
     """One trial step of every group."""
     separable = settings.separable and bool(model.linear.any())
     held = ~model.linear if separable and state.epoch == 0 else None
-    trial, promised, moved = _trial(model, state, held)
+    pull = _pull(model, state)
+    trial, promised, moved = _trial(model, state, pull, held)
     loss, factor = model.linearise(trial)
     if separable and held is None:
         trial, loss, factor = _solve_linear(model, state, trial, loss, factor)
@@ -130,7 +133,7 @@ def advance(model: Model, state: State, settings: LevenbergMarquardt) -> State:
         growth=torch.where(accepted, torch.full_like(state.growth, 2.0), state.growth * 2),
         moved=moved,
         promised=promised.abs() / state.loss,
-        slant=_slant(model, state),
+        slant=_slant(state, pull),
         accepted=accepted,
         epoch=state.epoch + 1,
     )
@@ -147,7 +150,7 @@ def _solve_linear(
         factor=torch.where(usable.unsqueeze(-1), factor, state.factor),
         scale=torch.where(usable, there.scale, state.scale),
     )
-    solved, _, _ = _trial(model, there, ~model.linear)
+    solved, _, _ = _trial(model, there, _pull(model, there), ~model.linear)
     solved_loss, solved_factor = model.linearise(solved)
     better = (solved_loss < loss).unsqueeze(-1)
     return (
@@ -190,23 +193,35 @@ def select(state: State, groups: Tensor) -> State:
     return replace(state, **{name: getattr(state, name)[groups] for name in fields})
 
 
-def _trial(model: Model, state: State, kept: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:
+def _pull(model: Model, state: State) -> tuple[Tensor, Tensor | None]:
+    """Jᵀz (groups, free), and which params a bound holds back; None where there is no bound."""
+    r, c = _split(state.factor)
+    slope = (r * c.unsqueeze(-1)).sum(dim=-2)
+    if not model.bounded:
+        return slope, None
+    below, above = state.theta <= model.lower, state.theta >= model.upper
+    return slope, (below & (slope > 0)) | (above & (slope < 0))
+
+
+def _trial(
+    model: Model, state: State, pull: tuple[Tensor, Tensor | None], kept: Tensor | None
+) -> tuple[Tensor, Tensor, Tensor]:
     """The params to try, the reduction promised, and the step's relative size; those in `kept`
     stay, and then the step is undamped."""
     r, c = _split(state.factor)
-    scale = torch.where(state.scale > 0, state.scale, torch.ones_like(state.scale))
-    slope = (r.mT @ c.unsqueeze(-1)).squeeze(-1)
-    held = ((state.theta <= model.lower) & (slope > 0)) | (
-        (state.theta >= model.upper) & (slope < 0)
-    )
+    scale = torch.where(state.scale > 0, state.scale, 1.0)
+    held = pull[1]
     if kept is not None:
-        held = held | kept
-    part = torch.where(held.unsqueeze(-2), torch.zeros_like(r), r) / scale.unsqueeze(-2)
+        held = kept if held is None else held | kept
+    part = r if held is None else torch.where(held.unsqueeze(-2), 0.0, r)
+    part = part / scale.unsqueeze(-2)
     step = _damped(part, c, state.damping if kept is None else 1e-20 * state.damping) / scale
-    trial = torch.clamp(state.theta + step, model.lower, model.upper)
+    trial = state.theta + step
+    if model.bounded:
+        trial = torch.clamp(trial, model.lower, model.upper)
     step = trial - state.theta
-    bent = (r @ step.unsqueeze(-1)).squeeze(-1)
-    promised = -(2 * (bent * c).sum(-1) + (bent * bent).sum(-1)) / model.rows
+    bent = (r * step.unsqueeze(-2)).sum(dim=-1)
+    promised = -((bent + 2 * c) * bent).sum(dim=-1) / model.rows
     size = _length(scale * state.theta)
     moved = _length(scale * step) / size.clamp(min=1e-300)
     return trial, promised, moved
@@ -219,23 +234,16 @@ def _damped(r: Tensor, c: Tensor, damping: Tensor) -> Tensor:
     columns[:p, :, :p] = r.permute(2, 0, 1)
     columns[p, :, :p] = c
     columns[:p, :, p:].diagonal(dim1=0, dim2=2)[:] = damping.sqrt().unsqueeze(-1)
-    factor = triangles(columns)
-    upper, right = factor[..., :p, :p], factor[..., :p, p:].neg()
-    step: Tensor = torch.linalg.solve_triangular(upper, right, upper=True).squeeze(-1)
-    return step
+    return solution(triangles(columns))
 
 
-def _slant(model: Model, state: State) -> Tensor:
-    r, c = _split(state.factor)
-    slope = (r.mT @ c.unsqueeze(-1)).squeeze(-1)
-    held = ((state.theta <= model.lower) & (slope > 0)) | (
-        (state.theta >= model.upper) & (slope < 0)
-    )
+def _slant(state: State, pull: tuple[Tensor, Tensor | None]) -> Tensor:
+    slope, held = pull
     size = _column_norms(state.factor) * _length(state.factor[..., -1]).unsqueeze(-1)
-    cosine = torch.where(
-        held | (size == 0), torch.zeros_like(slope), slope.abs() / size.clamp(min=1e-300)
-    )
-    return cosine.amax(dim=-1)
+    cosine = slope.abs() / size.clamp(min=1e-300)
+    if held is not None:
+        cosine = torch.where(held, 0.0, cosine)
+    return torch.where(size == 0, 0.0, cosine).amax(dim=-1)
 
 
 def _split(factor: Tensor) -> tuple[Tensor, Tensor]:
