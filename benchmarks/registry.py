@@ -23,6 +23,7 @@ BENCHMARKS: Mapping[str, Benchmark] = {
     "predict": predict.BENCHMARK,
     "fit_line": fit_line.BENCHMARK,
     "groups": groups.BENCHMARK,
+    "long": long.BENCHMARK,
     "strd": strd.BENCHMARK,
     "coverage": coverage.BENCHMARK,
     "hostile": hostile.BENCHMARK,

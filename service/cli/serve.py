@@ -47,6 +47,8 @@ def serve(
     settings = _settings()
     for signum in (signal.SIGTERM, signal.SIGINT):
         signal.signal(signum, _leave)
+    # Numpy's are small matrices: a second thread would wait for the first, and a core for both.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     gc.disable()  # all that is made now stays
     from service.app import create_app
     from service.cli.server import run

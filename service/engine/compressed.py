@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from service.engine.gradients import Objective
+from service.engine.long import LongObjective, is_long
 from service.engine.problem import Problem
 from service.engine.small_problem import SmallProblem, is_small_problem
 
@@ -76,6 +77,11 @@ class Compressed:
 
 def _factor(problem: Problem, theta: Tensor, free: npt.NDArray[np.int64]) -> Floats:
     """R of [J | y − f], at most one row more than there are free params."""
+    if is_long(problem):
+        at = theta[torch.from_numpy(free)].unsqueeze(0)
+        long: Floats = LongObjective(problem).linearise(at)[1][0].numpy()
+        long[:, -1] *= -1
+        return long
     residual, jacobian = Objective(problem).jacobian(theta)
     matrix = torch.cat([jacobian[:, torch.from_numpy(free)], -residual.unsqueeze(-1)], dim=-1)
     factor: Floats = torch.linalg.qr(matrix, mode="r")[1].numpy()

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from service.engine.gradients import Objective
+from service.engine.long import LongObjective, is_long
 from service.engine.optimizers.first_order import Sgd
 from service.engine.problem import GradientMethod, Options, Problem
 from service.engine.schedules import Constant
@@ -25,8 +26,10 @@ def hessian(problem: Problem, theta: Tensor) -> Tensor:
     objective = Objective(problem)
     theta, free = theta.double(), problem.free_index
     if problem.loss.is_least_squares and problem.is_linear:
-        _, jacobian = objective.jacobian(theta)
-        jacobian = jacobian[:, free]
+        if is_long(problem):
+            jacobian = LongObjective(problem).linearise(theta[free].unsqueeze(0))[1][0, :-1, :-1]
+        else:
+            jacobian = objective.jacobian(theta)[1][:, free]
         return 2 * jacobian.mT @ jacobian / problem.rows
     step = torch.finfo(torch.float64).eps ** (1 / 3)
     columns = []

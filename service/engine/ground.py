@@ -13,6 +13,7 @@ from torch import Tensor
 from service.engine.compressed import Compressed
 from service.engine.formula import Formula
 from service.engine.gradients import Objective
+from service.engine.long import LongObjective, is_long
 from service.engine.optimizers.first_order import A, Floats
 from service.engine.problem import GradientMethod, Options, Problem
 from service.engine.small_problem import SmallProblem, is_small_problem
@@ -146,6 +147,17 @@ def reading(problem: Problem) -> Callable[[Tensor], tuple[float, Tensor]]:
             return loss, torch.from_numpy(gradient)
 
         return read_small
+    if is_long(problem):
+        long, free = LongObjective(problem), problem.free_index
+
+        def read_long(theta: Tensor) -> tuple[float, Tensor]:
+            loss, factor = long.linearise(theta[free].unsqueeze(0))
+            r, c = factor[0, :-1, :-1], factor[0, :-1, -1]
+            gradient = torch.zeros_like(theta)
+            gradient[free] = 2 * (r.mT @ c) / problem.rows
+            return float(loss), gradient
+
+        return read_long
     objective, analytic = Objective(problem), GradientMethod()
 
     def read(theta: Tensor) -> tuple[float, Tensor]:

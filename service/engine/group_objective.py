@@ -80,17 +80,27 @@ class GroupObjective:
             columns = torch.where(self.kept, columns, 0.0)
         return columns
 
+    def finite_columns(self, theta: Tensor) -> Tensor:
+        """The same, by the chain rule that has them finite where one has."""
+        columns = self.columns(theta)
+        return columns if bool(torch.isfinite(columns.sum())) else self.columns(theta, safe=True)
+
     def linearise(self, free: Tensor) -> tuple[Tensor, Tensor]:
         """The loss (groups,) and the R factor of [J z], weighted for losses other than mse."""
+        total, factor = self.sums(free)
+        return total / self.rows, factor
+
+    def sums(self, free: Tensor) -> tuple[Tensor, Tensor]:
+        """Σρ (groups,), and the same R factor."""
         theta = self.whole(free)
-        loss, factor = self._reduced(self.columns(theta))
+        total, factor = self._reduced(self.columns(theta))
         if not bool(torch.isfinite(factor.sum())):
-            loss, factor = self._reduced(self.columns(theta, safe=True))
-        return loss, factor
+            total, factor = self._reduced(self.columns(theta, safe=True))
+        return total, factor
 
     def _reduced(self, columns: Tensor) -> tuple[Tensor, Tensor]:
         rho, root = weights(self.loss, columns[-1])
         if root is not None:
             columns *= root
             rho = rho if self.kept is None else torch.where(self.kept, rho, 0.0)
-        return rho.sum(dim=-1) / self.rows, triangles(columns)
+        return rho.sum(dim=-1), triangles(columns)

@@ -46,9 +46,7 @@ def look_at(task: GroupedTask, ends: GroupEnds, guessed: tuple[str, ...]) -> Fin
 
 
 def _reduced(objective: GroupObjective, batch: Batch, theta: Tensor) -> Reduced:
-    columns = objective.columns(theta)
-    if not bool(torch.isfinite(columns.sum())):
-        columns = objective.columns(theta, safe=True)
+    columns = objective.finite_columns(theta)
     z = columns[-1].clone()
     pull = objective.loss.pull(z)
     columns[-1] = pull if objective.kept is None else torch.where(objective.kept, pull, 0.0)

@@ -13,6 +13,7 @@ from torch import Tensor
 from service.engine.bound import is_small
 from service.engine.formula import Formula
 from service.engine.gradients import Objective
+from service.engine.long import LongObjective, is_long
 from service.engine.optimizers.exact import solve, solve_small
 from service.engine.problem import Task
 from service.engine.result import Best, Rows, StopReason
@@ -100,10 +101,42 @@ class SmallExactRun(ExactRun):
         )
 
 
+class LongExactRun(ExactRun):
+    """The same on long data, which are read once: R of [J z] holds all that is needed."""
+
+    def __init__(self, task: Task, checkpoint: Progress | None = None) -> None:
+        Run.__init__(self, task)
+        self._free = task.problem.free_index
+        self._data = LongObjective(task.problem)
+        self._first, factor = self._data.linearise(task.problem.initial[self._free].unsqueeze(0))
+        self._r, self._c = factor[0, :-1, :-1], factor[0, :-1, -1]
+        self._progress = checkpoint or self._begin()
+
+    def loss_at(self, theta: Tensor) -> float:
+        """(‖R(θ − θ₀) + c‖² + ρ²)/n, ρ² being what θ₀'s own loss leaves."""
+        moved = self._r @ (theta - self.task.problem.initial)[self._free]
+        rise = (moved + 2 * self._c).dot(moved) / self.task.problem.rows
+        return max(float(self._first[0] + rise), 0.0)
+
+    def _begin(self) -> Progress:
+        problem = self.task.problem
+        gradient = torch.zeros_like(problem.initial)
+        gradient[self._free] = 2 * (self._r.mT @ self._c) / problem.rows
+        first, theta = float(self._first[0]), problem.initial
+        return Progress(0, theta, (), math.nan, first, gradient, Best(1, first, theta))
+
+    def _solved(self, theta: Tensor) -> Tensor:
+        moved = theta.clone()
+        if len(self._free):
+            moved[self._free] += solve(self._r, self._c, self.task.problem.rows).step
+        return moved
+
+
 def solve_exactly(task: Task, checkpoint: Progress | None = None) -> ExactRun:
     """The run of an exact task, by the shorter way."""
-    run = SmallExactRun if is_small_problem(task.problem) else ExactRun
-    return run(task, checkpoint)
+    if is_small_problem(task.problem):
+        return SmallExactRun(task, checkpoint)
+    return (LongExactRun if is_long(task.problem) else ExactRun)(task, checkpoint)
 
 
 def least_squares(

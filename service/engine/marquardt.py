@@ -15,9 +15,9 @@ from torch import Tensor
 
 from service.engine.factors import triangle, weights
 from service.engine.gradients import Objective
+from service.engine.long import LongObjective, is_long
 from service.engine.optimizers import levenberg_marquardt as lm
 from service.engine.problem import Problem, Task
-from service.engine.reduction import PART
 from service.engine.result import Best, StopReason
 from service.engine.run import Progress, Run
 
@@ -81,6 +81,7 @@ class Marquardt(Run):
         epsilon = 4 * torch.finfo(problem.target.dtype).eps
         self._tolerance = max(task.options.tolerance.params, epsilon)
         self._smooth = problem.loss.is_smooth
+        self._long = LongObjective(problem) if self._smooth and is_long(problem) else None
         self._start_width = 0.0
         if not self._smooth:
             self._start_width = float(self._objective.residuals(problem.initial).abs().mean())
@@ -88,30 +89,29 @@ class Marquardt(Run):
         self._progress = checkpoint or self._begin()
 
     def loss_at(self, theta: Tensor) -> float:
+        if self._long is not None:
+            return float(self._long.linearise(theta[self._free].unsqueeze(0))[0])
         return float(self._objective.loss(theta))
 
     def _linearise(self, free: Tensor) -> lm.Linearised:
-        """The loss and the R factor of [J z], weighted for losses other than mse; long data part by
-        part, their factors merged."""
-        theta = self._whole(free[0])
-        found = [self._reduced(part, theta) for part in self._objective.parts(PART)]
-        total, factor = found[0]
-        if len(found) > 1:
-            total = torch.stack([value for value, _ in found]).sum()
-            factor = triangle(torch.cat([factor for _, factor in found]))
+        """The loss and the R factor of [J z], weighted for losses other than mse."""
+        if self._long is not None:
+            loss, factor = self._long.linearise(free)
+        else:
+            loss, factor = self._reduced(self._whole(free[0]))
         if not bool(torch.isfinite(factor).all()):
-            total = torch.full_like(total, torch.nan)
-        return (total / self.task.problem.rows).reshape(1), factor.unsqueeze(0)
+            loss = torch.full_like(loss, torch.nan)
+        return loss, factor
 
-    def _reduced(self, part: Objective, theta: Tensor) -> tuple[Tensor, Tensor]:
-        """Σρ and R of some of the rows."""
-        z, jacobian = part.jacobian(theta)
+    def _reduced(self, theta: Tensor) -> tuple[Tensor, Tensor]:
+        z, jacobian = self._objective.jacobian(theta)
         if not self._free_are_all:
             jacobian = jacobian[:, self._free]
         width = 0.0 if self._smooth else self._width
         rho, root = weights(self.task.problem.loss, z, width)
         matrix = torch.cat([jacobian, z.unsqueeze(-1)], dim=-1)
-        return rho.sum(), triangle(matrix if root is None else matrix * root.unsqueeze(-1))
+        factor = triangle(matrix if root is None else matrix * root.unsqueeze(-1))
+        return (rho.sum() / self.task.problem.rows).reshape(1), factor.unsqueeze(0)
 
     def _whole(self, free: Tensor) -> Tensor:
         theta = self.task.problem.initial.clone()

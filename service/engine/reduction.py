@@ -15,11 +15,10 @@ import numpy as np
 import numpy.typing as npt
 from torch import Tensor
 
+from service.engine.factors import triangles
 from service.engine.gradients import Objective
+from service.engine.long import LongObjective, is_long, merged
 from service.engine.problem import Problem
-
-PART = 2**16
-"""Rows that are reduced together."""
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
@@ -75,20 +74,27 @@ def _reduced(problem: Problem, theta: Tensor) -> Reduced:
 
 def _factored(problem: Problem, theta: Tensor) -> tuple[Floats, Floats]:
     """z (rows,), and R of [J | ψ]; R is empty where the params have no standard errors."""
-    objective = Objective(problem)
     if not problem.formula.has_standard_errors:
-        return objective.residuals(theta).cpu().numpy(), np.zeros((1, 1))
+        return Objective(problem).residuals(theta).cpu().numpy(), np.zeros((1, 1))
+    if is_long(problem):
+        return _factored_long(problem, theta)
     free = [i for i, is_free in enumerate(problem.free) if is_free]
-    found, factors = [], []
-    for part in objective.parts(PART):
-        z, jacobian = part.jacobian(theta)
-        matrix = np.empty((len(z), len(free) + 1), order="F")
-        matrix[:, :-1] = jacobian.cpu().numpy()[:, free]
-        matrix[:, -1] = problem.loss.pull(z).cpu().numpy()
-        found.append(z.cpu().numpy())
-        factors.append(triangle(matrix))
-    factor = factors[0] if len(factors) == 1 else triangle(np.concatenate(factors))
-    return found[0] if len(found) == 1 else np.concatenate(found), factor
+    z, jacobian = Objective(problem).jacobian(theta)
+    matrix = np.empty((len(z), len(free) + 1), order="F")
+    matrix[:, :-1] = jacobian.cpu().numpy()[:, free]
+    matrix[:, -1] = problem.loss.pull(z).cpu().numpy()
+    return z.cpu().numpy(), triangle(matrix)
+
+
+def _factored_long(problem: Problem, theta: Tensor) -> tuple[Floats, Floats]:
+    found, factors = np.empty(problem.rows), []
+    at = 0
+    for z, columns in LongObjective(problem).columns(theta):
+        found[at : at + len(z)] = z.cpu().numpy()
+        columns[-1] = problem.loss.pull(columns[-1])
+        factors.append(triangles(columns))
+        at += len(z)
+    return found, merged(factors).cpu().numpy()
 
 
 def triangle(matrix: Floats) -> Floats:

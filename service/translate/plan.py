@@ -46,6 +46,11 @@ from service.translate.options import to_loss, to_options
 SEARCHING = ("levenberg_marquardt", "lbfgs")
 """Optimizers whose start is searched for where nobody gives it."""
 
+MOST_GUESSED = 2**16
+"""Rows that a guess is made from, at most."""
+LOOKED_AT = 2**14
+"""Rows up to which a plan that was made to be looked at has its guesses, and can be carried out."""
+
 PROFILE_STEPS = 300
 """Trial steps that the profile of one param takes, about."""
 
@@ -79,7 +84,7 @@ def check(request: FitRequest, settings: Settings) -> Plan:
         request,
         max_rows=settings.max_rows,
         max_groups=settings.max_groups,
-        guess=request.group_by is None,
+        guess=request.group_by is None and _rows(request) <= LOOKED_AT,
     )
     options, problem = plan.task.options, plan.task.problem
     if request.group_by is None:
@@ -119,6 +124,10 @@ def check(request: FitRequest, settings: Settings) -> Plan:
             f"time_limit_s is at most {settings.max_time_limit_s:g}", pointer="/time_limit_s"
         )
     return plan
+
+
+def _rows(request: FitRequest) -> int:
+    return max(map(len, request.data.values()), default=0)
 
 
 def _check_domain(plan: Plan) -> None:
@@ -164,7 +173,7 @@ def to_plan(
         spec = "standardize"
     scaling = to_scaling(spec, raw)
     inputs = {name: scaling[name].apply(x) if name in scaling else x for name, x in raw.items()}
-    start = _start(request, resolved, inputs, target, guess=groups is None and guess)
+    start = _start(request, resolved, target)
     dtype = DTYPES[request.dtype]
     sigma = to_sigma(request.sigma, request.data, rows)
     problem = Problem(
@@ -180,18 +189,20 @@ def to_plan(
         sigma_absolute=request.sigma_absolute,
     )
     options = to_options(request, problem)
+    needed = guess and start.guessed and options.optimizer != "exact"
     if isinstance(formula, Formula) and resolved.family is None and options.optimizer in SEARCHING:
         positions = tuple(formula.params.index(name) for name in start.guessed)
         options = replace(options, search=positions)
+    elif needed and resolved.family is not None and groups is None:
+        problem = replace(problem, initial=_guessed(problem, start, resolved, inputs, target))
     guessed = start.guessed if isinstance(formula, Formula) else ()
     plan = Plan(request, Task(problem, options), raw, scaling, guessed, dropped)
     if groups is None or request.group_by is None:
         return plan
-    asked = guess and start.guessed and options.optimizer != "exact"
     grouped = to_grouped_task(
         plan.task,
         groups,
-        guess=resolved.family if asked else None,
+        guess=resolved.family if needed else None,
         given={name: name not in start.guessed for name in formula.params},
         history=request.group_by.history,
     )
@@ -319,22 +330,13 @@ class _Start:
     guessed: tuple[str, ...]
 
 
-def _start(
-    request: FitRequest,
-    resolved: Resolved,
-    inputs: Mapping[str, Tensor],
-    target: Tensor,
-    *,
-    guess: bool,
-) -> _Start:
-    """Initial values and limits: as given, else guessed by the family where it is asked, else 1."""
+def _start(request: FitRequest, resolved: Resolved, target: Tensor) -> _Start:
+    """Initial values and limits: as given, else 1, or drawn for a network."""
     given, names = request.params, resolved.formula.params
     known_names(given, names)
     params = {name: _param(given.get(name)) for name in names}
     guessed = tuple(name for name in names if params[name].value is None)
     guesses = dict.fromkeys(names, 1.0)
-    if guess and guessed and resolved.family is not None:
-        guesses = _guess(resolved, resolved.family, inputs, target)
     if isinstance(resolved.formula, Network):
         drawn = resolved.formula.initial(target, request.seed).tolist()
         guesses = dict(zip(names, drawn, strict=True))
@@ -384,6 +386,26 @@ def _value(name: str, param: Param, low: float, high: float, guess: float) -> fl
             pointer=f"{at}/value",
         )
     return float(param.value)
+
+
+def _guessed(
+    problem: Problem,
+    start: _Start,
+    resolved: Resolved,
+    inputs: Mapping[str, Tensor],
+    target: Tensor,
+) -> Tensor:
+    """The start with the family's guesses in place of what was not given; long data are thinned."""
+    assert resolved.family is not None
+    every = slice(None, None, -(-len(target) // MOST_GUESSED))
+    thinned = {name: column[every] for name, column in inputs.items()}
+    guesses = _guess(resolved, resolved.family, thinned, target[every])
+    values = [
+        guesses[name] if name in start.guessed else value
+        for name, value in zip(problem.params, start.initial.tolist(), strict=True)
+    ]
+    initial = torch.from_numpy(np.array(values)).to(problem.initial.dtype)
+    return torch.minimum(torch.maximum(initial, problem.lower), problem.upper)
 
 
 def _guess(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Literal
 
@@ -22,7 +22,7 @@ from service.engine.statistics import GroupStatistics, Statistics
 
 FEW = 64
 """More params than this have no Hessian reckoned."""
-SAMPLE = 2**17
+SAMPLE = 2**15
 """Rows above which shapes and sizes are looked for in an even sample of them."""
 
 Severity = Literal["info", "warning", "error"]
@@ -94,6 +94,8 @@ class Findings:
     """Of a search for the start: how many ways of how many came to the same loss."""
     one: Finding | None = None
     """Where it is one fit: what its checks need beyond this."""
+    seen: dict[str, Any] = field(default_factory=dict)
+    """What a check has reckoned when it graded, for when it tells."""
 
     def __len__(self) -> int:
         return len(self.loss)

@@ -41,6 +41,13 @@ def _median(values: Floats, rows: Ints) -> Floats:
 
 def _outlying(findings: Findings) -> tuple[Bools, Floats]:
     """Which rows are far beyond the others', (fits, rows), and the robust spread, (fits,)."""
+    if "outlying" not in findings.seen:
+        findings.seen["outlying"] = _looked_for(findings)
+    found: tuple[Bools, Floats] = findings.seen["outlying"]
+    return found
+
+
+def _looked_for(findings: Findings) -> tuple[Bools, Floats]:
     z, kept, step = findings.standardized, findings.reduced.kept, findings.step
     sample = z[:, ::step]
     rows = findings.reduced.rows if step == 1 else np.array([sample.shape[1]])

@@ -32,10 +32,11 @@ class LeastSquares:
     rank: int
 
 
-def solve(jacobian: Tensor, residual: Tensor) -> LeastSquares:
+def solve(jacobian: Tensor, residual: Tensor, rows: int = 0) -> LeastSquares:
     """The δ of least ‖Jδ + r‖ for J (rows, params) and r (rows,); one refinement in the same R.
 
-    Columns of zero get δ = 0.
+    Columns of zero get δ = 0. Where J and r are an R factor and Qᵀz already, `rows` says of how
+    many.
     """
     if not bool(torch.isfinite(jacobian).all() & torch.isfinite(residual).all()):
         return LeastSquares(torch.full_like(jacobian[0], torch.nan), 0)
@@ -46,7 +47,7 @@ def solve(jacobian: Tensor, residual: Tensor) -> LeastSquares:
     scaled = jacobian / scale
     q, r = torch.linalg.qr(scaled)
     u, singular, vh = torch.linalg.svd(r, full_matrices=False)
-    floor = torch.finfo(r.dtype).eps * max(jacobian.shape) * singular[0]
+    floor = torch.finfo(r.dtype).eps * max(*jacobian.shape, rows) * singular[0]
     inverse = torch.where(singular > floor, 1 / singular, torch.zeros_like(singular))
     step = torch.zeros_like(norms)
     rest = residual
