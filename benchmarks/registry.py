@@ -10,6 +10,7 @@ from benchmarks import (
     groups,
     hostile,
     load,
+    long,
     memory,
     predict,
     start,
