@@ -28,6 +28,8 @@ from service.schemas.base import Request as Body
 
 BodyT = TypeVar("BodyT", bound=Body)
 
+_SMALL = 2**16
+"""Bytes of a body that need not wait for the large ones."""
 _LINES = "descent.lines"
 """In a request's scope: where the rows of its body stand, if that is known."""
 _ROW = re.compile(r"/data/[^/]*/(\d+)")
@@ -76,8 +78,10 @@ async def _read_form(
         digest = _digest(body, head.content_type.encode(), query) if mark else None
         return assemble(schema, table, query), digest
 
-    # The first body of a form loads what reads it.
-    return await asyncio.to_thread(work)
+    if len(body) <= _SMALL:
+        return await asyncio.to_thread(work)
+    async with request.state["readers"]:
+        return await asyncio.to_thread(work)
 
 
 async def _arrived(request: Request, room: ExitStack, head: _Head) -> bytes | bytearray:
