@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from service.api.reading.arrow_columns import labels, numbers
+from service.api.reading.arrow_columns import labels, load, numbers
 from service.api.reading.arrow_sizes import unpacked_size
 from service.api.reading.media_type import MediaType
 from service.api.reading.table import Bounds, MalformedBody, Table, check_names
@@ -29,6 +29,7 @@ MAGICS = (_FILE_MAGIC, b"\xff\xff\xff\xff")
 
 def read(body: bytes | bytearray, media_type: MediaType, bounds: Bounds) -> Table:
     """The columns of an IPC stream or file. Raises MalformedBody and InvalidData."""
+    load()
     import pyarrow as pa
 
     if not body:

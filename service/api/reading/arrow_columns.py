@@ -6,6 +6,7 @@ pyarrow is loaded by the first body that needs it: it takes a tenth of a second 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,6 +16,15 @@ from service.schemas.columns import Labels, Numbers
 
 if TYPE_CHECKING:
     import pyarrow as pa
+
+
+@cache
+def load() -> None:
+    """Loads pyarrow, to work with the allocator of everything else, which gives memory back
+    (`jobs.memory`); its own would keep a copy of a large body."""
+    import pyarrow as pa
+
+    pa.set_memory_pool(pa.system_memory_pool())
 
 
 def numbers(chunks: Sequence[pa.Array], body: bytes | bytearray = b"") -> Numbers:

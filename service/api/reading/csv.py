@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from service.api.reading import csv_dialect, csv_lines, csv_names
-from service.api.reading.arrow_columns import labels, numbers
+from service.api.reading.arrow_columns import labels, load, numbers
 from service.api.reading.csv_dialect import NULLS, Dialect
 from service.api.reading.csv_lines import Lines
 from service.api.reading.media_type import MediaType
@@ -28,6 +28,7 @@ _NULLS = [null for bare in NULLS for null in (bare, f" {bare}", f"{bare} ")]
 
 def read(body: bytes | bytearray, media_type: MediaType, bounds: Bounds) -> Table:
     """The columns of a CSV. Raises MalformedBody and InvalidData, which name the line."""
+    load()
     whole = csv_dialect.to_utf8(body, media_type)
     bounds.check_nbytes(8 * whole.count(b"\n"))
     text, kept = csv_lines.strip(whole)
