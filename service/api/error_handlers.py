@@ -18,6 +18,7 @@ from service import errors
 from service.api.answers import LastAnswer, ProblemAnswer
 from service.api.complaints import MOST
 from service.api.places import TooManyBytes, TooManyStreams
+from service.api.reading import bodies
 from service.api.reading.table import MalformedBody
 from service.api.request_id import request_id
 from service.errors import Complaint, DescentError, InvalidRequest, QueueFull, nearest_hint
@@ -97,7 +98,9 @@ class Unexpected:
 
 async def _domain_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, DescentError)
-    found = error.complaints if isinstance(error, InvalidRequest) else ()
+    found = bodies.with_lines(
+        request, error.complaints if isinstance(error, InvalidRequest) else ()
+    )
     problem = problem_of(
         error.type,
         _detail(error, found),
@@ -152,7 +155,8 @@ def _title(error: type[DescentError]) -> str:
 
 def _detail(error: DescentError, found: tuple[Complaint, ...]) -> str:
     more = len(found) - 1
-    return f"{error} (and {more} more, see errors)" if more > 0 else str(error)
+    first = found[0].detail if found else str(error)
+    return f"{first} (and {more} more, see errors)" if more > 0 else first
 
 
 def _routes(request: Request) -> list[Route]:

@@ -60,7 +60,7 @@ _HEADERS = [
         ),
         **openapi.refusals(400, 408, 409, 413, 415, 422, 429, 500, 503),
     },
-    openapi_extra={**openapi.body(FitRequest, examples.FIT), "parameters": _HEADERS},
+    openapi_extra=openapi.body(FitRequest, examples.FIT, _HEADERS),
 )
 async def fit(request: Request) -> Response:
     """Only `data` is required: without a model it is a line. Answers with the fit or, where

@@ -7,7 +7,7 @@ pydantic validates them, answers as it serializes them.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from fastapi import FastAPI
@@ -17,6 +17,7 @@ from pydantic.json_schema import GenerateJsonSchema, JsonSchemaMode, models_json
 
 from service.api.answers import Health
 from service.api.queries import Query
+from service.api.reading import described
 from service.schemas import answers, catalogue, compute, fit, jobs, problems
 from service.schemas.base import Answer
 
@@ -53,12 +54,12 @@ _ANSWERS = (
     problems.Problem,
 )
 _PROBLEMS = {
-    400: "The body is not JSON",
+    400: "The body is not what its Content-Type says",
     404: "No such job",
     409: "The job's status does not allow it",
     408: "The body paused for too long; the connection closes",
     413: "The body is too large; the connection closes",
-    415: "The body's Content-Type is not application/json",
+    415: "The body's Content-Type or Content-Encoding is none that is read",
     422: "The request cannot be carried out; `errors` says where and what would mend it",
     429: "No room just now for another job, stream or large body",
     500: "The fit failed, or something went wrong here",
@@ -73,10 +74,16 @@ _HEADERS = {
 }
 
 
-def body(schema: type[BaseModel], examples: Mapping[str, Part]) -> Part:
-    """A JSON body, as FastAPI's `openapi_extra`."""
-    content = {"schema": _ref(schema), "examples": dict(examples)}
-    return {"requestBody": {"required": True, "content": {"application/json": content}}}
+def body(
+    schema: type[BaseModel], examples: Mapping[str, Part], headers: Sequence[Part] = ()
+) -> Part:
+    """A body of any form, as FastAPI's `openapi_extra`, with headers of the request."""
+    json_content = {"schema": _ref(schema), "examples": dict(examples)}
+    content = {"application/json": json_content, **described.content()}
+    return {
+        "requestBody": {"required": True, "content": content},
+        "parameters": [*headers, *described.parameters(schema)],
+    }
 
 
 def header(name: str, description: str, example: str) -> Part:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING, TypedDict
 
 import starlette.requests
@@ -10,6 +11,8 @@ from service.api.parser import Parser
 from service.api.places import Places, TooManyBytes, TooManyStreams
 from service.jobs.service import JobService
 from service.settings import Settings
+
+_READERS = 2
 
 
 class State(TypedDict):
@@ -21,6 +24,8 @@ class State(TypedDict):
     """Event streams that are open."""
     bodies: Places
     """Bytes of large bodies that are held until they are parsed."""
+    readers: asyncio.Semaphore
+    """Turns to read a body of another form than JSON: what it unpacks to is bounded, but large."""
     parser: Parser
     """Where large bodies are parsed."""
 
@@ -42,6 +47,7 @@ def new_state(settings: Settings, jobs: JobService) -> State:
             TooManyBytes,
             retry_after_s=1,
         ),
+        readers=asyncio.Semaphore(_READERS),
         parser=Parser(),
     )
 

@@ -24,6 +24,8 @@ from service.schemas.options import (
 
 Tags = Annotated[dict[str, Annotated[str, Field(max_length=256)]], Field(max_length=16)]
 
+Units = Annotated[dict[Name, Annotated[str, Field(max_length=64)]], Field(max_length=1000)]
+
 
 class FitRequest(Request):
     """A model, its data, and how to fit the one to the other. Only `data` is required."""
@@ -32,6 +34,8 @@ class FitRequest(Request):
     """A formula, with or without its left side; a name of `GET /models`; or an object."""
     data: Data
     """Named columns of equal length."""
+    units: Units = {}
+    """Units of columns, by name, for reports and axes. Nothing is reckoned with them."""
     sigma: Name | Positive | list[Positive] | None = None
     """The standard deviation of the target's noise: a column's name, a number or a list."""
     sigma_absolute: bool = False

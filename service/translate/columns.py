@@ -70,14 +70,24 @@ def numbers(data: Data, name: str) -> Numbers:
     """A column that is reckoned with. Raises InvalidData where it is text."""
     column = data[name]
     if isinstance(column, Labels):
-        row = int(np.flatnonzero(column.codes >= 0)[:1].sum())
-        shown = shortened(str(column.tolist()[row]))
+        odd = next((i for i, text in enumerate(column.names) if not _is_number(text)), 0)
+        row = int(np.flatnonzero(column.codes == odd)[:1].sum())
+        shown = shortened(column.names[odd]) if column.names else ""
         raise InvalidData(
             f"column '{name}', row {row + 1} is the text '{shown}'; what is reckoned with must be "
             "a number (text can only tell groups apart: `group_by`)",
             pointer=f"/data/{escape(name)}/{row}",
         )
     return column
+
+
+def _is_number(text: str) -> bool:
+    """Whether a text would have been a number, had all of its column been."""
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
 
 
 def escape(name: str) -> str:

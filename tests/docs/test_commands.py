@@ -66,6 +66,7 @@ def _run(script: str) -> str:
         capture_output=True,
         text=True,
         timeout=LIMIT_S,
+        cwd=ROOT,
         env=environment,
         check=False,
     )

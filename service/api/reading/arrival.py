@@ -10,6 +10,7 @@ from starlette.requests import ClientDisconnect
 from starlette.types import Message
 
 from service.api.clients import client
+from service.api.reading import gzip
 from service.api.state import Request
 
 LARGE = 2**20
@@ -46,6 +47,18 @@ async def gather(request: Request, room: ExitStack, said: int) -> bytes | bytear
         if len(body) > LARGE >= said:
             said = limit
             hold(request, room, said)
+    return body
+
+
+async def unpack(request: Request, room: ExitStack, packed: bytes | bytearray) -> bytearray:
+    """A body that came as gzip, no longer than the limit either."""
+    limit = request.state["settings"].max_body_bytes
+    body = await asyncio.to_thread(gzip.inflate, packed, min(LARGE, limit))
+    if body is None and limit > LARGE:
+        hold(request, room, limit)
+        body = await asyncio.to_thread(gzip.inflate, packed, limit)
+    if body is None:
+        raise too_large(limit)
     return body
 
 

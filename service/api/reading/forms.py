@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from starlette.exceptions import HTTPException
 
-from service.api.reading import arrow
+from service.api.reading import arrow, csv, multipart, npz
 from service.api.reading.media_type import MediaType
 from service.api.reading.table import Bounds, Table
 from service.api.sentences import clip
@@ -25,11 +25,32 @@ class Form:
     """What it is, for openapi.json."""
 
 
+def _read_by_magic(body: bytes | bytearray, media_type: MediaType, bounds: Bounds) -> Table:
+    """Bytes of no stated form, known by those they begin with; else they should be an `.npz`."""
+    is_arrow = body.startswith(arrow.MAGICS)
+    return (arrow.read if is_arrow else npz.read)(body, media_type, bounds)
+
+
+def _read_parts(body: bytes | bytearray, media_type: MediaType, bounds: Bounds) -> Table:
+    whole = {name: form.read for name, form in FORMS.items() if form is not MULTIPART}
+    return multipart.read(body, media_type, bounds, whole)
+
+
+CSV = Form(csv.read, "Lines of values; a header or none; commas, semicolons or tabs")
 ARROW = Form(arrow.read, "An Arrow IPC stream")
+NPZ = Form(npz.read, "An .npz of NumPy's: one-dimensional arrays, one a column")
+BINARY = Form(_read_by_magic, "An .npz or Arrow IPC, known by its first bytes")
+MULTIPART = Form(_read_parts, "A part `request` (JSON without `data`) and a part `data`")
 
 FORMS: Mapping[str, Form] = {
+    "text/csv": CSV,
+    "text/tab-separated-values": CSV,
     "application/vnd.apache.arrow.stream": ARROW,
     "application/vnd.apache.arrow.file": ARROW,
+    "application/x-npz": NPZ,
+    "application/zip": NPZ,
+    "application/octet-stream": BINARY,
+    "multipart/form-data": MULTIPART,
 }
 """The options of the request stand in the query string."""
 

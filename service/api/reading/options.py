@@ -44,6 +44,16 @@ def read_options(query: bytes, schema: type[BaseModel]) -> Tree:
     return typed
 
 
+def refuse_options(query: bytes, schema: type[BaseModel]) -> None:
+    """Raises InvalidRequest where a query has options of a request whose body is JSON: they would
+    be passed over."""
+    for path in _pairs(query):
+        if path[0] in schema.model_fields:
+            raise InvalidRequest(
+                f"query parameter '{clip('.'.join(path))}': the options of a JSON body stand in it"
+            )
+
+
 def _pairs(query: bytes) -> dict[tuple[str, ...], str]:
     """Each parameter's path and text. A plus is a plus, as it is in a formula."""
     found: dict[tuple[str, ...], str] = {}

@@ -6,6 +6,7 @@ import unicodedata
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
+from service.api.reading.csv_lines import Lines
 from service.errors import InvalidData, InvalidRequest, shortened
 from service.schemas.columns import Data
 from service.settings import Settings
@@ -79,6 +80,8 @@ class Table:
     """Of columns whose header has one."""
     request: bytes = b""
     """The rest of the request as JSON, where the body has it too."""
+    lines: Lines | None = None
+    """Where each row stands, in a body of lines."""
 
 
 _AT = "/data"

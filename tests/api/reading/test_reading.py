@@ -1,13 +1,19 @@
 from __future__ import annotations
 
+import gzip
 import json
 from collections.abc import AsyncIterator
+from typing import cast
 
 import httpx
 import pytest
 
+from service.api.places import Places, TooManyBytes
+from service.api.state import new_state
+from service.app import create_app
+from service.jobs.service import JobService
 from service.settings import Settings
-from tests.api.doors import fake
+from tests.api.doors import door, fake
 from tests.api.fakes import BODY, FakeJobs, job
 
 JSON = {"content-type": "application/json"}
@@ -58,12 +64,48 @@ async def test_another_type_is_told_of_curl_json(
     assert len(answer.json()["detail"]) < 600
 
 
-async def test_a_compressed_body_is_refused_as_such(client: httpx.AsyncClient) -> None:
-    answer = await client.post(
-        "/fit", content=b"\x1f\x8b", headers={**JSON, "content-encoding": "gzip"}
-    )
+async def test_another_packing_than_gzip_is_refused(client: httpx.AsyncClient) -> None:
+    answer = await client.post("/fit", content=b"x", headers={**JSON, "content-encoding": "br"})
     assert answer.status_code == 415
-    assert "Content-Encoding" in answer.json()["detail"]
+    assert "Content-Encoding may be gzip or none, not 'br'" in answer.json()["detail"]
+
+
+async def test_gzip_is_read(client: httpx.AsyncClient) -> None:
+    packed = gzip.compress(json.dumps(BODY).encode())
+    for encoding in ("gzip", "GZIP", "x-gzip"):
+        answer = await client.post(
+            "/fit", content=packed, headers={**JSON, "content-encoding": encoding}
+        )
+        assert answer.status_code == 200, answer.text
+    answer = await client.post("/fit", content=b"{}", headers={**JSON, "content-encoding": "gzip"})
+    assert answer.status_code == 400
+    assert answer.json()["type"] == "malformed-body"
+
+
+async def test_gzip_is_bounded_by_what_it_holds(client: httpx.AsyncClient) -> None:
+    packed = gzip.compress(json.dumps(BODY).ljust(LIMIT + 1).encode())
+    assert len(packed) < LIMIT
+    headers = {**JSON, "content-encoding": "gzip"}
+    _check_too_large(await client.post("/fit", content=packed, headers=headers))
+
+
+async def test_a_large_body_within_gzip_holds_its_place() -> None:
+    settings = Settings(max_body_bytes=2**21)
+    packed = gzip.compress(json.dumps(BODY).ljust(2**20 + 1).encode())
+    state = new_state(settings, cast(JobService, FakeJobs(job("succeeded", result=b"{}"))))
+    headers = {**JSON, "content-encoding": "gzip"}
+    async with door(create_app(settings), state) as client:
+        assert (await client.post("/fit", content=packed, headers=headers)).status_code == 200
+        state["bodies"] = Places(2**20, 2**20, TooManyBytes, retry_after_s=1)
+    async with door(create_app(settings), state) as client:
+        assert (await client.post("/fit", content=packed, headers=headers)).status_code == 429
+
+
+async def test_options_beside_a_json_body_are_not_passed_over(client: httpx.AsyncClient) -> None:
+    answer = await client.post("/fit?epochs=5", json=BODY)
+    assert answer.status_code == 422
+    assert "query parameter 'epochs'" in answer.json()["detail"]
+    assert (await client.post("/fit?other=5", json=BODY)).status_code == 200
 
 
 @pytest.mark.parametrize(

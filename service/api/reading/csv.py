@@ -1,0 +1,204 @@
+"""CSV: pyarrow parses it; what it does not tell (separator, header, lines) is found before."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from service.api.reading import csv_dialect, csv_lines, csv_names
+from service.api.reading.arrow_columns import labels, load, numbers
+from service.api.reading.csv_dialect import NULLS, Dialect
+from service.api.reading.csv_lines import Lines
+from service.api.reading.media_type import MediaType
+from service.api.reading.table import Bounds, MalformedBody, Table, check_names
+from service.api.sentences import clip
+from service.errors import InvalidData, shortened
+from service.schemas.columns import Labels, Numbers
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+_NULLS = [null for bare in NULLS for null in (bare, f" {bare}", f"{bare} ")]
+
+
+def read(body: bytes | bytearray, media_type: MediaType, bounds: Bounds) -> Table:
+    """The columns of a CSV. Raises MalformedBody and InvalidData, which name the line."""
+    load()
+    whole = csv_dialect.to_utf8(body, media_type)
+    bounds.check_nbytes(8 * whole.count(b"\n"))
+    text, kept = csv_lines.strip(whole)
+    if not text.strip():
+        raise MalformedBody("the body is empty; send lines of values, such as `x,y` and `1,2`")
+    dialect = csv_dialect.look(text, media_type)
+    bounds.check_columns(dialect.width)
+    bounds.check_nbytes(8 * dialect.width * (text.count(b"\n") - dialect.header_lines))
+    names, units = _names(dialect)
+    if text.count(b'"') % 2:
+        _check_quotes(text, dialect, kept)
+    parsed = _parse(_below(text, dialect.header_lines), dialect, kept)
+    bounds.check_rows(parsed.num_rows)
+    is_one_a_row = b'"' not in text
+    lines = csv_lines.after(kept, dialect.header_lines, parsed.num_rows, is_one_a_row=is_one_a_row)
+    columns: dict[str, Numbers | Labels] = {}
+    for name, column in zip(names, parsed.columns, strict=True):
+        if name or column.null_count < len(column):
+            columns[name or _unnamed(column, names)] = _column(column, name, bounds, lines)
+    return _without_empty_rows(columns, units, lines)
+
+
+def _names(dialect: Dialect) -> tuple[list[str], dict[str, str]]:
+    if dialect.header is None:
+        return csv_names.unnamed(dialect.width), {}
+    # A separator at the end of each line makes a column that no name is given.
+    cells = [*dialect.header, *[""] * (dialect.width - len(dialect.header))]
+    names, units = csv_names.of_header(cells)
+    check_names(name for name in names if name)
+    return names, units
+
+
+def _unnamed(column: pa.ChunkedArray, names: Sequence[str]) -> str:
+    raise InvalidData(
+        f"column {names.index('') + 1} has values but no name; name it in the first line "
+        f"(known: {', '.join(shortened(name) for name in names[:20] if name)})",
+        pointer="/data",
+    )
+
+
+def _below(text: bytes | bytearray, lines: int) -> pa.Buffer:
+    import pyarrow as pa
+
+    at = 0
+    for _ in range(lines):
+        at = text.find(b"\n", at) + 1 or len(text)
+    return pa.py_buffer(text).slice(at)
+
+
+def _parse(rows: pa.Buffer, dialect: Dialect, kept: npt.NDArray[np.int32] | None) -> pa.Table:
+    """Columns of numbers or text, by place."""
+    import pyarrow as pa
+
+    names = [str(i) for i in range(dialect.width)]
+    if not rows.size:
+        return pa.table({name: pa.array([], pa.float64()) for name in names})
+    parsed = _read(rows, dialect, kept, names, {})
+    numeric = (pa.types.is_integer, pa.types.is_floating, pa.types.is_null, pa.types.is_string)
+    others = [
+        field.name for field in parsed.schema if not any(is_so(field.type) for is_so in numeric)
+    ]
+    if others:  # dates and times: text, as everything that is not a number
+        texts = _read(rows, dialect, kept, names, dict.fromkeys(others, pa.string()))
+        for name in others:
+            parsed = parsed.set_column(int(name), name, texts.column(name))
+    return parsed
+
+
+def _read(
+    rows: pa.Buffer,
+    dialect: Dialect,
+    kept: npt.NDArray[np.int32] | None,
+    names: Sequence[str],
+    types: dict[str, Any],
+) -> pa.Table:
+    import pyarrow as pa
+    from pyarrow import csv as arrow_csv
+
+    ragged: list[Any] = []
+
+    def refuse(row: Any) -> str:
+        ragged.append(row)
+        return "error"
+
+    try:
+        return arrow_csv.read_csv(
+            pa.BufferReader(rows),
+            # One block, so that a column's type is that of all its values.
+            arrow_csv.ReadOptions(column_names=names, use_threads=False, block_size=rows.size + 1),
+            arrow_csv.ParseOptions(
+                delimiter=dialect.separator, newlines_in_values=True, invalid_row_handler=refuse
+            ),
+            arrow_csv.ConvertOptions(
+                null_values=_NULLS,
+                strings_can_be_null=True,
+                true_values=[],
+                false_values=[],
+                column_types=types,
+                include_columns=list(types),
+            ),
+        )
+    except (pa.ArrowException, OSError, ValueError) as error:
+        if not ragged:
+            reason = clip(str(error).partition("\n")[0])
+            raise MalformedBody(f"the body is no CSV that can be read: {reason}") from None
+        raise _ragged(ragged[0], dialect, kept) from None
+
+
+def _ragged(row: Any, dialect: Dialect, kept: npt.NDArray[np.int32] | None) -> MalformedBody:
+    line = csv_lines.numbered(kept, dialect.header_lines + row.number)
+    sep = {"\t": "a tab"}.get(dialect.separator, f"'{dialect.separator}'")
+    hint = "put quotes around a value that holds the separator"
+    if dialect.separator == "," and row.actual_columns == 2 * row.expected_columns:
+        hint = "a decimal comma must be a point, or the separator another"
+    return MalformedBody(
+        f"line {line} has {row.actual_columns} values where {row.expected_columns} are expected "
+        f"(the separator is {sep}): '{clip(row.text)}'; {hint}"
+    )
+
+
+def _check_quotes(
+    text: bytes | bytearray, dialect: Dialect, kept: npt.NDArray[np.int32] | None
+) -> None:
+    """Raises MalformedBody where a quote is opened and never closed."""
+    stream = io.TextIOWrapper(io.BytesIO(text), encoding="utf-8", newline="")
+    reader = csv.reader(stream, delimiter=dialect.separator, strict=True)
+    began = 0
+    try:
+        for _ in reader:
+            began = reader.line_num
+    except csv.Error:
+        line = csv_lines.numbered(kept, began + 1)
+        raise MalformedBody(
+            f"line {line}: a quote is opened and never closed, or misplaced"
+        ) from None
+
+
+def _column(column: pa.ChunkedArray, name: str, bounds: Bounds, lines: Lines) -> Numbers | Labels:
+    import pyarrow as pa
+
+    if not pa.types.is_string(column.type):
+        return numbers(column.chunks)
+    texts = _trimmed(labels(column.chunks, bounds))
+    if comma := csv_dialect.decimal_comma(texts.names):
+        row = int(np.flatnonzero(texts.codes == texts.names.index(comma))[0])
+        raise csv_dialect.refuse_decimal_comma(comma, name, lines.of(row), row)
+    return texts
+
+
+def _trimmed(column: Labels) -> Labels:
+    """Without the spaces around its texts; one of spaces alone is missing."""
+    bare = [name.strip() for name in column.names]
+    if bare == list(column.names):
+        return column
+    anew = Labels.of(None if name in NULLS else name for name in bare)
+    places = np.append(anew.codes, np.int32(-1))
+    return Labels(places[column.codes], anew.names)
+
+
+def _without_empty_rows(
+    columns: dict[str, Numbers | Labels], units: dict[str, str], lines: Lines
+) -> Table:
+    """Leaves out the rows in which nothing stands, which spreadsheets write below a table."""
+    empty: npt.NDArray[np.bool_] | None = None
+    for column in columns.values():
+        missing = column.codes < 0 if isinstance(column, Labels) else np.isnan(column)
+        empty = missing if empty is None else empty & missing
+        if not empty.any():
+            return Table(columns, units, lines=lines)
+    if empty is None or len(columns) == 1:
+        return Table(columns, units, lines=lines)
+    kept = {name: column[~empty] for name, column in columns.items()}
+    return Table(kept, units, lines=lines.without(empty))

@@ -1,0 +1,174 @@
+"""How a CSV is written: its characters, its separator, its header."""
+
+from __future__ import annotations
+
+import codecs
+import csv
+import io
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import islice
+
+from service.api.reading.media_type import MediaType
+from service.api.reading.table import MalformedBody
+from service.api.sentences import clip
+from service.errors import InvalidData, InvalidRequest
+
+CHARSETS = {
+    name: codec
+    for codec, names in {
+        "utf-8": ("utf-8", "utf8", "us-ascii", "ascii"),
+        "utf-16": ("utf-16", "utf-16le", "utf-16be"),
+        "iso-8859-1": ("iso-8859-1", "latin1"),
+        "windows-1252": ("windows-1252", "cp1252"),
+    }.items()
+    for name in names
+}
+"""A `charset` that may be named, and its codec."""
+SEPARATORS = "\t;,"
+"""Tried in this order: a comma may be a decimal sign, and text may hold any but a tab."""
+NULLS = ("", "NA", "N/A", "#N/A", "NaN", "nan", "NAN", "null", "NULL")
+"""What stands for a missing value."""
+
+_LOOK_AT_BYTES, _LOOK_AT_ROWS = 2**16, 30
+_SAID = re.compile(rb"sep=(.)\r?\n", re.IGNORECASE)
+"""A spreadsheet's first line that names the separator."""
+_QUOTED = re.compile(r'"[^"]*"')
+_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?|[+-]?inf(inity)?", re.IGNORECASE)
+_DECIMAL_COMMA = re.compile(r"[+-]?\d*,\d+([eE][+-]?\d+)?")
+
+
+@dataclass(frozen=True, slots=True)
+class Dialect:
+    """What has to be known before a CSV is read."""
+
+    separator: str
+    header: tuple[str, ...] | None
+    """Its cells; None where there is none."""
+    header_lines: int
+    width: int
+    """Cells of a row."""
+
+
+def to_utf8(body: bytes | bytearray, media_type: MediaType) -> bytes | bytearray:
+    """The text as UTF-8 without a byte-order mark, its lines ended by \\n or \\r\\n."""
+    charset = media_type.params.get("charset", "").lower()
+    if charset and charset not in CHARSETS:
+        raise InvalidRequest(f"unknown charset '{clip(charset)}'; known: {', '.join(CHARSETS)}")
+    codec = CHARSETS.get(charset, "utf-8")
+    if body.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        codec = "utf-16"
+    elif codec == "utf-16" and charset != "utf-16":
+        codec = "utf-16-le" if charset.endswith("le") else "utf-16-be"
+    if body.startswith(codecs.BOM_UTF8):
+        body = body[3:]
+    if not body.isascii() or codec.startswith("utf-16"):
+        decoded = _decoded(body, codec)
+        body = body if codec == "utf-8" else decoded.encode()
+    if b"\r" in body and b"\n" not in body:
+        return body.replace(b"\r", b"\n")
+    return body
+
+
+def _decoded(body: bytes | bytearray, codec: str) -> str:
+    try:
+        return body.decode(codec)
+    except UnicodeDecodeError as error:
+        line = body.count(b"\n", 0, error.start) + 1
+        raise MalformedBody(
+            f"line {line} is not {codec.upper()}; save the file as 'CSV UTF-8', or name its "
+            "charset: `-H 'Content-Type: text/csv; charset=windows-1252'`"
+        ) from None
+
+
+def look(text: bytes | bytearray, media_type: MediaType) -> Dialect:
+    """The dialect of a text without comments and blank lines."""
+    skip, separator = 0, ""
+    if said := _SAID.match(text):
+        skip, separator = 1, said[1].decode("latin-1")
+        text = text[said.end() :]
+    if media_type.name == "text/tab-separated-values":
+        separator = "\t"
+    head = bytes(text[:_LOOK_AT_BYTES])
+    if len(head) < len(text) and b"\n" in head:
+        head = head[: head.rindex(b"\n") + 1]
+    shown = head.decode(errors="replace")
+    separator = separator or sniff(shown.splitlines()[:_LOOK_AT_ROWS])
+    reader = csv.reader(io.StringIO(shown, newline=""), delimiter=separator, skipinitialspace=True)
+    try:
+        first = next(reader, [])
+        lines = reader.line_num
+        rows = list(islice(reader, _LOOK_AT_ROWS))
+    except csv.Error as error:
+        raise MalformedBody(f"line {reader.line_num + skip}: {error}") from None
+    _refuse_spaces([first, *rows][-1])
+    width = _width(first, rows)
+    if not _is_header(first, media_type):
+        return Dialect(separator, None, skip, width)
+    return Dialect(separator, tuple(first), skip + lines, width)
+
+
+def _refuse_spaces(row: Sequence[str]) -> None:
+    """Raises MalformedBody where a row is one cell that holds several values."""
+    values = row[0].split() if len(row) == 1 else []
+    if len(values) > 1 and all(is_value(value) for value in values):
+        raise MalformedBody(
+            f"'{clip(row[0])}' looks like values with spaces between them; separate them by "
+            "commas, as in `tr -s ' ' , < data.txt | curl --data-binary @- …`"
+        )
+
+
+def _width(first: Sequence[str], rows: Sequence[Sequence[str]]) -> int:
+    """Cells of a row: those of the first, and what separators at the ends of the others add."""
+    beyond = {len(row): any(cell.strip() for cell in row[len(first) :]) for row in rows}
+    width = max(beyond, default=0)
+    return width if width > len(first) and not any(beyond.values()) else len(first)
+
+
+def sniff(lines: Sequence[str]) -> str:
+    """The separator: the first that each line has as often as the others have; else the one that
+    the first line has most often."""
+    bare = [_QUOTED.sub("", line) for line in lines]
+    for separator in SEPARATORS:
+        counts = {line.count(separator) for line in bare}
+        if len(counts) == 1 and 0 not in counts:
+            return separator
+    return max(SEPARATORS[::-1], key=lambda each: bare[0].count(each) if bare else 0)
+
+
+def _is_header(cells: Sequence[str], media_type: MediaType) -> bool:
+    """Whether the first row names the columns: as said, else where none of its cells is a value."""
+    said = media_type.params.get("header", "").lower()
+    if said in {"present", "absent"}:
+        return said == "present"
+    if said:
+        raise InvalidRequest(f"the Content-Type's header is present or absent, not '{clip(said)}'")
+    bare = [cell.strip() for cell in cells]
+    return any(bare) and not any(is_value(cell) for cell in bare if cell)
+
+
+def is_value(cell: str) -> bool:
+    """Whether a cell holds a number, or says that it is missing."""
+    return cell in NULLS or bool(_NUMBER.fullmatch(cell) or _DECIMAL_COMMA.fullmatch(cell))
+
+
+def decimal_comma(texts: Sequence[str]) -> str:
+    """The first number with a decimal comma, where the texts are all numbers but for that."""
+    found = ""
+    for text in texts:
+        if _DECIMAL_COMMA.fullmatch(text):
+            found = found or text
+        elif not _NUMBER.fullmatch(text):
+            return ""
+    return found
+
+
+def refuse_decimal_comma(text: str, name: str, line: int, row: int) -> InvalidData:
+    """The refusal of a number with a decimal comma, with what mends it."""
+    return InvalidData(
+        f"line {line}, column '{name}': '{clip(text)}' has a decimal comma; write decimal points, "
+        f"as in '{clip(text.replace(',', '.'))}'. Where the separator is not a comma, so: "
+        "`tr , . < data.csv | curl --data-binary @- …`",
+        pointer=f"/data/{name}/{row}",
+    )

@@ -1,0 +1,62 @@
+"""The forms of a body as openapi.json tells of them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import BaseModel
+
+from service.api.reading.forms import CSV, FORMS, MULTIPART
+
+Part = dict[str, Any]
+
+_EXAMPLE = "x,y\n1,2.1\n2,3.9\n3,6.2\n"
+
+
+def content() -> Part:
+    """Each media type beside JSON, as the `content` of a request's body."""
+    described: Part = {}
+    for name, form in FORMS.items():
+        if form is MULTIPART:
+            described[name] = {"schema": {"description": form.title, **_PARTS}}
+        else:
+            described[name] = {"schema": {"type": "string", "description": form.title}}
+        if form is CSV and name == "text/csv":
+            described[name]["example"] = _EXAMPLE
+    return described
+
+
+_PARTS: Part = {
+    "type": "object",
+    "required": ["data"],
+    "properties": {
+        "request": {
+            "type": "object",
+            "description": "The JSON body without its `data`.",
+            "additionalProperties": True,
+        },
+        "data": {
+            "type": "string",
+            "contentMediaType": "application/octet-stream",
+            "description": "A CSV, an .npz or Arrow IPC, as its Content-Type or its name says.",
+        },
+    },
+}
+
+
+def parameters(schema: type[BaseModel]) -> list[Part]:
+    """The options of such a request, as parameters of its query string."""
+    return [_parameter(name) for name in schema.model_fields if name != "data"]
+
+
+def _parameter(name: str) -> Part:
+    return {
+        "name": name,
+        "in": "query",
+        "required": False,
+        "description": (
+            f"Where the body is not JSON: `{name}` as the JSON body has it. A dot leads into an "
+            f"object (`{name}.key=value`), which may also be written as JSON."
+        ),
+        "schema": {"type": "string"},
+    }

@@ -1,0 +1,152 @@
+"""multipart/form-data: a part `request`, JSON, and a part `data` in one of the other forms."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from python_multipart import MultipartParser
+from python_multipart.exceptions import FormParserError
+from python_multipart.multipart import parse_options_header
+from starlette.exceptions import HTTPException
+
+from service.api.reading import media_type as media_types
+from service.api.reading.media_type import MediaType
+from service.api.reading.table import Bounds, MalformedBody, Table
+from service.errors import shortened
+
+MAX_PARTS = 2
+SUFFIXES: Mapping[str, str] = {
+    "csv": "text/csv",
+    "tsv": "text/tab-separated-values",
+    "tab": "text/tab-separated-values",
+    "txt": "text/csv",
+    "npz": "application/x-npz",
+    "arrow": "application/vnd.apache.arrow.file",
+    "arrows": "application/vnd.apache.arrow.stream",
+    "feather": "application/vnd.apache.arrow.file",
+}
+"""What a file's name says, where its part's Content-Type says nothing of use."""
+_SAYS_NOTHING = {"", "application/octet-stream", "text/plain", "application/vnd.ms-excel"}
+
+Reader = Callable[[bytes | bytearray, MediaType, Bounds], Table]
+
+
+@dataclass(slots=True)
+class Part:
+    """One part as it comes in."""
+
+    name: str = ""
+    filename: str = ""
+    content_type: str = ""
+    content: bytes | bytearray = b""
+
+    @property
+    def media_type(self) -> MediaType:
+        """As it is said, or else as the file's name tells."""
+        said = media_types.parse(self.content_type)
+        if said.name in _SAYS_NOTHING:
+            suffix = self.filename.rpartition(".")[2].lower()
+            return MediaType(SUFFIXES.get(suffix, said.name), said.params)
+        return said
+
+
+def read(
+    body: bytes | bytearray,
+    media_type: MediaType,
+    bounds: Bounds,
+    readers: Mapping[str, Reader],
+) -> Table:
+    """The columns of the part `data`, and the request of the part `request`."""
+    parts = {part.name: part for part in split(body, media_type)}
+    if "data" not in parts:
+        raise MalformedBody("there is no part named 'data'; with curl: `-F data=@data.csv`")
+    kind = parts["data"].media_type
+    if kind.name not in readers:
+        raise HTTPException(
+            415,
+            f"the part 'data' is of no form that is read ({', '.join(readers)}); name its form, "
+            "with curl so: `-F 'data=@data;type=text/csv'`",
+        )
+    table = readers[kind.name](parts["data"].content, kind, bounds)
+    if "request" in parts:
+        return replace(table, request=bytes(parts["request"].content) or b"{}")
+    return table
+
+
+def split(body: bytes | bytearray, media_type: MediaType) -> list[Part]:
+    """The parts, `data` and `request` and no others. Raises MalformedBody."""
+    boundary = media_type.params.get("boundary", "")
+    if not boundary:
+        raise MalformedBody("the Content-Type multipart/form-data names no boundary")
+    gathered = _Gathered()
+    try:
+        parser = MultipartParser(boundary.encode("latin-1", "replace"), gathered.callbacks())
+        parser.write(bytes(body))
+        parser.finalize()
+    except FormParserError as error:
+        raise MalformedBody(f"the body is no multipart/form-data: {error}") from None
+    if not gathered.ended:
+        raise MalformedBody("the body ends before its last boundary")
+    return gathered.parts
+
+
+class _Gathered:
+    """What the parser calls back with; it bounds the headers itself."""
+
+    def __init__(self) -> None:
+        self.parts: list[Part] = []
+        self.ended = False
+        self._field, self._value = b"", b""
+
+    def callbacks(self) -> Any:
+        return {
+            "on_part_begin": self._begin,
+            "on_header_field": self._header_field,
+            "on_header_value": self._header_value,
+            "on_header_end": self._header_end,
+            "on_headers_finished": self._check_name,
+            "on_part_data": self._data,
+            "on_end": self._end,
+        }
+
+    def _begin(self) -> None:
+        if len(self.parts) == MAX_PARTS:
+            raise MalformedBody("more parts than 'request' and 'data', one of each")
+        self.parts.append(Part())
+
+    def _header_field(self, data: bytes, start: int, end: int) -> None:
+        self._field += data[start:end]
+
+    def _header_value(self, data: bytes, start: int, end: int) -> None:
+        self._value += data[start:end]
+
+    def _header_end(self) -> None:
+        part, name = self.parts[-1], self._field.lower()
+        if name == b"content-disposition":
+            _, options = parse_options_header(self._value)
+            part.name = options.get(b"name", b"").decode(errors="replace")
+            part.filename = options.get(b"filename", b"").decode(errors="replace")
+        elif name == b"content-type":
+            part.content_type = self._value.decode("latin-1")
+        self._field = self._value = b""
+
+    def _check_name(self) -> None:
+        names = [part.name for part in self.parts]
+        if names[-1] not in {"data", "request"}:
+            raise MalformedBody(
+                f"unknown part '{shortened(names[-1])}'; the parts are 'request' (JSON) and 'data'"
+            )
+        if len(set(names)) < len(names):
+            raise MalformedBody(f"there are two parts named '{names[-1]}'")
+
+    def _data(self, data: bytes, start: int, end: int) -> None:
+        part = self.parts[-1]
+        if not part.content:
+            part.content = bytearray(data[start:end])
+        else:
+            part.content += data[start:end]
+
+    def _end(self) -> None:
+        self.ended = True

@@ -1,0 +1,139 @@
+"""NumPy's `.npz`: a zip of arrays, one a column. Nothing in it is ever unpickled.
+
+What the arrays come to is told by the zip's directory and checked before any is inflated; no more
+than that is inflated, whatever the file holds.
+"""
+
+from __future__ import annotations
+
+import io
+import zipfile
+import zlib
+from collections.abc import Callable, Mapping
+from tokenize import TokenError
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from service.api.reading.media_type import MediaType
+from service.api.reading.table import Bounds, MalformedBody, Table, check_names
+from service.api.sentences import clip
+from service.errors import InvalidData, shortened
+from service.schemas.columns import Labels, Numbers
+
+MAGIC = b"PK\x03\x04"
+_LAST_POINT = 0x10FFFF
+_ENTRY = b"PK\x01\x02"
+
+_Header = tuple[tuple[int, ...], bool, np.dtype[Any]]
+_HEADERS: Mapping[tuple[int, int], Callable[..., _Header]] = {
+    (1, 0): np.lib.format.read_array_header_1_0,
+    (2, 0): np.lib.format.read_array_header_2_0,
+}
+"""Version 3.0 is for field names that are not ASCII, and fields are no columns."""
+_METHODS = {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED}
+"""What numpy writes. The others are inflated without a bound."""
+
+
+def read(body: bytes | bytearray, media_type: MediaType, bounds: Bounds) -> Table:
+    """The columns of an `.npz`. Raises MalformedBody and InvalidData."""
+    if not body.startswith(MAGIC):
+        raise MalformedBody(
+            "the body is no .npz (a zip of arrays, as numpy.savez writes it); of other binary "
+            "forms Arrow IPC is read"
+        )
+    # zipfile keeps half a kilobyte for each entry of the directory, of 46 bytes or more.
+    bounds.check_columns(body.count(_ENTRY))
+    try:
+        with zipfile.ZipFile(io.BytesIO(body)) as archive:
+            return _read(archive, bounds)
+    except (zipfile.BadZipFile, zlib.error, EOFError, OSError, ValueError, RuntimeError) as error:
+        raise MalformedBody(f"the body is no .npz that can be read: {clip(str(error))}") from None
+
+
+def _read(archive: zipfile.ZipFile, bounds: Bounds) -> Table:
+    members = archive.infolist()
+    bounds.check_columns(len(members))
+    bounds.check_nbytes(sum(member.file_size for member in members))
+    check_names(_name(member) for member in members)
+    return Table({_name(member): _column(archive, member, bounds) for member in members})
+
+
+def _name(member: zipfile.ZipInfo) -> str:
+    return member.filename.removesuffix(".npy")
+
+
+def _column(archive: zipfile.ZipFile, member: zipfile.ZipInfo, bounds: Bounds) -> Numbers | Labels:
+    name = shortened(_name(member))
+    if member.compress_type not in _METHODS or member.flag_bits & 1:
+        raise MalformedBody(f"'{name}' is packed in another way than numpy.savez packs")
+    with archive.open(member) as file:
+        raw = file.read(member.file_size)
+    return _values(_array(raw, name, bounds), name, bounds)
+
+
+def _array(raw: bytes, name: str, bounds: Bounds) -> npt.NDArray[Any]:
+    """The array that an `.npy` holds: one-dimensional, and no longer than its bytes."""
+    stream = io.BytesIO(raw)
+    version = np.lib.format.read_magic(stream)
+    if version not in _HEADERS:
+        raise MalformedBody(f"'{name}' is of a version of .npy that is not read")
+    shape, _, dtype = _header(stream, _HEADERS[version], name)
+    if dtype.hasobject:
+        raise InvalidData(
+            f"'{name}' holds Python objects, which are never unpickled; make it float64, or text "
+            "of a fixed width",
+            pointer="/data",
+        )
+    if len(shape) != 1:
+        raise InvalidData(
+            f"'{name}' has the shape {shape}; send one-dimensional arrays, one a column, as in "
+            "numpy.savez(file, x1=X[:, 0], x2=X[:, 1])",
+            pointer="/data",
+        )
+    bounds.check_rows(shape[0])
+    start = stream.tell()
+    if dtype.itemsize * shape[0] != len(raw) - start:
+        raise MalformedBody(f"'{name}' is shorter or longer than its header says")
+    if not dtype.itemsize:
+        return np.zeros(shape, dtype)
+    return np.frombuffer(raw, dtype, shape[0], start)
+
+
+def _header(stream: io.BytesIO, read: Callable[..., _Header], name: str) -> _Header:
+    try:
+        return read(stream)
+    except (ValueError, SyntaxError, TypeError, RecursionError, MemoryError, TokenError):
+        raise MalformedBody(f"'{name}' has no header of .npy that can be read") from None
+
+
+def _values(array: npt.NDArray[Any], name: str, bounds: Bounds) -> Numbers | Labels:
+    kind = array.dtype.kind
+    if kind in "fiub":
+        return np.ascontiguousarray(array, dtype=np.float64)
+    if kind in "US":
+        return _labels(array, bounds)
+    mend = "send numbers, or text to tell groups apart"
+    if kind in "mM":
+        mend = "send it as numbers, such as seconds since the first row"
+    raise InvalidData(f"'{name}' is of NumPy's type {array.dtype}; {mend}", pointer="/data")
+
+
+def _labels(array: npt.NDArray[Any], bounds: Bounds) -> Labels:
+    """A column of text, its names in order of appearance. Raises ValueError for what is no text."""
+    if array.dtype.kind == "U":
+        array = array.astype(array.dtype.newbyteorder("="))
+        points = np.frombuffer(array.tobytes(), np.uint32)
+        if np.any((points > _LAST_POINT) | ((points >= 0xD800) & (points <= 0xDFFF))):
+            raise ValueError("a text holds what is no character")
+    texts, firsts, codes = np.unique(array, return_index=True, return_inverse=True)
+    bounds.check_labels(len(texts))
+    order = np.argsort(firsts)
+    places = np.empty(len(order), np.int32)
+    places[order] = np.arange(len(order), dtype=np.int32)
+    return Labels(places[codes], tuple(_text(text) for text in texts[order].tolist()))
+
+
+def _text(value: str | bytes) -> str:
+    return value.decode() if isinstance(value, bytes) else value
