@@ -2,8 +2,8 @@
 
 `job` is the record and its legal transitions, `history` what it recorded, `store` where both are
 kept (`memory_store`), `executor` who carries them out (`local_executor`: `fair_queue`, `estimates`,
-`worker_process`, whose end is seen to by `forkserver_preload` and `parentage`), `messages` and
-`frames` what goes over a worker's socket, `run_job` and `worker_loop` what happens at its far end,
-`worker` where torch comes in, and `service` what the API calls. Nothing here but `worker` knows
-torch, and nothing knows HTTP.
+`worker_process`), `processes` and `zygote` where a worker comes from and `parentage` when it goes,
+`messages` and `frames` what passes over its socket, `run_job` and `worker_loop` what happens at the
+far end, `worker` where torch comes in, and `service` what the API calls. Nothing here but `worker`
+knows torch, and nothing knows HTTP.
 """

@@ -12,6 +12,7 @@ import pickle
 import socket
 import struct
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import cast
 
 import numpy as np
@@ -48,6 +49,13 @@ def _room(size: int) -> memoryview:
     return memoryview(np.empty(size, np.uint8))  # type: ignore[arg-type]
 
 
+def _some(got: int) -> int:
+    """Bytes that were received; none is the end."""
+    if not got:
+        raise EOFError
+    return got
+
+
 # --- blocking: the worker's end -------------------------------------------------------------------
 
 
@@ -68,10 +76,7 @@ def receive(sock: socket.socket) -> object:
 def _read(sock: socket.socket, size: int) -> memoryview:
     view = room = _room(size)
     while view.nbytes:
-        got = sock.recv_into(view)
-        if not got:
-            raise EOFError
-        view = view[got:]
+        view = view[_some(sock.recv_into(view)) :]
     return room
 
 
@@ -94,11 +99,10 @@ async def receive_async(sock: socket.socket) -> object:
 
 
 async def _read_async(sock: socket.socket, size: int) -> memoryview:
-    loop = asyncio.get_running_loop()
     view = room = _room(size)
+    with suppress(BlockingIOError):  # what is there already costs no turn of the loop
+        view = view[_some(sock.recv_into(view)) :] if size else view
+    loop = asyncio.get_running_loop()
     while view.nbytes:
-        got = await loop.sock_recv_into(sock, view)
-        if not got:
-            raise EOFError
-        view = view[got:]
+        view = view[_some(await loop.sock_recv_into(sock, view)) :]
     return room

@@ -72,7 +72,6 @@ def _send(message: bytes, descriptors: list[int]) -> None:
             with suppress(OSError):
                 socket.send_fds(_zygote.control, [message], descriptors)
                 return
-            os.kill(_zygote.pid, signal.SIGKILL)  # it may be stopped, and ours to reap
             _see_off(_zygote)
         _zygote = _executed()
         socket.send_fds(_zygote.control, [message], descriptors)
@@ -108,7 +107,8 @@ def _executed() -> _Zygote:
 
 
 def _see_off(old: _Zygote) -> None:
-    """It ends with its control socket, and is reaped."""
+    """Whatever it is at, and whether it lives or not: it is ours to reap."""
     old.control.close()
-    with suppress(ChildProcessError):
+    with suppress(ProcessLookupError, ChildProcessError):
+        os.kill(old.pid, signal.SIGKILL)
         os.waitpid(old.pid, 0)

@@ -1,6 +1,6 @@
 """The worker process: where torch comes in.
 
-The forkserver imports this module once; every worker is a fork of it, ready in about 10 ms.
+Every worker is a fork of a process that has imported this module, ready in about 10 ms.
 """
 
 from __future__ import annotations

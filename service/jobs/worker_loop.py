@@ -5,11 +5,10 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
+import select
 import socket
-import threading
 from collections.abc import Callable
 from pathlib import Path
-from queue import SimpleQueue
 
 from service.jobs import frames
 from service.jobs.messages import Cancel, Ready, Task
@@ -19,25 +18,33 @@ RunTask = Callable[[Task, Send, Callable[[], bool]], None]
 
 
 class WorkerLoop:
-    """One worker: a thread that listens, and the main thread that works."""
+    """One worker, one thread: it listens between tasks, and looks up between a task's slices."""
 
     def __init__(self, sock: socket.socket, run: RunTask) -> None:
         self._sock, self._run = sock, run
-        self._inbox: SimpleQueue[Task] = SimpleQueue()
+        self._heard = select.poll()
+        self._heard.register(sock, select.POLLIN)
         self._cancelled: str | None = None
         """The job that was cancelled last."""
 
     def work(self) -> None:
         """Never returns: the process ends with its socket."""
-        threading.Thread(target=self._listen, name="listen", daemon=True).start()
         self._send(Ready())
         while True:
-            self._do(self._inbox.get())
+            message = self._receive()
+            if isinstance(message, Task):
+                self._do(message)
 
     def _do(self, task: Task) -> None:
         """One task; nothing of it is left when this returns."""
-        job_id = task.job_id
-        self._run(task, self._send, lambda: self._cancelled == job_id)
+        self._run(task, self._send, lambda: self._is_cancelled(task.job_id))
+
+    def _is_cancelled(self, job_id: str) -> bool:
+        while self._heard.poll(0):
+            message = self._receive()
+            if isinstance(message, Cancel):
+                self._cancelled = message.job_id
+        return self._cancelled == job_id
 
     def _send(self, message: object) -> None:
         try:
@@ -45,17 +52,12 @@ class WorkerLoop:
         except OSError:
             os._exit(0)
 
-    def _listen(self) -> None:
-        """Blocks on the socket; its end is the parent's, and so this process's."""
-        while True:
-            try:
-                message = frames.receive(self._sock)
-            except (EOFError, OSError):
-                os._exit(0)
-            if isinstance(message, Cancel):
-                self._cancelled = message.job_id
-            elif isinstance(message, Task):
-                self._inbox.put(message)
+    def _receive(self) -> object:
+        """Its end is the parent's, and so this process's."""
+        try:
+            return frames.receive(self._sock)
+        except (EOFError, OSError):
+            os._exit(0)
 
 
 def settle_in() -> None:

@@ -147,4 +147,5 @@ class _Zygote:
 
 if __name__ == "__main__":
     # Started by `processes`, with the control socket as its standard input.
+    os.closerange(3, os.sysconf("SC_OPEN_MAX"))
     serve(socket.socket(fileno=os.dup(0)))

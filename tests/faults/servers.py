@@ -49,7 +49,7 @@ class Server:
         return httpx.Client(base_url=f"http://{self.address}", timeout=PATIENCE_S, **options)
 
     def workers(self) -> set[int]:
-        """Pids of the processes that the forkserver started."""
+        """Pids of the processes that the zygote has forked."""
         return set().union(*map(children, children(self.process.pid)))
 
     def rss(self) -> int:

@@ -26,9 +26,10 @@ from typing import Any, cast
 import numpy as np
 
 from service.errors import BudgetExceeded
+from service.jobs import frames
 from service.jobs.history import Rows
 from service.jobs.job import Outline
-from service.jobs.messages import Task
+from service.jobs.messages import Ready, Task
 from service.jobs.run_job import Kit, Send, run_job
 from service.jobs.worker_loop import WorkerLoop, settle_in
 from service.schemas.answers import Fit, Timings
@@ -196,6 +197,12 @@ def main(sock: socket.socket, threads: int) -> None:
 def stillborn(sock: socket.socket, threads: int) -> None:
     """A worker that dies before it is ready."""
     os._exit(7)
+
+
+def deaf(sock: socket.socket, threads: int) -> None:
+    """A worker that hears nothing, not even the end of its socket."""
+    frames.send(sock, Ready())
+    signal.pause()
 
 
 def check(request: FitRequest, settings: Settings) -> Outline:

@@ -213,7 +213,7 @@ def test_sigterm_ends_all_and_leaves_no_orphan(parent):
 
 
 async def test_a_signal_to_the_whole_group_is_the_parents_business(house):
-    """Ctrl-C and systemd's SIGTERM reach workers and the forkserver too; they go on."""
+    """Ctrl-C and systemd's SIGTERM reach workers and the zygote too; they go on."""
     job = await house.submit(200, epoch_s=0.001)
     await house.running(job)
     family = descendants(os.getpid())
@@ -226,7 +226,7 @@ async def test_a_signal_to_the_whole_group_is_the_parents_business(house):
     for pid in house.executor.pids:
         os.kill(pid, signal.SIGKILL)
     assert (await house.end(await house.submit(1))).status == "succeeded"
-    assert family & descendants(os.getpid()), "the forkserver lived"
+    assert family & descendants(os.getpid()), "the zygote lived"
 
 
 async def test_a_stop_leaves_no_worker(build):

@@ -1,0 +1,81 @@
+"""The process that workers are forked from: it shares the service's memory, and it can die."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.faults.servers import (
+    DECAY,
+    LINE,
+    PATIENCE_S,
+    Server,
+    at_epoch,
+    children,
+    descendants,
+    end,
+    family,
+    kill,
+    started,
+    submit,
+    until,
+)
+
+LONG: dict[str, Any] = {**DECAY, "optimizer": "adam", "epochs": 4000, "record_every": 1000}
+
+
+@pytest.fixture
+def server() -> Iterator[Server]:
+    with started(workers=2) as server:
+        yield server
+
+
+def test_torch_lies_in_memory_once(server: Server) -> None:
+    """Three processes below the service, and less than half of its size more."""
+    with server.client() as client:
+        assert client.post("/fit", json=LINE).status_code == 200
+        below = descendants(server.process.pid)
+        assert len(below) == 3
+        together = sum(map(proportional, {server.process.pid, *below}))
+        assert together < 1.5 * server.rss()
+
+
+def proportional(pid: int) -> int:
+    """Bytes of a process's memory; what is shared counts in part."""
+    lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
+    return 1024 * next(int(line.split()[1]) for line in lines if line.startswith("Pss:"))
+
+
+def test_the_death_of_the_zygote_is_survived(server: Server) -> None:
+    """Jobs go on from their checkpoints in workers of another, and nobody is left over."""
+    with server.client() as client:
+        whole = end(client, submit(client, LONG))["result"]
+        jobs = [submit(client, LONG) for _ in range(2)]
+        assert all(at_epoch(client, at, 500) for at in jobs)
+        (zygote,) = children(server.process.pid)
+        kill(zygote)
+        for at in jobs:
+            job = end(client, at)
+            assert job["status"] == "succeeded"
+            for part in ("params", "loss", "history", "best"):
+                assert job["result"][part] == whole[part]
+        assert client.post("/fit", json=LINE).status_code == 200
+        until(lambda: len(server.workers()) == 2)
+        assert children(server.process.pid).isdisjoint({zygote}), "it was reaped"
+        with family(server) as gone:
+            server.process.send_signal(signal.SIGTERM)
+            assert server.process.wait(PATIENCE_S) == 0
+            assert gone(1.0)
+
+
+def test_a_killed_server_leaves_nobody_with_its_second_zygote_either(server: Server) -> None:
+    (zygote,) = children(server.process.pid)
+    kill(zygote)
+    until(lambda: len(server.workers()) == 2 and zygote not in children(server.process.pid))
+    with family(server) as gone:
+        kill(server.process.pid)
+        assert gone(1.0)

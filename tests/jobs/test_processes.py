@@ -1,0 +1,151 @@
+"""The zygote and its children, where it is started by exec: this process has threads."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+
+from service.jobs import processes
+from service.jobs.messages import Ready
+from service.jobs.worker_process import WorkerProcess
+from tests.jobs import fakes
+
+DEAF = "tests.jobs.fakes:deaf"
+
+
+@asynccontextmanager
+async def worker(entry: str = fakes.ENTRY) -> AsyncIterator[WorkerProcess]:
+    made = await WorkerProcess.spawn(entry, 1)
+    try:
+        assert await made.receive() == Ready()
+        yield made
+    finally:
+        made.kill()
+        await made.reap()
+
+
+def parent_of(pid: int) -> int:
+    return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
+
+
+def sockets_of(pid: int) -> list[str]:
+    links = [os.readlink(path) for path in Path(f"/proc/{pid}/fd").iterdir()]
+    return [link for link in links if link.startswith("socket:")]
+
+
+async def test_a_worker_holds_its_own_socket_and_no_other() -> None:
+    async with worker() as first, worker() as second:
+        assert len(sockets_of(first.pid)) == len(sockets_of(second.pid)) == 1
+
+
+async def test_a_worker_reads_nothing_from_the_terminal() -> None:
+    async with worker() as one:
+        assert os.readlink(f"/proc/{one.pid}/fd/0") == os.devnull
+
+
+async def test_a_killed_worker_is_seen_off_with_its_signal_and_no_zombie() -> None:
+    async with worker(DEAF) as one:
+        one.kill()
+        assert await one.reap() == -signal.SIGKILL
+        assert not Path(f"/proc/{one.pid}").exists()
+
+
+async def test_a_worker_that_was_forgotten_is_killed() -> None:
+    one = await WorkerProcess.spawn(DEAF, 1)
+    assert await one.receive() == Ready()
+    handle = os.pidfd_open(one.pid)
+    try:
+        del one
+        await ended(handle)
+    finally:
+        os.close(handle)
+
+
+async def test_a_worker_that_does_not_go_is_killed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("service.jobs.worker_process._REAP_S", 0.0)
+    one = await WorkerProcess.spawn(DEAF, 1)
+    one.dismiss()
+    assert await one.reap() == -signal.SIGKILL
+
+
+async def test_a_zygote_that_was_killed_takes_its_workers_along_and_is_replaced() -> None:
+    async with worker(DEAF) as one:
+        zygote, handle = parent_of(one.pid), os.pidfd_open(one.pid)
+        try:
+            os.kill(zygote, signal.SIGKILL)
+            await ended(handle)
+        finally:
+            os.close(handle)
+        with pytest.raises(EOFError):
+            await one.receive()
+        assert await one.reap() is None
+        async with worker() as other:
+            assert parent_of(other.pid) != zygote
+            assert not Path(f"/proc/{zygote}").exists(), "it was reaped"
+
+
+async def test_a_zygote_ends_whatever_it_is_at() -> None:
+    async with worker() as one:
+        zygote = parent_of(one.pid)
+    os.kill(zygote, signal.SIGSTOP)
+    processes.close_zygote()
+    assert not Path(f"/proc/{zygote}").exists(), "it was reaped"
+
+
+async def test_an_entry_that_does_not_exist_is_a_worker_that_dies() -> None:
+    one = await WorkerProcess.spawn("tests.jobs.fakes:nobody", 1)
+    with pytest.raises(EOFError):
+        await one.receive()
+    assert await one.reap() == 1
+    async with worker():
+        pass
+
+
+def test_a_process_with_threads_is_not_forked(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(processes, "_zygote", None)
+    monkeypatch.setattr(processes, "_forked", lambda: pytest.fail("it was forked"))
+    stop = threading.Event()
+    thread = threading.Thread(target=stop.wait)
+    thread.start()
+    try:
+        processes.fork_zygote()
+    finally:
+        stop.set()
+        thread.join()
+    assert processes._zygote is None
+
+
+IMPORTS = """
+import os, threading, numpy
+count = lambda: len(os.listdir("/proc/self/task"))
+before = count()  # numpy's BLAS has threads from the start, and puts them away for a fork
+import service.app, service.cli.server
+from service.settings import Settings
+service.app.create_app(Settings())
+assert threading.active_count() == 1
+assert count() == before, count()
+"""
+
+
+def test_what_is_forked_has_no_thread_and_no_computation_behind_it() -> None:
+    """A team of OpenMP threads, which a fork does not survive, would show."""
+    subprocess.run([sys.executable, "-c", IMPORTS], check=True, timeout=60)
+
+
+async def ended(handle: int) -> None:
+    """Waits for the process to end."""
+    loop, gone = asyncio.get_running_loop(), asyncio.Event()
+    loop.add_reader(handle, gone.set)
+    try:
+        await asyncio.wait_for(gone.wait(), 20)
+    finally:
+        loop.remove_reader(handle)
