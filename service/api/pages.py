@@ -22,7 +22,9 @@ _POLICY = (
 _PLAYGROUND = {
     **_ALWAYS,
     # Trusted types: not even our own script may turn text into HTML.
-    "Content-Security-Policy": f"{_POLICY}; require-trusted-types-for 'script'; trusted-types 'none'",
+    "Content-Security-Policy": (
+        f"{_POLICY}; require-trusted-types-for 'script'; trusted-types 'none'"
+    ),
 }
 # Swagger UI's style sheet has its pictures within.
 _DOCS = {**_ALWAYS, "Content-Security-Policy": f"{_POLICY}; img-src 'self' data:"}

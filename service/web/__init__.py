@@ -1,5 +1,5 @@
-"""The pages for a browser, and the files that they are made of: no framework, no build step, nothing
-from another host.
+"""The pages for a browser, and the files that they are made of: no framework, no build step,
+nothing from another host.
 
 `js/` and `css/` are the playground's own. `vendor/` holds two libraries as they were published, a
 folder each with its licence: uPlot draws the charts, Papa Parse reads CSV. Swagger UI, for `/docs`,

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from selenium.common.exceptions import TimeoutException
 from selenium.webdriver import Chrome, ChromeOptions
 from selenium.webdriver.chrome.service import Service
 from selenium.webdriver.common.by import By
@@ -49,9 +50,11 @@ class Browser:
 
     def wait(self, condition: str, *given: Any) -> Any:
         """Until a JavaScript expression holds; its value."""
-        said = f"not so after {LIMIT_S:g} s: {condition}; {self.status()!r}"
         wait = WebDriverWait(self.driver, LIMIT_S, poll_frequency=0.05)
-        return wait.until(lambda _: self.js(f"return ({condition})", *given), said)
+        try:
+            return wait.until(lambda _: self.js(f"return ({condition})", *given))
+        except TimeoutException:
+            raise AssertionError(f"not so: {condition}; it says {self.status()!r}") from None
 
     def status(self) -> str:
         return str(self.js("return document.getElementById('said')?.textContent ?? ''"))
@@ -78,8 +81,17 @@ class Browser:
 
     def prefers(self, **features: str) -> None:
         """Media features, such as color_scheme="dark"."""
-        wanted = [{"name": f"prefers-{k.replace('_', '-')}", "value": v} for k, v in features.items()]
+        wanted = [
+            {"name": f"prefers-{k.replace('_', '-')}", "value": v} for k, v in features.items()
+        ]
         self.cdp("Emulation.setEmulatedMedia", features=wanted)
+
+    def downloaded(self, name: str) -> str:
+        """A file that the page gave, once it is there whole."""
+        path = self.downloads / name
+        wait = WebDriverWait(self.driver, LIMIT_S, poll_frequency=0.05)
+        wait.until(lambda _: path.exists() and path.stat().st_size > 0, f"{name} did not come")
+        return path.read_text(encoding="utf-8")
 
     def console(self) -> list[str]:
         """What the browser complained of since it was asked last."""

@@ -124,7 +124,7 @@ export class FitChart {
     this.frame.make(
       {
         scales: {
-          x: { time: false, range: padded(extent(this.xs), this.parity ? 0.06 : 0) },
+          x: { time: false, range: padded(extent(this.xs), this.parity ? 0.06 : 0.001) },
           y: { range },
         },
         axes: [axis(this.labels.x, colour), axis(this.labels.y, colour, wide)],

@@ -123,13 +123,9 @@ export class Form {
   }
 
   #start(name, text) {
-    const given = this.request.params?.[name];
-    const others = typeof given === "object" && given !== null ? { ...given } : null;
-    const value = text.trim() === "" ? undefined : typed(text);
     const params = { ...this.request.params };
-    if (others) params[name] = { ...others, value };
-    else if (value === undefined) delete params[name];
-    else params[name] = value;
+    if (text.trim() === "") delete params[name];
+    else params[name] = typed(text); // also frees one that was held
     this.#set({ params });
     this.onEdit(this.request);
   }
@@ -156,7 +152,7 @@ export class Form {
     const entry = this.catalogue.models.get(kind);
     byId("model-said").textContent = entry
       ? `${entry.formula}. ${entry.when_to_use}`
-      : "Columns are inputs; other names, params.";
+      : "Inputs are columns; the rest, params.";
     choose("target", names, target);
     choose(
       "input",
@@ -175,7 +171,7 @@ export class Form {
           element(
             "label",
             { class: "code" },
-            name,
+            element("span", {}, name),
             element("input", {
               name,
               class: "code",
@@ -188,7 +184,9 @@ export class Form {
       );
     }
     for (const input of byId("start").querySelectorAll("input")) {
-      write(input, startOf(this.request.params?.[input.name]) ?? "");
+      const param = this.request.params?.[input.name];
+      write(input, startOf(param) ?? "");
+      input.previousElementSibling.textContent = `${input.name}${param?.fixed ? ", held" : ""}`;
     }
   }
 

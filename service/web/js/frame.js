@@ -24,9 +24,17 @@ export function axis(label, colour, options = {}) {
     gap: 4,
     size: options.size ?? 30,
     space: options.space ?? 45,
-    values: (_, splits) => splits.map((v) => (v === null ? "" : number(v, 4))),
+    values: (_, splits) => splits.map((v) => (v === null ? "" : number(v, digits(splits)))),
     ...options,
   };
+}
+
+/** As many significant digits as tell neighbours apart. */
+function digits(splits) {
+  const known = splits.filter((v) => v !== null);
+  const largest = Math.max(...known.map(Math.abs));
+  const step = Math.abs(known[1] - known[0]);
+  return step > 0 ? Math.min(12, Math.max(4, Math.ceil(Math.log10(largest / step)) + 2)) : 4;
 }
 
 /** A vertical axis is as wide as its longest number. */

@@ -25,7 +25,7 @@ export class Landscape {
     this.names = names ?? [];
     this.history = null;
     this.start = null;
-    this.end = null;
+    this.end = this.best = this.stderr = null;
     this.chart.reset();
     const enough = this.names.length >= 2;
     byId("surface-empty").textContent = enough
@@ -76,6 +76,7 @@ export class Landscape {
     const finite = Object.values(fit.params).every((v) => Number.isFinite(Number(v)));
     this.end = fit.trustworthy && finite ? fit.params : null;
     this.best = fit.best.params;
+    this.stderr = this.end ? fit.statistics.stderr : null;
     await this.refresh();
   }
 
@@ -101,13 +102,19 @@ export class Landscape {
     const path = this.#path();
     const points = path.filter((point) => point !== null);
     if (!points.length && !minimum) return;
-    const seen = view(points.length ? points : [minimum], minimum);
+    const seen = view(points.length ? points : [minimum], minimum, this.#error());
     const surface = await this.#losses(held, seen);
     if (scene !== this.scene || !surface) return;
     byId("surface-empty").hidden = true;
     this.chart.setPath(path);
     this.chart.setSurface(surface, this.pair, minimum);
     this.#describe(points, minimum);
+  }
+
+  /** The standard errors of the two, where the fit that ended has them. */
+  #error() {
+    const errors = this.pair.map((name) => Number(this.stderr?.[name]));
+    return errors.every((v) => v > 0 && Number.isFinite(v)) ? errors : null;
   }
 
   async #losses(held, seen) {

@@ -88,7 +88,7 @@ class Playground {
     this.#forget();
     report.status(this.lesson, "idle");
     await this.stage.preview(scene);
-    document.body.dataset.state = "ready";
+    if (!this.job && this.scene === scene && !this.fit) document.body.dataset.state = "ready";
   }
 
   #forget() {
@@ -132,6 +132,7 @@ class Playground {
 
   #working(now) {
     document.body.dataset.state = now ? "running" : "done";
+    if (!now) document.body.dataset.runs = Number(document.body.dataset.runs ?? 0) + 1;
     byId("run").hidden = now;
     byId("cancel").hidden = !now;
     byId("progress").hidden = !now;
@@ -174,8 +175,9 @@ class Playground {
   }
 
   #failed(error) {
-    report.status("This could not be run.", "bad");
-    report.problem(error);
+    const marked = report.problem(error);
+    const where = marked ? " See what is marked in red." : "";
+    report.status(`This could not be run.${where}`, "bad");
     if (!(error instanceof Problem)) console.warn(error);
   }
 

@@ -1,8 +1,8 @@
 // A fit in words and tables.
 
+import { cureInWords } from "./cures.js";
 import { byId, element } from "./dom.js";
 import { count, number, withError } from "./format.js";
-import { cureInWords } from "./request.js";
 
 /** The sentence about how a fit ended, and its tone. */
 export function ending(fit) {
@@ -34,6 +34,7 @@ const TITLES = {
   not_converged: "It has not arrived",
   non_finite: "Numbers ran out of range",
 };
+const MOST_PARAMS = 8;
 const SEVERITIES = { error: "Error", warning: "Warning", info: "Note" };
 
 /** What was seen, each with the button that applies its cure. */
@@ -97,7 +98,12 @@ function paramsTable(fit) {
   const heads = ["param", "value ± error", "95 % interval"];
   if (raw) heads.push("in scaled units");
   const head = element("tr", {}, ...heads.map((text) => element("th", { scope: "col" }, text)));
-  const rows = Object.keys(fit.params).map((name) => paramRow(fit, name, raw));
+  const names = Object.keys(fit.params);
+  const rows = names.slice(0, MOST_PARAMS).map((name) => paramRow(fit, name, raw));
+  if (names.length > MOST_PARAMS) {
+    const more = `and ${names.length - MOST_PARAMS} more, in the download`;
+    rows.push(element("tr", {}, element("td", { colspan: heads.length }, more)));
+  }
   return [element("thead", {}, head), element("tbody", {}, ...rows)];
 }
 
@@ -144,9 +150,11 @@ function statistics(fit) {
   ];
 }
 
-/** Problems at the fields that they point at; what points nowhere known goes above the charts. */
+/** Problems at the fields that they point at; what points nowhere known goes above the charts.
+ * @returns whether a field is marked */
 export function problem(error) {
   clearProblems();
+  let placed = false;
   const fields = [...document.querySelectorAll("[data-pointer]")].sort(
     (a, b) => b.dataset.pointer.length - a.dataset.pointer.length,
   );
@@ -155,13 +163,16 @@ export function problem(error) {
     const field = fields.find(
       (one) => pointer === one.dataset.pointer || pointer.startsWith(`${one.dataset.pointer}/`),
     );
-    if (field && !field.parentElement.hidden) place(field, pointer, detail);
-    else elsewhere.push(detail);
+    if (field && !field.parentElement.hidden) {
+      place(field, pointer, detail);
+      placed = true;
+    } else elsewhere.push(detail);
   }
   if (!error.errors?.length) elsewhere.push(error.message);
   byId("problem").textContent = elsewhere.join(" ");
   byId("problem").hidden = !elsewhere.length;
   document.querySelector("#controls [aria-invalid='true']")?.focus();
+  return placed;
 }
 
 function place(field, pointer, detail) {

@@ -116,7 +116,7 @@ export function extent(values) {
 
 /** A range with room on both sides, also where it is a single point. */
 export function padded([low, high], part = 0.06) {
-  const room = (high - low) * part || Math.abs(high) * part || 1;
+  const room = (high - low || Math.abs(high) || 1) * part;
   return [low - room, high + room];
 }
 
@@ -130,27 +130,4 @@ export function body(request, columns) {
 export function asCurl(request, address) {
   const quoted = JSON.stringify(request).replace(/'/g, "'\\''");
   return `curl --json '${quoted}' ${address}`;
-}
-
-/** What a suggestion does, as the words of a button. */
-export function cureInWords(patch, inputs) {
-  const said = [];
-  const { optimizer, scaling, epochs, ...others } = patch;
-  if (optimizer) said.push(optimizerInWords(optimizer));
-  if (scaling === "standardize") said.push(`standardize ${inputs.join(" and ") || "the inputs"}`);
-  else if (scaling) said.push(`scale by ${JSON.stringify(scaling)}`);
-  if (epochs) said.push(`${epochs.toLocaleString("en")} epochs`);
-  if (Object.keys(others).length) said.push(JSON.stringify(others));
-  const words = said.join(", ");
-  return words.charAt(0).toUpperCase() + words.slice(1);
-}
-
-function optimizerInWords(optimizer) {
-  if (typeof optimizer === "string") return `use ${optimizer}`;
-  const { name, learning_rate: rate, ...others } = optimizer;
-  const parts = [];
-  if (rate !== undefined) parts.push(`learning rate ${rate}`);
-  if (rate === undefined && name) parts.push(`use ${name}`);
-  if (Object.keys(others).length) parts.push(JSON.stringify(others));
-  return parts.join(", ");
 }

@@ -120,7 +120,7 @@ export class Stage {
     );
     if (!(this.scene.understood.target in this.scene.columns)) await this.#transformed(fit);
     await this.landscape.ended(fit).catch(() => {});
-    this.wanted = -1;
+    this.drawn = -1; // once more, with its band
     this.#show(this.player.at);
   }
 

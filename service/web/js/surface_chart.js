@@ -11,10 +11,11 @@ const FARTHEST = 150;
  * does not run away; else its first jumps, with the minimum in the middle.
  * @param path [[x, y]] finite points, the start first
  * @param minimum [x, y] or null
+ * @param error of the minimum, [x, y]: two of it to each side are shown at least, or null
  * @returns {x: [min, max], y: [min, max]}
  */
-export function view(path, minimum) {
-  const known = minimum ? [path[0], minimum] : [path[0]];
+export function view(path, minimum, error) {
+  const known = minimum ? [path[0], minimum, ...around(minimum, error)] : [path[0]];
   const size = (axis) => {
     const [low, high] = extent(known.map((point) => point[axis]));
     return high - low || Math.abs(high) || 1;
@@ -33,6 +34,9 @@ export function view(path, minimum) {
   });
   return { x: ranges[0], y: ranges[1] };
 }
+
+const around = (minimum, error) =>
+  error ? [2, -2].map((times) => minimum.map((v, i) => v + times * error[i])) : [];
 
 export class SurfaceChart {
   constructor(host) {
