@@ -117,7 +117,7 @@ export class FitChart {
     const dots = (fill) => ({
       paths: () => null,
       pxAlign: 0,
-      points: { show: true, size: 10, width: 1.5, fill, stroke: colour.panel },
+      points: { show: true, size: 8, width: 1, fill, stroke: fill },
     });
     const line = (options) => ({ points: { show: false }, pxAlign: 0, ...options });
     const range = this.#range();

@@ -93,6 +93,7 @@ export function trace(u, xs, ys) {
 export function mark(u, x, y, radius, fill, rim) {
   const { ctx } = u;
   const ratio = devicePixelRatio;
+  ctx.save(); // uPlot remembers what it set, and would not set it again
   ctx.beginPath();
   ctx.arc(u.valToPos(x, "x", true), u.valToPos(y, "y", true), radius * ratio, 0, 2 * Math.PI);
   ctx.fillStyle = fill;
@@ -100,6 +101,7 @@ export function mark(u, x, y, radius, fill, rim) {
   ctx.lineWidth = 2 * ratio;
   ctx.fill();
   ctx.stroke();
+  ctx.restore();
 }
 
 /** Draws within the plotting area alone. */

@@ -159,10 +159,10 @@ function paint({ x, y, loss }, colour) {
   Object.assign(canvas, { width, height });
   const context = canvas.getContext("2d");
   const image = context.createImageData(width, height);
-  const level = levels(loss);
+  const heightAt = heights(loss);
   const bandOf = (column, row) => {
     const [i, j] = [(column / (width - 1)) * (x.length - 1), (1 - row / (height - 1)) * (y.length - 1)];
-    return Math.min(BANDS - 1, Math.floor(between(level, i, j) * BANDS));
+    return Math.min(BANDS - 1, Math.floor(heightAt(i, j) * BANDS));
   };
   const palette = ramp(colour.low, colour.high);
   let above = null;
@@ -178,15 +178,19 @@ function paint({ x, y, loss }, colour) {
   return canvas;
 }
 
-/** log(loss) brought to 0…1; what is not finite counts as the highest. */
-function levels(loss) {
-  const finite = loss.flat().filter((v) => Number.isFinite(v) && v > 0);
-  const [, high] = extent(finite);
-  const low = Math.max(extent(finite)[0], high * 1e-12);
+/**
+ * The height at fractional places of the grid: log(loss) brought to 0…1, what is not finite counted
+ * as the highest. Between the grid's points the root of the loss is interpolated: that is nearly
+ * straight across a valley, however narrow, where the logarithm is not.
+ */
+function heights(loss) {
+  const [least, high] = extent(loss.flat().filter((v) => Number.isFinite(v) && v > 0));
+  const low = Math.max(least, high * 1e-12);
   const range = Math.log(high / low) || 1;
-  const part = (v) =>
-    Number.isFinite(v) ? Math.min(1, Math.max(0, Math.log(Math.max(v, low) / low) / range)) : 1;
-  return loss.map((column) => column.map(part));
+  const roots = loss.map((column) =>
+    column.map((v) => Math.sqrt(Number.isFinite(v) ? Math.min(Math.max(v, 0), high) : high)),
+  );
+  return (i, j) => Math.log(Math.max(between(roots, i, j) ** 2, low) / low) / range;
 }
 
 /** Bilinear, at fractional places of the grid. */
