@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 from selenium.common.exceptions import TimeoutException
 from selenium.webdriver import Chrome, ChromeOptions
@@ -16,12 +19,16 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.remote.webelement import WebElement
 from selenium.webdriver.support.ui import WebDriverWait
 
-CHROMIUM, DRIVER = "/usr/bin/chromium", "/usr/bin/chromedriver"
 LIMIT_S = 60.0
 _FLAGS = (
     *("--headless=new", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"),
     *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
-    *("--disable-dev-shm-usage", "--hide-scrollbars", "--force-device-scale-factor=1"),
+    *(
+        "--disable-dev-shm-usage",
+        "--hide-scrollbars",
+        "--no-proxy-server",
+        "--force-device-scale-factor=1",
+    ),
 )
 
 
@@ -110,14 +117,16 @@ class Browser:
 def browsing(address: str, folder: Path) -> Iterator[Browser]:
     """A browser with an empty profile."""
     options = ChromeOptions()
-    options.binary_location = CHROMIUM
+    options.binary_location = shutil.which("chromium") or ""
     for flag in (*_FLAGS, f"--user-data-dir={folder / 'profile'}", "--window-size=1280,900"):
         options.add_argument(flag)
     options.set_capability("goog:loggingPrefs", {"performance": "ALL", "browser": "ALL"})
     options.add_experimental_option(
         "prefs", {"download.default_directory": str(folder), "download.prompt_for_download": False}
     )
-    driver = Chrome(options=options, service=Service(DRIVER))
+    # No proxy stands between the test, the driver and the service.
+    with mock.patch.dict(os.environ, {"NO_PROXY": "*", "no_proxy": "*"}):
+        driver = Chrome(options=options, service=Service(shutil.which("chromedriver")))
     try:
         yield Browser(driver, address, folder)
     finally:

@@ -11,7 +11,7 @@ from selenium.webdriver.common.keys import Keys
 from tests.web.browser import Browser
 from tests.web.playground import Playground
 
-MOST_BYTES = 400_000
+MOST_BYTES = 350_000
 SPREADSHEET = (
     "\ufeffDose (mg/l);Remark;Response [mV]\r\n"
     "1;ok;2.1\r\n2;ok;3.9\r\n3;;6.2\r\n\r\n4;ok;8.1\r\n5;late;9.8\r\n6;ok;12.2\r\n"

@@ -6,7 +6,7 @@ import { number } from "./format.js";
 import { body } from "./request.js";
 import { SurfaceChart, view } from "./surface_chart.js";
 
-const MOST_STEPS = 96;
+const MOST_STEPS = 64;
 const MOST_LOSSES = 2e7; // points of the grid times rows: a fraction of a second
 const SEARCH_S = 2;
 
