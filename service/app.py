@@ -19,6 +19,7 @@ from service.api import (
     jobs,
     openapi,
     operations,
+    pages,
     request_id,
 )
 from service.api.state import State, new_state
@@ -59,12 +60,12 @@ def create_app(settings: Settings, clock: Clock | None = None) -> FastAPI:
         license_info={"name": "MIT", "identifier": "MIT"},
         openapi_tags=openapi.TAGS,
         # Routes of an included router are found anew at each request, twice; these are not.
-        routes=[route for noun in nouns for route in noun.router.routes],
+        routes=[*(route for noun in nouns for route in noun.router.routes), *pages.ROUTES],
         middleware=[Middleware(request_id.RequestId), Middleware(error_handlers.Unexpected)],
         lifespan=_lifespan(settings, clock or SystemClock()),
         redirect_slashes=False,
+        docs_url=None,  # FastAPI's is made of files from another host; pages has ours
         redoc_url=None,
-        swagger_ui_oauth2_redirect_url=None,
     )
     error_handlers.register(app)
     return app

@@ -28,7 +28,6 @@ _HEADERS = [
         "Last-Event-ID",
         "The last epoch that was received: the stream goes on after it. A browser's EventSource "
         "sends it by itself when it comes again; it counts before `after_epoch`.",
-        "500",
     ),
     openapi.header(
         "Accept",

@@ -39,8 +39,7 @@ _HEADERS = [
     openapi.header(
         "Idempotency-Key",
         "A key of your own for this request: sent again with the same body it is answered by the "
-        "same job, so that a retry is safe.",
-        "5f2b0c1e-calibration-17",
+        "same job, so that a retry is safe. Such as `5f2b0c1e-calibration-17`.",
     ),
 ]
 

@@ -86,16 +86,17 @@ def body(
     }
 
 
-def header(name: str, description: str, example: str) -> Part:
-    """An optional header of the request."""
-    return {
+def header(name: str, description: str, example: str | None = None) -> Part:
+    """An optional header of the request. /docs sends its example with each trial, so what would
+    change the next one has none."""
+    described = {
         "name": name,
         "in": "header",
         "required": False,
         "description": description,
         "schema": {"type": "string"},
-        "example": example,
     }
+    return described if example is None else {**described, "example": example}
 
 
 def query(schema: type[Query]) -> Part:

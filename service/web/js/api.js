@@ -1,0 +1,67 @@
+// The service, as this page calls it. Addresses are relative, so a proxy may serve it anywhere.
+
+/** What the service refused, and where: an RFC 9457 problem. */
+export class Problem extends Error {
+  constructor(body, status) {
+    super(body.detail || body.title || `the service answered ${status}`);
+    this.status = status;
+    /** [{pointer, detail}], each pointer into the request. */
+    this.errors = body.errors || [];
+  }
+}
+
+/** @returns the answer's JSON. Throws Problem, or an Error where nobody answers. */
+export async function call(path, { body, method, signal } = {}) {
+  const sent = body === undefined ? {} : { body: JSON.stringify(body) };
+  let answer;
+  try {
+    answer = await fetch(path, {
+      method: method || (body === undefined ? "GET" : "POST"),
+      headers: body === undefined ? {} : { "Content-Type": "application/json" },
+      signal,
+      ...sent,
+    });
+  } catch (error) {
+    if (error.name === "AbortError") throw error;
+    throw new Error("The service does not answer. Is it still running?");
+  }
+  const text = await answer.text();
+  const read = text ? JSON.parse(text) : {};
+  if (!answer.ok) throw new Problem(read, answer.status);
+  return read;
+}
+
+/**
+ * Watches a job to its end.
+ * @param id the job's
+ * @param onProgress called with each progress event's data
+ * @returns a promise of the job with its result, or its error
+ */
+export function watch(id, onProgress) {
+  return new Promise((resolve, reject) => {
+    const finish = () => call(`jobs/${id}`).then(resolve, reject);
+    const source = new EventSource(`jobs/${id}/events`);
+    source.addEventListener("progress", (event) => onProgress(JSON.parse(event.data)));
+    source.addEventListener("done", () => {
+      source.close();
+      finish();
+    });
+    source.onerror = () => {
+      // A stream that broke comes again by itself; one that was refused does not.
+      if (source.readyState === EventSource.CLOSED) poll(id).then(resolve, reject);
+    };
+  });
+}
+
+async function poll(id) {
+  for (;;) {
+    const job = await call(`jobs/${id}?wait=20`);
+    if (!["queued", "running"].includes(job.status)) return job;
+  }
+}
+
+/** The numbers of an answer, where "NaN" and "Infinity" are strings. */
+export const numbers = (values) => values.map(Number);
+
+/** Numbers that a chart can draw: what is not finite is left out. */
+export const drawable = (values) => numbers(values).map((v) => (Number.isFinite(v) ? v : null));

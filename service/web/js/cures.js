@@ -1,0 +1,37 @@
+// What a suggestion does, as the words of a button.
+
+const WORDS = {
+  optimizer(value) {
+    if (typeof value === "string") return `use ${value}`;
+    if (value.learning_rate !== undefined) return `learning rate ${value.learning_rate}`;
+    return value.name ? `use ${value.name}` : JSON.stringify(value);
+  },
+  scaling(value, inputs) {
+    const which = inputs.join(" and ") || "the inputs";
+    if (value === "standardize") return `standardize ${which}`;
+    if (value === "min_max") return `scale ${which} to 0 … 1`;
+    return `scale by ${JSON.stringify(value)}`;
+  },
+  loss: (value) => `use the loss ${value.name ?? value}`,
+  epochs: (value) => `${value.toLocaleString("en")} epochs`,
+  params(value) {
+    if (value === null) return "guess a start";
+    return Object.entries(value).map(paramInWords).join(", ");
+  },
+};
+
+function paramInWords([name, value]) {
+  if (value === null) return `guess a start for ${name}`;
+  if (value.fixed) return `hold ${name} at ${Number(Number(value.value).toPrecision(4))}`;
+  if (value.min === null || value.max === null) return `free ${name} of its limits`;
+  return `${name}: ${JSON.stringify(value)}`;
+}
+
+/** @param inputs the names of the model's inputs */
+export function cureInWords(patch, inputs) {
+  const said = Object.entries(patch).map(
+    ([key, value]) => WORDS[key]?.(value, inputs) ?? `${key} ${JSON.stringify(value)}`,
+  );
+  const words = said.join(", ");
+  return words.charAt(0).toUpperCase() + words.slice(1);
+}

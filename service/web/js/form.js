@@ -1,0 +1,240 @@
+// The request as fields, and back. The request is the truth: what the fields do not know of it, such
+// as what a suggestion put there, stays in it.
+
+import { byId, element } from "./dom.js";
+import { plain } from "./format.js";
+import { DESCENDING, FORMULA, lossOf, optimizerOf, startOf, understood } from "./request.js";
+
+const EPOCHS = 1000;
+
+export class Form {
+  /**
+   * @param catalogue {models, optimizers, losses}, each a Map by name
+   * @param onEdit called with the request after each edit
+   */
+  constructor(catalogue, onEdit) {
+    this.catalogue = catalogue;
+    this.onEdit = onEdit;
+    this.#options("model", [...catalogue.models.values()], (model) => model.title);
+    byId("model").prepend(element("option", { value: FORMULA }, "A formula"));
+    this.#options("optimizer", [...catalogue.optimizers.values()], (one) => one.name);
+    this.#options("loss", [...catalogue.losses.values()], (one) => one.name);
+    this.#listen();
+  }
+
+  #options(id, entries, title) {
+    byId(id).append(
+      ...entries.map((entry) => element("option", { value: entry.name }, title(entry))),
+    );
+  }
+
+  #listen() {
+    const on = (id, event, edit) =>
+      byId(id).addEventListener(event, (happened) => {
+        edit(happened.target.value);
+        this.onEdit(this.request);
+        this.show(this.request);
+      });
+    on("model", "change", (value) => this.#chooseModel(value));
+    on("formula", "change", (value) => this.#changeModel(value.trim()));
+    on("target", "change", () => this.#changeModel(this.#family()));
+    on("input", "change", () => this.#changeModel(this.#family()));
+    on("optimizer", "change", (name) => this.#chooseOptimizer(name));
+    on("scaling", "change", (kind) => this.#chooseScaling(kind));
+    on("loss", "change", (name) => this.#set({ loss: name === "mse" ? undefined : name }));
+    this.#slider(on, "rate", (rate) => {
+      this.#set({ optimizer: { ...optimizerOf(this.request), learning_rate: rate } });
+    });
+    this.#slider(on, "epochs", (epochs) => this.#set({ epochs: whole(epochs) }));
+    this.#slider(on, "factor", (factor) => this.#scaleBy(factor));
+  }
+
+  /** A slider over the logarithm, and a field for the number itself. */
+  #slider(on, id, set) {
+    on(id, "input", (power) => set(Number(plain(10 ** Number(power)))));
+    on(`${id}-number`, "change", (text) => set(typed(text)));
+  }
+
+  #set(members) {
+    this.request = { ...this.request, ...members };
+    for (const [key, value] of Object.entries(members)) {
+      if (value === undefined) delete this.request[key];
+    }
+  }
+
+  /** New columns, with a request of their own or one that suits any. */
+  setData(columns, request) {
+    this.columns = columns;
+    const names = Object.keys(columns);
+    const target = names.includes("y") ? "y" : names.at(-1);
+    const inputs = names.filter((name) => name !== target).slice(0, 1);
+    const line = { model: { name: "linear", inputs, target }, params: {}, optimizer: "auto" };
+    this.show(request ?? line);
+  }
+
+  #chooseModel(name) {
+    const before = this.understood;
+    if (name !== FORMULA) {
+      this.#changeModel(this.#family());
+      return;
+    }
+    // A family's formula, with the columns in the places of x and y, is a formula to begin with.
+    const [x, y] = [before.inputs[0], before.target];
+    const spelled = (word) => (word === "x" ? (x ?? word) : word === "y" ? y : word);
+    const text = before.kind === "mlp" ? `${y} = a * ${x ?? "x"} + b` : before.text;
+    this.#changeModel(text.replace(/[A-Za-z_]\w*/g, spelled));
+  }
+
+  #family() {
+    const name = byId("model").value;
+    const target = byId("target").value;
+    if (name === "mlp") return { name, target };
+    const names = Object.keys(this.columns).filter((column) => column !== target);
+    const input = byId("input").value;
+    const x = names.includes(input) ? input : names[0];
+    return { name, ...(x ? { inputs: [x] } : {}), target };
+  }
+
+  #changeModel(model) {
+    const { params: known } = understood(model, this.columns, this.catalogue.models);
+    const kept = Object.entries(this.request.params ?? {}).filter(([p]) => known?.includes(p));
+    this.#set({ model, params: Object.fromEntries(kept), scaling: undefined });
+  }
+
+  #chooseOptimizer(name) {
+    const rate = optimizerOf(this.request).learning_rate ?? this.#defaultRate(name);
+    this.#set({ optimizer: DESCENDING.has(name) ? { name, learning_rate: rate } : { name } });
+    if (name === "exact") this.#set({ epochs: undefined });
+  }
+
+  #defaultRate(name) {
+    const options = this.catalogue.optimizers.get(name).options;
+    return options.find((option) => option.name === "learning_rate")?.default;
+  }
+
+  #chooseScaling(kind) {
+    if (kind === "factor") this.#scaleBy(0.1);
+    else this.#set({ scaling: kind || undefined });
+  }
+
+  #scaleBy(scale) {
+    const parts = this.understood.inputs.map((name) => [name, { scale }]);
+    this.#set({ scaling: Object.fromEntries(parts) });
+  }
+
+  #start(name, text) {
+    const params = { ...this.request.params };
+    if (text.trim() === "") delete params[name];
+    else params[name] = typed(text); // also frees one that was held
+    this.#set({ params });
+    this.onEdit(this.request);
+  }
+
+  /** Writes a request into the fields. */
+  show(request) {
+    this.request = request;
+    this.understood = understood(request.model, this.columns, this.catalogue.models);
+    this.#showModel();
+    this.#showStart();
+    this.#showDescent();
+    this.#showScaling();
+    set("loss", lossOf(request).name);
+  }
+
+  #showModel() {
+    const { kind, inputs, target } = this.understood;
+    const names = Object.keys(this.columns);
+    set("model", kind);
+    byId("formula-field").hidden = kind !== FORMULA;
+    byId("columns").hidden = kind === FORMULA;
+    byId("by").hidden = kind === "mlp";
+    if (kind === FORMULA) set("formula", this.request.model);
+    const entry = this.catalogue.models.get(kind);
+    byId("model-said").textContent = entry
+      ? `${entry.formula}. ${entry.when_to_use}`
+      : "Inputs are columns; the rest, params.";
+    choose("target", names, target);
+    choose(
+      "input",
+      names.filter((name) => name !== target),
+      inputs[0],
+    );
+  }
+
+  #showStart() {
+    const { params } = this.understood;
+    byId("start-field").hidden = !params?.length;
+    const shown = [...byId("start").querySelectorAll("input")].map((input) => input.name);
+    if (shown.join() !== (params ?? []).join()) {
+      byId("start").replaceChildren(
+        ...(params ?? []).map((name) =>
+          element(
+            "label",
+            { class: "code" },
+            element("span", {}, name),
+            element("input", {
+              name,
+              class: "code",
+              inputmode: "decimal",
+              autocomplete: "off",
+              onchange: (event) => this.#start(name, event.target.value),
+            }),
+          ),
+        ),
+      );
+    }
+    for (const input of byId("start").querySelectorAll("input")) {
+      const param = this.request.params?.[input.name];
+      write(input, startOf(param) ?? "");
+      input.previousElementSibling.textContent = `${input.name}${param?.fixed ? ", held" : ""}`;
+    }
+  }
+
+  #showDescent() {
+    const { name, learning_rate: rate } = optimizerOf(this.request);
+    set("optimizer", name);
+    byId("optimizer-said").textContent = this.catalogue.optimizers.get(name)?.when_to_use ?? "";
+    byId("rate-field").hidden = !DESCENDING.has(name);
+    byId("epochs-field").hidden = name === "exact";
+    slide("rate", rate ?? this.#defaultRate(name) ?? 0.001);
+    slide("epochs", this.request.epochs ?? EPOCHS);
+  }
+
+  #showScaling() {
+    const { scaling } = this.request;
+    const given = scaling && typeof scaling === "object";
+    set("scaling", given ? "factor" : (scaling ?? ""));
+    byId("factor-field").hidden = !given;
+    if (given) slide("factor", Object.values(scaling)[0]?.scale ?? 1);
+  }
+}
+
+/** A number as it was typed; what is none stays text, for the service to say so. */
+function typed(text) {
+  const value = Number(text.trim());
+  return text.trim() === "" || Number.isNaN(value) ? text : value;
+}
+
+const whole = (value) => (typeof value === "number" && value < 1e9 ? Math.round(value) : value);
+
+/** Leaves a field alone while someone types in it. */
+function write(input, value) {
+  const text = String(value);
+  if (input.value !== text && (document.activeElement !== input || input.type === "range")) {
+    input.value = text;
+  }
+}
+
+const set = (id, value) => write(byId(id), value);
+
+function choose(id, names, chosen) {
+  byId(id).replaceChildren(...names.map((name) => element("option", { value: name }, name)));
+  byId(id).value = chosen ?? "";
+}
+
+function slide(id, value) {
+  const slider = byId(id);
+  if (Number(value) > 0 && document.activeElement !== slider) slider.value = Math.log10(value);
+  slider.setAttribute("aria-valuetext", String(value));
+  byId(`${id}-number`).value = String(value);
+}

@@ -1,0 +1,133 @@
+// The request that the page edits, and what can be read from it. Pure functions.
+
+const NAME = /[\p{L}_][\p{L}\p{N}_]*/gu;
+const EQUALS = /^([^=]*[^=<>!])=(?!=)(.*)$/s;
+export const DESCENDING = new Set(["sgd", "adam", "adamw", "rmsprop", "adagrad"]);
+export const FORMULA = "formula";
+
+/** RFC 7396: `patch` laid over `target`; null takes a member away. */
+export function merge(target, patch) {
+  if (!isObject(patch)) return patch;
+  const merged = isObject(target) ? { ...target } : {};
+  for (const [key, value] of Object.entries(patch)) {
+    if (value === null) delete merged[key];
+    else merged[key] = merge(merged[key], value);
+  }
+  return merged;
+}
+
+/** Lays a suggestion over the request. A bare name of an optimizer or a loss is first the object
+ * that it stands for, as the service reads it. */
+export function cured(request, suggestion) {
+  const whole = { ...request };
+  for (const key of ["optimizer", "loss"]) {
+    if (typeof whole[key] === "string" && isObject(suggestion[key])) {
+      whole[key] = { name: whole[key] };
+    }
+    const [old, next] = [whole[key]?.name, suggestion[key]?.name];
+    if (next && old && next !== old) delete whole[key]; // options of another do not carry over
+  }
+  return merge(whole, suggestion);
+}
+
+const isObject = (value) =>
+  value !== null && typeof value === "object" && !Array.isArray(value);
+
+export const optimizerOf = (request) =>
+  typeof request.optimizer === "string" ? { name: request.optimizer } : request.optimizer;
+
+export const lossOf = (request) =>
+  typeof request.loss === "string" ? { name: request.loss } : (request.loss ?? { name: "mse" });
+
+/** The number at which a param starts, or undefined where it is guessed. */
+export const startOf = (param) => (isObject(param) ? param.value : param);
+
+/**
+ * What a model means on these columns, as far as the page can tell.
+ * @param families the catalogue by name
+ * @returns {kind, text, inputs, target, params}; `params` is null where only the fit knows.
+ */
+export function understood(model, columns, families) {
+  const names = Object.keys(columns);
+  const named = typeof model === "string" && families.has(model) ? { name: model } : model;
+  if (typeof named === "string") return ofFormula(named, names);
+  const family = families.get(named.name);
+  const target = named.target ?? (names.includes("y") ? "y" : names.at(-1));
+  const others = names.filter((name) => name !== target);
+  if (named.name === "mlp") {
+    return { kind: "mlp", text: "mlp", inputs: named.inputs ?? others, target, params: null };
+  }
+  const x = named.inputs?.[0] ?? (others.includes("x") ? "x" : others[0]);
+  const params =
+    named.name === "polynomial"
+      ? Array.from({ length: (named.degree ?? 2) + 1 }, (_, i) => `c${i}`)
+      : family.params.map((param) => param.name);
+  return { kind: named.name, text: family.formula, inputs: x ? [x] : [], target, params };
+}
+
+function ofFormula(text, names) {
+  const sides = EQUALS.exec(text);
+  const [left, right] = sides ? [sides[1].trim(), sides[2]] : ["y", text];
+  const found = new Set();
+  for (const word of right.normalize("NFKC").matchAll(NAME)) {
+    const before = right.normalize("NFKC")[word.index - 1] ?? "";
+    const after = right.normalize("NFKC").slice(word.index + word[0].length);
+    const partOfNumber = /[\d.]/.test(before) && /^e\d*$/i.test(word[0]);
+    if (!partOfNumber && !/^\s*\(/.test(after) && word[0] !== "pi") found.add(word[0]);
+  }
+  const inputs = [...found].filter((name) => names.includes(name));
+  const params = [...found].filter((name) => !names.includes(name));
+  return { kind: FORMULA, text, inputs, target: left, params };
+}
+
+/** The numbers that a scaling stands for on these columns: {input: {scale, offset}}, or null. */
+export function resolved(scaling, columns, inputs) {
+  if (!scaling) return null;
+  if (typeof scaling !== "string") return scaling;
+  const parts = inputs.map((name) => [name, METHODS[scaling](columns[name] ?? [])]);
+  return Object.fromEntries(parts);
+}
+
+const METHODS = {
+  standardize(column) {
+    const mean = column.reduce((sum, v) => sum + v, 0) / column.length;
+    const variance = column.reduce((sum, v) => sum + (v - mean) ** 2, 0) / column.length;
+    return centred(mean, Math.sqrt(variance));
+  },
+  min_max(column) {
+    const [low, high] = extent(column);
+    return centred(low, high - low);
+  },
+};
+
+const centred = (centre, width) =>
+  width > 0 ? { scale: 1 / width, offset: -centre / width } : { scale: 1, offset: 0 };
+
+/** The least and the greatest finite value; [0, 1] where there is none. */
+export function extent(values) {
+  let [low, high] = [Infinity, -Infinity];
+  for (const v of values) {
+    if (v === null || !Number.isFinite(v)) continue;
+    if (v < low) low = v;
+    if (v > high) high = v;
+  }
+  return low <= high ? [low, high] : [0, 1];
+}
+
+/** A range with room on both sides, also where it is a single point. */
+export function padded([low, high], part = 0.06) {
+  const room = (high - low || Math.abs(high) || 1) * part;
+  return [low - room, high + room];
+}
+
+/** Only the columns that the model may use go over the wire. */
+export function body(request, columns) {
+  const complete = Object.values(columns).every((column) => !column.includes(null));
+  return { ...request, data: columns, ...(complete ? {} : { missing: "drop" }) };
+}
+
+/** The same request for a terminal. */
+export function asCurl(request, address) {
+  const quoted = JSON.stringify(request).replace(/'/g, "'\\''");
+  return `curl --json '${quoted}' ${address}`;
+}

@@ -1,0 +1,259 @@
+// The charts together: what they show before a run, while it goes, and after it.
+
+import { call, drawable, numbers } from "./api.js";
+import { byId } from "./dom.js";
+import { FitChart } from "./fit_chart.js";
+import { grouped, number } from "./format.js";
+import { Landscape } from "./landscape.js";
+import { LossChart } from "./loss_chart.js";
+import { Player } from "./player.js";
+import { resolved, startOf } from "./request.js";
+
+const SHOWN_PARAMS = 4;
+
+export class Stage {
+  constructor() {
+    this.fit = new FitChart(byId("fit-chart"));
+    this.loss = new LossChart(byId("loss-chart"));
+    this.landscape = new Landscape();
+    this.player = new Player(
+      (row) => this.#show(row),
+      () => this.#showPlayer(),
+    );
+    byId("play").addEventListener("click", () => this.#toggle());
+    byId("seek").addEventListener("input", (event) => this.player.seek(Number(event.target.value)));
+  }
+
+  /**
+   * @param scene {request, columns, units, version, understood}: what a run would fit. A new one
+   *   makes answers that are still under way count for nothing.
+   */
+  async preview(scene) {
+    this.#begin(scene);
+    const params = this.start;
+    await Promise.all([
+      params && this.#startCurve(params),
+      this.landscape.preview(params).catch(() => {}),
+    ]);
+  }
+
+  #begin(scene) {
+    this.scene = scene;
+    this.result = null;
+    this.history = { epoch: [], loss: [], params: {} };
+    this.curves = new Map();
+    this.wanted = this.drawn = -1;
+    this.start = startOfAll(scene);
+    this.player.pause();
+    this.player.reset(0);
+    this.loss.reset(1);
+    this.#setData(scene.columns[scene.understood.target] ?? null);
+    this.landscape.reset(scene, scene.understood.params);
+    byId("loss-empty").hidden = false;
+    byId("fit-note").hidden = true;
+    byId("readout").textContent = "";
+    this.#showPlayer();
+  }
+
+  #setData(target) {
+    const { columns, units, understood } = this.scene;
+    const inputs = Object.fromEntries(understood.inputs.map((name) => [name, columns[name]]));
+    const label = (name) => (units[name] ? `${name} [${units[name]}]` : name);
+    const several = understood.inputs.length !== 1;
+    byId("fit-title").textContent = several ? "Predicted against measured" : "The curve over the data";
+    const x = several ? `${label(understood.target)}, measured` : label(understood.inputs[0]);
+    const y = several ? "predicted" : label(understood.target);
+    this.fit.setData(inputs, target, { x, y });
+    this.fit.frame.describe(`${y} against ${x}: ${columns[Object.keys(columns)[0]].length} rows.`);
+  }
+
+  async #startCurve(params) {
+    const scene = this.scene;
+    const curve = await this.#predictions(params);
+    if (scene === this.scene && curve) this.fit.setStart(curve);
+  }
+
+  /** A run begins: `rows` are about as many as it will record. */
+  async run(scene, epochs, rows) {
+    const same = this.scene && scene.key === this.scene.key;
+    if (same && !this.result) this.#restart(scene);
+    else {
+      this.#begin(scene);
+      if (this.start) this.#startCurve(this.start);
+      this.landscape.preview(this.start).catch(() => {});
+    }
+    this.loss.reset(epochs);
+    this.landscape.follow(this.history, this.start);
+    this.player.reset(rows);
+    this.player.play({ live: true });
+  }
+
+  #restart(scene) {
+    this.scene = scene;
+    this.landscape.scene = scene;
+  }
+
+  /** Rows have come. */
+  grow(rows) {
+    const { history } = this;
+    history.epoch.push(...rows.epoch);
+    history.loss.push(...numbers(rows.loss));
+    for (const [name, column] of Object.entries(rows.params)) {
+      (history.params[name] ??= []).push(...column);
+    }
+    this.loss.setRows(history.epoch, history.loss);
+    this.landscape.follow(history, this.start);
+    this.player.grew(history.epoch.length);
+    byId("seek").max = Math.max(0, history.epoch.length - 1);
+    byId("loss-empty").hidden = history.epoch.length > 0;
+  }
+
+  /** The run has ended with this fit. */
+  async ended(fit) {
+    this.result = fit;
+    this.loss.ended(fit.epochs, fit.best.epoch);
+    this.player.ended();
+    this.#showPlayer();
+    this.loss.frame.describe(
+      `The loss by epoch, from ${number(this.history.loss[0])} to ${number(fit.loss)} after ` +
+        `${fit.epochs} epochs; the best was ${number(fit.best.loss)}.`,
+    );
+    if (!(this.scene.understood.target in this.scene.columns)) await this.#transformed(fit);
+    await this.landscape.ended(fit).catch(() => {});
+    this.drawn = -1; // once more, with its band
+    this.#show(this.player.at);
+  }
+
+  /** Where the left side transforms a column, the measured values are prediction − residual. */
+  async #transformed(fit) {
+    const scene = this.scene;
+    const { model, params, scaling } = fit.predict;
+    try {
+      const at = { model, params, scaling, data: scene.columns };
+      const [{ residuals }, { predictions }] = await Promise.all([
+        call("loss", { body: { ...at, residuals: true } }),
+        call("predict", { body: at }),
+      ]);
+      if (scene !== this.scene) return;
+      const target = drawable(predictions).map((v, i) =>
+        v === null || !Number.isFinite(Number(residuals[i])) ? null : v - Number(residuals[i]),
+      );
+      this.curves.clear();
+      this.#setData(target);
+    } catch {
+      // the points are missing then; the curve is not
+    }
+  }
+
+  /** The theme has changed. */
+  redraw() {
+    this.fit.draw();
+    this.loss.draw();
+    this.landscape.chart.draw();
+  }
+
+  #show(row) {
+    if (row < 0) return;
+    this.loss.show(row);
+    this.landscape.show(row);
+    byId("seek").value = row;
+    byId("seek").setAttribute("aria-valuetext", `epoch ${this.history.epoch[row]}`);
+    byId("readout").textContent = this.#readout(row);
+    document.body.dataset.epoch = this.history.epoch[row];
+    this.#drawCurve(row);
+  }
+
+  #readout(row) {
+    const names = Object.keys(this.history.params);
+    const shown = names.length <= SHOWN_PARAMS ? names : [];
+    return [
+      `epoch ${grouped(this.history.epoch[row])}`,
+      `loss ${number(this.history.loss[row])}`,
+      ...shown.map((name) => `${name} ${number(this.history.params[name][row])}`),
+    ].join(" · ");
+  }
+
+  /** One curve is asked for at a time; those that the playhead passed meanwhile are left out. */
+  async #drawCurve(row) {
+    this.wanted = row;
+    if (this.asking) return;
+    this.asking = true;
+    try {
+      while (this.drawn !== this.wanted) {
+        const [scene, next] = [this.scene, this.wanted];
+        if (next < 0) break;
+        const drawing = await this.#curveAt(next);
+        if (scene !== this.scene) continue;
+        this.drawn = next;
+        if (drawing) this.fit.setCurve(drawing.curve, drawing.band);
+        byId("fit-note").hidden = !this.fit.gone;
+      }
+    } finally {
+      this.asking = false;
+    }
+  }
+
+  async #curveAt(row) {
+    const last = this.result && row === this.history.epoch.length - 1;
+    if (last && this.result.predict.covariance && this.result.stop_reason !== "diverged") {
+      const banded = await this.#banded();
+      if (banded) return banded;
+    }
+    if (!this.curves.has(row)) {
+      const names = Object.keys(this.history.params);
+      const params = Object.fromEntries(
+        names.map((name) => [name, Number(this.history.params[name][row])]),
+      );
+      this.curves.set(row, await this.#predictions(params));
+    }
+    const curve = this.curves.get(row);
+    return curve && { curve, band: null };
+  }
+
+  async #predictions(params) {
+    if (this.fit.empty || !Object.values(params).every(Number.isFinite)) return null;
+    const { request, columns, understood } = this.scene;
+    const scaling = resolved(request.scaling ?? standard(understood), columns, understood.inputs);
+    try {
+      const asked = { model: request.model, params, data: this.fit.inputs, scaling };
+      return drawable((await call("predict", { body: asked })).predictions);
+    } catch {
+      return null; // the curve stays as it is; a run says what is wrong
+    }
+  }
+
+  async #banded() {
+    if (this.fit.empty) return null;
+    try {
+      const asked = { ...this.result.predict, data: this.fit.inputs, interval: "confidence" };
+      const found = await call("predict", { body: asked });
+      const band = { upper: drawable(found.upper), lower: drawable(found.lower) };
+      return { curve: drawable(found.predictions), band };
+    } catch {
+      return null;
+    }
+  }
+
+  #toggle() {
+    if (this.player.playing) this.player.pause();
+    else this.player.play();
+  }
+
+  #showPlayer() {
+    const any = this.history?.epoch.length > 1;
+    byId("play").disabled = !any;
+    byId("seek").disabled = !any;
+    byId("play").textContent = this.player.playing ? "Pause" : "Replay";
+    document.body.dataset.playing = String(this.player.playing);
+  }
+}
+
+/** Every param's start, or null where one is guessed. */
+function startOfAll({ request, understood }) {
+  const entries = (understood.params ?? []).map((name) => [name, startOf(request.params?.[name])]);
+  const known = entries.length > 0 && entries.every(([, value]) => Number.isFinite(value));
+  return known ? Object.fromEntries(entries) : null;
+}
+
+/** A network's inputs are standardized unless the request says otherwise. */
+const standard = (understood) => (understood.kind === "mlp" ? "standardize" : undefined);

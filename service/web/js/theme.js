@@ -1,0 +1,38 @@
+// Runs before the page is painted, so that a chosen theme does not flash. The choice is light, dark,
+// or the system's; it is kept in this browser alone.
+(() => {
+  const KEY = "descent-theme";
+  const root = document.documentElement;
+
+  const kept = () => {
+    try {
+      return localStorage.getItem(KEY);
+    } catch {
+      return null; // storage may be forbidden
+    }
+  };
+
+  const set = (theme) => {
+    if (theme === "light" || theme === "dark") root.dataset.theme = theme;
+    else delete root.dataset.theme;
+  };
+
+  const isDark = () =>
+    root.dataset.theme
+      ? root.dataset.theme === "dark"
+      : matchMedia("(prefers-color-scheme: dark)").matches;
+
+  window.descentTheme = {
+    isDark,
+    toggle() {
+      const theme = isDark() ? "light" : "dark";
+      set(theme);
+      try {
+        localStorage.setItem(KEY, theme);
+      } catch {
+        // the choice then lasts as long as the page
+      }
+    },
+  };
+  set(kept());
+})();

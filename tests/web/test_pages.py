@@ -1,0 +1,147 @@
+"""The pages over HTTP: who gets what, with which headers; and the files that they are made of."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import shlex
+import subprocess
+from pathlib import Path
+
+import httpx
+import pytest
+
+import service.web
+from service.web import assets
+from tests.conftest import needs
+
+WEB = Path(service.web.__file__).parent
+BROWSER = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"
+WIDEST, LONGEST = 80, 300
+PUBLISHED = {  # the first half of each sha256
+    # npm's uplot 1.6.32 and papaparse 5.7.1
+    "uplot/uPlot.iife.min.js": "19c8d4c6ad88929a79f4ae49d6f71615",
+    "uplot/uPlot.min.css": "df630c6a8d6f8eeaff264b50f73ce5b1",
+    "uplot/LICENSE": "8f989229699b4fe2f1a0432d0e9edc33",
+    "papaparse/papaparse.min.js": "e032656b2c709e9a756d5be817da9885",
+    "papaparse/LICENSE": "99aa68e4b42758b09828a46515f70369",
+}
+
+
+def get(address: str, path: str, **headers: str) -> httpx.Response:
+    return httpx.get(f"http://{address}{path}", headers=headers, trust_env=False)
+
+
+@pytest.mark.parametrize("accept", [BROWSER, "text/html", "application/json, TEXT/HTML;q=0.1"])
+def test_who_takes_html_gets_the_playground(address: str, accept: str) -> None:
+    answer = get(address, "/", Accept=accept)
+    assert answer.headers["content-type"] == "text/html; charset=utf-8"
+    assert answer.headers["vary"] == "Accept"
+    assert "<title>Descent" in answer.text
+
+
+@pytest.mark.parametrize("accept", ["*/*", "text/plain", "text/html;q=0, */*", "text/htmlx", ""])
+def test_who_does_not_gets_commands(address: str, accept: str) -> None:
+    answer = get(address, "/", Accept=accept)
+    assert answer.headers["content-type"] == "text/plain; charset=utf-8"
+    assert answer.headers["vary"] == "Accept"
+    assert max(map(len, answer.text.splitlines())) <= WIDEST
+
+
+def test_the_commands_are_for_the_address_that_was_asked(address: str) -> None:
+    assert f" {address}/fit" in get(address, "/").text
+    assert " descent.example/fit" in get(address, "/", Host="descent.example").text
+    assert " localhost:8000/fit" in get(address, "/", Host="a b$(id)").text
+
+
+def test_every_command_of_the_quick_start_runs(address: str) -> None:
+    needs("curl")
+    blocks = re.findall(r"(?:^  .*\n)+", get(address, "/").text, re.MULTILINE)
+    commands = [command for block in blocks for command in _commands(block)]
+    assert len(commands) == 7
+    for command in commands:
+        arguments = shlex.split(command)
+        assert arguments[0] == "curl"
+        done = subprocess.run(
+            ["curl", "-sSf", "--noproxy", "*", *arguments[1:]],
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+        assert done.returncode == 0, f"{command}\n{done.stderr}"
+        answer = json.loads(done.stdout)
+        if '"learning_rate": 0.01' in command:
+            assert answer["stop_reason"] == "diverged"
+            assert answer["diagnostics"][0]["suggestion"]
+        elif arguments[-1].endswith("/fit"):
+            assert answer["trustworthy"]
+
+
+def _commands(block: str) -> list[str]:
+    return [
+        "curl " + part.strip() for part in re.split(r"^  curl ", block, flags=re.M) if part.strip()
+    ]
+
+
+@pytest.mark.parametrize("path", ["/", "/docs"])
+def test_pages_run_nothing_that_is_not_a_file_of_ours(address: str, path: str) -> None:
+    answer = get(address, path, Accept=BROWSER)
+    policy = answer.headers["content-security-policy"]
+    assert "default-src 'self'" in policy
+    assert "unsafe" not in policy
+    assert "http" not in policy
+    assert answer.headers["x-content-type-options"] == "nosniff"
+    assert answer.headers["referrer-policy"] == "no-referrer"
+    assert not re.search(r"<script(?![^>]*src=)|<style|\sstyle=|\son\w+=", answer.text)
+
+
+def test_every_file_is_served_with_its_type_and_its_tag(address: str) -> None:
+    for name, asset in assets().items():
+        answer = get(address, f"/assets/{name}")
+        assert answer.status_code == 200
+        assert answer.headers["content-type"] == asset.media_type
+        assert answer.headers["x-content-type-options"] == "nosniff"
+        assert answer.headers["cache-control"] == "no-cache"
+        assert answer.content == asset.content
+        again = get(address, f"/assets/{name}", **{"If-None-Match": answer.headers["etag"]})
+        assert (again.status_code, again.content) == (304, b"")
+
+
+@pytest.mark.parametrize(
+    "path", ["/assets/", "/assets/no.js", "/assets/../__init__.py", "/assets/%2e%2e/__init__.py"]
+)
+def test_nothing_else_is(address: str, path: str) -> None:
+    assert get(address, path).status_code == 404
+
+
+def test_what_a_page_names_is_there() -> None:
+    for page in ("index.html", "docs.html"):
+        text = assets()[page].content.decode()
+        for name in re.findall(r'(?:href|src)="assets/([^"]+)"', text):
+            assert name in assets()
+    for name, asset in assets().items():
+        if name.startswith("js/"):
+            for other in re.findall(r'from "\./([^"]+)"', asset.content.decode()):
+                assert f"js/{other}" in assets()
+
+
+def test_vendored_files_are_as_they_were_published() -> None:
+    vendor = WEB / "vendor"
+    found = {
+        path.relative_to(vendor).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()[:32]
+        for path in vendor.rglob("*")
+        if path.is_file()
+    }
+    assert found == PUBLISHED
+    assert b"1.6.32" in (vendor / "uplot" / "uPlot.iife.min.js").read_bytes()[:200]
+    assert b"v5.7.1" in (vendor / "papaparse" / "papaparse.min.js").read_bytes()[:200]
+
+
+@pytest.mark.parametrize("name", [name for name in assets() if name.startswith(("js/", "css/"))])
+def test_our_own_files_are_short_and_write_no_html(name: str) -> None:
+    text = assets()[name].content.decode()
+    assert len(text.splitlines()) <= LONGEST
+    assert not re.search(r"innerHTML|outerHTML|insertAdjacent|document\.write|\beval\(", text)
+    assert "http" not in text.replace("http-", "")

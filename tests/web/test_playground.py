@@ -1,0 +1,188 @@
+"""The story of the thermometer on the playground, as a person in a browser lives it."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+
+import pytest
+from selenium.webdriver.common.keys import Keys
+
+from tests.web.browser import Browser
+from tests.web.playground import Playground
+
+MOST_BYTES = 350_000
+SPREADSHEET = (
+    "\ufeffDose (mg/l);Remark;Response [mV]\r\n"
+    "1;ok;2.1\r\n2;ok;3.9\r\n3;;6.2\r\n\r\n4;ok;8.1\r\n5;late;9.8\r\n6;ok;12.2\r\n"
+)
+
+
+@pytest.fixture
+def page(browser: Browser) -> Playground:
+    """The page without its replays, which take their time."""
+    browser.prefers(reduced_motion="reduce")
+    return Playground(browser)
+
+
+@pytest.fixture
+def moving_page(browser: Browser) -> Playground:
+    return Playground(browser)
+
+
+def test_it_is_small_and_shows_the_thermometer_at_once(page: Playground) -> None:
+    sizes = page.browser.js(
+        "return performance.getEntries().map(e => e.transferSize ?? 0).reduce((a, b) => a + b)"
+    )
+    assert 0 < sizes < MOST_BYTES
+    assert page.text("#data-said") == "11 rows: t_u, t_c [°C]"
+    assert "Press Run" in page.browser.status()
+    assert len(page.browser.all("#fit-chart canvas, #surface-chart canvas")) == 2
+
+
+def test_it_diverges_and_is_cured(page: Playground) -> None:
+    assert page.run() == "diverged"
+    assert not page.trusted()
+    assert "Diverged at epoch 5" in page.browser.status()
+    codes = [one.get_attribute("data-code") for one in page.browser.all("#diagnostics li")]
+    assert codes == ["learning_rate_too_high", "gradient_imbalance"]
+    cure = page.browser.one("[data-code=learning_rate_too_high] .cure")
+    assert cure.text == "Learning rate 0.0003: run again"
+    assert page.text("#fit-note") == "The curve has left the picture."
+
+    assert page.run("[data-code=gradient_imbalance] .cure") == "max_epochs"
+    assert page.browser.one("#scaling").get_attribute("value") == "standardize"
+    assert page.trusted()
+    assert "R² 0.962" in page.browser.status()
+    assert page.browser.all("#diagnostics li") == []
+    cells = [cell.text for cell in page.browser.all("#params tbody tr td")]
+    assert cells[0] == "0.537 ± 0.036"
+    assert cells[3] == "−17.3 ± 1.9"
+    assert "can be trusted" in page.text("#verdict")
+
+
+def test_the_other_cure_is_stable_and_then_its_own_cures_lead_on(page: Playground) -> None:
+    page.run()
+    assert page.run("[data-code=learning_rate_too_high] .cure") == "max_epochs"
+    assert page.browser.one("#rate-number").get_attribute("value") == "0.0003"
+    assert "It has not arrived" in page.browser.status()
+    assert page.browser.all("[data-code=not_converged] .cure")
+
+
+def test_a_run_is_watched_live_and_cancelled(moving_page: Playground) -> None:
+    page = moving_page
+    page.choose("optimizer", "adam")
+    page.type("rate-number", "1e-5")
+    page.type("epochs-number", "100000000")
+    page.browser.one("#run").click()
+    growing = "document.body.dataset.state === 'running' && Number(document.body.dataset.rows)"
+    rows = page.browser.wait(f"{growing} > 0 && {growing}")
+    epoch = int(page.browser.wait("document.body.dataset.epoch"))
+    page.browser.wait(f"{growing} > arguments[0]", rows)
+    page.browser.wait("Number(document.body.dataset.epoch) > arguments[0]", epoch)
+    assert 0 < float(page.browser.one("#progress").get_attribute("value") or 0) < 1
+    before = page.drawing("loss-chart")
+    page.browser.wait(
+        "document.querySelector('#loss-chart canvas').toDataURL() !== arguments[0]", before
+    )
+    assert not page.browser.one("#run").is_displayed()
+    runs = page.runs
+    page.browser.one("#cancel").click()
+    assert page.ended(runs) == "cancelled"
+    assert "best so far" in page.browser.status()
+    assert page.browser.one("#run").is_displayed()
+
+
+def test_the_playhead_goes_back_to_any_epoch(moving_page: Playground) -> None:
+    page = moving_page
+    page.choose("scaling", "standardize")
+    page.run()
+    at_the_end = {name: page.drawing(name) for name in ("fit-chart", "loss-chart", "surface-chart")}
+    page.browser.one("#seek").send_keys(Keys.HOME)
+    assert page.text("#readout").startswith("epoch 1 · loss 171.2 · w 1.152 · b 0.21")
+    for name, drawing in at_the_end.items():
+        page.browser.wait(
+            "document.querySelector(arguments[0]).toDataURL() !== arguments[1]",
+            f"#{name} canvas",
+            drawing,
+        )
+
+
+def test_a_spreadsheet_is_dropped_and_fitted(page: Playground) -> None:
+    page.drop(SPREADSHEET)
+    page.browser.wait("document.getElementById('data-said').textContent.startsWith('6 rows')")
+    assert page.text("#data-said") == (
+        "6 rows: Dose [mg/l], Response [mV] Text is left out: Remark."
+    )
+    page.ready()
+    assert page.run() == "converged"
+    assert page.trusted()
+    assert [row.text.split()[0] for row in page.browser.all("#params tbody tr")] == ["w", "b"]
+
+
+def test_families_networks_and_several_inputs_run_too(page: Playground) -> None:
+    page.choose("example", "decay")
+    page.browser.wait("document.getElementById('model').value === 'exponential_decay'")
+    assert page.run() == "converged"
+    assert page.browser.one("#axes").is_displayed()
+    page.choose("axis-y", "c")
+    page.browser.wait("document.querySelector('#surface-chart').ariaLabel.includes('a and c')")
+
+    page.choose("model", "mlp")
+    page.choose("optimizer", "adam")
+    page.type("epochs-number", "200")
+    assert page.run() == "max_epochs"
+    assert "too many" in page.text("#surface-empty")
+
+    page.drop("a,b,y\n1,2,3.1\n2,1,3.0\n3,5,8.2\n4,2,5.9\n5,1,6.1\n6,3,9\n")
+    page.browser.wait("document.getElementById('data-said').textContent.startsWith('6 rows')")
+    page.choose("model", "formula")
+    page.type("formula", "y = p * a + q * b")
+    assert page.run() == "converged"
+    assert page.text("#fit-title") == "Predicted against measured"
+
+
+def test_a_refusal_is_shown_at_its_field(page: Playground) -> None:
+    field = page.type("formula", "t_c = w * t_u +")
+    page.browser.one("#run").click()
+    page.browser.wait("document.getElementById('formula').ariaInvalid === 'true'")
+    assert "column" in page.text("#formula-error")
+    assert page.browser.driver.switch_to.active_element == field
+    page.type("formula", "t_c = w * t_u + b")
+    assert field.get_attribute("aria-invalid") is None
+    page.type("rate-number", "fast")
+    page.browser.one("#run").click()
+    page.browser.wait("document.getElementById('rate-number').ariaInvalid === 'true'")
+    assert "must be a number" in page.text("#rate-error")
+    page.drop("x,y\n1;5,2;3\n")
+    page.browser.wait("document.getElementById('csv').ariaInvalid === 'true'")
+    refused = [line for line in page.browser.console() if "422" not in line]
+    assert refused == []
+
+
+def test_what_is_copied_runs_in_a_terminal(page: Playground) -> None:
+    page.browser.one("#terminal summary").click()
+    command = page.text("#curl")
+    assert command.startswith("curl --json '")
+    done = subprocess.run(
+        ["sh", "-c", command.replace("curl", "curl -s --noproxy '*'", 1)],
+        capture_output=True,
+        check=True,
+        timeout=60,
+    )
+    assert json.loads(done.stdout)["stop_reason"] == "diverged"
+    page.browser.one("#copy").click()
+    page.browser.wait("document.getElementById('copied').textContent === 'Copied.'")
+
+
+def test_the_fit_and_its_predictions_are_taken_away(page: Playground) -> None:
+    page.choose("scaling", "standardize")
+    page.run()
+    for button, name in (("keep-fit", "fit.json"), ("keep-predictions", "predictions.csv")):
+        page.browser.one(f"#{button}").click()
+        page.browser.downloaded(name)
+    fit = json.loads(page.browser.downloaded("fit.json"))
+    assert fit["params_unscaled"]["values"]["w"] == pytest.approx(0.5367, abs=1e-3)
+    lines = page.browser.downloaded("predictions.csv").splitlines()
+    assert lines[0] == "t_u,t_c,predicted,lower,upper"
+    assert len(lines) == 12
