@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, Self, TypeVar, Unpack, overload
 
@@ -142,24 +142,30 @@ class AsyncDescent:
 
     async def predict(
         self,
-        model: Model,
+        model: Model | None,
         data: Any,
-        params: Any = None,
+        params: Mapping[str, float] | None = None,
         **options: Unpack[PredictOptions],
     ) -> Predictions:
-        """Predictions at the rows of `data`; of a fit, `fit.predict(data)` is shorter."""
-        given = {"model": model, **options} | ({} if params is None else {"params": params})
+        """Predictions at the rows of `data`: of a model with its params, or of the job that the option
+        `job_id` names. Of a fit, `fit.predict(data)` is shorter."""
+        said = {"model": model, "params": params}
+        given = {**{name: value for name, value in said.items() if value is not None}, **options}
         return await self.predicted(bodies.ask("/predict", data, given))
 
     async def loss(
-        self, model: Model, data: Any, params: Any, **options: Unpack[LossOptions]
+        self, model: Model, data: Any, params: Mapping[str, float], **options: Unpack[LossOptions]
     ) -> LossAnswer:
         """The loss at params; with `residuals` or over a `surface` on request."""
         ask = bodies.ask("/loss", data, {"model": model, "params": params, **options})
         return await self.run(conversations.loss(ask, self._wire))
 
     async def gradient(
-        self, model: Model, data: Any, params: Any, **options: Unpack[GradientCallOptions]
+        self,
+        model: Model,
+        data: Any,
+        params: Mapping[str, float],
+        **options: Unpack[GradientCallOptions],
     ) -> GradientAnswer:
         """∂loss/∂param; with a `check` by all methods or an `explain` on request."""
         ask = bodies.ask("/gradient", data, {"model": model, "params": params, **options})

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Self, TypeVar, Unpack, overload
 
@@ -140,24 +140,30 @@ class Descent:
 
     def predict(
         self,
-        model: Model,
+        model: Model | None,
         data: Any,
-        params: Any = None,
+        params: Mapping[str, float] | None = None,
         **options: Unpack[PredictOptions],
     ) -> Predictions:
-        """Predictions at the rows of `data`; of a fit, `fit.predict(data)` is shorter."""
-        given = {"model": model, **options} | ({} if params is None else {"params": params})
+        """Predictions at the rows of `data`: of a model with its params, or of the job that the option
+        `job_id` names. Of a fit, `fit.predict(data)` is shorter."""
+        said = {"model": model, "params": params}
+        given = {**{name: value for name, value in said.items() if value is not None}, **options}
         return self.predicted(bodies.ask("/predict", data, given))
 
     def loss(
-        self, model: Model, data: Any, params: Any, **options: Unpack[LossOptions]
+        self, model: Model, data: Any, params: Mapping[str, float], **options: Unpack[LossOptions]
     ) -> LossAnswer:
         """The loss at params; with `residuals` or over a `surface` on request."""
         ask = bodies.ask("/loss", data, {"model": model, "params": params, **options})
         return self.run(conversations.loss(ask, self._wire))
 
     def gradient(
-        self, model: Model, data: Any, params: Any, **options: Unpack[GradientCallOptions]
+        self,
+        model: Model,
+        data: Any,
+        params: Mapping[str, float],
+        **options: Unpack[GradientCallOptions],
     ) -> GradientAnswer:
         """∂loss/∂param; with a `check` by all methods or an `explain` on request."""
         ask = bodies.ask("/gradient", data, {"model": model, "params": params, **options})
