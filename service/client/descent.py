@@ -145,7 +145,7 @@ class Descent:
         params: Mapping[str, float] | None = None,
         **options: Unpack[PredictOptions],
     ) -> Predictions:
-        """Predictions at the rows of `data`: of a model with its params, or of the job that the option
+        """Predictions at the rows of `data`: of a model with its params, or of the job that
         `job_id` names. Of a fit, `fit.predict(data)` is shorter."""
         said = {"model": model, "params": params}
         given = {**{name: value for name, value in said.items() if value is not None}, **options}
