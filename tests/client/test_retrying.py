@@ -43,7 +43,8 @@ class Script:
         self.sent += 1
         if isinstance(turn, Exception):
             raise turn
-        return turn
+        # Anew, since a response can be read once.
+        return httpx.Response(turn.status_code, headers=turn.headers, content=turn.content)
 
     def ready(self, **options: Any) -> Any:
         http = httpx.Client(transport=httpx.MockTransport(self))
