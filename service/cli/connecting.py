@@ -12,6 +12,9 @@ from service.cli import exits
 if TYPE_CHECKING:
     from service.client import Descent
 
+RETRIES = 3
+"""A person waits."""
+
 
 @contextmanager
 def descent(url: str | None, *, own: bool, timeout: float | None = None) -> Iterator[Descent]:
@@ -27,7 +30,7 @@ def _client(url: str | None, timeout: float | None) -> Descent:
     from service.client import Descent
 
     try:
-        return Descent(url, timeout=timeout)
+        return Descent(url, timeout=timeout, retries=RETRIES)
     except ValueError as error:
         exits.usage(str(error))
 

@@ -34,7 +34,9 @@ def told() -> Iterator[None]:
     except errors.ProblemError as error:
         say_problem(error)
         raise typer.Exit(_code(error)) from None
-    except (errors.ConnectionFailed, errors.UnreadableAnswer) as error:
+    except errors.ConnectionFailed as error:
+        leave(UNREACHABLE, str(error), "  `descent serve` starts a service; --url says where it is")
+    except errors.UnreadableAnswer as error:
         leave(UNREACHABLE, str(error))
     except errors.WaitTimeout as error:
         leave(FAILED, f"the job goes on: descent watch {error.job_id}")

@@ -70,7 +70,7 @@ def fit(
         exits.usage(f"a picture is .svg, .png or .txt, not '{plot}'")
     if watch is not None:
         with connecting.descent(url, own=False) as client:
-            end(client, client.job(watch), format, plot, view, save)
+            end(client, client.job(watch), format, plot, view, save, own=False)
     if data is None:
         exits.usage("which table? `descent fit data.csv 'y = a*x + b'`; - is stdin")
     if background and url is None:
@@ -110,12 +110,19 @@ def table(path: str) -> Any:
 
 
 def end(
-    client: Descent, job: Job[Any], format: Form, plot: Path | None, view: str, save: Path | None
+    client: Descent,
+    job: Job[Any],
+    format: Form,
+    plot: Path | None,
+    view: str,
+    save: Path | None,
+    *,
+    own: bool = True,
 ) -> NoReturn:
     """Waits for a job, shows its fit, and leaves with the code that says how far to trust it."""
     from service.cli import exits, printing, progress
 
-    interrupted, found = progress.finished(job)
+    interrupted, found = progress.finished(job, own=own)
     if found is None:
         exits.leave(exits.INTERRUPTED, f"job {job.id} was stopped before it had a fit")
     printing.show(found.document, format, raw=found.to_json())

@@ -1,4 +1,7 @@
-"""A job watched on a terminal: a bar with the loss, on stderr, gone when the job is done."""
+"""A job watched on a terminal: a bar with the loss, on stderr, gone when the job is done.
+
+Its line is short enough for 80 columns and the ^C that a terminal may echo on it.
+"""
 
 from __future__ import annotations
 
@@ -12,14 +15,17 @@ if TYPE_CHECKING:
     from service.client.events import Event
 
 
-def finished(job: Job[Any]) -> tuple[bool, Any]:
+def finished(job: Job[Any], *, own: bool) -> tuple[bool, Any]:
     """Whether the wait for it was interrupted, and the job's fit; with a bar where stderr is a
-    terminal. ^C stops the job, and its best so far is the fit; None where it had none."""
+    terminal. ^C stops a job of one's `own`, and its best so far is the fit; None where it had none.
+    Another's goes on."""
     try:
         if sys.stderr.isatty():
             _watch(job)
         return False, job.wait()
     except KeyboardInterrupt:
+        if not own:
+            raise
         return True, job.cancel()
 
 
@@ -29,7 +35,7 @@ def _watch(job: Job[Any]) -> None:
 
     columns = [
         TextColumn("{task.description}"),
-        BarColumn(bar_width=24),
+        BarColumn(bar_width=16),
         TextColumn("{task.fields[done]}"),
         TimeRemainingColumn(compact=True),
     ]
@@ -49,7 +55,6 @@ def _show(progress: Progress, task: TaskID, event: Event) -> None:
         progress.update(task, description="queued", done=f"{before} before it")
         return
     now = event.progress
-    loss = "" if now.loss is None else f"loss {now.loss:.6g}"
-    speed = "" if not now.epochs_per_s else f"{now.epochs_per_s:,.0f}/s"
-    done = "  ".join(part for part in (f"epoch {now.epoch:,}/{now.epochs:,}", loss, speed) if part)
+    loss = "" if now.loss is None else f", loss {now.loss:.4g}"
+    done = f"epoch {now.epoch:,} of {now.epochs:,}{loss}"
     progress.update(task, description="fitting", total=now.epochs, completed=now.epoch, done=done)

@@ -23,7 +23,7 @@ def watch(
     format: options.Format = Form.text,
     url: options.Url = None,
 ) -> None:
-    """Follow a job to its end, and show its fit. ^C stops the job, keeping its best so far."""
+    """Follow a job to its end, and show its fit. ^C ends the watch; the job goes on."""
     from service.cli.fit import fit
 
     fit(watch=job, plot=plot, view=view, save=save, format=format, url=url)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +22,7 @@ GRACE_S = 5.0
 INTERRUPTED_S = 3.0
 """Seconds for what is left to say after an interrupt."""
 POOL = 100
+_ERRNO = re.compile(r"^\[Errno -?\d+\] ")
 
 
 def options(url: str) -> dict[str, Any]:
@@ -82,7 +84,7 @@ def why(error: Exception) -> str:
         return f"no connection within {CONNECT_S:g} s"
     if isinstance(error, httpx.TimeoutException):
         return "it took too long"
-    return str(error) or type(error).__name__
+    return _ERRNO.sub("", str(error)) or type(error).__name__
 
 
 def _headers(given: Mapping[str, str], api_key: str | None) -> dict[str, str]:
