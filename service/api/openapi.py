@@ -13,7 +13,12 @@ from typing import Any
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 from pydantic import BaseModel
-from pydantic.json_schema import GenerateJsonSchema, JsonSchemaMode, models_json_schema
+from pydantic.json_schema import (
+    GenerateJsonSchema,
+    JsonSchemaMode,
+    JsonSchemaValue,
+    models_json_schema,
+)
 
 from service.api.answers import Health
 from service.api.queries import Query
@@ -173,10 +178,21 @@ def text(made: Part) -> str:
 
 
 class _Untitled(GenerateJsonSchema):
-    """Leaves out the titles that only repeat a field's name."""
+    """Leaves out the titles that only repeat a field's name, and the defaults that are objects."""
 
     def field_title_should_be_set(self, schema: Any) -> bool:
         return False
+
+    def default_schema(self, schema: Any) -> JsonSchemaValue:
+        """An object's default is its name where that is short for it, and else unsaid: client
+        generators have no word for it, and the description has."""
+        made = super().default_schema(schema)
+        if isinstance(default := made.get("default"), dict):
+            del made["default"]
+            short = default.get("name", default.get("method"))
+            if any(short in part.get("enum", ()) for part in made.get("anyOf", ())):
+                made["default"] = short
+        return made
 
 
 def _without_null(schema: Part) -> Part:

@@ -8,17 +8,24 @@ from typing import Annotated
 import typer
 
 from service import __version__
+from service.cli.cancel import cancel
+from service.cli.doctor import doctor
+from service.cli.fit import fit
+from service.cli.gradient import gradient
+from service.cli.jobs import jobs
+from service.cli.models import models
 from service.cli.openapi import openapi
+from service.cli.predict import predict
 from service.cli.serve import serve
+from service.cli.watch import watch
 
 main = typer.Typer(
     help="Fit parametric models to data, and say how far to trust the fit.",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
 )
-main.command()(serve)
-main.command()(openapi)
+for command in (serve, fit, watch, predict, gradient, jobs, cancel, models, doctor, openapi):
+    main.command()(command)
 
 
 def _show_version(asked: bool) -> None:

@@ -1,0 +1,23 @@
+"""`descent cancel`: stop jobs."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from service.cli import options
+
+
+def cancel(
+    jobs: Annotated[list[str], typer.Argument(help="Ids, of `descent jobs`.")],
+    url: options.Url = None,
+) -> None:
+    """Stop jobs, keeping their best so far. One that has finished is left as it is."""
+    from service.cli import connecting
+
+    with connecting.descent(url, own=False) as client:
+        for job_id in jobs:
+            job = client.job(job_id)
+            job.cancel()
+            typer.echo(f"{job_id} {job.status()}")

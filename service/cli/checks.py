@@ -1,0 +1,137 @@
+"""What `descent doctor` looks at."""
+
+from __future__ import annotations
+
+import os
+import platform
+import re
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from importlib import metadata
+from typing import TYPE_CHECKING, Literal
+
+from service import __version__
+
+if TYPE_CHECKING:
+    from service.client import Descent
+
+THERMOMETER = {
+    "t_u": [35.7, 55.9, 58.2, 81.9, 56.3, 48.9, 33.9, 21.8, 48.4, 60.4, 68.4],
+    "t_c": [0.5, 14.0, 15.0, 28.0, 11.0, 8.0, 3.0, -4.0, 6.0, 13.0, 21.0],
+}
+LINE = {"w": 0.536771920907544, "b": -17.304785503010788}
+"""Its least squares: Sxy/Sxx, and ȳ − w·x̄."""
+_CLOSE = 1e-9
+_FILES = 1024
+"""Open files that suit the default of 512 streams."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that was looked at."""
+
+    state: Literal["ok", "note", "FAIL"]
+    text: str
+    unreachable: bool = False
+
+
+def installation() -> Iterator[Finding]:
+    """The package, its Python and what it needs."""
+    yield Finding("ok", f"descent {__version__}, Python {platform.python_version()}")
+    try:
+        needed = metadata.requires("descent") or []
+    except metadata.PackageNotFoundError:
+        yield Finding("note", "descent runs from its source and is not installed")
+        return
+    there = []
+    for requirement in needed:
+        name = re.match(r"[\w.-]+", requirement)
+        if name is None or "extra ==" in requirement:
+            continue
+        try:
+            there.append(f"{name[0]} {metadata.version(name[0])}")
+        except metadata.PackageNotFoundError:
+            yield Finding("FAIL", f"{requirement} is not installed: make install")
+    yield Finding("ok", ", ".join(there))
+
+
+def machine() -> Iterator[Finding]:
+    """Cores, memory and open files."""
+    from service.jobs.cores import cores
+
+    count = cores()
+    cores_here = os.cpu_count() or count
+    share = "" if count == cores_here else f" of {cores_here}, by affinity or quota"
+    yield Finding("ok", f"{count} core{'s' if count > 1 else ''}{share}")
+    try:
+        memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
+    except (ValueError, OSError, AttributeError):
+        memory = None
+    if memory is not None:
+        yield Finding("ok" if memory >= 2 else "note", f"{memory:.1f} GiB of memory")
+    if sys.platform != "win32":
+        import resource
+
+        soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+        few = soft != resource.RLIM_INFINITY and soft < _FILES
+        mend = f": `ulimit -n {_FILES}` before serving many streams" if few else ""
+        yield Finding("note" if few else "ok", f"{soft} open files{mend}")
+
+
+def settings() -> Iterator[Finding]:
+    """The limits that a service started here would have."""
+    from pydantic import ValidationError
+
+    from service.jobs.cores import cores
+    from service.settings import Settings
+
+    try:
+        found = Settings()
+    except ValidationError as error:
+        for slip in error.errors(include_url=False):
+            yield Finding("FAIL", f"DESCENT_{str(slip['loc'][0]).upper()}: {slip['msg']}")
+        return
+    own = [f"DESCENT_{name.upper()}={getattr(found, name)}" for name in found.model_fields_set]
+    workers = found.workers or cores()
+    threads = max(1, cores() // workers)
+    yield Finding("ok", f"limits: {', '.join(sorted(own)) or 'the defaults'}")
+    yield Finding("ok", f"{workers} workers with {threads} threads each")
+    if os.environ.get("WEB_CONCURRENCY", "") not in {"", "1"}:
+        yield Finding("FAIL", "WEB_CONCURRENCY is set, and a service would refuse to start")
+
+
+def service(url: str | None) -> Iterator[Finding]:
+    """A fit whose answer is known, by the service at `url` or by one of its own."""
+    from service.cli import embedded
+    from service.client import ClientError, ConnectionFailed, Descent
+
+    try:
+        if url is not None:
+            with Descent(url, retries=1, timeout=60) as client:
+                yield from _ask(client)
+            return
+        started = time.perf_counter()
+        with embedded.running() as address, Descent(address, timeout=60) as client:
+            took = time.perf_counter() - started
+            yield Finding("ok", f"a service starts here in {took:.1f} s")
+            yield from _ask(client)
+    except embedded.CannotStart as error:
+        yield Finding("FAIL", f"no service starts here: {error}")
+    except ConnectionFailed as error:
+        yield Finding("FAIL", str(error), unreachable=True)
+    except (ClientError, ValueError) as error:
+        yield Finding("FAIL", str(error))
+
+
+def _ask(client: Descent) -> Iterator[Finding]:
+    client.ready()
+    yield Finding("ok", f"{client.url} is ready")
+    began = time.perf_counter()
+    fit = client.fit("t_c = w * t_u + b", THERMOMETER)
+    took = time.perf_counter() - began
+    off = max(abs(fit.params[name] - value) for name, value in LINE.items())
+    right = off < _CLOSE * max(map(abs, LINE.values())) and fit.trustworthy
+    state: Literal["ok", "FAIL"] = "ok" if right else "FAIL"
+    yield Finding(state, f"a line through 11 points in {1000 * took:.0f} ms, off by {off:.0e}")

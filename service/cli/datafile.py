@@ -1,0 +1,108 @@
+"""Columns from a file or from stdin: CSV and its kin, or JSON.
+
+Read here rather than sent as it is: what the columns hold is then the same for every service, and
+`predict` can write them beside its predictions.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+import sys
+from pathlib import Path
+
+Value = float | str | None
+Columns = dict[str, list[Value]]
+
+_DELIMITERS = ",;\t|"
+_MISSING = {"", "na", "n/a", "nan", "null", "none", "-"}
+
+
+class Unreadable(Exception):
+    """The text is no table; the message says where."""
+
+
+def read(path: str) -> Columns:
+    """The columns of a file; `-` is stdin. Raises Unreadable and OSError."""
+    raw = sys.stdin.buffer.read() if path == "-" else Path(path).read_bytes()
+    try:
+        text = raw.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise Unreadable(f"it is not UTF-8 at byte {error.start}") from None
+    return _json(text) if text.lstrip()[:1] == "{" else table(text)
+
+
+def table(text: str) -> Columns:
+    """The columns of a table as text.
+
+    The delimiter is a comma, semicolon, tab, bar or spaces, whichever the first line has; lines
+    that begin with # are comments. Without a header, columns are x and y, or x1, x2, …, y.
+    """
+    lines = [line for line in text.splitlines() if line.strip() and line.lstrip()[0] != "#"]
+    if not lines:
+        raise Unreadable("it is empty")
+    delimiter = max(_DELIMITERS, key=lines[0].count)
+    if delimiter in lines[0]:
+        rows = [[cell.strip() for cell in row] for row in csv.reader(lines, delimiter=delimiter)]
+    else:
+        rows = [line.split() for line in lines]
+    comma = delimiter == ";"
+    headed = not all(_is_number(cell, comma) for cell in rows[0])
+    names = rows.pop(0) if headed else _names(len(rows[0]))
+    _check(names, rows, headed)
+    return {name: _column([row[i] for row in rows], comma) for i, name in enumerate(names)}
+
+
+def _check(names: list[str], rows: list[list[str]], headed: bool) -> None:
+    twice = next((name for name in names if names.count(name) > 1), None)
+    if twice is not None:
+        raise Unreadable(f"two columns are called '{twice}'")
+    if not all(names):
+        raise Unreadable("a column has no name; the first line names all or none")
+    for number, row in enumerate(rows, 1):
+        if len(row) != len(names):
+            raise Unreadable(f"row {number} has {len(row)} cells, not {len(names)}")
+    if headed and not rows:
+        raise Unreadable("it has a header and no rows")
+
+
+def _names(count: int) -> list[str]:
+    if count <= 2:
+        return ["x", "y"][:count] if count == 2 else ["y"]
+    return [*(f"x{i}" for i in range(1, count)), "y"]
+
+
+def _column(cells: list[str], comma: bool) -> list[Value]:
+    """Numbers where all that is not missing is one, else text."""
+    if all(_is_number(cell, comma) for cell in cells):
+        return [_number(cell, comma) for cell in cells]
+    return [None if cell.lower() in _MISSING else cell for cell in cells]
+
+
+def _is_number(cell: str, comma: bool) -> bool:
+    try:
+        _number(cell, comma)
+    except ValueError:
+        return False
+    return True
+
+
+def _number(cell: str, comma: bool) -> float | None:
+    """A number, or None for a missing one. In a table that semicolons divide, a comma may stand for
+    the point."""
+    if cell.lower() in _MISSING:
+        return None
+    return float(cell.replace(",", ".") if comma and cell.count(",") == 1 else cell)
+
+
+def _json(text: str) -> Columns:
+    """`{"x": [...], "y": [...]}`, or a request that has this as its data."""
+    try:
+        found = json.loads(text)
+    except ValueError as error:
+        raise Unreadable(f"it is not JSON: {error}") from None
+    found = found["data"] if isinstance(found.get("data"), dict) else found
+    if not all(isinstance(column, list) for column in found.values()):
+        raise Unreadable("its JSON is not an object of columns: {'x': [1, 2], 'y': [3, 4]}")
+    columns: Columns = found
+    return columns

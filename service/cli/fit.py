@@ -1,0 +1,143 @@
+"""`descent fit`: fit a model to a table."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+
+import typer
+
+from service.cli import options
+from service.cli.printing import Form
+
+if TYPE_CHECKING:
+    from service.client import Descent, Fit, GroupedFit, Job
+
+_PICTURES = {".svg": "svg", ".png": "png", ".txt": "txt"}
+
+
+def fit(
+    data: Annotated[
+        str | None,
+        typer.Argument(help="A table with a header (CSV, TSV, JSON columns); - is stdin."),
+    ] = None,
+    model: options.Model = "linear",
+    param: options.Params = None,
+    fix: Annotated[
+        list[str] | None, typer.Option(help="A param that stays as it is: name=value.")
+    ] = None,
+    bound: Annotated[
+        list[str] | None,
+        typer.Option(help="A param's bounds: name=low:high, one of which may be left out."),
+    ] = None,
+    optimizer: options.Optimizer = None,
+    epochs: Annotated[int | None, typer.Option(min=1, help="The most epochs.")] = None,
+    loss: options.Loss = None,
+    sigma: options.Sigma = None,
+    group_by: Annotated[
+        str | None, typer.Option(help="A column: one fit for each of its values.")
+    ] = None,
+    setting: options.Setting = None,
+    patch: Annotated[
+        str | None,
+        typer.Option(help="A JSON merge patch of the request, as a diagnostic suggests it."),
+    ] = None,
+    plot: Annotated[
+        Path | None, typer.Option(help="Where the picture goes: .svg, .png or .txt.")
+    ] = None,
+    view: Annotated[
+        str, typer.Option(help="What the picture shows: fit, loss, residuals or path.")
+    ] = "fit",
+    save: Annotated[
+        Path | None, typer.Option(help="Where the fit's JSON goes, for `descent predict --fit`.")
+    ] = None,
+    watch: Annotated[
+        str | None, typer.Option(help="Watch this job instead of fitting anything.")
+    ] = None,
+    background: Annotated[
+        bool, typer.Option("--background", help="Print the job's id and do not wait for it.")
+    ] = False,
+    format: options.Format = Form.text,
+    url: options.Url = None,
+) -> None:
+    """Fit a model to a table. Without --url a service is started for this one fit.
+
+    Exit code: 0 a fit to trust, 3 a fit not to trust, 4 rejected, 5 no service, 1 it failed.
+    """
+    from service.cli import connecting, exits, words
+
+    if plot is not None and plot.suffix not in _PICTURES:
+        exits.usage(f"a picture is .svg, .png or .txt, not '{plot}'")
+    if watch is not None:
+        with connecting.descent(url, own=False) as client:
+            end(client, client.job(watch), format, plot, view, save, own=False)
+    if data is None:
+        exits.usage("which table? `descent fit data.csv 'y = a*x + b'`; - is stdin")
+    if background and url is None:
+        exits.usage("--background needs a service that stays: --url, or DESCENT_URL")
+    asked = words.request(
+        params=param or (),
+        fixed=fix or (),
+        bounds=bound or (),
+        settings=setting or (),
+        patch=patch,
+        model=model,
+        optimizer=optimizer,
+        epochs=epochs,
+        loss=loss,
+        sigma=sigma,
+        group_by=group_by,
+    )
+    columns = table(data)
+    with connecting.descent(url, own=True) as client:
+        job: Job[Any] = client.submit(asked.pop("model"), columns, **asked)
+        if background:
+            typer.echo(job.id)
+            raise typer.Exit
+        end(client, job, format, plot, view, save)
+
+
+def table(path: str) -> Any:
+    """The columns of a file; one that cannot be read ends the command."""
+    from service.cli import datafile, exits
+
+    try:
+        return datafile.read(path)
+    except OSError as error:
+        exits.usage(f"{path}: {error.strerror}")
+    except datafile.Unreadable as error:
+        exits.leave(exits.REJECTED, f"{path}: {error}")
+
+
+def end(
+    client: Descent,
+    job: Job[Any],
+    format: Form,
+    plot: Path | None,
+    view: str,
+    save: Path | None,
+    *,
+    own: bool = True,
+) -> NoReturn:
+    """Waits for a job, shows its fit, and leaves with the code that says how far to trust it."""
+    from service.cli import exits, printing, progress
+
+    interrupted, found = progress.finished(job, own=own)
+    if found is None:
+        exits.leave(exits.INTERRUPTED, f"job {job.id} was stopped before it had a fit")
+    printing.show(found.document, format, raw=found.to_json())
+    if save is not None:
+        found.save(save)
+    if plot is not None:
+        _draw(client, found, plot, view)
+    if interrupted:
+        raise typer.Exit(exits.INTERRUPTED)
+    raise typer.Exit(exits.TRUSTWORTHY if found.trustworthy else exits.NOT_TRUSTWORTHY)
+
+
+def _draw(client: Descent, found: Fit | GroupedFit, plot: Path, view: str) -> None:
+    from service.client.pictures import MEDIA_TYPES
+
+    kind = _PICTURES[plot.suffix]
+    path = f"{found.urls.self}/plot/{view}.{kind}"
+    plot.write_bytes(client.fetch(path, MEDIA_TYPES[kind]))

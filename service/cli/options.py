@@ -1,0 +1,56 @@
+"""Options that several commands have."""
+
+from __future__ import annotations
+
+from typing import Annotated, get_args
+
+import typer
+
+from service.cli.printing import Form
+from service.schemas import names
+
+
+def model_names(incomplete: str) -> list[str]:
+    """Names of families that begin so."""
+    return [name for name in get_args(names.ModelName) if name.startswith(incomplete)]
+
+
+def _optimizers(incomplete: str) -> list[str]:
+    return [name for name in get_args(names.OptimizerName) if name.startswith(incomplete)]
+
+
+def _losses(incomplete: str) -> list[str]:
+    return [name for name in get_args(names.LossName) if name.startswith(incomplete)]
+
+
+Url = Annotated[
+    str | None,
+    typer.Option(envvar="DESCENT_URL", help="Where the service is, as in localhost:8000."),
+]
+Data = Annotated[
+    str, typer.Argument(help="A table with a header (CSV, TSV, JSON columns); - is stdin.")
+]
+Model = Annotated[
+    str,
+    typer.Argument(
+        help="A formula such as 'y = a*exp(-b*x) + c', or a name of `descent models`.",
+        autocompletion=model_names,
+    ),
+]
+Params = Annotated[
+    list[str] | None, typer.Option("--param", "-p", help="A param's value: name=value.")
+]
+Loss = Annotated[str | None, typer.Option(help="The loss; default: mse.", autocompletion=_losses)]
+Sigma = Annotated[
+    str | None, typer.Option(help="The noise's standard deviation: a column, or a number.")
+]
+Optimizer = Annotated[
+    str | None, typer.Option(help="The optimizer; default: auto.", autocompletion=_optimizers)
+]
+Setting = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set", help="Any other option of a request: optimizer.learning_rate=0.01, dtype=float32."
+    ),
+]
+Format = Annotated[Form, typer.Option("--format", "-f", help="How the answer is written.")]

@@ -1,0 +1,51 @@
+"""Answers on stdout, in the form that was asked for."""
+
+from __future__ import annotations
+
+import sys
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any
+
+from service.cli import terminal
+
+if TYPE_CHECKING:
+    from service.schemas.base import Answer
+
+
+class Form(StrEnum):
+    """How an answer is written."""
+
+    text = "text"
+    json = "json"
+    csv = "csv"
+    oneline = "oneline"
+
+
+def show(answer: Answer, form: Form, *, raw: bytes | None = None, beside: Any = None) -> None:
+    """Writes an answer.
+
+    raw: its JSON as the service sent it. beside: columns that stand beside predictions, in CSV.
+    """
+    write(_written(answer, form, raw, beside))
+
+
+def write(text: str) -> None:
+    """To stdout, at once: a reader that has gone is noticed here, where typer hears of it."""
+    sys.stdout.write(text if text.endswith("\n") else text + "\n")
+    sys.stdout.flush()
+
+
+def _written(answer: Answer, form: Form, raw: bytes | None, beside: Any) -> str:
+    if form is Form.json:
+        return (answer.document() if raw is None else raw).decode()
+    if form is Form.csv:
+        from service.render.tables import csv_text, joined, table
+
+        return csv_text(joined(beside or {}, table(answer)))
+    if form is Form.oneline:
+        from service.render.oneline import oneline
+
+        return oneline(answer)
+    from service.render.report import report
+
+    return report(answer, width=terminal.width(), color=terminal.colourful())

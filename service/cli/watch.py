@@ -1,0 +1,29 @@
+"""`descent watch`: follow a job to its end."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from service.cli import options
+from service.cli.printing import Form
+
+
+def watch(
+    job: Annotated[str, typer.Argument(help="A job's id, of `descent jobs`.")],
+    plot: Annotated[
+        Path | None, typer.Option(help="Where the picture goes: .svg, .png or .txt.")
+    ] = None,
+    view: Annotated[
+        str, typer.Option(help="What the picture shows: fit, loss, residuals or path.")
+    ] = "fit",
+    save: Annotated[Path | None, typer.Option(help="Where the fit's JSON goes.")] = None,
+    format: options.Format = Form.text,
+    url: options.Url = None,
+) -> None:
+    """Follow a job to its end, and show its fit. ^C ends the watch; the job goes on."""
+    from service.cli.fit import fit
+
+    fit(watch=job, plot=plot, view=view, save=save, format=format, url=url)

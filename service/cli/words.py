@@ -1,0 +1,114 @@
+"""Options of a request, as words of a command line."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from typing import Any
+
+from service.cli import exits
+
+Tree = dict[str, Any]
+
+
+def request(
+    *,
+    params: Iterable[str] = (),
+    fixed: Iterable[str] = (),
+    bounds: Iterable[str] = (),
+    settings: Iterable[str] = (),
+    patch: str | None = None,
+    **options: Any,
+) -> Tree:
+    """The options that were given, as a request has them. What is not one ends the command."""
+    made = {name: _json_or_text(value) for name, value in options.items() if value is not None}
+    started = {name: {"value": _number(value, name)} for name, value in map(_pair, params)}
+    for name, value in map(_pair, fixed):
+        started[name] = {"value": _number(value, name), "fixed": True}
+    for name, limits in map(_pair, bounds):
+        started.setdefault(name, {}).update(_bounds(limits, name))
+    if started:
+        made["params"] = {name: _short(param) for name, param in started.items()}
+    for path, value in map(_pair, settings):
+        _set(made, path.split("."), _json_or_text(value))
+    if patch is not None:
+        made = merged(made, _object(patch))
+    return made
+
+
+def merged(target: Any, patch: Any) -> Any:
+    """A JSON merge patch (RFC 7396), done to a request."""
+    if not isinstance(patch, dict):
+        return patch
+    made = dict(target) if isinstance(target, dict) else {}
+    for name, value in patch.items():
+        if value is None:
+            made.pop(name, None)
+        else:
+            made[name] = merged(made.get(name), value)
+    return made
+
+
+def values(params: Iterable[str]) -> dict[str, float]:
+    """`w=1` and `b=0` as numbers by name."""
+    return {name: _number(value, name) for name, value in map(_pair, params)}
+
+
+def _pair(word: str) -> tuple[str, str]:
+    name, equals, value = word.partition("=")
+    if not (name.strip() and equals):
+        exits.usage(f"'{word}' is not of the form name=value")
+    return name.strip(), value.strip()
+
+
+def _number(text: str, name: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        exits.usage(f"the value of '{name}' must be a number, not '{text}'")
+
+
+def _bounds(text: str, name: str) -> dict[str, float]:
+    """`0:10`, `0:` or `:10`."""
+    low, colon, high = text.partition(":")
+    if not colon:
+        exits.usage(f"the bounds of '{name}' must be low:high, one of which may be left out")
+    sides = {"min": low.strip(), "max": high.strip()}
+    return {side: _number(value, name) for side, value in sides.items() if value}
+
+
+def _short(param: Tree) -> Any:
+    return param["value"] if set(param) == {"value"} else param
+
+
+def _set(tree: Tree, path: list[str], value: Any) -> None:
+    """Puts a value at a path. A bare name on the way is that of an object: `sgd` and then
+    `optimizer.learning_rate`."""
+    for part in path[:-1]:
+        below = tree.get(part)
+        if not isinstance(below, dict):
+            below = {} if below is None else {_KEYS.get(part, "name"): below}
+            tree[part] = below
+        tree = below
+    tree[path[-1]] = value
+
+
+_KEYS = {"gradient": "method", "interval": "kind", "group_by": "column"}
+"""What a bare name stands for, where it is not the name."""
+
+
+def _json_or_text(value: Any) -> Any:
+    """A text that is JSON as what it says; any other as it is."""
+    if not isinstance(value, str):
+        return value
+    try:
+        return json.loads(value)
+    except ValueError:
+        return value
+
+
+def _object(text: str) -> Tree:
+    found = _json_or_text(text)
+    if not isinstance(found, dict):
+        exits.usage(f"a patch must be a JSON object, not '{text}'")
+    return found

@@ -1,0 +1,30 @@
+"""Where the service is."""
+
+from __future__ import annotations
+
+import os
+from ipaddress import ip_address
+from urllib.parse import urlsplit
+
+DEFAULT = "http://127.0.0.1:8000"
+VARIABLE = "DESCENT_URL"
+
+
+def resolved(url: str | None) -> str:
+    """The address as given, else that of DESCENT_URL, else this machine's port 8000; `http://` may
+    be left out. ValueError where it is none."""
+    given = (url or os.environ.get(VARIABLE) or DEFAULT).strip()
+    full = given if "://" in given else f"http://{given}"
+    parts = urlsplit(full)
+    if parts.scheme not in {"http", "https"} or not parts.hostname:
+        raise ValueError(f"'{given}' is not the address of a service; one is {DEFAULT}")
+    return full.rstrip("/")
+
+
+def loopback(url: str) -> bool:
+    """Whether it is this machine, to which no proxy leads."""
+    host = urlsplit(url).hostname or ""
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"

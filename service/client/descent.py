@@ -1,0 +1,286 @@
+"""The client that blocks."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, Self, TypeVar, Unpack, overload
+
+from service.client import address, answers, bodies, connection, conversations, retrying
+from service.client.calls import Call, Exchange, Reply
+from service.client.deadline import Deadline
+from service.client.errors import ConnectionFailed
+from service.client.events import SILENCE_S, Event, Watch
+from service.client.fit import Fit
+from service.client.fits import GroupedFit, grouped
+from service.client.job import Job
+from service.schemas.catalogue import LossEntry, ModelEntry, OptimizerEntry
+from service.schemas.jobs import Job as JobRecord
+from service.schemas.names import Status
+
+if TYPE_CHECKING:
+    import httpx
+
+    from service.client.options import (
+        FitOptions,
+        GradientCallOptions,
+        GroupBy,
+        LossOptions,
+        Model,
+        PredictOptions,
+    )
+    from service.client.predictions import Predictions
+    from service.schemas.compute import GradientAnswer, LossAnswer
+
+T = TypeVar("T")
+
+
+class Descent:
+    """A Descent service, from Python.
+
+    url: its address; default: that of the variable DESCENT_URL, else this machine's port 8000.
+    timeout: seconds that one call may take, its waits and retries included; None is for ever.
+    retries: how often a call is sent again where the service did not answer, or was busy.
+    api_key: sent as a bearer token, for a proxy that asks who comes.
+    http: an `httpx.Client` of your own, for certificates and proxies; you close it.
+    """
+
+    def __init__(
+        self,
+        url: str | None = None,
+        *,
+        timeout: float | None = 600.0,
+        retries: int = 5,
+        api_key: str | None = None,
+        http: httpx.Client | None = None,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        import httpx
+
+        self.url = address.resolved(url)
+        self.timeout, self.retries = timeout, retries
+        self._api_key, self._sleep, self._wire = api_key, sleep, bodies.Wire()
+        self._theirs = http is not None
+        self._http = http or httpx.Client(**connection.options(self.url))
+
+    @overload
+    def fit(
+        self,
+        model: Model,
+        data: Any,
+        *,
+        group_by: None = None,
+        timeout: float | None = None,
+        idempotency_key: str | None = None,
+        **options: Unpack[FitOptions],
+    ) -> Fit: ...
+    @overload
+    def fit(
+        self,
+        model: Model,
+        data: Any,
+        *,
+        group_by: GroupBy,
+        timeout: float | None = None,
+        idempotency_key: str | None = None,
+        **options: Unpack[FitOptions],
+    ) -> GroupedFit: ...
+    def fit(
+        self,
+        model: Model,
+        data: Any,
+        *,
+        group_by: GroupBy | None = None,
+        timeout: float | None = None,
+        idempotency_key: str | None = None,
+        **options: Unpack[FitOptions],
+    ) -> Fit | GroupedFit:
+        """The fit of a model to data, waited for. With `group_by` it is a `GroupedFit`.
+
+        WaitTimeout where it takes longer than `timeout` seconds (default: the client's); the job
+        goes on. An interrupt (^C) ends it.
+        """
+        ask, deadline = bodies.fit(model, data, group_by, options), self.deadline(timeout)
+        asked = conversations.fit(ask, self._wire, deadline, idempotency_key)
+        return self.understood(self.run(asked, deadline))
+
+    @overload
+    def submit(
+        self,
+        model: Model,
+        data: Any,
+        *,
+        group_by: None = None,
+        idempotency_key: str | None = None,
+        **options: Unpack[FitOptions],
+    ) -> Job[Fit]: ...
+    @overload
+    def submit(
+        self,
+        model: Model,
+        data: Any,
+        *,
+        group_by: GroupBy,
+        idempotency_key: str | None = None,
+        **options: Unpack[FitOptions],
+    ) -> Job[GroupedFit]: ...
+    def submit(
+        self,
+        model: Model,
+        data: Any,
+        *,
+        group_by: GroupBy | None = None,
+        idempotency_key: str | None = None,
+        **options: Unpack[FitOptions],
+    ) -> Job[Fit] | Job[GroupedFit]:
+        """The same as a job that runs by itself."""
+        ask = bodies.fit(model, data, group_by, options)
+        return self.job(self.run(conversations.submit(ask, self._wire, idempotency_key)))
+
+    def predict(
+        self,
+        model: Model | None,
+        data: Any,
+        params: Mapping[str, float] | None = None,
+        **options: Unpack[PredictOptions],
+    ) -> Predictions:
+        """Predictions at the rows of `data`: of a model with its params, or of the job that
+        `job_id` names. Of a fit, `fit.predict(data)` is shorter."""
+        said = {"model": model, "params": params}
+        given = {**{name: value for name, value in said.items() if value is not None}, **options}
+        return self.predicted(bodies.ask("/predict", data, given))
+
+    def loss(
+        self, model: Model, data: Any, params: Mapping[str, float], **options: Unpack[LossOptions]
+    ) -> LossAnswer:
+        """The loss at params; with `residuals` or over a `surface` on request."""
+        ask = bodies.ask("/loss", data, {"model": model, "params": params, **options})
+        return self.run(conversations.loss(ask, self._wire))
+
+    def gradient(
+        self,
+        model: Model,
+        data: Any,
+        params: Mapping[str, float],
+        **options: Unpack[GradientCallOptions],
+    ) -> GradientAnswer:
+        """∂loss/∂param; with a `check` by all methods or an `explain` on request."""
+        ask = bodies.ask("/gradient", data, {"model": model, "params": params, **options})
+        return self.run(conversations.gradient(ask, self._wire))
+
+    def models(self) -> list[ModelEntry]:
+        """The families of models."""
+        return self.run(conversations.models())
+
+    def losses(self) -> list[LossEntry]:
+        """The losses."""
+        return self.run(conversations.losses())
+
+    def optimizers(self) -> list[OptimizerEntry]:
+        """The optimizers."""
+        return self.run(conversations.optimizers())
+
+    def job(self, job_id: str) -> Job[Any]:
+        """The job with that id; nothing is asked yet."""
+        return Job(self, job_id)
+
+    def jobs(self, status: Status | None = None, *, page: int = 100) -> Iterator[JobRecord]:
+        """The records of the jobs, newest first, a page at a time."""
+        query = {"limit": str(page)} | ({} if status is None else {"status": status})
+        after: str | None = ""
+        while after is not None:
+            asked = {**query, "after": after} if after else query
+            records, after = self.run(conversations.page(asked))
+            yield from records
+
+    def ready(self) -> dict[str, Any]:
+        """What /readyz says; ServiceUnavailable where it is not ready."""
+        return self.run(conversations.get_document("/readyz"))
+
+    def close(self) -> None:
+        """Closes the connections."""
+        if not self._theirs:
+            self._http.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def understood(self, raw: dict[str, Any]) -> Fit | GroupedFit:
+        """A fit's document as what it is."""
+        return GroupedFit(raw) if grouped(raw) else Fit(raw, self)
+
+    def predicted(self, ask: bodies.Ask) -> Predictions:
+        """The answer to a request for predictions."""
+        return self.run(conversations.predictions(ask, self._wire))
+
+    def fetch(self, path: str, accept: str) -> bytes:
+        """The bytes of a page."""
+        return self.run(conversations.get(path, accept))
+
+    def watch(self, job_id: str, after_epoch: int | None = None) -> Iterator[Event]:
+        """A job's events, over as many connections as it takes."""
+        watch = Watch(job_id, after_epoch, self.retries)
+        while not watch.done:
+            try:
+                with self._stream(watch.call()) as response:
+                    yield from filter(None, map(watch.feed, response.iter_lines()))
+                error = None
+            except connection.failures() as failure:
+                error = failure
+            if not watch.done:
+                self._sleep(watch.cut(error, self.url))
+
+    @contextmanager
+    def _stream(self, call: Call) -> Iterator[httpx.Response]:
+        said = connection.request(self.url, call, self._api_key, SILENCE_S)
+        with self._http.stream(**said) as response:
+            if response.status_code != 200:
+                response.read()
+                answers.check(connection.reply(response))
+            yield response
+
+    def run(self, exchange: Exchange[T], deadline: Deadline | None = None) -> T:
+        """What a conversation comes to."""
+        until = deadline or self.deadline(None)
+        try:
+            call = next(exchange)
+            while True:
+                try:
+                    reply = self._send(call, until)
+                except BaseException as error:
+                    until = Deadline(connection.INTERRUPTED_S)
+                    call = exchange.throw(error)
+                else:
+                    call = exchange.send(reply)
+        except StopIteration as end:
+            found: T = end.value
+            return found
+
+    def deadline(self, timeout: float | None) -> Deadline:
+        """So many seconds from now; None is the client's."""
+        return Deadline(self.timeout if timeout is None else timeout)
+
+    def _send(self, call: Call, deadline: Deadline) -> Reply:
+        import httpx
+        from tenacity import Retrying
+
+        attempts = 0
+
+        def once() -> Reply:
+            nonlocal attempts
+            attempts += 1
+            said = connection.request(
+                self.url, call, self._api_key, connection.read_s(call, deadline)
+            )
+            return connection.reply(self._http.request(**said), attempts)
+
+        policy = retrying.policy(call, self.retries, deadline)
+        try:
+            reply: Reply = Retrying(sleep=self._sleep, **policy)(once)
+        except httpx.TransportError as error:
+            raise ConnectionFailed(self.url, connection.why(error), attempts) from error
+        return reply

@@ -1,0 +1,190 @@
+"""A fit as one wants to have it: it prints as its report, shows itself, predicts, and is kept."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Any, Generic, NamedTuple, Self, TypeVar, overload
+
+from pydantic_core import from_json, to_json
+
+from service.client import answers, bodies, errors
+from service.client.bodies import Ask
+from service.schemas import answers as wire
+from service.schemas.names import Status, StopReason
+
+T = TypeVar("T")
+
+
+class _Of(Generic[T]):
+    """A member of the document, under its own name."""
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self.name = name
+
+    @overload
+    def __get__(self, owner: None, kind: type) -> Self: ...
+    @overload
+    def __get__(self, owner: Kept, kind: type) -> T: ...
+    def __get__(self, owner: Kept | None, kind: type) -> T | Self:
+        if owner is None:
+            return self
+        found: T = getattr(owner.document, self.name)
+        return found
+
+
+class Kept:
+    """What a fit of one curve and one of many groups have in common."""
+
+    document: wire.Fit | wire.GroupedFit
+
+    job_id = _Of[str]()
+    status = _Of[Status]()
+    stop_reason = _Of[StopReason]()
+    converged = _Of[bool]()
+    model = _Of[wire.ModelSummary]()
+    epochs = _Of[int]()
+    optimizer = _Of[str]()
+    diagnostics = _Of[list[wire.Diagnostic]]()
+    trustworthy = _Of[bool]()
+    dropped = _Of["wire.Dropped | None"]()
+    timings = _Of[wire.Timings]()
+    urls = _Of[wire.FitUrls]()
+
+    def __init__(self, raw: dict[str, Any]) -> None:
+        self.raw = raw
+
+    def to_json(self) -> bytes:
+        """The document as the service sent it."""
+        return to_json(self.raw)
+
+    def save(self, path: str | Path) -> None:
+        """Writes its JSON document."""
+        Path(path).write_bytes(self.to_json() + b"\n")
+
+    def report(self, *, width: int = 80, color: bool = False) -> str:
+        """All that a person wants to know of it, for a terminal so many columns wide."""
+        from service.render.report import report
+
+        return report(self.document, width=width, color=color)
+
+    def __str__(self) -> str:
+        return self.report()
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Kept) and self.to_json() == other.to_json()
+
+    __hash__ = None  # type: ignore[assignment]
+
+
+class FitDocument(Kept):
+    """One curve's fit, without a service to ask more of."""
+
+    document: wire.Fit
+
+    params = _Of[dict[str, float]]()
+    params_unscaled = _Of["wire.UnscaledParams | None"]()
+    loss = _Of[float]()
+    curvature = _Of["wire.Curvature | None"]()
+    best = _Of[wire.Best]()
+    statistics = _Of[wire.Statistics]()
+    history = _Of[wire.History]()
+
+    def __init__(self, raw: dict[str, Any]) -> None:
+        super().__init__(raw)
+        self.document = answers.parse(raw, wire.Fit)
+
+    @property
+    def stderr(self) -> dict[str, float]:
+        """Standard errors of the params that have one; `statistics.covariance_reason` says why
+        there are none."""
+        return self.statistics.stderr or {}
+
+    def _prediction(self, data: Any, interval: Any) -> Ask:
+        """The request for predictions: all that it needs is in the document."""
+        return bodies.ask("/predict", data, {**self.raw["predict"], "interval": interval})
+
+    def _picture_path(self, view: str, kind: str) -> str:
+        return f"{self.urls.self}/plot/{view}.{kind}"
+
+    def __repr__(self) -> str:
+        found = ", ".join(f"{name}={value:.6g}" for name, value in self.params.items())
+        trust = "trustworthy" if self.trustworthy else "not trustworthy"
+        return f"<Fit {self.model.formula}: {found}; {self.stop_reason}, {trust}>"
+
+
+class Group(NamedTuple):
+    """The fit of one group."""
+
+    key: float | str | None
+    n: int
+    status: Status
+    stop_reason: StopReason | None
+    epochs: int
+    trustworthy: bool
+    loss: float
+    r_squared: float | None
+    residual_std: float | None
+    params: dict[str, float]
+    stderr: dict[str, float]
+    diagnostics: list[str]
+
+
+class GroupedFit(Kept):
+    """The fits of groups: a sequence of them, in order of appearance."""
+
+    document: wire.GroupedFit
+
+    groups = _Of[wire.Groups]()
+
+    def __init__(self, raw: dict[str, Any]) -> None:
+        super().__init__(raw)
+        self.document = answers.parse(raw, wire.GroupedFit)
+
+    def __len__(self) -> int:
+        return len(self.groups.key)
+
+    def __getitem__(self, place: int) -> Group:
+        """The group at a place; `of` finds one by its key."""
+        groups = self.groups
+        single = (name for name in Group._fields if name not in {"params", "stderr"})
+        row = {name: getattr(groups, name)[place] for name in single}
+        for name in ("params", "stderr"):
+            row[name] = {param: values[place] for param, values in getattr(groups, name).items()}
+        return Group(**row)
+
+    def of(self, key: float | str | None) -> Group:
+        """The group with that key; KeyError where there is none."""
+        try:
+            return self[self.groups.key.index(key)]
+        except ValueError:
+            raise KeyError(key) from None
+
+    def columns(self) -> dict[str, list[Any]]:
+        """One column a thing, one row a group: what a data frame is made of."""
+        groups = self.groups
+        found: dict[str, list[Any]] = {groups.by: groups.key}
+        for param in groups.params:
+            found[param] = groups.params[param]
+            found[f"{param}_stderr"] = groups.stderr.get(param, [math.nan] * len(self))
+        for name in ("n", "loss", "r_squared", "residual_std", "epochs"):
+            found[name] = getattr(groups, name)
+        found |= {"stop_reason": groups.stop_reason, "trustworthy": groups.trustworthy}
+        return found
+
+    def __repr__(self) -> str:
+        trusted = sum(self.groups.trustworthy)
+        return f"<GroupedFit {self.model.formula}: {len(self)} groups, {trusted} trustworthy>"
+
+
+def grouped(raw: dict[str, Any]) -> bool:
+    """Which of the two kinds of fit a document is."""
+    return "groups" in raw
+
+
+def load(path: str | Path) -> dict[str, Any]:
+    """A document that was saved."""
+    found = from_json(Path(path).read_bytes())
+    if not isinstance(found, dict):
+        raise errors.UnreadableAnswer(f"{path} is not a fit")
+    return found

@@ -1,0 +1,64 @@
+"""A fit as HTML, for notebooks: one table that needs nothing from elsewhere."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from html import escape
+
+from service.schemas.answers import Fit
+
+_CELL = "text-align:right;padding:2px 10px"
+_COLOURS = {"info": "#3b6ea5", "warning": "#9a6700", "error": "#b42318"}
+
+
+def table(fit: Fit, svg: str | None = None) -> str:
+    """The fit's params, how good they are, what was seen, and its picture where there is one."""
+    trust = "trustworthy" if fit.trustworthy else "not trustworthy"
+    parts = [
+        f"<p><code>{escape(fit.model.formula)}</code> "
+        f"({escape(fit.optimizer)}, {escape(fit.stop_reason)}, {trust})</p>",
+        _rows(["param", "value", "standard error", "from", "to"], _params(fit)),
+        f"<p>{escape(_quality(fit))}</p>",
+        *(_diagnostic(found.severity, found.code, found.message) for found in fit.diagnostics),
+    ]
+    if svg is not None:
+        parts.append(f'<div style="max-width:640px">{svg}</div>')
+    return f"<div>{''.join(parts)}</div>"
+
+
+def _params(fit: Fit) -> Iterator[list[str]]:
+    stderr = fit.statistics.stderr or {}
+    interval = fit.statistics.confidence_interval
+    for name, value in fit.params.items():
+        limits = ("", "")
+        if interval is not None and name in interval.lower:
+            limits = (_number(interval.lower[name]), _number(interval.upper[name]))
+        yield [name, _number(value), _number(stderr[name]) if name in stderr else "", *limits]
+
+
+def _quality(fit: Fit) -> str:
+    found = fit.statistics
+    parts = [f"loss {_number(fit.loss)}", f"n {found.n}"]
+    if found.r_squared is not None:
+        parts.append(f"R² {_number(found.r_squared)}")
+    if found.residual_std is not None:
+        parts.append(f"residual standard deviation {_number(found.residual_std)}")
+    return ", ".join(parts)
+
+
+def _rows(head: list[str], rows: Iterator[list[str]]) -> str:
+    body = "".join(f"<tr>{_cells('td', row)}</tr>" for row in rows)
+    return f"<table><thead><tr>{_cells('th', head)}</tr></thead><tbody>{body}</tbody></table>"
+
+
+def _cells(tag: str, cells: list[str]) -> str:
+    return "".join(f'<{tag} style="{_CELL}">{escape(cell)}</{tag}>' for cell in cells)
+
+
+def _diagnostic(severity: str, code: str, message: str) -> str:
+    colour = _COLOURS.get(severity, "inherit")
+    return f'<p><b style="color:{colour}">{escape(code)}</b> {escape(message)}</p>'
+
+
+def _number(value: float) -> str:
+    return f"{value:.6g}"

@@ -1,0 +1,96 @@
+"""What may be said with a request beside its model and its data, as keywords; the schemas say what
+each means. What is not said is left to the service."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, TypedDict
+
+if TYPE_CHECKING:
+    from service.schemas.compute import GridAxis
+    from service.schemas.models import MlpModel, NamedModel
+    from service.schemas.names import (
+        BandKind,
+        DType,
+        GradientMethod,
+        LossName,
+        Missing,
+        OnDivergence,
+        OptimizerName,
+        ScalingMethod,
+    )
+    from service.schemas.optimizers import AnyOptimizer, GradientOptions
+    from service.schemas.options import (
+        AnyLoss,
+        BandOptions,
+        ConfidenceOptions,
+        GroupOptions,
+        Param,
+        Scale,
+        Tolerance,
+    )
+
+    Object = Mapping[str, Any]
+    Model = str | NamedModel | MlpModel | Object
+    Sigma = str | float | Sequence[float] | Any
+    Loss = LossName | AnyLoss | Object
+    Scaling = ScalingMethod | Mapping[str, Scale | Object]
+    Gradient = GradientMethod | GradientOptions | Object
+    GroupBy = str | GroupOptions | Object
+    Band = BandKind | BandOptions | Object
+
+
+class FitOptions(TypedDict, total=False):
+    """Of a fit, `group_by` apart: see `service.schemas.fit.FitRequest`."""
+
+    sigma: Sigma | None
+    sigma_absolute: bool
+    missing: Missing
+    params: Mapping[str, float | Param | Object]
+    loss: Loss
+    optimizer: OptimizerName | AnyOptimizer | Object
+    scaling: Scaling | None
+    epochs: int | None
+    tolerance: Tolerance | Object
+    time_limit_s: float | None
+    record_every: int | None
+    confidence_interval: ConfidenceOptions | Object
+    on_divergence: OnDivergence
+    dtype: DType
+    seed: int
+    tags: Mapping[str, str]
+
+
+class PredictOptions(TypedDict, total=False):
+    """Of predictions: see `service.schemas.compute.PredictRequest`."""
+
+    scaling: Scaling | None
+    job_id: str | None
+    interval: Band | None
+    covariance: Mapping[str, Mapping[str, float]] | None
+    residual_std: float | None
+    degrees_of_freedom: int | None
+    dtype: DType
+
+
+class LossOptions(TypedDict, total=False):
+    """Of a loss: see `service.schemas.compute.LossRequest`."""
+
+    sigma: Sigma | None
+    loss: Loss
+    scaling: Scaling | None
+    residuals: bool
+    surface: Mapping[str, GridAxis | Object] | None
+    dtype: DType
+
+
+class GradientCallOptions(TypedDict, total=False):
+    """Of a gradient: see `service.schemas.compute.GradientRequest`."""
+
+    sigma: Sigma | None
+    loss: Loss
+    gradient: Gradient
+    scaling: Scaling | None
+    check: bool
+    explain: bool
+    dtype: DType

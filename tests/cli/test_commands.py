@@ -1,0 +1,261 @@
+"""Each command against a real server: what it writes, and the code that it leaves with."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from pathlib import Path
+
+import pytest
+
+from service.client import Descent, Fit
+from tests.cli.conftest import Run
+from tests.client.parts import (
+    DATA,
+    DECAY,
+    DECAY_DATA,
+    ENDLESS,
+    LINE,
+    MODEL,
+    needs_pictures,
+    needs_report,
+)
+
+
+def test_a_fit_as_json(run: Run) -> None:
+    done = run("fit", "thermo.csv", MODEL, "-f", "json")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert json.loads(done.stdout)["params"] == pytest.approx(LINE, rel=1e-12)
+
+
+@needs_report
+def test_a_fit_as_text(run: Run) -> None:
+    done = run("fit", "thermo.csv", MODEL)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "0.537" in done.stdout
+    assert "\x1b" not in done.stdout
+
+
+@needs_report
+def test_a_fit_as_csv_and_in_one_line(run: Run) -> None:
+    rows = list(csv.DictReader(io.StringIO(run("fit", "thermo.csv", MODEL, "-f", "csv").stdout)))
+    assert [row["name"] for row in rows] == ["w", "b"]
+    assert [float(row["value"]) for row in rows] == pytest.approx(list(LINE.values()), rel=1e-12)
+    line = run("fit", "thermo.csv", MODEL, "--format", "oneline").stdout
+    assert line.startswith("w=0.537±0.036 b=-17.3±1.9")
+    assert line.count("\n") == 1
+
+
+def test_a_fit_from_stdin(run: Run) -> None:
+    text = "".join(f"{u}\t{c}\n" for u, c in zip(DATA["t_u"], DATA["t_c"], strict=True))
+    done = run("fit", "-", "y = w*x + b", "-f", "json", stdin=text)
+    assert json.loads(done.stdout)["params"] == pytest.approx(LINE, rel=1e-12)
+    as_json = run("fit", "-", MODEL, "-f", "json", stdin=json.dumps({"data": DATA}))
+    assert json.loads(as_json.stdout)["params"] == pytest.approx(LINE, rel=1e-12)
+
+
+def test_a_fit_not_to_be_trusted_is_3(run: Run) -> None:
+    done = run("fit", "decay.csv", DECAY, "--optimizer", "sgd", "--epochs", "5", "-f", "json")
+    assert done.returncode == 3
+    assert json.loads(done.stdout)["trustworthy"] is False
+
+
+def test_options_reach_the_service(run: Run, client: Descent) -> None:
+    done = run(
+        *("fit", "decay.csv", DECAY, "-p", "a=3", "--fix", "c=1", "--bound", "b=0:0.5"),
+        *("--optimizer", "adam", "--epochs", "50", "--loss", "huber", "--sigma", "0.1"),
+        *("--set", "optimizer.learning_rate=0.05", "--set", "loss.delta=2", "-f", "json"),
+        *("--patch", '{"record_every": 25, "dtype": "float32"}'),
+    )
+    fit = json.loads(done.stdout)
+    assert (fit["optimizer"], fit["epochs"], fit["predict"]["dtype"]) == ("adam", 50, "float32")
+    assert fit["params"]["c"] == 1
+    assert fit["params"]["b"] <= 0.5
+    assert fit["history"]["epoch"] == [1, 25, 50]
+
+
+def test_the_same_fit_from_python(run: Run, client: Descent) -> None:
+    said = json.loads(run("fit", "decay.csv", DECAY, "--loss", "huber", "-f", "json").stdout)
+    assert client.fit(DECAY, DECAY_DATA, loss="huber").params == said["params"]
+
+
+def test_what_is_rejected_is_4_and_told_on_stderr(run: Run) -> None:
+    done = run("fit", "thermo.csv", "lineer")
+    assert (done.returncode, done.stdout) == (4, "")
+    assert done.stderr == (
+        "descent: A name that is in no table\n"
+        "  /model: unknown model 'lineer'; did you mean 'linear'?\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["fit"], "which table?"),
+        (["fit", "nonesuch.csv"], "nonesuch.csv: No such file"),
+        (["fit", "thermo.csv", MODEL, "-p", "w"], "'w' is not of the form name=value"),
+        (["fit", "thermo.csv", MODEL, "-p", "w=one"], "must be a number, not 'one'"),
+        (["fit", "thermo.csv", MODEL, "--bound", "w=1"], "must be low:high"),
+        (["fit", "thermo.csv", MODEL, "--patch", "[]"], "must be a JSON object"),
+        (["fit", "thermo.csv", MODEL, "--plot", "fit.gif"], "a picture is .svg, .png or .txt"),
+        (["fit", "thermo.csv", MODEL, "--epochs", "0"], "--epochs"),
+        (["predict", "thermo.csv"], "predict with a model"),
+        (["jobs", "--url", "ftp://x"], "is not the address of a service"),
+        (["nonesuch"], "nonesuch"),
+    ],
+)
+def test_what_is_no_command_is_2(words: list[str], said: str, run: Run) -> None:
+    done = run(*words)
+    assert done.returncode == 2
+    assert said in done.stderr
+    assert done.stdout == ""
+
+
+def test_a_table_that_cannot_be_read_is_4(run: Run) -> None:
+    done = run("fit", "-", stdin="x,y\n1,2\n3\n")
+    assert (done.returncode, done.stderr) == (4, "descent: -: row 2 has 1 cells, not 2\n")
+
+
+def test_nobody_there_is_5(run: Run) -> None:
+    done = run("jobs", "--url", "127.0.0.1:1")
+    assert (done.returncode, done.stdout) == (5, "")
+    assert done.stderr.startswith("descent: no answer from http://127.0.0.1:1: Connection refused")
+    assert "descent serve" in done.stderr
+
+
+def test_one_that_is_no_descent_is_5(run: Run, tmp_path: Path) -> None:
+    import http.server
+    import threading
+
+    class Page(http.server.BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(b"<html>hello</html>")
+
+        def log_message(self, format: str, *args: object) -> None:
+            pass
+
+    with http.server.HTTPServer(("127.0.0.1", 0), Page) as other:
+        thread = threading.Thread(target=other.serve_forever, kwargs={"poll_interval": 0.05})
+        thread.start()
+        done = run("jobs", "--url", f"127.0.0.1:{other.server_port}")
+        other.shutdown()
+        thread.join()
+    assert done.returncode == 5
+    assert "not Descent's answer: <html>" in done.stderr
+
+
+def test_a_fit_is_saved_and_predicts(run: Run, tables: Path) -> None:
+    assert run("fit", "thermo.csv", MODEL, "--save", "fit.json", "-f", "json").returncode == 0
+    saved = Fit.load(tables / "fit.json")
+    assert saved.params == pytest.approx(LINE, rel=1e-12)
+    (tables / "new.csv").write_text("t_u,note\n0,a\n100,b\n")
+    done = run("predict", "new.csv", "--fit", "fit.json", "--interval", "prediction", "-f", "json")
+    found = json.loads(done.stdout)
+    assert found["predictions"] == pytest.approx([LINE["b"], LINE["b"] + 100 * LINE["w"]])
+    assert found["lower"][0] < found["predictions"][0] < found["upper"][0]
+    by_job = run("predict", "new.csv", "--job", saved.job_id, "-f", "json")
+    assert json.loads(by_job.stdout)["predictions"] == found["predictions"]
+    given = ("-p", f"w={LINE['w']}", "-p", f"b={LINE['b']}")
+    by_model = run("predict", "new.csv", MODEL, *given, "-f", "json")
+    assert json.loads(by_model.stdout)["predictions"] == pytest.approx(found["predictions"])
+
+
+@needs_report
+def test_predictions_stand_beside_their_rows(run: Run, tables: Path) -> None:
+    (tables / "new.csv").write_text("t_u,note\n0,a\n100,b\n")
+    done = run("predict", "new.csv", MODEL, "-p", "w=1", "-p", "b=0.5")
+    assert done.stdout.splitlines() == ["t_u,note,prediction", "0.0,a,0.5", "100.0,b,100.5"]
+
+
+def test_a_gradient(run: Run) -> None:
+    done = run("gradient", "thermo.csv", MODEL, "-p", "w=1", "-p", "b=0", "--check", "-f", "json")
+    found = json.loads(done.stdout)
+    assert found["gradient"] == pytest.approx({"w": 4517.296363636364, "b": 82.6})
+    assert found["check"]["agree"] is True
+    numeric = run(
+        *("gradient", "thermo.csv", MODEL, "-p", "w=1", "-p", "b=0"),
+        *("--method", "numeric", "--delta", "0.1", "-f", "json"),
+    )
+    assert json.loads(numeric.stdout)["method"] == "numeric"
+
+
+def test_jobs_are_listed_watched_and_cancelled(run: Run, client: Descent) -> None:
+    job = client.submit(DECAY, DECAY_DATA, **ENDLESS)
+    listed = json.loads(run("jobs", "--limit", "1", "-f", "json").stdout)
+    assert [entry["job_id"] for entry in listed["jobs"]] == [job.id]
+    assert json.loads(run("jobs", job.id, "-f", "json").stdout)["job_id"] == job.id
+    done = run("cancel", job.id)
+    assert (done.returncode, done.stdout) == (0, f"{job.id} cancelled\n")
+    watched = run("watch", job.id, "-f", "json")
+    assert json.loads(watched.stdout)["stop_reason"] == "cancelled"
+    again = run("fit", "--watch", job.id, "-f", "json")
+    assert again.stdout == watched.stdout
+    assert run("cancel", "job_nonesuch").returncode == 4
+    assert run("jobs", "--status", "nonesuch").returncode == 4
+
+
+def test_in_the_background(run: Run, client: Descent) -> None:
+    done = run("fit", "thermo.csv", MODEL, "--background")
+    assert done.returncode == 0
+    fit = client.job(done.stdout.strip()).wait()
+    assert fit.params == pytest.approx(LINE, rel=1e-12)
+    alone = run("fit", "thermo.csv", MODEL, "--background", own=True)
+    assert alone.returncode == 2
+    assert "needs a service that stays" in alone.stderr
+
+
+def test_the_catalogue(run: Run) -> None:
+    found = json.loads(run("models", "linear", "gaussian", "-f", "json").stdout)
+    assert [entry["name"] for entry in found["models"]] == ["linear", "gaussian"]
+    done = run("models", "gausian")
+    assert done.returncode == 4
+    assert "did you mean 'gaussian'" in done.stderr
+
+
+def test_a_service_of_its_own(run: Run, tables: Path) -> None:
+    done = run("fit", "thermo.csv", MODEL, "-f", "json", own=True, WEB_CONCURRENCY="4")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert json.loads(done.stdout)["params"] == pytest.approx(LINE, rel=1e-12)
+
+
+def test_one_that_cannot_start_says_why(run: Run) -> None:
+    done = run("fit", "thermo.csv", MODEL, own=True, DESCENT_MAX_WAIT_S="soon")
+    assert done.returncode == 5
+    assert "a service could not be started" in done.stderr
+    assert "DESCENT_MAX_WAIT_S" in done.stderr
+
+
+def test_the_doctor(run: Run) -> None:
+    here = run("doctor", own=True)
+    assert here.returncode == 0, here.stdout
+    assert "a service starts here in" in here.stdout
+    assert here.stdout.endswith("all is well\n")
+    there = run("doctor")
+    assert there.returncode == 0, there.stdout
+    assert "is ready" in there.stdout
+    gone = run("doctor", "--url", "127.0.0.1:1")
+    assert gone.returncode == 5
+    assert "FAIL  no answer from http://127.0.0.1:1" in gone.stdout
+    wrong = run("doctor", DESCENT_WORKERS="-1")
+    assert wrong.returncode == 1
+    assert "FAIL  DESCENT_WORKERS" in wrong.stdout
+
+
+@needs_pictures
+@pytest.mark.parametrize(
+    ("name", "start"), [("fit.svg", b"<svg"), ("fit.png", b"\x89PNG"), ("fit.txt", b"")]
+)
+def test_a_picture(name: str, start: bytes, run: Run, tables: Path) -> None:
+    done = run("fit", "thermo.csv", MODEL, "-f", "json", "--plot", name)
+    assert done.returncode == 0, done.stderr
+    assert (tables / name).read_bytes().startswith(start)
+
+
+@needs_pictures
+def test_a_view_that_is_none_is_said(run: Run) -> None:
+    done = run("fit", "thermo.csv", MODEL, "-f", "json", "--plot", "a.svg", "--view", "nonesuch")
+    assert done.returncode == 4
+    assert "nonesuch" in done.stderr

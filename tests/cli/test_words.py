@@ -1,0 +1,76 @@
+"""A command's words as a request."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import typer
+
+from service.cli.words import merged, request, values
+
+
+def test_what_is_not_given_is_not_sent() -> None:
+    assert request(model="linear", epochs=None, loss=None) == {"model": "linear"}
+
+
+def test_params_bounds_and_what_is_fixed() -> None:
+    made = request(params=["w=1", "b=-2e-3"], fixed=["c=0"], bounds=["b=:10", "d=0:1"])
+    assert made["params"] == {
+        "w": 1.0,
+        "b": {"value": -0.002, "max": 10.0},
+        "c": {"value": 0.0, "fixed": True},
+        "d": {"min": 0.0, "max": 1.0},
+    }
+    assert values(["w=1"]) == {"w": 1.0}
+
+
+def test_settings_by_their_paths() -> None:
+    made = request(
+        optimizer="sgd",
+        settings=["optimizer.learning_rate=1e-4", "optimizer.gradient.method=numeric", "seed=3"],
+    )
+    gradient = {"method": "numeric"}
+    assert made == {
+        "optimizer": {"name": "sgd", "learning_rate": 1e-4, "gradient": gradient},
+        "seed": 3,
+    }
+    bare = request(settings=["optimizer.gradient=numeric", "optimizer.gradient.delta=0.1"])
+    assert bare == {"optimizer": {"gradient": {"method": "numeric", "delta": 0.1}}}
+
+
+def test_json_stands_for_itself_and_text_too() -> None:
+    made = request(optimizer='{"name": "adam"}', sigma="0.5", group_by="plate", model="y = a*x")
+    assert made == {
+        "optimizer": {"name": "adam"},
+        "sigma": 0.5,
+        "group_by": "plate",
+        "model": "y = a*x",
+    }
+
+
+@pytest.mark.parametrize(
+    ("target", "patch", "result"),
+    [
+        ({"a": "b"}, {"a": "c"}, {"a": "c"}),
+        ({"a": "b"}, {"b": "c"}, {"a": "b", "b": "c"}),
+        ({"a": "b", "b": "c"}, {"a": None}, {"b": "c"}),
+        ({"a": ["b"]}, {"a": "c"}, {"a": "c"}),
+        ({"a": {"b": "c"}}, {"a": {"b": "d", "c": None}}, {"a": {"b": "d"}}),
+        ({"a": [{"b": "c"}]}, {"a": [1]}, {"a": [1]}),
+        ({"e": None}, {"a": 1}, {"e": None, "a": 1}),
+        ({}, {"a": {"bb": {"ccc": None}}}, {"a": {"bb": {}}}),
+        ("sgd", {"learning_rate": 1}, {"learning_rate": 1}),
+    ],
+)
+def test_a_merge_patch(target: Any, patch: Any, result: Any) -> None:
+    """The examples of RFC 7396, appendix A, and one of ours."""
+    assert merged(target, patch) == result
+
+
+@pytest.mark.parametrize("word", ["w", "=1", "w=", "w=x"])
+def test_what_is_no_param(word: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(typer.Exit) as caught:
+        values([word])
+    assert caught.value.exit_code == 2
+    assert word.partition("=")[0] in capsys.readouterr().err

@@ -1,0 +1,59 @@
+"""A client that a public generator makes of openapi.json fits the thermometer."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.client.parts import DATA, LINE, MODEL
+from tests.faults.servers import Server
+
+ROOT = Path(__file__).parents[2]
+NAME = "descent_generated_client"
+
+
+@pytest.fixture(scope="module")
+def generated(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The package's name; the generator has nothing to say of it."""
+    folder = tmp_path_factory.mktemp("generated")
+    (folder / "config.yml").write_text("post_hooks: []\n")
+    done = subprocess.run(
+        [
+            *(sys.executable, "-m", "openapi_python_client", "generate", "--meta", "none"),
+            *("--path", str(ROOT / "openapi.json"), "--config", str(folder / "config.yml")),
+            *("--output-path", str(folder / NAME), "--fail-on-warning"),
+        ],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "Warning" not in done.stdout + done.stderr
+    sys.path.insert(0, str(folder))
+    return NAME
+
+
+def test_every_route_is_there(generated: str) -> None:
+    api = Path(str(import_module(generated).__file__)).parent / "api"
+    made = {path.stem for path in api.glob("*/*.py")} - {"__init__"}
+    assert {"fit", "predict", "loss", "gradient", "get_job", "list_jobs", "list_models"} <= made
+
+
+def test_it_fits_the_thermometer(generated: str, server: Server) -> None:
+    client = import_module(f"{generated}.client").Client(base_url=f"http://{server.address}")
+    models: Any = import_module(f"{generated}.models")
+    body = models.FitRequest(data=models.FitRequestData.from_dict(DATA), model=MODEL)
+    with client:
+        fit = import_module(f"{generated}.api.fits.fit").sync(client=client, body=body)
+        assert isinstance(fit, models.Fit)
+        assert fit.params.to_dict() == pytest.approx(LINE, rel=1e-12)
+        problem = import_module(f"{generated}.api.fits.fit").sync(
+            client=client, body=models.FitRequest(data=body.data, model="lineer")
+        )
+        assert isinstance(problem, models.Problem)
+        assert "did you mean 'linear'" in problem.detail
