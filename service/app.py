@@ -19,6 +19,7 @@ from service.api import (
     jobs,
     openapi,
     operations,
+    plots,
     request_id,
 )
 from service.api.state import State, new_state
@@ -47,7 +48,7 @@ class _App(FastAPI):
 
 def create_app(settings: Settings, clock: Clock | None = None) -> FastAPI:
     """The application; its workers live from lifespan start to lifespan end."""
-    nouns = (compute, fits, jobs, events, operations, catalogue)
+    nouns = (compute, fits, jobs, events, plots, operations, catalogue)
     app = _App(
         title="Descent",
         version=__version__,
@@ -82,5 +83,6 @@ def _lifespan(
         finally:
             await service.stop()
             await state["parser"].close()
+            await state["draughtsman"].close()
 
     return lifespan

@@ -17,7 +17,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from service import errors
 from service.api.answers import LastAnswer, ProblemAnswer
 from service.api.complaints import MOST
-from service.api.places import TooManyBytes, TooManyStreams
+from service.api.negotiation import NotAcceptable, UnknownPicture
+from service.api.places import TooManyBytes, TooManyPictures, TooManyStreams
 from service.api.request_id import request_id
 from service.errors import Complaint, DescentError, InvalidRequest, QueueFull, nearest_hint
 from service.schemas.problems import Problem, ProblemError
@@ -36,6 +37,9 @@ STATUS: Mapping[type[DescentError], int] = {
     errors.QueueFull: 429,
     TooManyStreams: 429,
     TooManyBytes: 429,
+    TooManyPictures: 429,
+    NotAcceptable: 406,
+    UnknownPicture: 404,
     errors.NotReady: 503,
     errors.JobFailed: 500,
     errors.WorkerLost: 503,
