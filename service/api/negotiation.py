@@ -87,8 +87,8 @@ def choose(asked: bytes, media: Mapping[FormT, str]) -> FormT:
     if _quality(media[best], ranges) <= 0.0:
         choices = ", ".join(dict.fromkeys(kind.partition(";")[0] for kind in media.values()))
         raise NotAcceptable(
-            f"this can be had as {choices}, and Accept asks for none of them; or name a format, "
-            f"?format={'|'.join(media)}"
+            f"this can be had as {choices}, and Accept asks for none of them; or name a `format`: "
+            f"{', '.join(media)}"
         )
     return best
 

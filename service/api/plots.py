@@ -54,7 +54,9 @@ async def plot(request: Request) -> Response:
     queries.read(request, NoQuery)
     asked = await bodies.read(request, PlotRequest)
     if asked.format is None:
-        chosen = negotiation.choose(negotiation.accepted(request.scope), MEDIA)
+        accept = negotiation.accepted(request.scope)
+        # What `curl --json` sends by itself says nothing of pictures.
+        chosen = negotiation.choose(b"" if accept == b"application/json" else accept, MEDIA)
         asked = asked.model_copy(update={"format": chosen})
     settings = request.state["settings"]
     drawing = request.state["draughtsman"].call("picture", asked, settings.max_rows)

@@ -66,11 +66,13 @@ class PictureQuery(Query):
     """GET /jobs/{job_id}/plot/{view}.{format}."""
 
     theme: Theme = "light"
+    """For light or for dark pages."""
     transparent: bool = False
     """Leave the background to the page."""
     width: Side = 800
     """Pixels; of a `txt` see `columns`."""
     height: Side = 500
+    """Pixels."""
     columns: Columns = 80
     """The width of a `txt`."""
     level: Annotated[float, Field(gt=0, le=0.999999999)] = 0.95

@@ -78,6 +78,8 @@ def _loss(scene: LossScene, width: int, lines: int) -> list[str]:
     made = _framed(canvas, "epoch", "loss, by powers of ten")
     if scene.best is not None:
         made += wrapped(f"◆ the best, {number(scene.best[1], 4)}", width, "  ")
+    if scene.verdict is not None:
+        made += wrapped(scene.verdict, width, "  ")
     if scene.lost is not None:
         made += wrapped(f"no number any more from epoch {scene.lost:,.0f} on", width, "  ")
     return made

@@ -20,8 +20,7 @@ def loss_of_fit(fit: Fit, history: History | PlotHistory | None = None) -> LossS
         np.array(rows.loss, dtype=np.float64),
         end=(fit.epochs, fit.loss),
         best=fit.best,
-        notes=(f"it diverged after {epochs_in_words(fit.epochs)}",)
-        * (fit.stop_reason == "diverged"),
+        verdict=_diverged(fit) if fit.stop_reason == "diverged" else None,
         thinned=rows.thinned,
     )
 
@@ -37,18 +36,18 @@ def loss_scene(
     *,
     end: tuple[int, float] | None = None,
     best: Best | None = None,
-    notes: tuple[str, ...] = (),
+    verdict: str | None = None,
     thinned: bool = False,
 ) -> LossScene:
     """The loss before each epoch's step. What `end` has is the loss after the last epoch, and so
     stands where one more epoch would begin."""
-    said = [*notes]
+    notes = []
     if end is not None and (not epoch.size or end[0] >= epoch[-1]):
         epoch, loss = np.append(epoch, end[0] + 1.0), np.append(loss, end[1])
     if thinned:
-        said.append("some epochs are left out")
+        notes.append("some epochs are left out")
     if np.any(loss == 0):
-        said.append("a loss of 0 has no place on a logarithmic axis")
+        notes.append("a loss of 0 has no place on a logarithmic axis")
     lost = np.flatnonzero(~np.isfinite(loss))
     return LossScene(
         title=title,
@@ -56,7 +55,8 @@ def loss_scene(
         loss=np.where(np.isfinite(loss) & (loss > 0), loss, np.nan),
         best=_best(epoch, loss, best, end),
         lost=float(epoch[lost[0]]) if lost.size else None,
-        notes=tuple(said),
+        verdict=verdict,
+        notes=tuple(notes),
     )
 
 

@@ -64,6 +64,8 @@ class LossScene:
     """Where the lowest loss was, and what it was."""
     lost: float | None
     """The first epoch at which the loss was no number any more."""
+    verdict: str | None = None
+    """What went wrong, if it did."""
     notes: tuple[str, ...] = ()
 
 

@@ -151,6 +151,7 @@ def residuals_scene(request: PlotRequest, max_rows: int = 2**62) -> ResidualsSce
         raise InvalidRequest("no prediction is finite at these params", pointer="/params")
     at, residuals = at[kept], residuals[kept]
     drawn = _thinned(residuals)
+    few = drawn_of(drawn.size, seen.rows)
     ranks = _ranks(residuals.size)
     ordered = np.sort(residuals)
     share = (ranks + 1 - 0.375) / (residuals.size + 0.25)
@@ -163,7 +164,7 @@ def residuals_scene(request: PlotRequest, max_rows: int = 2**62) -> ResidualsSce
         normal=np.array([NormalDist().inv_cdf(p) for p in share.tolist()]),
         ordered=ordered[ranks],
         line=_through_quartiles(residuals),
-        notes=(*seen.notes, *drawn_of(drawn.size, seen.rows)),
+        notes=(*seen.notes, *(f"{n}, the farthest among them" for n in few)),
     )
 
 

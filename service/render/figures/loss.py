@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from matplotlib.figure import Figure
 
-from service.render.figures.paper import Look, dressed, figure_text, legend, named
+from service.render.figures.paper import Look, dressed, figure_text, legend, named, plain
 from service.schemas.scenes import LossScene
 
 _FEW = 40
@@ -50,6 +50,8 @@ def draw(figure: Figure, scene: LossScene, look: Look) -> None:
         )
     if not np.isfinite(scene.loss).any():
         axes.set_ylim(0.1, 10)
+    if scene.verdict is not None:
+        axes.set_title(plain(scene.verdict), color=look.accent)
     named(axes, "epoch", "loss")
-    dressed(axes, look, log="y")
+    dressed(axes, look, log="y", whole="x")
     legend(axes, look, loc="best")

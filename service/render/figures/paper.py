@@ -131,19 +131,19 @@ def named(axes: Axes, x: object, y: object) -> None:
     axes.set_ylabel(plain(_short(str(y), 44)))
 
 
-def dressed(axes: Axes, look: Look, *, log: str = "", grid: str = "both") -> None:
+def dressed(axes: Axes, look: Look, *, log: str = "", whole: str = "", grid: str = "both") -> None:
     """Ticks that people can read, and no more lines than help. `log` has "x" or "y" for an axis by
-    powers of ten."""
+    powers of ten, `whole` for one of whole numbers."""
     if grid:
         axes.grid(axis=grid, color=look.grid, linewidth=0.8)  # type: ignore[arg-type]
     axes.set_axisbelow(True)
-    axes.tick_params(length=0)
+    axes.tick_params(which="both", length=0)
     for side in ("top", "right"):
         axes.spines[side].set_visible(False)
     for name, axis in (("x", axes.xaxis), ("y", axes.yaxis)):
         axis.set_major_formatter(FuncFormatter(_tick))
         if name not in log:
-            axis.set_major_locator(MaxNLocator(nbins=7, steps=[1, 2, 5, 10]))
+            axis.set_major_locator(MaxNLocator(nbins=7, steps=[1, 2, 5, 10], integer=name in whole))
             continue
         low, high = sorted(axis.get_view_interval())
         narrow = low > 0 and high / low < 100
