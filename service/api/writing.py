@@ -12,7 +12,7 @@ from service.errors import InvalidRequest
 from service.render import tables
 from service.render.oneline import oneline
 from service.render.report import report
-from service.schemas.answers import Fit
+from service.schemas.answers import Fit, GroupedFit
 from service.schemas.base import Answer
 from service.schemas.columns import Data, Numbers
 from service.schemas.fit import FitRequest
@@ -45,8 +45,10 @@ def write(
 
 def write_fit(form: AnswerFormat, fit: bytes, request: FitRequest) -> bytes:
     """A fit in that form; as text with its picture over the data of the request."""
-    answer = Fit.model_validate_json(fit)
     units: Units = getattr(request, "units", None) or {}
+    if request.group_by is not None:
+        return write(form, GroupedFit.model_validate_json(fit), units)
+    answer = Fit.model_validate_json(fit)
     return write(form, answer, units, scene=_scene(answer, request) if form == "text" else None)
 
 
