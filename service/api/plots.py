@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Coroutine, Mapping
+from collections.abc import Mapping
 from typing import Any, get_args
 
 from fastapi import APIRouter
@@ -58,9 +58,7 @@ async def plot(request: Request) -> Response:
         # What `curl --json` sends by itself says nothing of pictures.
         chosen = negotiation.choose(b"" if accept == b"application/json" else accept, MEDIA)
         asked = asked.model_copy(update={"format": chosen})
-    settings = request.state["settings"]
-    drawing = request.state["draughtsman"].call("picture", asked, settings.max_rows)
-    return await _drawn(request, asked, drawing)
+    return await _drawn(request, asked, "picture")
 
 
 @router.get(
@@ -83,16 +81,9 @@ async def get_job_picture(request: Request, job_id: str, view: str, format: str)
     rows = await service.history(job_id, "", None, None, _MOST_ROWS)
     if view in _WHILE_RUNNING and not len(rows) and job.result is None:
         raise _too_early(job, view)
-    drawing = request.state["draughtsman"].call(
-        "picture_of_job",
-        asked.model_copy(update={"title": job.model}),
-        job.request,
-        job.result,
-        rows,
-        job.params,
-        request.state["settings"].max_rows,
-    )
-    return await _drawn(request, asked, drawing)
+    asked = asked.model_copy(update={"title": job.model})
+    known = (job.request, job.result, rows, job.params)
+    return await _drawn(request, asked, "picture_of_job", *known)
 
 
 def _asked(query: PictureQuery, view: str, format: str) -> PlotRequest:
@@ -120,17 +111,17 @@ def _too_early(job: Job, view: str) -> JobStillRunning:
     return JobStillRunning(f"job {job.id} is {job.status}: '{view}' comes later{meanwhile}")
 
 
-async def _drawn(
-    request: Request, asked: PlotRequest, drawing: Coroutine[Any, Any, bytes]
-) -> Response:
-    most = request.state["settings"].max_picture_pixels
-    if asked.width * asked.height > most:
-        drawing.close()
+async def _drawn(request: Request, asked: PlotRequest, call: str, *known: object) -> Response:
+    """The picture that this call of the draughtsman makes."""
+    settings, draughtsman = request.state["settings"], request.state["draughtsman"]
+    if asked.width * asked.height > settings.max_picture_pixels:
         raise BudgetExceeded(
-            f"{asked.width} × {asked.height} pixels are more than the {most:,} allowed",
+            f"{asked.width} × {asked.height} pixels are more than the "
+            f"{settings.max_picture_pixels:,} allowed",
             pointer="/width",
         )
     with request.state["pictures"].hold(client(request)):
+        drawing = draughtsman.call(call, asked, *known, settings.max_rows)
         made = await unless_gone(request, drawing)
     assert asked.format is not None
     return Response(made, 200, {**negotiation.VARY, **_HARMLESS}, MEDIA[asked.format])

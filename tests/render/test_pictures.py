@@ -111,7 +111,7 @@ def test_the_path() -> None:
     jumps = Picture(SCENES["path-jumps"]())
     assert "the path leaves the picture for w = 2570, b = 45.2" in jumps.texts
     assert "end" not in jumps.texts
-    assert jumps.points("path") == 2  # the start and the first step; the next is outside
+    assert jumps.points("path") == 3  # the start, the first step, and one beyond the frame
     one = Picture(SCENES["path-of-one"]())
     assert {"w", "loss", "lowest loss"} <= set(one.texts)
 

@@ -79,8 +79,8 @@ def test_others() -> None:
 
 def test_numbers_keep_their_digits_and_what_is_no_number_its_name() -> None:
     column = [0.1 + 0.2, math.nan, math.inf, -math.inf, None, True, 'a,"b"']
-    text = csv_text({"x": column})
-    assert text == 'x\n0.30000000000000004\nNaN\nInf\n-Inf\n\ntrue\n"a,""b"""\n'
+    text = csv_text({"i": [*range(7)], "x": column})
+    assert text == ('i,x\n0,0.30000000000000004\n1,NaN\n2,Inf\n3,-Inf\n4,\n5,true\n6,"a,""b"""\n')
 
 
 def test_names_that_are_taken() -> None:
