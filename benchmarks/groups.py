@@ -24,9 +24,10 @@ BY_LMFIT = 200
 ABOUT = f"""
 {GROUPS:,} curves of {ROWS} points, a Gaussian on a background with noise of 2 % of its height, 4
 params, each fitted by Levenberg-Marquardt with tolerances of 1e-8 and all its statistics. Descent
-is asked by one `POST /fit` with `group_by`, the rows as an Arrow stream, all included; the others run in the
-benchmark's own process with the same start: a loop of SciPy's `curve_fit` with its Jacobian, and
-one of lmfit's `minimize` ({BY_LMFIT} of the curves). All must come to the same params.
+is asked by one `POST /fit` with `group_by`, the rows as an Arrow stream, all included; the others
+run in the benchmark's own process with the same start: a loop of SciPy's `curve_fit` with its
+Jacobian, and one of lmfit's `minimize` ({BY_LMFIT} of the curves). All must come to the same
+params.
 """
 
 Floats = npt.NDArray[np.float64]

@@ -20,6 +20,7 @@ from service.api import (
     openapi,
     operations,
     pages,
+    plots,
     request_id,
 )
 from service.api.state import State, new_state
@@ -51,7 +52,7 @@ class _App(FastAPI):
 
 def create_app(settings: Settings, clock: Clock | None = None) -> FastAPI:
     """The application; its workers live from lifespan start to lifespan end."""
-    nouns = (compute, fits, jobs, events, operations, catalogue)
+    nouns = (compute, fits, jobs, events, plots, operations, catalogue)
     app = _App(
         title="Descent",
         version=__version__,
@@ -88,5 +89,6 @@ def _lifespan(
         finally:
             await service.stop()
             await state["parser"].close()
+            await state["draughtsman"].close()
 
     return lifespan

@@ -59,6 +59,10 @@ class Settings(BaseSettings):
     """Seconds for which a finished job is remembered."""
     max_history_rows: PositiveInt = 10_000
     """History rows kept for one job; more are thinned."""
+    max_pictures: PositiveInt = 32
+    """Pictures that are drawn or wait for it; one address may hold half."""
+    max_picture_pixels: PositiveInt = 4_000_000
+    """The largest picture: width × height."""
     cancel_grace_s: PositiveFloat = 2.0
     """Seconds a worker has to hear a cancel before it is killed."""
     result_grace_s: PositiveFloat = 30.0

@@ -15,9 +15,10 @@ from fastapi import APIRouter
 from starlette.responses import Response
 
 from service import translate
-from service.api import examples, openapi
+from service.api import examples, negotiation, openapi, queries
 from service.api.answers import json_answer
 from service.api.direct_route import DirectRoute
+from service.api.queries import FormQuery
 from service.api.reading import bodies
 from service.api.state import Request
 from service.errors import InvalidRequest, JobStillRunning
@@ -31,11 +32,13 @@ from service.schemas.compute import (
     Predictions,
     PredictRequest,
 )
+from service.schemas.names import AnswerFormat
 
 router = APIRouter(tags=["compute"], default_response_class=Response, route_class=DirectRoute)
 
+_FORM = openapi.query(FormQuery)["parameters"]
 _FEW_ROWS = 20_000
-_REFUSALS = (400, 408, 413, 415, 422, 429, 500, 503)
+_REFUSALS = (400, 406, 408, 413, 415, 422, 429, 500, 503)
 
 AnswerT = TypeVar("AnswerT")
 
@@ -45,21 +48,26 @@ AnswerT = TypeVar("AnswerT")
     operation_id="predict",
     summary="Predict with a model or a finished job",
     responses={
-        200: openapi.answer(Predictions, "One prediction a row"),
+        200: openapi.forms(Predictions, "One prediction a row"),
         **openapi.refusals(404, 409, *_REFUSALS),
     },
-    openapi_extra=openapi.body(PredictRequest, examples.PREDICT),
+    openapi_extra=openapi.body(PredictRequest, examples.PREDICT, _FORM),
 )
 async def predict(request: Request) -> Response:
     """With `model` and `params`, or with the `job_id` of a fit. Predictions are on the scale of the
     formula's left side, which `target` names."""
+    form = _form(request)
     asked = await bodies.read(request, PredictRequest)
     most = request.state["settings"].max_rows
     work = partial(translate.predict, asked, most)
     if asked.job_id is not None:
         fit = await _finished_fit(request, asked.job_id)
         work = partial(translate.predict_from_fit, asked, fit, most)
-    return json_answer(await _reckon(work, few=_is_short(asked.data)))
+    found = await _reckon(work, few=_is_short(asked.data))
+    if form == "json":
+        return json_answer(found)
+    size = _size(asked.data) + len(found.predictions)
+    return await negotiation.answer(request, form, found, size=size, data=asked.data)
 
 
 @router.post(
@@ -67,17 +75,22 @@ async def predict(request: Request) -> Response:
     operation_id="loss",
     summary="The loss of a model at given params",
     responses={
-        200: openapi.answer(LossAnswer, "The loss"),
+        200: openapi.forms(LossAnswer, "The loss"),
         **openapi.refusals(*_REFUSALS),
     },
-    openapi_extra=openapi.body(LossRequest, examples.LOSS),
+    openapi_extra=openapi.body(LossRequest, examples.LOSS, _FORM),
 )
 async def loss(request: Request) -> Response:
     """With `residuals` for those too, and with `surface` over a grid of one or two params."""
+    form = _form(request)
     asked = await bodies.read(request, LossRequest)
     work = partial(translate.loss, asked, request.state["settings"])
     few = asked.surface is None and _is_short(asked.data)
-    return json_answer(await _reckon(work, few=few))
+    found = await _reckon(work, few=few)
+    if form == "json":
+        return json_answer(found)
+    size = 0 if few else _size(asked.data) + negotiation.LONG
+    return await negotiation.answer(request, form, found, size=size)
 
 
 @router.post(
@@ -85,16 +98,26 @@ async def loss(request: Request) -> Response:
     operation_id="gradient",
     summary="The gradient of the loss at given params",
     responses={
-        200: openapi.answer(GradientAnswer, "The gradient by param"),
+        200: openapi.forms(GradientAnswer, "The gradient by param"),
         **openapi.refusals(*_REFUSALS),
     },
-    openapi_extra=openapi.body(GradientRequest, examples.GRADIENT),
+    openapi_extra=openapi.body(GradientRequest, examples.GRADIENT, _FORM),
 )
 async def gradient(request: Request) -> Response:
     """With `check` by all three methods side by side, and with `explain` as the chain rule."""
+    form = _form(request)
     asked = await bodies.read(request, GradientRequest)
     work = partial(translate.gradient, asked, request.state["settings"].max_rows)
-    return json_answer(await _reckon(work, few=_is_short(asked.data)))
+    found = await _reckon(work, few=_is_short(asked.data))
+    return json_answer(found) if form == "json" else await negotiation.answer(request, form, found)
+
+
+def _form(request: Request) -> AnswerFormat:
+    """The form that is asked for, of a route whose query string asks for nothing else."""
+    form = negotiation.form(request)
+    if request.scope["query_string"]:
+        queries.read(request, FormQuery)
+    return form
 
 
 async def _reckon(work: Callable[[], AnswerT], *, few: bool) -> AnswerT:
@@ -102,7 +125,12 @@ async def _reckon(work: Callable[[], AnswerT], *, few: bool) -> AnswerT:
 
 
 def _is_short(data: Data) -> bool:
-    return sum(map(len, data.values())) <= _FEW_ROWS
+    return _size(data) <= _FEW_ROWS
+
+
+def _size(data: Data) -> int:
+    """Numbers in it."""
+    return sum(map(len, data.values()))
 
 
 async def _finished_fit(request: Request, job_id: str) -> Fit:

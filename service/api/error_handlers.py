@@ -17,7 +17,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from service import errors
 from service.api.answers import LastAnswer, ProblemAnswer
 from service.api.complaints import MOST
-from service.api.places import TooManyBytes, TooManyStreams
+from service.api.negotiation import NotAcceptable, UnknownPicture
+from service.api.places import TooManyBytes, TooManyPictures, TooManyStreams
 from service.api.reading import bodies
 from service.api.reading.table import MalformedBody
 from service.api.request_id import request_id
@@ -39,6 +40,9 @@ STATUS: Mapping[type[DescentError], int] = {
     TooManyStreams: 429,
     TooManyBytes: 429,
     MalformedBody: 400,
+    TooManyPictures: 429,
+    NotAcceptable: 406,
+    UnknownPicture: 404,
     errors.NotReady: 503,
     errors.JobFailed: 500,
     errors.WorkerLost: 503,

@@ -71,3 +71,19 @@ GRADIENT: Examples = {
     "check": _example("All three methods side by side", {**_AT_START, "check": True}),
     "explain": _example("The chain rule, factor by factor", {**_AT_START, "explain": True}),
 }
+
+PLOT: Examples = {
+    "fit": _example(
+        "A line over its data",
+        {"view": "fit", **_THERMOMETER, "params": {"w": 0.53671, "b": -17.3012}},
+    ),
+    "loss": _example(
+        "A loss by epoch, in characters",
+        {
+            "view": "loss",
+            "format": "txt",
+            "history": {"epoch": [1, 2, 3, 4], "loss": [80.4, 37.6, 30.9, 29.8]},
+        },
+    ),
+    "losses": _example("Squared against absolute loss", {"view": "losses"}),
+}

@@ -10,12 +10,13 @@ from starlette.datastructures import Headers
 from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 
-from service.api import examples, openapi, views
+from service.api import examples, negotiation, openapi, queries, views
 from service.api.answers import ProblemAnswer, json_answer
 from service.api.clients import client
 from service.api.direct_route import DirectRoute
 from service.api.hanging_up import unless_gone
 from service.api.prefer import preference
+from service.api.queries import FormQuery
 from service.api.reading import bodies
 from service.api.request_id import request_id
 from service.api.state import Request
@@ -49,22 +50,27 @@ _HEADERS = [
     operation_id="fit",
     summary="Fit a model to data",
     responses={
-        200: openapi.answer(Fit, "The fit", "Preference-Applied", "Idempotent-Replayed"),
-        202: openapi.answer(
+        200: openapi.forms(Fit, "The fit", "Preference-Applied", "Idempotent-Replayed"),
+        202: openapi.forms(
             JobAnswer,
             "The job, where nobody waits for it or the wait ran out",
             "Location",
             "Preference-Applied",
             "Idempotent-Replayed",
         ),
-        **openapi.refusals(400, 408, 409, 413, 415, 422, 429, 500, 503),
+        **openapi.refusals(400, 406, 408, 409, 413, 415, 422, 429, 500, 503),
     },
-    openapi_extra=openapi.body(FitRequest, examples.FIT, _HEADERS),
+    openapi_extra=openapi.body(
+        FitRequest, examples.FIT, [*_HEADERS, *openapi.query(FormQuery)["parameters"]]
+    ),
 )
 async def fit(request: Request) -> Response:
     """Only `data` is required: without a model it is a line. Answers with the fit or, where
     `background` is true, `Prefer: respond-async` came or the wait ran out, with 202 and the job.
     """
+    form = negotiation.form(request)
+    if request.scope["query_string"]:
+        queries.read(request, FormQuery)
     prefer = preference(request.headers)
     key = _idempotency_key(request.headers)
     asked, fingerprint = await bodies.read_marked(request, FitRequest, mark=key is not None)
@@ -83,8 +89,14 @@ async def fit(request: Request) -> Response:
     if replayed:
         headers["Idempotent-Replayed"] = "true"
     if finished:
+        if form != "json" and job.result is not None:
+            return await negotiation.fit_answer(request, form, job.result, job.request, headers)
         return _ended(job, headers, request)
-    return json_answer(views.brief(job, jobs), 202, {"Location": views.url(job), **headers})
+    headers = {"Location": views.url(job), **headers}
+    shown = views.brief(job, jobs)
+    if form != "json":
+        return await negotiation.answer(request, form, shown, status=202, headers=headers)
+    return json_answer(shown, 202, headers)
 
 
 async def _wait(request: Request, job: Job, wait_s: float, *, abandon: bool) -> Job:

@@ -5,14 +5,16 @@ from __future__ import annotations
 from fastapi import APIRouter
 from starlette.responses import Response
 
-from service.api import openapi, queries, views
+from service.api import negotiation, openapi, queries, views
 from service.api.answers import json_answer
 from service.api.direct_route import DirectRoute
 from service.api.hanging_up import unless_gone
 from service.api.queries import HistoryQuery, JobQuery, JobsQuery, NoQuery
 from service.api.state import Request
+from service.jobs.job import Job as Record
 from service.schemas.answers import History
 from service.schemas.jobs import Job, JobList
+from service.schemas.names import AnswerFormat
 
 router = APIRouter(tags=["jobs"], default_response_class=Response, route_class=DirectRoute)
 
@@ -22,14 +24,14 @@ router = APIRouter(tags=["jobs"], default_response_class=Response, route_class=D
     operation_id="list_jobs",
     summary="List jobs, newest first",
     responses={
-        200: openapi.answer(JobList, "A page of jobs"),
-        **openapi.refusals(404, 422, 500),
+        200: openapi.forms(JobList, "A page of jobs"),
+        **openapi.refusals(404, 406, 422, 500),
     },
     openapi_extra=openapi.query(JobsQuery),
 )
 async def list_jobs(request: Request) -> Response:
     """`result` is null here: the job's own page has it. For the next page pass `next_after`."""
-    asked = queries.read(request, JobsQuery)
+    form, asked = negotiation.form(request), queries.read(request, JobsQuery)
     service = request.state["jobs"]
     found, has_more = await service.list("", asked.status, asked.limit, asked.after)
     page = JobList(
@@ -37,7 +39,9 @@ async def list_jobs(request: Request) -> Response:
         has_more=has_more,
         next_after=found[-1].id if has_more else None,
     )
-    return json_answer(page)
+    if form != "json":
+        return await negotiation.answer(request, form, page)
+    return json_answer(page, headers=negotiation.VARY)
 
 
 @router.get(
@@ -45,19 +49,29 @@ async def list_jobs(request: Request) -> Response:
     operation_id="get_job",
     summary="A job, with its fit once it has finished",
     responses={
-        200: openapi.answer(Job, "The job"),
-        **openapi.refusals(404, 422, 500),
+        200: openapi.forms(Job, "The job"),
+        **openapi.refusals(404, 406, 422, 500),
     },
     openapi_extra=openapi.query(JobQuery),
 )
 async def get_job(request: Request, job_id: str) -> Response:
     """With `wait` the answer comes when the job finishes, or after so many seconds."""
+    form = negotiation.form(request)
     wait_s = min(queries.read(request, JobQuery).wait, request.state["settings"].max_wait_s)
     service = request.state["jobs"]
     job = await service.get(job_id, "")
     if wait_s > 0 and not job.finished:
         job = await unless_gone(request, service.wait(job_id, wait_s))
-    return json_answer(views.full(job, service))
+    if form != "json":
+        return await _in_form(request, form, job)
+    return json_answer(views.full(job, service), headers=negotiation.VARY)
+
+
+async def _in_form(request: Request, form: AnswerFormat, job: Record) -> Response:
+    """A job that has a fit is shown as that fit."""
+    if job.result is not None:
+        return await negotiation.fit_answer(request, form, job.result, job.request)
+    return await negotiation.answer(request, form, views.brief(job, request.state["jobs"]))
 
 
 @router.get(
@@ -65,18 +79,21 @@ async def get_job(request: Request, job_id: str) -> Response:
     operation_id="get_job_history",
     summary="The recorded epochs of a job",
     responses={
-        200: openapi.answer(History, "Columns of equal length"),
-        **openapi.refusals(404, 422, 500),
+        200: openapi.forms(History, "Columns of equal length"),
+        **openapi.refusals(404, 406, 422, 500),
     },
     openapi_extra=openapi.query(HistoryQuery),
 )
 async def get_job_history(request: Request, job_id: str) -> Response:
     """Also while it runs: ask for what came `after_epoch`, the last one seen."""
-    asked = queries.read(request, HistoryQuery)
+    form, asked = negotiation.form(request), queries.read(request, HistoryQuery)
     service = request.state["jobs"]
     job = await service.get(job_id, "")
     rows = await service.history(job_id, "", asked.after_epoch, asked.limit, asked.max_points)
-    return json_answer(await views.history_document(job, rows))
+    if form != "json":
+        size = len(rows) * (2 + 2 * len(job.params))
+        return await negotiation.answer(request, form, views.history(job, rows), size=size)
+    return json_answer(await views.history_document(job, rows), headers=negotiation.VARY)
 
 
 @router.post(

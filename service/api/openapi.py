@@ -23,7 +23,7 @@ from pydantic.json_schema import (
 from service.api.answers import Health
 from service.api.queries import Query
 from service.api.reading import described
-from service.schemas import answers, catalogue, compute, fit, jobs, problems
+from service.schemas import answers, catalogue, compute, fit, jobs, plot, problems
 from service.schemas.base import Answer
 
 Part = dict[str, Any]
@@ -32,6 +32,7 @@ TAGS = [
     {"name": "fits", "description": "Fit a model to data."},
     {"name": "compute", "description": "The parts of a fit, one at a time and without state."},
     {"name": "jobs", "description": "Every fit is a job: watch it, cancel it, forget it."},
+    {"name": "pictures", "description": "The fit, its loss, its residuals, its path, drawn."},
     {"name": "catalogue", "description": "The models, losses and optimizers there are."},
     {"name": "operations", "description": "For those who run the service."},
 ]
@@ -41,6 +42,7 @@ _REQUESTS = (
     compute.PredictRequest,
     compute.LossRequest,
     compute.GradientRequest,
+    plot.PlotRequest,
 )
 _ANSWERS = (
     Health,
@@ -61,6 +63,7 @@ _ANSWERS = (
 _PROBLEMS = {
     400: "The body is not what its Content-Type says",
     404: "No such job",
+    406: "The answer has no form that `Accept` asks for; `detail` lists those it has",
     409: "The job's status does not allow it",
     408: "The body paused for too long; the connection closes",
     413: "The body is too large; the connection closes",
@@ -125,6 +128,28 @@ def answer(schema: type[Answer], description: str, *headers: str) -> Part:
     """A JSON answer with its headers, as one of FastAPI's `responses`."""
     content = {"application/json": {"schema": _ref(schema)}}
     return {"description": description, "content": content, "headers": _header_refs(headers)}
+
+
+_FORMS = {
+    "text/plain": "With `format=text` a report for a terminal; with `oneline` words of name=value.",
+    "text/csv": "With `format=csv` a table.",
+    "application/vnd.apache.arrow.stream": "With `format=arrow` the same table as an Arrow stream.",
+}
+
+
+def forms(schema: type[Answer], description: str, *headers: str) -> Part:
+    """An answer that can be had in other forms than JSON too."""
+    made = answer(schema, description, *headers)
+    for kind, what in _FORMS.items():
+        made["content"][kind] = {"schema": {"type": "string", "description": what}}
+    return made
+
+
+def picture(media: Mapping[Any, str], description: str) -> Part:
+    """A picture, as one of FastAPI's `responses`."""
+    kinds = [kind.partition(";")[0] for kind in media.values()]
+    content = {kind: {"schema": {"type": "string"}} for kind in kinds}
+    return {"description": description, "content": content, "headers": {}}
 
 
 def stream(description: str) -> Part:

@@ -21,6 +21,12 @@ class TooManyBytes(QueueFull):
     type = "too-many-bytes"
 
 
+class TooManyPictures(QueueFull):
+    """No room for another picture just now; try again later."""
+
+    type = "too-many-pictures"
+
+
 class Places:
     """A count of what is held, by caller."""
 

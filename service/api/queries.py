@@ -9,7 +9,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from service.api.complaints import complaints
 from service.api.state import Request
 from service.errors import Complaint, InvalidRequest
-from service.schemas.names import Status
+from service.schemas.names import AnswerFormat, Status, Theme
+from service.schemas.plot import Columns, Side
 
 
 class Query(BaseModel):
@@ -18,7 +19,14 @@ class Query(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 
 
-class JobsQuery(Query):
+class FormQuery(Query):
+    """A route that answers in several forms."""
+
+    format: AnswerFormat | None = None
+    """The answer's form; it counts before `Accept`."""
+
+
+class JobsQuery(FormQuery):
     """GET /jobs."""
 
     status: Status | None = None
@@ -29,14 +37,14 @@ class JobsQuery(Query):
     """`next_after` of the page before."""
 
 
-class JobQuery(Query):
+class JobQuery(FormQuery):
     """GET /jobs/{job_id}."""
 
     wait: Annotated[float, Field(ge=0, le=86_400, allow_inf_nan=False)] = 0.0
     """Seconds to wait for the job to finish; the server's limit may be lower."""
 
 
-class HistoryQuery(Query):
+class HistoryQuery(FormQuery):
     """GET /jobs/{job_id}/history."""
 
     after_epoch: Annotated[int, Field(ge=-1)] | None = None
@@ -52,6 +60,25 @@ class EventsQuery(Query):
 
     after_epoch: Annotated[int, Field(ge=-1)] | None = None
     """Only rows of later epochs."""
+
+
+class PictureQuery(Query):
+    """GET /jobs/{job_id}/plot/{view}.{format}."""
+
+    theme: Theme = "light"
+    """For light or for dark pages."""
+    transparent: bool = False
+    """Leave the background to the page."""
+    width: Side = 800
+    """Pixels; of a `txt` see `columns`."""
+    height: Side = 500
+    """Pixels."""
+    columns: Columns = 80
+    """The width of a `txt`."""
+    level: Annotated[float, Field(gt=0, le=0.999999999)] = 0.95
+    """Of the bands of `fit`."""
+    along: str | None = None
+    """For `path`: one or two params to look at, as `w,b`. Default: those that went farthest."""
 
 
 class NoQuery(Query):

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, TypedDict
 
 import starlette.requests
 
+from service.api.aside import Aside
 from service.api.parser import Parser
-from service.api.places import Places, TooManyBytes, TooManyStreams
+from service.api.places import Places, TooManyBytes, TooManyPictures, TooManyStreams
 from service.jobs.service import JobService
 from service.settings import Settings
 
@@ -28,6 +29,14 @@ class State(TypedDict):
     """Turns to read a body of another form than JSON: what it unpacks to is bounded, but large."""
     parser: Parser
     """Where large bodies are parsed."""
+    draughtsman: Aside
+    """Where pictures are drawn and long tables written."""
+    pictures: Places
+    """Pictures that are drawn or wait for it."""
+
+
+DRAUGHTSMAN = "service.api.draughtsman:main"
+LONGEST_PICTURE_S = 30.0
 
 
 def new_state(settings: Settings, jobs: JobService) -> State:
@@ -49,6 +58,13 @@ def new_state(settings: Settings, jobs: JobService) -> State:
         ),
         readers=asyncio.Semaphore(_READERS),
         parser=Parser(),
+        draughtsman=Aside(DRAUGHTSMAN, LONGEST_PICTURE_S),
+        pictures=Places(
+            settings.max_pictures,
+            max(settings.max_pictures // 2, 1),
+            TooManyPictures,
+            retry_after_s=2,
+        ),
     )
 
 

@@ -144,6 +144,8 @@ class FitUrls(Answer):
     history: str
     events: str
     cancel: str
+    plot: str
+    """The fit over its data; beside it `loss`, `residuals` and `path`, as svg, png and txt."""
 
 
 class Fit(Answer):

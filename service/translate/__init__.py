@@ -4,7 +4,10 @@ from service.translate.answer import to_fit, to_history
 from service.translate.catalogue import loss_list, model_list, optimizer_list
 from service.translate.compute import gradient, loss, predict, predict_from_fit
 from service.translate.grouped_answer import to_grouped_fit
+from service.translate.of_job import note_of, plot_of_job
 from service.translate.plan import Plan, check, to_plan
+from service.translate.plotted import needed
+from service.translate.scenes import scene
 from service.translate.threads import use_threads
 
 __all__ = [
@@ -14,9 +17,13 @@ __all__ = [
     "loss",
     "loss_list",
     "model_list",
+    "needed",
+    "note_of",
     "optimizer_list",
+    "plot_of_job",
     "predict",
     "predict_from_fit",
+    "scene",
     "to_fit",
     "to_grouped_fit",
     "to_history",

@@ -68,6 +68,7 @@ def to_fit(
             history=f"/jobs/{job_id}/history",
             events=f"/jobs/{job_id}/events",
             cancel=f"/jobs/{job_id}/cancel",
+            plot=f"/jobs/{job_id}/plot/fit.svg",
         ),
     )
 

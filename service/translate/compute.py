@@ -47,7 +47,7 @@ def predict(request: wire.PredictRequest, max_rows: int = 2**62) -> wire.Predict
     rows = check_shape(request.data, max_rows)
     formula = resolve(request.model, request.data.keys(), request.params.keys()).formula
     columns = _inputs(formula, request, DTYPES[request.dtype])
-    theta = _theta(request.params, formula, DTYPES[request.dtype])
+    theta = to_theta(request.params, formula, DTYPES[request.dtype])
     prediction = formula.bind(columns, rows, theta).predict(theta)
     if request.interval is None:
         return wire.Predictions(predictions=prediction.tolist(), target=formula.target)
@@ -157,7 +157,7 @@ def _problem(request: wire.LossRequest | wire.GradientRequest, max_rows: int) ->
     rows = check_shape(request.data, max_rows)
     dtype = DTYPES[request.dtype]
     formula = resolve(request.model, request.data.keys()).formula
-    theta = _theta(request.params, formula, dtype)
+    theta = to_theta(request.params, formula, dtype)
     sigma = to_sigma(request.sigma, request.data, rows)
     return Problem(
         formula=formula,
@@ -199,7 +199,8 @@ def _given_scaling(
     return to_scaling(spec, raw)
 
 
-def _theta(given: Mapping[str, float], formula: Model, dtype: torch.dtype) -> Tensor:
+def to_theta(given: Mapping[str, float], formula: Model, dtype: torch.dtype) -> Tensor:
+    """The params in the order of the formula. Raises InvalidRequest for one unknown or missing."""
     known_names(given, formula.params)
     missing = [name for name in formula.params if name not in given]
     if missing:

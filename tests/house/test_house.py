@@ -141,6 +141,8 @@ def test_imports_go_one_way(source: Path) -> None:
         ("service.engine", ["pydantic", "fastapi", "asyncio"]),
         ("service.schemas.fit", ["torch", "fastapi"]),
         ("service.errors", ["torch", "pydantic", "fastapi", "numpy"]),
+        ("service.render.report", ["torch", "fastapi", "matplotlib", "pyarrow", "service.jobs"]),
+        ("service.app", ["matplotlib", "pyarrow"]),
     ],
 )
 def test_what_a_room_brings_with_it(module: str, absent: list[str]) -> None:

@@ -1,0 +1,69 @@
+"""Answers in the forms that are not JSON, as bytes. It knows no connection: what is long is written
+in a process apart (`draughtsman`) by the same functions."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from service import translate
+from service.errors import InvalidRequest
+from service.render import tables
+from service.render.oneline import oneline
+from service.render.report import report
+from service.schemas.answers import Fit, GroupedFit
+from service.schemas.base import Answer
+from service.schemas.columns import Data, Numbers
+from service.schemas.fit import FitRequest
+from service.schemas.names import AnswerFormat
+from service.schemas.plot import PlotHistory, PlotRequest
+from service.schemas.scenes import FitScene
+
+Units = Mapping[str, str]
+
+
+def write(
+    form: AnswerFormat,
+    answer: Answer,
+    units: Units | None = None,
+    data: Data | None = None,
+    scene: FitScene | None = None,
+) -> bytes:
+    """The answer in that form."""
+    if form == "text":
+        return report(answer, units=units, scene=scene).encode()
+    if form == "oneline":
+        return oneline(answer).encode()
+    columns = tables.table(answer, units=units, data=data)
+    if form == "csv":
+        return tables.csv_text(columns).encode()
+    from service.render.arrow import arrow_stream
+
+    return arrow_stream(columns)
+
+
+def write_fit(form: AnswerFormat, fit: bytes, request: FitRequest) -> bytes:
+    """A fit in that form; as text with its picture over the data of the request."""
+    units: Units = getattr(request, "units", None) or {}
+    if request.group_by is not None:
+        return write(form, GroupedFit.model_validate_json(fit), units)
+    answer = Fit.model_validate_json(fit)
+    return write(form, answer, units, scene=_scene(answer, request) if form == "text" else None)
+
+
+def _scene(fit: Fit, request: FitRequest) -> FitScene | None:
+    """The picture, where there is one."""
+    nothing = PlotHistory(epoch=[], loss=[])
+    asked = PlotRequest(view="fit")
+    try:
+        made = translate.scene(translate.plot_of_job(asked, request, fit, nothing))
+    except InvalidRequest:
+        return None
+    assert isinstance(made, FitScene)
+    return made
+
+
+def floats(values: Sequence[float]) -> Numbers:
+    """A column to draw."""
+    return np.array(values, dtype=np.float64)

@@ -1,0 +1,18 @@
+"""Tables as an Arrow IPC stream. Imported where one is written, for pyarrow is large."""
+
+from __future__ import annotations
+
+import pyarrow as pa
+import pyarrow.ipc
+
+from service.render.tables import Table
+
+
+def arrow_stream(columns: Table) -> bytes:
+    """One record batch: numbers as float64 or int64, text as utf8, nothing as null."""
+    batch = pa.table({name: pa.array(column) for name, column in columns.items()})
+    sink = pa.BufferOutputStream()
+    with pyarrow.ipc.new_stream(sink, batch.schema) as writer:
+        writer.write_table(batch)
+    stream: bytes = sink.getvalue().to_pybytes()
+    return stream

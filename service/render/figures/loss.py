@@ -1,0 +1,57 @@
+"""The loss by epoch, by powers of ten."""
+
+from __future__ import annotations
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from service.render.figures.paper import Look, dressed, figure_text, legend, named, plain
+from service.schemas.scenes import LossScene
+
+_FEW = 40
+_MOST = 2_000
+
+
+def draw(figure: Figure, scene: LossScene, look: Look) -> None:
+    """The loss, the best marked, and where it was no number any more."""
+    axes = figure.add_subplot()
+    axes.set_yscale("log")
+    few = np.count_nonzero(np.isfinite(scene.loss)) <= _FEW
+    axes.plot(
+        scene.epoch,
+        scene.loss,
+        color=look.curve,
+        linewidth=2.0,
+        marker="o" if few else "",
+        markersize=4.5,
+        label="loss",
+        gid="loss",
+        zorder=3,
+    )
+    if scene.best is not None and scene.best[1] > 0:
+        axes.plot(
+            [scene.best[0]],
+            [scene.best[1]],
+            linestyle="none",
+            marker="D",
+            markersize=8,
+            markerfacecolor=look.second,
+            markeredgecolor=look.paper,
+            label=f"best: {figure_text(scene.best[1])}",
+            zorder=5,
+        )
+    if scene.lost is not None:
+        axes.axvline(
+            scene.lost,
+            color=look.accent,
+            linewidth=1.8,
+            linestyle=(0, (4, 3)),
+            label=f"no number any more from epoch {scene.lost:,.0f} on",
+        )
+    if not np.isfinite(scene.loss).any():
+        axes.set_ylim(0.1, 10)
+    if scene.verdict is not None:
+        axes.set_title(plain(scene.verdict), color=look.accent)
+    named(axes, "epoch", "loss")
+    dressed(axes, look, log="y", whole="x")
+    legend(axes, look, loc="best")

@@ -1,0 +1,250 @@
+"""What every picture is drawn on: its size, its colours, and how it becomes bytes.
+
+Object by object: no pyplot, and nothing that outlasts the picture. Colours are Okabe and Ito's
+(Color Universal Design, 2008), which the colour-blind tell apart.
+"""
+
+from __future__ import annotations
+
+import io
+import math
+import warnings
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+from xml.sax.saxutils import escape, quoteattr
+
+import matplotlib
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.backends.backend_svg import FigureCanvasSVG
+from matplotlib.figure import Figure
+from matplotlib.layout_engine import ConstrainedLayoutEngine
+from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
+
+from service.render.digits import number
+from service.schemas.names import Theme
+from service.schemas.scenes import Scene
+
+DPI = 100
+BLUE, ORANGE, GREEN, VERMILLION, PURPLE = "#0072B2", "#E69F00", "#009E73", "#D55E00", "#CC79A7"
+SKY = "#56B4E9"
+_LONGEST_TITLE = 90
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """The colours of a theme."""
+
+    paper: str
+    ink: str
+    quiet: str
+    """Of the frame, the ticks and the notes."""
+    grid: str
+    curve: str
+    band: str
+    points: str
+    accent: str
+    """For what to look at."""
+    second: str
+    hills: tuple[str, str]
+    """Of a surface, from low to high."""
+    contours: str
+
+
+LOOKS: Mapping[Theme, Look] = {
+    "light": Look(
+        paper="#ffffff",
+        ink="#1f2328",
+        quiet="#59636e",
+        grid="#e4e7eb",
+        curve=BLUE,
+        band=BLUE,
+        points="#1f2328",
+        accent=VERMILLION,
+        second=GREEN,
+        hills=("#f7fafd", "#86b6da"),
+        contours="#6b7f95",
+    ),
+    "dark": Look(
+        paper="#0f1419",
+        ink="#e6e9ed",
+        quiet="#9aa4af",
+        grid="#262d35",
+        curve=SKY,
+        band=SKY,
+        points="#e6e9ed",
+        accent=ORANGE,
+        second="#2fbf94",
+        hills=("#131c26", "#2c6391"),
+        contours="#5f7890",
+    ),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Paper:
+    """What a picture is to be."""
+
+    format: str = "svg"
+    theme: Theme = "light"
+    width: int = 800
+    """Pixels."""
+    height: int = 500
+    transparent: bool = False
+
+
+def printed(draw: Callable[[Figure, Look], None], scene: Scene, paper: Paper) -> bytes:
+    """The picture that `draw` makes."""
+    look = LOOKS[paper.theme]
+    with matplotlib.rc_context(_settings(look)), warnings.catch_warnings():
+        # A letter that the font lacks is a box in a PNG, and whole in an SVG.
+        warnings.filterwarnings("ignore", "Glyph", UserWarning)
+        figure = Figure(
+            figsize=(paper.width / DPI, paper.height / DPI),
+            dpi=DPI,
+            layout=ConstrainedLayoutEngine(w_pad=0.1, h_pad=0.08),
+        )
+        figure.patch.set_alpha(0.0 if paper.transparent else 1.0)
+        draw(figure, look)
+        _headed(figure, scene, look)
+        out = io.BytesIO()
+        if paper.format == "png":
+            FigureCanvasAgg(figure).print_png(out, metadata={"Software": None})  # type: ignore[no-untyped-call]
+            return out.getvalue()
+        FigureCanvasSVG(figure).print_svg(out, metadata=dict.fromkeys(_METADATA))  # type: ignore[no-untyped-call]
+        return _accessible(out.getvalue(), scene)
+
+
+_METADATA = ("Date", "Creator", "Format", "Type")
+"""What would tell when or by what it was drawn: left out, so that the same is the same bytes."""
+
+
+def plain(text: str) -> str:
+    """Text as it stands: no mathematics in a column's name."""
+    return text.replace("$", r"\$")
+
+
+def named(axes: Axes, x: object, y: object) -> None:
+    """The names of the axes, with their units."""
+    axes.set_xlabel(plain(_short(str(x), 60)))
+    axes.set_ylabel(plain(_short(str(y), 44)))
+
+
+def dressed(axes: Axes, look: Look, *, log: str = "", whole: str = "", grid: str = "both") -> None:
+    """Ticks that people can read, and no more lines than help. `log` has "x" or "y" for an axis by
+    powers of ten, `whole` for one of whole numbers."""
+    if grid:
+        axes.grid(axis=grid, color=look.grid, linewidth=0.8)  # type: ignore[arg-type]
+    axes.set_axisbelow(True)
+    axes.tick_params(which="both", length=0)
+    for side in ("top", "right"):
+        axes.spines[side].set_visible(False)
+    for name, axis in (("x", axes.xaxis), ("y", axes.yaxis)):
+        axis.set_major_formatter(FuncFormatter(_tick))
+        if name not in log:
+            axis.set_major_locator(MaxNLocator(nbins=7, steps=[1, 2, 5, 10], integer=name in whole))
+            continue
+        low, high = sorted(axis.get_view_interval())
+        narrow = low > 0 and high / low < 100
+        axis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0) if narrow else (1.0,), numticks=8))
+        axis.set_minor_formatter(NullFormatter())
+
+
+def legend(axes: Axes, look: Look, *, loc: Literal["best", "upper center"] = "best") -> None:
+    """The legend, if there is anything to tell."""
+    handles, labels = axes.get_legend_handles_labels()
+    if handles:
+        made = axes.legend(
+            handles[::-1],
+            labels[::-1],
+            frameon=True,
+            framealpha=0.85,
+            facecolor=look.paper,
+            edgecolor="none",
+            labelcolor=look.ink,
+            borderpad=0.3,
+            handlelength=1.8,
+            loc=loc,
+        )
+        made.set_zorder(10)
+
+
+_RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
+
+
+def figure_text(value: float, digits: int = 4) -> str:
+    """A number as people write it: 0.001, 500, 10⁶, 2·10⁻⁷."""
+    if not value or 1e-4 <= abs(value) < 1e5 or not math.isfinite(value):
+        return number(value, digits).replace("-", "−")
+    head, _, power = f"{value:.{digits - 1}e}".partition("e")
+    head = head.rstrip("0").rstrip(".").replace("-", "−")
+    raised = "10" + str(int(power)).translate(_RAISED)
+    return {"1": raised, "−1": f"−{raised}"}.get(head, f"{head}·{raised}")
+
+
+def _tick(value: float, _position: object = None) -> str:
+    return figure_text(value, 6)
+
+
+def _headed(figure: Figure, scene: Scene, look: Look) -> None:
+    """The title above, the notes below."""
+    title = figure.suptitle(
+        plain(_short(scene.title, _LONGEST_TITLE)), x=0.012, ha="left", fontweight="bold"
+    )
+    room = figure.get_figwidth() * DPI * 0.97
+    wide = len(_short(scene.title, _LONGEST_TITLE)) * 8.2
+    title.set_fontsize(13 * min(1.0, max(room / wide, 0.55)) if wide else 13)
+    if scene.notes:
+        figure.supxlabel(
+            plain(_short("; ".join(scene.notes), 130)),
+            x=0.988,
+            ha="right",
+            fontsize=8.5,
+            color=look.quiet,
+        )
+
+
+def _short(text: str, most: int) -> str:
+    shown = "".join(c if c.isprintable() else "�" for c in text)
+    return shown if len(shown) <= most else shown[: most - 1] + "…"
+
+
+def _settings(look: Look) -> dict[Any, Any]:
+    return {
+        "font.family": ["DejaVu Sans", "sans-serif"],
+        "font.sans-serif": ["DejaVu Sans", "Verdana"],
+        "font.size": 10.5,
+        "text.color": look.ink,
+        "axes.labelcolor": look.ink,
+        "axes.edgecolor": look.quiet,
+        "axes.facecolor": "none",
+        "axes.linewidth": 0.9,
+        "axes.titlesize": 11,
+        "axes.titlelocation": "left",
+        "axes.titlepad": 8,
+        "figure.facecolor": look.paper,
+        "savefig.facecolor": "auto",
+        "savefig.edgecolor": "auto",
+        "xtick.color": look.quiet,
+        "ytick.color": look.quiet,
+        "xtick.labelcolor": look.quiet,
+        "ytick.labelcolor": look.quiet,
+        "legend.fontsize": 9.5,
+        "svg.fonttype": "none",
+        "svg.hashsalt": "descent",
+        "lines.solid_capstyle": "round",
+        "axes.unicode_minus": True,
+    }
+
+
+def _accessible(svg: bytes, scene: Scene) -> bytes:
+    """The SVG with its title for those who hear it, and without the doctype, which a page that
+    takes it in could not."""
+    text = svg.decode()
+    start = text.index("<svg ")
+    head, body = text[start:].split(">", 1)
+    title = _short(scene.title, _LONGEST_TITLE)
+    return (
+        f'{head} role="img" aria-label={quoteattr(title)}>\n <title>{escape(title)}</title>{body}'
+    ).encode()

@@ -1,0 +1,100 @@
+"""Answers in one line, for scripts: words of the form name=value, in an order that stays."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import singledispatch
+
+from service.render.cells import visible
+from service.render.digits import joined, number
+from service.render.report_fit import summary, verdict
+from service.render.report_groups import key_text
+from service.schemas.answers import Fit, GroupedFit, History
+from service.schemas.base import Answer
+from service.schemas.catalogue import LossList, ModelList, OptimizerList
+from service.schemas.compute import GradientAnswer, LossAnswer, Predictions
+from service.schemas.jobs import Job, JobList
+
+
+def oneline(answer: Answer) -> str:
+    """A line; of groups, jobs and a catalogue a line each. Raises TypeError for what has none."""
+    return _line(answer) + "\n"
+
+
+def _words(values: Mapping[str, float]) -> str:
+    return " ".join(f"{name}={number(value)}" for name, value in values.items())
+
+
+@singledispatch
+def _line(answer: Answer) -> str:
+    raise TypeError(f"a {type(answer).__name__} is not written in one line")
+
+
+_line.register(Fit, summary)
+
+
+@_line.register
+def _groups(fit: GroupedFit) -> str:
+    groups, lines = fit.groups, []
+    for i, key in enumerate(groups.key):
+        words = [f"{visible(groups.by)}={key_text(key).replace(' ', '_')}"]
+        for name, values in groups.params.items():
+            error = groups.stderr.get(name, [float("nan")] * len(values))[i]
+            words.append(f"{name}={joined(values[i], None if error != error else error)}")
+        if groups.r_squared[i] is not None:
+            words.append(f"r2={number(groups.r_squared[i], 3)}")
+        lines.append(" ".join([*words, verdict(groups.trustworthy[i], groups.diagnostics[i])]))
+    return "\n".join(lines)
+
+
+@_line.register
+def _job(job: Job) -> str:
+    said = f"{job.job_id} {job.status} epoch={job.progress.epoch}/{job.progress.epochs}"
+    if job.progress.loss is not None:
+        said += f" loss={number(job.progress.loss)}"
+    if job.error is not None:
+        said += f" error={job.error.type}"
+    return said if job.result is None else f"{said} {_line(job.result)}"
+
+
+@_line.register
+def _jobs(jobs: JobList) -> str:
+    return "\n".join(map(_line, jobs.jobs))
+
+
+@_line.register
+def _predictions(found: Predictions) -> str:
+    return " ".join(map(number, found.predictions))
+
+
+@_line.register
+def _loss(found: LossAnswer) -> str:
+    return f"loss={number(found.loss)}"
+
+
+@_line.register
+def _gradient(found: GradientAnswer) -> str:
+    return f"{_words(found.gradient)} loss={number(found.loss)}"
+
+
+@_line.register
+def _history(rows: History) -> str:
+    if not rows.epoch:
+        return "epoch=0"
+    last = {name: column[-1] for name, column in rows.params.items()}
+    return f"epoch={rows.epoch[-1]} loss={number(rows.loss[-1])} {_words(last)}".rstrip()
+
+
+@_line.register
+def _models(found: ModelList) -> str:
+    return "\n".join(f"{entry.name}: {entry.formula}" for entry in found.models)
+
+
+@_line.register
+def _losses(found: LossList) -> str:
+    return "\n".join(f"{entry.name}: {entry.formula}" for entry in found.losses)
+
+
+@_line.register
+def _optimizers(found: OptimizerList) -> str:
+    return "\n".join(f"{entry.name}: {entry.formula}" for entry in found.optimizers)

@@ -1,0 +1,199 @@
+"""Any answer as text for a terminal, never wider than asked.
+
+It knows the schemas alone: no torch, no fastapi, no matplotlib.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import singledispatch
+
+from service.render import report_fit
+from service.render.digits import counted, number
+from service.render.page import Page
+from service.render.report_fit import Units
+from service.render.report_groups import write_groups
+from service.schemas.answers import Fit, GroupedFit, History
+from service.schemas.base import Answer
+from service.schemas.catalogue import LossList, ModelList, OptimizerList, OptionEntry
+from service.schemas.compute import GradientAnswer, LossAnswer, Predictions
+from service.schemas.jobs import Job, JobList, Progress
+from service.schemas.problems import Problem
+from service.schemas.scenes import FitScene
+
+_MOST_ROWS = 40
+
+
+def report(
+    answer: Answer,
+    *,
+    width: int = 80,
+    color: bool = False,
+    units: Mapping[str, str] | None = None,
+    scene: FitScene | None = None,
+) -> str:
+    """The answer in words and small charts, in lines of at most `width` columns (at least 40).
+
+    color: with ANSI escapes, for a terminal. units: of columns and params, by name. scene: the fit
+    over its data, where the data are at hand. Raises TypeError for what no report is written of.
+    """
+    page = Page(width, color)
+    _write(answer, page, units or {}, scene)
+    return str(page)
+
+
+@singledispatch
+def _write(answer: Answer, page: Page, units: Units, scene: FitScene | None) -> None:
+    raise TypeError(f"no report is written of a {type(answer).__name__}")
+
+
+_write.register(Fit, lambda fit, page, units, scene: report_fit.write(page, fit, units, scene))
+_write.register(GroupedFit, lambda fit, page, units, scene: write_groups(page, fit))
+
+
+@_write.register
+def _job(job: Job, page: Page, units: Units, scene: FitScene | None) -> None:
+    page.heading(f"{job.job_id} {job.status}")
+    if job.result is None:
+        page.text(job.model)
+        page.text(_progress(job.progress))
+        if job.queue_position is not None:
+            page.text(f"{counted(job.queue_position, 'job')} before it.")
+    if job.tags:
+        page.text(", ".join(f"{name}: {value}" for name, value in job.tags.items()))
+    if job.error is not None:
+        page.space()
+        _problem(job.error, page, units, scene)
+    if job.result is not None:
+        page.space()
+        _write(job.result, page, units, scene)
+
+
+def _progress(progress: Progress) -> str:
+    said = f"Epoch {progress.epoch:,} of {progress.epochs:,}"
+    if progress.loss is not None:
+        said += f", loss {number(progress.loss, 4)}"
+    if progress.best_loss is not None:
+        said += f", the best {number(progress.best_loss, 4)}"
+    if progress.epochs_per_s is not None:
+        said += f"; {number(progress.epochs_per_s, 3)} epochs/s"
+    if progress.eta_s is not None:
+        said += f", {number(progress.eta_s, 2)} s to go"
+    return said + "."
+
+
+@_write.register
+def _jobs(jobs: JobList, page: Page, units: Units, scene: FitScene | None) -> None:
+    page.heading(counted(len(jobs.jobs), "job"))
+    rows = [("job", "status", "epoch", "loss", "model")]
+    for job in jobs.jobs:
+        loss = number(job.progress.loss, 4)
+        rows.append((job.job_id, job.status, f"{job.progress.epoch:,}", loss, job.model))
+    page.table(rows, "<<>><", headed=True)
+    if jobs.has_more:
+        page.text(f"There are more: ?after={jobs.next_after}")
+
+
+@_write.register
+def _predictions(found: Predictions, page: Page, units: Units, scene: FitScene | None) -> None:
+    unit = f" [{units[found.target]}]" if found.target in units else ""
+    band = {"± error": found.stderr, "from": found.lower, "to": found.upper}
+    columns = {found.target + unit: found.predictions}
+    columns |= {name: column for name, column in band.items() if column is not None}
+    page.heading(counted(len(found.predictions), "prediction"))
+    _numbers(page, columns)
+
+
+def _numbers(page: Page, columns: Mapping[str, list[float]]) -> None:
+    """Columns of numbers, of which the first rows are shown."""
+    first = [column[:_MOST_ROWS] for column in columns.values()]
+    rows = [[number(value) for value in row] for row in zip(*first, strict=True)]
+    page.table([list(columns), *rows], ">" * len(columns), headed=True)
+    more = len(next(iter(columns.values()))) - _MOST_ROWS
+    if more > 0:
+        page.text(f"… and {counted(more, 'row')} more; ?format=csv has them all")
+
+
+@_write.register
+def _loss(found: LossAnswer, page: Page, units: Units, scene: FitScene | None) -> None:
+    page.heading(f"Loss {number(found.loss)}")
+    if found.residuals is not None:
+        page.heading("Residuals, prediction − target")
+        _numbers(page, {"residual": found.residuals})
+    if found.surface is not None:
+        axes = " × ".join(f"{len(axis):,} of {name}" for name, axis in found.surface.axes.items())
+        page.heading("Surface")
+        page.text(f"{axes}; ?format=csv has its losses")
+
+
+@_write.register
+def _gradient(found: GradientAnswer, page: Page, units: Units, scene: FitScene | None) -> None:
+    page.heading(f"Gradient of the loss, {found.method}")
+    check = found.check
+    if check is None:
+        page.table([(name, number(v)) for name, v in found.gradient.items()], "<>")
+    else:
+        rows = [("", "analytic", "autograd", "numeric")]
+        for name in found.gradient:
+            three = (check.analytic[name], check.autograd[name], check.numeric[name])
+            a, b, c = (number(value, 9) for value in three)
+            rows.append((name, a, b, c))
+        page.table(rows, "<>>>", headed=True)
+        verdict = "They agree" if check.agree else "They do not agree"
+        page.text(f"{verdict}: the largest difference is {number(check.max_difference, 2)}.")
+    page.text(f"The loss is {number(found.loss)}.")
+    if found.explain is not None:
+        page.heading("By the chain rule")
+        for line in found.explain.text.splitlines():
+            page.text(line)
+
+
+@_write.register
+def _history(rows: History, page: Page, units: Units, scene: FitScene | None) -> None:
+    page.heading(f"{counted(len(rows.epoch), 'row')} of {counted(rows.total, 'epoch')}")
+    columns: dict[str, list[float]] = {"epoch": [*rows.epoch], "loss": rows.loss, **rows.params}
+    _numbers(page, columns)
+
+
+@_write.register
+def _problem(problem: Problem, page: Page, units: Units, scene: FitScene | None) -> None:
+    page.heading(f"{problem.status} {problem.title}")
+    errors = problem.errors or []
+    if len(errors) != 1 or errors[0].detail != problem.detail:
+        page.text(problem.detail)
+    for error in errors:
+        page.text(f"{error.pointer}: {error.detail}" if error.pointer else error.detail)
+    if problem.request_id is not None:
+        page.text(f"request {problem.request_id}", colour="dim")
+
+
+@_write.register
+def _models(found: ModelList, page: Page, units: Units, scene: FitScene | None) -> None:
+    for model in found.models:
+        page.heading(model.name)
+        page.text(model.formula)
+        page.text(model.when_to_use)
+        page.table([(param.name, param.meaning, param.unit) for param in model.params], "<<<")
+
+
+@_write.register
+def _losses(found: LossList, page: Page, units: Units, scene: FitScene | None) -> None:
+    for loss in found.losses:
+        page.heading(loss.name)
+        page.text(loss.formula)
+        page.text(loss.when_to_use)
+        _options(page, loss.options)
+
+
+@_write.register
+def _optimizers(found: OptimizerList, page: Page, units: Units, scene: FitScene | None) -> None:
+    for optimizer in found.optimizers:
+        page.heading(optimizer.name)
+        page.text(optimizer.formula)
+        page.text(optimizer.when_to_use)
+        _options(page, optimizer.options)
+
+
+def _options(page: Page, options: list[OptionEntry]) -> None:
+    for option in options:
+        page.text(f"{option.name} ({option.default}): {option.meaning}", indent="    ")

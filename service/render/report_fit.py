@@ -1,0 +1,231 @@
+"""A fit as a page: what was fitted, how it ended, the params and how far to trust them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from itertools import combinations
+
+from service.render import characters
+from service.render.cells import clipped, visible
+from service.render.digits import counted, joined, number, uncertain
+from service.render.history import epochs_in_words, loss_of_fit
+from service.render.page import Colour, Page
+from service.schemas.answers import ConfidenceInterval, Diagnostic, Fit
+from service.schemas.names import Severity, StopReason
+from service.schemas.scenes import FitScene
+
+Units = Mapping[str, str]
+
+ENDINGS: Mapping[StopReason, str] = {
+    "converged": "converged after {epochs}",
+    "max_epochs": "did the {epochs} it was given",
+    "diverged": "diverged after {epochs}",
+    "stalled": "stalled after {epochs}: no step lowered the loss any more",
+    "time_limit": "ran out of time after {epochs}",
+    "cancelled": "was cancelled after {epochs}",
+}
+MARKS: Mapping[Severity, tuple[str, Colour]] = {
+    "error": ("✗", "red"),
+    "warning": ("!", "yellow"),
+    "info": ("·", "dim"),
+}
+_LONGEST_NAME = 24
+_MOST_PARAMS = 40
+_MOST_CORRELATIONS = 6
+_STRONG = 0.5
+
+
+def write(page: Page, fit: Fit, units: Units, scene: FitScene | None) -> None:
+    """The whole report."""
+    page.heading(fit.model.formula)
+    page.space()
+    page.text(_how_it_went(fit))
+    page.text(_trust(fit), colour="green" if fit.trustworthy else "red")
+    _params(page, fit, units)
+    _statistics(page, fit, units)
+    _diagnostics(page, fit.diagnostics)
+    _charts(page, fit, scene)
+
+
+def _how_it_went(fit: Fit) -> str:
+    rows = counted(fit.statistics.n, "row")
+    ending = ENDINGS[fit.stop_reason].format(epochs=epochs_in_words(fit.epochs))
+    said = f"{rows}. {fit.optimizer} {ending}."
+    if fit.optimizer == "exact" and fit.converged:
+        said = f"{rows}, solved exactly."
+    if fit.dropped is not None:
+        gone = counted(fit.dropped.count, "row")
+        said += f" {gone} with a missing value were left out."
+    return said
+
+
+def _trust(fit: Fit) -> str:
+    errors = sum(d.severity == "error" for d in fit.diagnostics)
+    warnings = sum(d.severity == "warning" for d in fit.diagnostics)
+    if not fit.trustworthy:
+        return f"Do not trust it: {counted(max(errors, 1), 'error')} below."
+    return "Trustworthy" + (f", with {counted(warnings, 'warning')} below." if warnings else ".")
+
+
+# --- params ---------------------------------------------------------------------------------------
+
+
+def _params(page: Page, fit: Fit, units: Units) -> None:
+    shown = fit.predict.params
+    page.heading("Params")
+    _param_table(page, shown, fit.statistics.stderr, fit.statistics.confidence_interval, units)
+    if len(shown) > _MOST_PARAMS:
+        page.text(f"… and {len(shown) - _MOST_PARAMS:,} more")
+    if not _same(shown, fit.params):
+        last = ", ".join(f"{n} = {number(v, 4)}" for n, v in list(fit.params.items())[:6])
+        page.text(
+            f"These are the best, of epoch {fit.best.epoch:,}. The last were {last}, with a loss "
+            f"of {number(fit.loss, 4)}."
+        )
+    if fit.statistics.stderr is None and fit.statistics.covariance_reason:
+        page.text(f"No standard errors: {fit.statistics.covariance_reason.rstrip('.')}.")
+    _correlations(page, fit)
+    raw = fit.params_unscaled
+    if raw is not None and not _same(raw.values, fit.params):
+        page.heading("Params in raw units")
+        _param_table(page, raw.values, raw.stderr, None, {})
+
+
+def _param_table(
+    page: Page,
+    values: Mapping[str, float],
+    stderr: Mapping[str, float] | None,
+    interval: ConfidenceInterval | None,
+    units: Units,
+) -> None:
+    names = list(values)[:_MOST_PARAMS]
+    columns = [[clipped(visible(name), _LONGEST_NAME) for name in names]]
+    pairs = [uncertain(values[name], (stderr or {}).get(name)) for name in names]
+    columns += [[ours for ours, _ in pairs]]
+    columns += [[_error(n, e, stderr) for n, (_, e) in zip(names, pairs, strict=True)]]
+    heads, sides = ["", "value", "± error" if stderr else ""], "<><"
+    if any(name in units for name in names):
+        columns.append([clipped(visible(units.get(name, "")), 12) for name in names])
+        heads, sides = [*heads, "unit"], sides + "<"
+    if interval is not None:
+        columns.append(_intervals(names, stderr or {}, interval))
+        by = " by profile" if interval.method == "profile" else ""
+        heads, sides = [*heads, f"{100 * interval.level:.10g} % interval{by}"], sides + "<"
+    rows = list(zip(*columns, strict=True))
+    page.table([heads, *rows], sides, headed=True)
+
+
+def _error(name: str, error: str, stderr: Mapping[str, float] | None) -> str:
+    if stderr is not None and name not in stderr:
+        return "fixed"
+    return f"± {error}" if error else ""
+
+
+def _intervals(
+    names: Sequence[str], stderr: Mapping[str, float], interval: ConfidenceInterval
+) -> list[str]:
+    lower = [_end(interval.lower.get(name), stderr.get(name)) for name in names]
+    upper = [_end(interval.upper.get(name), stderr.get(name)) for name in names]
+    wide = max(map(len, lower))
+    return [f"{a:>{wide}} … {b}" if a else "" for a, b in zip(lower, upper, strict=True)]
+
+
+def _end(end: float | None, error: float | None) -> str:
+    if end is None:
+        return ""
+    return "none" if math.isnan(end) else uncertain(end, error)[0]
+
+
+def _same(one: Mapping[str, float], other: Mapping[str, float]) -> bool:
+    return all(value == other.get(name) for name, value in one.items())
+
+
+def _correlations(page: Page, fit: Fit) -> None:
+    matrix = fit.statistics.correlation
+    if matrix is None or len(matrix) < 2 or len(matrix) > _MOST_PARAMS:
+        return
+    pairs = [(a, b, matrix[a][b]) for a, b in combinations(matrix, 2)]
+    strong = sorted((p for p in pairs if abs(p[2]) >= _STRONG), key=lambda p: -abs(p[2]))
+    if not strong:
+        return
+    said = ", ".join(
+        f"{clipped(a, _LONGEST_NAME)} and {clipped(b, _LONGEST_NAME)} {value:.3f}"
+        for a, b, value in strong[:_MOST_CORRELATIONS]
+    )
+    more = len(strong) - _MOST_CORRELATIONS
+    page.space()
+    page.text(f"Correlated: {said}{f', and {more} more' if more > 0 else ''}.")
+
+
+# --- statistics and diagnostics -------------------------------------------------------------------
+
+
+def _statistics(page: Page, fit: Fit, units: Units) -> None:
+    found = fit.statistics
+    unit = f" {visible(units[fit.model.target])}" if fit.model.target in units else ""
+    std = number(found.residual_std, 4)
+    loss = fit.loss if _same(fit.predict.params, fit.params) else fit.best.loss
+    pairs = [
+        ("loss", number(loss, 6)),
+        ("R²", number(found.r_squared, 6)),
+        ("residual std", std + (unit if found.residual_std is not None else "")),
+        ("adjusted R²", number(found.adjusted_r_squared, 6)),
+        ("degrees of freedom", f"{found.degrees_of_freedom:,}"),
+        ("AIC", number(found.aic, 6)),
+        ("reduced χ²", number(found.reduced_chi_squared, 4)),
+        ("BIC", number(found.bic, 6)),
+    ]
+    page.heading("Statistics")
+    rows = [(*pairs[i], "", *pairs[i + 1]) for i in range(0, len(pairs), 2)]
+    page.table([[clipped(cell, 24) for cell in row] for row in rows], "<><<>")
+
+
+def _diagnostics(page: Page, found: Sequence[Diagnostic]) -> None:
+    page.heading("Diagnostics")
+    if not found:
+        page.text("Nothing to remark.")
+        return
+    for one in found:
+        mark, colour = MARKS[one.severity]
+        page.listed(mark, f"{one.code} ({one.severity})", colour)
+        page.text(_sentence(one.message), indent="    ")
+        if one.suggestion:
+            page.text("Cure, to be merged into the request:", indent="    ")
+            page.patch(one.suggestion, indent="      ")
+
+
+def _sentence(text: str) -> str:
+    return text[:1].upper() + text[1:]
+
+
+# --- charts ---------------------------------------------------------------------------------------
+
+
+def _charts(page: Page, fit: Fit, scene: FitScene | None) -> None:
+    if len(fit.history.epoch) > 2:
+        page.heading("Loss by epoch")
+        page.verbatim(characters.body(loss_of_fit(fit), width=page.width, lines=10))
+    if scene is not None:
+        page.heading("The fit over its data")
+        page.verbatim(characters.body(scene, width=page.width, lines=14))
+        for note in scene.notes:
+            page.text(note)
+
+
+def summary(fit: Fit) -> str:
+    """A fit in one line: see `oneline`."""
+    stderr = fit.statistics.stderr or {}
+    words = [f"{n}={joined(v, stderr.get(n))}" for n, v in fit.predict.params.items()]
+    r_squared = fit.statistics.r_squared
+    if r_squared is not None:
+        words.append(f"r2={number(r_squared, 3)}")
+    else:
+        words.append(f"loss={number(fit.loss, 6)}")
+    errors = [found.code for found in fit.diagnostics if found.severity == "error"]
+    return " ".join([*words, verdict(fit.trustworthy, errors)])
+
+
+def verdict(trustworthy: bool, errors: Sequence[str]) -> str:
+    """ "trustworthy", or "doubtful:" with the codes of the errors."""
+    return "trustworthy" if trustworthy else f"doubtful:{','.join(errors)}".rstrip(":")

@@ -1,0 +1,76 @@
+"""Fits of groups as a page: a row a group, as many params beside each other as there is room."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from service.render.cells import clipped, visible, width
+from service.render.digits import counted, joined, number
+from service.render.page import Page
+from service.render.report_fit import MARKS
+from service.schemas.answers import GroupedFit, Groups
+
+_MOST_GROUPS = 40
+_LONGEST_KEY = 20
+
+
+def write_groups(page: Page, fit: GroupedFit) -> None:
+    """The whole report."""
+    groups = fit.groups
+    page.heading(fit.model.formula)
+    page.space()
+    count = len(groups.key)
+    page.text(f"{counted(count, 'group')} by {groups.by}, fitted by {fit.optimizer}.")
+    good = sum(groups.trustworthy)
+    page.text(
+        "All of them are trustworthy." if good == count else f"{good:,} of them are trustworthy.",
+        colour="green" if good == count else "red",
+    )
+    for block in _blocks(groups, page.room):
+        page.space()
+        page.table(block, "<" + ">" * (len(block[0]) - 1), headed=True)
+    if count > _MOST_GROUPS:
+        page.text(f"… and {count - _MOST_GROUPS:,} more; ?format=csv has them all")
+    page.heading("Diagnostics")
+    for found in fit.diagnostics:
+        mark, colour = MARKS[found.severity]
+        page.listed(mark, f"{found.code} ({found.severity})", colour)
+        page.text(found.message, indent="    ")
+    if not fit.diagnostics:
+        page.text("Nothing to remark.")
+
+
+def key_text(key: float | str | None) -> str:
+    """The value that tells a group apart, as text."""
+    if key is None:
+        return "(none)"
+    return visible(key) if isinstance(key, str) else number(key, 15)
+
+
+def _blocks(groups: Groups, room: int) -> list[list[list[str]]]:
+    """Tables with the keys first, then as many columns as there is room for."""
+    shown = range(min(len(groups.key), _MOST_GROUPS))
+    keys = [clipped(visible(groups.by), _LONGEST_KEY)]
+    keys += [clipped(key_text(groups.key[i]), _LONGEST_KEY) for i in shown]
+    start = max(map(width, keys))
+    tables, used = [[keys]], start
+    for column in _columns(groups, shown):
+        wide = max(map(width, column)) + 2
+        if used + wide > room and len(tables[-1]) > 1:
+            tables.append([keys])
+            used = start
+        tables[-1].append(column)
+        used += wide
+    return [[list(row) for row in zip(*columns, strict=True)] for columns in tables]
+
+
+def _columns(groups: Groups, shown: Sequence[int]) -> list[list[str]]:
+    columns = [["n", *(f"{groups.n[i]:,}" for i in shown)]]
+    for name, values in groups.params.items():
+        errors = groups.stderr.get(name, [math.nan] * len(values))
+        cells = [joined(values[i], None if math.isnan(errors[i]) else errors[i]) for i in shown]
+        columns.append([clipped(visible(name), _LONGEST_KEY), *cells])
+    columns.append(["R²", *(number(groups.r_squared[i], 3) for i in shown)])
+    columns.append(["trust", *("yes" if groups.trustworthy[i] else "no" for i in shown)])
+    return columns

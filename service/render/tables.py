@@ -1,0 +1,209 @@
+"""Answers as tables: columns by name, ready for CSV or Arrow."""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+from collections.abc import Mapping, Sequence
+from functools import singledispatch
+from itertools import chain
+
+from service.render.report_groups import key_text
+from service.schemas.answers import Fit, GroupedFit, History
+from service.schemas.base import Answer
+from service.schemas.catalogue import LossEntry, LossList, ModelEntry, ModelList, OptimizerEntry
+from service.schemas.catalogue import OptimizerList as Optimizers
+from service.schemas.columns import Data
+from service.schemas.compute import GradientAnswer, LossAnswer, LossSurface, Predictions
+from service.schemas.jobs import Job, JobList
+
+Cell = float | int | str | bool | None
+Table = Mapping[str, Sequence[Cell]]
+"""Columns of equal length, in order."""
+
+
+def table(
+    answer: Answer, *, units: Mapping[str, str] | None = None, data: Data | None = None
+) -> Table:
+    """The answer as columns.
+
+    units: of params and columns, for a fit. data: the columns that predictions were made of, which
+    stand beside them. Raises TypeError for what has no columns.
+    """
+    made = _table(answer)
+    if isinstance(answer, Fit) and units:
+        return {**made, "unit": [units.get(str(name)) for name in made["name"]]}
+    if isinstance(answer, Predictions) and data:
+        return joined({name: column.tolist() for name, column in data.items()}, made)
+    return made
+
+
+def csv_text(columns: Table) -> str:
+    """As RFC 4180 has it, with a header and plain line feeds. Numbers have all their digits, a
+    missing value is empty, and the others are NaN, Inf and -Inf, which R and pandas read."""
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow(columns)
+    writer.writerows(zip(*(map(_cell, column) for column in columns.values()), strict=True))
+    return out.getvalue()
+
+
+def joined(*tables: Table) -> Table:
+    """The tables side by side; a name that was there gets an underscore."""
+    made: dict[str, Sequence[Cell]] = {}
+    for name, column in chain.from_iterable(each.items() for each in tables):
+        own = name
+        while own in made:
+            own += "_"
+        made[own] = column
+    return made
+
+
+def _cell(value: Cell) -> object:
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, float) and not math.isfinite(value):
+        return "NaN" if math.isnan(value) else "Inf" if value > 0 else "-Inf"
+    return value
+
+
+@singledispatch
+def _table(answer: Answer) -> Table:
+    raise TypeError(f"a {type(answer).__name__} has no columns")
+
+
+@_table.register
+def _fit(fit: Fit) -> Table:
+    names = list(fit.predict.params)
+    stderr, interval = fit.statistics.stderr or {}, fit.statistics.confidence_interval
+    lower, upper = (interval.lower, interval.upper) if interval else ({}, {})
+    return {
+        "name": names,
+        "value": list(fit.predict.params.values()),
+        "stderr": [stderr.get(name) for name in names],
+        "lower": [lower.get(name) for name in names],
+        "upper": [upper.get(name) for name in names],
+    }
+
+
+@_table.register
+def _groups(fit: GroupedFit) -> Table:
+    groups = fit.groups
+    numeric = all(key is None or isinstance(key, float | int) for key in groups.key)
+    key = groups.key if numeric else [None if k is None else key_text(k) for k in groups.key]
+    facts: dict[str, Sequence[Cell]] = {"n": groups.n, "status": groups.status}
+    for name, values in groups.params.items():
+        facts |= {name: values, f"{name}_stderr": groups.stderr.get(name, [None] * len(values))}
+    rest: dict[str, Sequence[Cell]] = {
+        "loss": groups.loss,
+        "r_squared": groups.r_squared,
+        "residual_std": groups.residual_std,
+        "epochs": groups.epochs,
+        "stop_reason": groups.stop_reason,
+        "trustworthy": groups.trustworthy,
+        "diagnostics": [" ".join(codes) for codes in groups.diagnostics],
+    }
+    return joined({groups.by: key}, facts, rest)
+
+
+@_table.register
+def _job(job: Job) -> Table:
+    return _jobs(JobList(jobs=[job], has_more=False, next_after=None))
+
+
+@_table.register
+def _jobs(jobs: JobList) -> Table:
+    return {
+        "job_id": [job.job_id for job in jobs.jobs],
+        "status": [job.status for job in jobs.jobs],
+        "created_at": [_time(job.created_at) for job in jobs.jobs],
+        "started_at": [_time(job.started_at) for job in jobs.jobs],
+        "finished_at": [_time(job.finished_at) for job in jobs.jobs],
+        "epoch": [job.progress.epoch for job in jobs.jobs],
+        "epochs": [job.progress.epochs for job in jobs.jobs],
+        "loss": [job.progress.loss for job in jobs.jobs],
+        "best_loss": [job.progress.best_loss for job in jobs.jobs],
+        "model": [job.model for job in jobs.jobs],
+    }
+
+
+def _time(at: object) -> str | None:
+    return None if at is None else str(at).replace(" ", "T").replace("+00:00", "Z")
+
+
+@_table.register
+def _predictions(found: Predictions) -> Table:
+    columns = {
+        "prediction": found.predictions,
+        "stderr": found.stderr,
+        "lower": found.lower,
+        "upper": found.upper,
+    }
+    return {name: column for name, column in columns.items() if column is not None}
+
+
+@_table.register
+def _loss(found: LossAnswer) -> Table:
+    if found.surface is not None:
+        return _surface(found.surface)
+    if found.residuals is not None:
+        return {"residual": found.residuals}
+    return {"loss": [found.loss]}
+
+
+def _surface(surface: LossSurface) -> Table:
+    """A row a point of the grid."""
+    first, *others = surface.axes.items()
+    if not others:
+        return joined({first[0]: first[1]}, {"loss": surface.loss})  # type: ignore[dict-item]
+    (second,) = others
+    return joined(
+        {first[0]: [a for a in first[1] for _ in second[1]]},
+        {second[0]: [b for _ in first[1] for b in second[1]]},
+        {"loss": [loss for row in surface.loss for loss in row]},  # type: ignore[union-attr]
+    )
+
+
+@_table.register
+def _gradient(found: GradientAnswer) -> Table:
+    made: dict[str, Sequence[Cell]] = {
+        "name": list(found.gradient),
+        "gradient": list(found.gradient.values()),
+    }
+    if found.check is not None:
+        for method in ("analytic", "autograd", "numeric"):
+            made[method] = list(getattr(found.check, method).values())
+    return made
+
+
+@_table.register
+def _history(rows: History) -> Table:
+    gradient = {f"gradient_{name}": column for name, column in rows.gradient.items()}
+    return joined({"epoch": rows.epoch, "loss": rows.loss}, rows.params, gradient)
+
+
+@_table.register
+def _models(found: ModelList) -> Table:
+    return _catalogue(found.models)
+
+
+@_table.register
+def _losses(found: LossList) -> Table:
+    return _catalogue(found.losses)
+
+
+@_table.register
+def _optimizers(found: Optimizers) -> Table:
+    return _catalogue(found.optimizers)
+
+
+def _catalogue(entries: Sequence[ModelEntry | LossEntry | OptimizerEntry]) -> Table:
+    return {
+        "name": [entry.name for entry in entries],
+        "formula": [entry.formula for entry in entries],
+        "when_to_use": [entry.when_to_use for entry in entries],
+        "reference": [entry.reference for entry in entries],
+    }

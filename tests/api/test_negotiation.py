@@ -1,0 +1,161 @@
+"""In which form an answer goes out, and that JSON pays nothing for the others."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import AsyncIterator
+from typing import Any
+
+import httpx
+import pyarrow.ipc
+import pytest
+import pytest_asyncio
+
+from service.api import negotiation
+from service.api.negotiation import MEDIA, NotAcceptable, choose
+from service.settings import Settings
+from tests.api.doors import fake, real
+from tests.api.fakes import BODY, FakeJobs, job
+from tests.render.made import THERMOMETER, descent
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def client() -> AsyncIterator[httpx.AsyncClient]:
+    async with real(Settings(workers=1)) as client:
+        yield client
+
+
+@pytest.mark.parametrize(
+    ("accept", "chosen"),
+    [
+        (b"", "json"),
+        (b"nonsense", "json"),
+        (b"*/*", "json"),
+        (b"application/*", "json"),
+        (b"text/plain", "text"),
+        (b"TEXT/Plain", "text"),
+        (b"text/*", "text"),
+        (b"text/csv; header=present", "csv"),
+        (b"text/plain;q=0.4, text/csv;q=0.5", "csv"),
+        (b"text/plain;q=0.4, */*;q=0.5", "json"),
+        (b"application/json;q=0, */*", "text"),
+        (b"text/*;q=0.5, text/csv", "csv"),
+        (b"text/plain;q=0, text/*", "csv"),
+        (b"application/vnd.apache.arrow.stream, application/json;q=0.9", "arrow"),
+        (b"text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,*/*;q=0.8", "json"),
+        (b"application/json; charset=utf-8", "json"),
+    ],
+)
+async def test_accept_is_read_as_rfc_9110_has_it(accept: bytes, chosen: str) -> None:
+    assert choose(accept, MEDIA) == chosen
+
+
+@pytest.mark.parametrize("accept", [b"text/html", b"image/*", b"*/*;q=0", b"text/plain;q=0.0"])
+async def test_what_cannot_be_had_lists_what_can(accept: bytes) -> None:
+    with pytest.raises(NotAcceptable, match=r"application/json, text/plain, text/csv, .*arrow"):
+        choose(accept, MEDIA)
+
+
+@pytest.mark.parametrize("accept", [None, "*/*", "application/json"])
+async def test_json_is_told_apart_by_a_look(
+    accept: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No header is parsed, no query string, no schema; the bytes are the worker's."""
+    for name in ("choose", "_named", "answer", "fit_answer"):
+        monkeypatch.delattr(negotiation, name)
+    headers = {} if accept is None else {"accept": accept}
+    async with fake(FakeJobs(ended=job(result=b'{"as": "it is"}'))) as client:
+        if accept is None:
+            del client.headers["accept"]
+        answer = await client.post("/fit", json=BODY, headers=headers)
+        assert answer.content == b'{"as": "it is"}\n'
+        asked = {"model": "a * x", "params": {"a": 2.0}, "data": {"x": [1.0]}}
+        assert (await client.post("/predict", json=asked, headers=headers)).status_code == 200
+        assert (await client.get("/jobs", headers=headers)).headers["vary"] == "Accept"
+
+
+async def test_a_fit_in_every_form(client: httpx.AsyncClient) -> None:
+    async def asked(form: str) -> httpx.Response:
+        answer = await client.post("/fit", params={"format": form}, json=THERMOMETER)
+        assert answer.status_code == 200
+        return answer
+
+    text = await asked("text")
+    assert text.headers["content-type"] == "text/plain; charset=utf-8"
+    assert text.headers["vary"] == "Accept"
+    assert "w  0.537  ± 0.036" in text.text
+    assert "The fit over its data" in text.text
+    lines = (await asked("csv")).text.splitlines()
+    assert lines[0] == "name,value,stderr,lower,upper"
+    assert lines[1].startswith("w,0.53677192")
+    assert (await asked("oneline")).text == "w=0.537±0.036 b=-17.3±1.9 r2=0.962 trustworthy\n"
+    arrow = await asked("arrow")
+    assert arrow.headers["content-type"] == "application/vnd.apache.arrow.stream"
+    read = pyarrow.ipc.open_stream(io.BytesIO(arrow.content)).read_all()
+    assert read.column_names == lines[0].split(",")
+    assert read["name"].to_pylist() == ["w", "b"]
+    assert (await asked("json")).json()["trustworthy"]
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "begins"),
+    [
+        ("/predict", {"model": "a * x", "params": {"a": 2}, "data": {"x": [3]}}, "x,prediction\n"),
+        ("/loss", {**THERMOMETER, "residuals": True}, "residual\n35.2\n"),
+        ("/gradient", THERMOMETER, "name,gradient\nw,"),
+    ],
+)
+async def test_the_parts_of_a_fit(
+    client: httpx.AsyncClient, path: str, body: Any, begins: str
+) -> None:
+    answer = await client.post(path, json=body, headers={"accept": "text/csv"})
+    assert answer.text.startswith(begins)
+    for form in ("text", "oneline", "arrow"):
+        assert (await client.post(path, params={"format": form}, json=body)).content
+
+
+async def test_jobs_and_the_catalogue(client: httpx.AsyncClient) -> None:
+    fit = (await client.post("/fit", json=descent(1e-4, 50))).json()
+    at = fit["urls"]["self"]
+    assert "± error" in (await client.get(at, params={"format": "text"})).text
+    history = await client.get(fit["urls"]["history"], headers={"accept": "text/csv"})
+    assert history.text.startswith("epoch,loss,w,b,gradient_w,gradient_b\n1,1763.88")
+    jobs = await client.get("/jobs", params={"format": "oneline", "limit": 1})
+    assert jobs.text.startswith(f"{fit['job_id']} succeeded epoch=50/50 loss=")
+    for path in ("/models", "/losses", "/optimizers", "/jobs", at, f"{at}/history"):
+        for form in MEDIA:
+            answer = await client.get(path, params={"format": form})
+            assert answer.status_code == 200
+            assert answer.headers["content-type"] == MEDIA[form]
+            assert answer.headers["vary"] == "Accept"
+
+
+async def test_a_job_that_is_not_done_is_told_in_that_form_too() -> None:
+    async with fake(FakeJobs(ended=job("queued"))) as client:
+        answer = await client.post("/fit", params={"format": "oneline"}, json=BODY)
+    assert answer.status_code == 202
+    assert answer.headers["location"] == "/jobs/job_1"
+    assert answer.text == "job_1 queued epoch=0/1\n"
+
+
+async def test_long_answers_are_written_apart(client: httpx.AsyncClient) -> None:
+    x = [float(i) for i in range(30_000)]
+    body = {"model": "a * x", "params": {"a": 2.0}, "data": {"x": x}}
+    answer = await client.post("/predict", params={"format": "csv"}, json=body)
+    assert answer.text.splitlines()[-1] == "29999.0,59998.0"
+    text = await client.post("/fit", params={"format": "text"}, json={"data": {"x": x, "y": x}})
+    assert "1,000 of 30,000 rows are drawn" in text.text
+
+
+async def test_refusals(client: httpx.AsyncClient) -> None:
+    unknown = await client.post("/fit", params={"format": "txt"}, json=BODY)
+    assert unknown.status_code == 422
+    assert "did you mean 'text'?" in unknown.json()["detail"]
+    none = await client.get("/models", headers={"accept": "image/png"})
+    assert none.status_code == 406
+    assert none.json()["type"] == "not-acceptable"
+    other = await client.post("/predict", params={"fromat": "csv"}, json=BODY)
+    assert other.status_code == 422
+    assert "fromat" in other.json()["detail"]

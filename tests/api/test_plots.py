@@ -1,0 +1,233 @@
+"""Pictures over HTTP: drawn apart, while everyone else is served."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+from collections.abc import AsyncIterator
+from typing import Any, cast
+
+import httpx
+import pytest
+import pytest_asyncio
+
+from service.api import aside
+from service.api.aside import Aside
+from service.api.places import Places, TooManyPictures
+from service.api.state import DRAUGHTSMAN, new_state
+from service.app import create_app
+from service.errors import BudgetExceeded, InvalidRequest, WorkerLost
+from service.jobs.service import JobService
+from service.schemas.plot import PlotRequest
+from service.settings import Settings
+from tests.api.doors import door, fake, real
+from tests.api.fakes import FakeJobs, failed, job
+from tests.render.made import THERMOMETER, descent
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+ENDLESS = {**descent(1e-4), "optimizer": "adam", "epochs": 10**8, "background": True}
+LOSSES = PlotRequest(view="losses", format="txt")
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def client() -> AsyncIterator[httpx.AsyncClient]:
+    async with real(Settings(workers=1)) as client:
+        yield client
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def draughtsman() -> AsyncIterator[Aside]:
+    made = Aside(DRAUGHTSMAN, 30.0)
+    yield made
+    await made.close()
+
+
+KINDS = {"svg": "image/svg+xml", "png": "image/png", "txt": "text/plain; charset=utf-8"}
+
+
+@pytest.mark.parametrize("view", ["fit", "loss", "residuals", "path"])
+async def test_pictures_of_a_job(client: httpx.AsyncClient, view: str) -> None:
+    fit = (await client.post("/fit", json=descent(1e-2, 100))).json()
+    at = f"{fit['urls']['self']}/plot/{view}"
+    for format, kind in KINDS.items():
+        answer = await client.get(f"{at}.{format}", params={"theme": "dark", "width": 640})
+        assert answer.status_code == 200, answer.text
+        assert answer.headers["content-type"] == kind
+        assert answer.headers["content-security-policy"].startswith("default-src 'none'")
+    text = (await client.get(f"{at}.txt")).text
+    assert "t_c = w * t_u + b" in text
+    if view in ("fit", "residuals", "path"):
+        assert "drawn at the best params, of epoch 1" in text
+    if view in ("loss", "path"):
+        assert "sgd, learning rate 0.01" in text
+
+
+async def test_the_link_of_a_fit_is_its_picture(client: httpx.AsyncClient) -> None:
+    fit = (await client.post("/fit", json=THERMOMETER)).json()
+    answer = await client.get(fit["urls"]["plot"])
+    assert answer.headers["content-type"] == "image/svg+xml"
+    assert "95 % band for new points" in answer.text
+
+
+async def test_while_a_job_runs(client: httpx.AsyncClient) -> None:
+    started = (await client.post("/fit", json=ENDLESS)).json()
+    at = started["urls"]["self"]
+    early = await client.get(f"{at}/plot/fit.svg")
+    assert early.status_code == 409
+    assert "`loss` can be drawn meanwhile" in early.json()["detail"]
+    while not (await client.get(f"{at}/history")).json()["epoch"]:
+        await client.get(at, params={"wait": 0.05})
+    for view in ("loss", "path"):
+        assert (await client.get(f"{at}/plot/{view}.txt")).status_code == 200
+    await client.post(f"{at}/cancel")
+    assert (await client.get(f"{at}/plot/fit.txt")).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("path", "status", "detail"),
+    [
+        ("/jobs/job_1/plot/losss.svg", 404, "did you mean 'loss'?"),
+        ("/jobs/job_1/plot/losses.svg", 404, "unknown picture 'losses'"),
+        ("/jobs/job_1/plot/fit.gif", 404, "known: png, svg, txt"),
+        ("/jobs/job_1/plot/fit.svg?theme=blue", 422, "theme"),
+        ("/jobs/job_1/plot/fit.svg?width=10", 422, "width"),
+        ("/jobs/job_1/plot/fit.svg?along=a,b,c", 422, "one or two params"),
+        ("/jobs/job_1/plot/fit.svg", 422, "failed without a fit to draw"),
+    ],
+)
+async def test_what_cannot_be_drawn(path: str, status: int, detail: str) -> None:
+    async with fake(FakeJobs(failed("job-failed"))) as client:
+        answer = await client.get(path)
+    assert answer.status_code == status
+    assert detail in answer.json()["detail"]
+
+
+async def test_a_queued_job_has_no_loss_yet(client: httpx.AsyncClient) -> None:
+    async with fake(_Empty(job("queued"))) as alone:
+        answer = await alone.get("/jobs/job_1/plot/loss.svg")
+    assert answer.status_code == 409
+    assert "comes later" in answer.json()["detail"]
+
+
+class _Empty(FakeJobs):
+    async def history(self, *asked: Any) -> list[Any]:
+        return []
+
+
+async def test_what_is_sent_along(client: httpx.AsyncClient) -> None:
+    fit = (await client.post("/fit", json=THERMOMETER)).json()
+    body = {**fit["predict"], "data": THERMOMETER["data"], "view": "fit"}
+    svg = await client.post("/plot", json={**body, "units": {"t_u": "°F"}})
+    assert svg.headers["content-type"] == "image/svg+xml"
+    assert "t_u [°F]" in svg.text
+    png = await client.post("/plot", json=body, headers={"accept": "image/png"})
+    assert png.content.startswith(b"\x89PNG")
+    jumped = (await client.post("/fit", json=descent(1e-2, 100))).json()
+    text = {"view": "loss", "format": "txt", "history": jumped["history"]}
+    assert "the best, 1764" in (await client.post("/plot", json=text)).text
+    path = {**body, "view": "path", "format": "txt", "history": jumped["history"]}
+    assert "it leaves the picture" in (await client.post("/plot", json=path)).text
+
+
+async def test_histories_with_words_for_numbers(client: httpx.AsyncClient) -> None:
+    history = {"epoch": [1, 2, 3], "loss": [2.0, "Infinity", "NaN"]}
+    answer = await client.post("/plot", json={"view": "loss", "format": "txt", "history": history})
+    assert "no number any more from epoch 2 on" in answer.text
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "pointer"),
+    [
+        ({"view": "fits"}, 422, "/view"),
+        ({"view": "loss"}, 422, "/history"),
+        ({"view": "fit", "data": {"x": [1.0]}}, 422, "/params"),
+        ({"view": "fit", **THERMOMETER, "params": {"q": 1.0}}, 422, "/params/q"),
+        ({"view": "losses", "width": 9000, "height": 9000}, 422, "/width"),
+        ({"view": "loss", "history": {"epoch": [1], "loss": []}}, 422, "/history/loss"),
+    ],
+)
+async def test_what_is_wrong_is_pointed_at(
+    client: httpx.AsyncClient, body: Any, status: int, pointer: str
+) -> None:
+    answer = await client.post("/plot", json=body)
+    assert answer.status_code == status
+    assert answer.json()["errors"][0]["pointer"] == pointer
+    assert answer.headers["content-type"] == "application/problem+json"
+
+
+async def test_a_picture_that_nobody_accepts(client: httpx.AsyncClient) -> None:
+    answer = await client.post("/plot", json={"view": "losses"}, headers={"accept": "text/html"})
+    assert answer.status_code == 406
+    assert "image/svg+xml, image/png, text/plain" in answer.json()["detail"]
+
+
+# --- the process apart ----------------------------------------------------------------------------
+
+
+async def test_there_is_no_process_until_one_is_needed() -> None:
+    settings = Settings()
+    state = new_state(settings, cast(JobService, FakeJobs()))
+    async with door(create_app(settings), state) as client:
+        await client.get("/losses")
+        assert state["draughtsman"].pid == 0
+        await client.post("/plot", json={"view": "losses", "format": "txt"})
+        pid = state["draughtsman"].pid
+        assert pid
+        os.kill(pid, signal.SIGSTOP)
+        drawing = asyncio.create_task(client.post("/plot", json={"view": "losses"}))
+        for _ in range(3):
+            assert (await client.get("/livez")).status_code == 200
+        assert not drawing.done()
+        os.kill(pid, signal.SIGCONT)
+        assert (await drawing).status_code == 200
+        await state["draughtsman"].close()
+        assert state["draughtsman"].pid == 0
+
+
+async def test_a_process_that_was_killed_is_replaced(draughtsman: Aside) -> None:
+    first = await draughtsman.call("picture", LOSSES, 10)
+    victim = draughtsman.pid
+    os.kill(victim, signal.SIGKILL)
+    assert await draughtsman.call("picture", LOSSES, 10) == first
+    assert draughtsman.pid != victim
+
+
+async def test_what_it_refuses_keeps_its_type_and_its_pointer(draughtsman: Aside) -> None:
+    with pytest.raises(InvalidRequest) as refused:
+        await draughtsman.call("picture", PlotRequest(view="path", format="txt"), 10)
+    assert refused.value.complaints[0].pointer == "/history"
+    with pytest.raises(RuntimeError, match="its log says why"):
+        await draughtsman.call("picture", None, 10)
+
+
+async def test_it_goes_when_nobody_needs_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(aside, "IDLE_S", 0.0)
+    made = Aside(DRAUGHTSMAN, 30.0)
+    await made.call("picture", LOSSES, 10)
+    while made.pid:
+        await asyncio.sleep(0)
+    await made.close()
+
+
+async def test_a_call_has_a_limit_and_a_process_that_never_lives_is_given_up() -> None:
+    slow = Aside(DRAUGHTSMAN, 0.0)
+    with pytest.raises(BudgetExceeded, match="longer than 0 s"):
+        await slow.call("picture", LOSSES, 10)
+    await slow.close()
+    mortal = Aside("tests.jobs.fakes:stillborn", 30.0)
+    with pytest.raises(WorkerLost):
+        await mortal.call("picture", LOSSES, 10)
+    await mortal.close()
+
+
+async def test_pictures_that_wait_are_bounded() -> None:
+    settings = Settings()
+    state = new_state(settings, cast(JobService, FakeJobs()))
+    state["pictures"] = Places(0, 1, TooManyPictures, retry_after_s=2)
+    async with door(create_app(settings), state) as client:
+        answer = await client.post("/plot", json={"view": "losses"})
+    assert answer.status_code == 429
+    assert answer.json()["type"] == "too-many-pictures"
+    assert answer.headers["retry-after"] == "2"
