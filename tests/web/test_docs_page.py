@@ -6,6 +6,16 @@ import pytest
 
 from tests.web.browser import Browser
 
+RESOLVED = """
+(() => {
+  const at = document.querySelector('#' + arguments[0]);
+  const path = at?.querySelector('.opblock-summary-path')?.dataset.path;
+  const method = at?.querySelector('.opblock-summary-method')?.textContent.toLowerCase();
+  return path && ui.specSelectors.specResolvedSubtree(['paths', path, method])?.has('operationId')
+    && at.querySelector('.execute:not(:disabled)') !== null;
+})()
+"""
+"""Swagger UI shows an operation a moment before it can run it."""
 STATUS = "#{} .live-responses-table .response .response-col_status"
 
 
@@ -14,7 +24,7 @@ def try_out(browser: Browser, operation: str, example: str | None = None) -> str
     browser.wait(f"document.querySelector('#{operation} .opblock-summary-control')")
     if "is-open" not in str(browser.one(f"#{operation}").get_attribute("class")):
         browser.js(f"document.querySelector('#{operation} .opblock-summary-control').click()")
-    browser.wait(f"document.querySelector('#{operation} .execute')")
+    browser.wait(RESOLVED.strip(), operation)
     if example is not None:
         browser.js(
             "const list = document.querySelector(arguments[0] + ' .examples-select-element');"
