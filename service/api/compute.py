@@ -15,7 +15,7 @@ from fastapi import APIRouter
 from starlette.responses import Response
 
 from service import translate
-from service.api import examples, negotiation, openapi, queries
+from service.api import examples, negotiation, openapi
 from service.api.answers import json_answer
 from service.api.direct_route import DirectRoute
 from service.api.queries import FormQuery
@@ -115,8 +115,6 @@ async def gradient(request: Request) -> Response:
 def _form(request: Request) -> AnswerFormat:
     """The form that is asked for, of a route whose query string asks for nothing else."""
     form = negotiation.form(request)
-    if request.scope["query_string"]:
-        queries.read(request, FormQuery)
     return form
 
 

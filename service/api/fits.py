@@ -10,7 +10,7 @@ from starlette.datastructures import Headers
 from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 
-from service.api import examples, negotiation, openapi, queries, views
+from service.api import examples, negotiation, openapi, views
 from service.api.answers import ProblemAnswer, json_answer
 from service.api.clients import client
 from service.api.direct_route import DirectRoute
@@ -69,8 +69,6 @@ async def fit(request: Request) -> Response:
     `background` is true, `Prefer: respond-async` came or the wait ran out, with 202 and the job.
     """
     form = negotiation.form(request)
-    if request.scope["query_string"]:
-        queries.read(request, FormQuery)
     prefer = preference(request.headers)
     key = _idempotency_key(request.headers)
     asked, fingerprint = await bodies.read_marked(request, FitRequest, mark=key is not None)

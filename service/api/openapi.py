@@ -192,9 +192,17 @@ def document(app: FastAPI) -> Part:
     made["components"] = {"schemas": _schemas(), "headers": _header_components()}
     for path in made["paths"].values():
         for operation in path.values():
+            if "parameters" in operation:
+                operation["parameters"] = list(filter(_speakable, operation["parameters"]))
             for response in operation["responses"].values():
                 response.setdefault("headers", {}).update(_header_refs(["X-Request-ID"]))
     return made
+
+
+def _speakable(parameter: Part) -> bool:
+    """Whether generated clients can say it: those in Python keep a variable of that name for the
+    query string itself, and would send that. (The pages tell of it, and bodies have it.)"""
+    return (parameter["in"], parameter["name"]) != ("query", "params")
 
 
 def text(made: Part) -> str:

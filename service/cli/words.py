@@ -32,7 +32,8 @@ def request(
     for path, value in map(_pair, settings):
         _set(made, path.split("."), _json_or_text(value))
     if patch is not None:
-        made = merged(made, _object(patch))
+        asked = _object(patch)
+        made = merged({name: _spelt(value, name, asked) for name, value in made.items()}, asked)
     return made
 
 
@@ -79,6 +80,12 @@ def _bounds(text: str, name: str) -> dict[str, float]:
 
 def _short(param: Tree) -> Any:
     return param["value"] if set(param) == {"value"} else param
+
+
+def _spelt(value: Any, name: str, patch: Tree) -> Any:
+    """A bare name as the object that it stands for, where a patch goes into that."""
+    bare = isinstance(value, str) and isinstance(patch.get(name), dict)
+    return {_KEYS.get(name, "name"): value} if bare else value
 
 
 def _set(tree: Tree, path: list[str], value: Any) -> None:

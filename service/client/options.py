@@ -43,6 +43,7 @@ if TYPE_CHECKING:
 class FitOptions(TypedDict, total=False):
     """Of a fit, `group_by` apart: see `service.schemas.fit.FitRequest`."""
 
+    units: Mapping[str, str]
     sigma: Sigma | None
     sigma_absolute: bool
     missing: Missing

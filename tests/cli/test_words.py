@@ -49,6 +49,11 @@ def test_json_stands_for_itself_and_text_too() -> None:
     }
 
 
+def test_a_patch_goes_into_what_a_bare_name_stands_for() -> None:
+    made = request(optimizer="sgd", patch='{"optimizer": {"learning_rate": 0.1}, "epochs": 5}')
+    assert made == {"optimizer": {"name": "sgd", "learning_rate": 0.1}, "epochs": 5}
+
+
 @pytest.mark.parametrize(
     ("target", "patch", "result"),
     [

@@ -25,8 +25,13 @@ _OPENAPI = Path(__file__).parents[2] / "openapi.json"
 needs_report = pytest.mark.skipif(
     find_spec("service.render") is None, reason="the house has no renderer yet"
 )
-needs_pictures = pytest.mark.skipif(
-    "/plot/" not in _OPENAPI.read_text(encoding="utf-8"), reason="the service draws nothing yet"
+_TOLD = _OPENAPI.read_text(encoding="utf-8")
+needs_groups = pytest.mark.skipif(
+    "#/components/schemas/GroupedFit" not in _TOLD, reason="the service fits no groups yet"
 )
+needs_arrow = pytest.mark.skipif(
+    "application/vnd.apache.arrow.stream" not in _TOLD, reason="the service reads no Arrow yet"
+)
+needs_pictures = pytest.mark.skipif("/plot/" not in _TOLD, reason="the service draws nothing yet")
 
 __all__ = ["DATA", "DECAY", "DECAY_DATA", "ENDLESS", "LINE", "MODEL"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from importlib import import_module
@@ -19,21 +20,23 @@ NAME = "descent_generated_client"
 
 @pytest.fixture(scope="module")
 def generated(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """The package's name; the generator has nothing to say of it."""
+    """The package's name. All that the generator may say is which media types it leaves out."""
     folder = tmp_path_factory.mktemp("generated")
     (folder / "config.yml").write_text("post_hooks: []\n")
     done = subprocess.run(
         [
             *(sys.executable, "-m", "openapi_python_client", "generate", "--meta", "none"),
             *("--path", str(ROOT / "openapi.json"), "--config", str(folder / "config.yml")),
-            *("--output-path", str(folder / NAME), "--fail-on-warning"),
+            *("--output-path", str(folder / NAME)),
         ],
         capture_output=True,
         text=True,
         check=False,
     )
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert "Warning" not in done.stdout + done.stderr
+    said = done.stdout + done.stderr
+    assert done.returncode == 0, said
+    assert said.count("WARNING") == said.count("Unsupported content type"), said
+    assert not any(word in said for word in ("not be generated", "Unable", "removal")), said
     sys.path.insert(0, str(folder))
     return NAME
 
@@ -41,7 +44,8 @@ def generated(tmp_path_factory: pytest.TempPathFactory) -> str:
 def test_every_route_is_there(generated: str) -> None:
     api = Path(str(import_module(generated).__file__)).parent / "api"
     made = {path.stem for path in api.glob("*/*.py")} - {"__init__"}
-    assert {"fit", "predict", "loss", "gradient", "get_job", "list_jobs", "list_models"} <= made
+    paths = json.loads((ROOT / "openapi.json").read_text(encoding="utf-8"))["paths"].values()
+    assert made == {operation["operationId"] for path in paths for operation in path.values()}
 
 
 def test_it_fits_the_thermometer(generated: str, server: Server) -> None:

@@ -4,8 +4,10 @@ The convention, for every ```sh block of README.md and docs/*.md:
 
 - A line that begins with `$ ` is a command; it goes on over the next lines until its quotes close.
   What follows, to the next command or the end of the block, is its answer.
-- `$ curl …` is run, `localhost:8000` standing for the service. `$ name='…'` is a shell variable,
-  known to the commands after it on the same page. Other commands are not run.
+- `$ curl …` is run, `localhost:8000` standing for the service, and so is a line with `descent`
+  and one of the commands that end, which then knows the service. `$ name='…'` is a shell variable,
+  known to the commands after it on the same page. `$ cat file` shows a file, which is there for
+  them. Other commands are not run.
 - Line breaks and spaces between the words of an answer mean nothing, nor does the value of a job's
   id. `…` stands for anything.
 - Numbers are equal to 1.5e-4 + 2e-6·|value|, or 2e-4 of it above 1e5: what float32 leaves open.
@@ -20,6 +22,9 @@ from dataclasses import dataclass
 
 _BLOCK = re.compile(r"^```sh\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _ASSIGNMENT = re.compile(r"[a-z_]+=")
+_RUN = re.compile(
+    r"curl |cat |(?:[^|]*\| )?descent (?:fit|watch|predict|gradient|jobs|cancel|models|doctor)\b"
+)
 _TOKEN = re.compile(
     r"""
     job_[\w-]{22}                    # an id
@@ -51,14 +56,14 @@ class Mismatch:
 
 
 def read(page: str) -> Iterator[Command]:
-    """The curl commands of a page, in order."""
+    """The commands of a page that are run, in order."""
     setup: list[str] = []
     for block in _BLOCK.finditer(page):
         first = page.count("\n", 0, block.start()) + 2
         for offset, text, answer in _commands(block.group(1).splitlines()):
             if _ASSIGNMENT.match(text):
                 setup.append(text)
-            elif text.startswith("curl "):
+            elif _RUN.match(text):
                 yield Command(first + offset, tuple(setup), text, answer)
 
 

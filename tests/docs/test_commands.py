@@ -1,4 +1,4 @@
-"""Every curl command of the documentation answers what the documentation says."""
+"""Every command of the documentation answers what the documentation says."""
 
 from __future__ import annotations
 
@@ -6,15 +6,19 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
+from tests.client.parts import needs_report
 from tests.docs.console import Mismatch, compare, read
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 LIMIT_S = 60.0
+DESCENT = f"descent() {{ '{sys.executable}' -m service \"$@\"; }}\n"
+"""The command line of this checkout, as the pages call it."""
 CURL = (7, 82)
 """The first curl with --json."""
 
@@ -36,14 +40,23 @@ def curl() -> None:
 
 
 @pytest.mark.usefixtures("curl")
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
-def test_the_commands_of_a_page(page: Path, address: str):
+@pytest.mark.parametrize(
+    "page",
+    [pytest.param(page, marks=needs_report if page.name == "cli.md" else ()) for page in PAGES],
+    ids=[page.name for page in PAGES],
+)
+def test_the_commands_of_a_page(page: Path, address: str, tmp_path: Path):
     ids: dict[str, str] = {}
+    folder = ROOT
     for command in read(page.read_text(encoding="utf-8")):
+        if command.text.startswith("cat "):
+            folder = tmp_path  # a page that shows its files is tried where they are
+            (folder / command.text.split()[1]).write_text(command.answer, encoding="utf-8")
+            continue
         script = "\n".join((*command.setup, command.text)).replace("localhost:8000", address)
         for documented, real in ids.items():
             script = script.replace(documented, real)
-        answer = _run(script)
+        answer = _run(script, folder, address)
         found = compare(command.answer, answer)
         if isinstance(found, Mismatch):
             pytest.fail(
@@ -58,17 +71,19 @@ def test_the_thermometer_and_the_readme_have_commands():
         assert list(read((ROOT / name).read_text(encoding="utf-8")))
 
 
-def _run(script: str) -> str:
-    """What it prints, without a proxy between."""
-    environment = {**os.environ, "NO_PROXY": "*", "no_proxy": "*"}
+def _run(script: str, folder: Path, address: str) -> str:
+    """What it prints in that folder, without a proxy between."""
+    environment = {**os.environ, "NO_PROXY": "*", "no_proxy": "*", "DESCENT_URL": address}
+    environment["PYTHONPATH"] = str(ROOT)
     done = subprocess.run(
-        ["sh", "-c", script],
-        capture_output=True,
+        ["sh", "-c", DESCENT + script],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
         text=True,
         timeout=LIMIT_S,
-        cwd=ROOT,
+        cwd=folder,
         env=environment,
         check=False,
     )
-    assert done.returncode == 0, done.stderr
+    assert done.returncode == 0, done.stdout
     return done.stdout

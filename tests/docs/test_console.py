@@ -6,6 +6,28 @@ import pytest
 
 from tests.docs.console import Mismatch, compare, read
 
+COMMANDS = """
+```sh
+$ cat a.csv
+x,y
+1,2
+$ descent fit a.csv && echo yes
+$ printf '1 2' | descent predict - --fit a.json
+$ descent serve
+$ descent --install-completion
+$ export DESCENT_URL=localhost:8000
+```
+"""
+
+
+def test_what_is_run_and_what_is_not():
+    assert [command.text for command in read(COMMANDS)] == [
+        "cat a.csv",
+        "descent fit a.csv && echo yes",
+        "printf '1 2' | descent predict - --fit a.json",
+    ]
+
+
 PAGE = """
 ```sh
 $ start='{"a": 1,

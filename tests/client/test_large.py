@@ -1,0 +1,58 @@
+"""Large data and many groups, against a real server."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from service.client import Descent, Fit, GroupedFit
+from tests.client.parts import needs_arrow, needs_groups
+
+ROWS = 100_000
+X = np.linspace(0, 1, ROWS)
+
+
+@needs_arrow
+def test_arrow_and_json_bring_the_same_fit(client: Descent) -> None:
+    data = pd.DataFrame({"x": X, "y": 2 * X + 1 + np.sin(1000 * X)})
+    by_arrow = client.fit("linear", data)
+    assert client._wire.takes_arrow
+    client._wire.takes_arrow = False
+    by_json = client.fit("linear", data)
+    assert by_arrow.params == by_json.params
+    assert by_arrow.loss == by_json.loss
+
+
+@needs_arrow
+def test_arrow_brings_what_is_missing_and_text(client: Descent) -> None:
+    y = 2 * X + 1
+    y[7] = np.nan
+    data = {"x": X, "y": y, "note": ["a"] * ROWS}
+    fit = client.fit("linear", data, missing="drop")
+    assert fit.dropped is not None
+    assert fit.dropped.rows == [8]
+
+
+@needs_arrow
+def test_arrow_serves_the_other_routes_too(client: Descent) -> None:
+    at = {"w": 2.0, "b": 1.0}
+    assert np.asarray(client.predict("linear", {"x": X, "y": X}, at)) == pytest.approx(2 * X + 1)
+    assert client.loss("linear", {"x": X, "y": 2 * X + 1}, at).loss == pytest.approx(0, abs=1e-20)
+    assert client._wire.takes_arrow
+
+
+@needs_groups
+def test_groups(client: Descent) -> None:
+    plate = np.repeat(["a", "b", "c"], 20)
+    x = np.tile(np.arange(20.0), 3)
+    slope = {"a": 1.0, "b": 2.0, "c": 3.0}
+    data = {"plate": plate, "x": x, "y": [slope[p] * v + 1 for p, v in zip(plate, x, strict=True)]}
+    fit = client.fit("linear", data, group_by="plate")
+    assert isinstance(fit, GroupedFit)
+    assert fit.groups.key == ["a", "b", "c"]
+    assert fit.groups.params["w"] == pytest.approx([1, 2, 3])
+    assert fit.of("b").n == 20
+    job = client.submit("linear", data, group_by="plate")
+    assert job.wait().groups.params == fit.groups.params
+    assert isinstance(client.fit("linear", {"x": x, "y": x}), Fit)
