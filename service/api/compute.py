@@ -32,7 +32,6 @@ from service.schemas.compute import (
     Predictions,
     PredictRequest,
 )
-from service.schemas.names import AnswerFormat
 
 router = APIRouter(tags=["compute"], default_response_class=Response, route_class=DirectRoute)
 
@@ -56,7 +55,7 @@ AnswerT = TypeVar("AnswerT")
 async def predict(request: Request) -> Response:
     """With `model` and `params`, or with the `job_id` of a fit. Predictions are on the scale of the
     formula's left side, which `target` names."""
-    form = _form(request)
+    form = negotiation.form(request)
     asked = await bodies.read(request, PredictRequest)
     most = request.state["settings"].max_rows
     work = partial(translate.predict, asked, most)
@@ -82,7 +81,7 @@ async def predict(request: Request) -> Response:
 )
 async def loss(request: Request) -> Response:
     """With `residuals` for those too, and with `surface` over a grid of one or two params."""
-    form = _form(request)
+    form = negotiation.form(request)
     asked = await bodies.read(request, LossRequest)
     work = partial(translate.loss, asked, request.state["settings"])
     few = asked.surface is None and _is_short(asked.data)
@@ -105,17 +104,11 @@ async def loss(request: Request) -> Response:
 )
 async def gradient(request: Request) -> Response:
     """With `check` by all three methods side by side, and with `explain` as the chain rule."""
-    form = _form(request)
+    form = negotiation.form(request)
     asked = await bodies.read(request, GradientRequest)
     work = partial(translate.gradient, asked, request.state["settings"].max_rows)
     found = await _reckon(work, few=_is_short(asked.data))
     return json_answer(found) if form == "json" else await negotiation.answer(request, form, found)
-
-
-def _form(request: Request) -> AnswerFormat:
-    """The form that is asked for, of a route whose query string asks for nothing else."""
-    form = negotiation.form(request)
-    return form
 
 
 async def _reckon(work: Callable[[], AnswerT], *, few: bool) -> AnswerT:
