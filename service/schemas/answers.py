@@ -205,6 +205,14 @@ class Groups(Answer):
     """Where `group_by` asked for it."""
 
 
+class GroupedPredictBody(Answer):
+    """What `POST /predict` with this `job_id` reckons with, beside the `params` of each group."""
+
+    model: str | dict[str, Any]
+    scaling: dict[str, dict[str, float]] | None = None
+    dtype: DType
+
+
 class GroupedFit(Answer):
     """The fits of groups, each as far to trust as its own row says."""
 
@@ -223,5 +231,6 @@ class GroupedFit(Answer):
     trustworthy: bool
     """Whether every group is."""
     dropped: Dropped | None
+    predict: GroupedPredictBody
     timings: Timings
     urls: FitUrls

@@ -4,6 +4,7 @@ from service.translate.answer import to_fit, to_history
 from service.translate.catalogue import loss_list, model_list, optimizer_list
 from service.translate.compute import gradient, loss, predict, predict_from_fit
 from service.translate.grouped_answer import to_grouped_fit
+from service.translate.grouped_predict import predict_from_groups
 from service.translate.plan import Plan, check, to_plan
 from service.translate.threads import use_threads
 
@@ -17,6 +18,7 @@ __all__ = [
     "optimizer_list",
     "predict",
     "predict_from_fit",
+    "predict_from_groups",
     "to_fit",
     "to_grouped_fit",
     "to_history",

@@ -20,7 +20,7 @@ from service.engine.result import Result, Rows
 from service.engine.statistics import GroupStatistics, summarise
 from service.schemas import answers as wire
 from service.schemas.names import Severity, Status, StopReason
-from service.translate.answer import dropped, is_cut_short, to_model
+from service.translate.answer import dropped, is_cut_short, model_again, scales, to_model
 from service.translate.groups import Groups
 from service.translate.plan import Plan
 
@@ -96,6 +96,9 @@ def to_grouped_fit(
         diagnostics=_told(columns, task.count),
         trustworthy=not bool(columns.untrusted.any()),
         dropped=dropped(plan),
+        predict=wire.GroupedPredictBody(
+            model=model_again(problem), scaling=scales(plan), dtype=plan.request.dtype
+        ),
         timings=timings,
         urls=wire.FitUrls(
             self=f"/jobs/{job_id}",
@@ -142,7 +145,9 @@ def _fill(columns: _Columns, at: Any, findings: Findings) -> None:
     columns.params[at] = findings.params
     if stderr.shape[1] == columns.stderr.shape[1]:
         columns.stderr[at] = stderr
-    columns.failed[at] = ~np.isfinite(findings.loss)
+    columns.failed[at] = failed = ~np.isfinite(findings.loss)
+    for column in (columns.r_squared, columns.residual_std, columns.params, columns.stderr):
+        column[at[failed]] = np.nan
 
 
 def _add_single(

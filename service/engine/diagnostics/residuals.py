@@ -159,7 +159,7 @@ def _vanished(findings: Findings) -> Bools:
 
 def _grade_rounding(findings: Findings) -> Grades:
     """Squares of the residuals that vanish or overflow."""
-    overflowed = (findings.best_loss == math.inf) & np.isfinite(findings.target)
+    overflowed = (findings.best_loss == math.inf) & findings.statistics.determined.finite
     return findings.where(ERROR, _vanished(findings) | overflowed)
 
 
