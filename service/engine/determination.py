@@ -60,7 +60,7 @@ class Determination:
 
     def deficient(self, group: int, names: tuple[str, ...]) -> tuple[str, ...]:
         """The names of the params that one group does not tell apart."""
-        return tuple(n for n, bad in zip(names, self.lost[group].tolist(), strict=True) if bad)
+        return tuple(names[i] for i in np.flatnonzero(self.lost[group]).tolist())
 
 
 def determine(

@@ -65,18 +65,6 @@ def _side_by_side(columns: Tensor) -> Tensor:
     return factor.permute(2, 0, 1)
 
 
-def _unit(columns: Tensor) -> Tensor | None:
-    """What to measure each column in, (columns, groups), where squares would leave the dtype's
-    range; None where none would."""
-    squares = (columns * columns).sum(dim=-1)
-    edge = torch.finfo(columns.dtype).max ** 0.5
-    beyond = (squares > edge) | (squares < 1 / edge)
-    if not bool(beyond.any()):
-        return None
-    peak = columns.abs().amax(dim=-1)
-    return torch.where(beyond & (peak > 0) & (peak < torch.inf), peak, 1.0)
-
-
 def norms(matrix: Tensor) -> Tensor:
     """Of the columns of matrices (…, rows, columns): (…, columns)."""
     return (matrix * matrix).sum(dim=-2).sqrt()
@@ -92,3 +80,15 @@ def weights(loss: Loss, z: Tensor, width: float = 0.0) -> tuple[Tensor, Tensor |
     else:
         rho, weight = loss.function.rho(z, loss.delta), loss.weight(z)
     return rho, weight.sqrt()
+
+
+def _unit(columns: Tensor) -> Tensor | None:
+    """What to measure each column in, (columns, groups), where squares would leave the dtype's
+    range; None where none would."""
+    squares = (columns * columns).sum(dim=-1)
+    edge = torch.finfo(columns.dtype).max ** 0.5
+    beyond = (squares > edge) | (squares < 1 / edge)
+    if not bool(beyond.any()):
+        return None
+    peak = columns.abs().amax(dim=-1)
+    return torch.where(beyond & (peak > 0) & (peak < torch.inf), peak, 1.0)

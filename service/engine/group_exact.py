@@ -28,6 +28,9 @@ class GroupExact:
     def step(self) -> None:
         """All of it."""
         p = len(self._free)
+        if not p:
+            self._loss, self.done = self.first_loss, True
+            return
         r, theta, factor = self._factor[:, :p, :p], self._start, self._factor
         peak = r.abs().amax(dim=-2)
         peak = torch.where((peak > 0) & (peak < torch.inf), peak, 1.0)

@@ -189,7 +189,7 @@ class Groups(Answer):
     """Rows."""
     status: list[Status]
     """`succeeded`, or `failed` for a group that could not be fitted: its diagnostics say why."""
-    stop_reason: list[StopReason | None]
+    stop_reason: list[StopReason]
     epochs: list[int]
     trustworthy: list[bool]
     loss: list[Number]

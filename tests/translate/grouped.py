@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from service.engine import GroupedRun, Rows, Task, start
@@ -58,7 +58,7 @@ class Alone:
     trustworthy: bool
     stop_reason: StopReason
     epochs: int
-    rows: Rows
+    rows: Rows = field(repr=False)
 
 
 def alone(made: Plan, group: int, initial: Any = None) -> Alone:
