@@ -1,10 +1,9 @@
 """Groups fitted together are as the same groups fitted alone, by the plain way and from the same
 start.
 
-Tolerances: losses to 1e-9 of theirs, or of the target's mean square · 1e-24 where the fit is
-perfect; params to 1e-6 of theirs, or of their standard error, since both ways end within 1e-10 of a
-step of the minimum, by other roundings; standard errors to 1e-5; float32 to 1e-3. Codes, stop
-reasons and trust are equal.
+Tolerances: losses to 1e-9 of theirs; params to 1e-6 of theirs, or of their standard error, since
+both ways end within 1e-10 of a step of the minimum, by other roundings; standard errors to 1e-5;
+float32 to 1e-3. Codes, stop reasons and trust are equal.
 """
 
 from __future__ import annotations
@@ -92,7 +91,7 @@ def near(one: float | None, other: float | None, relative: float, absolute: floa
     return one == other or abs(one - other) <= max(relative * max(abs(one), abs(other)), absolute)
 
 
-def compare(request: dict[str, Any], *, single: bool = False) -> GroupedFit:
+def compare(request: dict[str, Any], *, slack: float = 1.0) -> GroupedFit:
     """Fits together and alone, and asserts that they agree."""
     made = plan(**request)
     result = finish(made)
@@ -102,7 +101,6 @@ def compare(request: dict[str, Any], *, single: bool = False) -> GroupedFit:
         for ends in result.batches
         for group, initial in zip(ends.at.tolist(), ends.initial, strict=True)
     }
-    slack = 1e4 if single else 1.0
     for group in range(len(found.groups.key)):
         _agree(found.groups, group, alone(made, group, starts.get(group)), slack)
     return found
@@ -118,11 +116,11 @@ def _agree(found: Groups, group: int, one: Alone, slack: float) -> None:
     assert failed == (not math.isfinite(one.loss)), both
     if failed:
         return
-    size = (found.residual_std[group] or 0.0) ** 2
-    assert near(found.loss[group], one.loss, slack * 1e-9, 1e-24 + slack * 1e-15 * size), both
-    # Perfect fits leave rounding alone, whose statistics are rounding too.
-    if one.loss < 1e-24:
+    # Perfect fits, as all with no row to spare are, leave rounding alone.
+    if one.loss < (1e-24 if one.residual_std else 1e-15):
+        assert found.loss[group] < 1e-14, both
         return
+    assert near(found.loss[group], one.loss, slack * 1e-9), both
     assert near(found.residual_std[group], one.residual_std, slack * 1e-9), both
     assert near(found.r_squared[group], one.r_squared, slack * 1e-9, slack * 1e-12), both
     errors = dict(zip(found.stderr, one.stderr, strict=True))
@@ -149,7 +147,11 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "soft_l1": {"loss": {"name": "soft_l1", "delta": 0.05}},
     "cauchy": {"loss": {"name": "cauchy", "delta": 0.1}},
     "log_cosh": {"loss": "log_cosh"},
-    "bounded": {"params": {"a": {"value": 2, "max": 2.0}, "b": {"value": 0.8, "min": 0.7}}},
+    "bounded": {
+        "params": {"a": {"value": 2, "max": 2.0}, "b": {"value": 0.8, "min": 0.7}},
+        # What a bound keeps from the data misfits: finer steps are lost in its rounding.
+        "tolerance": {"params": 1e-7},
+    },
     "fixed": {"params": {"a": 2.0, "b": 0.8, "c": {"value": 0.5, "fixed": True}}},
     "standardized": {"scaling": "standardize"},
     "tolerant": {"tolerance": {"loss": 1e-6}},
@@ -171,7 +173,7 @@ def test_options_together_are_as_alone(option: str, seed: int):
         data["g"] = [None if key == 3 else key for key in data["g"].tolist()]
     if option == "missing":
         data["y"][::17] = math.nan
-    found = compare(request)
+    found = compare(request, slack=100.0 if option == "bounded" else 1.0)
     if keys == "null":
         assert found.groups.key.count(None) == 1
 
@@ -228,7 +230,7 @@ def test_the_unit_of_an_input_does_not_matter(scale: float):
 def test_float32_is_as_alone_to_its_own_rounding(model: str):
     request = curve("decay", 5)
     start = request["params"] if model != LINE else {}
-    compare({**request, "model": model, "params": start, "dtype": "float32"}, single=True)
+    compare({**request, "model": model, "params": start, "dtype": "float32"}, slack=1e4)
 
 
 def test_a_constant_target_is_no_alarm():
@@ -275,11 +277,12 @@ def spoiled(groups: int = 90) -> tuple[dict[str, Any], dict[str, Any]]:
     return {**request, "data": data}, {**request, "data": without}
 
 
-def rows_of(found: GroupedFit) -> dict[Any, tuple[Any, ...]]:
+def rows_of(found: GroupedFit) -> dict[Any, str]:
+    """All that is said of each group, by its key, to the last bit."""
     of = found.groups
     columns = [of.n, of.status, of.stop_reason, of.epochs, of.trustworthy, of.loss, of.r_squared]
     columns += [of.residual_std, *of.params.values(), *of.stderr.values(), of.diagnostics]
-    return dict(zip(of.key, zip(*columns, strict=True), strict=True))
+    return dict(zip(of.key, map(repr, zip(*columns, strict=True)), strict=True))
 
 
 @pytest.mark.parametrize("model", ["y = a*exp(-b*x) + c + 0*log(x)", "y = a*x + c + b*log(x)"])
@@ -287,8 +290,8 @@ def test_a_group_that_is_nowhere_finite_changes_no_bit_of_the_others(model: str)
     with_it, without = ({**each, "model": model} for each in spoiled())
     spoilt, clean = rows_of(fit(**with_it)), rows_of(fit(**without))
     bad = spoilt.pop(5.0)
-    assert bad[1:3] == ("failed", "diverged")
-    assert "non_finite" in bad[-1]
+    assert "'failed', 'diverged'" in bad
+    assert "non_finite" in bad
     assert spoilt == clean
 
 
