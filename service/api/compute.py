@@ -22,7 +22,7 @@ from service.api.queries import FormQuery
 from service.api.reading import bodies
 from service.api.state import Request
 from service.errors import InvalidRequest, JobStillRunning
-from service.schemas.answers import Fit
+from service.schemas.answers import Fit, GroupedFit
 from service.schemas.columns import Data
 from service.schemas.compute import (
     GradientAnswer,
@@ -37,6 +37,7 @@ router = APIRouter(tags=["compute"], default_response_class=Response, route_clas
 
 _FORM = openapi.query(FormQuery)["parameters"]
 _FEW_ROWS = 20_000
+_SHORT_DOCUMENT = 2**16
 _REFUSALS = (400, 406, 408, 413, 415, 422, 429, 500, 503)
 
 AnswerT = TypeVar("AnswerT")
@@ -53,16 +54,18 @@ AnswerT = TypeVar("AnswerT")
     openapi_extra=openapi.body(PredictRequest, examples.PREDICT, _FORM),
 )
 async def predict(request: Request) -> Response:
-    """With `model` and `params`, or with the `job_id` of a fit. Predictions are on the scale of the
+    """With `model` and `params`, or with the `job_id` of a fit; if it was one of groups, `data`
+    needs the column that tells them apart. Predictions are on the scale of the
     formula's left side, which `target` names."""
     form = negotiation.form(request)
     asked = await bodies.read(request, PredictRequest)
     most = request.state["settings"].max_rows
-    work = partial(translate.predict, asked, most)
+    work, document = partial(translate.predict, asked, most), b""
     if asked.job_id is not None:
-        fit = await _finished_fit(request, asked.job_id)
-        work = partial(translate.predict_from_fit, asked, fit, most)
-    found = await _reckon(work, few=_is_short(asked.data))
+        document, is_grouped = await _finished_fit(request, asked.job_id)
+        work = partial(_predict_from, document, asked, most, is_grouped=is_grouped)
+    few = _is_short(asked.data) and len(document) <= _SHORT_DOCUMENT
+    found = await _reckon(work, few=few)
     if form == "json":
         return json_answer(found)
     size = _size(asked.data) + len(found.predictions)
@@ -124,7 +127,17 @@ def _size(data: Data) -> int:
     return sum(map(len, data.values()))
 
 
-async def _finished_fit(request: Request, job_id: str) -> Fit:
+def _predict_from(
+    document: bytes, asked: PredictRequest, most: int, *, is_grouped: bool
+) -> Predictions:
+    if is_grouped:
+        fits = GroupedFit.model_validate_json(document)
+        return translate.predict_from_groups(asked, fits, most)
+    return translate.predict_from_fit(asked, Fit.model_validate_json(document), most)
+
+
+async def _finished_fit(request: Request, job_id: str) -> tuple[bytes, bool]:
+    """A finished fit's document, and whether it is one of groups."""
     job = await request.state["jobs"].get(job_id, "")
     if not job.finished:
         raise JobStillRunning(f"job {job.id} is {job.status}: predict once it has finished")
@@ -132,4 +145,4 @@ async def _finished_fit(request: Request, job_id: str) -> Fit:
         raise InvalidRequest(
             f"job {job.id} {job.status} without a fit to predict from", pointer="/job_id"
         )
-    return Fit.model_validate_json(job.result)
+    return job.result, job.request.group_by is not None

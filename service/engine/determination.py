@@ -60,8 +60,7 @@ class Determination:
 
     def deficient(self, group: int, names: tuple[str, ...]) -> tuple[str, ...]:
         """The names of the params that one group does not tell apart."""
-        # A network has none that is told: its params mean nothing by themselves.
-        return tuple(n for n, bad in zip(names, self.lost[group].tolist(), strict=False) if bad)
+        return tuple(names[i] for i in np.flatnonzero(self.lost[group]).tolist())
 
 
 def determine(

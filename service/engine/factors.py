@@ -42,6 +42,14 @@ def triangles(columns: Tensor) -> Tensor:
     width, groups, _ = columns.shape
     if groups < MANY or width > NARROW:
         return triangle(columns.permute(1, 2, 0))
+    unit = _unit(columns)
+    if unit is not None:
+        return _side_by_side(columns.div_(unit.unsqueeze(-1))) * unit.mT.unsqueeze(1)
+    return _side_by_side(columns)
+
+
+def _side_by_side(columns: Tensor) -> Tensor:
+    width, groups, _ = columns.shape
     factor = columns.new_zeros((width, width, groups))
     for j in range(width):
         column = columns[j]
@@ -87,3 +95,15 @@ def weights(loss: Loss, z: Tensor, width: float = 0.0) -> tuple[Tensor, Tensor |
     else:
         rho, weight = loss.function.rho(z, loss.delta), loss.weight(z)
     return rho, weight.sqrt()
+
+
+def _unit(columns: Tensor) -> Tensor | None:
+    """What to measure each column in, (columns, groups), where squares would leave the dtype's
+    range; None where none would."""
+    squares = (columns * columns).sum(dim=-1)
+    edge = torch.finfo(columns.dtype).max ** 0.5
+    beyond = (squares > edge) | (squares < 1 / edge)
+    if not bool(beyond.any()):
+        return None
+    peak = columns.abs().amax(dim=-1)
+    return torch.where(beyond & (peak > 0) & (peak < torch.inf), peak, 1.0)

@@ -28,9 +28,14 @@ class GroupExact:
     def step(self) -> None:
         """All of it."""
         p = len(self._free)
+        if not p:
+            self._loss, self.done = self.first_loss, True
+            return
         r, theta, factor = self._factor[:, :p, :p], self._start, self._factor
-        scale = norms(r)
-        scale = torch.where(scale > 0, scale, torch.ones_like(scale))
+        peak = r.abs().amax(dim=-2)
+        peak = torch.where((peak > 0) & (peak < torch.inf), peak, 1.0)
+        size = norms(r / peak.unsqueeze(-2))
+        scale = torch.where(size > 0, size, 1.0) * peak
         inverse = _pseudo_inverse(r / scale.unsqueeze(-2), self._objective.rows)
         for _ in range(2):
             # Qᵀz anew: the R of [J z] is that of J but for signs, which go with it.

@@ -68,7 +68,7 @@ class GroupMarquardt:
         self._paths[0].begun = True
         self._reasons = torch.full((len(batch),), NOT_ENDED)
         self._hopeless()
-        self._waiting: list[tuple[int, Tensor]] = [(0, self._undecided())]
+        self._waiting = [(0, at)] if len(at := self._undecided()) else []
         self._turn = self._next()
 
     @property
@@ -125,20 +125,19 @@ class GroupMarquardt:
         if not self._waiting:
             self._decide()
             self._waiting = self._queue(self._undecided())
-        while self._waiting:
-            way, at = self._waiting.pop(0)
-            if len(at):
-                return self._take(way, at)
-        return None
+        return self._take(*self._waiting.pop(0)) if self._waiting else None
 
     def _queue(self, at: Tensor) -> list[tuple[int, Tensor]]:
         """Which groups go on with which way."""
+        if not len(at):
+            return []
         if not self._paths[1].begun:
-            return [(1, at)] if len(at) else []
+            return [(1, at)]
         first, second = (path.ended[at] == NOT_ENDED for path in self._paths)
         turns = [path.steps[at] // PATIENCE for path in self._paths]
         way = torch.where(first & (~second | (turns[0] <= turns[1])), 0, 1)
-        return [(number, at[way == number]) for number in (0, 1)]
+        parts = [(number, at[way == number]) for number in (0, 1)]
+        return [(number, groups) for number, groups in parts if len(groups)]
 
     def _take(self, way: int, at: Tensor) -> Turn:
         whole = len(at) == len(self._batch)
@@ -205,7 +204,7 @@ class GroupMarquardt:
         lower = torch.where(second.state.loss < first.state.loss, second.ended, first.ended)
         over = (first.ended != NOT_ENDED) & (second.ended != NOT_ENDED)
         spent = self._steps(torch.arange(len(lower))) >= self._task.options.epochs
-        reason = torch.where(spent, torch.where(lower == NOT_ENDED, MAX_EPOCHS, lower), NOT_ENDED)
+        reason = torch.where(spent, MAX_EPOCHS, NOT_ENDED)
         reason = torch.where(over, lower, reason)
         reason = torch.where(believed, CONVERGED, reason)
         self._reasons = torch.where(self._reasons == NOT_ENDED, reason, self._reasons)

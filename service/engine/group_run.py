@@ -16,7 +16,7 @@ from service.engine.group_exact import GroupExact
 from service.engine.group_marquardt import GroupMarquardt
 from service.engine.group_objective import GroupObjective
 from service.engine.group_result import GroupEnds
-from service.engine.groups import Batch, GroupedTask
+from service.engine.groups import ENTRIES, Batch, GroupedTask
 from service.engine.multistart import POLISHED_ROWS, Search, polish, screen, thinned
 from service.engine.result import Result, Rows, StopReason
 from service.engine.run import Run
@@ -70,8 +70,7 @@ class GroupedRun:
         self._singles = dict(checkpoint.singles) if checkpoint else {}
         self._starts = checkpoint.starts if checkpoint else None
         self._search: Search | None = None
-        self._together = is_together(task)
-        self._parts = task.batches() if self._together else []
+        self._parts, self._alone = _shared_out(task)
         self._batch: BatchRun | None = None
         self._single: Run | None = None
         self._rows: list[Rows] = []
@@ -91,7 +90,7 @@ class GroupedRun:
 
     def step(self, epochs: int) -> Rows:
         """So many trial steps of a batch, or epochs of a group."""
-        if not self._together:
+        if len(self._ended) == len(self._parts):
             self._step_single(epochs)
         elif self._needs_start:
             self._search_on()
@@ -105,7 +104,8 @@ class GroupedRun:
         if self._batch is not None:
             ended.append(self._batch.ends())
         if self._single is not None:
-            singles[len(singles)] = (self._single.result(stop_reason), _joined(self._rows))
+            group = self._alone[len(singles)]
+            singles[group] = (self._single.result(stop_reason), _joined(self._rows))
         return GroupedResult(
             tuple(ended), singles, None if self.done else stop_reason, self._starts
         )
@@ -121,7 +121,7 @@ class GroupedRun:
             if self._batch.done:
                 self._ended.append(self._batch.ends())
                 self._batch = None
-                if self.done:
+                if len(self._ended) == len(self._parts):
                     return
 
     def _begun(self, groups: Tensor) -> BatchRun:
@@ -159,20 +159,30 @@ class GroupedRun:
     # --- one group after another ------------------------------------------------------------------
 
     def _step_single(self, epochs: int) -> None:
+        if self.done:
+            return
+        group = self._alone[len(self._singles)]
         if self._single is None:
-            self._single, self._rows = start(self.task.one(len(self._singles))), []
+            self._single, self._rows = start(self.task.one(group)), []
         rows = self._single.step(epochs)
         if self.task.history:
             self._rows.append(rows)
         if self._single.done:
-            self._singles[len(self._singles)] = (self._single.result(), _joined(self._rows))
+            self._singles[group] = (self._single.result(), _joined(self._rows))
             self._single = None
 
 
-def is_together(task: GroupedTask) -> bool:
-    """Whether the groups are fitted in batches."""
+def _shared_out(task: GroupedTask) -> tuple[list[Tensor], list[int]]:
+    """The groups that are fitted in batches, and those that are fitted alone: long ones, of which
+    one is work enough, and all where the optimizer knows no batches."""
     problem, optimizer = task.problem, task.options.optimizer
-    return optimizer in TOGETHER and isinstance(problem.formula, Formula) and problem.loss.is_smooth
+    if not (
+        optimizer in TOGETHER and isinstance(problem.formula, Formula) and problem.loss.is_smooth
+    ):
+        return [], list(range(task.count))
+    batches = task.batches()
+    short = [at for at in batches if int(task.sizes[at[0]]) <= ENTRIES]
+    return short, [int(at) for at in batches[len(short) :]]
 
 
 def _none(params: int) -> Rows:

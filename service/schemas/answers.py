@@ -191,7 +191,7 @@ class Groups(Answer):
     """Rows."""
     status: list[Status]
     """`succeeded`, or `failed` for a group that could not be fitted: its diagnostics say why."""
-    stop_reason: list[StopReason | None]
+    stop_reason: list[StopReason]
     epochs: list[int]
     trustworthy: list[bool]
     loss: list[Number]
@@ -205,6 +205,14 @@ class Groups(Answer):
     """The codes of docs/diagnostics.md."""
     history: list[History] | None = None
     """Where `group_by` asked for it."""
+
+
+class GroupedPredictBody(Answer):
+    """What `POST /predict` with this `job_id` reckons with, beside the `params` of each group."""
+
+    model: str | dict[str, Any]
+    scaling: dict[str, dict[str, float]] | None = None
+    dtype: DType
 
 
 class GroupedFit(Answer):
@@ -225,5 +233,6 @@ class GroupedFit(Answer):
     trustworthy: bool
     """Whether every group is."""
     dropped: Dropped | None
+    predict: GroupedPredictBody
     timings: Timings
     urls: FitUrls

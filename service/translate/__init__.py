@@ -2,10 +2,12 @@
 
 from service.translate.answer import to_fit, to_history
 from service.translate.catalogue import loss_list, model_list, optimizer_list
+from service.translate.checking import check
 from service.translate.compute import gradient, loss, predict, predict_from_fit
 from service.translate.grouped_answer import to_grouped_fit
+from service.translate.grouped_predict import predict_from_groups
 from service.translate.of_job import note_of, plot_of_job
-from service.translate.plan import Plan, check, to_plan
+from service.translate.plan import Plan, to_plan
 from service.translate.plotted import needed
 from service.translate.scenes import scene
 from service.translate.threads import use_threads
@@ -23,6 +25,7 @@ __all__ = [
     "plot_of_job",
     "predict",
     "predict_from_fit",
+    "predict_from_groups",
     "scene",
     "to_fit",
     "to_grouped_fit",

@@ -218,13 +218,10 @@ def _diagnostic(diagnostic: Diagnostic) -> wire.Diagnostic:
 
 def _predict_body(plan: Plan, theta: Tensor, statistics: Statistics) -> wire.PredictBody:
     problem = plan.task.problem
-    scaling = {
-        name: {"scale": scale.scale, "offset": scale.offset} for name, scale in plan.scaling.items()
-    }
     return wire.PredictBody(
-        model=_model_again(problem),
+        model=model_again(problem),
         params=named(problem.params, theta),
-        scaling=scaling or None,
+        scaling=scales(plan),
         dtype=plan.request.dtype,
         covariance=_matrix(statistics.free, statistics.covariance),
         residual_std=statistics.residual_std if problem.sigma is None else None,
@@ -232,7 +229,14 @@ def _predict_body(plan: Plan, theta: Tensor, statistics: Statistics) -> wire.Pre
     )
 
 
-def _model_again(problem: Problem) -> str | dict[str, Any]:
+def scales(plan: Plan) -> dict[str, dict[str, float]] | None:
+    """The scaling of the inputs, as a request would give it."""
+    return {
+        name: {"scale": scale.scale, "offset": scale.offset} for name, scale in plan.scaling.items()
+    } or None
+
+
+def model_again(problem: Problem) -> str | dict[str, Any]:
     """The model as a request would name it."""
     model = problem.formula
     if isinstance(model, Formula):

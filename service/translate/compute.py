@@ -30,14 +30,8 @@ from service.translate.answer import named
 from service.translate.columns import DTYPES, check_shape, escape, finite_columns
 from service.translate.models import resolve
 from service.translate.options import to_gradient, to_loss
-from service.translate.plan import (
-    explained,
-    known_names,
-    narrowed,
-    narrowed_sigma,
-    to_scaling,
-    to_sigma,
-)
+from service.translate.start import known_names
+from service.translate.values import explained, narrowed, narrowed_sigma, to_scaling, to_sigma
 
 
 def predict(request: wire.PredictRequest, max_rows: int = 2**62) -> wire.Predictions:

@@ -20,7 +20,7 @@ from service.engine.result import Result, Rows
 from service.engine.statistics import GroupStatistics, summarise
 from service.schemas import answers as wire
 from service.schemas.names import Severity, Status, StopReason
-from service.translate.answer import dropped, is_cut_short, to_model
+from service.translate.answer import dropped, is_cut_short, model_again, scales, to_model
 from service.translate.groups import Groups
 from service.translate.plan import Plan
 
@@ -42,14 +42,14 @@ class _Columns:
     """(groups, free)"""
     failed: Floats
     untrusted: Floats
-    reasons: list[StopReason | None]
+    reasons: list[StopReason]
     codes: list[list[str]]
     history: list[wire.History | None]
     seen: dict[str, Counter[Severity]] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, groups: int, params: int, free: int) -> _Columns:
-        """Of groups that were not begun."""
+    def of(cls, groups: int, params: int, free: int, stopped: StopReason) -> _Columns:
+        """Of groups that were not begun, because it was stopped before."""
 
         def nothing() -> Floats:
             return np.full(groups, np.nan)
@@ -57,7 +57,7 @@ class _Columns:
         return cls(
             np.zeros(groups), np.zeros(groups), nothing(), nothing(), nothing(),
             np.full((groups, params), np.nan), np.full((groups, free), np.nan),
-            np.ones(groups), np.ones(groups), [None] * groups, [[] for _ in range(groups)],
+            np.ones(groups), np.ones(groups), [stopped] * groups, [[] for _ in range(groups)],
             [None] * groups,
         )  # fmt: skip
 
@@ -75,10 +75,11 @@ def to_grouped_fit(
     assert task is not None
     assert groups is not None
     problem = task.problem
-    columns = _Columns.of(task.count, len(problem.params), len(problem.free_params))
+    stopped = result.stop_reason or "cancelled"
+    columns = _Columns.of(task.count, len(problem.params), len(problem.free_params), stopped)
     columns.n[:] = task.sizes.numpy()
     for ends in result.batches:
-        _add_batch(columns, task, ends, plan.guessed, result.stop_reason)
+        _add_batch(columns, task, ends, plan.guessed, stopped)
     for group, (single, rows) in result.singles.items():
         _add_single(columns, task, group, single, rows, plan.guessed)
     reason = _reason(columns.reasons, result.stop_reason)
@@ -96,6 +97,9 @@ def to_grouped_fit(
         diagnostics=_told(columns, task.count),
         trustworthy=not bool(columns.untrusted.any()),
         dropped=dropped(plan),
+        predict=wire.GroupedPredictBody(
+            model=model_again(problem), scaling=scales(plan), dtype=plan.request.dtype
+        ),
         timings=timings,
         urls=wire.FitUrls(
             self=f"/jobs/{job_id}",
@@ -112,7 +116,7 @@ def _add_batch(
     task: GroupedTask,
     ends: GroupEnds,
     guessed: tuple[str, ...],
-    stopped: StopReason | None,
+    stopped: StopReason,
 ) -> None:
     at = ends.at.numpy()
     with np.errstate(all="ignore"):
@@ -127,7 +131,7 @@ def _add_batch(
             columns.say(groups[i], code, SEVERITIES[int(grade[i]) - 1])
     columns.untrusted[at] = worst == ERROR
     for group, reason in zip(groups, ends.reasons, strict=True):
-        columns.reasons[group] = stopped or "cancelled" if reason == "cancelled" else reason
+        columns.reasons[group] = stopped if reason == "cancelled" else reason
     if ends.history is not None:
         for group, rows in zip(groups, ends.history.rows(), strict=True):
             columns.history[group] = _history(task, rows)
@@ -143,7 +147,9 @@ def _fill(columns: _Columns, at: Any, findings: Findings) -> None:
     columns.params[at] = findings.params
     if stderr.shape[1] == columns.stderr.shape[1]:
         columns.stderr[at] = stderr
-    columns.failed[at] = ~np.isfinite(findings.loss)
+    columns.failed[at] = failed = ~np.isfinite(findings.loss)
+    for column in (columns.r_squared, columns.residual_std, columns.params, columns.stderr):
+        column[at[failed]] = np.nan
 
 
 def _add_single(
@@ -184,11 +190,11 @@ def _history(task: GroupedTask, rows: Rows) -> wire.History:
     )
 
 
-def _reason(reasons: Sequence[StopReason | None], stopped: StopReason | None) -> StopReason:
+def _reason(reasons: Sequence[StopReason], stopped: StopReason | None) -> StopReason:
     """Of the whole: how it was stopped, else what ended the first group that has not converged."""
     if stopped is not None:
         return stopped
-    return next((each for each in reasons if each not in (None, "converged")), None) or "converged"
+    return next((each for each in reasons if each != "converged"), "converged")
 
 
 def _groups(

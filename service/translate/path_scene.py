@@ -18,8 +18,9 @@ from service.schemas.options import Param
 from service.schemas.plot import PlotHistory, PlotRequest
 from service.schemas.scenes import PathScene
 from service.translate.columns import escape
-from service.translate.plan import known_names, to_plan
+from service.translate.plan import to_plan
 from service.translate.plotted import Looked, evenly, look, needed
+from service.translate.start import known_names
 
 GRID = 121
 """Values along each of two axes."""

@@ -23,7 +23,7 @@ from service.translate.columns import check_shape, numbers
 from service.translate.compute import to_theta
 from service.translate.models import resolve
 from service.translate.options import to_loss
-from service.translate.plan import explained, to_scaling, to_sigma
+from service.translate.values import explained, to_scaling, to_sigma
 
 T = TypeVar("T")
 

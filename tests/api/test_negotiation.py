@@ -156,6 +156,6 @@ async def test_refusals(client: httpx.AsyncClient) -> None:
     none = await client.get("/models", headers={"accept": "image/png"})
     assert none.status_code == 406
     assert none.json()["type"] == "not-acceptable"
-    other = await client.post("/predict", params={"fromat": "csv"}, json=BODY)
+    other = await client.post("/fit", params={"fromat": "csv"}, json=BODY)
     assert other.status_code == 422
     assert "fromat" in other.json()["detail"]

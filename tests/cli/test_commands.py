@@ -18,8 +18,6 @@ from tests.client.parts import (
     ENDLESS,
     LINE,
     MODEL,
-    needs_pictures,
-    needs_report,
 )
 
 
@@ -29,7 +27,6 @@ def test_a_fit_as_json(run: Run) -> None:
     assert json.loads(done.stdout)["params"] == pytest.approx(LINE, rel=1e-12)
 
 
-@needs_report
 def test_a_fit_as_text(run: Run) -> None:
     done = run("fit", "thermo.csv", MODEL)
     assert (done.returncode, done.stderr) == (0, "")
@@ -37,7 +34,6 @@ def test_a_fit_as_text(run: Run) -> None:
     assert "\x1b" not in done.stdout
 
 
-@needs_report
 def test_a_fit_as_csv_and_in_one_line(run: Run) -> None:
     rows = list(csv.DictReader(io.StringIO(run("fit", "thermo.csv", MODEL, "-f", "csv").stdout)))
     assert [row["name"] for row in rows] == ["w", "b"]
@@ -163,7 +159,6 @@ def test_a_fit_is_saved_and_predicts(run: Run, tables: Path) -> None:
     assert json.loads(by_model.stdout)["predictions"] == pytest.approx(found["predictions"])
 
 
-@needs_report
 def test_predictions_stand_beside_their_rows(run: Run, tables: Path) -> None:
     (tables / "new.csv").write_text("t_u,note\n0,a\n100,b\n")
     done = run("predict", "new.csv", MODEL, "-p", "w=1", "-p", "b=0.5")
@@ -244,7 +239,6 @@ def test_the_doctor(run: Run) -> None:
     assert "FAIL  DESCENT_WORKERS" in wrong.stdout
 
 
-@needs_pictures
 @pytest.mark.parametrize(
     ("name", "start"), [("fit.svg", b"<svg"), ("fit.png", b"\x89PNG"), ("fit.txt", b"")]
 )
@@ -254,7 +248,6 @@ def test_a_picture(name: str, start: bytes, run: Run, tables: Path) -> None:
     assert (tables / name).read_bytes().startswith(start)
 
 
-@needs_pictures
 def test_a_view_that_is_none_is_said(run: Run) -> None:
     done = run("fit", "thermo.csv", MODEL, "-f", "json", "--plot", "a.svg", "--view", "nonesuch")
     assert done.returncode == 4

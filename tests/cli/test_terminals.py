@@ -17,7 +17,7 @@ import pytest
 
 from service.client import Descent
 from tests.cli.conftest import Run, command, surroundings
-from tests.client.parts import DECAY, MODEL, needs_report
+from tests.client.parts import DECAY, MODEL
 from tests.faults.servers import PATIENCE_S, Server, until
 
 LONG = ("--optimizer", "adam", "--epochs", "100000000", "--set", "record_every=1000000")
@@ -117,7 +117,6 @@ def test_errors_are_red_on_a_terminal_unless_no_color(server: Server, tables: Pa
         assert "\x1b" not in shown.rest()
 
 
-@needs_report
 @pytest.mark.parametrize(("more", "coloured"), [({}, True), ({"NO_COLOR": "1"}, False)])
 def test_the_report_is_coloured_on_a_terminal_unless_no_color(
     more: dict[str, str], coloured: bool, server: Server, tables: Path

@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-from importlib.util import find_spec
-from pathlib import Path
 from typing import Any
-
-import pytest
 
 from tests.thermometer import DATA, MODEL
 
@@ -19,19 +15,5 @@ DECAY_DATA: dict[str, list[float]] = {
 }
 ENDLESS: dict[str, Any] = {"optimizer": "adam", "epochs": 10**8, "record_every": 10**6}
 """Options of a fit that does not end by itself."""
-
-_OPENAPI = Path(__file__).parents[2] / "openapi.json"
-
-needs_report = pytest.mark.skipif(
-    find_spec("service.render") is None, reason="the house has no renderer yet"
-)
-_TOLD = _OPENAPI.read_text(encoding="utf-8")
-needs_groups = pytest.mark.skipif(
-    "#/components/schemas/GroupedFit" not in _TOLD, reason="the service fits no groups yet"
-)
-needs_arrow = pytest.mark.skipif(
-    "application/vnd.apache.arrow.stream" not in _TOLD, reason="the service reads no Arrow yet"
-)
-needs_pictures = pytest.mark.skipif("/plot/" not in _TOLD, reason="the service draws nothing yet")
 
 __all__ = ["DATA", "DECAY", "DECAY_DATA", "ENDLESS", "LINE", "MODEL"]

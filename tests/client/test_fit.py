@@ -14,7 +14,7 @@ import pytest
 
 from service.client import AsyncDescent, AsyncFit, ClientError, Descent, Fit, GroupedFit
 from service.client.errors import UnreadableAnswer
-from tests.client.parts import DATA, DECAY, DECAY_DATA, MODEL, needs_pictures, needs_report
+from tests.client.parts import DATA, DECAY, DECAY_DATA, MODEL
 
 SVG = b'<svg xmlns="http://www.w3.org/2000/svg"><path d="M0 0"/></svg>'
 
@@ -24,7 +24,6 @@ def fit(client: Descent) -> Fit:
     return client.fit(MODEL, DATA)
 
 
-@needs_report
 def test_it_prints_as_its_report(fit: Fit) -> None:
     from service.render.report import report
 
@@ -148,7 +147,6 @@ def test_a_picture_is_kept_and_shown(fit: Fit, tmp_path: Path) -> None:
     assert asked[0].url.path.endswith("/plot/residuals.svg")
 
 
-@needs_pictures
 def test_the_services_picture(fit: Fit) -> None:
     assert str(fit.plot()).count("<svg") == 1
     assert fit.plot(kind="png").content.startswith(b"\x89PNG")
@@ -219,6 +217,5 @@ def test_which_kind_it_is_is_seen_in_the_document(client: Descent, grouped: Grou
     assert isinstance(client.understood(client.fit(DECAY, DECAY_DATA).raw), Fit)
 
 
-@needs_report
 def test_they_print_as_their_report(grouped: GroupedFit) -> None:
     assert "plate" in str(grouped)

@@ -7,13 +7,11 @@ import pandas as pd
 import pytest
 
 from service.client import Descent, Fit, GroupedFit
-from tests.client.parts import needs_arrow, needs_groups
 
 ROWS = 100_000
 X = np.linspace(0, 1, ROWS)
 
 
-@needs_arrow
 def test_arrow_and_json_bring_the_same_fit(client: Descent) -> None:
     data = pd.DataFrame({"x": X, "y": 2 * X + 1 + np.sin(1000 * X)})
     by_arrow = client.fit("linear", data)
@@ -24,7 +22,6 @@ def test_arrow_and_json_bring_the_same_fit(client: Descent) -> None:
     assert by_arrow.loss == by_json.loss
 
 
-@needs_arrow
 def test_arrow_brings_what_is_missing_and_text(client: Descent) -> None:
     y = 2 * X + 1
     y[7] = np.nan
@@ -34,7 +31,6 @@ def test_arrow_brings_what_is_missing_and_text(client: Descent) -> None:
     assert fit.dropped.rows == [8]
 
 
-@needs_arrow
 def test_arrow_serves_the_other_routes_too(client: Descent) -> None:
     at = {"w": 2.0, "b": 1.0}
     assert np.asarray(client.predict("linear", {"x": X, "y": X}, at)) == pytest.approx(2 * X + 1)
@@ -42,7 +38,6 @@ def test_arrow_serves_the_other_routes_too(client: Descent) -> None:
     assert client._wire.takes_arrow
 
 
-@needs_groups
 def test_groups(client: Descent) -> None:
     plate = np.repeat(["a", "b", "c"], 20)
     x = np.tile(np.arange(20.0), 3)

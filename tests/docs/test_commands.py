@@ -11,7 +11,6 @@ from pathlib import Path
 
 import pytest
 
-from tests.client.parts import needs_report
 from tests.docs.console import Mismatch, compare, read
 
 ROOT = Path(__file__).parents[2]
@@ -42,7 +41,7 @@ def curl() -> None:
 @pytest.mark.usefixtures("curl")
 @pytest.mark.parametrize(
     "page",
-    [pytest.param(page, marks=needs_report if page.name == "cli.md" else ()) for page in PAGES],
+    PAGES,
     ids=[page.name for page in PAGES],
 )
 def test_the_commands_of_a_page(page: Path, address: str, tmp_path: Path):

@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 
-from tests.client.parts import needs_report
 from tests.docs.console import Mismatch, compare
 
 PAGES = [
@@ -23,7 +22,6 @@ class _Checker(doctest.OutputChecker):
         return not isinstance(compare(want.replace("<BLANKLINE>", ""), got), Mismatch)
 
 
-@needs_report
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_the_examples_of_a_page(
     page: Path, address: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

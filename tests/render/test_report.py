@@ -17,7 +17,15 @@ from service import translate
 from service.render.digits import joined, number, uncertain
 from service.render.oneline import oneline
 from service.render.report import report
-from service.schemas.answers import Fit, FitUrls, GroupedFit, Groups, ModelSummary, Timings
+from service.schemas.answers import (
+    Fit,
+    FitUrls,
+    GroupedFit,
+    GroupedPredictBody,
+    Groups,
+    ModelSummary,
+    Timings,
+)
 from service.schemas.base import Answer
 from service.schemas.compute import GradientRequest, LossAnswer, Predictions
 from service.schemas.problems import Problem, ProblemError
@@ -116,6 +124,7 @@ def grouped(count: int = 3) -> GroupedFit:
         stop_reason="converged",
         converged=True,
         model=ModelSummary(formula="y = a * x + b", inputs=["x"], target="y", params=["a", "b"]),
+        predict=GroupedPredictBody(model="y = a * x + b", dtype="float64"),
         optimizer="exact",
         epochs=1,
         groups=Groups(

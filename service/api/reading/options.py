@@ -17,7 +17,7 @@ from pydantic import BaseModel
 
 from service.api.schema_walk import Path, SchemaWalk
 from service.api.sentences import clip
-from service.errors import InvalidRequest
+from service.errors import InvalidRequest, nearest_hint
 
 ANSWER_PARAMETERS = frozenset({"format"})
 """Query parameters that say how to answer, not what."""
@@ -45,13 +45,16 @@ def read_options(query: bytes, schema: type[BaseModel]) -> Tree:
 
 
 def refuse_options(query: bytes, schema: type[BaseModel]) -> None:
-    """Raises InvalidRequest where a query has options of a request whose body is JSON: they would
-    be passed over."""
+    """Raises InvalidRequest where a query has more than says how to answer: it would be passed
+    over."""
     for path in _pairs(query):
+        name = clip(".".join(path))
         if path[0] in schema.model_fields:
             raise InvalidRequest(
-                f"query parameter '{clip('.'.join(path))}': the options of a JSON body stand in it"
+                f"query parameter '{name}': the options of a JSON body stand in it"
             )
+        hint = nearest_hint(name, ANSWER_PARAMETERS)
+        raise InvalidRequest(f"unknown query parameter '{name}'{hint}")
 
 
 def _pairs(query: bytes) -> dict[tuple[str, ...], str]:

@@ -17,6 +17,7 @@ from service.engine.diagnostics.finding import (
     Said,
 )
 from service.engine.reduction import Floats, Ints
+from service.engine.statistics import ROUNDING
 
 OUTLYING = 5.0
 """Robust standard deviations beyond which a row is an outlier."""
@@ -50,9 +51,9 @@ def _outlying(findings: Findings) -> tuple[Bools, Floats]:
 def _looked_for(findings: Findings) -> tuple[Bools, Floats]:
     z, kept, step = findings.standardized, findings.reduced.kept, findings.step
     sample = z[:, ::step]
-    rows = findings.reduced.rows if step == 1 else np.array([sample.shape[1]])
+    rows = -(-findings.reduced.rows // step)
     with np.errstate(all="ignore"):
-        beyond = None if kept is None else ~kept
+        beyond = None if kept is None else ~kept[:, ::step]
         masked = sample if beyond is None else np.where(beyond, np.inf, sample)
         centre = _median(masked, rows)[:, None]
         size = np.abs(sample - centre)
@@ -70,7 +71,14 @@ def _grade_outliers(findings: Findings) -> Grades:
     far, spread = _outlying(findings)
     count = far.sum(axis=1)
     some = (count > 0) & (count <= MANY * rows) & (rows >= ENOUGH)
-    return findings.where(WARNING, some & np.isfinite(spread) & (spread >= 1e-9))
+    some &= np.isfinite(spread) & (spread >= 1e-9) & ~_is_rounding(findings)
+    return findings.where(WARNING, some)
+
+
+def _is_rounding(findings: Findings) -> Bools:
+    """Whether the residuals are no more than the rounding of the target."""
+    reduced = findings.reduced
+    return np.asarray(reduced.total <= (ROUNDING * reduced.size) ** 2)
 
 
 def _tell_outliers(finding: Finding) -> Said:
@@ -94,7 +102,7 @@ def _ratio(findings: Findings) -> Floats:
     z = findings.standardized[:, ::step]
     x = findings.inputs[findings.problem.formula.inputs[0]][:, ::step]
     x = np.broadcast_to(x, z.shape)
-    kept = findings.reduced.kept
+    kept = None if findings.reduced.kept is None else findings.reduced.kept[:, ::step]
     apart = None if kept is None else kept[:, 1:]
     if kept is not None:
         x = np.where(kept, x, np.inf)
@@ -114,12 +122,12 @@ def _grade_autocorrelation(findings: Findings) -> Grades:
     """Neighbours along the first input err alike: the model misses a shape in the data. The ratio
     is about 2, with standard error 2/√n, for independent rows."""
     statistics = findings.statistics
-    n = np.minimum(statistics.n, findings.standardized[:, :: findings.step].shape[1])
+    n = -(-statistics.n // findings.step)
     asked = (n >= 2 * ENOUGH) & (statistics.degrees_of_freedom >= ENOUGH)
     if not findings.problem.formula.inputs or not asked.any():
         return findings.nowhere()
     ratio = _ratio(findings)
-    rounding = statistics.r_squared > 1 - 1e-12
+    rounding = _is_rounding(findings) | (statistics.r_squared > 1 - 1e-12)
     with np.errstate(all="ignore"):
         wavy = ratio < 2 - WAVY * 2 / np.sqrt(n)
     return findings.where(WARNING, asked & wavy & ~rounding & (findings.reduced.total > 0))
@@ -166,7 +174,7 @@ def _vanished(findings: Findings) -> Bools:
 
 def _grade_rounding(findings: Findings) -> Grades:
     """Squares of the residuals that vanish or overflow."""
-    overflowed = (findings.best_loss == math.inf) & np.isfinite(findings.target)
+    overflowed = (findings.best_loss == math.inf) & findings.statistics.determined.finite
     return findings.where(ERROR, _vanished(findings) | overflowed)
 
 

@@ -105,7 +105,9 @@ async def test_options_beside_a_json_body_are_not_passed_over(client: httpx.Asyn
     answer = await client.post("/fit?epochs=5", json=BODY)
     assert answer.status_code == 422
     assert "query parameter 'epochs'" in answer.json()["detail"]
-    assert (await client.post("/fit?other=5", json=BODY)).status_code == 200
+    other = await client.post("/fit?formt=csv", json=BODY)
+    assert other.status_code == 422
+    assert "did you mean 'format'?" in other.json()["detail"]
 
 
 @pytest.mark.parametrize(

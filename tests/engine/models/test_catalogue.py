@@ -12,7 +12,7 @@ from service.engine.models import FAMILIES, Family
 from service.schemas.fit import FitRequest
 from service.schemas.names import ModelName
 from service.settings import Settings
-from service.translate.plan import check
+from service.translate.checking import check
 from tests.engine.models.curves import curve, formula_of
 
 

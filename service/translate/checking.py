@@ -1,0 +1,88 @@
+"""What one request may cost, and whether it can be had: said before there is a job."""
+
+from __future__ import annotations
+
+import torch
+
+from service.engine.faults import fault
+from service.engine.formula import Formula
+from service.errors import BudgetExceeded, InvalidData, InvalidRequest
+from service.schemas.fit import FitRequest
+from service.settings import Settings
+from service.translate.columns import escape
+from service.translate.plan import Plan, to_plan
+
+PROFILE_STEPS = 300
+"""Trial steps that the profile of one param takes, about."""
+LOOKED_AT = 2**14
+"""Rows up to which a plan that was made to be looked at has its guesses, and can be carried out."""
+
+
+def check(request: FitRequest, settings: Settings) -> Plan:
+    """The plan of a request, if one may run it. Raises InvalidRequest, with pointers."""
+    plan = to_plan(
+        request,
+        max_rows=settings.max_rows,
+        max_groups=settings.max_groups,
+        guess=request.group_by is None and _rows(request) <= LOOKED_AT,
+    )
+    options, problem = plan.task.options, plan.task.problem
+    if request.group_by is None:
+        _check_domain(plan)
+    elif request.confidence_interval.method == "profile":
+        raise InvalidRequest(
+            "profile intervals are not reckoned group by group; use the method 't'",
+            pointer="/confidence_interval/method",
+        )
+    if options.epochs > settings.max_epochs:
+        raise BudgetExceeded(
+            f"{options.epochs:,} epochs are more than the {settings.max_epochs:,} allowed",
+            pointer="/epochs",
+        )
+    operations = problem.formula.operations
+    cost = float(options.epochs) * problem.rows * operations
+    if cost > settings.max_operations:
+        most = int(settings.max_operations / (problem.rows * operations))
+        raise BudgetExceeded(
+            f"{options.epochs:,} epochs × {problem.rows:,} rows × {operations} operations are "
+            f"{cost:.2g}, more than the {settings.max_operations:.2g} that one fit may cost; at "
+            f"most {most:,} epochs fit",
+            pointer="/epochs",
+        )
+    profile = PROFILE_STEPS * len(problem.free_params) * float(problem.rows) * operations
+    if (
+        request.confidence_interval.method == "profile"
+        and profile > settings.max_profile_operations
+    ):
+        raise BudgetExceeded(
+            f"profile intervals would cost about {profile:.2g} operations, more than the "
+            f"{settings.max_profile_operations:.2g} allowed; use the method 't'",
+            pointer="/confidence_interval/method",
+        )
+    if request.time_limit_s is not None and request.time_limit_s > settings.max_time_limit_s:
+        raise BudgetExceeded(
+            f"time_limit_s is at most {settings.max_time_limit_s:g}", pointer="/time_limit_s"
+        )
+    return plan
+
+
+def _rows(request: FitRequest) -> int:
+    return max(map(len, request.data.values()), default=0)
+
+
+def _check_domain(plan: Plan) -> None:
+    """Raises InvalidData where the formula is not finite in some row whatever its params."""
+    problem, formula = plan.task.problem, plan.task.problem.formula
+    if not isinstance(formula, Formula) or not formula.program.early:
+        return
+    bound = formula.bind(problem.columns, problem.rows, problem.target)
+    rows = (~torch.isfinite(bound.predict(problem.initial))).nonzero().flatten()
+    found = fault(formula.tape, problem.columns, problem.target, rows) if len(rows) else None
+    if found is not None:
+        text, row = found
+        name = next((n for n in formula.inputs if n in text), formula.inputs[0])
+        values = ", ".join(f"{n} = {float(plan.raw[n][row]):g}" for n in formula.inputs)
+        raise InvalidData(
+            f"'{text}' is not finite in row {row + 1} ({values}), whatever the params",
+            pointer=f"/data/{escape(name)}/{row}",
+        )

@@ -1,0 +1,90 @@
+"""Grouped fits without HTTP, and the same groups fitted one by one, to compare them."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from service.engine import GroupedRun, Rows, Task, start
+from service.engine.diagnostics import Finding, examine
+from service.engine.group_run import GroupedResult
+from service.engine.result import StopReason
+from service.engine.statistics import summarise
+from service.schemas.answers import GroupedFit, Timings
+from service.schemas.fit import FitRequest
+from service.translate import Plan, check, to_grouped_fit, to_plan
+from service.translate.answer import is_cut_short
+from tests.translate.fits import SETTINGS
+
+TIMINGS = Timings(queued_s=0.0, fit_s=0.0)
+
+
+def plan(**request: Any) -> Plan:
+    """As the service checks it, and as a worker then plans it."""
+    asked = FitRequest.model_validate(request)
+    check(asked, SETTINGS)
+    return to_plan(asked)
+
+
+def finish(made: Plan, slices: int = 1000) -> GroupedResult:
+    """The result of all groups, stepped so many at a time."""
+    assert made.grouped is not None
+    run = GroupedRun(made.grouped)
+    while not run.done:
+        run.step(slices)
+    return run.result()
+
+
+def answer(made: Plan, result: GroupedResult) -> GroupedFit:
+    return to_grouped_fit(made, result, job_id="job_1", timings=TIMINGS)
+
+
+def fit(**request: Any) -> GroupedFit:
+    made = plan(**request)
+    return answer(made, finish(made))
+
+
+@dataclass(frozen=True)
+class Alone:
+    """What the plain way says of one group."""
+
+    params: list[float]
+    stderr: list[float]
+    loss: float
+    r_squared: float | None
+    residual_std: float | None
+    codes: list[str]
+    trustworthy: bool
+    stop_reason: StopReason
+    epochs: int
+    rows: Rows = field(repr=False)
+
+
+def alone(made: Plan, group: int, initial: Any = None) -> Alone:
+    """One group of a plan fitted by itself, from the same start."""
+    assert made.grouped is not None
+    task = made.grouped.one(group)
+    if initial is not None:
+        options = replace(task.options, search=())
+        task = Task(replace(task.problem, initial=initial), options)
+    run = start(task)
+    rows = run.step(task.options.epochs)
+    result = run.result()
+    theta = result.best.params if is_cut_short(result) else result.params
+    statistics = summarise(task.problem, theta)
+    said = examine(Finding(task, result, theta, statistics, made.guessed))
+    stderr = statistics.stderr
+    free = len(task.problem.free_params)
+    return Alone(
+        params=result.params.tolist(),
+        stderr=[math.nan] * free if stderr is None else stderr.tolist(),
+        loss=result.loss,
+        r_squared=statistics.r_squared,
+        residual_std=statistics.residual_std,
+        codes=[each.code for each in said],
+        trustworthy=all(each.severity != "error" for each in said),
+        stop_reason=result.stop_reason,
+        epochs=result.epochs,
+        rows=rows,
+    )
