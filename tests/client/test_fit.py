@@ -171,7 +171,7 @@ GROUPS: dict[str, Any] = {
     "key": ["a", "b", None],
     "n": [3, 4, 2],
     "status": ["succeeded", "succeeded", "failed"],
-    "stop_reason": ["converged", "max_epochs", None],
+    "stop_reason": ["converged", "max_epochs", "diverged"],
     "epochs": [3, 100, 0],
     "trustworthy": [True, False, False],
     "loss": [0.1, 0.2, "NaN"],
@@ -188,7 +188,9 @@ def grouped(fit: Fit) -> GroupedFit:
     """As the service answers `group_by`."""
     shared = ("job_id", "status", "stop_reason", "converged", "model", "optimizer", "epochs",
               "diagnostics", "trustworthy", "dropped", "timings", "urls")  # fmt: skip
-    return GroupedFit({**{name: fit.raw[name] for name in shared}, "groups": GROUPS})
+    predict = {"model": MODEL, "scaling": None, "dtype": "float64"}
+    parts = {name: fit.raw[name] for name in shared}
+    return GroupedFit({**parts, "predict": predict, "groups": GROUPS})
 
 
 def test_the_fits_of_groups_are_a_sequence(grouped: GroupedFit) -> None:
