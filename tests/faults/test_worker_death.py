@@ -72,11 +72,18 @@ def answer_of(client: httpx.Client, at: str) -> tuple[Any, Any]:
     return without_names(job["result"]), client.get(f"{at}/history").json()
 
 
+def the_worker(server: Server) -> int:
+    """The one worker; where the last has just died, the next when it is there."""
+    until(lambda: len(server.workers()) == 1)
+    (worker,) = server.workers()
+    return worker
+
+
 def struck(server: Server, client: httpx.Client, kind: int, chance: random.Random) -> Struck:
     """A job whose worker was killed at some epoch; another one, where it was done before that."""
     while True:
         at = submit(client, {**KINDS[kind], "record_every": 1})
-        (victim,) = server.workers()
+        victim = the_worker(server)
         if at_epoch(client, at, chance.randrange(1, KINDS[kind]["epochs"] // 2)):
             kill(victim)
             return at, victim
@@ -105,7 +112,7 @@ def test_a_job_that_loses_every_worker_fails_alone(servers: list[Server]) -> Non
         others = [submit(client, LINE) for _ in range(3)]
         deaths = 0
         while not look(client, poisoned)["finished_at"]:
-            (victim,) = server.workers()
+            victim = the_worker(server)
             kill(victim)
             deaths += 1
             until(lambda: victim not in server.workers())  # noqa: B023
@@ -124,6 +131,6 @@ def _goes_on(client: httpx.Client, at: str, before: dict[str, Any]) -> bool:
 
 def test_an_idle_worker_that_dies_is_missed_by_nobody(servers: list[Server]) -> None:
     with servers[1].client() as client:
-        (victim,) = servers[1].workers()
+        victim = the_worker(servers[1])
         kill(victim)
         assert client.post("/fit", json=LINE).status_code == 200
