@@ -16,7 +16,7 @@ import uvloop
 from service.jobs.cores import cores
 from service.settings import Settings
 
-Unit = Literal["s", "ms", "requests/s", "fits/s", "MiB"]
+Unit = Literal["s", "ms", "µs", "requests/s", "fits/s", "MiB"]
 T = TypeVar("T")
 Measure = Callable[[], Awaitable[float]]
 
