@@ -49,10 +49,14 @@ def refused(answer: httpx.Response) -> tuple[str, str, str]:
     return problem["type"], error["pointer"], error["detail"]
 
 
-def test_json_and_arrow_are_one_fit(service: httpx.Client) -> None:
+def test_json_csv_and_arrow_are_one_fit(service: httpx.Client) -> None:
     data = rows()
     request = {"model": LINE, "group_by": "id"}
     by_json = fitted(service.post("/fit", json={**request, "data": data}))
+
+    table = ["x,y,id", *(",".join(map(str, row)) for row in zip(*data.values(), strict=True))]
+    text, headers = "\n".join(table), {"content-type": "text/csv"}
+    by_csv = fitted(service.post("/fit", params=request, content=text, headers=headers))
 
     stream = io.BytesIO()
     columns = pa.table(data)
@@ -63,7 +67,7 @@ def test_json_and_arrow_are_one_fit(service: httpx.Client) -> None:
         service.post("/fit", params=request, content=stream.getvalue(), headers=headers)
     )
 
-    assert by_json["groups"] == by_arrow["groups"]
+    assert by_json["groups"] == by_csv["groups"] == by_arrow["groups"]
     found = by_json["groups"]
     assert (found["by"], found["key"]) == ("id", ["k0", "k1", "k2", "k3"])
     assert (found["n"], found["history"]) == ([12] * 4, None)
