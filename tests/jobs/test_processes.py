@@ -73,6 +73,7 @@ async def test_a_worker_that_was_forgotten_is_killed() -> None:
 async def test_a_worker_that_does_not_go_is_killed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("service.jobs.worker_process._REAP_S", 0.0)
     one = await WorkerProcess.spawn(DEAF, 1)
+    assert await one.receive() == Ready()
     one.dismiss()
     assert await one.reap() == -signal.SIGKILL
 
