@@ -11,6 +11,8 @@ import json
 import sys
 from pathlib import Path
 
+from service.schemas import headers
+
 Value = float | str | None
 Columns = dict[str, list[Value]]
 
@@ -36,7 +38,8 @@ def table(text: str) -> Columns:
     """The columns of a table as text.
 
     The delimiter is a comma, semicolon, tab, bar or spaces, whichever the first line has; lines
-    that begin with # are comments. Without a header, columns are x and y, or x1, x2, …, y.
+    that begin with # are comments. A unit in brackets is no part of a name: `time [s]` is `time`.
+    Without a header, columns are x and y, or x1, x2, …, y.
     """
     lines = [line for line in text.splitlines() if line.strip() and line.lstrip()[0] != "#"]
     if not lines:
@@ -48,7 +51,7 @@ def table(text: str) -> Columns:
         rows = [line.split() for line in lines]
     comma = delimiter == ";"
     headed = not all(_is_number(cell, comma) for cell in rows[0])
-    names = rows.pop(0) if headed else _names(len(rows[0]))
+    names = headers.of_header(rows.pop(0))[0] if headed else headers.unnamed(len(rows[0]))
     _check(names, rows, headed)
     return {name: _column([row[i] for row in rows], comma) for i, name in enumerate(names)}
 
@@ -64,12 +67,6 @@ def _check(names: list[str], rows: list[list[str]], headed: bool) -> None:
             raise Unreadable(f"row {number} has {len(row)} cells, not {len(names)}")
     if headed and not rows:
         raise Unreadable("it has a header and no rows")
-
-
-def _names(count: int) -> list[str]:
-    if count <= 2:
-        return ["x", "y"][:count] if count == 2 else ["y"]
-    return [*(f"x{i}" for i in range(1, count)), "y"]
 
 
 def _column(cells: list[str], comma: bool) -> list[Value]:

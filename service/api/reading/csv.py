@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from service.api.reading import csv_dialect, csv_lines, csv_names
+from service.api.reading import csv_dialect, csv_lines
 from service.api.reading.arrow_columns import labels, load, numbers
 from service.api.reading.csv_dialect import NULLS, Dialect
 from service.api.reading.csv_lines import Lines
@@ -18,6 +18,7 @@ from service.api.reading.media_type import MediaType
 from service.api.reading.table import Bounds, MalformedBody, Table, check_names
 from service.api.sentences import clip
 from service.errors import InvalidData, shortened
+from service.schemas import headers
 from service.schemas.columns import Labels, Numbers
 
 if TYPE_CHECKING:
@@ -53,10 +54,10 @@ def read(body: bytes | bytearray, media_type: MediaType, bounds: Bounds) -> Tabl
 
 def _names(dialect: Dialect) -> tuple[list[str], dict[str, str]]:
     if dialect.header is None:
-        return csv_names.unnamed(dialect.width), {}
+        return headers.unnamed(dialect.width), {}
     # A separator at the end of each line makes a column that no name is given.
     cells = [*dialect.header, *[""] * (dialect.width - len(dialect.header))]
-    names, units = csv_names.of_header(cells)
+    names, units = headers.of_header(cells)
     check_names(name for name in names if name)
     return names, units
 

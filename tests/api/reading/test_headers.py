@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.api.reading.csv_names import LONGEST_UNIT, identifier, split, unnamed
+from service.schemas.headers import LONGEST_UNIT, identifier, split, unnamed
 
 
 @pytest.mark.parametrize(
