@@ -8,19 +8,22 @@ from typing import Any
 
 from fastapi import FastAPI
 from starlette.middleware import Middleware
+from starlette.middleware.cors import CORSMiddleware
 
 from service import __version__
 from service.api import (
+    admission,
     catalogue,
     compute,
     error_handlers,
     events,
     fits,
+    front,
     jobs,
     openapi,
     operations,
-    request_id,
 )
+from service.api.keys import keyring
 from service.api.state import State, new_state
 from service.jobs import lanes
 from service.jobs.clock import Clock, SystemClock
@@ -50,6 +53,7 @@ class _App(FastAPI):
 
 def create_app(settings: Settings, clock: Clock | None = None) -> FastAPI:
     """The application; its workers live from lifespan start to lifespan end."""
+    clock = clock or SystemClock()
     nouns = (compute, fits, jobs, events, operations, catalogue)
     app = _App(
         title="Descent",
@@ -60,14 +64,52 @@ def create_app(settings: Settings, clock: Clock | None = None) -> FastAPI:
         openapi_tags=openapi.TAGS,
         # Routes of an included router are found anew at each request, twice; these are not.
         routes=[route for noun in nouns for route in noun.router.routes],
-        middleware=[Middleware(request_id.RequestId), Middleware(error_handlers.Unexpected)],
-        lifespan=_lifespan(settings, clock or SystemClock()),
+        middleware=_layers(settings, clock),
+        lifespan=_lifespan(settings, clock),
         redirect_slashes=False,
         redoc_url=None,
         swagger_ui_oauth2_redirect_url=None,
     )
     error_handlers.register(app)
     return app
+
+
+_ASKED_BY_PAGES = (
+    *("Authorization", "X-API-Key", "Idempotency-Key", "Prefer", "Last-Event-ID"),
+    *("X-Request-ID", "traceparent"),
+)
+_TOLD_TO_PAGES = (
+    *("Location", "Retry-After", "Preference-Applied", "Idempotent-Replayed"),
+    *("X-Request-ID", "traceparent", "Server-Timing"),
+)
+
+
+def _layers(settings: Settings, clock: Clock) -> list[Middleware]:
+    """What stands before the routes, outermost first; what is switched off is not there at all."""
+    layers = [Middleware(front.Front, hosts=_listed(settings.allowed_hosts))]
+    if origins := _listed(settings.cors_origins):
+        cors = Middleware(
+            CORSMiddleware,
+            allow_origins=origins,
+            allow_methods=("GET", "POST", "DELETE"),
+            allow_headers=_ASKED_BY_PAGES,
+            expose_headers=_TOLD_TO_PAGES,
+        )
+        layers.append(cors)
+    if keys := keyring(settings):
+        door = Middleware(
+            admission.Admission,
+            keys=keys,
+            requests_per_minute=settings.max_requests_per_minute,
+            open_metrics=settings.open_metrics,
+            monotonic=clock.monotonic,
+        )
+        layers.append(door)
+    return [*layers, Middleware(error_handlers.Unexpected)]
+
+
+def _listed(text: str) -> list[str]:
+    return [name for part in text.split(",") if (name := part.strip())]
 
 
 def _lifespan(

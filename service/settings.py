@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from pydantic import Field, PositiveFloat, PositiveInt
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
@@ -13,6 +15,21 @@ class Settings(BaseSettings):
         env_prefix="DESCENT_", frozen=True, use_attribute_docstrings=True, extra="ignore"
     )
 
+    keys: str = Field(default="", repr=False)
+    """API keys that are let in, as `name:sha256` with commas between; none asks nobody."""
+    keys_file: Path | None = None
+    """A file of the same, one a line: `descent key NAME` prints it."""
+    max_requests_per_minute: PositiveInt = 60_000
+    """Requests a minute that one API key may make."""
+    max_jobs_per_key: PositiveInt = 128
+    """Jobs of one API key that may be queued or running."""
+    open_metrics: bool = False
+    """Whether /metrics is shown without an API key, where there are keys."""
+    allowed_hosts: str = ""
+    """Host names that are answered to, with commas between; `*` is any, which is the default except
+    on a loopback address."""
+    cors_origins: str = ""
+    """Origins whose pages may call the service from a browser, with commas between; `*` is any."""
     workers: int = Field(default=0, ge=0, le=256)
     """Worker processes; 0 is one a core."""
     max_body_bytes: PositiveInt = 64 * 2**20

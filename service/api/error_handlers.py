@@ -35,6 +35,9 @@ STATUS: Mapping[type[DescentError], int] = {
     errors.JobStillRunning: 409,
     errors.IdempotencyConflict: 422,
     errors.QueueFull: 429,
+    errors.QuotaExceeded: 429,
+    errors.Unauthorized: 401,
+    errors.Misdirected: 421,
     TooManyStreams: 429,
     TooManyBytes: 429,
     MalformedBody: 400,
@@ -95,18 +98,29 @@ class Unexpected:
             await answer(scope, receive, send)
 
 
+async def refuse(error: DescentError, scope: Scope, receive: Receive, send: Send) -> None:
+    """Answers with the problem of an error: for what stands before the routes."""
+    await _answer(error, scope)(scope, receive, send)
+
+
 async def _domain_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, DescentError)
+    return _answer(error, request.scope)
+
+
+def _answer(error: DescentError, scope: Scope) -> Response:
     found = error.complaints if isinstance(error, InvalidRequest) else ()
     problem = problem_of(
         error.type,
         _detail(error, found),
         errors=[ProblemError(pointer=c.pointer, detail=c.detail) for c in found[:MOST]] or None,
-        request_id=request_id(request.scope),
+        request_id=request_id(scope),
     )
     wait_s = error.retry_after_s if isinstance(error, QueueFull) else 1
-    retry = {"Retry-After": str(wait_s)} if problem.status in {429, 503} else None
-    return ProblemAnswer(problem, retry)
+    headers = {"Retry-After": str(wait_s)} if problem.status in {429, 503} else {}
+    if problem.status == 401:
+        headers["WWW-Authenticate"] = 'Bearer realm="descent"'
+    return ProblemAnswer(problem, headers)
 
 
 async def _http_error(request: Request, error: Exception) -> Response:

@@ -11,7 +11,7 @@ from starlette.datastructures import Headers
 from starlette.responses import Response
 
 from service.api import openapi, queries, streaming
-from service.api.clients import client
+from service.api.clients import client, owner
 from service.api.direct_route import DirectRoute
 from service.api.queries import EventsQuery
 from service.api.state import Request
@@ -61,8 +61,8 @@ async def watch_job(request: Request, job_id: str) -> Response:
     if last_seen is not None:
         after_epoch = last_seen
     service, settings = request.state["jobs"], request.state["settings"]
-    await service.get(job_id, "")
-    told = streaming.news(service, job_id, after_epoch, settings.keep_alive_s)
+    job = await service.get(job_id, owner(request))
+    told = streaming.news(service, job, after_epoch, settings.keep_alive_s)
     if _prefers_lines(request.headers):
         media_type, chunks = streaming.LINES, streaming.chunks(told, streaming.as_lines)
     else:

@@ -12,7 +12,7 @@ from starlette.responses import Response
 
 from service.api import examples, openapi, views
 from service.api.answers import ProblemAnswer, json_answer
-from service.api.clients import client
+from service.api.clients import client, owner
 from service.api.direct_route import DirectRoute
 from service.api.hanging_up import unless_gone
 from service.api.prefer import preference
@@ -72,6 +72,7 @@ async def fit(request: Request) -> Response:
     jobs = request.state["jobs"]
     job, replayed = await jobs.submit(
         asked,
+        owner=owner(request),
         client=client(request),
         idempotency_key=key,
         fingerprint=fingerprint,
@@ -93,7 +94,7 @@ async def _wait(request: Request, job: Job, wait_s: float, *, abandon: bool) -> 
     where it is theirs alone (`abandon`): others may hold the same key, and its sender come again.
     """
     jobs = request.state["jobs"]
-    job = await jobs.get(job.id)
+    job = await jobs.get(job.id, job.owner)
     if job.finished:
         return job
     try:

@@ -15,6 +15,7 @@ from fastapi.openapi.utils import get_openapi
 from pydantic import BaseModel
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaMode, models_json_schema
 
+from service.api.admission import is_open
 from service.api.answers import Health
 from service.api.queries import Query
 from service.schemas import answers, catalogue, compute, fit, jobs, problems
@@ -54,15 +55,30 @@ _ANSWERS = (
 )
 _PROBLEMS = {
     400: "The body is not JSON",
+    401: "The server asks for an API key, and none that it knows came",
     404: "No such job",
     409: "The job's status does not allow it",
     408: "The body paused for too long; the connection closes",
     413: "The body is too large; the connection closes",
     415: "The body's Content-Type is not application/json",
+    421: "The server does not answer to the request's Host",
     422: "The request cannot be carried out; `errors` says where and what would mend it",
-    429: "No room just now for another job, stream or large body",
+    429: "No room just now for another job, stream, body or request of this caller",
     500: "The fit failed, or something went wrong here",
     503: "Starting, stopping, or a process that worked on the request was lost",
+}
+_KEYS = {
+    "bearer": {
+        "type": "http",
+        "scheme": "bearer",
+        "description": "An API key, where the server asks for one.",
+    },
+    "key": {
+        "type": "apiKey",
+        "in": "header",
+        "name": "X-API-Key",
+        "description": "The same in a header of its own.",
+    },
 }
 _HEADERS = {
     "X-Request-ID": "Names this request in the server's log; the request's own, if it had one.",
@@ -151,9 +167,14 @@ def document(app: FastAPI) -> Part:
         tags=app.openapi_tags,
         routes=app.routes,
     )
-    made["components"] = {"schemas": _schemas(), "headers": _header_components()}
-    for path in made["paths"].values():
+    made["components"] = {
+        "schemas": _schemas(),
+        "headers": _header_components(),
+        "securitySchemes": _KEYS,
+    }
+    for at, path in made["paths"].items():
         for operation in path.values():
+            _guard(operation, asks=not is_open(at))
             for response in operation["responses"].values():
                 response.setdefault("headers", {}).update(_header_refs(["X-Request-ID"]))
     return made
@@ -162,6 +183,15 @@ def document(app: FastAPI) -> Part:
 def text(made: Part) -> str:
     """The document as it is committed."""
     return json.dumps(made, indent=2, ensure_ascii=False) + "\n"
+
+
+def _guard(operation: Part, *, asks: bool) -> None:
+    """What may be answered before the route is reached, where keys or hosts are set."""
+    before = refusals(421, *((401, 429) if asks else ()))
+    for status, described in before.items():
+        operation["responses"].setdefault(str(status), described)
+    if asks:
+        operation["security"] = [{}, *({name: []} for name in _KEYS)]
 
 
 class _Untitled(GenerateJsonSchema):

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from service import __version__
+from service.cli.key import key
 from service.cli.openapi import openapi
 from service.cli.serve import serve
 
@@ -19,6 +20,7 @@ main = typer.Typer(
 )
 main.command()(serve)
 main.command()(openapi)
+main.command()(key)
 
 
 def _show_version(asked: bool) -> None:

@@ -22,6 +22,13 @@ _ONE_PROCESS = (
     "caller on the same one."
 )
 
+_NO_KEYS = (
+    "--host={host} can be reached from other machines, and no API keys are asked for: refused. "
+    "`descent key NAME` makes a key and the line for DESCENT_KEYS_FILE (or DESCENT_KEYS). Where "
+    "something else lets in only whom it should, say --allow-public or DESCENT_ALLOW_PUBLIC=1."
+)
+_LOOPBACK_HOSTS = "localhost,*.localhost,127.0.0.1,[::1]"
+
 
 def serve(
     host: Annotated[
@@ -37,6 +44,14 @@ def serve(
         bool,
         typer.Option("--access-log", envvar="DESCENT_ACCESS_LOG", help="Log each request."),
     ] = False,
+    allow_public: Annotated[
+        bool,
+        typer.Option(
+            "--allow-public",
+            envvar="DESCENT_ALLOW_PUBLIC",
+            help="Listen where others can reach it without asking for API keys.",
+        ),
+    ] = False,
     workers: Annotated[int, typer.Option(hidden=True)] = 1,
 ) -> None:
     """Run the service. Every switch is an environment variable DESCENT_*: see settings.py.
@@ -44,7 +59,7 @@ def serve(
     for source, asked in (("--workers", str(workers)), _web_concurrency()):
         if asked not in {"", "1"}:
             _refuse(f"{source}={asked} is refused. {_ONE_PROCESS}")
-    settings = _settings()
+    settings = _guarded(_settings(), host, allow_public=allow_public)
     for signum in (signal.SIGTERM, signal.SIGINT):
         signal.signal(signum, _leave)
     gc.disable()  # all that is made now stays
@@ -60,6 +75,32 @@ def serve(
     except SystemExit as end:
         close_zygote()
         _end(end.code)
+
+
+def _guarded(settings: Settings, host: str, *, allow_public: bool) -> Settings:
+    """The settings, if it is safe to listen there with them."""
+    from service.api.keys import UnusableKeys, keyring
+
+    try:
+        keys = keyring(settings)
+    except UnusableKeys as error:
+        _refuse(str(error))
+    if _is_loopback(host):
+        # A page in a browser can have a name of its own point here (DNS rebinding).
+        hosts = settings.allowed_hosts or _LOOPBACK_HOSTS
+        return settings.model_copy(update={"allowed_hosts": hosts})
+    if not keys and not allow_public:
+        _refuse(_NO_KEYS.format(host=host))
+    return settings
+
+
+def _is_loopback(host: str) -> bool:
+    from ipaddress import ip_address
+
+    try:
+        return ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 def _end(code: object) -> NoReturn:

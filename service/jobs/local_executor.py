@@ -6,7 +6,7 @@ import asyncio
 import logging
 from contextlib import suppress
 
-from service.errors import NotReady, QueueFull
+from service.errors import NotReady, QueueFull, QuotaExceeded
 from service.jobs import lanes
 from service.jobs.clock import Clock, SystemClock
 from service.jobs.cores import cores
@@ -79,6 +79,7 @@ class LocalExecutor:
             raise NotReady
         here = self._here if plan is not None and lanes.is_here(plan) else None
         if here is None:
+            self._check_quota(job.owner)
             self._check_room(job.lane)
         errand = Errand(job, self._clock.monotonic())
         self._coming += 1
@@ -95,6 +96,15 @@ class LocalExecutor:
             return
         self._queue.push(job.lane, errand)
         self._dispatch()
+
+    def _check_quota(self, owner: str) -> None:
+        most = self._settings.max_jobs_per_key
+        held = sum(errand.job.owner == owner for errand in self._errands.values()) if owner else 0
+        if held >= most:
+            raise QuotaExceeded(
+                f"This key has {held} unfinished jobs, as many as one may have; try again later.",
+                retry_after_s=whole_seconds(self._until_next(0)),
+            )
 
     def _check_room(self, lane: str) -> None:
         if not self._free and not self._queue.has_room(lane, coming=self._coming):
