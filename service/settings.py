@@ -32,6 +32,18 @@ class Settings(BaseSettings):
     """Origins whose pages may call the service from a browser, with commas between; `*` is any."""
     workers: int = Field(default=0, ge=0, le=256)
     """Worker processes; 0 is one a core."""
+    max_connections: PositiveInt = 1000
+    """Connections open at once."""
+    max_head_bytes: PositiveInt = 32 * 2**10
+    """The longest request line and headers."""
+    head_timeout_s: PositiveFloat = 10.0
+    """Seconds in which a connection's request line and headers have to come."""
+    body_timeout_s: PositiveFloat = 30.0
+    """Seconds in which a body has to come, and longer by its bytes at the least rate."""
+    min_body_rate: PositiveFloat = 16 * 2**10
+    """Bytes a second that a long body has to come at, on average."""
+    read_timeout_s: PositiveFloat = 60.0
+    """Seconds in which something of an answer has to be read, where much of it is unread."""
     max_body_bytes: PositiveInt = 64 * 2**20
     """The largest body that is read."""
     max_bodies_bytes: PositiveInt = 256 * 2**20
@@ -39,7 +51,7 @@ class Settings(BaseSettings):
     max_rows: PositiveInt = 10_000_000
     """The longest column."""
     max_columns: PositiveInt = 1000
-    """The most columns, in forms other than JSON."""
+    """The most columns of one body."""
     max_labels: PositiveInt = 1_000_000
     """The most distinct texts of one column, in forms other than JSON."""
     max_data_bytes: PositiveInt = 256 * 2**20

@@ -27,6 +27,8 @@ _NO_KEYS = (
     "`descent key NAME` makes a key and the line for DESCENT_KEYS_FILE (or DESCENT_KEYS). Where "
     "something else lets in only whom it should, say --allow-public or DESCENT_ALLOW_PUBLIC=1."
 )
+_OTHER_FILES = 512
+"""Libraries, workers' sockets, logs."""
 _LOOPBACK_HOSTS = "localhost,*.localhost,127.0.0.1,[::1]"
 
 
@@ -71,7 +73,8 @@ def serve(
     fork_zygote()
     gc.enable()
     try:
-        run(app, host, port, access_log=access_log)
+        _allow_files(settings.max_connections)
+        run(app, host, port, access_log=access_log, settings=settings)
     except SystemExit as end:
         close_zygote()
         _end(end.code)
@@ -92,6 +95,17 @@ def _guarded(settings: Settings, host: str, *, allow_public: bool) -> Settings:
     if not keys and not allow_public:
         _refuse(_NO_KEYS.format(host=host))
     return settings
+
+
+def _allow_files(connections: int) -> None:
+    """Room for that many connections among the open files, as far as this process may make it."""
+    import resource
+
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = connections + _OTHER_FILES
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        most = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
 
 
 def _is_loopback(host: str) -> bool:

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import socket
 from collections.abc import Callable
-from typing import Any
+from functools import partial
+from typing import Any, cast
 
 import uvicorn
+
+from service.cli.protocol import BoundedProtocol, Bounds
+from service.settings import Settings
 
 _LINGER_S = 5
 """Seconds for answers that are still on their way when all jobs have ended."""
@@ -29,14 +34,22 @@ _LOGGING: dict[str, Any] = {
 }
 
 
-def run(app: Callable[..., Any], host: str, port: int, *, access_log: bool) -> None:
+def run(
+    app: Callable[..., Any],
+    host: str,
+    port: int,
+    *,
+    access_log: bool,
+    settings: Settings | None = None,
+) -> None:
     """Serves until SIGTERM or SIGINT."""
+    protocol = partial(BoundedProtocol, bounds=Bounds.of(settings or Settings()))
     config = uvicorn.Config(
         app,
         host=host,
         port=port,
         loop="uvloop",
-        http="httptools",
+        http=cast(type[asyncio.Protocol], protocol),
         ws="none",
         lifespan="on",
         access_log=access_log,
