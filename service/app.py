@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from functools import partial
 from typing import Any
 
 from fastapi import FastAPI
@@ -24,7 +25,9 @@ from service.api import (
     operations,
 )
 from service.api.keys import keyring
+from service.api.metrics import Metrics, Now
 from service.api.state import State, new_state
+from service.api.tracing import Traced, Tracing
 from service.jobs import lanes
 from service.jobs.clock import Clock, SystemClock
 from service.jobs.kit import KIT
@@ -53,7 +56,8 @@ class _App(FastAPI):
 
 def create_app(settings: Settings, clock: Clock | None = None) -> FastAPI:
     """The application; its workers live from lifespan start to lifespan end."""
-    clock = clock or SystemClock()
+    clock, metrics = clock or SystemClock(), Metrics()
+    tracing = Tracing() if settings.otel else None
     nouns = (compute, fits, jobs, events, operations, catalogue)
     app = _App(
         title="Descent",
@@ -64,8 +68,8 @@ def create_app(settings: Settings, clock: Clock | None = None) -> FastAPI:
         openapi_tags=openapi.TAGS,
         # Routes of an included router are found anew at each request, twice; these are not.
         routes=[route for noun in nouns for route in noun.router.routes],
-        middleware=_layers(settings, clock),
-        lifespan=_lifespan(settings, clock),
+        middleware=_layers(settings, clock, metrics, tracing),
+        lifespan=_lifespan(settings, clock, metrics, tracing),
         redirect_slashes=False,
         redoc_url=None,
         swagger_ui_oauth2_redirect_url=None,
@@ -84,9 +88,14 @@ _TOLD_TO_PAGES = (
 )
 
 
-def _layers(settings: Settings, clock: Clock) -> list[Middleware]:
+def _layers(
+    settings: Settings, clock: Clock, metrics: Metrics, tracing: Tracing | None
+) -> list[Middleware]:
     """What stands before the routes, outermost first; what is switched off is not there at all."""
-    layers = [Middleware(front.Front, hosts=_listed(settings.allowed_hosts))]
+    hosts = _listed(settings.allowed_hosts)
+    layers = [Middleware(front.Front, hosts=hosts, metrics=metrics, access_log=settings.access_log)]
+    if tracing is not None:
+        layers.append(Middleware(Traced, tracing=tracing))
     if origins := _listed(settings.cors_origins):
         cors = Middleware(
             CORSMiddleware,
@@ -113,21 +122,42 @@ def _listed(text: str) -> list[str]:
 
 
 def _lifespan(
-    settings: Settings, clock: Clock
+    settings: Settings, clock: Clock, metrics: Metrics, tracing: Tracing | None
 ) -> Callable[[FastAPI], AbstractAsyncContextManager[State]]:
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[State]:
-        store = MemoryStore(settings, clock)
-        service = JobService(settings, store, LocalExecutor(settings, store, clock, kit=KIT), clock)
+        store = MemoryStore(settings, clock, metrics)
+        executor = LocalExecutor(settings, store, clock, kit=KIT, observer=metrics)
+        service = JobService(settings, store, executor, clock)
         give_back()
-        state = new_state(settings, service)
+        state = new_state(settings, service, metrics)
+        metrics.now = partial(_now, settings, state, store, executor)
         use_threads(lanes.HERE_THREADS)
         await service.start()
+        if tracing is not None:
+            tracing.start()
         settle()
         try:
             yield state
         finally:
             await service.stop()
             await state["parser"].close()
+            if tracing is not None:
+                await tracing.stop()
 
     return lifespan
+
+
+def _now(settings: Settings, state: State, store: MemoryStore, executor: LocalExecutor) -> Now:
+    return Now(
+        jobs=store.census(),
+        queue_depth=executor.queued,
+        queue_room=settings.max_queued_jobs,
+        oldest_wait_s=executor.oldest_wait_s,
+        store_bytes=store.nbytes,
+        store_room=settings.max_store_bytes,
+        workers=len(executor.pids),
+        workers_wanted=executor.workers,
+        streams=len(state["streams"]),
+        ready=state["jobs"].ready,
+    )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Literal
 
 from pydantic import Field, PositiveFloat, PositiveInt
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -26,10 +27,16 @@ class Settings(BaseSettings):
     open_metrics: bool = False
     """Whether /metrics is shown without an API key, where there are keys."""
     allowed_hosts: str = ""
-    """Host names that are answered to, with commas between; `*` is any, which is the default except
-    on a loopback address."""
+    """Host names that are answered to, with commas between; `*`, the default, is any. `local` is
+    names without a dot and addresses, the default on a loopback address."""
     cors_origins: str = ""
     """Origins whose pages may call the service from a browser, with commas between; `*` is any."""
+    log_format: Literal["console", "json"] = "console"
+    """How the log is written to stderr: lines for a person, or JSON objects."""
+    access_log: bool = False
+    """Whether each request is logged."""
+    otel: bool = False
+    """Whether requests are traced with OpenTelemetry; its own variables say whereto."""
     workers: int = Field(default=0, ge=0, le=256)
     """Worker processes; 0 is one a core."""
     max_connections: PositiveInt = 1000

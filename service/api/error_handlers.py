@@ -93,7 +93,9 @@ class Unexpected:
             if started or scope["type"] != "http":
                 raise
             request = Request(scope)
-            logger.exception("%s %s [%s]", request.method, scope["path"], request_id(request.scope))
+            # As it was sent: decoded, it could hold what looks like another line of the log.
+            path = scope.get("raw_path", b"").decode("latin-1")
+            logger.exception("%s %s [%s]", request.method, path, request_id(request.scope))
             answer = ProblemAnswer(_internal_error(request))
             await answer(scope, receive, send)
 

@@ -50,7 +50,9 @@ _HEADERS = [
     operation_id="fit",
     summary="Fit a model to data",
     responses={
-        200: openapi.answer(Fit, "The fit", "Preference-Applied", "Idempotent-Replayed"),
+        200: openapi.answer(
+            Fit, "The fit", "Preference-Applied", "Idempotent-Replayed", "Server-Timing"
+        ),
         202: openapi.answer(
             JobAnswer,
             "The job, where nobody waits for it or the wait ran out",
@@ -108,7 +110,7 @@ async def _wait(request: Request, job: Job, wait_s: float, *, abandon: bool) -> 
 
 def _ended(job: Job, headers: dict[str, str], request: Request) -> Response:
     if job.result is not None:
-        return json_answer(job.result, 200, headers)
+        return json_answer(job.result, 200, {**headers, **views.server_timing(job.result)})
     problem = views.failure(job, request_id(request.scope)) or Problem(
         type="job-cancelled",
         title="The job was cancelled",

@@ -84,6 +84,7 @@ _HEADERS = {
     "X-Request-ID": "Names this request in the server's log; the request's own, if it had one.",
     "Retry-After": "Seconds after which to try again.",
     "Location": "Where the job is.",
+    "Server-Timing": "Milliseconds in the queue and at work (W3C Server Timing).",
     "Preference-Applied": "The preferences that were honoured (RFC 7240).",
     "Idempotent-Replayed": "`true` where the job is that of an earlier request with the same key.",
 }

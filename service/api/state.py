@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, TypedDict
 
 import starlette.requests
 
+from service.api.metrics import Metrics
 from service.api.parser import Parser
 from service.api.places import Places, TooManyBytes, TooManyStreams
 from service.jobs.service import JobService
@@ -23,9 +24,11 @@ class State(TypedDict):
     """Bytes of large bodies that are held until they are parsed."""
     parser: Parser
     """Where large bodies are parsed."""
+    metrics: Metrics
+    """What the operator sees."""
 
 
-def new_state(settings: Settings, jobs: JobService) -> State:
+def new_state(settings: Settings, jobs: JobService, metrics: Metrics | None = None) -> State:
     """The state of an application that has just started."""
     return State(
         jobs=jobs,
@@ -43,6 +46,7 @@ def new_state(settings: Settings, jobs: JobService) -> State:
             retry_after_s=1,
         ),
         parser=Parser(),
+        metrics=metrics or Metrics(),
     )
 
 

@@ -10,10 +10,10 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
 
-from starlette.types import ASGIApp, Receive, Scope, Send
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from service.settings import Settings
@@ -256,11 +256,11 @@ def _raw(status: int, kind: str, detail: str) -> bytes:
     return b"HTTP/1.1 %d %b\r\n%b\r\n%b" % (status, _TITLES[status][0].encode(), head, body)
 
 
-def _refusal(status: int, kind: str, detail: str) -> ASGIApp:
+def _refusal(status: int, kind: str, detail: str) -> Callable[..., Awaitable[None]]:
     """The same as an application, where a request has been parsed."""
     body, headers = _problem(status, kind, detail)
 
-    async def answer(scope: Scope, receive: Receive, send: Send) -> None:
+    async def answer(scope: Any, receive: Any, send: Any) -> None:
         await send({"type": "http.response.start", "status": status, "headers": headers})
         await send({"type": "http.response.body", "body": body})
 

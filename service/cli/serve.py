@@ -29,7 +29,7 @@ _NO_KEYS = (
 )
 _OTHER_FILES = 512
 """Libraries, workers' sockets, logs."""
-_LOOPBACK_HOSTS = "localhost,*.localhost,127.0.0.1,[::1]"
+_LOOPBACK_HOSTS = "local"
 
 
 def serve(
@@ -62,19 +62,24 @@ def serve(
         if asked not in {"", "1"}:
             _refuse(f"{source}={asked} is refused. {_ONE_PROCESS}")
     settings = _guarded(_settings(), host, allow_public=allow_public)
+    settings = settings.model_copy(update={"access_log": access_log or settings.access_log})
     for signum in (signal.SIGTERM, signal.SIGINT):
         signal.signal(signum, _leave)
     gc.disable()  # all that is made now stays
+    from service.api.tracing import NoTelemetry
     from service.app import create_app
     from service.cli.server import run
     from service.jobs.processes import close_zygote, fork_zygote
 
-    app = create_app(settings)
+    try:
+        app = create_app(settings)
+    except NoTelemetry as error:
+        _refuse(str(error))
     fork_zygote()
     gc.enable()
     try:
         _allow_files(settings.max_connections)
-        run(app, host, port, access_log=access_log, settings=settings)
+        run(app, host, port, settings=settings)
     except SystemExit as end:
         close_zygote()
         _end(end.code)

@@ -55,7 +55,7 @@ def test_it_starts_with_keys_or_with_the_switch(way: str) -> None:
 def test_a_loopback_address_answers_to_its_own_names_alone() -> None:
     """A page whose name points here (DNS rebinding) is not what it is for."""
     with started(workers=1) as server, server.client(trust_env=False) as client:
-        for host in (f"localhost:{server.port}", "127.0.0.1"):
+        for host in (f"localhost:{server.port}", "127.0.0.1", "descent", "[::1]:80"):
             assert client.get("/livez", headers={"host": host}).status_code == 200
         answer = client.get("/livez", headers={"host": "rebound.example"})
         assert answer.status_code == 421
