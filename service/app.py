@@ -23,6 +23,7 @@ from service.api import (
     jobs,
     openapi,
     operations,
+    problem_types,
 )
 from service.api.keys import keyring
 from service.api.metrics import Metrics, Now
@@ -58,7 +59,7 @@ def create_app(settings: Settings, clock: Clock | None = None) -> FastAPI:
     """The application; its workers live from lifespan start to lifespan end."""
     clock, metrics = clock or SystemClock(), Metrics()
     tracing = Tracing() if settings.otel else None
-    nouns = (compute, fits, jobs, events, operations, catalogue)
+    nouns = (compute, fits, jobs, events, operations, problem_types, catalogue)
     app = _App(
         title="Descent",
         version=__version__,

@@ -38,6 +38,8 @@ class ProblemAnswer(Response):
 
     def __init__(self, problem: Problem, headers: Mapping[str, str] | None = None) -> None:
         super().__init__(problem.document() + b"\n", problem.status, headers)
+        help_at = f'</problems/{problem.type}>; rel="help"'
+        self.raw_headers.append((b"link", help_at.encode()))
         self._type = problem.type
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

@@ -29,6 +29,7 @@ _HEADERS = [
         "The last epoch that was received: the stream goes on after it. A browser's EventSource "
         "sends it by itself when it comes again; it counts before `after_epoch`.",
         "500",
+        "^[0-9]{0,18}$",
     ),
     openapi.header(
         "Accept",

@@ -41,6 +41,7 @@ _HEADERS = [
         "A key of your own for this request: sent again with the same body it is answered by the "
         "same job, so that a retry is safe.",
         "5f2b0c1e-calibration-17",
+        "^[!-~]{1,255}$",
     ),
 ]
 

@@ -96,14 +96,15 @@ def body(schema: type[BaseModel], examples: Mapping[str, Part]) -> Part:
     return {"requestBody": {"required": True, "content": {"application/json": content}}}
 
 
-def header(name: str, description: str, example: str) -> Part:
+def header(name: str, description: str, example: str, pattern: str | None = None) -> Part:
     """An optional header of the request."""
+    schema = {"type": "string"} if pattern is None else {"type": "string", "pattern": pattern}
     return {
         "name": name,
         "in": "header",
         "required": False,
         "description": description,
-        "schema": {"type": "string"},
+        "schema": schema,
         "example": example,
     }
 
@@ -133,13 +134,24 @@ def answer(schema: type[Answer], description: str, *headers: str) -> Part:
 
 def stream(description: str) -> Part:
     """A stream of events, as one of FastAPI's `responses`. OpenAPI 3.1 has no word for the items
-    of a stream, so the schema of an event stands where that of the whole would."""
-    event = {"oneOf": [_ref(jobs.ProgressEvent), _ref(jobs.DoneEvent)]}
-    kinds = {
-        "text/event-stream": "The `data` of each event.",
-        "application/jsonl": "Each line.",
+    of a stream, so the schema of an item stands where that of the whole would; a server-sent event
+    is an object of its fields, as in OpenAPI 3.2."""
+    told = {"oneOf": [_ref(jobs.ProgressEvent), _ref(jobs.DoneEvent)]}
+    data = {"type": "string", "contentMediaType": "application/json", "contentSchema": told}
+    event = {
+        "type": "object",
+        "description": "Each event; the first thing sent is a `retry` alone.",
+        "properties": {
+            "event": {"type": "string", "enum": ["progress", "done"]},
+            "data": data,
+            "id": {"type": "string", "description": "The epoch of the last row sent."},
+            "retry": {"type": "integer", "description": "Milliseconds, where to come again."},
+        },
     }
-    content = {kind: {"schema": {**event, "description": of}} for kind, of in kinds.items()}
+    content = {
+        "text/event-stream": {"schema": event},
+        "application/jsonl": {"schema": {**told, "description": "Each line."}},
+    }
     return {"description": description, "content": content, "headers": {}}
 
 
