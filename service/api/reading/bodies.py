@@ -43,9 +43,14 @@ async def _read_json(
 ) -> tuple[BodyT, bytes | None]:
     body = await arrival.gather(request, room, length)
     if len(body) <= LARGE:
-        return parse(body, schema), _digest(body) if mark else None
-    digest = await asyncio.to_thread(_digest, body) if mark else None
-    return await unless_gone(request, request.state["parser"].parse(body, schema)), digest
+        asked, digest = parse(body, schema), _digest(body) if mark else None
+    else:
+        digest = await asyncio.to_thread(_digest, body) if mark else None
+        asked = await unless_gone(request, request.state["parser"].parse(body, schema))
+    columns = len(getattr(asked, "data", None) or ())
+    if columns > request.state["settings"].max_columns:
+        Bounds.of(request.state["settings"]).check_columns(columns)
+    return asked, digest
 
 
 async def _read_form(
