@@ -39,6 +39,10 @@ ENV PATH=/opt/descent/bin:/opt/venv/bin:$PATH \
     PYTHONPATH=/opt/descent \
     PYTHONDONTWRITEBYTECODE=1 \
     PYTHONUNBUFFERED=1
+# Within a container every caller comes from outside. Who may reach its port is decided by what
+# publishes it: compose and the README's `docker run` do on 127.0.0.1 alone. Before you publish it
+# further, give it keys (DESCENT_KEYS_FILE) and set this to 0, which makes a start without them fail.
+ENV DESCENT_ALLOW_PUBLIC=1
 # Two layers: a change of the source ships the small one alone.
 COPY --from=dependencies /opt/venv /opt/venv
 COPY --from=package /opt/descent /opt/descent

@@ -2,6 +2,7 @@
 PYTHON ?= python3
 PORT ?= 8000
 ARGS ?=
+SECONDS ?= 600
 
 BIN := .venv/bin
 PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
@@ -9,9 +10,10 @@ PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check 
 RUNTIME := .venv/.runtime
 DEV := .venv/.installed
 BENCH := .venv/.bench
+FUZZ := .venv/.fuzz
 
 .DEFAULT_GOAL := help
-.PHONY: help install serve test check openapi bench clean
+.PHONY: help install serve test check openapi bench fuzz audit soak clean
 MAKEFLAGS += --no-builtin-rules --no-print-directory
 
 help: ## this list
@@ -46,6 +48,16 @@ openapi: $(RUNTIME) ## write openapi.json
 bench: $(BENCH) ## measure against the alternatives
 	@$(BIN)/python -m benchmarks $(ARGS)
 
+fuzz: $(FUZZ) ## look for what breaks the service, for longer than make test does (SECONDS=600)
+	@DESCENT_FUZZ_S=$(SECONDS) $(BIN)/python -m pytest -n0 tests/api/test_schemathesis.py
+	@$(BIN)/python -m tests.attack.fuzz $(SECONDS)
+
+audit: $(FUZZ) ## ask the advisories about every pin (needs the network)
+	@$(BIN)/pip-audit --requirement constraints.txt --no-deps --disable-pip $(ARGS)
+
+soak: $(DEV) ## ten minutes at saturation, with faults (ARGS="--minutes 1")
+	@$(BIN)/python -m benchmarks.soak --faults $(ARGS)
+
 clean: ## remove caches and build output; .venv stays
 	@rm -rf build dist .*_cache .hypothesis .benchmarks .coverage .openapi.json.tmp *.egg-info
 	@find . -name .venv -prune -o -name __pycache__ -type d -exec rm -rf {} +
@@ -65,6 +77,11 @@ $(RUNTIME): pyproject.toml constraints.txt
 $(DEV): $(RUNTIME)
 	@echo "Installing the development tools"
 	@$(PIP_INSTALL) --no-build-isolation --editable '.[dev]'
+	@touch $@
+
+$(FUZZ): $(DEV)
+	@echo "Installing what looks for faults"
+	@$(PIP_INSTALL) --no-build-isolation --editable '.[fuzz]'
 	@touch $@
 
 $(BENCH): $(DEV)

@@ -18,11 +18,13 @@ from itertools import chain
 from pathlib import Path
 from typing import NamedTuple
 
+from benchmarks import faults
 from benchmarks.client import Connection, connections, request
 from benchmarks.harness import machine, run_async
 from benchmarks.servers import DESCENT, children, started
 
 JOBS, CALLERS, SAMPLES = 100_000, 8, 100
+MINUTES = 10.0
 KEPT = 1_000
 """Jobs that the store keeps, so that it is full for nearly all of the run."""
 SHAPES = 16
@@ -42,13 +44,27 @@ def main() -> None:
     """Runs the soak that the command line asks for."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.soak", description=__doc__)
     parser.add_argument("jobs", nargs="?", type=int, default=JOBS)
-    jobs = parser.parse_args().jobs
+    parser.add_argument("--faults", action="store_true", help="at saturation, with faults")
+    parser.add_argument("--minutes", type=float, default=MINUTES, help="with --faults, for so long")
+    asked = parser.parse_args()
+    if asked.faults:
+        with_faults(asked.minutes)
+        return
+    jobs = asked.jobs
     began = time.perf_counter()
     with started(*DESCENT, DESCENT_MAX_JOBS=KEPT) as server:
         samples = run_async(_soak(server.pid, server.port, jobs))
     took = time.perf_counter() - began
     print(f"{table(samples)}\n\n{verdict(samples)}\n")
     print(f"{jobs:,} jobs in {took:,.0f} s, {CALLERS} callers, {KEPT:,} jobs kept. {machine()}.")
+
+
+def with_faults(minutes: float) -> None:
+    """Prints what became of a service at saturation while workers are killed and callers leave."""
+    with started(*DESCENT, DESCENT_MAX_JOBS=200_000) as server:
+        tally = run_async(faults.run(server, minutes))
+    print(f"{faults.table(tally)}\n\n{minutes:g} minutes, {faults.CALLERS} callers. {machine()}.")
+    raise SystemExit(not faults.is_well(tally))
 
 
 def table(samples: Sequence[Sample], rows: int = 20) -> str:

@@ -4,26 +4,33 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from functools import partial
 from typing import Any
 
 from fastapi import FastAPI
 from starlette.middleware import Middleware
+from starlette.middleware.cors import CORSMiddleware
 
 from service import __version__
 from service.api import (
+    admission,
     catalogue,
     compute,
     error_handlers,
     events,
     fits,
+    front,
     jobs,
     openapi,
     operations,
     pages,
     plots,
-    request_id,
+    problem_types,
 )
+from service.api.keys import keyring
+from service.api.metrics import Metrics, Now
 from service.api.state import State, new_state
+from service.api.tracing import Traced, Tracing
 from service.jobs import lanes
 from service.jobs.clock import Clock, SystemClock
 from service.jobs.kit import KIT
@@ -52,7 +59,9 @@ class _App(FastAPI):
 
 def create_app(settings: Settings, clock: Clock | None = None) -> FastAPI:
     """The application; its workers live from lifespan start to lifespan end."""
-    nouns = (compute, fits, jobs, events, plots, operations, catalogue)
+    clock, metrics = clock or SystemClock(), Metrics()
+    tracing = Tracing() if settings.otel else None
+    nouns = (compute, fits, jobs, events, plots, operations, problem_types, catalogue)
     app = _App(
         title="Descent",
         version=__version__,
@@ -62,8 +71,8 @@ def create_app(settings: Settings, clock: Clock | None = None) -> FastAPI:
         openapi_tags=openapi.TAGS,
         # Routes of an included router are found anew at each request, twice; these are not.
         routes=[*(route for noun in nouns for route in noun.router.routes), *pages.ROUTES],
-        middleware=[Middleware(request_id.RequestId), Middleware(error_handlers.Unexpected)],
-        lifespan=_lifespan(settings, clock or SystemClock()),
+        middleware=_layers(settings, clock, metrics, tracing),
+        lifespan=_lifespan(settings, clock, metrics, tracing),
         redirect_slashes=False,
         docs_url=None,  # FastAPI's is made of files from another host; pages has ours
         redoc_url=None,
@@ -72,17 +81,64 @@ def create_app(settings: Settings, clock: Clock | None = None) -> FastAPI:
     return app
 
 
+_ASKED_BY_PAGES = (
+    *("Authorization", "X-API-Key", "Idempotency-Key", "Prefer", "Last-Event-ID"),
+    *("X-Request-ID", "traceparent"),
+)
+_TOLD_TO_PAGES = (
+    *("Location", "Retry-After", "Preference-Applied", "Idempotent-Replayed"),
+    *("X-Request-ID", "traceparent", "Server-Timing"),
+)
+
+
+def _layers(
+    settings: Settings, clock: Clock, metrics: Metrics, tracing: Tracing | None
+) -> list[Middleware]:
+    """What stands before the routes, outermost first; what is switched off is not there at all."""
+    hosts = _listed(settings.allowed_hosts)
+    layers = [Middleware(front.Front, hosts=hosts, metrics=metrics, access_log=settings.access_log)]
+    if tracing is not None:
+        layers.append(Middleware(Traced, tracing=tracing))
+    if origins := _listed(settings.cors_origins):
+        cors = Middleware(
+            CORSMiddleware,
+            allow_origins=origins,
+            allow_methods=("GET", "POST", "DELETE"),
+            allow_headers=_ASKED_BY_PAGES,
+            expose_headers=_TOLD_TO_PAGES,
+        )
+        layers.append(cors)
+    if keys := keyring(settings):
+        door = Middleware(
+            admission.Admission,
+            keys=keys,
+            requests_per_minute=settings.max_requests_per_minute,
+            open_metrics=settings.open_metrics,
+            monotonic=clock.monotonic,
+        )
+        layers.append(door)
+    return [*layers, Middleware(error_handlers.Unexpected)]
+
+
+def _listed(text: str) -> list[str]:
+    return [name for part in text.split(",") if (name := part.strip())]
+
+
 def _lifespan(
-    settings: Settings, clock: Clock
+    settings: Settings, clock: Clock, metrics: Metrics, tracing: Tracing | None
 ) -> Callable[[FastAPI], AbstractAsyncContextManager[State]]:
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[State]:
-        store = MemoryStore(settings, clock)
-        service = JobService(settings, store, LocalExecutor(settings, store, clock, kit=KIT), clock)
+        store = MemoryStore(settings, clock, metrics)
+        executor = LocalExecutor(settings, store, clock, kit=KIT, observer=metrics)
+        service = JobService(settings, store, executor, clock)
         give_back()
-        state = new_state(settings, service)
+        state = new_state(settings, service, metrics)
+        metrics.now = partial(_now, settings, state, store, executor)
         use_threads(lanes.HERE_THREADS)
         await service.start()
+        if tracing is not None:
+            tracing.start()
         settle()
         try:
             yield state
@@ -90,5 +146,22 @@ def _lifespan(
             await service.stop()
             await state["parser"].close()
             await state["draughtsman"].close()
+            if tracing is not None:
+                await tracing.stop()
 
     return lifespan
+
+
+def _now(settings: Settings, state: State, store: MemoryStore, executor: LocalExecutor) -> Now:
+    return Now(
+        jobs=store.census(),
+        queue_depth=executor.queued,
+        queue_room=settings.max_queued_jobs,
+        oldest_wait_s=executor.oldest_wait_s,
+        store_bytes=store.nbytes,
+        store_room=settings.max_store_bytes,
+        workers=len(executor.pids),
+        workers_wanted=executor.workers,
+        streams=len(state["streams"]),
+        ready=state["jobs"].ready,
+    )

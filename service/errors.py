@@ -10,6 +10,9 @@ DescentError
 ├── JobStillRunning           a job can be forgotten only once it has finished
 ├── IdempotencyConflict       the key was used for another request
 ├── QueueFull                 no room for another job just now
+│   └── QuotaExceeded         this caller has all that one may have, just now
+├── Unauthorized              keys are asked for, and none that is known came
+├── Misdirected               the request is for a host that this is not
 ├── NotReady                  the service is starting or stopping
 └── JobFailed                 the job ended without an answer
     └── WorkerLost            the process that ran it died
@@ -124,6 +127,24 @@ class QueueFull(DescentError):
     def __init__(self, detail: str | None = None, *, retry_after_s: int = 1) -> None:
         super().__init__(detail)
         self.retry_after_s = retry_after_s
+
+
+class QuotaExceeded(QueueFull):
+    """This key has all that one may have just now; try again later."""
+
+    type = "quota-exceeded"
+
+
+class Unauthorized(DescentError):
+    """An API key is needed: send `Authorization: Bearer KEY` with one that this server knows."""
+
+    type = "unauthorized"
+
+
+class Misdirected(DescentError):
+    """This server does not answer to the Host of the request; DESCENT_ALLOWED_HOSTS names those."""
+
+    type = "misdirected-request"
 
 
 class NotReady(DescentError):

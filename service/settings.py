@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Literal
+
 from pydantic import Field, PositiveFloat, PositiveInt
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
@@ -13,8 +16,41 @@ class Settings(BaseSettings):
         env_prefix="DESCENT_", frozen=True, use_attribute_docstrings=True, extra="ignore"
     )
 
+    keys: str = Field(default="", repr=False)
+    """API keys that are let in, as `name:sha256` with commas between; none asks nobody."""
+    keys_file: Path | None = None
+    """A file of the same, one a line: `descent key NAME` prints it."""
+    max_requests_per_minute: PositiveInt = 60_000
+    """Requests a minute that one API key may make."""
+    max_jobs_per_key: PositiveInt = 128
+    """Jobs of one API key that may be queued or running."""
+    open_metrics: bool = False
+    """Whether /metrics is shown without an API key, where there are keys."""
+    allowed_hosts: str = ""
+    """Host names that are answered to, with commas between; `*`, the default, is any. `local` is
+    names without a dot and addresses, the default on a loopback address."""
+    cors_origins: str = ""
+    """Origins whose pages may call the service from a browser, with commas between; `*` is any."""
+    log_format: Literal["console", "json"] = "console"
+    """How the log is written to stderr: lines for a person, or JSON objects."""
+    access_log: bool = False
+    """Whether each request is logged."""
+    otel: bool = False
+    """Whether requests are traced with OpenTelemetry; its own variables say whereto."""
     workers: int = Field(default=0, ge=0, le=256)
     """Worker processes; 0 is one a core."""
+    max_connections: PositiveInt = 1000
+    """Connections open at once."""
+    max_head_bytes: PositiveInt = 32 * 2**10
+    """The longest request line and headers."""
+    head_timeout_s: PositiveFloat = 10.0
+    """Seconds in which a connection's request line and headers have to come."""
+    body_timeout_s: PositiveFloat = 30.0
+    """Seconds in which a body has to come, and longer by its bytes at the least rate."""
+    min_body_rate: PositiveFloat = 16 * 2**10
+    """Bytes a second that a long body has to come at, on average."""
+    read_timeout_s: PositiveFloat = 60.0
+    """Seconds in which something of an answer has to be read, where much of it is unread."""
     max_body_bytes: PositiveInt = 64 * 2**20
     """The largest body that is read."""
     max_bodies_bytes: PositiveInt = 256 * 2**20
@@ -22,7 +58,7 @@ class Settings(BaseSettings):
     max_rows: PositiveInt = 10_000_000
     """The longest column."""
     max_columns: PositiveInt = 1000
-    """The most columns, in forms other than JSON."""
+    """The most columns of one body."""
     max_labels: PositiveInt = 1_000_000
     """The most distinct texts of one column, in forms other than JSON."""
     max_data_bytes: PositiveInt = 256 * 2**20

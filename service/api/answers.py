@@ -11,6 +11,8 @@ from starlette.types import Receive, Scope, Send
 from service.schemas.base import Answer
 from service.schemas.problems import Problem
 
+PROBLEM = "descent.problem"
+"""Where a request's scope has the type of the problem that it was answered with."""
 _DRAIN_BYTES = 64 * 2**20
 _DRAIN_S = 5.0
 
@@ -36,6 +38,13 @@ class ProblemAnswer(Response):
 
     def __init__(self, problem: Problem, headers: Mapping[str, str] | None = None) -> None:
         super().__init__(problem.document() + b"\n", problem.status, headers)
+        help_at = f'</problems/{problem.type}>; rel="help"'
+        self.raw_headers.append((b"link", help_at.encode()))
+        self._type = problem.type
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        scope[PROBLEM] = self._type
+        await super().__call__(scope, receive, send)
 
 
 class LastAnswer(ProblemAnswer):
@@ -50,6 +59,7 @@ class LastAnswer(ProblemAnswer):
         super().__init__(problem, {**(headers or {}), "Connection": "close"})
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        scope[PROBLEM] = self._type
         await send(
             {
                 "type": "http.response.start",

@@ -17,6 +17,7 @@ from starlette.responses import Response
 from service import translate
 from service.api import examples, negotiation, openapi
 from service.api.answers import json_answer
+from service.api.clients import owner
 from service.api.direct_route import DirectRoute
 from service.api.queries import FormQuery
 from service.api.reading import bodies
@@ -138,7 +139,7 @@ def _predict_from(
 
 async def _finished_fit(request: Request, job_id: str) -> tuple[bytes, bool]:
     """A finished fit's document, and whether it is one of groups."""
-    job = await request.state["jobs"].get(job_id, "")
+    job = await request.state["jobs"].get(job_id, owner(request))
     if not job.finished:
         raise JobStillRunning(f"job {job.id} is {job.status}: predict once it has finished")
     if job.result is None:

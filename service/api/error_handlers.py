@@ -37,6 +37,9 @@ STATUS: Mapping[type[DescentError], int] = {
     errors.JobStillRunning: 409,
     errors.IdempotencyConflict: 422,
     errors.QueueFull: 429,
+    errors.QuotaExceeded: 429,
+    errors.Unauthorized: 401,
+    errors.Misdirected: 421,
     TooManyStreams: 429,
     TooManyBytes: 429,
     MalformedBody: 400,
@@ -95,25 +98,37 @@ class Unexpected:
             if started or scope["type"] != "http":
                 raise
             request = Request(scope)
-            logger.exception("%s %s [%s]", request.method, scope["path"], request_id(request.scope))
+            # As it was sent: decoded, it could hold what looks like another line of the log.
+            path = scope.get("raw_path", b"").decode("latin-1")
+            logger.exception("%s %s [%s]", request.method, path, request_id(request.scope))
             answer = ProblemAnswer(_internal_error(request))
             await answer(scope, receive, send)
 
 
+async def refuse(error: DescentError, scope: Scope, receive: Receive, send: Send) -> None:
+    """Answers with the problem of an error: for what stands before the routes."""
+    await _answer(error, scope)(scope, receive, send)
+
+
 async def _domain_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, DescentError)
-    found = bodies.with_lines(
-        request, error.complaints if isinstance(error, InvalidRequest) else ()
-    )
+    return _answer(error, request.scope)
+
+
+def _answer(error: DescentError, scope: Scope) -> Response:
+    complaints = error.complaints if isinstance(error, InvalidRequest) else ()
+    found = bodies.with_lines(scope, complaints)
     problem = problem_of(
         error.type,
         _detail(error, found),
         errors=[ProblemError(pointer=c.pointer, detail=c.detail) for c in found[:MOST]] or None,
-        request_id=request_id(request.scope),
+        request_id=request_id(scope),
     )
     wait_s = error.retry_after_s if isinstance(error, QueueFull) else 1
-    retry = {"Retry-After": str(wait_s)} if problem.status in {429, 503} else None
-    return ProblemAnswer(problem, retry)
+    headers = {"Retry-After": str(wait_s)} if problem.status in {429, 503} else {}
+    if problem.status == 401:
+        headers["WWW-Authenticate"] = 'Bearer realm="descent"'
+    return ProblemAnswer(problem, headers)
 
 
 async def _http_error(request: Request, error: Exception) -> Response:

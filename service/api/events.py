@@ -11,7 +11,7 @@ from starlette.datastructures import Headers
 from starlette.responses import Response
 
 from service.api import openapi, queries, streaming
-from service.api.clients import client
+from service.api.clients import client, owner
 from service.api.direct_route import DirectRoute
 from service.api.queries import EventsQuery
 from service.api.state import Request
@@ -28,6 +28,7 @@ _HEADERS = [
         "Last-Event-ID",
         "The last epoch that was received: the stream goes on after it. A browser's EventSource "
         "sends it by itself when it comes again; it counts before `after_epoch`.",
+        pattern="^[0-9]{0,18}$",
     ),
     openapi.header(
         "Accept",
@@ -60,8 +61,8 @@ async def watch_job(request: Request, job_id: str) -> Response:
     if last_seen is not None:
         after_epoch = last_seen
     service, settings = request.state["jobs"], request.state["settings"]
-    await service.get(job_id, "")
-    told = streaming.news(service, job_id, after_epoch, settings.keep_alive_s)
+    job = await service.get(job_id, owner(request))
+    told = streaming.news(service, job, after_epoch, settings.keep_alive_s)
     if _prefers_lines(request.headers):
         media_type, chunks = streaming.LINES, streaming.chunks(told, streaming.as_lines)
     else:

@@ -12,7 +12,7 @@ from starlette.responses import Response
 
 from service.api import examples, negotiation, openapi, views
 from service.api.answers import ProblemAnswer, json_answer
-from service.api.clients import client
+from service.api.clients import client, owner
 from service.api.direct_route import DirectRoute
 from service.api.hanging_up import unless_gone
 from service.api.prefer import preference
@@ -41,6 +41,7 @@ _HEADERS = [
         "Idempotency-Key",
         "A key of your own for this request: sent again with the same body it is answered by the "
         "same job, so that a retry is safe. Such as `5f2b0c1e-calibration-17`.",
+        pattern="^[!-~]{1,255}$",
     ),
 ]
 
@@ -50,7 +51,9 @@ _HEADERS = [
     operation_id="fit",
     summary="Fit a model to data",
     responses={
-        200: openapi.forms(Fit, "The fit", "Preference-Applied", "Idempotent-Replayed"),
+        200: openapi.forms(
+            Fit, "The fit", "Preference-Applied", "Idempotent-Replayed", "Server-Timing"
+        ),
         202: openapi.forms(
             JobAnswer,
             "The job, where nobody waits for it or the wait ran out",
@@ -75,6 +78,7 @@ async def fit(request: Request) -> Response:
     jobs = request.state["jobs"]
     job, replayed = await jobs.submit(
         asked,
+        owner=owner(request),
         client=client(request),
         idempotency_key=key,
         fingerprint=fingerprint,
@@ -102,7 +106,7 @@ async def _wait(request: Request, job: Job, wait_s: float, *, abandon: bool) -> 
     where it is theirs alone (`abandon`): others may hold the same key, and its sender come again.
     """
     jobs = request.state["jobs"]
-    job = await jobs.get(job.id)
+    job = await jobs.get(job.id, job.owner)
     if job.finished:
         return job
     try:
@@ -116,7 +120,7 @@ async def _wait(request: Request, job: Job, wait_s: float, *, abandon: bool) -> 
 
 def _ended(job: Job, headers: dict[str, str], request: Request) -> Response:
     if job.result is not None:
-        return json_answer(job.result, 200, headers)
+        return json_answer(job.result, 200, {**headers, **views.server_timing(job.result)})
     problem = views.failure(job, request_id(request.scope)) or Problem(
         type="job-cancelled",
         title="The job was cancelled",

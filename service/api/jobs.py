@@ -7,6 +7,7 @@ from starlette.responses import Response
 
 from service.api import negotiation, openapi, queries, views
 from service.api.answers import json_answer
+from service.api.clients import owner
 from service.api.direct_route import DirectRoute
 from service.api.hanging_up import unless_gone
 from service.api.queries import HistoryQuery, JobQuery, JobsQuery, NoQuery
@@ -33,7 +34,7 @@ async def list_jobs(request: Request) -> Response:
     """`result` is null here: the job's own page has it. For the next page pass `next_after`."""
     form, asked = negotiation.form(request), queries.read(request, JobsQuery)
     service = request.state["jobs"]
-    found, has_more = await service.list("", asked.status, asked.limit, asked.after)
+    found, has_more = await service.list(owner(request), asked.status, asked.limit, asked.after)
     page = JobList(
         jobs=[views.brief(job, service) for job in found],
         has_more=has_more,
@@ -59,7 +60,7 @@ async def get_job(request: Request, job_id: str) -> Response:
     form = negotiation.form(request)
     wait_s = min(queries.read(request, JobQuery).wait, request.state["settings"].max_wait_s)
     service = request.state["jobs"]
-    job = await service.get(job_id, "")
+    job = await service.get(job_id, owner(request))
     if wait_s > 0 and not job.finished:
         job = await unless_gone(request, service.wait(job_id, wait_s))
     if form != "json":
@@ -88,8 +89,10 @@ async def get_job_history(request: Request, job_id: str) -> Response:
     """Also while it runs: ask for what came `after_epoch`, the last one seen."""
     form, asked = negotiation.form(request), queries.read(request, HistoryQuery)
     service = request.state["jobs"]
-    job = await service.get(job_id, "")
-    rows = await service.history(job_id, "", asked.after_epoch, asked.limit, asked.max_points)
+    job = await service.get(job_id, owner(request))
+    rows = await service.history(
+        job_id, job.owner, asked.after_epoch, asked.limit, asked.max_points
+    )
     if form != "json":
         size = len(rows) * (2 + 2 * len(job.params))
         return await negotiation.answer(request, form, views.history(job, rows), size=size)
@@ -110,7 +113,7 @@ async def cancel_job(request: Request, job_id: str) -> Response:
     `cancelled`."""
     queries.read(request, NoQuery)
     service = request.state["jobs"]
-    return json_answer(views.full(await service.cancel(job_id, ""), service))
+    return json_answer(views.full(await service.cancel(job_id, owner(request)), service))
 
 
 @router.delete(
@@ -124,5 +127,5 @@ async def cancel_job(request: Request, job_id: str) -> Response:
 async def delete_job(request: Request, job_id: str) -> Response:
     """A job that runs must be cancelled first."""
     queries.read(request, NoQuery)
-    await request.state["jobs"].delete(job_id, "")
+    await request.state["jobs"].delete(job_id, owner(request))
     return Response(status_code=204)

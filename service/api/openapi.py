@@ -20,6 +20,7 @@ from pydantic.json_schema import (
     models_json_schema,
 )
 
+from service.api.admission import is_open
 from service.api.answers import Health
 from service.api.queries import Query
 from service.api.reading import described
@@ -62,21 +63,37 @@ _ANSWERS = (
 )
 _PROBLEMS = {
     400: "The body is not what its Content-Type says",
+    401: "The server asks for an API key, and none that it knows came",
     404: "No such job",
     406: "The answer has no form that `Accept` asks for; `detail` lists those it has",
     409: "The job's status does not allow it",
     408: "The body paused for too long; the connection closes",
     413: "The body is too large; the connection closes",
     415: "The body's Content-Type or Content-Encoding is none that is read",
+    421: "The server does not answer to the request's Host",
     422: "The request cannot be carried out; `errors` says where and what would mend it",
-    429: "No room just now for another job, stream or large body",
+    429: "No room just now for another job, stream, body or request of this caller",
     500: "The fit failed, or something went wrong here",
     503: "Starting, stopping, or a process that worked on the request was lost",
+}
+_KEYS = {
+    "bearer": {
+        "type": "http",
+        "scheme": "bearer",
+        "description": "An API key, where the server asks for one.",
+    },
+    "key": {
+        "type": "apiKey",
+        "in": "header",
+        "name": "X-API-Key",
+        "description": "The same in a header of its own.",
+    },
 }
 _HEADERS = {
     "X-Request-ID": "Names this request in the server's log; the request's own, if it had one.",
     "Retry-After": "Seconds after which to try again.",
     "Location": "Where the job is.",
+    "Server-Timing": "Milliseconds in the queue and at work (W3C Server Timing).",
     "Preference-Applied": "The preferences that were honoured (RFC 7240).",
     "Idempotent-Replayed": "`true` where the job is that of an earlier request with the same key.",
 }
@@ -94,7 +111,9 @@ def body(
     }
 
 
-def header(name: str, description: str, example: str | None = None) -> Part:
+def header(
+    name: str, description: str, example: str | None = None, *, pattern: str | None = None
+) -> Part:
     """An optional header of the request. /docs sends its example with each trial, so what would
     change the next one has none."""
     described = {
@@ -102,7 +121,7 @@ def header(name: str, description: str, example: str | None = None) -> Part:
         "in": "header",
         "required": False,
         "description": description,
-        "schema": {"type": "string"},
+        "schema": {"type": "string"} if pattern is None else {"type": "string", "pattern": pattern},
     }
     return described if example is None else {**described, "example": example}
 
@@ -154,13 +173,24 @@ def picture(media: Mapping[Any, str], description: str) -> Part:
 
 def stream(description: str) -> Part:
     """A stream of events, as one of FastAPI's `responses`. OpenAPI 3.1 has no word for the items
-    of a stream, so the schema of an event stands where that of the whole would."""
-    event = {"oneOf": [_ref(jobs.ProgressEvent), _ref(jobs.DoneEvent)]}
-    kinds = {
-        "text/event-stream": "The `data` of each event.",
-        "application/jsonl": "Each line.",
+    of a stream, so the schema of an item stands where that of the whole would; a server-sent event
+    is an object of its fields, as in OpenAPI 3.2."""
+    told = {"oneOf": [_ref(jobs.ProgressEvent), _ref(jobs.DoneEvent)]}
+    data = {"type": "string", "contentMediaType": "application/json", "contentSchema": told}
+    event = {
+        "type": "object",
+        "description": "Each event; the first thing sent is a `retry` alone.",
+        "properties": {
+            "event": {"type": "string", "enum": ["progress", "done"]},
+            "data": data,
+            "id": {"type": "string", "description": "The epoch of the last row sent."},
+            "retry": {"type": "integer", "description": "Milliseconds, where to come again."},
+        },
     }
-    content = {kind: {"schema": {**event, "description": of}} for kind, of in kinds.items()}
+    content = {
+        "text/event-stream": {"schema": event},
+        "application/jsonl": {"schema": {**told, "description": "Each line."}},
+    }
     return {"description": description, "content": content, "headers": {}}
 
 
@@ -189,11 +219,16 @@ def document(app: FastAPI) -> Part:
         tags=app.openapi_tags,
         routes=app.routes,
     )
-    made["components"] = {"schemas": _schemas(), "headers": _header_components()}
-    for path in made["paths"].values():
+    made["components"] = {
+        "schemas": _schemas(),
+        "headers": _header_components(),
+        "securitySchemes": _KEYS,
+    }
+    for at, path in made["paths"].items():
         for operation in path.values():
             if "parameters" in operation:
                 operation["parameters"] = list(filter(_speakable, operation["parameters"]))
+            _guard(operation, asks=not is_open(at))
             for response in operation["responses"].values():
                 response.setdefault("headers", {}).update(_header_refs(["X-Request-ID"]))
     return made
@@ -208,6 +243,15 @@ def _speakable(parameter: Part) -> bool:
 def text(made: Part) -> str:
     """The document as it is committed."""
     return json.dumps(made, indent=2, ensure_ascii=False) + "\n"
+
+
+def _guard(operation: Part, *, asks: bool) -> None:
+    """What may be answered before the route is reached, where keys or hosts are set."""
+    before = refusals(421, *((401, 429) if asks else ()))
+    for status, told in before.items():
+        operation["responses"].setdefault(str(status), told)
+    if asks:
+        operation["security"] = [{}, *({name: []} for name in _KEYS)]
 
 
 class _Untitled(GenerateJsonSchema):

@@ -8,6 +8,7 @@ from starlette.responses import Response
 from service.api import openapi
 from service.api.answers import Health, json_answer
 from service.api.direct_route import DirectRoute
+from service.api.metrics import CONTENT_TYPE
 from service.api.state import Request
 from service.errors import NotReady
 
@@ -15,6 +16,11 @@ router = APIRouter(tags=["operations"], default_response_class=Response, route_c
 
 
 _OK = Health(status="ok")
+_TEXT = {
+    "description": "Prometheus's text format",
+    "content": {"text/plain": {"schema": {"type": "string"}}},
+    "headers": {},
+}
 
 
 @router.get(
@@ -35,7 +41,22 @@ async def livez(request: Request) -> Response:
     responses={200: openapi.answer(Health, "They may"), **openapi.refusals(500, 503)},
 )
 async def readyz(request: Request) -> Response:
-    """Not while it starts or stops."""
+    """Not while it starts or stops, nor while no worker is alive: `detail` says which."""
     if not request.state["jobs"].ready:
         raise NotReady
+    now = request.state["metrics"].now
+    if now is not None and not now().workers:
+        raise NotReady("No worker process is alive; others are being started. Try again later.")
     return json_answer(_OK)
+
+
+@router.get(
+    "/metrics",
+    operation_id="metrics",
+    summary="Counts and gauges for Prometheus",
+    responses={200: _TEXT, **openapi.refusals(500)},
+)
+async def metrics(request: Request) -> Response:
+    """Requests by route, jobs by status, the queue, the store, the workers, refusals by type. Where
+    there are API keys it asks for one, unless `DESCENT_OPEN_METRICS` is on."""
+    return Response(request.state["metrics"].text(), media_type=CONTENT_TYPE)

@@ -44,7 +44,7 @@ class Places:
         """Holds so many places for as long as it lasts; raises where there are not so many."""
         if self._held[client] + count > self._share:
             raise self._full(
-                f"This address holds {self._held[client]} of the {self._share} {_noun(self._full)} "
+                f"This caller holds {self._held[client]} of the {self._share} {_noun(self._full)} "
                 "that one may; try again later.",
                 retry_after_s=self._retry_after_s,
             )

@@ -9,7 +9,7 @@ from fastapi import APIRouter
 from starlette.responses import Response
 
 from service.api import examples, negotiation, openapi, queries
-from service.api.clients import client
+from service.api.clients import client, owner
 from service.api.direct_route import DirectRoute
 from service.api.hanging_up import unless_gone
 from service.api.negotiation import UnknownPicture
@@ -77,9 +77,9 @@ async def get_job_picture(request: Request, job_id: str, view: str, format: str)
     loss; as `svg`, `png` or `txt`. `loss` and `path` can be had while the job runs."""
     asked = _asked(queries.read(request, PictureQuery), view, format)
     service = request.state["jobs"]
-    job = await service.get(job_id, "")
+    job = await service.get(job_id, owner(request))
     _check_there_is(job, view)
-    rows = await service.history(job_id, "", None, None, _MOST_ROWS)
+    rows = await service.history(job_id, job.owner, None, None, _MOST_ROWS)
     if view in _WHILE_RUNNING and not len(rows) and job.result is None:
         raise _too_early(job, view)
     asked = asked.model_copy(update={"title": job.model})

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, TypedDict
 import starlette.requests
 
 from service.api.aside import Aside
+from service.api.metrics import Metrics
 from service.api.parser import Parser
 from service.api.places import Places, TooManyBytes, TooManyPictures, TooManyStreams
 from service.jobs.service import JobService
@@ -33,13 +34,15 @@ class State(TypedDict):
     """Where pictures are drawn and long tables written."""
     pictures: Places
     """Pictures that are drawn or wait for it."""
+    metrics: Metrics
+    """What the operator sees."""
 
 
 DRAUGHTSMAN = "service.api.draughtsman:main"
 LONGEST_PICTURE_S = 30.0
 
 
-def new_state(settings: Settings, jobs: JobService) -> State:
+def new_state(settings: Settings, jobs: JobService, metrics: Metrics | None = None) -> State:
     """The state of an application that has just started."""
     return State(
         jobs=jobs,
@@ -65,6 +68,7 @@ def new_state(settings: Settings, jobs: JobService) -> State:
             TooManyPictures,
             retry_after_s=2,
         ),
+        metrics=metrics or Metrics(),
     )
 
 

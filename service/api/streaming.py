@@ -14,6 +14,7 @@ from service.api import views
 from service.api.places import Places
 from service.errors import UnknownJob
 from service.jobs.history import Rows
+from service.jobs.job import Job
 from service.jobs.service import JobService
 from service.schemas.jobs import DoneEvent, ProgressEvent
 
@@ -51,12 +52,14 @@ class Stream(StreamingResponse):
 
 
 async def news(
-    service: JobService, job_id: str, after_epoch: int | None, keep_alive_s: float
+    service: JobService, watched: Job, after_epoch: int | None, keep_alive_s: float
 ) -> AsyncIterator[News]:
     """What happens to a job. Nothing is kept for the reader: however late it asks for the next
     event, that has all that is new."""
     last, seen = after_epoch, -1
-    async for update in service.watch(job_id, "", after_epoch, keep_alive_s=keep_alive_s):
+    async for update in service.watch(
+        watched.id, watched.owner, after_epoch, keep_alive_s=keep_alive_s
+    ):
         job = update.job
         quiet, seen = job.version == seen, job.version
         for rows in _parts(update.rows):
@@ -67,7 +70,7 @@ async def news(
             yield views.done_event(job, last, service), False
             return
         with suppress(UnknownJob):
-            await service.wait(job_id, PACE_S)
+            await service.wait(watched.id, PACE_S)
 
 
 async def chunks(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 
 from pydantic_core import to_json
 
@@ -13,6 +14,9 @@ from service.jobs.service import JobService
 from service.schemas import jobs as wire
 from service.schemas.answers import History
 from service.schemas.problems import Problem
+
+# The quotes within a string are escaped, so this is no string's content.
+_TIMINGS = re.compile(rb'"timings":\{"queued_s":([\d.e+-]+),"fit_s":([\d.e+-]+)\}')
 
 
 def url(job: Job) -> str:
@@ -28,6 +32,15 @@ def full(job: Job, service: JobService) -> bytes:
         return document
     # The quotes within a string are escaped, so this is no string's content.
     return document.replace(b'"result":null', b'"result":' + job.result, 1)
+
+
+def server_timing(result: bytes) -> dict[str, str]:
+    """The Server-Timing header of a fit, in milliseconds (W3C Server Timing)."""
+    found = _TIMINGS.search(result)
+    if found is None:
+        return {}
+    queued, fitted = (1000 * float(seconds) for seconds in found.groups())
+    return {"Server-Timing": f"queue;dur={queued:.3f}, fit;dur={fitted:.3f}"}
 
 
 def failure(job: Job, request_id: str | None = None) -> Problem | None:

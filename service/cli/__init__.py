@@ -13,6 +13,7 @@ from service.cli.doctor import doctor
 from service.cli.fit import fit
 from service.cli.gradient import gradient
 from service.cli.jobs import jobs
+from service.cli.key import key
 from service.cli.models import models
 from service.cli.openapi import openapi
 from service.cli.predict import predict
@@ -24,7 +25,7 @@ main = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
-for command in (serve, fit, watch, predict, gradient, jobs, cancel, models, doctor, openapi):
+for command in (serve, fit, watch, predict, gradient, jobs, cancel, models, doctor, openapi, key):
     main.command()(command)
 
 

@@ -22,6 +22,15 @@ _ONE_PROCESS = (
     "caller on the same one."
 )
 
+_NO_KEYS = (
+    "--host={host} can be reached from other machines, and no API keys are asked for: refused. "
+    "`descent key NAME` makes a key and the line for DESCENT_KEYS_FILE (or DESCENT_KEYS). Where "
+    "something else lets in only whom it should, say --allow-public or DESCENT_ALLOW_PUBLIC=1."
+)
+_OTHER_FILES = 512
+"""Libraries, workers' sockets, logs."""
+_LOOPBACK_HOSTS = "local"
+
 
 def serve(
     host: Annotated[
@@ -37,6 +46,14 @@ def serve(
         bool,
         typer.Option("--access-log", envvar="DESCENT_ACCESS_LOG", help="Log each request."),
     ] = False,
+    allow_public: Annotated[
+        bool,
+        typer.Option(
+            "--allow-public",
+            envvar="DESCENT_ALLOW_PUBLIC",
+            help="Listen where others can reach it without asking for API keys.",
+        ),
+    ] = False,
     workers: Annotated[int, typer.Option(hidden=True)] = 1,
 ) -> None:
     """Run the service. Every switch is an environment variable DESCENT_*: see settings.py.
@@ -44,24 +61,67 @@ def serve(
     for source, asked in (("--workers", str(workers)), _web_concurrency()):
         if asked not in {"", "1"}:
             _refuse(f"{source}={asked} is refused. {_ONE_PROCESS}")
-    settings = _settings()
+    settings = _guarded(_settings(), host, allow_public=allow_public)
+    settings = settings.model_copy(update={"access_log": access_log or settings.access_log})
     for signum in (signal.SIGTERM, signal.SIGINT):
         signal.signal(signum, _leave)
     # Numpy's are small matrices: a second thread would wait for the first, and a core for both.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     gc.disable()  # all that is made now stays
+    from service.api.tracing import NoTelemetry
     from service.app import create_app
     from service.cli.server import run
     from service.jobs.processes import close_zygote, fork_zygote
 
-    app = create_app(settings)
+    try:
+        app = create_app(settings)
+    except NoTelemetry as error:
+        _refuse(str(error))
     fork_zygote()
     gc.enable()
     try:
-        run(app, host, port, access_log=access_log)
+        _allow_files(settings.max_connections)
+        run(app, host, port, settings=settings)
     except SystemExit as end:
         close_zygote()
         _end(end.code)
+
+
+def _guarded(settings: Settings, host: str, *, allow_public: bool) -> Settings:
+    """The settings, if it is safe to listen there with them."""
+    from service.api.keys import UnusableKeys, keyring
+
+    try:
+        keys = keyring(settings)
+    except UnusableKeys as error:
+        _refuse(str(error))
+    if _is_loopback(host):
+        # A page in a browser can have a name of its own point here (DNS rebinding).
+        hosts = settings.allowed_hosts or _LOOPBACK_HOSTS
+        return settings.model_copy(update={"allowed_hosts": hosts})
+    if not keys and not allow_public:
+        _refuse(_NO_KEYS.format(host=host))
+    return settings
+
+
+def _allow_files(connections: int) -> None:
+    """Room for that many connections among the open files, as far as this process may make it."""
+    import resource
+
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = connections + _OTHER_FILES
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        most = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
+
+
+def _is_loopback(host: str) -> bool:
+    from ipaddress import ip_address
+
+    try:
+        return ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 def _end(code: object) -> NoReturn:

@@ -2,45 +2,43 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import socket
 from collections.abc import Callable
-from typing import Any
+from functools import partial
+from typing import Any, cast
 
 import uvicorn
+
+from service.cli import logs
+from service.cli.protocol import BoundedProtocol, Bounds
+from service.settings import Settings
 
 _LINGER_S = 5
 """Seconds for answers that are still on their way when all jobs have ended."""
 
-_LOGGING: dict[str, Any] = {
-    "version": 1,
-    "disable_existing_loggers": False,
-    "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s: %(message)s"}},
-    "handlers": {
-        "stderr": {
-            "class": "logging.StreamHandler",
-            "formatter": "line",
-            "stream": "ext://sys.stderr",
-        }
-    },
-    "root": {"handlers": ["stderr"], "level": "INFO"},
-    # Its notes of every start and stop; the one line on stdout says what matters.
-    "loggers": {"uvicorn.error": {"level": "WARNING"}},
-}
 
-
-def run(app: Callable[..., Any], host: str, port: int, *, access_log: bool) -> None:
+def run(
+    app: Callable[..., Any],
+    host: str,
+    port: int,
+    *,
+    settings: Settings | None = None,
+) -> None:
     """Serves until SIGTERM or SIGINT."""
+    settings = settings or Settings()
+    protocol = partial(BoundedProtocol, bounds=Bounds.of(settings))
     config = uvicorn.Config(
         app,
         host=host,
         port=port,
         loop="uvloop",
-        http="httptools",
+        http=cast(type[asyncio.Protocol], protocol),
         ws="none",
         lifespan="on",
-        access_log=access_log,
-        log_config=_LOGGING,
+        access_log=False,  # the application has one that knows routes and ids: see api/front.py
+        log_config=logs.config(settings.log_format),
         server_header=False,
         forwarded_allow_ips=os.environ.get("FORWARDED_ALLOW_IPS", ""),
         timeout_graceful_shutdown=_LINGER_S,

@@ -191,7 +191,8 @@ class Builder:
                 return self.apply("divide", self.constant(1.0), arguments[0])
             case "negative", [None]:
                 node = self.nodes[arguments[0]]
-                return node.arguments[0] if node.name == "negative" else None
+                # A param may bear the name; it has no arguments.
+                return node.arguments[0] if node.arguments and node.name == "negative" else None
             case _:
                 return None
 

@@ -47,7 +47,7 @@ class Here:
         try:
             run_job(task, said.append, lambda: False, self._clock.monotonic, kit)
         except OSError:
-            log.exception("%s failed", job.id)
+            log.exception("%s failed", job.id, extra={"job_id": job.id})
             said.append(Failed(Failure("job-failed", OUR_FAULT)))
         return said
 

@@ -6,7 +6,7 @@ import asyncio
 import logging
 from contextlib import suppress
 
-from service.errors import NotReady, QueueFull
+from service.errors import NotReady, QueueFull, QuotaExceeded
 from service.jobs import lanes
 from service.jobs.clock import Clock, SystemClock
 from service.jobs.cores import cores
@@ -16,6 +16,7 @@ from service.jobs.executor import Place
 from service.jobs.fair_queue import FairQueue
 from service.jobs.here import Here
 from service.jobs.job import Job
+from service.jobs.observing import NOBODY, Observer
 from service.jobs.places import Desk, WorkPlace
 from service.jobs.run_job import Kit
 from service.jobs.store import JobStore
@@ -40,6 +41,7 @@ class LocalExecutor:
         *,
         entry: str = "service.jobs.worker:main",
         kit: Kit | None = None,
+        observer: Observer = NOBODY,
     ) -> None:
         """kit: what cheap jobs are done with in this process; without it all go to the workers."""
         count = settings.workers or cores()
@@ -48,7 +50,7 @@ class LocalExecutor:
         self._errands: dict[str, Errand] = {}
         """Every job that was accepted and has not ended."""
         self._durations = Durations()
-        desk = Desk(settings, store, self._clock, self._ended, self._freed)
+        desk = Desk(settings, store, self._clock, self._ended, self._freed, observer)
         self._places = [WorkPlace(desk, entry, lanes.threads(count)) for _ in range(count)]
         self._here = None if kit is None else Here(settings, store, self._clock, kit)
         self._free: list[WorkPlace] = []
@@ -65,6 +67,22 @@ class LocalExecutor:
         """The worker processes that are alive."""
         return [place.pid for place in self._places if place.pid]
 
+    @property
+    def workers(self) -> int:
+        """How many there should be."""
+        return len(self._places)
+
+    @property
+    def queued(self) -> int:
+        """Jobs that wait for a worker."""
+        return len(self._queue)
+
+    @property
+    def oldest_wait_s(self) -> float:
+        """For how long the first of them has."""
+        now = self._clock.monotonic()
+        return max((now - errand.accepted for errand in self._queue), default=0.0)
+
     async def start(self) -> None:
         opened = await asyncio.gather(
             *(place.open() for place in self._places), return_exceptions=True
@@ -79,6 +97,7 @@ class LocalExecutor:
             raise NotReady
         here = self._here if plan is not None and lanes.is_here(plan) else None
         if here is None:
+            self._check_quota(job.owner)
             self._check_room(job.lane)
         errand = Errand(job, self._clock.monotonic())
         self._coming += 1
@@ -95,6 +114,15 @@ class LocalExecutor:
             return
         self._queue.push(job.lane, errand)
         self._dispatch()
+
+    def _check_quota(self, owner: str) -> None:
+        most = self._settings.max_jobs_per_key
+        held = sum(errand.job.owner == owner for errand in self._errands.values()) if owner else 0
+        if held >= most:
+            raise QuotaExceeded(
+                f"This key has {held} unfinished jobs, as many as one may have; try again later.",
+                retry_after_s=whole_seconds(self._until_next(0)),
+            )
 
     def _check_room(self, lane: str) -> None:
         if not self._free and not self._queue.has_room(lane, coming=self._coming):

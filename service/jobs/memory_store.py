@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
@@ -13,6 +13,7 @@ from service.jobs.clock import Clock, SystemClock
 from service.jobs.gone import Gone
 from service.jobs.history import History, Rows
 from service.jobs.job import Failure, IllegalTransition, Job, Progress
+from service.jobs.observing import NOBODY, Observer
 from service.schemas.names import Status, StopReason
 from service.settings import Settings
 
@@ -45,8 +46,11 @@ class MemoryStore:
     many ids as there may be jobs.
     """
 
-    def __init__(self, settings: Settings, clock: Clock | None = None) -> None:
+    def __init__(
+        self, settings: Settings, clock: Clock | None = None, observer: Observer = NOBODY
+    ) -> None:
         self._settings = settings
+        self._observer = observer
         self._clock = clock or SystemClock()
         self._entries: OrderedDict[str, _Entry] = OrderedDict()
         self._finished: OrderedDict[str, _Entry] = OrderedDict()
@@ -62,6 +66,10 @@ class MemoryStore:
 
     def __len__(self) -> int:
         return len(self._entries)
+
+    def census(self) -> Counter[str]:
+        """How many jobs there are of each status."""
+        return Counter(entry.job.status for entry in self._entries.values())
 
     async def create(self, job: Job) -> None:
         if job.id in self._entries:
@@ -143,6 +151,7 @@ class MemoryStore:
         entry.finished_at = self._clock.monotonic()
         self._finished[job_id] = entry
         self._make_room(spare=job_id)
+        self._observer.job_ended(job)
         return job
 
     async def delete(self, job_id: str, owner: str | None = None) -> None:

@@ -14,6 +14,7 @@ from service.jobs.clock import Clock
 from service.jobs.errand import Errand
 from service.jobs.job import Failure
 from service.jobs.messages import Cancel, Closing, Ended, Failed, Ready, Slice, Task
+from service.jobs.observing import NOBODY, Observer
 from service.jobs.store import JobStore
 from service.jobs.worker_process import WorkerProcess
 from service.schemas.names import Status
@@ -43,6 +44,7 @@ class Desk:
     clock: Clock
     ended: Callable[[Errand], None]
     freed: Freed
+    observer: Observer = NOBODY
 
 
 class WorkPlace:
@@ -134,6 +136,7 @@ class WorkPlace:
                 worker.dismiss()
                 await worker.reap()
             elif worker is not None:
+                self._desk.observer.worker_replaced()
                 return worker
         return None
 
@@ -162,7 +165,11 @@ class WorkPlace:
             try:
                 await self._hear(errand, message)
             except Exception:
-                log.exception("%s: what its worker said could not be kept", errand.job.id)
+                log.exception(
+                    "%s: what its worker said could not be kept",
+                    errand.job.id,
+                    extra={"job_id": errand.job.id},
+                )
                 worker.kill()
                 return
 
@@ -173,7 +180,7 @@ class WorkPlace:
         try:
             task = await self._start(errand)
         except Exception:
-            log.exception("%s could not be started", errand.job.id)
+            log.exception("%s could not be started", errand.job.id, extra={"job_id": errand.job.id})
             worker.kill()
         else:
             await worker.send(task)
@@ -244,7 +251,12 @@ class WorkPlace:
             if not self._closing.is_set():
                 log.warning("an idle worker died (exit code %s)", code)
             return
-        log.warning("%s lost its worker (exit code %s)", errand.job.id, code)
+        log.warning(
+            "%s lost its worker (exit code %s)",
+            errand.job.id,
+            code,
+            extra={"job_id": errand.job.id},
+        )
         if self._giving is not None:
             await self._giving
         again = errand.attempts < ATTEMPTS

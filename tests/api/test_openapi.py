@@ -41,6 +41,7 @@ def test_operation_ids_are_short_and_their_own() -> None:
     assert sorted(ids) == [
         "cancel_job",
         "delete_job",
+        "explain_problem",
         "fit",
         "get_job",
         "get_job_history",
@@ -52,6 +53,7 @@ def test_operation_ids_are_short_and_their_own() -> None:
         "list_optimizers",
         "livez",
         "loss",
+        "metrics",
         "plot",
         "predict",
         "readyz",

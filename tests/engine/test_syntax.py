@@ -7,6 +7,7 @@ import time
 
 import pytest
 
+from service.engine.formula import read_formula
 from service.engine.syntax import MAX_CHARACTERS, MAX_DEPTH, MAX_NODES, parse
 from service.errors import InvalidFormula
 from tests.engine.builders import predictions
@@ -123,3 +124,10 @@ def test_what_is_far_too_long_is_refused_without_being_read(text: str) -> None:
             parse(text)
         seconds.append(time.perf_counter() - began)
     assert min(seconds) < 0.01
+
+
+@pytest.mark.parametrize("name", ["negative", "add", "chain", "constant", "square"])
+def test_a_param_may_bear_the_name_of_an_operation(name: str) -> None:
+    """Found by `make fuzz`: -negative was taken for a double negation."""
+    params = read_formula(f"y = -{name} - (-{name}) * x", frozenset({"x", "y"})).params
+    assert params == (name,)

@@ -33,7 +33,7 @@ def main() -> None:
 
     for signum in YEARS:
         signal.signal(signum, move)
-    run(create_app(Settings(), clock), "127.0.0.1", 0, access_log=False)
+    run(create_app(Settings(), clock), "127.0.0.1", 0)
 
 
 if __name__ == "__main__":

@@ -9,8 +9,8 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from typing import NamedTuple, TypeVar
 
-import starlette.requests
 from starlette.exceptions import HTTPException
+from starlette.types import Scope
 
 from service.api.hanging_up import unless_gone
 from service.api.parsing import parse
@@ -58,9 +58,14 @@ async def _read_json(
         refuse_options(request.scope["query_string"], schema)
     body = await _arrived(request, room, head)
     if len(body) <= LARGE:
-        return parse(body, schema), _digest(body) if mark else None
-    digest = await asyncio.to_thread(_digest, body) if mark else None
-    return await unless_gone(request, request.state["parser"].parse(body, schema)), digest
+        asked, digest = parse(body, schema), _digest(body) if mark else None
+    else:
+        digest = await asyncio.to_thread(_digest, body) if mark else None
+        asked = await unless_gone(request, request.state["parser"].parse(body, schema))
+    columns = len(getattr(asked, "data", None) or ())
+    if columns > request.state["settings"].max_columns:
+        Bounds.of(request.state["settings"]).check_columns(columns)
+    return asked, digest
 
 
 async def _read_form(
@@ -89,11 +94,9 @@ async def _arrived(request: Request, room: ExitStack, head: _Head) -> bytes | by
     return await arrival.unpack(request, room, body) if head.is_packed else body
 
 
-def with_lines(
-    request: starlette.requests.Request, found: Sequence[Complaint]
-) -> tuple[Complaint, ...]:
+def with_lines(scope: Scope, found: Sequence[Complaint]) -> tuple[Complaint, ...]:
     """The complaints, those about a row with its line, where the body has lines."""
-    lines: Lines | None = request.scope.get(_LINES)
+    lines: Lines | None = scope.get(_LINES)
     return tuple(
         complaint if lines is None else _with_line(complaint, lines) for complaint in found
     )

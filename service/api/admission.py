@@ -1,0 +1,91 @@
+"""Who may ask what: the door that stands before the routes where there are keys."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+from starlette.datastructures import Headers
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from service.api.clients import OWNER
+from service.api.error_handlers import refuse
+from service.api.keys import Keyring
+from service.errors import QuotaExceeded, Unauthorized
+
+OPEN = frozenset({"/", "/livez", "/readyz", "/docs", "/openapi.json"})
+"""Pages and signs of life: they hold nobody's data."""
+OPEN_BELOW = ("/problems/", "/assets/")
+
+_WINDOW_S = 60.0
+
+
+def is_open(path: str) -> bool:
+    """Whether that path asks nobody who they are."""
+    return path in OPEN or path.startswith(OPEN_BELOW)
+
+
+class Admission:
+    """Lets in who has a key, marks the request with its name, and counts what it asks."""
+
+    def __init__(
+        self,
+        app: ASGIApp,
+        *,
+        keys: Keyring,
+        requests_per_minute: int,
+        open_metrics: bool,
+        monotonic: Callable[[], float],
+    ) -> None:
+        self.app = app
+        self._keys = keys
+        self._open = {"/metrics"} if open_metrics else frozenset[str]()
+        self._rates = Rates(requests_per_minute, monotonic)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or is_open(scope["path"]) or scope["path"] in self._open:
+            await self.app(scope, receive, send)
+            return
+        owner = self._owner(scope)
+        if owner is None:
+            await refuse(Unauthorized(), scope, receive, send)
+            return
+        wait_s = self._rates.wait(owner)
+        if wait_s > 0:
+            error = QuotaExceeded(
+                f"This key may ask {self._rates.most} times a minute; try again later.",
+                retry_after_s=math.ceil(wait_s),
+            )
+            await refuse(error, scope, receive, send)
+            return
+        scope[OWNER] = owner
+        await self.app(scope, receive, send)
+
+    def _owner(self, scope: Scope) -> str | None:
+        headers = Headers(scope=scope)
+        scheme, _, credentials = headers.get("authorization", "").partition(" ")
+        key = credentials.strip() if scheme.lower() == "bearer" else headers.get("x-api-key", "")
+        return self._keys.owner(key.encode("latin-1")) if key else None
+
+
+class Rates:
+    """So many requests a minute for each name: a bucket that refills steadily (GCRA).
+
+    One number a name is kept, the time at which its bucket is full again; names are those of the
+    keys, so there are few.
+    """
+
+    def __init__(self, most: int, monotonic: Callable[[], float]) -> None:
+        self.most = most
+        self._monotonic = monotonic
+        self._full_at: dict[str, float] = {}
+
+    def wait(self, name: str) -> float:
+        """0 where the request may go on, and is counted; else the seconds until one may."""
+        now = self._monotonic()
+        full_at = max(self._full_at.get(name, now), now) + _WINDOW_S / self.most
+        over = full_at - now - _WINDOW_S
+        if over > 0:
+            return over
+        self._full_at[name] = full_at
+        return 0.0

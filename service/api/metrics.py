@@ -1,0 +1,153 @@
+"""What an operator sees at /metrics, in Prometheus's words.
+
+A registry of our own, since the library's default one is a global. No label grows with what callers
+send: routes are templates, methods and types are those we know, and no job has its id here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from prometheus_client import CollectorRegistry, Counter, Histogram, ProcessCollector
+from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4, generate_latest
+from prometheus_client.metrics_core import GaugeMetricFamily, Metric
+
+from service.jobs.job import Job
+
+CONTENT_TYPE = CONTENT_TYPE_PLAIN_0_0_4
+_METHODS = frozenset({"GET", "HEAD", "POST", "DELETE", "OPTIONS", "PUT", "PATCH"})
+_ANSWER_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
+_FIT_S = (0.001, 0.005, 0.02, 0.1, 0.5, 2, 10, 60, 300, 1800)
+_STATUSES = ("queued", "running", "succeeded", "failed", "cancelled")
+
+
+@dataclass(frozen=True, slots=True)
+class Now:
+    """What is so at this moment, as the service can tell when it is asked."""
+
+    jobs: dict[str, int]
+    """By status."""
+    queue_depth: int
+    queue_room: int
+    oldest_wait_s: float
+    store_bytes: int
+    store_room: int
+    workers: int
+    workers_wanted: int
+    streams: int
+    ready: bool
+
+
+class Metrics:
+    """The counts since the start; an Observer of jobs and workers."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        """Where other metrics of the operator's may be added."""
+        self.now: Callable[[], Now] | None = None
+        """Asked at each scrape, once there is a service to ask."""
+        registry = self.registry
+        self._requests = Counter(
+            "descent_http_requests",
+            "Requests answered.",
+            ["method", "route", "status"],
+            registry=registry,
+        )
+        self._seconds = Histogram(
+            "descent_http_request_duration_seconds",
+            "From a request's head to the end of its answer; a stream lasts as long as it is read.",
+            ["method", "route"],
+            buckets=_ANSWER_S,
+            registry=registry,
+        )
+        self._refusals = Counter(
+            "descent_refusals", "Problems answered, by their type.", ["type"], registry=registry
+        )
+        self._ended = Counter(
+            "descent_jobs_ended", "Jobs that came to their end.", ["status"], registry=registry
+        )
+        self._waited = Histogram(
+            "descent_job_queue_seconds",
+            "From a job's acceptance to its start.",
+            buckets=_FIT_S,
+            registry=registry,
+        )
+        self._fitted = Histogram(
+            "descent_fit_seconds",
+            "From a job's start to its end.",
+            buckets=_FIT_S,
+            registry=registry,
+        )
+        self._epochs = Counter("descent_epochs", "Epochs done by ended jobs.", registry=registry)
+        self._restarts = Counter(
+            "descent_worker_restarts", "Workers that died and were replaced.", registry=registry
+        )
+        registry.register(_Gauges(self))
+        ProcessCollector(registry=registry)
+        self._known: dict[tuple[str, str, int], tuple[Counter, Histogram]] = {}
+
+    def answered(self, method: str, route: str, status: int, seconds: float) -> None:
+        """A request was."""
+        key = (method, route, status)
+        known = self._known.get(key)
+        if known is None:
+            method = method if method in _METHODS else "other"
+            counter = self._requests.labels(method, route, str(status))
+            known = self._known[key] = counter, self._seconds.labels(method, route)
+        known[0].inc()
+        known[1].observe(seconds)
+
+    def refused(self, kind: str) -> None:
+        """A problem of that type was answered."""
+        self._refusals.labels(kind).inc()
+
+    def job_ended(self, job: Job) -> None:
+        """A job came to its end. Dates may jump, but no time is below nothing."""
+        self._ended.labels(job.status).inc()
+        self._epochs.inc(job.progress.epoch)
+        if job.started_at is not None:
+            waited = (job.started_at - job.created_at).total_seconds()
+            self._waited.observe(max(waited, 0.0))
+            if job.finished_at is not None:
+                took = (job.finished_at - job.started_at).total_seconds()
+                self._fitted.observe(max(took, 0.0))
+
+    def worker_replaced(self) -> None:
+        """A worker died, and another has taken its place."""
+        self._restarts.inc()
+
+    def text(self) -> bytes:
+        """All of it, as Prometheus reads it."""
+        return generate_latest(self.registry)
+
+
+class _Gauges:
+    """What `Now` says, at each scrape."""
+
+    def __init__(self, metrics: Metrics) -> None:
+        self._metrics = metrics
+
+    def describe(self) -> list[Metric]:
+        return []
+
+    def collect(self) -> Iterator[Metric]:
+        if self._metrics.now is None:
+            return
+        now = self._metrics.now()
+        jobs = GaugeMetricFamily("descent_jobs", "Jobs in the store.", labels=["status"])
+        for status in _STATUSES:
+            jobs.add_metric([status], now.jobs.get(status, 0))
+        yield jobs
+        for name, help_text, value in (
+            ("queue_depth", "Jobs that wait for a worker.", now.queue_depth),
+            ("queue_room", "Jobs that may wait.", now.queue_room),
+            ("queue_oldest_seconds", "How long the first of them has waited.", now.oldest_wait_s),
+            ("store_bytes", "Bytes that the store holds.", now.store_bytes),
+            ("store_room_bytes", "Bytes that it may hold.", now.store_room),
+            ("workers", "Worker processes that are alive.", now.workers),
+            ("workers_wanted", "Worker processes that there should be.", now.workers_wanted),
+            ("streams", "Event streams that are open.", now.streams),
+            ("ready", "1 where requests may be sent here.", now.ready),
+        ):
+            yield GaugeMetricFamily(f"descent_{name}", help_text, float(value))

@@ -1,0 +1,23 @@
+"""`descent key NAME`: a new API key."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+
+def key(
+    name: Annotated[str, typer.Argument(help="Who will have it: the owner of the jobs it starts.")],
+) -> None:
+    """Make an API key. The key goes to stderr, to be handed on and forgotten; the line by which the
+    service knows it goes to stdout: `descent key alice >> keys.txt`."""
+    from service.api.keys import UnusableKeys, new_key
+
+    try:
+        secret, line = new_key(name)
+    except UnusableKeys as error:
+        typer.echo(str(error), err=True)
+        raise typer.Exit(2) from None
+    typer.echo(f"The key of {name}, shown this once: {secret}", err=True)
+    typer.echo(line)

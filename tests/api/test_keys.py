@@ -1,0 +1,78 @@
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+import pytest
+
+from service.api.keys import Keyring, UnusableKeys, keyring, new_key
+from service.settings import Settings
+
+
+def test_a_new_key_is_known_by_its_line_alone() -> None:
+    key, line = new_key("alice")
+    assert line == f"alice:{hashlib.sha256(key.encode()).hexdigest()}"
+    known = keyring(Settings(keys=line))
+    assert known.owner(key.encode()) == "alice"
+    assert known.owner(key.encode() + b"x") is None
+    assert known.owner(line.encode()) is None
+    assert key not in repr(Settings(keys=line)) + line
+
+
+def test_keys_differ_and_are_long() -> None:
+    keys = {new_key("a")[0] for _ in range(100)}
+    assert len(keys) == 100
+    assert min(map(len, keys)) >= len("descent_") + 43  # 256 bits
+
+
+def test_a_file_and_the_environment_hold_keys(tmp_path: Path) -> None:
+    (old, first), (new, second), (other, third) = new_key("a"), new_key("a"), new_key("b")
+    path = tmp_path / "keys"
+    path.write_text(f"# ours\n{first}\n\n  {second}  # since May\n")
+    known = keyring(Settings(keys=third, keys_file=path))
+    assert [known.owner(k.encode()) for k in (old, new, other)] == ["a", "a", "b"]
+
+
+def test_no_settings_are_no_keys() -> None:
+    assert not keyring(Settings())
+    assert Keyring().owner(b"") is None
+
+
+def test_every_digest_is_compared(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The time that a key takes says nothing of where in the file it is, or of how near it was."""
+    import hmac
+
+    compared = []
+    real = hmac.compare_digest
+
+    def counted(a: str, b: str) -> bool:
+        compared.append(b)
+        return real(a, b)
+
+    pairs = [new_key(name) for name in "abc"]
+    known = keyring(Settings(keys=",".join(line for _, line in pairs)))
+    monkeypatch.setattr("service.api.keys.hmac.compare_digest", counted)
+    for key, _ in pairs:
+        compared.clear()
+        known.owner(key.encode())
+        assert len(compared) == 3
+
+
+@pytest.mark.parametrize("content", ["", "alice", "alice:123", "a b:" + "0" * 64, "descent_secret"])
+def test_a_file_that_is_none_is_refused_without_showing_it(tmp_path: Path, content: str) -> None:
+    path = tmp_path / "keys"
+    path.write_text(content)
+    with pytest.raises(UnusableKeys) as refused:
+        keyring(Settings(keys_file=path))
+    assert "secret" not in str(refused.value)
+
+
+def test_a_file_that_is_not_there_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(UnusableKeys, match="DESCENT_KEYS_FILE"):
+        keyring(Settings(keys_file=tmp_path / "none"))
+
+
+@pytest.mark.parametrize("name", ["", "a b", "-a", "a:b", "a" * 65, "a\nb"])
+def test_a_name_is_plain(name: str) -> None:
+    with pytest.raises(UnusableKeys):
+        new_key(name)

@@ -1,0 +1,89 @@
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+from prometheus_client.parser import text_string_to_metric_families
+
+from service.settings import Settings
+from tests.api.doors import real
+
+LINE = {"data": {"x": [1, 2, 3], "y": [2.1, 3.9, 6.2]}}
+DECAY = {
+    "model": "y = a * exp(-b * x)",
+    "data": {"x": [0, 1, 2, 3], "y": [5.1, 3, 1.9, 1.1]},
+    "optimizer": "adam",
+    "epochs": 300,
+}
+
+Samples = dict[tuple[str, tuple[tuple[str, str], ...]], float]
+
+
+def samples(text: str) -> Samples:
+    families: Iterable[object] = text_string_to_metric_families(text)
+    return {
+        (one.name, tuple(sorted(one.labels.items()))): one.value
+        for family in families
+        for one in family.samples  # type: ignore[attr-defined]
+    }
+
+
+def value(found: Samples, name: str, **labels: str) -> float:
+    return found.get((name, tuple(sorted(labels.items()))), 0.0)
+
+
+async def test_what_happened_is_counted() -> None:
+    async with real(Settings(workers=1)) as client:
+        fit = (await client.post("/fit", json=LINE)).json()
+        decay = (await client.post("/fit", json=DECAY)).json()
+        await client.get(f"/jobs/{fit['job_id']}")
+        await client.get("/jobs/job_none")
+        await client.get("/nowhere")
+        await client.request("BREW", "/fit")
+        answer = await client.get("/metrics")
+    assert answer.headers["content-type"].startswith("text/plain; version=0.0.4")
+    found = samples(answer.text)
+    count, route = "descent_http_requests_total", {"route": "/jobs/{job_id}"}
+    assert value(found, count, method="POST", route="/fit", status="200") == 2
+    assert value(found, count, method="GET", status="200", **route) == 1
+    assert value(found, count, method="GET", status="404", **route) == 1
+    assert value(found, count, method="GET", route="unmatched", status="404") == 1
+    assert value(found, count, method="other", route="/fit", status="405") == 1
+    assert value(found, "descent_refusals_total", type="unknown-job") == 1
+    assert value(found, "descent_refusals_total", type="unknown-route") == 1
+    assert value(found, "descent_jobs_ended_total", status="succeeded") == 2
+    assert value(found, "descent_epochs_total") == fit["epochs"] + decay["epochs"]
+    assert value(found, "descent_fit_seconds_count") == 2
+    assert value(found, "descent_job_queue_seconds_count") == 2
+    assert value(found, "descent_jobs", status="succeeded") == 2
+    assert value(found, "descent_jobs", status="running") == 0
+    assert value(found, "descent_workers") == value(found, "descent_workers_wanted") == 1
+    assert value(found, "descent_queue_depth") == 0
+    assert value(found, "descent_store_bytes") > 8192
+    assert value(found, "descent_ready") == 1
+    assert value(found, "process_resident_memory_bytes") > 2**20
+    assert fit["job_id"] not in answer.text
+
+
+async def test_labels_do_not_grow_with_what_callers_send() -> None:
+    async with real(Settings(workers=1)) as client:
+        await client.get("/metrics")
+        before = len(samples((await client.get("/metrics")).text))
+        for n in range(20):
+            await client.get(f"/nowhere/{n}")
+            await client.request(f"M{n}", "/fit")
+            await client.get(f"/jobs/job_{n}")
+        after = samples((await client.get("/metrics")).text)
+    names = {labels for name, labels in after if name == "descent_http_requests_total"}
+    assert len(names) == 4  # metrics, unmatched, other, jobs
+    assert len(after) < before + 100
+
+
+async def test_a_fit_says_where_the_time_went() -> None:
+    async with real(Settings(workers=1)) as client:
+        answer = await client.post("/fit", json=DECAY)
+    found = re.fullmatch(r"queue;dur=([\d.]+), fit;dur=([\d.]+)", answer.headers["server-timing"])
+    assert found
+    timings = answer.json()["timings"]
+    assert abs(float(found[1]) - 1000 * timings["queued_s"]) < 0.001
+    assert abs(float(found[2]) - 1000 * timings["fit_s"]) < 0.001

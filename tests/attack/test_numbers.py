@@ -1,0 +1,180 @@
+"""Numbers that are none, or far too large, in every place of every body that has a number; and
+what comes back, read by a parser that knows no NaN."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator, Iterator
+from typing import Any
+
+import httpx
+import pytest
+import pytest_asyncio
+
+from service.app import create_app
+from service.settings import Settings
+from tests.api.doors import real
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+DOCUMENT = create_app(Settings()).openapi()
+JSON = {"content-type": "application/json"}
+MARK = 123456789.25
+BAD = ("NaN", "Infinity", "-Infinity", "1e999", "-1e999", '"NaN"', "1" * 5000, '"1.5"', "true")
+LIMITS = Settings(workers=1, max_epochs=2000, max_time_limit_s=2, max_wait_s=5)
+BODIES: dict[str, list[dict[str, Any]]] = {
+    "/fit": [
+        {
+            "model": "y = a * x + b",
+            "data": {"x": [1.5, 2.5, 3.5], "y": [2.5, 4.5, 6.0]},
+            "sigma": [0.5, 0.5, 0.5],
+            "params": {"a": {"value": 1.5, "min": -9.5, "max": 9.5}, "b": 0.5},
+            "loss": {"name": "huber", "delta": 1.5},
+            "optimizer": {"name": "sgd", "learning_rate": 0.01, "momentum": 0.5},
+            "scaling": {"x": {"scale": 0.5, "offset": 0.5}},
+            "epochs": 5,
+            "tolerance": {"loss": 0.5, "params": 0.5, "gradient": 0.5},
+            "time_limit_s": 1.5,
+            "record_every": 2,
+            "seed": 1,
+        }
+    ],
+    "/predict": [
+        {"model": "y = a * x", "params": {"a": 1.5}, "data": {"x": [0.5, 1.5]}},
+    ],
+    "/loss": [
+        {
+            "model": "y = a * x",
+            "params": {"a": 1.5},
+            "data": {"x": [0.5, 1.5], "y": [1.5, 2.5]},
+            "sigma": 0.5,
+            "surface": {"a": {"min": 0.5, "max": 1.5, "steps": 3}},
+        }
+    ],
+    "/gradient": [
+        {
+            "model": "y = a * x",
+            "params": {"a": 1.5},
+            "data": {"x": [0.5, 1.5], "y": [1.5, 2.5]},
+            "gradient": {"method": "numeric", "delta": 0.01},
+        }
+    ],
+}
+
+
+def bodies() -> Iterator[tuple[str, dict[str, Any]]]:
+    """Ours, and the examples of every route that takes a body, whoever added it."""
+    for path, made in BODIES.items():
+        yield from ((path, body) for body in made)
+    for path, operations in DOCUMENT["paths"].items():
+        content = operations.get("post", {}).get("requestBody", {}).get("content", {})
+        examples = content.get("application/json", {}).get("examples", {})
+        yield from ((path, example["value"]) for example in examples.values())
+
+
+def places(value: Any, at: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+    """Where the numbers are; of a list the first one speaks for all."""
+    if isinstance(value, dict):
+        for key, part in value.items():
+            yield from places(part, (*at, key))
+    elif isinstance(value, list) and value:
+        yield from places(value[0], (*at, 0))
+    elif isinstance(value, int | float) and not isinstance(value, bool):
+        yield at
+
+
+def with_mark(body: Any, at: tuple[Any, ...]) -> str:
+    """The body's JSON with a mark in that place."""
+    copy = json.loads(json.dumps(body))
+    inner = copy
+    for key in at[:-1]:
+        inner = inner[key]
+    inner[at[-1]] = MARK
+    return json.dumps(copy)
+
+
+def strict(text: str) -> Any:
+    """JSON as RFC 8259 has it: no NaN, no Infinity."""
+
+    def refuse(constant: str) -> None:
+        raise AssertionError(f"{constant} left the service")
+
+    return json.loads(text, parse_constant=refuse)
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def client() -> AsyncIterator[httpx.AsyncClient]:
+    async with real(LIMITS) as client:
+        yield client
+
+
+CASES = [(path, body, at) for path, body in bodies() for at in places(body)]
+
+
+@pytest.mark.parametrize("bad", BAD, ids=[bad[:9] for bad in BAD])
+async def test_what_is_no_number_is_refused_wherever_one_stands(
+    client: httpx.AsyncClient, bad: str
+) -> None:
+    assert len(CASES) > 40
+    for path, body, at in CASES:
+        sent = with_mark(body, at).replace(str(MARK), bad)
+        answer = await client.post(path, content=sent, headers=JSON)
+        where = f"{path} {'/'.join(map(str, at))} = {bad[:20]}"
+        if bad == '"NaN"' and answer.status_code in {200, 202}:
+            assert "data" in at, where  # a missing value, in a form that the route documents
+            continue
+        assert answer.status_code in {400, 422}, (where, answer.text[:300])
+        problem = strict(answer.text)
+        assert problem["type"] in {
+            *("malformed-json", "invalid-request", "invalid-data", "budget-exceeded"),
+            *("unknown-name",),
+        }, where
+        assert len(answer.text) < 20_000
+
+
+@pytest.mark.parametrize("large", ["1e308", "-1e308", "5e-324", "9223372036854775808", "1e18"])
+async def test_the_largest_numbers_are_answered_in_json(
+    client: httpx.AsyncClient, large: str
+) -> None:
+    """Refused or fitted; never a fault, and never a bare NaN in what comes of it."""
+    for path, body, at in CASES:
+        sent = with_mark(body, at).replace(str(MARK), large)
+        answer = await client.post(path, content=sent, headers=JSON)
+        assert answer.status_code in {200, 202, 400, 404, 409, 422}, (path, at, answer.text[:300])
+        strict(answer.text)
+
+
+async def test_a_fit_that_explodes_leaves_no_nan_on_any_route(client: httpx.AsyncClient) -> None:
+    body = {
+        "model": "y = a * x + b",
+        "data": {"x": [1e150, 2e150, 3.0], "y": [1, 2, 3]},
+        "params": {"a": 1e150, "b": 1},
+        "optimizer": {"name": "sgd", "learning_rate": 1e6},
+        "epochs": 50,
+        "record_every": 1,
+        "on_divergence": "continue",
+    }
+    answer = await client.post("/fit", json=body)
+    if answer.status_code == 422:
+        del body["on_divergence"]
+        answer = await client.post("/fit", json=body)
+    fit = strict(answer.text)
+    assert answer.status_code == 200
+    at = fit["urls"]["self"]
+    for path in ("", "/history", "/history?max_points=5", "/events"):
+        told = await client.get(f"{at}{path}")
+        assert told.status_code == 200
+        for line in told.text.splitlines():
+            if path == "/events" and not line.startswith("data: "):
+                continue
+            strict(line.removeprefix("data: "))
+    lines = await client.get(f"{at}/events", headers={"accept": "application/jsonl"})
+    for line in lines.text.splitlines():
+        strict(line)
+    strict((await client.get("/jobs")).text)
+    data = {"x": [1e300, 2.0]}
+    for asked in (
+        {"job_id": fit["job_id"], "data": data},
+        {"model": "y = a * x", "params": {"a": 1e300}, "data": data},
+    ):
+        strict((await client.post("/predict", json=asked)).text)

@@ -1,0 +1,77 @@
+"""What the log of a real server says, as JSON and as lines."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from typing import Any
+
+import httpx
+import pytest
+
+TRACE, PARENT = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"
+LINE = {"data": {"x": [1, 2, 3], "y": [2.1, 3.9, 6.2]}}
+
+
+def logged(form: str) -> tuple[list[str], str]:
+    """The log of three requests, and the id of the job in them."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "service", "serve", "--port", "0", "--access-log"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "DESCENT_WORKERS": "1", "DESCENT_LOG_FORMAT": form},
+    )
+    assert process.stdout is not None
+    with process:
+        url = process.stdout.readline().split()[-1]
+        try:
+            with httpx.Client(base_url=url, trust_env=False) as client:
+                headers = {"x-request-id": "mine", "traceparent": f"00-{TRACE}-{PARENT}-01"}
+                job = client.post("/fit", json=LINE, headers=headers).json()["job_id"]
+                client.get(f"/jobs/{job}")
+                client.get("/nowhere%0a2026-01-01 ERROR forged")
+            process.terminate()
+            said = process.communicate(timeout=30)[1]
+        finally:
+            process.kill()
+    return said.splitlines(), job
+
+
+def test_as_json_each_line_is_an_object_with_its_ids() -> None:
+    lines, job = logged("json")
+    records: list[dict[str, Any]] = [json.loads(line) for line in lines]
+    fit, look, lost = records
+    assert (fit["method"], fit["route"], fit["status"]) == ("POST", "/fit", 200)
+    assert fit["request_id"] == "mine"
+    assert fit["trace_id"] == TRACE
+    assert fit["span_id"] != PARENT
+    assert fit["logger"] == "descent.access"
+    assert fit["level"] == "INFO"
+    assert fit["duration_ms"] > 0
+    assert (look["route"], look["job_id"]) == ("/jobs/{job_id}", job)
+    assert len(look["request_id"]) == 32
+    assert (lost["route"], lost["problem"]) == ("unmatched", "unknown-route")
+
+
+def test_as_lines_nobody_can_forge_one() -> None:
+    lines, job = logged("console")
+    assert len(lines) == 3
+    assert f"GET /jobs/{job} 200" in lines[1]
+    assert "%0a" in lines[2].lower()
+
+
+@pytest.mark.parametrize("form", ["xml", ""])
+def test_another_format_is_refused(form: str) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "service", "serve", "--port", "0"],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "DESCENT_LOG_FORMAT": form},
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 2
+    assert "DESCENT_LOG_FORMAT" in done.stderr
