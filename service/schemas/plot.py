@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from math import isfinite
 from typing import Annotated, Literal
 
-from pydantic import BeforeValidator, Field, FiniteFloat
+from pydantic import BeforeValidator, Field, FiniteFloat, ValidationInfo
+from pydantic_core import PydanticKnownError
 
 from service.schemas.base import Finite, Request
 from service.schemas.columns import Data, Name
@@ -17,7 +19,9 @@ from service.schemas.options import Level, Loss, PlainLoss, Scaling
 _WORDS = {"NaN": float("nan"), "Infinity": float("inf"), "-Infinity": float("-inf")}
 
 
-def _number(value: object) -> object:
+def _number(value: object, info: ValidationInfo) -> object:
+    if info.mode == "json" and isinstance(value, float) and not isfinite(value):
+        raise PydanticKnownError("finite_number")  # a bare NaN is no JSON
     return _WORDS.get(value, value) if isinstance(value, str) else value
 
 

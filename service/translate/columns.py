@@ -56,6 +56,17 @@ def finite_columns(data: Data, names: Iterable[str]) -> dict[str, Tensor]:
     return columns
 
 
+def refuse_infinite(data: Data, name: str) -> None:
+    """Raises InvalidData at the first infinite value; one that is missing may stand."""
+    infinite = np.flatnonzero(np.isinf(numbers(data, name)))
+    if infinite.size:
+        row = int(infinite[0])
+        raise InvalidData(
+            f"column '{name}', row {row + 1} is infinite; values must be finite",
+            pointer=f"/data/{escape(name)}/{row}",
+        )
+
+
 def is_finite(column: Tensor) -> bool:
     """Whether all of a column is."""
     return bool(np.isfinite(column.numpy()).all())

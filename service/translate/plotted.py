@@ -19,7 +19,7 @@ from service.schemas.columns import Numbers
 from service.schemas.options import Scale as ScaleRequest
 from service.schemas.plot import PlotRequest
 from service.schemas.scenes import Quantity
-from service.translate.columns import check_shape, numbers
+from service.translate.columns import check_shape, numbers, refuse_infinite
 from service.translate.compute import to_theta
 from service.translate.models import resolve
 from service.translate.options import to_loss
@@ -102,12 +102,14 @@ def look(request: PlotRequest, most: int, max_rows: int = 2**62) -> Looked:
     rows = check_shape(data, max_rows)
     formula = resolve(request.model, data.keys()).formula
     used = [*formula.inputs, *formula.target_columns]
-    finite = np.ones(rows, dtype=bool)
+    there = np.ones(rows, dtype=bool)
     for name in used:
-        finite &= np.isfinite(numbers(data, name))
-    whole = np.flatnonzero(finite)
+        there &= ~np.isnan(numbers(data, name))
+    whole = np.flatnonzero(there)
     if not whole.size:
         raise InvalidData("no row has all of its values", pointer="/data")
+    for name in used:
+        refuse_infinite(data, name)
     scaling = to_scaling(
         request.scaling, {n: _tensor(numbers(data, n)[whole]) for n in formula.inputs}
     )

@@ -120,8 +120,11 @@ async def test_what_is_no_number_is_refused_wherever_one_stands(
         sent = with_mark(body, at).replace(str(MARK), bad)
         answer = await client.post(path, content=sent, headers=JSON)
         where = f"{path} {'/'.join(map(str, at))} = {bad[:20]}"
-        if bad == '"NaN"' and answer.status_code in {200, 202}:
-            assert "data" in at, where  # a missing value, in a form that the route documents
+        if answer.status_code in {200, 202}:
+            # A history as answers have it; or a row that lacks a value, which is not drawn: once a
+            # column is read, null and NaN are the same.
+            as_answered = "history" in at and bad == '"NaN"'
+            assert as_answered or (path == "/plot" and "data" in at and bad == "NaN"), where
             continue
         assert answer.status_code in {400, 422}, (where, answer.text[:300])
         problem = strict(answer.text)
@@ -141,7 +144,8 @@ async def test_the_largest_numbers_are_answered_in_json(
         sent = with_mark(body, at).replace(str(MARK), large)
         answer = await client.post(path, content=sent, headers=JSON)
         assert answer.status_code in {200, 202, 400, 404, 409, 422}, (path, at, answer.text[:300])
-        strict(answer.text)
+        if "json" in answer.headers["content-type"]:  # and no picture
+            strict(answer.text)
 
 
 async def test_a_fit_that_explodes_leaves_no_nan_on_any_route(client: httpx.AsyncClient) -> None:

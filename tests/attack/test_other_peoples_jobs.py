@@ -13,7 +13,14 @@ from tests.attack.two_keys import ENDLESS, LINE, Two, routes, two_keys
 
 NEVER = "job_AAAAAAAAAAAAAAAAAAAAAA"
 _PARAM = re.compile(r"\{(\w+)(?::\w+)?\}")
-_OTHERS = {"name": "fit", "kind": "fit", "form": "svg", "format": "svg", "extension": "svg"}
+_OTHERS = {
+    "view": "fit",
+    "name": "fit",
+    "kind": "fit",
+    "form": "svg",
+    "format": "svg",
+    "extension": "svg",
+}
 
 
 def path_of(template: str, job_id: str) -> str:

@@ -60,7 +60,8 @@ def _row(name: str) -> str:
     assert field.default is not PydanticUndefined
     assert field.description, f"{name} has no docstring"
     default = f"{field.default:g}" if isinstance(field.default, float) else str(field.default)
-    return f"| `DESCENT_{name.upper()}` | {default} | {field.description} |"
+    told = field.description.replace("\n", " ")  # a row is a line
+    return f"| `DESCENT_{name.upper()}` | {default} | {told} |"
 
 
 def _anchors(page: Path) -> set[str]:

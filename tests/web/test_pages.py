@@ -51,7 +51,7 @@ def test_who_does_not_gets_commands(address: str, accept: str) -> None:
 
 def test_the_commands_are_for_the_address_that_was_asked(address: str) -> None:
     assert f" {address}/fit" in get(address, "/").text
-    assert " descent.example/fit" in get(address, "/", Host="descent.example").text
+    assert " descent.localhost/fit" in get(address, "/", Host="descent.localhost").text
     assert " localhost:8000/fit" in get(address, "/", Host="a b$(id)").text
 
 

@@ -145,8 +145,8 @@ def dressed(axes: Axes, look: Look, *, log: str = "", whole: str = "", grid: str
         if name not in log:
             axis.set_major_locator(MaxNLocator(nbins=7, steps=[1, 2, 5, 10], integer=name in whole))
             continue
-        low, high = sorted(axis.get_view_interval())
-        narrow = low > 0 and high / low < 100
+        low, high = sorted(map(float, axis.get_view_interval()))
+        narrow = low > 0 and high < 100 * low
         axis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0) if narrow else (1.0,), numticks=8))
         axis.set_minor_formatter(NullFormatter())
 
