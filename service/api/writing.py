@@ -45,7 +45,7 @@ def write(
 
 def write_fit(form: AnswerFormat, fit: bytes, request: FitRequest) -> bytes:
     """A fit in that form; as text with its picture over the data of the request."""
-    units: Units = getattr(request, "units", None) or {}
+    units = request.units
     if request.group_by is not None:
         return write(form, GroupedFit.model_validate_json(fit), units)
     answer = Fit.model_validate_json(fit)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 
 import torch
 from torch import Tensor
@@ -34,14 +34,6 @@ class Objective:
         part._sigma = None if self._sigma is None else self._sigma[rows]
         part._bound = self._bound.on(rows)
         return part
-
-    def parts(self, rows: int) -> Iterator[Objective]:
-        """The same on so many rows at a time, in order."""
-        if self._target.shape[-1] <= rows:
-            yield self
-            return
-        for start in range(0, self._target.shape[-1], rows):
-            yield self.on(slice(start, start + rows))
 
     def predict(self, theta: Tensor) -> Tensor:
         """f(x; θ): (rows,)."""

@@ -32,7 +32,7 @@ def plot_of_job(
         "sigma": request.sigma,
         "loss": request.loss,
         "history": history,
-        "units": asked.units or getattr(request, "units", None),
+        "units": asked.units or request.units,
     }
     if fit is not None:
         filled |= _of_fit(fit)
