@@ -92,7 +92,7 @@ async def _wait(request: Request, job: Job, wait_s: float, *, abandon: bool) -> 
     where it is theirs alone (`abandon`): others may hold the same key, and its sender come again.
     """
     jobs = request.state["jobs"]
-    job = await jobs.get(job.id)
+    job = await jobs.get(job.id, "")
     if job.finished:
         return job
     try:
