@@ -1,11 +1,13 @@
-"""Small predictions by many callers, beside a FastAPI endpoint that does nothing."""
+"""Small predictions by many callers, beside a FastAPI endpoint that does nothing and LitServe."""
 
 from __future__ import annotations
 
 import time
+from functools import partial
 
 from benchmarks.client import rate
 from benchmarks.harness import Benchmark, Comparison, in_turns, run_async
+from benchmarks.servers import running
 from benchmarks.thermometer import PREDICT, both_servers
 
 CALLERS = 16
@@ -15,8 +17,9 @@ ROUNDS = 7
 ABOUT = f"""
 `POST /predict` on 11 points, {CALLERS} callers at once, each on a connection that stays open. The
 empty endpoint is a FastAPI route with the same body and answer models that answers the same each
-time, under the same uvicorn settings (`benchmarks/empty_app.py`). The callers share one process; if
-that were busy for more than half of the time, the benchmark would fail.
+time, under the same uvicorn settings (`benchmarks/empty_app.py`). LitServe has its defaults on a
+CPU and the same arithmetic (`benchmarks/litserve_app.py`). The callers share one process; if that
+were busy for more than half of the time, the benchmark would fail.
 """
 
 
@@ -26,8 +29,13 @@ def run() -> list[Comparison]:
 
 async def _run() -> list[Comparison]:
     async with both_servers() as (descent, empty):
-        ours, theirs = await in_turns(ROUNDS, lambda: _rate(descent), lambda: _rate(empty))
-    return [Comparison("predict 11 points", "empty endpoint", "requests/s", ours, theirs)]
+        with running("-m", "benchmarks.litserve_app") as peer:
+            ports = (descent, empty, peer)
+            ours, *others = await in_turns(ROUNDS, *(partial(_rate, port) for port in ports))
+    return [
+        Comparison("predict 11 points", name, "requests/s", ours, theirs)
+        for name, theirs in zip(("empty endpoint", "LitServe"), others, strict=True)
+    ]
 
 
 async def _rate(port: int) -> float:

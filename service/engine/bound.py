@@ -105,6 +105,11 @@ def is_small(like: Tensor, rows: int) -> bool:
     return rows <= ROWS and like.dtype == torch.float64 and like.device.type == "cpu"
 
 
+def is_readable(formula: Readable, rows: int) -> bool:
+    """Whether numpy reads a formula on so many rows, in float64, faster than torch."""
+    return rows <= ROWS and formula.program.is_readable
+
+
 class SmallBound:
     """A formula's tape on few rows, read by numpy; by torch where autograd follows."""
 

@@ -27,6 +27,8 @@ from service.engine.stopping import EXPLOSION
 
 BLOCK = 8192
 """Epochs that are reckoned together."""
+HUGE = 1e250
+"""No sum over the rows overflows while the params are below."""
 
 Floats = npt.NDArray[np.float64]
 
@@ -117,13 +119,24 @@ class ClosedForm(Run):
         theta = np.repeat(self._start[None, :], len(k), axis=0)
         moved = less_one[self._moving] / self._s[self._moving, None] * self._u0[self._moving, None]
         theta[:, self._data.free] += self._turned(moved, self._moving)
+        if not np.abs(theta).max() < HUGE:
+            self._overflow(theta, k)
         return theta
 
+    def _overflow(self, theta: Floats, k: Floats) -> None:
+        """Makes non-finite what an iteration could not reach: it sums a gradient over the rows
+        before it takes the mean, and once one sum has overflowed, nothing is a number any more."""
+        gradient = self._gradients(k - 1)
+        reached = np.isfinite(gradient) | (k < 1)[:, None]
+        theta[~reached] = -gradient[~reached]
+        before = np.isfinite(self._gradients(k - 2)).all(axis=1) | (k < 2)
+        theta[~before] = np.nan
+
     def _gradients(self, k: Floats) -> Floats:
-        """(2/n)·V(f·s·u₀), (k, params)."""
+        """2·V(f·s·u₀)/n, (k, params)."""
         parts = self._factors(k)[self._moving] * (self._u0 * self._s)[self._moving, None]
         gradient = np.zeros((len(k), self._data.params))
-        gradient[:, self._data.free] = (2 / self._data.rows) * self._turned(parts, self._moving)
+        gradient[:, self._data.free] = 2 * self._turned(parts, self._moving) / self._data.rows
         return gradient
 
     def _turned(self, parts: Floats, which: npt.NDArray[np.bool_]) -> Floats:

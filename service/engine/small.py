@@ -42,16 +42,28 @@ def _power_by_exponent(x: Any, y: Any, out: Array | None = None) -> Any:
     return _written(np.where(power == 0, 0.0, power * np.log(x)), out)
 
 
+def _sigmoid(x: Any, out: Array | None = None) -> Any:
+    return np.divide(1.0, np.add(1.0, np.exp(np.negative(x))), out)
+
+
 def _softplus(x: Any, out: Array | None = None) -> Any:
     return np.logaddexp(x, 0.0, out)
 
 
 def _relu(x: Any, out: Array | None = None) -> Any:
-    return np.maximum(x, 0.0, out)
+    return np.maximum(x, 0.0, out=out)
+
+
+def _min(x: Any, y: Any, out: Array | None = None) -> Any:
+    return np.minimum(x, y, out=out)
+
+
+def _max(x: Any, y: Any, out: Array | None = None) -> Any:
+    return np.maximum(x, y, out=out)
 
 
 def _clip(x: Any, low: Any, high: Any, out: Array | None = None) -> Any:
-    return np.minimum(np.maximum(x, low), high, out)
+    return np.minimum(np.maximum(x, low), high, out=out)
 
 
 def _step(x: Any, out: Array | None = None) -> Any:
@@ -98,10 +110,11 @@ FUNCTIONS: Mapping[str, Function] = {
     "asinh": np.arcsinh,
     "acosh": np.arccosh,
     "atanh": np.arctanh,
+    "sigmoid": _sigmoid,
     "softplus": _softplus,
     "relu": _relu,
-    "min": np.minimum,
-    "max": np.maximum,
+    "min": _min,
+    "max": _max,
     "clip": _clip,
     "step": _step,
     "half_step": _half_step,

@@ -38,6 +38,11 @@ def check_shape(data: Data, max_rows: int) -> int:
 
 def finite_columns(data: Data, names: Iterable[str]) -> dict[str, Tensor]:
     """The named columns as float64 tensors. Raises InvalidData at the first value not finite."""
+    return {name: torch.from_numpy(array) for name, array in finite_arrays(data, names).items()}
+
+
+def finite_arrays(data: Data, names: Iterable[str]) -> dict[str, Numbers]:
+    """The same as arrays."""
     columns = {}
     for name in names:
         column = np.ascontiguousarray(numbers(data, name), dtype=np.float64)
@@ -52,7 +57,7 @@ def finite_columns(data: Data, names: Iterable[str]) -> dict[str, Tensor]:
                 f"column '{name}', row {row + 1}{others} is {what}; values must be finite",
                 pointer=f"/data/{escape(name)}/{row}",
             )
-        columns[name] = torch.from_numpy(column)
+        columns[name] = column
     return columns
 
 

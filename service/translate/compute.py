@@ -5,10 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Collection, Mapping
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from service.engine.bands import Band, band
+from service.engine.bound import is_readable
 from service.engine.explain import Factor, explain
 from service.engine.formula import Formula
 from service.engine.gradients import GRADIENTS, Objective
@@ -23,11 +25,18 @@ from service.errors import (
 )
 from service.schemas import compute as wire
 from service.schemas.answers import Fit
+from service.schemas.columns import Data
 from service.schemas.options import BandOptions
 from service.schemas.options import Scaling as ScalingRequest
 from service.settings import Settings
 from service.translate.answer import named
-from service.translate.columns import DTYPES, check_shape, escape, finite_columns
+from service.translate.columns import (
+    DTYPES,
+    check_shape,
+    escape,
+    finite_arrays,
+    finite_columns,
+)
 from service.translate.models import resolve
 from service.translate.options import to_gradient, to_loss
 from service.translate.start import known_names
@@ -40,6 +49,8 @@ def predict(request: wire.PredictRequest, max_rows: int = 2**62) -> wire.Predict
         raise InvalidRequest("params are required without a job_id", pointer="/params")
     rows = check_shape(request.data, max_rows)
     formula = resolve(request.model, request.data.keys(), request.params.keys()).formula
+    if _is_plain(request) and isinstance(formula, Formula) and is_readable(formula, rows):
+        return _read(formula, request.params, request.data, rows)
     columns = _inputs(formula, request, DTYPES[request.dtype])
     theta = to_theta(request.params, formula, DTYPES[request.dtype])
     prediction = formula.bind(columns, rows, theta).predict(theta)
@@ -53,6 +64,21 @@ def predict(request: wire.PredictRequest, max_rows: int = 2**62) -> wire.Predict
         lower=around.lower.tolist(),
         upper=around.upper.tolist(),
     )
+
+
+def _is_plain(request: wire.PredictRequest) -> bool:
+    """Whether the columns are the formula's inputs as they lie, and a curve is all that is asked
+    for."""
+    return request.scaling is None and request.interval is None and request.dtype == "float64"
+
+
+def _read(formula: Formula, params: Mapping[str, float], data: Data, rows: int) -> wire.Predictions:
+    """The same for few rows, without a tensor."""
+    theta = np.array(_values(params, formula))
+    with np.errstate(all="ignore"):
+        reader = formula.program.bind(finite_arrays(data, formula.inputs), rows)
+        prediction = np.broadcast_to(reader.predict(theta), rows)
+    return wire.Predictions(predictions=prediction.tolist(), target=formula.target)
 
 
 def predict_from_fit(
@@ -195,6 +221,11 @@ def _given_scaling(
 
 def to_theta(given: Mapping[str, float], formula: Model, dtype: torch.dtype) -> Tensor:
     """The params in the order of the formula. Raises InvalidRequest for one unknown or missing."""
+    return torch.tensor(_values(given, formula), dtype=dtype)
+
+
+def _values(given: Mapping[str, float], formula: Model) -> list[float]:
+    """θ in the order of the formula's params. Raises UnknownName or InvalidRequest."""
     known_names(given, formula.params)
     missing = [name for name in formula.params if name not in given]
     if missing:
@@ -203,7 +234,7 @@ def to_theta(given: Mapping[str, float], formula: Model, dtype: torch.dtype) -> 
             "no column of the data is a param)",
             pointer="/params",
         )
-    return torch.tensor([given[name] for name in formula.params], dtype=dtype)
+    return [given[name] for name in formula.params]
 
 
 def _surface(request: wire.LossRequest, problem: Problem, settings: Settings) -> wire.LossSurface:

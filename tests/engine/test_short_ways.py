@@ -154,3 +154,55 @@ def test_the_cost_of_an_epoch_does_not_depend_on_the_rows() -> None:
     short = descend(task(what, Sgd(0.05), 10**8))
     assert isinstance(short, ClosedForm)
     assert short._data.r.shape == (2, 2)
+
+
+@given(
+    seed=st.integers(0, 10_000),
+    rate=st.sampled_from([1e-3, 0.03, 0.1, 0.25, 0.4, 1.0, 1e3]),
+    scale=st.sampled_from([0.1, 1.0, 30.0]),
+    epochs=st.sampled_from([1, 50, 2000]),
+)
+def test_the_closed_form_is_the_loop_that_a_person_writes(
+    seed: int, rate: float, scale: float, epochs: int
+) -> None:
+    """To 1e-9 of the sum of the terms' magnitudes until the first number that is not finite; after
+    it, nothing of either is."""
+    what = problem("y = w*x + b", seed)
+    what = replace(what, columns={"x": what.columns["x"] * scale})
+    run = descend(task(what, Sgd(rate), epochs, on_divergence="continue"))
+    assert isinstance(run, ClosedForm)
+    rows = run.step(epochs)
+    ours = torch.cat([rows.loss[:, None], rows.params], dim=1)
+    theirs, sizes = by_hand(what, rate, epochs)
+    for mine, hers, size in zip(ours.T, theirs.T, sizes.T, strict=True):
+        finite = torch.isfinite(mine) & torch.isfinite(hers)
+        both = int(finite.to(torch.int64).cumprod(0).sum())
+        assert ((mine - hers).abs()[:both] <= 1e-9 * size[:both]).all()
+        # Which sum overflows first depends on its order, so by then they are within its rounding.
+        growing = max(1.0 + 1e-3, _growth(hers[:both]))
+        soon = both + 1 + math.ceil(math.log(100) / math.log(growing))
+        assert not torch.isfinite(mine[soon:]).any()
+        assert not torch.isfinite(hers[soon:]).any()
+
+
+def _growth(values: torch.Tensor) -> float:
+    """By how much the last value is larger than the one before it."""
+    return float((values[-1] / values[-2]).abs()) if len(values) > 1 else 1.0
+
+
+def by_hand(what: Problem, rate: float, epochs: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """The loss and the params of each epoch, and the sum of the magnitudes of each one's terms."""
+    x, y, (w, b) = what.columns["x"], what.target, what.initial
+    history, sizes = [], []
+    for _ in range(epochs):
+        residual = w * x + b - y
+        terms = (w * x).abs() + b.abs() + y.abs()
+        loss, size = (residual**2).mean(), (terms**2).mean()
+        grown = (
+            w.abs() + rate * 2 * (terms * x.abs()).mean(),
+            b.abs() + rate * 2 * terms.mean(),
+        )
+        w, b = w - rate * 2 * (residual * x).mean(), b - rate * 2 * residual.mean()
+        history.append(torch.stack([loss, w, b]))
+        sizes.append(torch.stack([size, *grown]))
+    return torch.stack(history), torch.stack(sizes)

@@ -231,3 +231,10 @@ def without_timings(fit: bytes | None) -> dict[str, Any]:
     answer: dict[str, Any] = json.loads(fit)
     del answer["timings"], answer["job_id"]
     return answer
+
+
+def without_urls(fit: bytes | None) -> dict[str, Any]:
+    """An answer of the service, less its job's id and its timings."""
+    answer = without_timings(fit)
+    del answer["urls"]
+    return answer

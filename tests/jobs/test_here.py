@@ -1,0 +1,187 @@
+"""A cheap job done in the API's process: the same life, the same answer, the same failures."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from service.errors import NotReady
+from service.jobs.job import Job
+from service.jobs.kit import KIT
+from service.jobs.local_executor import LocalExecutor
+from service.jobs.memory_store import MemoryStore
+from service.jobs.run_job import Kit
+from service.jobs.service import JobService
+from service.schemas.fit import FitRequest
+from service.settings import Settings
+from service.translate import use_threads
+from tests.jobs import fakes
+from tests.jobs.test_lanes import AWAY, HERE, plan
+
+
+class NotingStore(MemoryStore):
+    """Notes each status that a job comes to."""
+
+    def __init__(self, settings: Settings) -> None:
+        super().__init__(settings)
+        self.lives: dict[str, list[str]] = {}
+
+    async def create(self, job: Job) -> None:
+        await super().create(job)
+        self.lives[job.id] = [job.status]
+
+    def _change(self, job_id: str, **changes: Any) -> Job:
+        job = super()._change(job_id, **changes)
+        self.lives[job_id].append(job.status)
+        return job
+
+
+class House:
+    """A job service whose cheap jobs are done with `kit`, the others by workers."""
+
+    def __init__(self, kit: Kit | None, entry: str, **limits: Any) -> None:
+        settings = Settings(workers=1, shutdown_grace_s=0.05, cancel_grace_s=0.3, **limits)
+        self.store = NotingStore(settings)
+        self.executor = LocalExecutor(settings, self.store, entry=entry, kit=kit)
+        self.jobs = JobService(settings, self.store, self.executor)
+
+    async def ended(self, request: FitRequest) -> Job:
+        job, _ = await self.jobs.submit(request)
+        return await self.jobs.wait(job.id, 60.0)
+
+
+@asynccontextmanager
+async def house(
+    kit: Kit | None = KIT, entry: str = "service.jobs.worker:main", **limits: Any
+) -> AsyncIterator[House]:
+    use_threads(1)
+    made = House(kit, entry, **limits)
+    await made.jobs.start()
+    try:
+        yield made
+    finally:
+        await made.jobs.stop()
+
+
+def request(name: str) -> FitRequest:
+    asked: FitRequest = plan(**HERE[name]).request
+    return asked
+
+
+DIVERGING: dict[str, Any] = {"optimizer": {"name": "sgd", "learning_rate": 50.0}, "epochs": 2000}
+WEIGHED: dict[str, Any] = {
+    "model": "y = w*x + b",
+    "params": {"b": {"value": 1.0, "fixed": True}},
+    "sigma": 0.2,
+}
+SCALED = {**HERE["5,000 epochs at once"], "scaling": "standardize"}
+
+
+async def test_here_or_there_the_answer_is_the_same_bit_for_bit() -> None:
+    bodies = [*HERE.values(), DIVERGING, WEIGHED, SCALED]
+    requests = [plan(**body).request for body in bodies]
+    async with house() as near, house(kit=None) as far:
+        for asked in requests:
+            here, there = await near.ended(asked), await far.ended(asked)
+            assert near.store.lives[here.id][0] == "queued"
+            assert fakes.without_urls(here.result) == fakes.without_urls(there.result)
+            same = ("status", "model", "params", "stop_reason", "attempts", "failure")
+            assert [getattr(here, n) for n in same] == [getattr(there, n) for n in same]
+            for mine, theirs in zip(
+                (await near.store.history(here.id)).columns,
+                (await far.store.history(there.id)).columns,
+                strict=True,
+            ):
+                np.testing.assert_array_equal(mine, theirs)
+
+
+async def test_it_lives_as_any_other_does() -> None:
+    async with house() as near:
+        job = await near.ended(request("5,000 epochs at once"))
+        life = near.store.lives[job.id]
+        assert (life[0], life[1], life[-1]) == ("queued", "running", "succeeded")
+        assert job.progress.epoch == job.progress.epochs == 5000
+        assert job.started_at is not None
+        assert job.finished_at is not None
+        assert job.created_at <= job.started_at <= job.finished_at
+        updates = [update async for update in near.jobs.watch(job.id)]
+        assert len(updates[-1].rows) == 101
+        assert (await near.jobs.cancel(job.id)).status == "succeeded"
+        await near.jobs.delete(job.id)
+
+
+async def test_it_waits_for_no_worker_and_takes_none() -> None:
+    """The one worker is busy and the queue is full, and the cheap job ends at once."""
+    async with house(entry=fakes.ENTRY, max_queued_jobs=1) as near:
+        long = fakes.request(10**8, record_every=10**8, epoch_s=0.001)
+        for _ in range(2):
+            await near.executor.submit(await _job(long))
+        job, _ = await near.jobs.submit(request("a line"))
+        assert (await near.store.get(job.id)).status == "succeeded"
+        assert near.jobs.queue_position(job) is None
+
+
+async def _job(asked: FitRequest) -> Job:
+    from service.jobs.job import Outline, new_job
+    from tests.jobs.conftest import SetClock
+
+    return new_job(asked, Outline("y", ("a", "b"), 1), owner="", lane="", now=SetClock().now())
+
+
+async def test_the_rest_goes_to_a_worker() -> None:
+    seen: list[Any] = []
+
+    def start(made: Any, saved: Any) -> Any:
+        seen.append(made)
+        return KIT.start(made, saved)
+
+    kit = replace(KIT, start=start)
+    async with house(kit) as near:
+        away = await near.ended(plan(**AWAY["nobody knows how many steps"]).request)
+        assert (away.status, seen) == ("succeeded", [])
+        assert (await near.ended(request("a line"))).status == "succeeded"
+        assert len(seen) == 1
+
+
+@pytest.mark.parametrize(
+    "error", [ValueError("the password is swordfish"), OSError("/secret"), MemoryError()]
+)
+async def test_a_failure_within_is_a_failed_job_and_tells_nothing(error: Exception) -> None:
+    def fail(*_: Any) -> Any:
+        raise error
+
+    async with house(replace(KIT, start=fail)) as near:
+        job = await near.ended(request("a line"))
+        assert job.status == "failed"
+        assert job.failure is not None
+        assert job.failure.type == "job-failed"
+        assert "swordfish" not in job.failure.detail
+        assert "secret" not in job.failure.detail
+        assert (await near.ended(plan(**AWAY["mini-batches"]).request)).status == "succeeded"
+
+
+async def test_the_time_limit_holds_here_too() -> None:
+    async with house() as near:
+        body = {**HERE["a short descent"], "time_limit_s": 1e-9}
+        job = await near.ended(plan(**body).request)
+        assert (job.status, job.stop_reason) == ("succeeded", "time_limit")
+
+
+async def test_the_same_key_is_the_same_job() -> None:
+    async with house() as near:
+        asked = request("a line")
+        one, _ = await near.jobs.submit(asked, idempotency_key="k", fingerprint=b"1")
+        other, replayed = await near.jobs.submit(asked, idempotency_key="k", fingerprint=b"1")
+        assert (one.id, replayed, other.status) == (other.id, True, "succeeded")
+
+
+async def test_nothing_is_done_after_the_end() -> None:
+    async with house() as near:
+        pass
+    with pytest.raises(NotReady):
+        await near.jobs.submit(request("a line"))

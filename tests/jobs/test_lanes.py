@@ -1,0 +1,74 @@
+"""Which jobs are done in the API's process: the cheap ones, known to be so beforehand."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from service.jobs import lanes
+from service.jobs.cores import cores
+from service.schemas.fit import FitRequest
+from service.translate import to_plan
+
+ROWS = 11
+
+
+def plan(rows: int = ROWS, **body: Any) -> Any:
+    x = [0.1 * i for i in range(rows)]
+    data = {"x": x, "y": [2.0 - 0.5 * v + 0.1 * (i % 3) for i, v in enumerate(x)]}
+    return to_plan(FitRequest.model_validate({"data": data, **body}, strict=True))
+
+
+SGD = {"name": "sgd", "learning_rate": 0.01}
+ADAM = {"name": "adam", "learning_rate": 0.01}
+DECAY = "a*exp(-b*x) + c"
+START = {"a": 1.0, "b": 0.5, "c": 0.1}
+PROFILE = {"method": "profile"}
+
+HERE: dict[str, dict[str, Any]] = {
+    "a line": {},
+    "a line on as many rows as numpy reads": {"rows": 1024},
+    "a polynomial": {"model": {"name": "polynomial", "degree": 3}},
+    "5,000 epochs at once": {"optimizer": SGD, "epochs": 5000, "record_every": 50},
+    "a short descent": {"model": DECAY, "params": START, "optimizer": ADAM, "epochs": 50},
+}
+AWAY: dict[str, dict[str, Any]] = {
+    "nobody knows how many steps": {"model": DECAY, "params": START},
+    "many rows": {"rows": 1025},
+    "many epochs": {"model": DECAY, "params": START, "optimizer": ADAM, "epochs": 5000},
+    "very many epochs at once": {"optimizer": SGD, "epochs": 10**6, "record_every": 10**6},
+    "a long history": {"optimizer": SGD, "epochs": 5000, "record_every": 1},
+    "mini-batches": {"optimizer": {**SGD, "batch_size": 4}, "epochs": 5},
+    "numeric gradients": {"optimizer": {**SGD, "gradient": {"method": "numeric"}}, "epochs": 5},
+    "float32": {"dtype": "float32"},
+    "profiles": {"confidence_interval": PROFILE},
+    "another loss": {"loss": "huber"},
+    "many params": {"model": {"name": "polynomial", "degree": 8}},
+}
+
+
+@pytest.mark.parametrize("body", HERE.values(), ids=HERE)
+def test_what_is_surely_cheap_is_done_here(body: dict[str, Any]) -> None:
+    assert lanes.seconds(plan(**body)) <= lanes.HERE_S
+    assert lanes.is_here(plan(**body))
+
+
+@pytest.mark.parametrize("body", AWAY.values(), ids=AWAY)
+def test_the_rest_goes_to_a_worker(body: dict[str, Any]) -> None:
+    assert not lanes.is_here(plan(**body))
+
+
+def test_the_cost_grows_with_the_epochs_and_the_history() -> None:
+    costs = [
+        lanes.seconds(plan(optimizer=SGD, epochs=epochs, record_every=every))
+        for epochs, every in ((100, 100), (5000, 5000), (5000, 50), (5000, 1))
+    ]
+    assert costs == sorted(costs)
+
+
+@pytest.mark.parametrize("workers", [1, 2, 64])
+def test_the_workers_share_the_cores(workers: int) -> None:
+    threads = lanes.threads(workers)
+    assert threads >= 1
+    assert threads * workers <= max(cores(), workers)
