@@ -17,7 +17,7 @@ from torch import Tensor
 from service.engine.gradients import Objective
 from service.engine.long import LongObjective, is_long
 from service.engine.problem import Problem
-from service.engine.small_problem import SmallProblem, is_small_problem
+from service.engine.small_problem import SmallProblem
 
 Floats = npt.NDArray[np.float64]
 
@@ -42,8 +42,8 @@ class Compressed:
         free = np.flatnonzero(problem.free)
         theta = problem.initial.numpy().copy()
         theta[free] = 0.0
-        if is_small_problem(problem):
-            factor = _small_factor(problem, theta, free)
+        if problem.small is not None:
+            factor = _small_factor(problem.small, theta, free)
         else:
             factor = _factor(problem, torch.from_numpy(theta), free)
         square = np.zeros((len(free) + 1, len(free) + 1))
@@ -88,8 +88,8 @@ def _factor(problem: Problem, theta: Tensor, free: npt.NDArray[np.int64]) -> Flo
     return factor
 
 
-def _small_factor(problem: Problem, theta: Floats, free: npt.NDArray[np.int64]) -> Floats:
+def _small_factor(small: SmallProblem, theta: Floats, free: npt.NDArray[np.int64]) -> Floats:
     with np.errstate(all="ignore"):
-        residual, slopes = SmallProblem(problem).jacobian(theta)
+        residual, slopes = small.jacobian(theta)
         matrix = np.concatenate([slopes[free], -residual[None]])
         return np.asarray(np.linalg.qr(matrix.T, mode="r"))

@@ -1,5 +1,5 @@
 """What the R factor of [J | ψ] tells: which params the data determine, how far the minimum is,
-which bounds are pulled at. All for groups at once.
+which bounds are pulled at. For groups at once, or for one fit.
 
 Sources: Golub and Van Loan, Matrix Computations, 4th ed., 5.5 (rank); Bates and Watts, Nonlinear
 Regression Analysis (1988), 2.2 (relative offset).
@@ -9,12 +9,16 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from service.engine.reduction import Floats, Ints, triangle
 
+FEW = 8
+"""Up to so many params one fit's are reckoned in plain numbers: for them an array costs more to
+make than to fill."""
 DOUBTFUL = 1e6
 """A condition number above which the singular values themselves are looked at."""
 INVOLVED = 0.1
@@ -25,12 +29,12 @@ Bools = npt.NDArray[np.bool_]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Determination:
-    """Of groups with p free params each; the groups first."""
+    """Of groups with p free params each, the groups first; of one fit without that dimension."""
 
     inverse: Floats
     """R⁻¹, (groups, p, p); NaN where R has none."""
-    finite: Bools
-    condition: Floats
+    finite: Any
+    condition: Any
     """Of J with columns of unit norm; infinite where it is rank-deficient to the last bit."""
     lost: Bools
     """Which params trade off against each other, or act on nothing, (groups, p)."""
@@ -38,9 +42,9 @@ class Determination:
     """Which params the predictions do not depend on, there, (groups, p)."""
     held: Bools
     """Which params a bound keeps from a lower loss, (groups, p)."""
-    offset: Floats
+    offset: Any
     """‖Qᵀψ‖/√p over ‖ψ − QQᵀψ‖/√(n − p) (Bates and Watts 2.10), over the params not held."""
-    pull: Floats
+    pull: Any
     """‖ψ‖: how hard the rows pull."""
 
     @classmethod
@@ -58,9 +62,69 @@ class Determination:
         product = self.inverse @ self.inverse.swapaxes(-1, -2)
         return np.asarray((product + product.swapaxes(-1, -2)) / 2)
 
-    def deficient(self, group: int, names: tuple[str, ...]) -> tuple[str, ...]:
-        """The names of the params that one group does not tell apart."""
-        return tuple(names[i] for i in np.flatnonzero(self.lost[group]).tolist())
+    def deficient(self, names: tuple[str, ...]) -> tuple[str, ...]:
+        """The names of the params that one fit does not tell apart."""
+        return tuple([name for name, lost in zip(names, self.lost.tolist(), strict=False) if lost])
+
+    def first(self) -> Determination:
+        """Of a batch of one, the one."""
+        return Determination(
+            self.inverse[0], bool(self.finite[0]), float(self.condition[0]), self.lost[0],
+            self.flat[0], self.held[0], float(self.offset[0]), float(self.pull[0]),
+        )  # fmt: skip
+
+
+def determine_one(
+    factor: Floats, rows: int, theta: Floats, limits: tuple[Floats, Floats]
+) -> Determination:
+    """factor (p + 1, p + 1), θ and limits (p,): the same of one fit. Where anything is doubtful it
+    is looked at as a batch of one."""
+    inside = len(theta) <= FEW and not ((theta <= limits[0]) | (theta >= limits[1])).any()
+    ordinary = _ordinary(factor.tolist(), rows) if inside else None
+    if ordinary is not None:
+        return ordinary
+    return determine(factor[None], np.array([rows]), theta[None], limits).first()
+
+
+def _ordinary(factor: list[list[float]], rows: int) -> Determination | None:
+    """The determination by a finite, well-conditioned R; None where it is not."""
+    p = len(factor) - 1
+    norms = [math.sqrt(sum([row[j] * row[j] for row in factor[: j + 1]])) for j in range(p)]
+    along = [row[p] for row in factor[:p]]
+    length = math.sqrt(sum([value * value for value in along]))
+    pull = math.hypot(length, factor[p][p])
+    if not (
+        pull < math.inf and min(norms, default=1.0) > 0.0 and max(norms, default=1.0) < math.inf
+    ):
+        return None
+    inverse = [[0.0] * p for _ in range(p)]
+    total = 0.0
+    for i in range(p - 1, -1, -1):
+        row, own = factor[i], factor[i][i]
+        if own == 0.0:
+            return None
+        inverse[i][i] = 1.0 / own
+        for j in range(i + 1, p):
+            known = sum([row[k] * inverse[k][j] for k in range(i + 1, j + 1)])
+            inverse[i][j] = -known / own
+        total += norms[i] * norms[i] * sum([value * value for value in inverse[i]])
+    condition = math.sqrt(p * total) if p else 0.0
+    if not condition <= DOUBTFUL:
+        return None
+    none = np.zeros(p, dtype=bool)
+    return Determination(
+        np.array(inverse).reshape(p, p), True, condition, none, none, none,
+        _offset_of_one(length, pull, rows, p), pull,
+    )  # fmt: skip
+
+
+def _offset_of_one(along: float, pull: float, rows: int, p: int) -> float:
+    if rows <= p or pull == 0.0 or p == 0:
+        return 0.0
+    across = math.sqrt(max(pull * pull - along * along, 0.0))
+    if across <= 1e-14 * pull:
+        return math.inf
+    return (along / math.sqrt(p)) / (across / math.sqrt(rows - p))
 
 
 def determine(

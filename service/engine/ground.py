@@ -16,7 +16,6 @@ from service.engine.gradients import Objective
 from service.engine.long import LongObjective, is_long
 from service.engine.optimizers.first_order import A, Floats
 from service.engine.problem import GradientMethod, Options, Problem
-from service.engine.small_problem import SmallProblem, is_small_problem
 
 Gradient = Callable[[A], tuple[float, A]]
 """θ (params,) -> loss, ∂loss/∂θ."""
@@ -131,15 +130,15 @@ def small_ground(problem: Problem, options: Options) -> SmallGround | None:
     if problem.is_linear and problem.free_params:
         data = Compressed.of(problem)
         return SmallGround(problem, data.gradient, data) if data.is_finite else None
-    if is_small_problem(problem):
-        return SmallGround(problem, SmallProblem(problem).gradient)
+    if problem.small is not None:
+        return SmallGround(problem, problem.small.gradient)
     return None
 
 
 def reading(problem: Problem) -> Callable[[Tensor], tuple[float, Tensor]]:
     """θ -> the loss and ∂loss/∂θ, from the data themselves."""
-    if is_small_problem(problem):
-        small = SmallProblem(problem)
+    if problem.small is not None:
+        small = problem.small
 
         def read_small(theta: Tensor) -> tuple[float, Tensor]:
             with np.errstate(all="ignore"):

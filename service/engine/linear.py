@@ -18,7 +18,6 @@ from service.engine.optimizers.exact import solve, solve_small
 from service.engine.problem import Task
 from service.engine.result import Best, Rows, StopReason
 from service.engine.run import Progress, Run
-from service.engine.small_problem import SmallProblem, is_small_problem
 
 
 class ExactRun(Run):
@@ -62,7 +61,8 @@ class SmallExactRun(ExactRun):
 
     def __init__(self, task: Task, checkpoint: Progress | None = None) -> None:
         Run.__init__(self, task)
-        self._data = SmallProblem(task.problem)
+        assert task.problem.small is not None
+        self._data = task.problem.small
         with np.errstate(all="ignore"):
             self._residuals, self._slopes = self._data.jacobian(task.problem.initial.numpy())
             self._progress = checkpoint or self._begin()
@@ -134,7 +134,7 @@ class LongExactRun(ExactRun):
 
 def solve_exactly(task: Task, checkpoint: Progress | None = None) -> ExactRun:
     """The run of an exact task, by the shorter way."""
-    if is_small_problem(task.problem):
+    if task.problem.small is not None:
         return SmallExactRun(task, checkpoint)
     return (LongExactRun if is_long(task.problem) else ExactRun)(task, checkpoint)
 

@@ -17,6 +17,7 @@ from service.engine.optimizers.exact import Exact
 from service.engine.optimizers.first_order import Adagrad, Adam, Rmsprop, Sgd
 from service.engine.optimizers.lbfgs import Lbfgs
 from service.engine.optimizers.levenberg_marquardt import LevenbergMarquardt
+from service.engine.small_problem import SmallProblem, is_small_problem
 
 Model = Formula | Network
 """What may stand for y = f(x; θ)."""
@@ -86,6 +87,11 @@ class Problem:
             upper=self.upper.double(),
             sigma=None if self.sigma is None else self.sigma.double(),
         )
+
+    @cached_property
+    def small(self) -> SmallProblem | None:
+        """Its mean square as numpy reads it, where that is the faster way; bound once."""
+        return SmallProblem(self) if is_small_problem(self) else None
 
     @cached_property
     def is_bounded(self) -> bool:

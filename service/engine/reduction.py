@@ -9,7 +9,9 @@ the Jacobian is never held whole.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -23,22 +25,25 @@ from service.engine.problem import Problem
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 
+TINY, HUGE = 1e-140, 1e140
+"""Lengths whose squares are float64's, with their digits."""
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Reduced:
-    """Groups of rows at their θ; float64, the groups first."""
+    """Groups of rows at their θ, float64, the groups first; one fit's without that dimension."""
 
     factor: Floats
     """R of QR [J | ψ], (groups, p + 1, p + 1)."""
-    total: Floats
+    total: Any
     """Σz², (groups,)."""
-    rows: Ints
+    rows: Any
     """(groups,)"""
-    size: Floats
+    size: Any
     """‖y/σ‖: what the rounding of z is relative to, (groups,)."""
-    spread: Floats
+    spread: Any
     """Σ((y − ȳ)/σ)², ȳ the weighted mean, (groups,)."""
-    log_sigma: Floats
+    log_sigma: Any
     """Σ ln σ, (groups,)."""
     z: Floats
     """Residuals over σ, (groups, rows of the longest); 0 where `kept` is false."""
@@ -47,33 +52,34 @@ class Reduced:
 
 
 def reduce(problem: Problem, theta: Tensor) -> Reduced:
-    """A problem at θ (params,) as one group."""
+    """A problem at θ (params,). Whoever calls it has numpy's warnings off."""
     problem, theta = problem.double(), theta.double()
-    with np.errstate(all="ignore"):
-        return _reduced(problem, theta)
-
-
-def _reduced(problem: Problem, theta: Tensor) -> Reduced:
     z, factor = _factored(problem, theta)
     y = problem.target.cpu().numpy()
-    sigma = None if problem.sigma is None else problem.sigma.cpu().numpy()
-    weighed = y if sigma is None else y / sigma
-    weights = None if sigma is None else 1 / sigma**2
-    mean = y.mean() if weights is None else weights.dot(y) / weights.sum()
-    apart = y - mean if sigma is None else (y - mean) / sigma
+    weighed, mean, log_sigma = y, np.add.reduce(y) / len(y), 0.0
+    apart = y - mean
+    if problem.sigma is not None:
+        sigma = problem.sigma.cpu().numpy()
+        weights = 1 / sigma**2
+        weighed, apart = y / sigma, (y - weights.dot(y) / weights.sum()) / sigma
+        log_sigma = float(np.log(sigma).sum())
     return Reduced(
-        factor=factor[None],
-        total=np.array([z.dot(z)]),
-        rows=np.array([len(z)]),
-        size=np.array([np.sqrt(weighed.dot(weighed))]),
-        spread=np.array([apart.dot(apart)]),
-        log_sigma=np.array([0.0 if sigma is None else np.log(sigma).sum()]),
-        z=z[None],
+        factor=factor,
+        total=float(z.dot(z)),
+        rows=len(z),
+        size=math.sqrt(weighed.dot(weighed)),
+        spread=float(apart.dot(apart)),
+        log_sigma=log_sigma,
+        z=z,
     )
 
 
 def _factored(problem: Problem, theta: Tensor) -> tuple[Floats, Floats]:
     """z (rows,), and R of [J | ψ]; R is empty where the params have no standard errors."""
+    if problem.small is not None:
+        few, slopes = problem.small.jacobian(theta.numpy())
+        slopes = slopes if all(problem.free) else slopes[list(problem.free)]
+        return few, _small_triangle(slopes, few)
     if not problem.formula.has_standard_errors:
         return Objective(problem).residuals(theta).cpu().numpy(), np.zeros((1, 1))
     if is_long(problem):
@@ -84,6 +90,25 @@ def _factored(problem: Problem, theta: Tensor) -> tuple[Floats, Floats]:
     matrix[:, :-1] = jacobian.cpu().numpy()[:, free]
     matrix[:, -1] = problem.loss.pull(z).cpu().numpy()
     return z.cpu().numpy(), triangle(matrix)
+
+
+def _small_triangle(slopes: Floats, z: Floats) -> Floats:
+    """R of QR [J | z] for few rows, Jᵀ (params, rows), by the modified Gram–Schmidt method (see
+    `factors.triangles`); by Householder's where a square leaves float64's range."""
+    columns = np.concatenate((slopes, z[None]))
+    factor = np.zeros((len(columns), len(columns)))
+    for j, column in enumerate(columns):
+        size = math.sqrt(column.dot(column))
+        if not TINY < size < HUGE:
+            return triangle(np.concatenate((slopes, z[None])).T)
+        factor[j, j] = size
+        rest = columns[j + 1 :]
+        if len(rest):
+            unit = column / size
+            along = rest.dot(unit)
+            factor[j, j + 1 :] = along
+            rest -= along[:, None] * unit
+    return factor
 
 
 def _factored_long(problem: Problem, theta: Tensor) -> tuple[Floats, Floats]:

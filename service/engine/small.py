@@ -1,9 +1,9 @@
 """A tape read by numpy: small problems on the CPU, in float64.
 
 An operation on fifty numbers costs torch about a microsecond, and numpy a fifth of that where its
-result has a place already. So a reader that is asked again makes room for every value, and from
-then on writes over them; a param is a number that lies in an array of no dimensions, which numpy
-takes in half the time of a float. docs/performance.md has the measurements.
+result has a place already. So a reader that is asked again and again makes room for every value,
+and from then on writes over them; a param is a number that lies in an array of no dimensions, which
+numpy takes in half the time of a float. docs/performance.md has the measurements.
 """
 
 from __future__ import annotations
@@ -19,6 +19,8 @@ from service.engine.tape import Tape
 
 ROWS = 1024
 """Up to so many rows numpy is the faster reader."""
+FEW_READS = 4
+"""Reads that take room of their own: to find a place for every value costs two or three of them."""
 
 Floats = npt.NDArray[np.float64]
 Array = npt.NDArray[Any]
@@ -206,7 +208,7 @@ class NumpyReader:
     def __init__(self, program: Program, columns: Mapping[str, Floats], rows: int) -> None:
         self._program, self._rows = program, rows
         self._output = program.tape.outputs[0]
-        self._again = False
+        self._reads = 0
         self._slots: list[Any] = program.slots.copy()
         for i, name in program.columns:
             self._slots[i] = columns[name]
@@ -216,8 +218,7 @@ class NumpyReader:
 
     def predict(self, theta: Floats) -> Array:
         """f (rows,), or () where no column is in it; `theta` (params,)."""
-        if not self._again:
-            self._again = True
+        if self._is_early():
             slots = self._evaluated(theta, self._program.forwards, FUNCTIONS)
             return np.asarray(slots[self._output])
         for function, arguments in self._placed(theta).forwards:
@@ -227,8 +228,7 @@ class NumpyReader:
 
     def read(self, theta: Floats, *, safe: bool = False) -> Array:
         """f as `predict` has it; its slopes are then in `slopes`."""
-        if not self._again:
-            self._again = True
+        if self._is_early():
             slots = self._evaluated(theta, self._program.late, SAFE if safe else FUNCTIONS)
             for row, node in enumerate(self._program.tape.outputs[1:]):
                 self.slopes[row] = slots[node]
@@ -239,6 +239,11 @@ class NumpyReader:
         prediction: Array = self._slots[self._output]
         return prediction
 
+    def _is_early(self) -> bool:
+        """Whether it has not been read so often that room to write over pays."""
+        self._reads += 1
+        return self._reads <= FEW_READS
+
     def spread(self, points: Floats) -> Floats:
         """f at many points, (points, params) -> (points, rows), in room of its own."""
         columns = points.T[:, :, None]
@@ -248,7 +253,7 @@ class NumpyReader:
     def _evaluated(
         self, theta: Floats, program: Sequence[Operation], functions: Mapping[str, Function]
     ) -> list[Any]:
-        """Every value in room of its own: the first time, which may be the only one."""
+        """Every value in room of its own: the first times, which may be the only ones."""
         slots = self._slots.copy()
         for i, position in self._program.params:
             slots[i] = theta[position]

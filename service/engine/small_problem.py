@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import math
+from typing import TYPE_CHECKING
 
 import numpy as np
 from torch import Tensor
 
 from service.engine.bound import is_small
 from service.engine.formula import Formula
-from service.engine.problem import Problem
 from service.engine.small import Floats
+
+if TYPE_CHECKING:
+    from service.engine.problem import Problem
 
 
 def is_small_problem(problem: Problem) -> bool:

@@ -8,15 +8,17 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 from torch import Tensor
 
-from service.engine.determination import Determination, determine
+from service.engine.determination import Determination, determine, determine_one
 from service.engine.distributions import t_quantile
 from service.engine.problem import Problem
-from service.engine.reduction import Floats, Ints, Reduced, reduce
+from service.engine.reduction import Floats, Reduced, reduce
 
 LEVEL = 0.95
 ROUNDING = 1e-12
@@ -25,40 +27,43 @@ ROUNDING = 1e-12
 Bools = npt.NDArray[np.bool_]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class GroupStatistics:
-    """Of fits with n rows and p free params each; float64 arrays, the groups first, NaN where
-    something cannot be had.
+@dataclass(frozen=True, eq=False)
+class Figures:
+    """Of fits with n rows and p free params each; float64, the fits first, NaN where something
+    cannot be had. Those of one fit are numbers, and its vectors have no such dimension.
 
     covariance = s²(JᵀJ)⁻¹ with J = ∂z/∂θ, z = residual/σ and s² = Σz²/(n − p), or s² = 1 where σ is
     absolute.
     """
 
     free: tuple[str, ...]
-    n: Ints
-    degrees_of_freedom: Ints
-    variance: Floats
-    r_squared: Floats
-    aic: Floats
+    n: Any
+    degrees_of_freedom: Any
+    variance: Any
+    r_squared: Any
+    aic: Any
     covariance: Floats
-    """(groups, p, p)"""
-    offset: Floats
+    """(fits, p, p)"""
+    offset: Any
     """Bates and Watts's relative offset: how far from the minimum, in units of its uncertainty."""
-    held: Bools
-    """Which free params a bound keeps from a lower loss, (groups, p)."""
     determined: Determination
 
     @property
-    def residual_std(self) -> Floats:
-        return np.asarray(np.sqrt(self.variance))
+    def held(self) -> Bools:
+        """Which free params a bound keeps from a lower loss, (fits, p)."""
+        return self.determined.held
 
-    @property
+    @cached_property
+    def residual_std(self) -> Any:
+        return np.sqrt(self.variance)
+
+    @cached_property
     def stderr(self) -> Floats:
-        """(groups, p)"""
-        return np.asarray(np.sqrt(np.diagonal(self.covariance, axis1=-2, axis2=-1)))
+        """(fits, p)"""
+        return np.asarray(np.sqrt(self.covariance.diagonal(axis1=-2, axis2=-1)))
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, eq=False)
 class Statistics:
     """Those of one fit. What cannot be had is None, and `covariance_reason` says why."""
 
@@ -79,27 +84,23 @@ class Statistics:
     offset: float
     condition: float
     """Of the Jacobian with columns of unit norm."""
-    groups: GroupStatistics
-    """The same, as a batch of one."""
+    figures: Figures
     reduced: Reduced
 
     @property
     def z(self) -> Floats:
         """The residuals over σ, (rows,)."""
-        return np.asarray(self.reduced.z[0])
+        return self.reduced.z
 
     @property
     def stderr(self) -> Floats | None:
-        return (
-            None if self.covariance is None else np.asarray(np.sqrt(np.diagonal(self.covariance)))
-        )
+        return None if self.covariance is None else self.figures.stderr
 
     @property
     def correlation(self) -> Floats | None:
-        stderr = self.stderr
-        if stderr is None or self.covariance is None:
+        if self.covariance is None:
             return None
-        spread = np.where(stderr > 0, stderr, 1.0)
+        spread = np.where(self.figures.stderr > 0, self.figures.stderr, 1.0)
         correlation = self.covariance / (spread * spread[:, None])
         np.fill_diagonal(correlation, 1.0)
         return np.asarray(correlation)
@@ -111,20 +112,18 @@ class Statistics:
 
 def summarise(problem: Problem, theta: Tensor) -> Statistics:
     """The statistics of a problem at θ (params,)."""
-    reduced = reduce(problem, theta)
-    groups = summarise_groups(problem, theta.double().cpu().numpy()[None], reduced)
-    determined = groups.determined
-    n, degrees, p = int(groups.n[0]), int(groups.degrees_of_freedom[0]), len(groups.free)
-    deficient = determined.deficient(0, groups.free)
-    reason = _reason(problem, groups, deficient)
-    variance, r_squared, aic = (
-        _number(value[0]) for value in (groups.variance, groups.r_squared, groups.aic)
-    )
+    with np.errstate(all="ignore"):
+        reduced = reduce(problem, theta)
+        figures = _figures(problem, theta.double().cpu().numpy(), reduced)
+    n, degrees, p = figures.n, figures.degrees_of_freedom, len(figures.free)
+    deficient = figures.determined.deficient(figures.free)
+    reason = _reason(problem, figures, deficient)
+    variance, r_squared, aic = map(_number, (figures.variance, figures.r_squared, figures.aic))
     adjusted = None
     if r_squared is not None and degrees > 0:
         adjusted = 1 - (1 - r_squared) * (n - 1) / degrees
     return Statistics(
-        free=groups.free,
+        free=figures.free,
         n=n,
         degrees_of_freedom=degrees,
         residual_std=None if variance is None else math.sqrt(variance),
@@ -134,17 +133,54 @@ def summarise(problem: Problem, theta: Tensor) -> Statistics:
         aic=aic,
         aicc=None if aic is None or degrees <= 2 else aic + 2 * (p + 1) * (p + 2) / (n - p - 2),
         bic=None if aic is None else aic + (math.log(n) - 2) * (p + 1),
-        covariance=groups.covariance[0] if reason is None else None,
+        covariance=figures.covariance if reason is None else None,
         covariance_reason=reason,
         deficient=deficient,
-        offset=float(groups.offset[0]),
-        condition=float(determined.condition[0]),
-        groups=groups,
+        offset=figures.offset,
+        condition=figures.determined.condition,
+        figures=figures,
         reduced=reduced,
     )
 
 
-def summarise_groups(problem: Problem, theta: Floats, reduced: Reduced) -> GroupStatistics:
+def _figures(problem: Problem, theta: Floats, reduced: Reduced) -> Figures:
+    """What `summarise_groups` has of many, of one fit."""
+    n, total, p = reduced.rows, reduced.total, len(problem.free_params)
+    degrees = n - p
+    named, least_squares = problem.formula.has_standard_errors, problem.loss.is_least_squares
+    factor = reduced.factor
+    if total <= (ROUNDING * reduced.size) ** 2:
+        factor = factor.copy()
+        factor[:, -1] = 0.0
+    determined = Determination.of_none(1).first()
+    if named:
+        at = theta if p == len(theta) else theta[list(problem.free)]
+        determined = determine_one(factor, n, at, _limits(problem))
+    variance = total / degrees if degrees > 0 else math.nan
+    aic = math.nan
+    covariance = determined.covariance()
+    if not problem.sigma_absolute:
+        covariance *= variance
+    if not (least_squares and named):
+        covariance = np.full_like(covariance, np.nan)
+    elif not (math.isfinite(covariance.sum()) or np.isfinite(covariance).all()):
+        covariance[:] = np.nan
+    if least_squares and named:
+        log_total = math.log(total) if total > 0 else -math.inf if total == 0 else math.nan
+        aic = n * (math.log(2 * math.pi) + 1 - math.log(n) + log_total)
+        aic += 2 * reduced.log_sigma + 2 * (p + 1)
+    r_squared = 1 - total / reduced.spread if reduced.spread > 0 else math.nan
+    offset = determined.offset
+    if not problem.loss.is_smooth:
+        offset = 0.0
+    elif not least_squares and named and total > 0 and determined.pull == 0:
+        offset = math.inf
+    return Figures(
+        problem.free_params, n, degrees, variance, r_squared, aic, covariance, offset, determined
+    )
+
+
+def summarise_groups(problem: Problem, theta: Floats, reduced: Reduced) -> Figures:
     """The statistics of groups at θ (groups, params); `problem` says what they have in common."""
     n, total = reduced.rows, reduced.total
     p = len(problem.free_params)
@@ -176,13 +212,13 @@ def summarise_groups(problem: Problem, theta: Floats, reduced: Reduced) -> Group
             aic = n * (math.log(2 * math.pi) + 1 - np.log(n) + np.log(total))
             aic = aic + 2 * reduced.log_sigma + 2 * (p + 1)
     offset = _offset(problem, determined, total)
-    return GroupStatistics(
+    return Figures(
         problem.free_params, n, degrees, variance, r_squared, aic, covariance, offset,
-        determined.held, determined,
+        determined,
     )  # fmt: skip
 
 
-def _offset(problem: Problem, determined: Determination, total: Floats) -> Floats:
+def _offset(problem: Problem, determined: Determination, total: Any) -> Any:
     """The relative offset; 0 where the loss has no slope at zero, infinite where none pulls."""
     if not problem.loss.is_smooth:
         return np.zeros_like(determined.offset)
@@ -192,11 +228,11 @@ def _offset(problem: Problem, determined: Determination, total: Floats) -> Float
 
 
 def _limits(problem: Problem) -> tuple[Floats, Floats]:
-    free = [i for i, is_free in enumerate(problem.free) if is_free]
-    return (
-        problem.lower.double().cpu().numpy()[free],
-        problem.upper.double().cpu().numpy()[free],
-    )
+    lower, upper = problem.lower.double().cpu().numpy(), problem.upper.double().cpu().numpy()
+    if all(problem.free):
+        return lower, upper
+    free = list(problem.free)
+    return lower[free], upper[free]
 
 
 def _number(value: float) -> float | None:
@@ -204,7 +240,7 @@ def _number(value: float) -> float | None:
     return None if math.isnan(value) else float(value)
 
 
-def _reason(problem: Problem, groups: GroupStatistics, deficient: tuple[str, ...]) -> str | None:
+def _reason(problem: Problem, figures: Figures, deficient: tuple[str, ...]) -> str | None:
     """Why there is no covariance; None where there is."""
     if not problem.loss.is_least_squares:
         return f"loss '{problem.loss.name}' has no covariance by this method; 'mse' has"
@@ -212,12 +248,12 @@ def _reason(problem: Problem, groups: GroupStatistics, deficient: tuple[str, ...
         return "the params of a network have no standard errors"
     if not problem.free_params:
         return "no param is free"
-    if not groups.determined.finite[0]:
+    if not figures.determined.finite:
         return "the Jacobian at these params is not finite"
     if deficient:
         return f"the data do not tell these params apart: {', '.join(deficient)}"
-    if groups.degrees_of_freedom[0] <= 0 and not problem.sigma_absolute:
+    if figures.degrees_of_freedom <= 0 and not problem.sigma_absolute:
         return "there are no more rows than free params, so nothing tells the noise"
-    if not np.isfinite(groups.covariance[0]).all():
+    if math.isnan(figures.covariance[0, 0]):
         return "the covariance is beyond float64; scale the data or sigma"
     return None

@@ -14,7 +14,6 @@ import math
 from service.engine.descent import has_closed_form, has_short_way
 from service.engine.optimizers.exact import Exact
 from service.engine.problem import Problem
-from service.engine.small_problem import is_small_problem
 from service.jobs.cores import cores
 from service.translate import Plan
 
@@ -76,4 +75,4 @@ def seconds(plan: Plan) -> float:
 
 def _is_small(problem: Problem) -> bool:
     width = len(problem.params)
-    return is_small_problem(problem) and width <= PARAMS and problem.rows * width <= NUMBERS
+    return problem.small is not None and width <= PARAMS and problem.rows * width <= NUMBERS

@@ -17,7 +17,7 @@ from service.engine.group_summary import look_at
 from service.engine.groups import GroupedTask
 from service.engine.reduction import Floats
 from service.engine.result import Result, Rows
-from service.engine.statistics import GroupStatistics, summarise
+from service.engine.statistics import Figures, summarise
 from service.schemas import answers as wire
 from service.schemas.names import Severity, Status, StopReason
 from service.translate.answer import dropped, is_cut_short, model_again, scales, to_model
@@ -138,14 +138,14 @@ def _add_batch(
 
 
 def _fill(columns: _Columns, at: Any, findings: Findings) -> None:
-    statistics: GroupStatistics = findings.statistics
+    statistics: Figures = findings.statistics
     stderr = statistics.stderr
     columns.epochs[at] = findings.epochs
     columns.loss[at] = findings.loss
     columns.r_squared[at] = statistics.r_squared
     columns.residual_std[at] = statistics.residual_std
     columns.params[at] = findings.params
-    if stderr.shape[1] == columns.stderr.shape[1]:
+    if stderr.shape[-1] == columns.stderr.shape[1]:
         columns.stderr[at] = stderr
     columns.failed[at] = failed = ~np.isfinite(findings.loss)
     for column in (columns.r_squared, columns.residual_std, columns.params, columns.stderr):

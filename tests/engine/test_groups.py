@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from service.engine import GroupedRun, Rows
-from service.engine.determination import determine
+from service.engine.determination import determine, determine_one
 from service.engine.factors import MANY, triangle, triangles
 from service.engine.group_run import GroupedResult
 from service.engine.groups import ENTRIES, UNEVEN, GroupedTask
@@ -253,6 +253,30 @@ def test_the_short_cut_to_the_condition_number_bounds_it(seed: int, spread: floa
         assert np.allclose(found.inverse[0], inverse, rtol=1e-6, atol=1e-9 * abs(inverse).max())
 
 
+@FEW
+@given(seed=SEEDS)
+def test_one_in_plain_numbers_is_one_of_many(seed: int):
+    rng = np.random.default_rng(seed)
+    p = int(rng.integers(1, 10))
+    matrix = rng.standard_normal((8, p + 6, p + 1)) * 10.0 ** rng.integers(-6, 7, p + 1)
+    matrix[1, :, p // 2] = 0.0
+    matrix[2, :, -1] = matrix[2, :, 0]
+    matrix[3, 0, 0] = np.inf
+    matrix[4, :, -1] = 0.0
+    matrix[5] *= 1e200
+    matrix[6] *= 1e-200
+    factor = np.array([triangle(torch.from_numpy(each)).numpy() for each in matrix])
+    rows, theta = np.full(8, p + 6), rng.uniform(-1, 1, (8, p))
+    limits = np.where(rng.random(p) < 0.1, theta[7], -2.0), np.full(p, 2.0)
+    with np.errstate(all="ignore"):
+        together = determine(factor, rows, theta, limits)
+        each = [determine_one(factor[i], p + 6, theta[i], limits) for i in range(8)]
+    for i, found in enumerate(each):
+        for name in ("inverse", "finite", "condition", "lost", "flat", "held", "offset", "pull"):
+            due = getattr(together, name)[i]
+            assert np.allclose(getattr(found, name), due, rtol=1e-9, atol=0, equal_nan=True), name
+
+
 def test_statistics_of_many_are_those_of_each():
     rng = np.random.default_rng(5)
     problems = []
@@ -264,7 +288,7 @@ def test_statistics_of_many_are_those_of_each():
     each = [summarise(one, one.initial) for one in problems]
     parts = [one.reduced for one in each]
     names = [name for name in Reduced.__dataclass_fields__ if name != "kept"]
-    joined = Reduced(**{n: np.concatenate([getattr(part, n) for part in parts]) for n in names})
+    joined = Reduced(**{n: np.stack([getattr(part, n) for part in parts]) for n in names})
     together = summarise_groups(problems[0], np.tile([[2.0, 1.0]], (8, 1)), joined)
     for i, one in enumerate(each):
         assert one.covariance is not None

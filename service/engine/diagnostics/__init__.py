@@ -64,7 +64,7 @@ def examine(finding: Finding) -> list[Diagnostic]:
     """All that is worth saying about a fit."""
     found = []
     for check in CHECKS:
-        grade = int(check.grade(finding.all)[0])
+        grade = check.grade(finding.all)
         if grade:
             said = check.tell(finding)
             severity = SEVERITIES[grade - 1]

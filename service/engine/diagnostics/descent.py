@@ -11,13 +11,14 @@ from service.engine.diagnostics.finding import (
     ERROR,
     WARNING,
     Check,
+    Each,
     Finding,
     Findings,
     Grades,
     Said,
+    no,
 )
 from service.engine.optimizers.first_order import Sgd
-from service.engine.reduction import Floats
 
 IMBALANCE = 10.0
 LOPSIDED = 100.0
@@ -101,19 +102,19 @@ def _tell_imbalance(finding: Finding) -> Said:
     )
 
 
-def _sizes(findings: Findings, name: str) -> tuple[Floats, Floats]:
+def _sizes(findings: Findings, name: str) -> tuple[Each, Each]:
     """The largest |x| of an input in each fit, and its standard deviation."""
     x, kept = findings.inputs[name], findings.reduced.kept
     if kept is None:
-        return np.abs(x).max(axis=1), x.std(axis=1)
-    largest = np.abs(np.where(kept, x, 0.0)).max(axis=1)
-    return largest, x.std(axis=1, where=kept)
+        return np.abs(x).max(axis=-1), x.std(axis=-1)
+    largest = np.abs(np.where(kept, x, 0.0)).max(axis=-1)
+    return largest, x.std(axis=-1, where=kept)
 
 
-def _poor(findings: Findings, size: Floats, spread: Floats) -> np.typing.NDArray[np.bool_]:
+def _poor(findings: Findings, size: Each, spread: Each) -> Each:
     lopsided = LOPSIDED if findings.is_first_order else 100 * LOPSIDED
-    poor = (size > lopsided * spread) | ~((size > 1 / lopsided) & (size < lopsided))
-    return np.asarray((spread > 0) & poor)
+    poor = (size > lopsided * spread) | no((size > 1 / lopsided) & (size < lopsided))
+    return (spread > 0) & poor
 
 
 def _grade_scale(findings: Findings) -> Grades:
@@ -131,8 +132,8 @@ def _tell_scale(finding: Finding) -> Said:
     bad = []
     for name in finding.problem.columns:
         size, spread = _sizes(finding.all, name)
-        if _poor(finding.all, size, spread)[0]:
-            bad.append(f"{name} (up to {size[0]:.3g}, spread {spread[0]:.3g})")
+        if _poor(finding.all, size, spread):
+            bad.append(f"{name} (up to {size:.3g}, spread {spread:.3g})")
     return Said(
         f"the inputs are poorly scaled for {finding.options.optimizer}: {', '.join(bad)}. Steps "
         "that suit one param are far too long or short for another.",

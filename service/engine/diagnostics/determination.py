@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import math
 
-import numpy as np
-
 from service.engine.diagnostics.finding import (
     ERROR,
     INFO,
@@ -15,6 +13,8 @@ from service.engine.diagnostics.finding import (
     Findings,
     Grades,
     Said,
+    no,
+    some,
 )
 
 POOR = 1e8
@@ -23,7 +23,7 @@ POOR = 1e8
 
 def _grade_rank(findings: Findings) -> Grades:
     """Some params trade off against each other, or act on nothing."""
-    return findings.where(ERROR, findings.statistics.determined.lost.any(axis=1))
+    return findings.where(ERROR, some(findings.statistics.determined.lost))
 
 
 def _tell_rank(finding: Finding) -> Said:
@@ -45,8 +45,9 @@ def _as_it_is(finding: Finding, name: str) -> dict[str, float | bool]:
 def _grade_condition(findings: Findings) -> Grades:
     """The params are told apart, but only just."""
     determined = findings.statistics.determined
-    condition, lost = determined.condition, determined.lost.any(axis=1)
-    return findings.where(WARNING, ~lost & (condition > POOR) & np.isfinite(condition))
+    condition = determined.condition
+    poor = (condition > POOR) & (condition < math.inf)
+    return findings.where(WARNING, poor & no(some(determined.lost)))
 
 
 def _tell_condition(finding: Finding) -> Said:
@@ -63,7 +64,7 @@ def _grade_freedom(findings: Findings) -> Grades:
     if not findings.problem.formula.has_standard_errors:
         return findings.nowhere()
     degrees = findings.statistics.degrees_of_freedom
-    return findings.where(np.where(degrees < 0, ERROR, WARNING).astype(np.int8), degrees <= 2)
+    return findings.where(findings.either(degrees < 0, ERROR, WARNING), degrees <= 2)
 
 
 def _tell_freedom(finding: Finding) -> Said:

@@ -16,6 +16,8 @@ from service.engine.diagnostics.finding import (
     Findings,
     Grades,
     Said,
+    no,
+    some,
 )
 
 FAR = 0.1
@@ -25,8 +27,8 @@ NEAR = 0.01
 
 def _grade_finite(findings: Findings) -> Grades:
     """The params or the loss are no longer numbers."""
-    finite = np.isfinite(findings.loss) & np.isfinite(findings.params).all(axis=1)
-    return findings.where(ERROR, ~finite)
+    finite = np.isfinite(findings.loss) & no(some(~np.isfinite(findings.params)))
+    return findings.where(ERROR, no(finite))
 
 
 def _tell_finite(finding: Finding) -> Said:
@@ -45,9 +47,9 @@ def _grade_converged(findings: Findings) -> Grades:
     explained = diverged & (one is not None and one.limit is not None)
     short = offset > NEAR
     if not findings.problem.loss.is_least_squares:
-        short &= ~findings.ended("converged")
-    grade = np.where(diverged | (offset > FAR), ERROR, WARNING).astype(np.int8)
-    return findings.where(grade, (diverged | short) & ~explained)
+        short = short & no(findings.ended("converged"))
+    grade = findings.either(diverged | (offset > FAR), ERROR, WARNING)
+    return findings.where(grade, (diverged | short) & no(explained))
 
 
 def _tell_converged(finding: Finding) -> Said:
@@ -89,11 +91,11 @@ def _grade_bound(findings: Findings) -> Grades:
     """A param ended on its limit."""
     if not findings.problem.is_bounded:
         return findings.nowhere()
-    return findings.where(WARNING, _on_limit(findings).any(axis=1))
+    return findings.where(WARNING, some(_on_limit(findings)))
 
 
 def _tell_bound(finding: Finding) -> Said:
-    names = _named(finding, _on_limit(finding.all)[0])
+    names = _named(finding, _on_limit(finding.all))
     return Said(
         f"{', '.join(names)} ended on a limit: the data pull beyond it. Its standard error does "
         "not know of the limit.",
@@ -109,24 +111,24 @@ def _unmoved(findings: Findings) -> Bools:
         return still
     determined, statistics = findings.statistics.determined, findings.statistics
     free = findings.free
-    same = findings.params[:, free] == findings.initial[:, free]
-    if same.any() and determined.held.shape == same.shape:
-        away = (statistics.offset > NEAR)[:, None] | determined.flat
-        same = same & ~determined.held & away
-    else:
-        same = same & (statistics.offset > NEAR)[:, None]
-    went = (findings.epochs > 0) & ~findings.ended("diverged")
-    still[:, free] = same & went[:, None]
+    same = findings.params[..., free] == findings.initial[..., free]
+    if not same.any():
+        return still
+    away = np.asarray(statistics.offset > NEAR)[..., None]
+    if determined.held.shape == same.shape:
+        away = (away | determined.flat) & ~determined.held
+    went = np.asarray((findings.epochs > 0) & no(findings.ended("diverged")))
+    still[..., free] = same & away & went[..., None]
     return still
 
 
 def _grade_unmoved(findings: Findings) -> Grades:
     """A free param is where it began, though the fit is not at the minimum."""
-    return findings.where(ERROR, _unmoved(findings).any(axis=1))
+    return findings.where(ERROR, some(_unmoved(findings)))
 
 
 def _tell_unmoved(finding: Finding) -> Said:
-    names = _named(finding, _unmoved(finding.all)[0])
+    names = _named(finding, _unmoved(finding.all))
     return Said(
         f"{', '.join(names)} did not move from the start: there the loss does not depend on it, or "
         "no step lowers the loss. Start elsewhere.",

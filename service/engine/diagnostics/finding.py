@@ -16,9 +16,9 @@ from torch import Tensor
 from service.engine.curvature import hessian, learning_rate_limit
 from service.engine.optimizers.first_order import Adagrad, Adam, Rmsprop, Sgd
 from service.engine.problem import Options, Problem, Task
-from service.engine.reduction import Floats, Ints, Reduced
+from service.engine.reduction import Floats, Reduced
 from service.engine.result import Result
-from service.engine.statistics import GroupStatistics, Statistics
+from service.engine.statistics import Figures, Statistics
 
 FEW = 64
 """More params than this have no Hessian reckoned."""
@@ -29,11 +29,11 @@ Severity = Literal["info", "warning", "error"]
 SEVERITIES: Sequence[Severity] = ("info", "warning", "error")
 INFO, WARNING, ERROR = 1, 2, 3
 
-Grades = npt.NDArray[np.int8]
-"""For each fit 0 where there is nothing to say, else INFO, WARNING or ERROR."""
+Each = Any
+"""A number or a truth: of one fit, or an array of those of each."""
+Grades = Each
+"""0 where there is nothing to say, else INFO, WARNING or ERROR."""
 Bools = npt.NDArray[np.bool_]
-Mask = Bools | np.bool_
-"""As numpy types what `any` and `all` give along a dimension."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,26 +67,31 @@ class Check:
 
 @dataclass(frozen=True, eq=False)
 class Findings:
-    """Finished fits that share a model and options; arrays, the fits first. `theta` are the params
-    that speak for each, and that `statistics` are of: the best ones, where it failed."""
+    """Finished fits that share a model and options, or one. Of many all is arrays, the fits first;
+    of one, numbers, and vectors without that dimension, since an operation on an array of one takes
+    twenty times that on a number. The checks are written for both.
+
+    `theta` are the params that speak for each, and that `statistics` are of: the best ones, where
+    it failed.
+    """
 
     problem: Problem
     """What they have in common; its data and initial values are those of the first."""
     options: Options
-    statistics: GroupStatistics
+    statistics: Figures
     reduced: Reduced
     theta: Floats
     params: Floats
     initial: Floats
-    loss: Floats
-    best_loss: Floats
-    first_loss: Floats
-    epochs: Ints
+    loss: Each
+    best_loss: Each
+    first_loss: Each
+    epochs: Each
     reasons: Sequence[str]
     """How each ended."""
     inputs: Mapping[str, Floats]
     """(fits, rows of the longest)"""
-    target: Floats
+    target: Each
     """The largest |target| of each."""
     guessed: tuple[str, ...] = ()
     """The params without an initial value."""
@@ -97,26 +102,33 @@ class Findings:
     seen: dict[str, Any] = field(default_factory=dict)
     """What a check has reckoned when it graded, for when it tells."""
 
-    def __len__(self) -> int:
-        return len(self.loss)
-
-    def where(self, severity: int | Grades, mask: Mask) -> Grades:
+    def where(self, severity: Grades, mask: Each) -> Grades:
         """That severity where the mask is true."""
+        if self.one is not None:
+            return severity if mask else 0
         return np.where(mask, severity, 0).astype(np.int8)
 
+    def either(self, mask: Each, severity: int, otherwise: int) -> Grades:
+        """One severity where the mask is true, another where it is not."""
+        if self.one is not None:
+            return severity if mask else otherwise
+        return np.where(mask, severity, otherwise).astype(np.int8)
+
     def nowhere(self) -> Grades:
-        return np.zeros(len(self), dtype=np.int8)
+        return 0 if self.one is not None else np.zeros(len(self.loss), dtype=np.int8)
 
     def everywhere(self, severity: int) -> Grades:
-        return np.full(len(self), severity, dtype=np.int8)
+        return severity if self.one is not None else np.full(len(self.loss), severity, np.int8)
 
     @cached_property
     def free(self) -> list[int]:
         """The positions of the free params."""
         return [i for i, is_free in enumerate(self.problem.free) if is_free]
 
-    def ended(self, reason: str) -> Bools:
+    def ended(self, reason: str) -> Each:
         """Which fits ended for that reason."""
+        if self.one is not None:
+            return self.reasons[0] == reason
         return np.array([each == reason for each in self.reasons])
 
     @property
@@ -126,15 +138,26 @@ class Findings:
     @cached_property
     def standardized(self) -> Floats:
         """z at `theta` over its standard deviation, (fits, rows); 0 beyond a fit's rows."""
-        spread = self.statistics.residual_std
+        spread = np.asarray(self.statistics.residual_std)
         with np.errstate(all="ignore"):
             usable = np.where(np.isnan(spread) | (spread == 0), 1.0, spread)
-            return np.asarray(self.reduced.z / usable[:, None])
+            return np.asarray(self.reduced.z / usable[..., None])
 
     @property
     def step(self) -> int:
         """Which rows are a sample of all: every so many."""
-        return -(-int(self.reduced.z.shape[1]) // SAMPLE)
+        return -(-int(self.reduced.z.shape[-1]) // SAMPLE)
+
+
+def no(mask: Each) -> Each:
+    """Not, of one or of each."""
+    return mask ^ True
+
+
+def some(mask: Each) -> Each:
+    """Whether any along the last dimension, of one or of each."""
+    found = mask.any(axis=-1)
+    return found if mask.ndim > 1 else bool(found)
 
 
 class Finding:
@@ -164,23 +187,23 @@ class Finding:
 
     @cached_property
     def all(self) -> Findings:
-        """The same as a batch of one."""
+        """What the checks look at."""
         problem, result = self.problem, self.result
         return Findings(
             problem=problem,
             options=self.options,
-            statistics=self.statistics.groups,
+            statistics=self.statistics.figures,
             reduced=self.statistics.reduced,
-            theta=_row(self.theta),
-            params=_row(result.params),
-            initial=_row(result.initial),
-            loss=np.array([result.loss]),
-            best_loss=np.array([result.best.loss]),
-            first_loss=np.array([result.first_loss]),
-            epochs=np.array([result.epochs]),
+            theta=_array(self.theta),
+            params=_array(result.params),
+            initial=_array(result.initial),
+            loss=result.loss,
+            best_loss=result.best.loss,
+            first_loss=result.first_loss,
+            epochs=result.epochs,
             reasons=(result.stop_reason,),
-            inputs={name: _row(column) for name, column in problem.columns.items()},
-            target=np.abs(_row(problem.target)).max(axis=1),
+            inputs={name: _array(column) for name, column in problem.columns.items()},
+            target=float(np.abs(_array(problem.target)).max()),
             guessed=self.guessed,
             agreed=result.searched,
             one=self,
@@ -214,6 +237,6 @@ class Finding:
         return isinstance(self.options.settings, Sgd) and few
 
 
-def _row(tensor: Tensor) -> Floats:
-    """As float64, (1, n)."""
-    return np.asarray(tensor.cpu().numpy(), dtype=np.float64)[None]
+def _array(tensor: Tensor) -> Floats:
+    """As float64."""
+    return np.asarray(tensor.cpu().numpy(), dtype=np.float64)

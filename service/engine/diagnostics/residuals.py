@@ -11,12 +11,15 @@ from service.engine.diagnostics.finding import (
     WARNING,
     Bools,
     Check,
+    Each,
     Finding,
     Findings,
     Grades,
     Said,
+    no,
+    some,
 )
-from service.engine.reduction import Floats, Ints
+from service.engine.reduction import Floats
 from service.engine.statistics import ROUNDING
 
 OUTLYING = 5.0
@@ -32,34 +35,35 @@ WAVY = 4.0
 """Standard errors below which the lag-one sum of squares shows a pattern."""
 
 
-def _median(values: Floats, rows: Ints) -> Floats:
+def _median(values: Floats, rows: Each) -> Each:
     """Of the first so many values of each line, (fits,); what is beyond them is +∞."""
-    ordered = np.sort(values, axis=1)
+    ordered, low, high = np.sort(values, axis=-1), (rows - 1) // 2, rows // 2
+    if values.ndim == 1:
+        return (ordered[low] + ordered[high]) / 2
     at = np.arange(len(values))
-    low, high = (rows - 1) // 2, rows // 2
-    return np.asarray((ordered[at, low] + ordered[at, high]) / 2)
+    return (ordered[at, low] + ordered[at, high]) / 2
 
 
-def _outlying(findings: Findings) -> tuple[Bools, Floats]:
+def _outlying(findings: Findings) -> tuple[Bools, Each]:
     """Which rows are far beyond the others', (fits, rows), and the robust spread, (fits,)."""
     if "outlying" not in findings.seen:
         findings.seen["outlying"] = _looked_for(findings)
-    found: tuple[Bools, Floats] = findings.seen["outlying"]
+    found: tuple[Bools, Each] = findings.seen["outlying"]
     return found
 
 
-def _looked_for(findings: Findings) -> tuple[Bools, Floats]:
+def _looked_for(findings: Findings) -> tuple[Bools, Each]:
     z, kept, step = findings.standardized, findings.reduced.kept, findings.step
-    sample = z[:, ::step]
+    sample = z[..., ::step]
     rows = -(-findings.reduced.rows // step)
     with np.errstate(all="ignore"):
-        beyond = None if kept is None else ~kept[:, ::step]
+        beyond = None if kept is None else ~kept[..., ::step]
         masked = sample if beyond is None else np.where(beyond, np.inf, sample)
-        centre = _median(masked, rows)[:, None]
+        centre = np.asarray(_median(masked, rows))[..., None]
         size = np.abs(sample - centre)
         size = size if beyond is None else np.where(beyond, np.inf, size)
         spread = 1.4826 * _median(size, rows)
-        far = np.abs(z - centre) > OUTLYING * spread[:, None]
+        far = np.abs(z - centre) > OUTLYING * np.asarray(spread)[..., None]
     return far if kept is None else far & kept, spread
 
 
@@ -69,23 +73,23 @@ def _grade_outliers(findings: Findings) -> Grades:
         return findings.nowhere()
     rows = findings.reduced.rows
     far, spread = _outlying(findings)
-    count = far.sum(axis=1)
-    some = (count > 0) & (count <= MANY * rows) & (rows >= ENOUGH)
-    some &= np.isfinite(spread) & (spread >= 1e-9) & ~_is_rounding(findings)
-    return findings.where(WARNING, some)
+    count = far.sum(axis=-1)
+    few = (count > 0) & (count <= MANY * rows) & (rows >= ENOUGH)
+    told = (spread >= 1e-9) & (spread < math.inf)
+    return findings.where(WARNING, few & told & no(_is_rounding(findings)))
 
 
-def _is_rounding(findings: Findings) -> Bools:
+def _is_rounding(findings: Findings) -> Each:
     """Whether the residuals are no more than the rounding of the target."""
     reduced = findings.reduced
-    return np.asarray(reduced.total <= (ROUNDING * reduced.size) ** 2)
+    return reduced.total <= (ROUNDING * reduced.size) ** 2
 
 
 def _tell_outliers(finding: Finding) -> Said:
     mask, spread = _outlying(finding.all)
-    far = np.flatnonzero(mask[0]).tolist()
+    far = np.flatnonzero(mask).tolist()
     listed = ", ".join(str(row + 1) for row in far[:SHOWN]) + (", …" if len(far) > SHOWN else "")
-    scale = 2 * float(spread[0]) * (finding.statistics.residual_std or 1.0)
+    scale = 2 * float(spread) * (finding.statistics.residual_std or 1.0)
     delta = float(f"{scale:.2g}")
     return Said(
         f"more than {OUTLYING:g} robust standard deviations off the curve: {len(far)} "
@@ -95,12 +99,12 @@ def _tell_outliers(finding: Finding) -> Said:
     )
 
 
-def _ratio(findings: Findings) -> Floats:
+def _ratio(findings: Findings) -> Each:
     """Von Neumann's ratio of the mean square of successive differences, along the first input, to
     the variance (Annals of Mathematical Statistics 12 (1941) 367), (fits,)."""
     step = findings.step
-    z = findings.standardized[:, ::step]
-    x = findings.inputs[findings.problem.formula.inputs[0]][:, ::step]
+    z = np.atleast_2d(findings.standardized[..., ::step])
+    x = findings.inputs[findings.problem.formula.inputs[0]][..., ::step]
     x = np.broadcast_to(x, z.shape)
     kept = None if findings.reduced.kept is None else findings.reduced.kept[:, ::step]
     apart = None if kept is None else kept[:, 1:]
@@ -115,7 +119,8 @@ def _ratio(findings: Findings) -> Floats:
     if apart is not None:
         steps = np.where(apart, steps, 0.0)
     with np.errstate(all="ignore"):
-        return np.asarray((steps * steps).sum(axis=1) / (z * z).sum(axis=1))
+        ratio = (steps * steps).sum(axis=1) / (z * z).sum(axis=1)
+    return ratio if findings.one is None else float(ratio[0])
 
 
 def _grade_autocorrelation(findings: Findings) -> Grades:
@@ -124,18 +129,18 @@ def _grade_autocorrelation(findings: Findings) -> Grades:
     statistics = findings.statistics
     n = -(-statistics.n // findings.step)
     asked = (n >= 2 * ENOUGH) & (statistics.degrees_of_freedom >= ENOUGH)
-    if not findings.problem.formula.inputs or not asked.any():
+    if not findings.problem.formula.inputs or not np.any(asked):
         return findings.nowhere()
     ratio = _ratio(findings)
     rounding = _is_rounding(findings) | (statistics.r_squared > 1 - 1e-12)
     with np.errstate(all="ignore"):
         wavy = ratio < 2 - WAVY * 2 / np.sqrt(n)
-    return findings.where(WARNING, asked & wavy & ~rounding & (findings.reduced.total > 0))
+    return findings.where(WARNING, asked & wavy & no(rounding) & (findings.reduced.total > 0))
 
 
 def _tell_autocorrelation(finding: Finding) -> Said:
     guessed = finding.problem.is_linear or finding.guessed
-    ratio, along = float(_ratio(finding.all)[0]), finding.problem.formula.inputs[0]
+    ratio, along = _ratio(finding.all), finding.problem.formula.inputs[0]
     return Said(
         f"neighbouring residuals along {along} err alike (von Neumann's ratio {ratio:.2g}; "
         "about 2 is due): the model misses a shape in the data, and the "
@@ -149,13 +154,13 @@ def _grade_explained(findings: Findings) -> Grades:
     problem, statistics = findings.problem, findings.statistics
     if problem.is_linear or not problem.loss.is_least_squares or not problem.formula.inputs:
         return findings.nowhere()
-    stderr, values = statistics.stderr, np.abs(findings.theta[:, findings.free])
+    stderr, values = statistics.stderr, np.abs(findings.theta[..., findings.free])
     if stderr.shape != values.shape:
         stderr = np.full(values.shape, np.nan)
     with np.errstate(all="ignore"):
-        lost = np.isnan(stderr).all(axis=1) | (stderr > DWARFED * values).any(axis=1)
+        lost = no(some(~np.isnan(stderr))) | some(stderr > DWARFED * values)
         little = (statistics.r_squared <= FOLLOWS) & (statistics.degrees_of_freedom >= 3)
-    return findings.where(np.where(lost, ERROR, WARNING).astype(np.int8), little)
+    return findings.where(findings.either(lost, ERROR, WARNING), little)
 
 
 def _tell_explained(finding: Finding) -> Said:
@@ -167,9 +172,8 @@ def _tell_explained(finding: Finding) -> Said:
     )
 
 
-def _vanished(findings: Findings) -> Bools:
-    tiny = (findings.target > 0.0) & (findings.target < TINY)
-    return np.asarray((findings.best_loss == 0.0) & tiny)
+def _vanished(findings: Findings) -> Each:
+    return (findings.best_loss == 0.0) & (findings.target > 0.0) & (findings.target < TINY)
 
 
 def _grade_rounding(findings: Findings) -> Grades:
@@ -179,7 +183,7 @@ def _grade_rounding(findings: Findings) -> Grades:
 
 
 def _tell_rounding(finding: Finding) -> Said:
-    vanished, size = bool(_vanished(finding.all)[0]), float(finding.all.target[0])
+    vanished, size = _vanished(finding.all), finding.all.target
     return Said(
         f"the target is so {'small' if vanished else 'large'} (up to {size:.2g}) that the squares "
         f"of its residuals {'vanish' if vanished else 'overflow'}; give it in another unit.",
