@@ -100,10 +100,12 @@ class Statistics:
     def correlation(self) -> Floats | None:
         if self.covariance is None:
             return None
-        spread = np.where(self.figures.stderr > 0, self.figures.stderr, 1.0)
-        correlation = self.covariance / (spread * spread[:, None])
-        np.fill_diagonal(correlation, 1.0)
-        return np.asarray(correlation)
+        spread = self.figures.stderr
+        if not spread.all():
+            spread = np.where(spread > 0, spread, 1.0)
+        correlation: Floats = self.covariance / (spread * spread[:, None])
+        correlation.flat[:: len(spread) + 1] = 1.0
+        return correlation
 
     def t(self, level: float = LEVEL) -> float:
         """Half the width of a two-sided interval of that level, in standard errors."""
@@ -152,8 +154,9 @@ def _figures(problem: Problem, theta: Floats, reduced: Reduced) -> Figures:
     if total <= (ROUNDING * reduced.size) ** 2:
         factor = factor.copy()
         factor[:, -1] = 0.0
-    determined = Determination.of_none(1).first()
-    if named:
+    if not named:
+        determined = Determination.of_none(1).first()
+    else:
         at = theta if p == len(theta) else theta[list(problem.free)]
         determined = determine_one(factor, n, at, _limits(problem))
     variance = total / degrees if degrees > 0 else math.nan

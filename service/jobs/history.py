@@ -100,7 +100,8 @@ class History:
     @property
     def rows(self) -> Rows:
         """All rows, as views that later appends leave as they are."""
-        return self._buffer[: self._size]
+        every = self._size == len(self._buffer)
+        return self._buffer if every else self._buffer[: self._size]
 
     @property
     def thinned(self) -> bool:
@@ -124,13 +125,17 @@ class History:
                 self._replace(self.rows.thin(self.max_rows // 2, aligned=True))
                 thinned = True
             room = self.max_rows - self._size
+            if len(fresh) <= room:
+                self._write(fresh)
+                break
             self._write(fresh[:room])
             fresh = fresh[room:]
         return thinned
 
     def page(self, after_epoch: int | None = None, limit: int | None = None) -> Rows:
         """The first `limit` rows later than `after_epoch`."""
-        return self.rows.after(after_epoch)[:limit]
+        later = self.rows.after(after_epoch)
+        return later if limit is None else later[:limit]
 
     def thin(self, max_points: int) -> Rows:
         """At most `max_points` rows that look like all of them."""

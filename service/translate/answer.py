@@ -75,7 +75,7 @@ def to_fit(
 
 def is_cut_short(result: Result) -> bool:
     """Whether `best` speaks for the fit rather than its last params."""
-    finite = math.isfinite(result.loss) and bool(torch.isfinite(result.params).all())
+    finite = math.isfinite(result.loss) and all(map(math.isfinite, result.params.tolist()))
     return not finite or result.stop_reason in ("cancelled", "time_limit", "diverged")
 
 
@@ -170,7 +170,8 @@ def named(names: Sequence[str], values: Tensor | Floats) -> Named:
 def _matrix(names: Sequence[str], matrix: Floats | None) -> dict[str, Named] | None:
     if matrix is None:
         return None
-    return {name: named(names, row) for name, row in zip(names, matrix, strict=True)}
+    rows = matrix.tolist()
+    return {name: dict(zip(names, row, strict=True)) for name, row in zip(names, rows, strict=True)}
 
 
 def _status(result: Result) -> Status:

@@ -138,10 +138,12 @@ class Findings:
     @cached_property
     def standardized(self) -> Floats:
         """z at `theta` over its standard deviation, (fits, rows); 0 beyond a fit's rows."""
-        spread = np.asarray(self.statistics.residual_std)
+        spread = self.statistics.residual_std
         with np.errstate(all="ignore"):
+            if self.one is not None:
+                return self.reduced.z / (spread if spread > 0 else 1.0)
             usable = np.where(np.isnan(spread) | (spread == 0), 1.0, spread)
-            return np.asarray(self.reduced.z / usable[..., None])
+            return np.asarray(self.reduced.z / usable[:, None])
 
     @property
     def step(self) -> int:
@@ -210,25 +212,31 @@ class Finding:
         )
 
     @cached_property
-    def eigenvalues(self) -> Tensor:
-        """Of the Hessian at the start, ascending."""
-        matrix = hessian(self.problem, self.problem.initial)
+    def eigenvalues(self) -> Sequence[float]:
+        """Of the Hessian at the start, ascending. Where that is 2JᵀJ/n anywhere, they are made of
+        the singular values of J's R factor."""
+        problem, r = self.problem, self.statistics.reduced.factor[:-1, :-1]
+        if problem.loss.is_least_squares and problem.is_linear and np.isfinite(r).all():
+            singular = np.linalg.svd(r, compute_uv=False)
+            values: list[float] = (2 * singular * singular / problem.rows)[::-1].tolist()
+            return values
+        matrix = hessian(problem, problem.initial)
         if not bool(torch.isfinite(matrix).all()):
-            return torch.full((len(matrix),), math.nan, dtype=torch.float64)
-        values: Tensor = torch.linalg.eigvalsh(matrix)
-        return values
+            return [math.nan] * len(matrix)
+        found: list[float] = torch.linalg.eigvalsh(matrix).tolist()
+        return found
 
     @cached_property
     def limit(self) -> float | None:
         """The largest stable learning rate, where one can be claimed."""
         if not self.is_plain_descent:
             return None
-        return learning_rate_limit(self.options, float(self.eigenvalues[-1]))
+        return learning_rate_limit(self.options, self.eigenvalues[-1])
 
     @cached_property
     def condition(self) -> float:
         """Of the Hessian at the start: infinite where it is flat, or no bowl."""
-        low, high = float(self.eigenvalues[0]), float(self.eigenvalues[-1])
+        low, high = self.eigenvalues[0], self.eigenvalues[-1]
         return high / low if low > 0 else math.inf
 
     @property
