@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
 
 import numpy as np
@@ -48,7 +49,7 @@ def finite_arrays(data: Data, names: Iterable[str]) -> dict[str, Numbers]:
         column = np.ascontiguousarray(numbers(data, name), dtype=np.float64)
         if not column.flags.writeable:
             column = column.copy()
-        if not np.isfinite(column).all():
+        if not _finite(column):
             bad = np.flatnonzero(~np.isfinite(column))
             row, more = int(bad[0]), bad.size - 1
             what = "missing or not a number" if np.isnan(column[row]) else "infinite"
@@ -74,7 +75,13 @@ def refuse_infinite(data: Data, name: str) -> None:
 
 def is_finite(column: Tensor) -> bool:
     """Whether all of a column is."""
-    return bool(np.isfinite(column.numpy()).all())
+    return _finite(column.numpy())
+
+
+def _finite(column: Numbers) -> bool:
+    """By its sum, which takes half the time and tells of nearly all that are."""
+    with np.errstate(all="ignore"):
+        return math.isfinite(column.sum()) or bool(np.isfinite(column).all())
 
 
 def first_bad(column: Tensor) -> int:

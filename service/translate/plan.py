@@ -84,8 +84,8 @@ def to_plan(
     sigma = to_sigma(request.sigma, request.data, rows)
     problem = Problem(
         formula=formula,
-        columns={name: narrowed(column, dtype, name) for name, column in inputs.items()},
-        target=narrowed(target, dtype, formula.target_columns[0]),
+        columns={name: narrowed(x, dtype, name, raw[name]) for name, x in inputs.items()},
+        target=narrowed(target, dtype, formula.target_columns[0], target),
         initial=start.initial.to(dtype),
         lower=start.lower.to(dtype),
         upper=start.upper.to(dtype),

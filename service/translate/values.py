@@ -19,9 +19,12 @@ Sigma = str | float | list[float] | None
 _ZERO = torch.zeros((), dtype=torch.float64)
 
 
-def narrowed(column: Tensor, dtype: torch.dtype, name: str) -> Tensor:
-    """A column in the precision of the fit. Raises InvalidData where it does not fit in."""
+def narrowed(column: Tensor, dtype: torch.dtype, name: str, known: Tensor | None = None) -> Tensor:
+    """A column in the precision of the fit; `known` is one that has been looked at. Raises
+    InvalidData where it does not fit in."""
     narrow = column.to(dtype)
+    if narrow is known:
+        return narrow
     if not is_finite(narrow):
         row = first_bad(narrow)
         raise InvalidData(
@@ -48,6 +51,9 @@ def narrowed_sigma(sigma: Tensor, dtype: torch.dtype) -> Tensor:
 def explained(formula: Model, data: Data, rows: int) -> Tensor:
     """The values of the left side, (rows,) float64. Raises InvalidData where one is not finite."""
     columns = finite_columns(data, formula.target_columns)
+    plain = columns.get(formula.target)
+    if plain is not None:
+        return plain
     target = formula.explained(columns, _ZERO).expand(rows)
     if not is_finite(target):
         row = first_bad(target)
