@@ -15,6 +15,10 @@ MANY = 64
 (docs/benchmarks.md has the measurement)."""
 NARROW = 16
 """The most columns that this pays for."""
+APART = 1e-4
+"""Of a column's square, the part that no other explains: from on this, R has 11 digits or more."""
+SMALLEST = 1e-200
+"""A sum of squares above it, and below its inverse, has lost nothing."""
 
 
 def triangle(matrix: Tensor) -> Tensor:
@@ -46,6 +50,42 @@ def triangles(columns: Tensor) -> Tensor:
     if unit is not None:
         return _side_by_side(columns.div_(unit.unsqueeze(-1))) * unit.mT.unsqueeze(1)
     return _side_by_side(columns)
+
+
+def swift_triangles(columns: Tensor) -> Tensor:
+    """The same for a trial step, in half of the time: by Cholesky's method from the columns' inner
+    products, which square a condition number, so only of those matrices whose columns are far
+    enough from each other's span that R keeps its digits (Golub and Van Loan, 4.2 and 5.3.8). Of
+    the last column, the residuals, the distance is not asked: no step is made of it."""
+    width, groups, _ = columns.shape
+    if groups < MANY or width > NARROW or columns.dtype != torch.float64:
+        return triangles(columns)
+    factor, sound = _by_products(columns)
+    if not bool(sound.all()):
+        others = (~sound).nonzero().squeeze(-1)
+        factor[..., others] = triangles(columns[:, others]).permute(1, 2, 0)
+    return factor.permute(2, 0, 1)
+
+
+def _by_products(columns: Tensor) -> tuple[Tensor, Tensor]:
+    """R, (columns, columns, groups), and which groups have all of its digits."""
+    width, groups, _ = columns.shape
+    factor = columns.new_zeros((width, width, groups))
+    for j in range(width):
+        torch.sum(columns[j:] * columns[j], dim=-1, out=factor[j, j:])
+    squares = factor.diagonal().mT.clone()
+    sound = ((squares > SMALLEST) & (squares < 1 / SMALLEST)).all(dim=0)
+    for j in range(width):
+        pivot = factor[j, j]
+        if j + 1 == width:
+            pivot.clamp_(min=0.0).sqrt_()
+            break
+        sound &= pivot > APART * squares[j]
+        row = factor[j, j:]
+        row /= pivot.sqrt()
+        for k in range(j + 1, width):
+            factor[k, k:].addcmul_(row[k - j :], row[k - j], value=-1)
+    return factor, sound
 
 
 def _side_by_side(columns: Tensor) -> Tensor:

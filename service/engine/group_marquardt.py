@@ -7,10 +7,12 @@ believed, finds no step, or is slow, goes on with the next. Groups that have end
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import partial
 
 import torch
 from torch import Tensor
 
+from service.engine.factors import swift_triangles
 from service.engine.group_objective import GroupObjective
 from service.engine.group_result import REASONS, GroupEnds, GroupHistory
 from service.engine.groups import Batch, GroupedTask
@@ -228,9 +230,8 @@ class GroupMarquardt:
     def _model(self, objective: GroupObjective) -> lm.Model:
         problem = self._task.problem
         lower, upper = problem.lower[self._free], problem.upper[self._free]
-        return lm.Model(
-            objective.linearise, objective.rows, lower, upper, self._linear, problem.is_bounded
-        )
+        linearise = partial(objective.linearise, factors=swift_triangles)
+        return lm.Model(linearise, objective.rows, lower, upper, self._linear, problem.is_bounded)
 
     def _path(self, state: lm.State) -> Path:
         groups = len(self._batch)

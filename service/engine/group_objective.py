@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import torch
@@ -13,6 +14,9 @@ from service.engine.groups import Batch
 from service.engine.losses import Loss
 from service.engine.problem import Problem
 from service.engine.tape import Reader
+
+Factors = Callable[[Tensor], Tensor]
+"""How columns are reduced: see `factors.triangles`."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,22 +89,22 @@ class GroupObjective:
         columns = self.columns(theta)
         return columns if bool(torch.isfinite(columns.sum())) else self.columns(theta, safe=True)
 
-    def linearise(self, free: Tensor) -> tuple[Tensor, Tensor]:
+    def linearise(self, free: Tensor, factors: Factors = triangles) -> tuple[Tensor, Tensor]:
         """The loss (groups,) and the R factor of [J z], weighted for losses other than mse."""
-        total, factor = self.sums(free)
+        total, factor = self.sums(free, factors)
         return total / self.rows, factor
 
-    def sums(self, free: Tensor) -> tuple[Tensor, Tensor]:
+    def sums(self, free: Tensor, factors: Factors = triangles) -> tuple[Tensor, Tensor]:
         """Σρ (groups,), and the same R factor."""
         theta = self.whole(free)
-        total, factor = self._reduced(self.columns(theta))
+        total, factor = self._reduced(self.columns(theta), factors)
         if not bool(torch.isfinite(factor.sum())):
-            total, factor = self._reduced(self.columns(theta, safe=True))
+            total, factor = self._reduced(self.columns(theta, safe=True), factors)
         return total, factor
 
-    def _reduced(self, columns: Tensor) -> tuple[Tensor, Tensor]:
+    def _reduced(self, columns: Tensor, factors: Factors) -> tuple[Tensor, Tensor]:
         rho, root = weights(self.loss, columns[-1])
         if root is not None:
             columns *= root
             rho = rho if self.kept is None else torch.where(self.kept, rho, 0.0)
-        return rho.sum(dim=-1), triangles(columns)
+        return rho.sum(dim=-1), factors(columns)

@@ -19,8 +19,9 @@ from service.engine.statistics import summarise_groups
 
 def look_at(task: GroupedTask, ends: GroupEnds, guessed: tuple[str, ...]) -> Findings:
     """What there is to say of groups that have ended, or stand where they were stopped."""
-    problem = task.problem.double()
-    double = replace(task, problem=problem, initial=task.initial.double())
+    problem, double = task.problem.double(), task
+    if problem is not task.problem:
+        double = replace(task, problem=problem, initial=task.initial.double())
     batch = double.batch(ends.at)
     theta = ends.theta.double()
     reduced = _reduced(GroupObjective.of(problem, batch), batch, theta)

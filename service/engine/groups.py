@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -65,9 +65,14 @@ class GroupedTask:
         return torch.bincount(self.codes, minlength=self.count)
 
     @cached_property
+    def _is_sorted(self) -> bool:
+        """Whether the rows lie group by group already."""
+        return bool((self.codes[1:] >= self.codes[:-1]).all())
+
+    @cached_property
     def _order(self) -> Tensor:
         """All rows, group by group."""
-        if bool((self.codes[1:] >= self.codes[:-1]).all()):
+        if self._is_sorted:
             return torch.arange(len(self.codes), device=self.codes.device)
         return torch.argsort(self.codes, stable=True)
 
@@ -98,14 +103,26 @@ class GroupedTask:
         of, rows = self.problem, self.sizes[at]
         longest, ragged = int(rows.max()), int(rows.min()) < int(rows.max())
         place = torch.arange(longest, device=rows.device)
-        within = torch.minimum(place, rows.unsqueeze(-1) - 1) if ragged else place
-        index = self._order[self._starts[at].unsqueeze(-1) + within]
+        taken = self._taken(at, rows, place, ragged=ragged)
         return Batch(
             at=at,
-            columns={name: column[index] for name, column in of.columns.items()},
-            target=of.target[index],
-            sigma=None if of.sigma is None else of.sigma[index],
+            columns={name: taken(column) for name, column in of.columns.items()},
+            target=taken(of.target),
+            sigma=None if of.sigma is None else taken(of.sigma),
             rows=rows,
             kept=place < rows.unsqueeze(-1) if ragged else None,
             initial=self.initial[at],
         )
+
+    def _taken(
+        self, at: Tensor, rows: Tensor, place: Tensor, *, ragged: bool
+    ) -> Callable[[Tensor], Tensor]:
+        """How a batch takes its part of a column: as a view, where its groups lie side by side."""
+        first = self._starts[at]
+        beside = first[1:] == first[:-1] + len(place)
+        if self._is_sorted and not ragged and bool(beside.all()):
+            start, shape = int(first[0]), (len(at), len(place))
+            return lambda column: column[start : start + shape[0] * shape[1]].view(shape)
+        within = torch.minimum(place, rows.unsqueeze(-1) - 1) if ragged else place
+        index = self._order[first.unsqueeze(-1) + within]
+        return lambda column: column[index]

@@ -15,7 +15,8 @@ from torch import Tensor
 
 from service.engine import GroupedRun, Rows
 from service.engine.determination import determine, determine_one
-from service.engine.factors import MANY, triangle, triangles
+from service.engine.factors import MANY, swift_triangles, triangle, triangles
+from service.engine.group_objective import Factors
 from service.engine.group_run import GroupedResult
 from service.engine.groups import ENTRIES, UNEVEN, GroupedTask
 from service.engine.problem import Tolerance
@@ -166,13 +167,17 @@ def _columns(seed: int, groups: int, rows: int, width: int) -> Tensor:
     return torch.from_numpy(matrix)
 
 
+EACH_WAY = pytest.mark.parametrize("factors", [triangles, swift_triangles])
+
+
+@EACH_WAY
 @FEW
 @given(seed=SEEDS, groups=st.integers(MANY, 90), width=st.integers(1, 8), extra=st.integers(-4, 30))
 def test_side_by_side_r_is_householders_but_for_signs(
-    seed: int, groups: int, width: int, extra: int
+    factors: Factors, seed: int, groups: int, width: int, extra: int
 ):
     matrix = _columns(seed, groups, max(1, width + extra), width)
-    found = triangles(matrix.permute(2, 0, 1).contiguous())
+    found = factors(matrix.permute(2, 0, 1).contiguous())
     gram, due = found.mT @ found, matrix.mT @ matrix
     size = matrix.square().sum(dim=1).sqrt()
     error = (gram - due).abs() / (size.unsqueeze(-1) * size.unsqueeze(-2))
@@ -184,22 +189,46 @@ def test_side_by_side_r_is_householders_but_for_signs(
     assert float(found.tril(-1).abs().max()) == 0.0
 
 
+def _upright(factor: Tensor) -> Tensor:
+    """With a diagonal that is not negative: R is unique but for the signs of its rows."""
+    return torch.sign(factor.diagonal(dim1=-2, dim2=-1)).unsqueeze(-1) * factor
+
+
+@EACH_WAY
+@FEW
+@given(seed=SEEDS, apart=st.floats(-9, 0))
+def test_columns_that_nearly_depend_on_each_other_keep_their_digits(
+    factors: Factors, seed: int, apart: float
+):
+    matrix = _columns(seed, MANY, 30, 4)
+    matrix[::2, :, 1] = matrix[::2, :, 0] + 10.0**apart * matrix[::2, :, 1]
+    found = _upright(factors(matrix.permute(2, 0, 1).contiguous()))
+    due = _upright(torch.linalg.qr(matrix, mode="r")[1])
+    size = matrix.square().sum(dim=1).sqrt()
+    # Householder's own error grows with the condition number.
+    scaled = due / size.unsqueeze(-2)
+    worse = torch.linalg.cond(scaled[:, :3, :3]).clamp(min=1e3).reshape(-1, 1, 1)
+    assert float(((found - due).abs() / size.unsqueeze(-2) / worse).max()) < 1e-14
+
+
+@EACH_WAY
 @pytest.mark.parametrize("power", [-300, -170, 170, 300])
-def test_squares_beyond_the_dtype_do_no_harm(power: int):
+def test_squares_beyond_the_dtype_do_no_harm(factors: Factors, power: int):
     matrix = _columns(1, MANY, 20, 3)
     scale = torch.tensor([1.0, 10.0**power, 1.0], dtype=torch.float64)
-    found = triangles((matrix * scale).permute(2, 0, 1).contiguous())
-    due = triangles(matrix.permute(2, 0, 1).contiguous())
+    found = factors((matrix * scale).permute(2, 0, 1).contiguous())
+    due = factors(matrix.permute(2, 0, 1).contiguous())
     assert torch.allclose(found / scale, due, rtol=1e-12)
 
 
-def test_a_matrix_that_is_extreme_or_not_finite_changes_no_bit_of_the_others():
+@EACH_WAY
+def test_a_matrix_that_is_extreme_or_not_finite_changes_no_bit_of_the_others(factors: Factors):
     matrix = _columns(2, MANY + 2, 20, 3)
     spoilt = matrix.clone()
     spoilt[0], spoilt[1, 3, 1] = 1e200, torch.nan
     spoilt[2] = 0.0
-    found = triangles(spoilt.permute(2, 0, 1).contiguous())
-    due = triangles(matrix.permute(2, 0, 1).contiguous())
+    found = factors(spoilt.permute(2, 0, 1).contiguous())
+    due = factors(matrix.permute(2, 0, 1).contiguous())
     assert torch.equal(found[3:], due[3:])
     assert not torch.isfinite(found[1]).all()
     assert not found[2].any()

@@ -17,7 +17,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from service.engine.factors import norms, solution, triangles
+from service.engine.factors import norms, solution, swift_triangles
 
 START = 1e-4
 SHRINK = 1.0 / 3.0
@@ -234,7 +234,7 @@ def _damped(r: Tensor, c: Tensor, damping: Tensor) -> Tensor:
     columns[:p, :, :p] = r.permute(2, 0, 1)
     columns[p, :, :p] = c
     columns[:p, :, p:].diagonal(dim1=0, dim2=2)[:] = damping.sqrt().unsqueeze(-1)
-    return solution(triangles(columns))
+    return solution(swift_triangles(columns))
 
 
 def _slant(state: State, pull: tuple[Tensor, Tensor | None]) -> Tensor:
