@@ -67,7 +67,10 @@ class GroupExact:
         r, c = self._factor[:, :p, :p], self._factor[:, :p, p]
         gradient = torch.zeros_like(self._batch.initial)
         gradient[:, self._free] = 2 * (r.mT @ c.unsqueeze(-1)).squeeze(-1) / rows
-        history, groups = GroupHistory(len(self._batch)), torch.arange(len(self._batch), device=rows.device)
+        history, groups = (
+            GroupHistory(len(self._batch)),
+            torch.arange(len(self._batch), device=rows.device),
+        )
         theta = self._objective.whole(self._theta)
         history.add(groups, torch.ones_like(groups), self.first_loss, theta, gradient)
         return history

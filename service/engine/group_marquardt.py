@@ -66,7 +66,7 @@ class GroupMarquardt:
         self._first_gradient = lm.gradient(self._model(self._objective), state)
         self._paths = [self._path(state), self._path(replace(state, loss=state.loss + torch.inf))]
         self._paths[0].begun = True
-        self._hopeless()
+        self._reasons = self._hopeless()
         self._waiting = [(0, at)] if len(at := self._undecided()) else []
         self._turn = self._next()
 
@@ -208,12 +208,12 @@ class GroupMarquardt:
         reason = torch.where(believed, CONVERGED, reason)
         self._reasons = torch.where(self._reasons == NOT_ENDED, reason, self._reasons)
 
-    def _hopeless(self) -> None:
+    def _hopeless(self) -> Tensor:
         """Ends the groups that have no finite loss to start from, or nothing to fit."""
         finite = torch.isfinite(self.first_loss)
         reason = torch.where(finite, CONVERGED if not self._free else NOT_ENDED, DIVERGED)
-        self._reasons = reason
         self._paths[0].steps += (reason != NOT_ENDED).long()
+        return reason
 
     def _undecided(self) -> Tensor:
         return (self._reasons == NOT_ENDED).nonzero().squeeze(-1)

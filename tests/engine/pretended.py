@@ -14,7 +14,7 @@ without CUDA has no guard for it: it ends the process at the first view, or in a
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -38,18 +38,22 @@ class Pretended(Tensor):
         args: Sequence[Any] = (),
         kwargs: Mapping[str, Any] | None = None,
     ) -> Any:
-        given = dict(kwargs or {})
-        special = SPECIAL.get(getattr(func, "__name__", ""))
-        if func == Tensor.device.__get__:
-            return CUDA
-        if func in (Tensor.is_cuda.__get__, Tensor.is_cpu.__get__):
-            return func == Tensor.is_cuda.__get__
+        special = SPECIAL.get(func)
         if special is not None:
-            return special(func, args, given)
-        _check(func, [*args, *given.values()])
-        target = _device(given.pop("device", None))
-        result = super().__torch_function__(func, types, tuple(args), given)
-        return result if target is None or target.type == "cuda" else _plain(result)
+            return special(args, dict(kwargs or {}))
+        for each in args:
+            if type(each) is not Pretended and isinstance(each, Tensor | list | tuple):
+                _check(func, each)
+        target = None
+        if kwargs:
+            _check(func, list(kwargs.values()))
+            target = _device(kwargs.get("device"))
+            kwargs = {name: value for name, value in kwargs.items() if name != "device"}
+        with torch._C.DisableTorchFunctionSubclass():
+            result = func(*args, **(kwargs or {}))
+            if target is not None and target.type == "cpu":
+                return _plain(result)
+            return _pretended(result)
 
 
 class PretendedCuda(TorchFunctionMode):
@@ -62,27 +66,26 @@ class PretendedCuda(TorchFunctionMode):
         args: Sequence[Any] = (),
         kwargs: Mapping[str, Any] | None = None,
     ) -> Any:
-        given = dict(kwargs or {})
-        tensors = list(_tensors([*args, *given.values()]))
-        if any(isinstance(each, Pretended) for each in tensors):
+        given = kwargs or {}
+        if Pretended in types or (func not in MOVERS and given.get("device") is None):
             return func(*args, **given)
         if func is Tensor.to:
-            return _to(func, args, given)
+            return _to(args, dict(given))
         if func is Tensor.cuda:
             return _there(args[0])
-        if (target := _device(given.get("device"))) is None or target.type != "cuda":
+        target = _device(given.get("device"))
+        if target is None or target.type != "cuda":
             return func(*args, **given)
         if given.get("generator") is not None:
             raise RuntimeError("Expected a 'cuda' device type for generator but found 'cpu'")
-        del given["device"]
-        return _there(func(*args, **given))
+        return _there(func(*args, **{n: value for n, value in given.items() if n != "device"}))
 
 
-def _to(func: Callable[..., Any], args: Sequence[Any], given: dict[str, Any]) -> Tensor:
+def _to(args: Sequence[Any], given: dict[str, Any]) -> Tensor:
     """`Tensor.to` with a device, a dtype, both, or a tensor like which it shall be."""
-    tensor, *rest = args
+    tensor: Tensor = args[0]
     target, others = _device(given.pop("device", None)), []
-    for each in rest:
+    for each in args[1:]:
         if isinstance(each, Tensor):
             target, given["dtype"] = each.device, each.dtype
         elif isinstance(each, str | torch.device):
@@ -91,68 +94,69 @@ def _to(func: Callable[..., Any], args: Sequence[Any], given: dict[str, Any]) ->
             others.append(each)
     here = tensor.device.type
     if others or given:
-        tensor = Tensor.to(_plain(tensor), *others, **given) if here == "cpu" else _there(
-            Tensor.to(_plain(tensor), *others, **given), copy=False
-        )
+        moved = Tensor.to(_plain(tensor), *others, **given)
+        tensor = moved if here == "cpu" else moved.as_subclass(Pretended)
     if target is None or target.type == here:
         return tensor
     return _there(tensor) if target.type == "cuda" else _plain(tensor).clone()
 
 
-def _back(func: Callable[..., Any], args: Sequence[Any], given: dict[str, Any]) -> Tensor:
-    return _plain(args[0]).clone()
-
-
-def _refused(func: Callable[..., Any], args: Sequence[Any], given: dict[str, Any]) -> Any:
+def _refused(args: Sequence[Any], given: dict[str, Any]) -> Any:
     raise TypeError("can't convert cuda:0 device type tensor to numpy; use Tensor.cpu() first")
 
 
-def _listed(func: Callable[..., Any], args: Sequence[Any], given: dict[str, Any]) -> Any:
-    return _plain(args[0]).tolist()
+def _getter(name: str) -> Any:
+    return vars(torch._C.TensorBase)[name].__get__
 
 
-SPECIAL: Mapping[str, Callable[..., Any]] = {
-    "to": _to,
-    "cpu": _back,
-    "cuda": lambda func, args, given: args[0],
-    "numpy": _refused,
-    "__array__": _refused,
-    "tolist": _listed,
+MOVERS = frozenset({Tensor.to, Tensor.cuda})
+SPECIAL: Mapping[Any, Callable[[Sequence[Any], dict[str, Any]], Any]] = {
+    Tensor.to: _to,
+    Tensor.cpu: lambda args, given: _plain(args[0]).clone(),
+    Tensor.cuda: lambda args, given: args[0],
+    Tensor.numpy: _refused,
+    Tensor.__array__: _refused,
+    Tensor.tolist: lambda args, given: _plain(args[0]).tolist(),
+    _getter("device"): lambda args, given: CUDA,
+    _getter("is_cuda"): lambda args, given: True,
+    _getter("is_cpu"): lambda args, given: False,
 }
-"""The ways between the devices."""
+"""What tells where a tensor is, and the ways between the devices."""
 
 
-def _check(func: Callable[..., Any], arguments: Sequence[Any]) -> None:
+def _check(func: Callable[..., Any], given: Any) -> None:
+    """Raises where a tensor of the CPU is among the arguments, other than a number."""
+    if isinstance(given, list | tuple):
+        for each in given:
+            _check(func, each)
+        return
+    if type(given) is Pretended or not isinstance(given, Tensor):
+        return
     name = getattr(func, "__name__", "")
-    for each in _tensors(arguments):
-        if not isinstance(each, Pretended) and (each.dim() or name in TOGETHER):
-            raise RuntimeError(
-                "Expected all tensors to be on the same device, but found at least two devices, "
-                f"cuda:0 and cpu! ({name})"
-            )
-
-
-def _tensors(arguments: Any) -> Iterator[Tensor]:
-    for each in arguments:
-        if isinstance(each, Tensor):
-            yield each
-        elif isinstance(each, list | tuple):
-            yield from _tensors(each)
+    if given.dim() or name in TOGETHER:
+        raise RuntimeError(
+            "Expected all tensors to be on the same device, but found at least two devices, "
+            f"cuda:0 and cpu! ({name})"
+        )
 
 
 def _device(given: Any) -> torch.device | None:
     return None if given is None else torch.device(given)
 
 
-def _there(tensor: Tensor, *, copy: bool = True) -> Tensor:
-    plain = _plain(tensor)
-    return (plain.clone() if copy else plain).as_subclass(Pretended)
+def _there(tensor: Tensor) -> Tensor:
+    """A copy on the device, whose memory is its own."""
+    return _plain(tensor).clone().as_subclass(Pretended)
 
 
-def _plain(result: Any) -> Any:
-    if isinstance(result, Tensor):
-        with torch._C.DisableTorchFunctionSubclass():
-            return result.as_subclass(Tensor)
-    if isinstance(result, tuple):
-        return type(result)(*map(_plain, result))
+def _pretended(result: Any) -> Any:
+    if type(result) is Tensor:
+        return result.as_subclass(Pretended)
+    if isinstance(result, tuple | list):
+        return type(result)(map(_pretended, result))
     return result
+
+
+def _plain(tensor: Tensor) -> Tensor:
+    with torch._C.DisableTorchFunctionSubclass():
+        return tensor.as_subclass(Tensor)
