@@ -15,7 +15,8 @@ from service.engine.losses import LOSSES, Loss
 from service.engine.optimizers.levenberg_marquardt import LevenbergMarquardt
 from service.engine.problem import Problem, Tolerance
 
-FITS = 20_000
+FITS = {"cpu": 20_000, "cuda": 1_000_000}
+"""A GPU is not filled by fewer."""
 BY_SCIPY = 500
 SIDE = 5
 ROUNDS = 3
@@ -23,9 +24,11 @@ START = {"a": 500.0, "x0": 2.0, "y0": 2.0, "s": 1.0, "b": 10.0}
 
 ABOUT = f"""
 Gpufit's own problem (Przybylski et al., Scientific Reports 7 (2017) 15722): {SIDE}×{SIDE} pixels, a
-Gaussian of 5 params, float32, at most 10 iterations, tolerance 1e-4, {FITS:,} of them in the
-engine, on the CPU; beside a loop of SciPy's `curve_fit` ({BY_SCIPY} of them). Gpufit's published
-figure, on a GPU, is 3.04 million fits per second.
+Gaussian of 5 params, float32, at most 10 iterations, tolerance 1e-4, {FITS["cpu"]:,} of them in
+the engine, on the CPU; beside a loop of SciPy's `curve_fit` ({BY_SCIPY} of them). Gpufit's
+published figure, on a GPU, is 3.04 million fits per second. Where there is a GPU,
+`python -m benchmarks pixels` measures {FITS["cuda"]:,} fits on that too, with the way there and
+back; it has not been run on one yet.
 """
 
 
@@ -34,45 +37,75 @@ def run() -> list[Comparison]:
     return run_async(_run())
 
 
-def made() -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+def devices() -> dict[str, str]:
+    """Those of this machine, and what they are called in the table."""
+    found = {"cpu": ""}
+    if torch.cuda.is_available():
+        found["cuda"] = f", on {torch.cuda.get_device_name()}"
+    return found
+
+
+def made(fits: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     """The pixels' places (rows,) each, and their values (fits, rows)."""
     generator = torch.Generator().manual_seed(0)
     grid = torch.arange(SIDE, dtype=torch.float32)
     u, v = (each.flatten() for each in torch.meshgrid(grid, grid, indexing="xy"))
-    centre = 2 + 0.4 * (torch.rand((FITS, 2), generator=generator) - 0.5)
+    centre = 2 + 0.4 * (torch.rand((fits, 2), generator=generator) - 0.5)
     square = (u - centre[:, :1]) ** 2 + (v - centre[:, 1:]) ** 2
     clean = 500 * torch.exp(-square / 2) + 10
     return u, v, torch.poisson(clean, generator=generator)
 
 
 async def _run() -> list[Comparison]:
-    u, v, z = made()
-    infinite = torch.full((5,), torch.inf)
-    text = "z = a * exp(-((u - x0)**2 + (v - y0)**2) / (2 * s**2)) + b"
-    formula = read_formula(text, frozenset({"u", "v", "z"}))
-    start = torch.tensor([START[name] for name in formula.params])
-    problem = Problem(
-        formula, {"u": u.repeat(FITS), "v": v.repeat(FITS)}, z.flatten(), start,
-        -infinite, infinite, (True,) * 5, Loss(LOSSES["mse"], 1.0),
-    )  # fmt: skip
-    options = engine.Options(
-        "levenberg_marquardt", LevenbergMarquardt(), 10, 10, Tolerance(1e-4, 1e-4)
-    )
-    codes = torch.arange(FITS).repeat_interleave(SIDE * SIDE)
-    task = GroupedTask(problem, options, codes, start.repeat(FITS, 1))
+    return [await _on(device, name) for device, name in devices().items()]
+
+
+async def _on(device: str, name: str) -> Comparison:
+    fits = FITS[device]
+    u, v, z = made(fits)
+    task = to_task(u, v, z)
 
     async def ours() -> float:
         began = time.perf_counter()
-        run = engine.GroupedRun(task)
-        while not run.done:
-            run.step(10)
-        return FITS / (time.perf_counter() - began)
+        fitted(task, device)
+        return fits / (time.perf_counter() - began)
 
     async def scipy() -> float:
         return _by_scipy(u.numpy(), v.numpy(), z.numpy()[:BY_SCIPY])
 
     taken = await in_turns(ROUNDS, ours, scipy)
-    return [Comparison(f"{FITS:,} Gaussians of 25 pixels", "SciPy curve_fit", "fits/s", *taken)]
+    what = f"{fits:,} Gaussians of 25 pixels{name}"
+    return Comparison(what, "SciPy curve_fit", "fits/s", *taken)
+
+
+def to_task(u: torch.Tensor, v: torch.Tensor, z: torch.Tensor) -> GroupedTask:
+    """The fits of all pixels, on the CPU."""
+    fits = len(z)
+    infinite = torch.full((5,), torch.inf)
+    text = "z = a * exp(-((u - x0)**2 + (v - y0)**2) / (2 * s**2)) + b"
+    formula = read_formula(text, frozenset({"u", "v", "z"}))
+    start = torch.tensor([START[name] for name in formula.params])
+    problem = Problem(
+        formula, {"u": u.repeat(fits), "v": v.repeat(fits)}, z.flatten(), start,
+        -infinite, infinite, (True,) * 5, Loss(LOSSES["mse"], 1.0),
+    )  # fmt: skip
+    options = engine.Options(
+        "levenberg_marquardt", LevenbergMarquardt(), 10, 10, Tolerance(1e-4, 1e-4)
+    )
+    codes = torch.arange(fits).repeat_interleave(SIDE * SIDE)
+    return GroupedTask(problem, options, codes, start.repeat(fits, 1))
+
+
+def fitted(task: GroupedTask, device: str) -> torch.Tensor:
+    """The params (fits, params), back on the CPU."""
+    run = engine.GroupedRun(task.to(device))
+    while not run.done:
+        run.step(10)
+    ends = run.result().batches
+    params = torch.empty_like(task.initial)
+    for each in ends:
+        params[each.at.cpu()] = each.theta.cpu()
+    return params
 
 
 def _by_scipy(u: np.ndarray, v: np.ndarray, z: np.ndarray) -> float:

@@ -39,7 +39,7 @@ from service.jobs.memory import give_back, settle
 from service.jobs.memory_store import MemoryStore
 from service.jobs.service import JobService
 from service.settings import Settings
-from service.translate import use_threads
+from service.translate import must_have, use_threads
 
 _DESCRIPTION = """\
 Fits parametric models to data and says how far to trust the fit.
@@ -59,6 +59,7 @@ class _App(FastAPI):
 
 def create_app(settings: Settings, clock: Clock | None = None) -> FastAPI:
     """The application; its workers live from lifespan start to lifespan end."""
+    must_have(settings.device)
     clock, metrics = clock or SystemClock(), Metrics()
     tracing = Tracing() if settings.otel else None
     nouns = (compute, fits, jobs, events, plots, operations, problem_types, catalogue)

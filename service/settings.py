@@ -39,6 +39,9 @@ class Settings(BaseSettings):
     """Whether requests are traced with OpenTelemetry; its own variables say whereto."""
     workers: int = Field(default=0, ge=0, le=256)
     """Worker processes; 0 is one a core."""
+    device: Literal["cpu", "cuda", "auto"] = "cpu"
+    """Where fits are done: `cuda` is all of them on the GPU, `auto` there the groups and long data,
+    where there is one."""
     max_connections: PositiveInt = 1000
     """Connections open at once."""
     max_head_bytes: PositiveInt = 32 * 2**10

@@ -9,6 +9,10 @@ import pytest
 import torch
 from hypothesis import HealthCheck, settings
 
+from tests.devices import device, summary
+
+__all__ = ["device"]
+
 torch.set_num_threads(1)
 
 settings.register_profile(
@@ -19,6 +23,11 @@ settings.register_profile(
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
 )
 settings.load_profile("house")
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """A GPU is no tool that a machine must have; so that nobody takes silence for a test on one."""
+    terminalreporter.write_line(summary())
 
 
 def needs(tool: str) -> None:

@@ -72,10 +72,11 @@ def serve(
     from service.app import create_app
     from service.cli.server import run
     from service.jobs.processes import close_zygote, fork_zygote
+    from service.translate import NoDevice
 
     try:
         app = create_app(settings)
-    except NoTelemetry as error:
+    except (NoTelemetry, NoDevice) as error:
         _refuse(str(error))
     fork_zygote()
     gc.enable()

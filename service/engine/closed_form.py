@@ -49,7 +49,7 @@ class ClosedForm(Run):
         self._reading = reading(problem)
         self._data = data
         u, self._s, self._vt = np.linalg.svd(data.r)
-        self._start: Floats = problem.initial.numpy()
+        self._start: Floats = problem.initial.cpu().numpy()
         self._u0 = u.T.dot(data.r.dot(self._start[data.free]) - data.c)
         self._moving = (self._s > 0) & (self._u0 != 0)
         with np.errstate(all="ignore"):
@@ -164,7 +164,7 @@ class ClosedForm(Run):
         self._progress = replace(
             before,
             epoch=end,
-            theta=torch.from_numpy(self._params(np.array([float(end)]))[0]),
+            theta=self._there(self._params(np.array([float(end)]))[0]),
             loss=float(losses[last]),
             best=self._best(before.best, losses[: last + 1], before.epoch),
             stop_reason=reason,
@@ -187,7 +187,11 @@ class ClosedForm(Run):
         if not losses[i] < best.loss:
             return best
         theta = self._params(np.array([float(done + i)]))[0]
-        return Best(done + i + 1, float(losses[i]), torch.from_numpy(theta))
+        return Best(done + i + 1, float(losses[i]), self._there(theta))
+
+    def _there(self, theta: Floats) -> Tensor:
+        """Params where the problem is."""
+        return torch.from_numpy(theta).to(self.task.problem.initial.device)
 
     def _ending(self, losses: Floats, k: Floats) -> tuple[int, StopReason | None]:
         """The block's last epoch, counted from 0, and why the run ends there, if it does."""

@@ -40,12 +40,12 @@ class Compressed:
     def of(cls, problem: Problem) -> Compressed:
         """Those of a problem whose prediction is linear in its free params, with loss mse."""
         free = np.flatnonzero(problem.free)
-        theta = problem.initial.numpy().copy()
+        theta = problem.initial.cpu().numpy().copy()
         theta[free] = 0.0
         if problem.small is not None:
             factor = _small_factor(problem.small, theta, free)
         else:
-            factor = _factor(problem, torch.from_numpy(theta), free)
+            factor = _factor(problem, torch.from_numpy(theta).to(problem.target.device))
         square = np.zeros((len(free) + 1, len(free) + 1))
         square[: len(factor)] = factor
         return cls(
@@ -75,16 +75,17 @@ class Compressed:
         return loss, gradient
 
 
-def _factor(problem: Problem, theta: Tensor, free: npt.NDArray[np.int64]) -> Floats:
+def _factor(problem: Problem, theta: Tensor) -> Floats:
     """R of [J | y − f], at most one row more than there are free params."""
+    free = problem.free_index
     if is_long(problem):
-        at = theta[torch.from_numpy(free)].unsqueeze(0)
-        long: Floats = LongObjective(problem).linearise(at)[1][0].numpy()
+        at = theta[free].unsqueeze(0)
+        long: Floats = LongObjective(problem).linearise(at)[1][0].cpu().numpy()
         long[:, -1] *= -1
         return long
     residual, jacobian = Objective(problem).jacobian(theta)
-    matrix = torch.cat([jacobian[:, torch.from_numpy(free)], -residual.unsqueeze(-1)], dim=-1)
-    factor: Floats = torch.linalg.qr(matrix, mode="r")[1].numpy()
+    matrix = torch.cat([jacobian[:, free], -residual.unsqueeze(-1)], dim=-1)
+    factor: Floats = torch.linalg.qr(matrix, mode="r")[1].cpu().numpy()
     return factor
 
 

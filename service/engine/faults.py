@@ -37,7 +37,7 @@ def _value(
     node: Node, values: Sequence[Tensor | None], columns: Mapping[str, Tensor], like: Tensor
 ) -> Tensor | None:
     if node.kind == "constant":
-        return torch.tensor(node.value, dtype=like.dtype)
+        return torch.tensor(node.value, dtype=like.dtype, device=like.device)
     if node.kind == "column":
         return columns[node.name]
     known = [values[a] for a in node.arguments]

@@ -92,8 +92,8 @@ class SmallGround:
         self.gradient = gradient
         self.data = data
         """What stands for the data of a linear problem."""
-        self._lower, self._upper = problem.lower.numpy(), problem.upper.numpy()
-        self._free, self._initial = np.array(problem.free), problem.initial.numpy()
+        self._lower, self._upper = problem.lower.cpu().numpy(), problem.upper.cpu().numpy()
+        self._free, self._initial = np.array(problem.free), problem.initial.cpu().numpy()
         self._bounded, self._pinned = problem.is_bounded, not all(problem.free)
 
     def batches(self) -> Iterator[Gradient[Floats]]:
@@ -117,10 +117,24 @@ class SmallGround:
         return torch.from_numpy(np.stack(arrays))
 
 
+class FarGround(SmallGround):
+    """The same for a problem on another device: only its R factor is here."""
+
+    def __init__(self, problem: Problem, data: Compressed) -> None:
+        super().__init__(problem, data.gradient, data)
+        self._device = problem.initial.device
+
+    def array(self, tensor: Tensor) -> Floats:
+        return super().array(tensor.cpu())
+
+    def tensor(self, array: Floats) -> Tensor:
+        return super().tensor(array).to(self._device)
+
+
 def small_ground(problem: Problem, options: Options) -> SmallGround | None:
     """The short way to the gradient of a problem, if it has one."""
     target = problem.target
-    if target.dtype != torch.float64 or target.device.type != "cpu":
+    if target.dtype != torch.float64:
         return None
     batched = options.batch_size is not None and options.batch_size < problem.rows
     if batched or options.gradient.method != "analytic":
@@ -129,7 +143,11 @@ def small_ground(problem: Problem, options: Options) -> SmallGround | None:
         return None
     if problem.is_linear and problem.free_params:
         data = Compressed.of(problem)
-        return SmallGround(problem, data.gradient, data) if data.is_finite else None
+        if not data.is_finite:
+            return None
+        if target.device.type != "cpu":
+            return FarGround(problem, data)
+        return SmallGround(problem, data.gradient, data)
     if problem.small is not None:
         return SmallGround(problem, problem.small.gradient)
     return None

@@ -57,7 +57,7 @@ class GroupExact:
             theta=self._objective.whole(self._theta),
             loss=self._loss,
             first_loss=self.first_loss,
-            epochs=torch.full((len(self._batch),), int(self.done)),
+            epochs=torch.full_like(self._batch.at, int(self.done)),
             reasons=reasons if self.done else ["cancelled"] * len(reasons),  # type: ignore[arg-type]
             history=history,
         )
@@ -67,7 +67,10 @@ class GroupExact:
         r, c = self._factor[:, :p, :p], self._factor[:, :p, p]
         gradient = torch.zeros_like(self._batch.initial)
         gradient[:, self._free] = 2 * (r.mT @ c.unsqueeze(-1)).squeeze(-1) / rows
-        history, groups = GroupHistory(len(self._batch)), torch.arange(len(self._batch))
+        history, groups = (
+            GroupHistory(len(self._batch)),
+            torch.arange(len(self._batch), device=rows.device),
+        )
         theta = self._objective.whole(self._theta)
         history.add(groups, torch.ones_like(groups), self.first_loss, theta, gradient)
         return history

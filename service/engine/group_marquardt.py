@@ -68,8 +68,7 @@ class GroupMarquardt:
         self._first_gradient = lm.gradient(self._model(self._objective), state)
         self._paths = [self._path(state), self._path(replace(state, loss=state.loss + torch.inf))]
         self._paths[0].begun = True
-        self._reasons = torch.full((len(batch),), NOT_ENDED)
-        self._hopeless()
+        self._reasons = self._hopeless()
         self._waiting = [(0, at)] if len(at := self._undecided()) else []
         self._turn = self._next()
 
@@ -115,7 +114,7 @@ class GroupMarquardt:
             theta=self._objective.whole(theta),
             loss=loss,
             first_loss=self.first_loss,
-            epochs=self._steps(torch.arange(len(loss))),
+            epochs=self._steps(_every(loss)),
             reasons=[REASONS[code] for code in self._reasons.tolist()],
             history=self._history,
         )
@@ -152,7 +151,7 @@ class GroupMarquardt:
         else:
             path.begun = True
             state = lm.begin(model, objective.initial[:, self._free], WAYS[way])
-        alive = torch.ones(len(at), dtype=torch.bool)
+        alive = torch.ones_like(at, dtype=torch.bool)
         return Turn(way, at, objective, model, state, alive, PATIENCE)
 
     def _shrink(self, turn: Turn) -> None:
@@ -205,18 +204,18 @@ class GroupMarquardt:
         )
         lower = torch.where(second.state.loss < first.state.loss, second.ended, first.ended)
         over = (first.ended != NOT_ENDED) & (second.ended != NOT_ENDED)
-        spent = self._steps(torch.arange(len(lower))) >= self._task.options.epochs
+        spent = self._steps(_every(lower)) >= self._task.options.epochs
         reason = torch.where(spent, MAX_EPOCHS, NOT_ENDED)
         reason = torch.where(over, lower, reason)
         reason = torch.where(believed, CONVERGED, reason)
         self._reasons = torch.where(self._reasons == NOT_ENDED, reason, self._reasons)
 
-    def _hopeless(self) -> None:
+    def _hopeless(self) -> Tensor:
         """Ends the groups that have no finite loss to start from, or nothing to fit."""
         finite = torch.isfinite(self.first_loss)
         reason = torch.where(finite, CONVERGED if not self._free else NOT_ENDED, DIVERGED)
-        self._reasons = reason
         self._paths[0].steps += (reason != NOT_ENDED).long()
+        return reason
 
     def _undecided(self) -> Tensor:
         return (self._reasons == NOT_ENDED).nonzero().squeeze(-1)
@@ -234,14 +233,13 @@ class GroupMarquardt:
         return lm.Model(linearise, objective.rows, lower, upper, self._linear, problem.is_bounded)
 
     def _path(self, state: lm.State) -> Path:
-        groups = len(self._batch)
         names = [name for name in lm.State.__dataclass_fields__ if name != "epoch"]
         own = replace(state, **{name: getattr(state, name).clone() for name in names})
         return Path(
             own,
-            torch.full((groups,), NOT_ENDED),
-            torch.zeros(groups, dtype=torch.bool),
-            torch.zeros(groups, dtype=torch.int64),
+            torch.full_like(self._batch.at, NOT_ENDED),
+            torch.zeros_like(self._batch.at, dtype=torch.bool),
+            torch.zeros_like(self._batch.at),
         )
 
     def _record(self, turn: Turn, before: lm.State) -> None:
@@ -255,6 +253,10 @@ class GroupMarquardt:
         gradient[:, self._free] = lm.gradient(turn.model, before)
         theta = turn.objective.whole(turn.state.theta)
         self._history.add(at, self._steps(at), before.loss[alive], theta[alive], gradient[alive])
+
+
+def _every(groups: Tensor) -> Tensor:
+    return torch.arange(len(groups), device=groups.device)
 
 
 def _write(whole: lm.State, at: Tensor, part: lm.State) -> None:

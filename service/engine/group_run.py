@@ -16,7 +16,7 @@ from service.engine.group_exact import GroupExact
 from service.engine.group_marquardt import GroupMarquardt
 from service.engine.group_objective import GroupObjective
 from service.engine.group_result import GroupEnds
-from service.engine.groups import ENTRIES, Batch, GroupedTask
+from service.engine.groups import Batch, GroupedTask
 from service.engine.multistart import POLISHED_ROWS, Search, polish, screen, thinned
 from service.engine.result import Result, Rows, StopReason
 from service.engine.run import Run
@@ -181,7 +181,7 @@ def _shared_out(task: GroupedTask) -> tuple[list[Tensor], list[int]]:
     ):
         return [], list(range(task.count))
     batches = task.batches()
-    short = [at for at in batches if int(task.sizes[at[0]]) <= ENTRIES]
+    short = [at for at in batches if int(task.sizes[at[0]]) <= task.entries]
     return short, [int(at) for at in batches[len(short) :]]
 
 

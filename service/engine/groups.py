@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import torch
 from torch import Tensor
 
+from service.engine.devices import at_once
 from service.engine.problem import Options, Problem, Task
 
 ENTRIES = 2**17
@@ -86,13 +87,28 @@ class GroupedTask:
         rows = self._order[start : start + size]
         return Task(self.problem.on(rows, self.initial[group]), self.options)
 
+    def to(self, device: torch.device | str) -> GroupedTask:
+        """The same on a device."""
+        return replace(
+            self,
+            problem=self.problem.to(device),
+            codes=self.codes.to(device),
+            initial=self.initial.to(device),
+        )
+
+    @property
+    def entries(self) -> int:
+        """Groups × rows of one batch."""
+        return ENTRIES * at_once(self.codes.device)
+
     def batches(self) -> list[Tensor]:
         """Which groups go together, the shortest first."""
+        most = self.entries
         by_size = torch.argsort(self.sizes, stable=True)
         lengths = self.sizes[by_size].tolist()
         parts, begin = [], 0
         for end, length in enumerate(lengths):
-            full = (end + 1 - begin) * length > ENTRIES
+            full = (end + 1 - begin) * length > most
             if end > begin and (full or length > UNEVEN * lengths[begin]):
                 parts.append(by_size[begin:end])
                 begin = end

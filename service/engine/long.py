@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping
 import torch
 from torch import Tensor
 
+from service.engine.devices import at_once
 from service.engine.factors import MANY, triangle
 from service.engine.formula import Formula
 from service.engine.group_objective import GroupObjective
@@ -55,8 +56,9 @@ def merged(factors: list[Tensor]) -> Tensor:
 def _parts(problem: Problem) -> Iterator[GroupObjective]:
     """Whole parts in pieces side by side, and what is left as one piece."""
     whole = problem.rows - problem.rows % PART
-    for start in range(0, whole, PART):
-        yield _part(problem, slice(start, start + PART), MANY)
+    size = PART * at_once(problem.target.device)
+    for start in range(0, whole, size):
+        yield _part(problem, slice(start, min(start + size, whole)), MANY)
     if whole < problem.rows:
         yield _part(problem, slice(whole, problem.rows), 1)
 
@@ -73,7 +75,7 @@ def _part(problem: Problem, rows: slice, pieces: int) -> GroupObjective:
         target,
         None if problem.sigma is None else problem.sigma[rows].reshape(pieces, -1),
         None,
-        torch.tensor(float(target.shape[-1])),
+        torch.tensor(float(target.shape[-1]), device=target.device),
         problem.initial.unsqueeze(0),
         tuple(i for i, free in enumerate(problem.free) if free),
         problem.loss,

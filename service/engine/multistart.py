@@ -93,7 +93,7 @@ def _candidates(problem: Problem, guessed: tuple[int, ...], generator: torch.Gen
     values = sign * scales[picked] * 10 ** (0.5 * spread)
     values[0] = 1.0
     points = problem.initial.expand(CANDIDATES, -1).clone()
-    points[:, list(guessed)] = values.to(points.dtype)
+    points[:, list(guessed)] = values.to(points)
     return torch.clamp(points, problem.lower, problem.upper)
 
 

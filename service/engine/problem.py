@@ -88,6 +88,18 @@ class Problem:
             sigma=None if self.sigma is None else self.sigma.double(),
         )
 
+    def to(self, device: torch.device | str) -> Problem:
+        """The same on a device."""
+        return replace(
+            self,
+            columns={name: column.to(device) for name, column in self.columns.items()},
+            target=self.target.to(device),
+            initial=self.initial.to(device),
+            lower=self.lower.to(device),
+            upper=self.upper.to(device),
+            sigma=None if self.sigma is None else self.sigma.to(device),
+        )
+
     @cached_property
     def small(self) -> SmallProblem | None:
         """Its mean square as numpy reads it, where that is the faster way; bound once."""

@@ -114,6 +114,6 @@ class Run(ABC):
         return Rows(
             torch.tensor([row[0] for row in recorded], dtype=torch.int64),
             torch.tensor([row[1] for row in recorded], dtype=torch.float64),
-            torch.stack([row[2] for row in recorded]).double() if recorded else empty,
-            torch.stack([row[3] for row in recorded]).double() if recorded else empty,
+            torch.stack([row[2] for row in recorded]).double().cpu() if recorded else empty,
+            torch.stack([row[3] for row in recorded]).double().cpu() if recorded else empty,
         )

@@ -83,7 +83,7 @@ def unscale(
 
     raw: the inputs before scaling, (rows,); theta (params,).
     """
-    theta = theta.double()
+    theta = theta.double().cpu()
     if not bool(torch.isfinite(theta).all()):
         return None
     linear = formula.is_linear_in(formula.params)

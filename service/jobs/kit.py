@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from service import engine, translate
+from service.jobs import lanes
 from service.jobs.history import Rows
 from service.jobs.run_job import Kit, Run
 from service.schemas.answers import Fit, GroupedFit, Timings
@@ -39,9 +40,15 @@ def _explain(
     return translate.to_fit(plan, result, job_id=job_id, history=history, timings=timings)
 
 
+def _placed(plan: translate.Plan, asked: str) -> translate.Plan:
+    return plan.to(lanes.device(plan, asked))
+
+
 KIT = Kit(
     plan=translate.to_plan,
     params=lambda plan: tuple(plan.task.problem.params),
     start=_start,
     explain=_explain,
+    placed=_placed,
+    out_of_memory=translate.OUT_OF_MEMORY,
 )

@@ -1,4 +1,4 @@
-"""Where a job is done and with how many threads: decided here, by measurement.
+"""Where a job is done, on which device and with how many threads: decided here, by measurement.
 
 A worker is another core, and what happens there holds up nobody; but to hand a job over and hear of
 its end costs both processes about half a millisecond, and the caller a millisecond. So a job that
@@ -12,10 +12,11 @@ from __future__ import annotations
 import math
 
 from service.engine.descent import has_closed_form, has_short_way
+from service.engine.group_run import TOGETHER
 from service.engine.optimizers.exact import Exact
 from service.engine.problem import Problem
 from service.jobs.cores import cores
-from service.translate import Plan
+from service.translate import Plan, has_cuda
 
 HERE_S = 2e-3
 """Seconds of the event loop that one job may take. While they last, nobody else is answered."""
@@ -27,6 +28,10 @@ PARAMS = 8
 """More params than this have matrices worth a worker."""
 NUMBERS = 8192
 """Rows × params: beyond, the linear algebra takes threads, and how many is the process's."""
+
+GPU_ROWS = 2**17
+"""Rows, of all groups together, from which on `auto` takes a GPU. Not yet measured on one: there
+each operation takes some 5 µs to begin, in which a core has done about 10⁴ numbers."""
 
 _ANSWER_S = 5e-4
 """The statistics, the diagnostics and the answer of a fit."""
@@ -45,6 +50,14 @@ _RECORDED_S = 1e-6
 def is_here(plan: Plan) -> bool:
     """Whether a job is done in this process."""
     return seconds(plan) <= HERE_S
+
+
+def device(plan: Plan, asked: str) -> str:
+    """Where a job is done: on the device that the settings name or, for `auto`, where there is a
+    GPU, on that if the job has work enough to do at once."""
+    if asked != "auto":
+        return asked
+    return "cuda" if _is_wide(plan) and has_cuda() else "cpu"
 
 
 def threads(workers: int) -> int:
@@ -71,6 +84,12 @@ def seconds(plan: Plan) -> float:
         return math.inf
     recorded = options.epochs / options.record_every * (2 + 2 * len(problem.params))
     return _ANSWER_S + options.epochs * epoch + _RECORDED_S * recorded
+
+
+def _is_wide(plan: Plan) -> bool:
+    """Whether many rows are worked on at once: not by groups that are fitted one after another."""
+    alone = plan.grouped is not None and plan.task.options.optimizer not in TOGETHER
+    return plan.task.problem.rows >= GPU_ROWS and not alone
 
 
 def _is_small(problem: Problem) -> bool:

@@ -52,7 +52,8 @@ class LocalExecutor:
         self._durations = Durations()
         desk = Desk(settings, store, self._clock, self._ended, self._freed, observer)
         self._places = [WorkPlace(desk, entry, lanes.threads(count)) for _ in range(count)]
-        self._here = None if kit is None else Here(settings, store, self._clock, kit)
+        away = kit is None or settings.device == "cuda"  # the GPU is for the workers
+        self._here = None if away or kit is None else Here(settings, store, self._clock, kit)
         self._free: list[WorkPlace] = []
         """The one freed last is taken first: its caches are warm."""
         self._coming = 0

@@ -29,6 +29,8 @@ class Task(NamedTuple):
     """What earlier attempts recorded."""
     checkpoint: bytes | None = None
     """Where the last attempt was, pickled by a worker and read by none but a worker."""
+    device: str = "cpu"
+    """As the settings say it: cpu, cuda or auto."""
     stop_reason: StopReason | None = None
     """Take no step: answer with the best of the checkpoint, for this reason."""
 

@@ -204,6 +204,7 @@ class WorkPlace:
             request=job.request,
             limit_s=limit,
             max_history_rows=desk.settings.max_history_rows,
+            device=desk.settings.device,
             queued_s=errand.began - errand.accepted,
             spent_s=spent,
             history=history,

@@ -103,6 +103,10 @@ class Kit:
     """A run of a plan, from its start or from a checkpoint."""
     explain: Explain
     """The answer to a result."""
+    placed: Callable[[Any, str], Any] = lambda plan, device: plan
+    """A plan on the device that the settings mean for it."""
+    out_of_memory: tuple[type[Exception], ...] = (MemoryError,)
+    """What is raised where memory is short."""
 
 
 def run_job(
@@ -119,7 +123,7 @@ def run_job(
         send(Failed(Failure(error.type, str(error))))
     except OSError:
         raise
-    except MemoryError:
+    except kit.out_of_memory:
         log.exception("%s ran out of memory", task.job_id)
         send(Failed(Failure("job-failed", "The fit needed more memory than there is.")))
     except Exception:
@@ -141,7 +145,7 @@ class _Attempt:
         self._task, self._send, self._cancelled, self._clock = task, send, cancelled, clock
         self._began = self._sent_at = self._saved_at = clock()
         self._kit = kit
-        self._plan = kit.plan(task.request)
+        self._plan = kit.placed(kit.plan(task.request), task.device)
         saved = None if task.checkpoint is None else pickle.loads(task.checkpoint)
         self._run = kit.start(self._plan, saved)
         self._first_epoch = self._run.epoch

@@ -34,3 +34,5 @@ def _run(task: Task, send: Send, cancelled: Callable[[], bool]) -> None:
     run_job(task, send, cancelled, time.perf_counter, KIT)
     if request_nbytes(task.request) > _LARGE:
         trim()
+    if torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
+        torch.cuda.empty_cache()  # the other workers share its memory

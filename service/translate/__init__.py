@@ -4,6 +4,7 @@ from service.translate.answer import to_fit, to_history
 from service.translate.catalogue import loss_list, model_list, optimizer_list
 from service.translate.checking import check
 from service.translate.compute import gradient, loss, predict, predict_from_fit
+from service.translate.devices import OUT_OF_MEMORY, NoDevice, has_cuda, must_have
 from service.translate.grouped_answer import to_grouped_fit
 from service.translate.grouped_predict import predict_from_groups
 from service.translate.of_job import note_of, plot_of_job
@@ -13,12 +14,16 @@ from service.translate.scenes import scene
 from service.translate.threads import use_threads
 
 __all__ = [
+    "OUT_OF_MEMORY",
+    "NoDevice",
     "Plan",
     "check",
     "gradient",
+    "has_cuda",
     "loss",
     "loss_list",
     "model_list",
+    "must_have",
     "needed",
     "note_of",
     "optimizer_list",

@@ -193,7 +193,7 @@ def _unscaled(
         return None
     if statistics.covariance is not None and trusted is theta:
         free = problem.free_index
-        change = raw.map[:, free]
+        change = raw.map[:, free.cpu()]
         covariance = torch.from_numpy(statistics.covariance)
         spread = (change @ covariance @ change.mT).diagonal().clamp(min=0).sqrt()
         errors = named(problem.params, spread)

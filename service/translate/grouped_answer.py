@@ -77,7 +77,7 @@ def to_grouped_fit(
     problem = task.problem
     stopped = result.stop_reason or "cancelled"
     columns = _Columns.of(task.count, len(problem.params), len(problem.free_params), stopped)
-    columns.n[:] = task.sizes.numpy()
+    columns.n[:] = task.sizes.cpu().numpy()
     for ends in result.batches:
         _add_batch(columns, task, ends, plan.guessed, stopped)
     for group, (single, rows) in result.singles.items():
@@ -118,7 +118,7 @@ def _add_batch(
     guessed: tuple[str, ...],
     stopped: StopReason,
 ) -> None:
-    at = ends.at.numpy()
+    at = ends.at.cpu().numpy()
     with np.errstate(all="ignore"):
         findings = look_at(task, ends, guessed)
         found = grades(findings)

@@ -53,6 +53,15 @@ class Plan:
     grouped: GroupedTask | None = None
     """The fits of groups, of which `task` says what they have in common."""
 
+    def to(self, device: str) -> Plan:
+        """The same with what is fitted on that device; `raw` stays."""
+        if device == self.task.problem.target.device.type:
+            return self
+        if self.grouped is None:
+            return replace(self, task=replace(self.task, problem=self.task.problem.to(device)))
+        grouped = self.grouped.to(device)
+        return replace(self, task=replace(self.task, problem=grouped.problem), grouped=grouped)
+
 
 def to_plan(
     request: FitRequest, *, max_rows: int = 2**62, max_groups: int = 2**62, guess: bool = True

@@ -5,9 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+import torch
 
-from benchmarks import report
+from benchmarks import pixels, report
 from benchmarks.harness import Benchmark, Comparison, in_turns
+from tests.devices import OTHERS, on
 
 LINE = Comparison("a line", "by hand", "ms", ours=[1.0, 4.0, 3.0], theirs=[2.0, 2.0, 2.0])
 
@@ -39,6 +41,18 @@ def test_what_is_not_measured_again_stays(tmp_path: Path, monkeypatch: pytest.Mo
     text = page.read_text(encoding="utf-8")
     assert [line for line in text.splitlines() if line.startswith("## ")] == ["## one", "## two"]
     assert (text.count("new"), text.count("old")) == (2, 0)
+
+
+@pytest.mark.parametrize("device", OTHERS)
+def test_gpufits_problem_runs_on_each_device(device: str):
+    """To 1e-3 of each param, which is less than the noise of the pixels makes of it: float32."""
+    task = pixels.to_task(*pixels.made(500))
+    due = pixels.fitted(task, "cpu")
+    with on(device) as known:
+        found = pixels.fitted(task, known)
+    assert found.device.type == "cpu"
+    assert torch.allclose(found, due, rtol=1e-3, atol=1e-3)
+    assert torch.allclose(due[:, 0].median(), torch.tensor(500.0), rtol=0.02)
 
 
 def _section(name: str, measured: str) -> str:

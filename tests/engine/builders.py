@@ -14,6 +14,7 @@ from service.engine.losses import LOSSES, Loss
 from service.engine.optimizers.exact import Exact
 from service.engine.optimizers.levenberg_marquardt import LevenbergMarquardt
 from service.engine.problem import Optimizer, Tolerance
+from tests.devices import put
 
 Columns = Mapping[str, Sequence[float]]
 
@@ -48,7 +49,7 @@ def problem(
     def of(values: Sequence[float]) -> Tensor:
         return torch.tensor(values, dtype=dtype)
 
-    return Problem(
+    made = Problem(
         formula=model,
         columns={name: columns[name] for name in model.inputs},
         target=model.explained(columns, of([0.0])[0]),
@@ -60,6 +61,7 @@ def problem(
         sigma=None if sigma is None else of(sigma),
         sigma_absolute=sigma_absolute,
     )
+    return put(made)
 
 
 def task(

@@ -15,6 +15,8 @@ from tests.engine.builders import exactly, problem, task
 from tests.engine.linear_sets import SETS, LinearSet
 from tests.nist import digits
 
+pytestmark = pytest.mark.usefixtures("device")
+
 # The least digits of the params and of the standard errors (11 is "all that is compared"): what the
 # scaled QR with one refinement gives, less about one. Filip's columns lose ten of the sixteen.
 DIGITS = {

@@ -26,6 +26,8 @@ from service.engine.schedules import (
 )
 from tests.engine.builders import finish, problem, task
 
+pytestmark = pytest.mark.usefixtures("device")
+
 EPOCHS = 50
 X = [0.2, 0.7, 1.1, 1.9, 2.4, 3.0, 3.3]
 Y = [2.9, 1.8, 1.3, 0.9, 0.4, 0.35, 0.3]

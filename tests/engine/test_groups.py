@@ -18,13 +18,16 @@ from service.engine.determination import determine, determine_one
 from service.engine.factors import MANY, swift_triangles, triangle, triangles
 from service.engine.group_objective import Factors
 from service.engine.group_run import GroupedResult
-from service.engine.groups import ENTRIES, UNEVEN, GroupedTask
+from service.engine.groups import UNEVEN, GroupedTask
 from service.engine.problem import Tolerance
 from service.engine.reduction import Floats, Reduced
 from service.engine.statistics import summarise, summarise_groups
+from tests.devices import put
 from tests.engine.builders import problem, task
 from tests.translate.grouped import alone, answer, plan
 from tests.translate.test_groups import curve, line, rows_of
+
+pytestmark = pytest.mark.usefixtures("device")
 
 SEEDS = st.integers(0, 10**6)
 FEW = settings(max_examples=10, deadline=None)
@@ -143,14 +146,15 @@ def test_batches_hold_every_group_once_with_its_own_rows(sizes: list[int], seed:
     x = np.arange(len(codes), dtype=float)
     base = problem("y = a*x", {"x": x.tolist(), "y": x.tolist()}, {"a": 1.0})
     options = task(base, "levenberg_marquardt", None, tolerance=Tolerance()).options  # type: ignore[arg-type]
-    of = GroupedTask(base, options, torch.from_numpy(codes), torch.ones(len(sizes), 1))
+    start = torch.ones(len(sizes), 1)
+    of = GroupedTask(base, options, put(torch.from_numpy(codes)), put(start))
     parts = of.batches()
     assert sorted(torch.cat(parts).tolist()) == list(range(len(sizes)))
     for part in parts:
         batch = of.batch(part)
         longest, shortest = int(batch.rows.max()), int(batch.rows.min())
         assert longest <= UNEVEN * shortest
-        assert len(part) == 1 or longest * len(part) <= ENTRIES
+        assert len(part) == 1 or longest * len(part) <= of.entries
         for line_, group in enumerate(part.tolist()):
             own = batch.columns["x"][line_][: sizes[group]]
             assert own.tolist() == np.flatnonzero(codes == group).tolist()

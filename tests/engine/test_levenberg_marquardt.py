@@ -15,7 +15,10 @@ from service.engine.gradients import Objective
 from service.engine.losses import LOSSES
 from service.engine.problem import GradientMethod
 from service.engine.statistics import summarise
+from tests.devices import put
 from tests.engine.builders import exactly, marquardt, problem
+
+pytestmark = pytest.mark.usefixtures("device")
 
 DECAY = "a*exp(-k*x) + c"
 
@@ -69,7 +72,7 @@ def is_stationary(of: Problem, result: Result, within: float = 1e-6) -> bool:
     unit = jacobian.norm(dim=0) * math.sqrt(result.loss / of.rows) + 1e-300
     at_lower, at_upper = result.params <= of.lower, result.params >= of.upper
     wrong = torch.where(at_lower, -gradient, torch.where(at_upper, gradient, gradient.abs()))
-    free = torch.tensor(of.free)
+    free = torch.tensor(of.free, device=of.target.device)
     inside = (result.params >= of.lower) & (result.params <= of.upper)
     return bool((inside & (~free | (wrong <= within * unit))).all())
 
@@ -147,7 +150,7 @@ def test_random_bounds_never_end_short_of_the_minimum(name: str) -> None:
 
 def evaluate(text: str, params: Mapping[str, float], x: np.ndarray) -> np.ndarray:
     of = problem(text, {"x": x.tolist(), "y": [0.0] * len(x)}, params)
-    return Objective(of).predict(of.initial).numpy()
+    return Objective(of).predict(of.initial).cpu().numpy()
 
 
 def test_fixed_params_stay_and_the_others_reach_the_minimum_without_them() -> None:
@@ -272,7 +275,7 @@ def test_the_unit_of_the_target_changes_nothing_but_its_params(scale: float) -> 
     scaled = data | {"y": [scale * y for y in data["y"]]}
     second = marquardt(problem(DECAY, scaled, {"a": scale, "k": 1.0, "c": scale}))
     assert second.epochs == first.epochs
-    found = second.params / torch.tensor([scale, 1.0, scale], dtype=torch.float64)
+    found = second.params / put(torch.tensor([scale, 1.0, scale], dtype=torch.float64))
     assert found.tolist() == pytest.approx(first.params.tolist(), rel=1e-10)
 
 

@@ -17,6 +17,8 @@ from service.engine.problem import Tolerance
 from service.engine.run import Run
 from tests.engine.builders import problem, task
 
+pytestmark = pytest.mark.usefixtures("device")
+
 X = [0.2, 0.7, 1.1, 1.9, 2.4, 3.0, 3.3]
 Y = [2.9, 1.8, 1.3, 0.9, 0.4, 0.35, 0.3]
 START = {"a": 1.0, "k": 0.5, "c": 0.2}

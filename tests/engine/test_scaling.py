@@ -13,6 +13,8 @@ from service.engine.scaling import METHODS, Scale, Scaling, min_max, standardize
 from service.errors import InvalidData
 from tests.engine.builders import predictions
 
+pytestmark = pytest.mark.usefixtures("device")
+
 X = torch.linspace(1.0, 9.0, 17, dtype=torch.float64)
 SHIFT = Scale(0.25, -0.6)
 

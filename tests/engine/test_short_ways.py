@@ -19,6 +19,9 @@ from service.engine.optimizers.first_order import Adagrad, Adam, Rmsprop, Sgd
 from service.engine.problem import Options, Problem, Task, Tolerance
 from service.engine.result import Rows
 from service.engine.run import Run
+from tests.devices import put
+
+pytestmark = pytest.mark.usefixtures("device")
 
 RULES = {
     "plain": Sgd(0.01),
@@ -47,9 +50,8 @@ def problem(
     endless = torch.full_like(start, math.inf)
     spread = 0.5 + torch.rand(rows, generator=draw, dtype=torch.float64) if sigma else None
     columns = {name: {"x": x, "z": z}[name] for name in read.inputs}
-    return Problem(
-        read, columns, y, start, -endless, endless, free, Loss(LOSSES["mse"], 1.0), spread
-    )
+    loss = Loss(LOSSES["mse"], 1.0)
+    return put(Problem(read, columns, y, start, -endless, endless, free, loss, spread))
 
 
 def task(what: Problem, rule: Sgd | Adam | Rmsprop | Adagrad, epochs: int, **more: object) -> Task:
@@ -64,13 +66,15 @@ def long_way(what: Task) -> Run:
 
 def agree(short: Rows, long: Rows, what: Problem, tolerance: float = 1e-9) -> None:
     """To that fraction of the sum of the terms' magnitudes, until the first non-finite value; from
-    there on both are non-finite, an epoch sooner or later."""
+    there on both are non-finite, one of them sooner by what it sums before it takes the mean."""
+    least = 1 + float(what.target.abs().max()) ** 2
     for ours, theirs in ((short.loss[:, None], long.loss[:, None]), (short.params, long.params)):
         finite = torch.isfinite(ours).all(1) & torch.isfinite(theirs).all(1)
         count = int(finite.to(torch.int64).cumprod(0).sum())
-        scale = 1 + theirs[:count].abs().amax(dim=1, keepdim=True) + what.target.abs().max() ** 2
+        scale = least + theirs[:count].abs().amax(dim=1, keepdim=True)
         assert ((ours - theirs)[:count].abs() <= tolerance * scale).all()
-        after = slice(count + 1, None)
+        growing = max(1.0 + 1e-3, _growth(theirs[:count].abs().amax(dim=1)))
+        after = slice(count + 1 + math.floor(math.log(100) / math.log(growing)), None)
         assert not torch.isfinite(ours[after]).all(1).any()
         assert not torch.isfinite(theirs[after]).all(1).any()
 
@@ -110,6 +114,9 @@ def test_the_small_ground_is_the_data(
     what = problem(formula, seed, sigma=seed == 2)
     asked = task(what, rule, 200)
     ground = small_ground(what, asked.options)
+    if not what.is_linear and what.target.device.type != "cpu":
+        assert ground is None  # numpy does not read what lies there
+        return
     assert isinstance(ground, SmallGround)
     short = Descent(asked, ground, torch.Generator())
     agree(short.step(200), long_way(asked).step(200), what)
@@ -205,4 +212,4 @@ def by_hand(what: Problem, rate: float, epochs: int) -> tuple[torch.Tensor, torc
         w, b = w - rate * 2 * (residual * x).mean(), b - rate * 2 * residual.mean()
         history.append(torch.stack([loss, w, b]))
         sizes.append(torch.stack([size, *grown]))
-    return torch.stack(history), torch.stack(sizes)
+    return torch.stack(history).cpu(), torch.stack(sizes).cpu()

@@ -15,6 +15,8 @@ from tests import nist
 from tests.engine.builders import exactly, marquardt, problem
 from tests.engine.known import CARS, PUROMYCIN
 
+pytestmark = pytest.mark.usefixtures("device")
+
 DATA = {"x": [1.0, 2.0, 3.0, 4.0, 6.0], "y": [2.2, 3.9, 6.3, 7.7, 12.4]}
 
 

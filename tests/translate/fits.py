@@ -9,6 +9,7 @@ from service.schemas.answers import Fit, Timings
 from service.schemas.fit import FitRequest
 from service.settings import Settings
 from service.translate import Plan, check, to_fit, to_history
+from tests.devices import put
 
 SETTINGS = Settings()
 Request = dict[str, Any]
@@ -16,7 +17,7 @@ Request = dict[str, Any]
 
 def plan(request: Request) -> Plan:
     """As the service checks it: the schema first, then the plan."""
-    return check(FitRequest.model_validate(request), SETTINGS)
+    return put(check(FitRequest.model_validate(request), SETTINGS))
 
 
 def fit(**request: Any) -> Fit:

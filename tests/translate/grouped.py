@@ -15,6 +15,7 @@ from service.schemas.answers import GroupedFit, Timings
 from service.schemas.fit import FitRequest
 from service.translate import Plan, check, to_grouped_fit, to_plan
 from service.translate.answer import is_cut_short
+from tests.devices import put
 from tests.translate.fits import SETTINGS
 
 TIMINGS = Timings(queued_s=0.0, fit_s=0.0)
@@ -24,7 +25,7 @@ def plan(**request: Any) -> Plan:
     """As the service checks it, and as a worker then plans it."""
     asked = FitRequest.model_validate(request)
     check(asked, SETTINGS)
-    return to_plan(asked)
+    return put(to_plan(asked))
 
 
 def finish(made: Plan, slices: int = 1000) -> GroupedResult:

@@ -10,6 +10,8 @@ import pytest
 from tests import thermometer
 from tests.translate.fits import codes, cured, fit, merge
 
+pytestmark = pytest.mark.usefixtures("device")
+
 BASE: dict[str, Any] = {
     "model": thermometer.MODEL,
     "data": thermometer.DATA,

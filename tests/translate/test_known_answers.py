@@ -7,6 +7,8 @@ import pytest
 from tests.engine.known import CARS, HOBBS, PUROMYCIN, RYEGRASS
 from tests.translate.fits import fit
 
+pytestmark = pytest.mark.usefixtures("device")
+
 
 def test_the_weeds_of_hobbs() -> None:
     """Nash, Nonlinear Parameter Optimization Using R Tools (2014): 196.1863, 49.0916, 0.3136,

@@ -7,6 +7,8 @@ import pytest
 from tests import nist
 from tests.translate.fits import codes, fit
 
+pytestmark = pytest.mark.usefixtures("device")
+
 PARAM_DIGITS, ERROR_DIGITS = 6.0, 4.0
 """Issue 3: of the 11 certified digits."""
 

@@ -168,7 +168,8 @@ def bounded_exp(exponent: Tensor) -> Tensor:
 def search(basis: Basis, v: Tensor, y: Tensor, grid: Grid, allowed: Allowed | None = None) -> Found:
     """The candidate of the least squares, refined; its coefficients."""
     groups = len(v)
-    at, step = (part.expand(groups, *part.shape[-2:]) for part in (grid.at, grid.step))
+    whole = (part.to(v.device) for part in (grid.at, grid.step))
+    at, step = (part.expand(groups, *part.shape[-2:]) for part in whole)
     size = max(1, MOST_ELEMENTS // (at.shape[1] * v.shape[-1]))
     parts = [
         _search(basis, v[some], y[some], at[some], step[some], allowed)

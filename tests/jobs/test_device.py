@@ -1,0 +1,157 @@
+"""The operator's setting: which jobs go to a GPU, what comes back, and what is refused."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from typer.testing import CliRunner
+
+from service.app import create_app
+from service.cli import main
+from service.jobs import lanes
+from service.jobs.clock import SystemClock
+from service.jobs.kit import KIT
+from service.jobs.local_executor import LocalExecutor
+from service.jobs.memory_store import MemoryStore
+from service.jobs.messages import Ended, Failed, Slice, Task
+from service.jobs.run_job import run_job
+from service.schemas.fit import FitRequest
+from service.settings import Settings
+from service.translate import OUT_OF_MEMORY, NoDevice, to_plan
+from tests.devices import HAS_CUDA, OTHERS, on
+
+GPU = "service.jobs.lanes.has_cuda"
+X = np.linspace(0, 4, 40)
+GROUPS = {
+    "model": "y = a*exp(-b*x)",
+    "params": {"a": 1.0, "b": 1.0},
+    "group_by": "g",
+    "data": {
+        "g": np.repeat(np.arange(5.0), 40),
+        "x": np.tile(X, 5),
+        "y": np.tile(2 * np.exp(-X) + 0.01 * np.sin(9 * X), 5),
+    },
+}
+ADAM = {"optimizer": {"name": "adam", "learning_rate": 0.01}, "epochs": 60}
+ONE = {"model": "y = a*exp(-b*x)", "data": {"x": X, "y": 2 * np.exp(-X) + 0.01 * np.sin(9 * X)}}
+REQUESTS: dict[str, dict[str, Any]] = {
+    "groups": GROUPS,
+    "a line": {"data": ONE["data"]},
+    "a decay": ONE | {"params": {"a": 1.0, "b": 1.0}},
+    "a search": ONE,
+    "adam": ONE | ADAM | {"params": {"a": 1.0, "b": 1.0}},
+    "sgd on a line": {"data": ONE["data"], "optimizer": "sgd", "epochs": 60},
+}
+
+
+def asked(**body: Any) -> FitRequest:
+    return FitRequest.model_validate(body)
+
+
+def long(rows: int, **body: Any) -> FitRequest:
+    x = np.linspace(0, 1, rows)
+    return asked(data={"x": x, "y": x, "g": np.arange(rows) % 10}, **body)
+
+
+WIDE: dict[str, dict[str, Any]] = {
+    "long data": {},
+    "groups at once": {"group_by": "g", "model": "linear", "optimizer": "levenberg_marquardt"},
+}
+NARROW: dict[str, dict[str, Any]] = {
+    "groups one after another": {"group_by": "g", "model": "linear", **ADAM}
+}
+
+
+@pytest.mark.parametrize("name", WIDE | NARROW)
+def test_auto_takes_a_gpu_for_many_rows_at_once(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = lanes.GPU_ROWS
+    many = to_plan(long(rows, **(WIDE | NARROW)[name]), guess=False)
+    few = to_plan(long(rows - 1, **(WIDE | NARROW)[name]), guess=False)
+    monkeypatch.setattr(GPU, lambda: True)
+    assert lanes.device(many, "auto") == ("cuda" if name in WIDE else "cpu")
+    assert lanes.device(few, "auto") == "cpu"
+    assert lanes.device(few, "cuda") == "cuda"
+    assert lanes.device(many, "cpu") == "cpu"
+    monkeypatch.setattr(GPU, lambda: False)
+    assert lanes.device(many, "auto") == "cpu"
+
+
+def run(request: FitRequest, device: str, **given: Any) -> list[Any]:
+    said: list[Any] = []
+    clock = iter(range(10**9))
+    task = Task("job_x", request, 1e9, 1000, device=device, **given)
+    run_job(task, said.append, lambda: False, lambda: 0.3 * next(clock), KIT)
+    return said
+
+
+def params(message: Any) -> dict[str, Any]:
+    """By name; of groups, of the first of them."""
+    assert isinstance(message, Ended)
+    fit: dict[str, Any] = json.loads(message.fit)
+    named: dict[str, Any] = fit.get("groups", fit)["params"]
+    return {name: np.ravel(value)[0] for name, value in named.items()}
+
+
+@pytest.mark.parametrize("name", REQUESTS)
+@pytest.mark.parametrize("device", OTHERS)
+def test_a_job_done_there_is_answered_as_here(device: str, name: str) -> None:
+    """To 1e-6 of the params; slices, checkpoints and the answer are on the CPU's side."""
+    due = run(asked(**REQUESTS[name]), "cpu")[-1]
+    with on(device) as known:
+        found = run(asked(**REQUESTS[name]), known)[-1]
+    assert found.stop_reason == due.stop_reason
+    assert params(found) == pytest.approx(params(due), rel=1e-6)
+
+
+@pytest.mark.parametrize("name", ["groups", "a decay", "a search", "adam"])
+@pytest.mark.parametrize("device", OTHERS)
+def test_a_job_that_lost_its_worker_goes_on_there(device: str, name: str) -> None:
+    request = asked(**REQUESTS[name])
+    with on(device) as known:
+        said = run(request, known)
+        saved = [m.checkpoint for m in said if isinstance(m, Slice) and m.checkpoint is not None]
+        assert saved
+        for checkpoint in saved:
+            resumed = run(request, known, checkpoint=checkpoint)
+            assert params(resumed[-1]) == pytest.approx(params(said[-1]), rel=1e-12)
+
+
+@pytest.mark.parametrize("error", OUT_OF_MEMORY)
+def test_a_gpu_without_room_is_said_to_be_that(error: type[Exception]) -> None:
+    def full(plan: Any, device: str) -> Any:
+        raise error
+
+    said: list[Any] = []
+    task = Task("job_x", asked(**ONE), 1e9, 1000)
+    run_job(task, said.append, lambda: False, lambda: 0.0, replace(KIT, placed=full))
+    (message,) = said
+    assert isinstance(message, Failed)
+    assert "memory" in message.failure.detail
+
+
+@pytest.mark.parametrize(("device", "here"), [("cpu", True), ("auto", True), ("cuda", False)])
+def test_with_cuda_no_job_is_done_in_the_services_own_process(device: Any, here: bool) -> None:
+    settings, clock = Settings(device=device), SystemClock()
+    executor = LocalExecutor(settings, MemoryStore(settings, clock), clock, kit=KIT)
+    assert (executor._here is not None) is here
+
+
+@pytest.mark.skipif(HAS_CUDA, reason="there is a GPU")
+def test_a_gpu_that_is_not_there_is_refused_at_the_start() -> None:
+    with pytest.raises(NoDevice, match="DESCENT_DEVICE=cuda"):
+        create_app(Settings(device="cuda"))
+    create_app(Settings(device="auto"))
+    said = CliRunner().invoke(main, ["serve"], env={"DESCENT_DEVICE": "cuda"})
+    assert said.exit_code == 2
+    assert said.stderr.startswith("DESCENT_DEVICE=cuda asks for a GPU")
+    assert "auto" in said.stderr
+
+
+def test_a_gpu_that_is_there_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
+    create_app(Settings(device="cuda"))
