@@ -60,11 +60,13 @@ class Settings(BaseSettings):
     max_columns: PositiveInt = 1000
     """The most columns of one body."""
     max_labels: PositiveInt = 1_000_000
-    """The most distinct texts of one column, in forms other than JSON."""
+    """The most distinct texts of one column."""
     max_data_bytes: PositiveInt = 256 * 2**20
     """Bytes that the columns of one body may take, unpacked."""
     max_groups: PositiveInt = 100_000
     """The most groups that one request may ask to fit."""
+    max_params: PositiveInt = 4096
+    """The most params of one model. (A formula has at most 64, whatever this says.)"""
     max_epochs: PositiveInt = 10**8
     """The most epochs a fit may ask for."""
     max_operations: PositiveFloat = 1e13
