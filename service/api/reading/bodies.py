@@ -20,7 +20,7 @@ from service.api.reading.assembling import assemble
 from service.api.reading.csv_lines import Lines
 from service.api.reading.forms import form_of
 from service.api.reading.options import refuse_options
-from service.api.reading.table import Bounds, check_counts
+from service.api.reading.table import Bounds, check_counts, check_nbytes
 from service.api.sentences import clip
 from service.api.state import Request
 from service.errors import Complaint
@@ -62,6 +62,7 @@ async def _read_json(
     else:
         digest = await asyncio.to_thread(_digest, body) if mark else None
         asked = await unless_gone(request, request.state["parser"].parse(body, schema))
+        check_nbytes(asked, request.state["settings"])
     check_counts(asked, request.state["settings"])
     return asked, digest
 

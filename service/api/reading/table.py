@@ -89,6 +89,13 @@ def check_counts(asked: Body, settings: Settings) -> None:
         )
 
 
+def check_nbytes(asked: Body, settings: Settings) -> None:
+    """Raises InvalidData where the columns of a request take too much; `[0,0]` is longer as
+    float64."""
+    data: Data = getattr(asked, "data", None) or {}
+    Bounds.of(settings).check_nbytes(sum(column.nbytes for column in data.values()))
+
+
 @dataclass(frozen=True, slots=True)
 class Table:
     """Columns as they were read."""
