@@ -19,7 +19,7 @@ class Settings(BaseSettings):
     keys: str = Field(default="", repr=False)
     """API keys that are let in, as `name:sha256` with commas between; none asks nobody."""
     keys_file: Path | None = None
-    """A file of the same, one a line: `descent key NAME` prints it."""
+    """A file of the same, one a line: `descent key NAME` prints it. Read anew when it changes."""
     max_requests_per_minute: PositiveInt = 60_000
     """Requests a minute that one API key may make."""
     max_jobs_per_key: PositiveInt = 128
@@ -41,6 +41,8 @@ class Settings(BaseSettings):
     """Worker processes; 0 is one a core."""
     max_connections: PositiveInt = 1000
     """Connections open at once."""
+    max_connections_per_client: PositiveInt = 500
+    """Connections that one address may have open; a proxy in `FORWARDED_ALLOW_IPS` may have all."""
     max_head_bytes: PositiveInt = 32 * 2**10
     """The longest request line and headers."""
     head_timeout_s: PositiveFloat = 10.0

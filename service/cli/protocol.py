@@ -16,6 +16,7 @@ from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
+from service.cli.crowd import Crowd
 from service.settings import Settings
 
 
@@ -24,6 +25,8 @@ class Bounds:
     """What a connection may take."""
 
     connections: int
+    share: int
+    """Connections of one address."""
     head_bytes: int
     head_s: float
     body_s: float
@@ -37,6 +40,7 @@ class Bounds:
         """Those of the settings."""
         return cls(
             connections=settings.max_connections,
+            share=settings.max_connections_per_client,
             head_bytes=settings.max_head_bytes,
             head_s=settings.head_timeout_s,
             body_s=settings.body_timeout_s,
@@ -48,9 +52,10 @@ class Bounds:
 class BoundedProtocol(HttpToolsProtocol):
     """Uvicorn's protocol within bounds."""
 
-    def __init__(self, *args: Any, bounds: Bounds, **kwargs: Any) -> None:
+    def __init__(self, *args: Any, bounds: Bounds, crowd: Crowd, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self._bounds = bounds
+        self._bounds, self._crowd = bounds, crowd
+        self._caller = ""
         self._alarm: asyncio.TimerHandle | None = None
         """Rings when the request has been coming in for too long."""
         self._unread: asyncio.TimerHandle | None = None
@@ -63,8 +68,14 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
+        peer = transport.get_extra_info("peername")
+        self._caller = peer[0] if isinstance(peer, tuple) else ""
+        held = self._crowd.join(self._caller)
         if len(self.connections) > self._bounds.connections:
             self._end(503, "too-many-connections", "no room for another connection; try again")
+            return
+        if held > self._bounds.share:
+            self._end(503, "too-many-connections", _TOO_MANY.format(self._bounds.share))
             return
         self._begin()
         self._watch()
@@ -72,6 +83,7 @@ class BoundedProtocol(HttpToolsProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         self._unwatch()
         self._forgive()
+        self._crowd.leave(self._caller)
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
@@ -227,6 +239,7 @@ class BoundedProtocol(HttpToolsProtocol):
 _FRAMES = 2**16
 """Bytes of chunk sizes and trailers that a body may have beyond as many as of its content."""
 _TOO_LONG = "the head of the request is longer than the {} bytes that this server reads"
+_TOO_MANY = "this address has {} connections open, as many as one may; close some, or try again"
 _TITLES = {
     400: ("Bad Request", "The request is not HTTP"),
     408: ("Request Timeout", "The request did not come"),

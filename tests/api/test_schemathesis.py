@@ -4,8 +4,8 @@ forbids, and follows the links from one answer to the next request.
 All its checks. One of them, that whatever the schema allows is accepted, knows of answers that it
 must allow for: a formula, the names in it and the columns that it wants cannot be said in JSON
 Schema (422), nor can it be of a text that it is CSV (400); and `Accept` may ask for what is not had
-(406). A picture may be too large though its width and its height are not (422). Where none of that is
-asked, as in the query of any other GET, such an answer is a failure.
+(406). A picture may be too large though its width and its height are not (422). Where none of that
+is asked, as in the query of any other GET, such an answer is a failure.
 `make fuzz` does the same for longer.
 """
 

@@ -26,7 +26,7 @@ async def client() -> AsyncIterator[httpx.AsyncClient]:
         yield client
 
 
-def body(path: str, rows: int = 4, **columns: list[Any]) -> dict[str, Any]:
+def body(path: str, rows: int = 4, **columns: Any) -> dict[str, Any]:
     data = {"x": [1.5 * n for n in range(rows)], "y": [2.0 * n + n % 2 for n in range(rows)]}
     asked: dict[str, Any] = {
         "model": "y = a * x",
@@ -47,9 +47,9 @@ async def refused(client: httpx.AsyncClient, path: str, asked: dict[str, Any], a
 @pytest.mark.parametrize("path", ROUTES)
 async def test_each_count_has_its_bound_as_json(client: httpx.AsyncClient, path: str) -> None:
     names = ["p", "q", "r", "s"]
-    fits = {"c": [1, 2, 3, 4], "g": ["p", "q", "r", "p"]}
+    fits: dict[str, Any] = {"c": [1, 2, 3, 4], "g": ["p", "q", "r", "p"]}
     assert (await client.post(path, json=body(path, **fits))).status_code == 200
-    many = {f"c{n}": [1, 2, 3, 4] for n in range(3)}
+    many: dict[str, Any] = {f"c{n}": [1, 2, 3, 4] for n in range(3)}
     assert "columns" in await refused(client, path, body(path, **many), "/data")
     assert "distinct texts" in await refused(client, path, body(path, g=names), "/data")
     assert "rows" in await refused(client, path, body(path, rows=11), "/data")
@@ -65,7 +65,7 @@ async def test_a_long_body_has_the_same_bounds(client: httpx.AsyncClient, path: 
     assert "rows" in await refused(client, path, body(path, rows=200_000), "/data")
     told = await refused(client, path, body(path, rows=200_000, g=texts), "/data")
     assert "1,000 distinct texts" in told
-    many = {f"c{n}": [0.5] * 100_000 for n in range(3)}
+    many: dict[str, Any] = {f"c{n}": [0.5] * 100_000 for n in range(3)}
     assert "columns" in await refused(client, path, body(path, rows=100_000, **many), "/data")
 
 
