@@ -65,6 +65,9 @@ class BoundedProtocol(HttpToolsProtocol):
         self._came = self._carried = 0
         """Bytes of it so far, and those of them that are its body's content."""
         self._in_head, self._in_body = True, False
+        self._answered: RequestResponseCycle | None = None
+        """The request that the application is at. Uvicorn's `cycle` is the one that came last: with
+        several sent ahead, these differ."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
@@ -85,6 +88,7 @@ class BoundedProtocol(HttpToolsProtocol):
         self._forgive()
         self._crowd.leave(self._caller)
         super().connection_lost(exc)
+        self._tell_gone()
 
     def data_received(self, data: bytes) -> None:
         if self.transport.is_closing():
@@ -132,6 +136,7 @@ class BoundedProtocol(HttpToolsProtocol):
         limit = self._bounds.head_bytes
         if self._came > limit and _head_bytes(cycle.scope) > limit:
             app = _refusal(431, "head-too-large", _TOO_LONG.format(limit))
+        self._answered = cycle
         super()._start_asgi_task(cycle, app)
 
     def send_400_response(self, msg: str) -> None:
@@ -185,13 +190,18 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def _end(self, status: int, kind: str, detail: str) -> None:
         """Answers with a problem, past the application, and closes."""
-        cycle, busy = self.cycle, self._busy
-        if not (busy and cycle.response_started):
+        at = self._answered
+        if at is None or at.response_complete or not at.response_started:
             self.transport.write(_raw(status, kind, detail))
-        if busy:  # the application is told that its caller has gone
+        self._close()
+
+    def _tell_gone(self) -> None:
+        """Tells the application that its caller has; what was sent ahead is not begun."""
+        self.pipeline.clear()
+        cycle = self._answered
+        if cycle is not None and not cycle.response_complete:
             cycle.disconnected = True
             cycle.message_event.set()
-        self._close()
 
     @property
     def _busy(self) -> bool:
@@ -205,6 +215,7 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def _close(self) -> None:
         self._unwatch()
+        self._tell_gone()
         self.transport.close()
         self._linger(None)
 
@@ -226,6 +237,7 @@ class BoundedProtocol(HttpToolsProtocol):
         self._forgive()
         left = self.transport.get_write_buffer_size()
         if before is not None and left >= before:
+            self._tell_gone()
             self.transport.abort()
         else:
             self._unread = self.loop.call_later(self._bounds.read_s, self._linger, left)

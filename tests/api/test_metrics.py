@@ -69,6 +69,21 @@ async def test_what_happened_is_counted() -> None:
     assert fit["job_id"] not in answer.text
 
 
+async def test_pages_are_routes_too() -> None:
+    paths = ("/", "/docs", "/openapi.json", "/assets/js/main.js", "/assets/none", "/problems/x")
+    async with real(Settings(workers=1)) as client:
+        for path in paths:
+            await client.get(path)
+        await client.head("/docs")
+        found = samples((await client.get("/metrics")).text)
+    count = "descent_http_requests_total"
+    for route in ("/", "/docs", "/openapi.json", "/assets/{path}"):
+        assert value(found, count, method="GET", route=route, status="200") == 1, route
+    assert value(found, count, method="GET", route="/assets/{path}", status="404") == 1
+    assert value(found, count, method="HEAD", route="/docs", status="200") == 1
+    assert not [labels for name, labels in found if ("route", "unmatched") in labels]
+
+
 async def test_pictures_are_counted_by_what_they_show_and_refusals_too() -> None:
     body = {"view": "losses", "columns": 60}
     async with real(Settings(workers=1, max_pictures=1)) as client:
