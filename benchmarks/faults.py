@@ -37,8 +37,8 @@ WORK: dict[str, Any] = {
     "epochs": 40_000,
     "record_every": 1000,
 }
-KEPT = 5_000
-"""Jobs that the store keeps: full within the first minute, so that the memory can be judged."""
+STORE = {"DESCENT_MAX_JOBS": 500, "DESCENT_MAX_STORE_BYTES": 32 * 2**20}
+"""Full within the first quarter, so that the memory of the others can be judged."""
 FLAT_MIB = 16.0
 """By which the service may have grown, over the last three quarters."""
 LONG_MINUTES = 3.0

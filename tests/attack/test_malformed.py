@@ -9,6 +9,7 @@ from collections.abc import Iterator
 import httpx
 import pytest
 
+from tests.attack.memory import watched
 from tests.attack.sockets import connected, exchange, status, whole
 from tests.faults.servers import Server, started
 
@@ -106,16 +107,17 @@ def test_a_query_has_its_bounds(client: httpx.Client) -> None:
 
 
 def test_json_as_deep_as_it_goes(client: httpx.Client, server: Server) -> None:
-    before = server.rss()
-    for deep in (
-        "[" * MIB,
-        '{"a":' * 100_000,
-        '{"data":{"x":' + "[" * 100_000 + "]" * 100_000 + "}}",
-    ):
-        for path in ("/fit", "/predict", "/loss", "/gradient"):
-            answer = client.post(path, content=deep, headers={"content-type": "application/json"})
-            assert answer.status_code in {400, 422}
-    assert server.rss() - before < 100 * MIB
+    with watched(server) as risen:
+        for deep in (
+            "[" * MIB,
+            '{"a":' * 100_000,
+            '{"data":{"x":' + "[" * 100_000 + "]" * 100_000 + "}}",
+        ):
+            for path in ("/fit", "/predict", "/loss", "/gradient"):
+                headers = {"content-type": "application/json"}
+                answer = client.post(path, content=deep, headers=headers)
+                assert answer.status_code in {400, 422}
+        assert risen() < 100 * MIB
 
 
 def test_more_columns_than_there_may_be(client: httpx.Client) -> None:
