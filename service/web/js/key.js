@@ -24,6 +24,7 @@ export function askForKey(begin) {
     event.preventDefault();
     key = field.value.trim();
     refused.hidden = true;
+    document.body.dataset.state = "loading";
     try {
       await begin();
       field.removeAttribute("aria-invalid");
@@ -31,6 +32,7 @@ export function askForKey(begin) {
       field.value = "";
     } catch (error) {
       key = "";
+      document.body.dataset.state = "asking";
       refused.textContent = error.status === 401 ? "No such key is known here." : error.message;
       refused.hidden = false;
       field.setAttribute("aria-invalid", "true");
