@@ -53,7 +53,7 @@ fuzz: $(FUZZ) ## look for what breaks the service, for longer than make test doe
 	@$(BIN)/python -m tests.attack.fuzz $(SECONDS)
 
 audit: $(FUZZ) ## ask the advisories about every pin (needs the network)
-	@$(BIN)/pip-audit --requirement constraints.txt --no-deps --disable-pip $(ARGS)
+	@$(BIN)/pip-audit --strict --requirement constraints.txt --no-deps --disable-pip $(ARGS)
 
 soak: $(DEV) ## ten minutes at saturation, with faults (ARGS="--minutes 1")
 	@$(BIN)/python -m benchmarks.soak --faults $(ARGS)

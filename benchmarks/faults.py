@@ -1,7 +1,8 @@
-"""A service at saturation with faults: workers killed, callers who hang up, bodies that are wrong.
+"""A service at saturation with faults: workers killed, callers who hang up, who send what is wrong,
+who send slowly and who do not read.
 
 `python -m benchmarks.soak --faults [--minutes 10]` prints what became of it: no accepted job may be
-lost, no answer may be 5xx but 503, and the memory should stand still.
+lost, no answer may be 5xx but 503, nothing may be left running, and the memory should stand still.
 """
 
 from __future__ import annotations
@@ -10,7 +11,9 @@ import asyncio
 import os
 import random
 import signal
+import socket
 import time
+import zlib
 from collections import Counter
 from dataclasses import dataclass, field
 from itertools import chain
@@ -34,12 +37,35 @@ WORK: dict[str, Any] = {
     "epochs": 40_000,
     "record_every": 1000,
 }
-WRONG: list[dict[str, Any]] = [
-    {},
-    {"data": {"x": [1], "y": ["a"]}},
-    {**LINE, "model": "y = import(os)"},
-    {**LINE, "epochs": 10**12},
+STORE = {"DESCENT_MAX_JOBS": 500, "DESCENT_MAX_STORE_BYTES": 32 * 2**20}
+"""Full within the first quarter, so that the memory of the others can be judged."""
+FLAT_MIB = 16.0
+"""By which the service may have grown, over the last three quarters."""
+LONG_MINUTES = 3.0
+"""A shorter run says nothing of that."""
+JSON, GZIP = {"Content-Type": "application/json"}, {"Content-Encoding": "gzip"}
+WRONG: list[tuple[bytes, dict[str, str]]] = [
+    (b"{}", JSON),
+    (b'{"data": {"x": [1], "y": ["a"]}}', JSON),
+    (b'{"data": {"x": [1, NaN, 3], "y": [1, 2, 3]}}', JSON),
+    (b'{"data": {"x": [1, 2], "y": [1, 2]}, "model": "y = import(os)"}', JSON),
+    (b'{"data": {"x": [1, 2], "y": [1, 2]}, "epochs": 1000000000000}', JSON),
+    (b"[" * 100_000, JSON),
+    (b"x,y\n1,2\n3\n", {"Content-Type": "text/csv"}),
+    (zlib.compress(bytes(2**27), 9, zlib.MAX_WBITS | 16), {**JSON, **GZIP}),
+    (b"1,2\n" * 10, {"Content-Type": "text/csv", **GZIP}),
+    (b"PK\x03\x04" + bytes(500), {"Content-Type": "application/x-npz"}),
+    (b"\xff\xff\xff\xff" + bytes(500), {"Content-Type": "application/vnd.apache.arrow.stream"}),
+    (b"--B\r\n\r\n", {"Content-Type": "multipart/form-data; boundary=B"}),
+    (b"<x/>", {"Content-Type": "application/xml"}),
 ]
+SLOW = (
+    b"GET /livez HTTP/1.1\r\nHost: localhost\r\nX-A",
+    b"POST /fit HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+    b'Content-Length: 1000\r\n\r\n{"data"',
+    b"GET /openapi.json HTTP/1.1\r\nHost: localhost\r\n\r\n" * 100,
+)
+"""The beginning of a head, the beginning of a body, and answers that nobody reads."""
 
 
 @dataclass
@@ -53,6 +79,10 @@ class Tally:
     broken: int = 0
     """Connections that broke, though nobody on our side hung up."""
     hung_up: int = 0
+    slow: int = 0
+    """Connections that were left half sent, or unread."""
+    left: int = 0
+    """Jobs that were unfinished when all had settled."""
     killed: int = 0
     memory: list[tuple[float, float, float]] = field(default_factory=list)
     """Seconds, and MiB of the service and of its workers."""
@@ -71,9 +101,22 @@ async def run(server: Started, minutes: float) -> Tally:
                 tasks.create_task(_call(client, tally, until, number))
             tasks.create_task(_kill(server.pid, tally, until))
             tasks.create_task(_hang_up(client, tally, until))
+            tasks.create_task(_dawdle(server.port, tally, until))
+            tasks.create_task(_stare(server.port, client, tally, until))
             tasks.create_task(_watch(server.pid, tally, until))
         await _settle(client, tally)
     return tally
+
+
+def grown(tally: Tally) -> float:
+    """MiB by which the service grew over the last three quarters, by least squares."""
+    late = tally.memory[len(tally.memory) // 4 :]
+    if len(late) < 2:
+        return 0.0
+    times, sizes = [one[0] for one in late], [one[1] for one in late]
+    at, mean = sum(times) / len(times), sum(sizes) / len(sizes)
+    up = sum((x - at) * (y - mean) for x, y in zip(times, sizes, strict=True))
+    return up / sum((x - at) ** 2 for x in times) * (times[-1] - times[0])
 
 
 def table(tally: Tally) -> str:
@@ -89,21 +132,24 @@ def table(tally: Tally) -> str:
         ("connections broken by the service", f"{tally.broken}"),
         ("workers killed", f"{tally.killed}"),
         ("callers who hung up", f"{tally.hung_up}"),
+        ("half sent, or unread", f"{tally.slow}"),
         ("jobs accepted in the background", f"{len(tally.accepted):,}"),
         ("their ends", ", ".join(f"{end}: {n:,}" for end, n in sorted(ends.items()))),
         ("jobs lost", f"{len(tally.lost)}"),
+        ("jobs left unfinished", f"{tally.left}"),
         (
             "MiB of the service, last three quarters",
-            f"{min(service):.0f} to {max(service):.0f}, {service[-1] - service[0]:+.1f}",
+            f"{min(service):.0f} to {max(service):.0f}, {grown(tally):+.1f} by least squares",
         ),
     ]
     return "\n".join(["| | |", "|---|---|", *(f"| {name} | {value} |" for name, value in rows)])
 
 
-def is_well(tally: Tally) -> bool:
-    """Whether nothing was lost, and nothing went wrong here."""
+def is_well(tally: Tally, minutes: float) -> bool:
+    """Whether nothing was lost or left, nothing went wrong here, and the memory stood still."""
     faults = [status for status in tally.answers if status >= 500 and status != 503]
-    return not tally.lost and not faults and not tally.broken
+    flat = minutes < LONG_MINUTES or grown(tally) < FLAT_MIB
+    return flat and not (tally.lost or faults or tally.broken or tally.left)
 
 
 async def _call(client: httpx.AsyncClient, tally: Tally, until: float, number: int) -> None:
@@ -119,14 +165,21 @@ async def _call(client: httpx.AsyncClient, tally: Tally, until: float, number: i
             if answer is not None and answer.status_code == 202:
                 await _follow(client, tally, answer.headers["location"])
         else:
-            await _post(client, tally, "/fit", draw.choice(WRONG))
+            content, headers = draw.choice(WRONG)
+            await _send(client, tally, content=content, headers=headers)
 
 
 async def _post(
     client: httpx.AsyncClient, tally: Tally, path: str, body: dict[str, Any]
 ) -> httpx.Response | None:
+    return await _send(client, tally, path, json=body)
+
+
+async def _send(
+    client: httpx.AsyncClient, tally: Tally, path: str = "/fit", **sent: Any
+) -> httpx.Response | None:
     try:
-        answer = await client.post(path, json=body)
+        answer = await client.post(path, **sent)
     except httpx.HTTPError:
         tally.broken += 1
         return None
@@ -137,16 +190,20 @@ async def _post(
 
 
 async def _follow(client: httpx.AsyncClient, tally: Tally, at: str) -> None:
-    """Notes the job, and looks once; `_settle` looks to the end."""
+    """Notes the job, and waits for its end; `_settle` looks again at what was not seen to end."""
     tally.accepted[at] = "unknown"
-    try:
-        answer = await client.get(at, params={"wait": 5})
-    except httpx.HTTPError:
-        tally.broken += 1
-        return
-    tally.answers[answer.status_code] += 1
-    if answer.status_code == 200 and answer.json()["finished_at"]:
-        tally.accepted[at] = answer.json()["status"]
+    for _ in range(20):
+        try:
+            answer = await client.get(at, params={"wait": 10})
+        except httpx.HTTPError:
+            tally.broken += 1
+            return
+        tally.answers[answer.status_code] += 1
+        if answer.status_code != 200:
+            return
+        if answer.json()["finished_at"]:
+            tally.accepted[at] = answer.json()["status"]
+            return
 
 
 async def _settle(client: httpx.AsyncClient, tally: Tally) -> None:
@@ -162,6 +219,12 @@ async def _settle(client: httpx.AsyncClient, tally: Tally) -> None:
         tally.accepted[at] = end
         if end == "unknown":
             tally.lost.append(at)
+    for _ in range(40):  # what was hung up on has been cancelled, within its grace
+        pages = [await client.get("/jobs", params={"status": s}) for s in ("queued", "running")]
+        tally.left = sum(len(page.json()["jobs"]) for page in pages)
+        if not tally.left:
+            return
+        await asyncio.sleep(0.25)
 
 
 async def _kill(pid: int, tally: Tally, until: float) -> None:
@@ -184,6 +247,42 @@ async def _hang_up(client: httpx.AsyncClient, tally: Tally, until: float) -> Non
         if call.cancel():
             tally.hung_up += 1
         await asyncio.gather(call, return_exceptions=True)
+
+
+async def _dawdle(port: int, tally: Tally, until: float) -> None:
+    """Sends the beginning of something, and leaves it at that for some seconds."""
+    draw = random.Random(3)
+    while time.monotonic() < until:
+        await _held(port, draw.choice(SLOW), draw.expovariate(1 / FAULT_S))
+        tally.slow += 1
+
+
+async def _stare(port: int, client: httpx.AsyncClient, tally: Tally, until: float) -> None:
+    """Asks for the events of a job with many rows, and does not read them."""
+    draw = random.Random(4)
+    while time.monotonic() < until:
+        answer = await _post(
+            client, tally, "/fit", {**WORK, "epochs": 10_000, "record_every": 1, "background": True}
+        )
+        if answer is None or answer.status_code != 202:
+            continue
+        at = answer.headers["location"]
+        ask = f"GET {at}/events HTTP/1.1\r\nHost: localhost\r\n\r\n".encode()
+        await asyncio.gather(
+            _held(port, ask, draw.expovariate(1 / FAULT_S)), _follow(client, tally, at)
+        )
+        tally.slow += 1
+
+
+async def _held(port: int, sent: bytes, seconds: float) -> None:
+    """A connection that sends this, and reads nothing, for so long."""
+    with socket.socket() as sock:
+        sock.setblocking(False)
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        loop = asyncio.get_running_loop()
+        await loop.sock_connect(sock, ("127.0.0.1", port))
+        await loop.sock_sendall(sock, sent)
+        await asyncio.sleep(seconds)
 
 
 async def _watch(pid: int, tally: Tally, until: float) -> None:

@@ -61,10 +61,10 @@ def main() -> None:
 
 def with_faults(minutes: float) -> None:
     """Prints what became of a service at saturation while workers are killed and callers leave."""
-    with started(*DESCENT, DESCENT_MAX_JOBS=200_000) as server:
+    with started(*DESCENT, **faults.STORE) as server:
         tally = run_async(faults.run(server, minutes))
     print(f"{faults.table(tally)}\n\n{minutes:g} minutes, {faults.CALLERS} callers. {machine()}.")
-    raise SystemExit(not faults.is_well(tally))
+    raise SystemExit(not faults.is_well(tally, minutes))
 
 
 def table(samples: Sequence[Sample], rows: int = 20) -> str:

@@ -27,7 +27,7 @@ from service.api import (
     plots,
     problem_types,
 )
-from service.api.keys import keyring
+from service.api.keys import LiveKeys
 from service.api.metrics import Metrics, Now
 from service.api.state import State, new_state
 from service.api.tracing import Traced, Tracing
@@ -109,7 +109,7 @@ def _layers(
             expose_headers=_TOLD_TO_PAGES,
         )
         layers.append(cors)
-    if keys := keyring(settings):
+    if keys := LiveKeys(settings, clock.monotonic):
         door = Middleware(
             admission.Admission,
             keys=keys,

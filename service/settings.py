@@ -19,7 +19,7 @@ class Settings(BaseSettings):
     keys: str = Field(default="", repr=False)
     """API keys that are let in, as `name:sha256` with commas between; none asks nobody."""
     keys_file: Path | None = None
-    """A file of the same, one a line: `descent key NAME` prints it."""
+    """A file of the same, one a line: `descent key NAME` prints it. Read anew when it changes."""
     max_requests_per_minute: PositiveInt = 60_000
     """Requests a minute that one API key may make."""
     max_jobs_per_key: PositiveInt = 128
@@ -44,6 +44,8 @@ class Settings(BaseSettings):
     where there is one."""
     max_connections: PositiveInt = 1000
     """Connections open at once."""
+    max_connections_per_client: PositiveInt = 500
+    """Connections that one address may have open; a proxy in `FORWARDED_ALLOW_IPS` may have all."""
     max_head_bytes: PositiveInt = 32 * 2**10
     """The longest request line and headers."""
     head_timeout_s: PositiveFloat = 10.0
@@ -63,11 +65,13 @@ class Settings(BaseSettings):
     max_columns: PositiveInt = 1000
     """The most columns of one body."""
     max_labels: PositiveInt = 1_000_000
-    """The most distinct texts of one column, in forms other than JSON."""
+    """The most distinct texts of one column."""
     max_data_bytes: PositiveInt = 256 * 2**20
     """Bytes that the columns of one body may take, unpacked."""
     max_groups: PositiveInt = 100_000
     """The most groups that one request may ask to fit."""
+    max_params: PositiveInt = 4096
+    """The most params of one model. (A formula has at most 64, whatever this says.)"""
     max_epochs: PositiveInt = 10**8
     """The most epochs a fit may ask for."""
     max_operations: PositiveFloat = 1e13

@@ -10,7 +10,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from service.api.clients import OWNER
 from service.api.error_handlers import refuse
-from service.api.keys import Keyring
+from service.api.keys import LiveKeys
 from service.errors import QuotaExceeded, Unauthorized
 
 OPEN = frozenset({"/", "/livez", "/readyz", "/docs", "/openapi.json"})
@@ -32,7 +32,7 @@ class Admission:
         self,
         app: ASGIApp,
         *,
-        keys: Keyring,
+        keys: LiveKeys,
         requests_per_minute: int,
         open_metrics: bool,
         monotonic: Callable[[], float],

@@ -26,10 +26,13 @@ def client(request: Request) -> str:
     if name := owner(request):
         return name
     host = request.client.host if request.client else ""
-    return _network(host) if ":" in host else host
+    return network(host)
 
 
-def _network(host: str) -> str:
+def network(host: str) -> str:
+    """The address, or the /64 of one that is IPv6."""
+    if ":" not in host:
+        return host
     try:
         address = IPv6Address(host)
     except ValueError:

@@ -55,6 +55,7 @@ def complaints(
             limits=walk.limits(path),
             names=walk.names(path),
             takes_name=walk.takes_string(path),
+            row=_row(path),
         )
 
     slips = [_locate(error, body) for error in errors[:_READ]]
@@ -70,6 +71,15 @@ def dotted(path: Path) -> str:
     """A path as a person writes it: `data.x[3]`."""
     text = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in path)
     return clip(text.removeprefix(".")) or "the body"
+
+
+def _row(path: Path) -> str:
+    """The column and the row of a value of the data, counted as a person does."""
+    match path:
+        case ("data", column, int(row)):
+            return f"column '{clip(str(column))}', row {row + 1}"
+        case _:
+            return ""
 
 
 def pointer(path: Path) -> str:

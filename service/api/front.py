@@ -95,7 +95,7 @@ class Front:
             await self.app(scope, receive, send)
 
     def _record(self, scope: Scope, status: int, seconds: float) -> None:
-        route = getattr(scope.get("route"), "path", UNMATCHED)
+        route = getattr(scope.get("route"), "path", None) or _plain(scope)
         self._metrics.answered(scope["method"], route, status, seconds)
         if PROBLEM in scope:
             self._metrics.refused(scope[PROBLEM])
@@ -126,6 +126,14 @@ class Hosts:
         if name in self._names or (self._below and name.endswith(self._below)):
             return True
         return self._local and _is_local(name)
+
+
+def _plain(scope: Scope) -> str:
+    """The route of a page, which is none of FastAPI's and leaves no template in the scope."""
+    if "endpoint" not in scope:
+        return UNMATCHED
+    path: str = scope["path"]
+    return "/assets/{path}" if path.startswith("/assets/") else path
 
 
 def _is_local(name: str) -> bool:
@@ -199,6 +207,6 @@ async def _head(app: ASGIApp, scope: Scope, receive: Receive, send: Send) -> Non
 
     inner = {**scope, "method": "GET"}
     await app(inner, receive_until_answered, send_head)
-    for key in ("route", PROBLEM):
+    for key in ("route", "endpoint", PROBLEM):
         if key in inner:
             scope[key] = inner[key]

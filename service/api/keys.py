@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import logging
 import re
 import secrets
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from pathlib import Path
 
 from service.settings import Settings
 
@@ -20,6 +22,10 @@ _PREFIX = "descent_"
 """So that who finds a key, or looks for leaked ones, can tell what it is."""
 _LINE = re.compile(r"([A-Za-z0-9][\w.@+-]{0,63}):(?:sha256:)?([0-9a-fA-F]{64})", re.ASCII)
 _NAME = re.compile(r"[A-Za-z0-9][\w.@+-]{0,63}", re.ASCII)
+LOOK_S = 1.0
+"""Seconds between two looks at the file of keys."""
+
+log = logging.getLogger("descent.keys")
 
 
 class UnusableKeys(ValueError):
@@ -58,6 +64,50 @@ def keyring(settings: Settings) -> Keyring:
         if not any(map(_content, lines)):
             raise UnusableKeys("DESCENT_KEYS_FILE has no key in it: `descent key NAME` makes one")
     return Keyring(tuple(_parsed(lines)))
+
+
+class LiveKeys:
+    """The keys that the settings name, read anew when their file has changed: a key that is taken
+    out of it lets nobody in a second later. A file that cannot be read, or has no key in it, is
+    said in the log, and the keys stay as they were: a slip neither opens nor shuts the door."""
+
+    def __init__(self, settings: Settings, monotonic: Callable[[], float]) -> None:
+        """Raises UnusableKeys."""
+        self._settings, self._monotonic = settings, monotonic
+        self._mark = _mark(settings.keys_file)
+        self._ring = keyring(settings)
+        self._look_at = monotonic() + LOOK_S
+
+    def __bool__(self) -> bool:
+        return bool(self._ring)
+
+    def owner(self, key: bytes) -> str | None:
+        """Whose key it is; None if nobody's."""
+        if self._settings.keys_file is not None and self._monotonic() >= self._look_at:
+            self._look()
+        return self._ring.owner(key)
+
+    def _look(self) -> None:
+        self._look_at = self._monotonic() + LOOK_S
+        mark = _mark(self._settings.keys_file)
+        if mark == self._mark:
+            return
+        self._mark = mark
+        try:
+            self._ring = keyring(self._settings)
+        except UnusableKeys as error:
+            log.error("the keys stay as they were: %s", error)
+        else:
+            log.info("the keys were read anew: there are %d", len(self._ring.known))
+
+
+def _mark(path: Path | None) -> tuple[int, ...] | None:
+    """What changes when a file does; None where it is not there."""
+    try:
+        found = path.stat() if path is not None else None
+    except OSError:
+        return None
+    return None if found is None else (found.st_mtime_ns, found.st_size, found.st_ino)
 
 
 def new_key(name: str) -> tuple[str, str]:

@@ -19,6 +19,7 @@ CONTENT_TYPE = CONTENT_TYPE_PLAIN_0_0_4
 _METHODS = frozenset({"GET", "HEAD", "POST", "DELETE", "OPTIONS", "PUT", "PATCH"})
 _ANSWER_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
 _FIT_S = (0.001, 0.005, 0.02, 0.1, 0.5, 2, 10, 60, 300, 1800)
+_PICTURE_S = (0.01, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
 _STATUSES = ("queued", "running", "succeeded", "failed", "cancelled")
 
 
@@ -83,6 +84,13 @@ class Metrics:
         self._restarts = Counter(
             "descent_worker_restarts", "Workers that died and were replaced.", registry=registry
         )
+        self._pictures = Histogram(
+            "descent_picture_seconds",
+            "From a picture's request to the picture, its wait for others included.",
+            ["view", "format"],
+            buckets=_PICTURE_S,
+            registry=registry,
+        )
         registry.register(_Gauges(self))
         ProcessCollector(registry=registry)
         self._known: dict[tuple[str, str, int], tuple[Counter, Histogram]] = {}
@@ -102,16 +110,17 @@ class Metrics:
         """A problem of that type was answered."""
         self._refusals.labels(kind).inc()
 
-    def job_ended(self, job: Job) -> None:
-        """A job came to its end. Dates may jump, but no time is below nothing."""
+    def job_ended(self, job: Job, waited_s: float | None, fitted_s: float | None) -> None:
+        """A job came to its end."""
         self._ended.labels(job.status).inc()
         self._epochs.inc(job.progress.epoch)
-        if job.started_at is not None:
-            waited = (job.started_at - job.created_at).total_seconds()
-            self._waited.observe(max(waited, 0.0))
-            if job.finished_at is not None:
-                took = (job.finished_at - job.started_at).total_seconds()
-                self._fitted.observe(max(took, 0.0))
+        if waited_s is not None and fitted_s is not None:
+            self._waited.observe(waited_s)
+            self._fitted.observe(fitted_s)
+
+    def drawn(self, view: str, form: str, seconds: float) -> None:
+        """A picture was, so many seconds after it was asked for."""
+        self._pictures.labels(view, form).observe(seconds)
 
     def worker_replaced(self) -> None:
         """A worker died, and another has taken its place."""

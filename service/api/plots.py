@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from time import perf_counter
 from typing import Any, get_args
 
 from fastapi import APIRouter
@@ -121,8 +122,10 @@ async def _drawn(request: Request, asked: PlotRequest, call: str, *known: object
             f"{settings.max_picture_pixels:,} allowed",
             pointer="/width",
         )
+    began = perf_counter()
     with request.state["pictures"].hold(client(request)):
         drawing = draughtsman.call(call, asked, *known, settings.max_rows)
         made = await unless_gone(request, drawing)
     assert asked.format is not None
+    request.state["metrics"].drawn(asked.view, asked.format, perf_counter() - began)
     return Response(made, 200, {**negotiation.VARY, **_HARMLESS}, MEDIA[asked.format])

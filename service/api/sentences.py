@@ -59,6 +59,8 @@ class Place:
     """The names that the object there may go by: `{"name": "sgd"}`."""
     takes_name: bool
     """Whether a bare name may stand for that object."""
+    row: str = ""
+    """Which value of the data it is: `column 'x', row 3`."""
 
     @property
     def in_body(self) -> bool:
@@ -89,6 +91,9 @@ def sentence(error: ErrorDetails, place: Place) -> str:
             return _unknown(error["ctx"]["tag"], error["ctx"]["expected_tags"], place)
         case "union_tag_not_found":
             return f"{place.subject} needs a 'name'{nearest_hint('', place.names)}"
+        case "finite_number" if place.row:
+            what = "infinite" if error["input"] == error["input"] else "not a number"
+            return f"{place.row} is {what}; values must be finite (null is a missing one)"
         case "finite_number":
             return f"{place.subject} must be a finite number; got {place.shown(error['input'])}"
         case "greater_than" | "greater_than_equal" | "less_than" | "less_than_equal":

@@ -12,11 +12,12 @@ from service.cli import options
 def cancel(
     jobs: Annotated[list[str], typer.Argument(help="Ids, of `descent jobs`.")],
     url: options.Url = None,
+    api_key: options.ApiKey = None,
 ) -> None:
     """Stop jobs, keeping their best so far. One that has finished is left as it is."""
     from service.cli import connecting
 
-    with connecting.descent(url, own=False) as client:
+    with connecting.descent(url, api_key, own=False) as client:
         for job_id in jobs:
             job = client.job(job_id)
             job.cancel()

@@ -93,7 +93,8 @@ def settings() -> Iterator[Finding]:
         for slip in error.errors(include_url=False):
             yield Finding("FAIL", f"DESCENT_{str(slip['loc'][0]).upper()}: {slip['msg']}")
         return
-    own = [f"DESCENT_{name.upper()}={getattr(found, name)}" for name in found.model_fields_set]
+    told = {**{name: getattr(found, name) for name in found.model_fields_set}, "keys": "…"}
+    own = [f"DESCENT_{name.upper()}={told[name]}" for name in found.model_fields_set]
     workers = found.workers or cores()
     threads = max(1, cores() // workers)
     yield Finding("ok", f"limits: {', '.join(sorted(own)) or 'the defaults'}")
@@ -102,14 +103,14 @@ def settings() -> Iterator[Finding]:
         yield Finding("FAIL", "WEB_CONCURRENCY is set, and a service would refuse to start")
 
 
-def service(url: str | None) -> Iterator[Finding]:
+def service(url: str | None, key: str | None = None) -> Iterator[Finding]:
     """A fit whose answer is known, by the service at `url` or by one of its own."""
     from service.cli import embedded
     from service.client import ClientError, ConnectionFailed, Descent
 
     try:
         if url is not None:
-            with Descent(url, retries=1, timeout=60) as client:
+            with Descent(url, retries=1, timeout=60, api_key=key) as client:
                 yield from _ask(client)
             return
         started = time.perf_counter()

@@ -17,20 +17,22 @@ RETRIES = 3
 
 
 @contextmanager
-def descent(url: str | None, *, own: bool, timeout: float | None = None) -> Iterator[Descent]:
+def descent(
+    url: str | None, key: str | None, *, own: bool, timeout: float | None = None
+) -> Iterator[Descent]:
     """A client of the service at `url`. Where none is named: of one that runs for this command
     alone (`own`), or of that on this machine's port 8000. Errors are told."""
     with exits.told(), ExitStack() as stack:
         if url is None and own:
             url = stack.enter_context(_own())
-        yield stack.enter_context(_client(url, timeout))
+        yield stack.enter_context(_client(url, key, timeout))
 
 
-def _client(url: str | None, timeout: float | None) -> Descent:
+def _client(url: str | None, key: str | None, timeout: float | None) -> Descent:
     from service.client import Descent
 
     try:
-        return Descent(url, timeout=timeout, retries=RETRIES)
+        return Descent(url, timeout=timeout, retries=RETRIES, api_key=key)
     except ValueError as error:
         exits.usage(str(error))
 

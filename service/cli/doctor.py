@@ -14,13 +14,13 @@ if TYPE_CHECKING:
     from service.cli import checks
 
 
-def doctor(url: options.Url = None) -> None:
+def doctor(url: options.Url = None, api_key: options.ApiKey = None) -> None:
     """Check the installation, the machine, the settings, and a fit: by the service at --url, or by
     one that is started for it. Exit code: 0 all is well, 1 something is not, 5 no service."""
     from service.cli import checks, exits, terminal
 
     found = [*_told(checks.installation()), *_told(checks.machine()), *_told(checks.settings())]
-    found += _told(checks.service(url))
+    found += _told(checks.service(url, api_key))
     wrong = sum(finding.state == "FAIL" for finding in found)
     if any(finding.unreachable for finding in found):
         raise typer.Exit(exits.UNREACHABLE)

@@ -18,7 +18,11 @@ from contextlib import contextmanager, suppress
 STOP_S = 25.0
 """Seconds that it has to close down; it needs a tenth of one where nothing runs."""
 _PR_SET_PDEATHSIG = 1
-_NOT_HERS = {"WEB_CONCURRENCY", "DESCENT_HOST", "DESCENT_PORT", "DESCENT_URL"}
+_NOT_HERS = {
+    *("WEB_CONCURRENCY", "DESCENT_HOST", "DESCENT_PORT", "DESCENT_URL", "DESCENT_API_KEY"),
+    # It is nobody's but this command's, and asks for no key.
+    *("DESCENT_KEYS", "DESCENT_KEYS_FILE"),
+}
 
 
 class CannotStart(Exception):

@@ -31,6 +31,10 @@ def told() -> Iterator[None]:
 
     try:
         yield
+    except errors.AccessError as error:
+        say_problem(error)
+        print("  the key goes into DESCENT_API_KEY, or after --api-key", file=sys.stderr)
+        raise typer.Exit(REJECTED) from None
     except errors.ProblemError as error:
         say_problem(error)
         raise typer.Exit(_code(error)) from None

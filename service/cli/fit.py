@@ -59,6 +59,7 @@ def fit(
     ] = False,
     format: options.Format = Form.text,
     url: options.Url = None,
+    api_key: options.ApiKey = None,
 ) -> None:
     """Fit a model to a table. Without --url a service is started for this one fit.
 
@@ -69,7 +70,7 @@ def fit(
     if plot is not None and plot.suffix not in _PICTURES:
         exits.usage(f"a picture is .svg, .png or .txt, not '{plot}'")
     if watch is not None:
-        with connecting.descent(url, own=False) as client:
+        with connecting.descent(url, api_key, own=False) as client:
             end(client, client.job(watch), format, plot, view, save, own=False)
     if data is None:
         exits.usage("which table? `descent fit data.csv 'y = a*x + b'`; - is stdin")
@@ -89,7 +90,7 @@ def fit(
         group_by=group_by,
     )
     columns = table(data)
-    with connecting.descent(url, own=True) as client:
+    with connecting.descent(url, api_key, own=True) as client:
         job: Job[Any] = client.submit(asked.pop("model"), columns, **asked)
         if background:
             typer.echo(job.id)

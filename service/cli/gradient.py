@@ -31,6 +31,7 @@ def gradient(
     setting: options.Setting = None,
     format: options.Format = Form.text,
     url: options.Url = None,
+    api_key: options.ApiKey = None,
 ) -> None:
     """Reckon the gradient of the loss at given params."""
     from service.cli import connecting, printing, words
@@ -45,5 +46,5 @@ def gradient(
     if explain:
         asked["explain"] = True
     columns, params = table(data), words.values(param or ())
-    with connecting.descent(url, own=True) as client:
+    with connecting.descent(url, api_key, own=True) as client:
         printing.show(client.gradient(model, columns, params, **asked), format)

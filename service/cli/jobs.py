@@ -21,12 +21,13 @@ def jobs(
     limit: Annotated[int, typer.Option(min=1, help="The most to list.")] = 20,
     format: options.Format = Form.text,
     url: options.Url = None,
+    api_key: options.ApiKey = None,
 ) -> None:
     """List the jobs, newest first; or show one."""
     from service.cli import connecting, printing
     from service.schemas.jobs import JobList
 
-    with connecting.descent(url, own=False) as client:
+    with connecting.descent(url, api_key, own=False) as client:
         if job is not None:
             printing.show(client.job(job).record(), format)
             return

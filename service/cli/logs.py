@@ -46,6 +46,10 @@ def config(form: str) -> dict[str, Any]:
             }
         },
         "root": {"handlers": ["stderr"], "level": "INFO"},
-        # Its notes of every start and stop; the one line on stdout says what matters.
-        "loggers": {"uvicorn.error": {"level": "WARNING"}},
+        "loggers": {
+            # Its notes of every start and stop; the one line on stdout says what matters.
+            "uvicorn.error": {"level": "WARNING"},
+            # A line for each body that is none: whoever sends many would fill the log.
+            "python_multipart": {"level": "ERROR"},
+        },
     }

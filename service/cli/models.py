@@ -16,13 +16,14 @@ def models(
     ] = None,
     format: options.Format = Form.text,
     url: options.Url = None,
+    api_key: options.ApiKey = None,
 ) -> None:
     """List the families of models: their formulas, params, and when to use them."""
     from service.cli import connecting, exits, printing
     from service.errors import UnknownName
     from service.schemas.catalogue import ModelList
 
-    with connecting.descent(url, own=True) as client:
+    with connecting.descent(url, api_key, own=True) as client:
         found = {entry.name: entry for entry in client.models()}
     for name in names or ():
         if name not in found:

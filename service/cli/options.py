@@ -27,6 +27,15 @@ Url = Annotated[
     str | None,
     typer.Option(envvar="DESCENT_URL", help="Where the service is, as in localhost:8000."),
 ]
+ApiKey = Annotated[
+    str | None,
+    typer.Option(
+        envvar="DESCENT_API_KEY",
+        show_envvar=True,
+        help="The key that the service asks for. Others on this machine can read a command line: "
+        "the variable is safer.",
+    ),
+]
 Data = Annotated[
     str, typer.Argument(help="A table with a header (CSV, TSV, JSON columns); - is stdin.")
 ]

@@ -32,6 +32,7 @@ def predict(
     setting: options.Setting = None,
     format: options.Format = Form.csv,
     url: options.Url = None,
+    api_key: options.ApiKey = None,
 ) -> None:
     """Predict at the rows of a table, which stand beside the predictions in CSV."""
     from service.cli import connecting, exits, printing, words
@@ -44,7 +45,7 @@ def predict(
         options["interval"] = {"kind": interval, **({} if level is None else {"level": level})}
     columns = table(data)
     params = words.values(param or ())
-    with connecting.descent(url, own=job is None) as client:
+    with connecting.descent(url, api_key, own=job is None) as client:
         found = _predictions(client, columns, model, params, fit, job, options)
         printing.show(found, format, beside=columns)
 

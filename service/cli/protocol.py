@@ -16,6 +16,7 @@ from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
+from service.cli.crowd import Crowd
 from service.settings import Settings
 
 
@@ -24,6 +25,8 @@ class Bounds:
     """What a connection may take."""
 
     connections: int
+    share: int
+    """Connections of one address."""
     head_bytes: int
     head_s: float
     body_s: float
@@ -37,6 +40,7 @@ class Bounds:
         """Those of the settings."""
         return cls(
             connections=settings.max_connections,
+            share=settings.max_connections_per_client,
             head_bytes=settings.max_head_bytes,
             head_s=settings.head_timeout_s,
             body_s=settings.body_timeout_s,
@@ -48,9 +52,10 @@ class Bounds:
 class BoundedProtocol(HttpToolsProtocol):
     """Uvicorn's protocol within bounds."""
 
-    def __init__(self, *args: Any, bounds: Bounds, **kwargs: Any) -> None:
+    def __init__(self, *args: Any, bounds: Bounds, crowd: Crowd, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self._bounds = bounds
+        self._bounds, self._crowd = bounds, crowd
+        self._caller = ""
         self._alarm: asyncio.TimerHandle | None = None
         """Rings when the request has been coming in for too long."""
         self._unread: asyncio.TimerHandle | None = None
@@ -60,11 +65,20 @@ class BoundedProtocol(HttpToolsProtocol):
         self._came = self._carried = 0
         """Bytes of it so far, and those of them that are its body's content."""
         self._in_head, self._in_body = True, False
+        self._answered: RequestResponseCycle | None = None
+        """The request that the application is at. Uvicorn's `cycle` is the one that came last: with
+        several sent ahead, these differ."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
+        peer = transport.get_extra_info("peername")
+        self._caller = peer[0] if isinstance(peer, tuple) else ""
+        held = self._crowd.join(self._caller)
         if len(self.connections) > self._bounds.connections:
             self._end(503, "too-many-connections", "no room for another connection; try again")
+            return
+        if held > self._bounds.share:
+            self._end(503, "too-many-connections", _TOO_MANY.format(self._bounds.share))
             return
         self._begin()
         self._watch()
@@ -72,7 +86,9 @@ class BoundedProtocol(HttpToolsProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         self._unwatch()
         self._forgive()
+        self._crowd.leave(self._caller)
         super().connection_lost(exc)
+        self._tell_gone()
 
     def data_received(self, data: bytes) -> None:
         if self.transport.is_closing():
@@ -120,6 +136,7 @@ class BoundedProtocol(HttpToolsProtocol):
         limit = self._bounds.head_bytes
         if self._came > limit and _head_bytes(cycle.scope) > limit:
             app = _refusal(431, "head-too-large", _TOO_LONG.format(limit))
+        self._answered = cycle
         super()._start_asgi_task(cycle, app)
 
     def send_400_response(self, msg: str) -> None:
@@ -173,13 +190,18 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def _end(self, status: int, kind: str, detail: str) -> None:
         """Answers with a problem, past the application, and closes."""
-        cycle, busy = self.cycle, self._busy
-        if not (busy and cycle.response_started):
+        at = self._answered
+        if at is None or at.response_complete or not at.response_started:
             self.transport.write(_raw(status, kind, detail))
-        if busy:  # the application is told that its caller has gone
+        self._close()
+
+    def _tell_gone(self) -> None:
+        """Tells the application that its caller has; what was sent ahead is not begun."""
+        self.pipeline.clear()
+        cycle = self._answered
+        if cycle is not None and not cycle.response_complete:
             cycle.disconnected = True
             cycle.message_event.set()
-        self._close()
 
     @property
     def _busy(self) -> bool:
@@ -193,6 +215,7 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def _close(self) -> None:
         self._unwatch()
+        self._tell_gone()
         self.transport.close()
         self._linger(None)
 
@@ -214,6 +237,7 @@ class BoundedProtocol(HttpToolsProtocol):
         self._forgive()
         left = self.transport.get_write_buffer_size()
         if before is not None and left >= before:
+            self._tell_gone()
             self.transport.abort()
         else:
             self._unread = self.loop.call_later(self._bounds.read_s, self._linger, left)
@@ -227,6 +251,7 @@ class BoundedProtocol(HttpToolsProtocol):
 _FRAMES = 2**16
 """Bytes of chunk sizes and trailers that a body may have beyond as many as of its content."""
 _TOO_LONG = "the head of the request is longer than the {} bytes that this server reads"
+_TOO_MANY = "this address has {} connections open, as many as one may; close some, or try again"
 _TITLES = {
     400: ("Bad Request", "The request is not HTTP"),
     408: ("Request Timeout", "The request did not come"),

@@ -12,6 +12,7 @@ from typing import Any, cast
 import uvicorn
 
 from service.cli import logs
+from service.cli.crowd import Crowd
 from service.cli.protocol import BoundedProtocol, Bounds
 from service.settings import Settings
 
@@ -28,7 +29,8 @@ def run(
 ) -> None:
     """Serves until SIGTERM or SIGINT."""
     settings = settings or Settings()
-    protocol = partial(BoundedProtocol, bounds=Bounds.of(settings))
+    proxies = os.environ.get("FORWARDED_ALLOW_IPS", "")
+    protocol = partial(BoundedProtocol, bounds=Bounds.of(settings), crowd=Crowd(proxies))
     config = uvicorn.Config(
         app,
         host=host,
@@ -40,7 +42,7 @@ def run(
         access_log=False,  # the application has one that knows routes and ids: see api/front.py
         log_config=logs.config(settings.log_format),
         server_header=False,
-        forwarded_allow_ips=os.environ.get("FORWARDED_ALLOW_IPS", ""),
+        forwarded_allow_ips=proxies,
         timeout_graceful_shutdown=_LINGER_S,
     )
     _Server(config).run()

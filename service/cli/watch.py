@@ -22,8 +22,9 @@ def watch(
     save: Annotated[Path | None, typer.Option(help="Where the fit's JSON goes.")] = None,
     format: options.Format = Form.text,
     url: options.Url = None,
+    api_key: options.ApiKey = None,
 ) -> None:
     """Follow a job to its end, and show its fit. ^C ends the watch; the job goes on."""
     from service.cli.fit import fit
 
-    fit(watch=job, plot=plot, view=view, save=save, format=format, url=url)
+    fit(watch=job, plot=plot, view=view, save=save, format=format, url=url, api_key=api_key)

@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 
 DEFAULT = "http://127.0.0.1:8000"
 VARIABLE = "DESCENT_URL"
+KEY_VARIABLE = "DESCENT_API_KEY"
 
 
 def resolved(url: str | None) -> str:
@@ -19,6 +20,12 @@ def resolved(url: str | None) -> str:
     if parts.scheme not in {"http", "https"} or not parts.hostname:
         raise ValueError(f"'{given}' is not the address of a service; one is {DEFAULT}")
     return full.rstrip("/")
+
+
+def key(given: str | None) -> str | None:
+    """The API key as given, else that of DESCENT_API_KEY; None where there is none."""
+    found = os.environ.get(KEY_VARIABLE) if given is None else given
+    return (found or "").strip() or None
 
 
 def loopback(url: str) -> bool:

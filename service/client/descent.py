@@ -42,7 +42,8 @@ class Descent:
     url: its address; default: that of the variable DESCENT_URL, else this machine's port 8000.
     timeout: seconds that one call may take, its waits and retries included; None is for ever.
     retries: how often a call is sent again where the service did not answer, or was busy.
-    api_key: sent as a bearer token, for a proxy that asks who comes.
+    api_key: sent as a bearer token where the service, or a proxy before it, asks who comes;
+        default: that of the variable DESCENT_API_KEY.
     http: an `httpx.Client` of your own, for certificates and proxies; you close it.
     """
 
@@ -60,7 +61,7 @@ class Descent:
 
         self.url = address.resolved(url)
         self.timeout, self.retries = timeout, retries
-        self._api_key, self._sleep, self._wire = api_key, sleep, bodies.Wire()
+        self._api_key, self._sleep, self._wire = address.key(api_key), sleep, bodies.Wire()
         self._theirs = http is not None
         self._http = http or httpx.Client(**connection.options(self.url))
 

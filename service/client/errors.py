@@ -6,7 +6,7 @@ ClientError
 ├── UnreadableAnswer        what answered does not speak as Descent does
 └── ProblemError            the service said no; `problem` is its RFC 9457 document
     ├── InvalidRequestError     400, 405, 413, 415, 422: the request must change
-    ├── AccessError             401, 403: a proxy before the service wants to know who asks
+    ├── AccessError             401, 403: the service, or a proxy, wants to know who asks
     ├── NotFoundError           404: no such job, or no such route
     ├── ConflictError           409: the job's status does not allow it
     ├── FitFailedError          the job ended without a fit

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections import OrderedDict
+from collections import OrderedDict, defaultdict
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -21,11 +21,11 @@ class Claim:
 
 
 class Keys:
-    """The last `room` keys, by owner."""
+    """The last `room` keys of each owner: nobody's push out another's."""
 
     def __init__(self, room: int) -> None:
         self._room = room
-        self._claims: OrderedDict[tuple[str, str], Claim] = OrderedDict()
+        self._owners: defaultdict[str, OrderedDict[str, Claim]] = defaultdict(OrderedDict)
 
     @asynccontextmanager
     async def claim(self, owner: str, key: str, fingerprint: bytes | None) -> AsyncIterator[Claim]:
@@ -34,16 +34,17 @@ class Keys:
         IdempotencyConflict where it was used for another request. A claim that is left without a
         job (the request was refused) is forgotten.
         """
-        claim = self._claims.setdefault((owner, key), Claim(fingerprint))
+        claims = self._owners[owner]
+        claim = claims.setdefault(key, Claim(fingerprint))
         if claim.fingerprint != fingerprint:
             raise IdempotencyConflict
         async with claim.lock:
             # Whoever held it before may have been refused, and have dropped it.
-            self._claims[owner, key] = claim
+            claims[key] = claim
             try:
                 yield claim
             finally:
-                if claim.job_id is None and self._claims.get((owner, key)) is claim:
-                    del self._claims[owner, key]
-        while len(self._claims) > self._room:
-            self._claims.popitem(last=False)
+                if claim.job_id is None and claims.get(key) is claim:
+                    del claims[key]
+        while len(claims) > self._room:
+            claims.popitem(last=False)

@@ -14,6 +14,7 @@ from service.jobs.gone import Gone
 from service.jobs.history import History, Rows
 from service.jobs.job import Failure, IllegalTransition, Job, Progress
 from service.jobs.observing import NOBODY, Observer
+from service.jobs.shares import Shares
 from service.schemas.names import Status, StopReason
 from service.settings import Settings
 
@@ -21,15 +22,17 @@ from service.settings import Settings
 class _Entry:
     """A job and what belongs to it."""
 
-    __slots__ = ("finished_at", "history", "job", "number", "woken")
+    __slots__ = ("created_at", "finished_at", "history", "job", "number", "started_at", "woken")
 
-    def __init__(self, job: Job, number: int, max_history_rows: int) -> None:
+    def __init__(self, job: Job, number: int, max_history_rows: int, now: float) -> None:
         self.job = job
         self.number = number
         """Jobs in order of creation."""
         self.history = History(max_history_rows)
+        self.created_at = now
+        """This and the next two by the clock that never jumps."""
+        self.started_at: float | None = None
         self.finished_at = 0.0
-        """By the clock that never jumps."""
         self.woken: asyncio.Event | None = None
         """Set at the next change; made by the first who waits for it."""
 
@@ -41,9 +44,9 @@ class _Entry:
 class MemoryStore:
     """A JobStore for one process.
 
-    It forgets finished jobs first, oldest first, and never one that is queued or running: where
-    those alone fill it, `create` raises QueueFull. What is forgotten stays known as such for as
-    many ids as there may be jobs.
+    It forgets finished jobs first, oldest first of the owner who holds the most (see `shares`), and
+    never one that is queued or running: where those alone fill it, `create` raises QueueFull. What
+    is forgotten stays known as such for as many ids as there may be jobs.
     """
 
     def __init__(
@@ -55,6 +58,7 @@ class MemoryStore:
         self._entries: OrderedDict[str, _Entry] = OrderedDict()
         self._finished: OrderedDict[str, _Entry] = OrderedDict()
         """In the order in which they finished."""
+        self._shares = Shares(settings.max_jobs, settings.max_store_bytes)
         self._gone = Gone(settings.max_jobs, since=self._clock.now())
         self._created = 0
         self._nbytes = 0
@@ -74,13 +78,15 @@ class MemoryStore:
     async def create(self, job: Job) -> None:
         if job.id in self._entries:
             raise ValueError(f"{job.id} is there already")
-        entry = _Entry(job, self._created, self._settings.max_history_rows)
-        self._make_room(jobs=1, nbytes=entry.nbytes)
+        now = self._clock.monotonic()
+        entry = _Entry(job, self._created, self._settings.max_history_rows, now)
+        self._make_room(job.owner, jobs=1, nbytes=entry.nbytes)
         if not self._fits(jobs=1, nbytes=entry.nbytes):
             raise QueueFull("Unfinished jobs fill the store; try again later.")
         self._created += 1
         self._entries[job.id] = entry
         self._nbytes += entry.nbytes
+        self._shares.add(job.owner, entry.nbytes)
 
     async def get(self, job_id: str, owner: str | None = None) -> Job:
         return self._entry(job_id, owner).job
@@ -99,7 +105,10 @@ class MemoryStore:
         return found, False
 
     async def start(self, job_id: str, at: datetime) -> Job:
-        job = self._entry(job_id).job
+        entry = self._entry(job_id)
+        job = entry.job
+        if entry.started_at is None:
+            entry.started_at = self._clock.monotonic()
         return self._change(
             job_id, status="running", started_at=job.started_at or at, attempts=job.attempts + 1
         )
@@ -118,11 +127,11 @@ class MemoryStore:
         entry = self._entry(job_id)
         if entry.job.status != "running":
             raise IllegalTransition(job_id, entry.job.status, "running")
-        self._nbytes -= entry.history.nbytes
+        before = entry.history.nbytes
         if whole:
             entry.history = History(self._settings.max_history_rows)
         entry.history.append(rows)
-        self._nbytes += entry.history.nbytes
+        self._grown(entry, entry.history.nbytes - before)
         return self._change(job_id, progress=progress)
 
     async def finish(
@@ -147,11 +156,16 @@ class MemoryStore:
             nbytes=entry.job.nbytes + len(result or b""),
         )
         entry.history.trim()
-        self._nbytes += entry.nbytes - before
+        self._grown(entry, entry.nbytes - before)
         entry.finished_at = self._clock.monotonic()
         self._finished[job_id] = entry
-        self._make_room(spare=job_id)
-        self._observer.job_ended(job)
+        self._shares.finish(job.owner, job_id)
+        self._make_room(job.owner, spare=job_id)
+        if entry.started_at is None:
+            self._observer.job_ended(job, None, None)
+        else:
+            waited_s = entry.started_at - entry.created_at
+            self._observer.job_ended(job, waited_s, entry.finished_at - entry.started_at)
         return job
 
     async def delete(self, job_id: str, owner: str | None = None) -> None:
@@ -206,15 +220,26 @@ class MemoryStore:
             entry.woken.set()
             entry.woken = None
 
-    def _make_room(self, jobs: int = 0, nbytes: int = 0, spare: str | None = None) -> None:
-        """Forgets what is too old, then the oldest, until it all fits or but `spare` is left."""
+    def _make_room(
+        self, asker: str, jobs: int = 0, nbytes: int = 0, spare: str | None = None
+    ) -> None:
+        """Forgets what is too old, then by shares, until it all fits or nothing but `spare` may
+        go."""
         expired = self._clock.monotonic() - self._settings.max_job_age_s
         while self._finished:
             job_id, entry = next(iter(self._finished.items()))
-            fits = self._fits(jobs, nbytes) and entry.finished_at >= expired
-            if fits or job_id == spare:
-                return
+            if entry.finished_at >= expired or job_id == spare:
+                break
             self._forget(job_id, "expired")
+        while not self._fits(jobs, nbytes):
+            victim = self._shares.victim(asker, spare)
+            if victim is None:
+                return
+            self._forget(victim, "expired")
+
+    def _grown(self, entry: _Entry, nbytes: int) -> None:
+        self._nbytes += nbytes
+        self._shares.grow(entry.job.owner, nbytes)
 
     def _fits(self, jobs: int, nbytes: int) -> bool:
         return (
@@ -226,6 +251,7 @@ class MemoryStore:
         entry = self._entries.pop(job_id)
         self._finished.pop(job_id, None)
         self._nbytes -= entry.nbytes
+        self._shares.remove(entry.job.owner, job_id, entry.nbytes)
         self._gone.add(entry.job, entry.number, why)
         self._wake(entry)
 

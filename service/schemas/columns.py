@@ -62,15 +62,19 @@ class _AsColumn:
             items = core_schema.list_schema(core_schema.nullable_schema(item), fail_fast=True)
             return core_schema.no_info_after_validator_function(made, items)
 
-        numbers = column(core_schema.float_schema(strict=True), _to_array)
-        labels = column(core_schema.str_schema(strict=True), Labels.of)
-        from_list = core_schema.union_schema(
-            [(numbers, "numbers"), (labels, "labels")], mode="left_to_right"
-        )
+        def from_list(*, finite: bool) -> core_schema.CoreSchema:
+            number = core_schema.float_schema(strict=True, allow_inf_nan=not finite)
+            numbers = column(number, _to_array)
+            labels = column(core_schema.str_schema(strict=True), Labels.of)
+            return core_schema.union_schema(
+                [(numbers, "numbers"), (labels, "labels")], mode="left_to_right"
+            )
+
         made = [core_schema.is_instance_schema(kind) for kind in (np.ndarray, Labels)]
         return core_schema.json_or_python_schema(
-            json_schema=from_list,
-            python_schema=core_schema.union_schema([*made, from_list]),
+            # Once in an array, a bare NaN could not be told from a value that is missing.
+            json_schema=from_list(finite=True),
+            python_schema=core_schema.union_schema([*made, from_list(finite=False)]),
             serialization=core_schema.plain_serializer_function_ser_schema(_to_list),
         )
 

@@ -34,6 +34,11 @@ def check(request: FitRequest, settings: Settings) -> Plan:
             "profile intervals are not reckoned group by group; use the method 't'",
             pointer="/confidence_interval/method",
         )
+    if len(problem.params) > settings.max_params:
+        raise BudgetExceeded(
+            f"{len(problem.params):,} params are more than the {settings.max_params:,} allowed",
+            pointer="/model",
+        )
     if options.epochs > settings.max_epochs:
         raise BudgetExceeded(
             f"{options.epochs:,} epochs are more than the {settings.max_epochs:,} allowed",

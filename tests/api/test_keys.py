@@ -1,11 +1,12 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from pathlib import Path
 
 import pytest
 
-from service.api.keys import Keyring, UnusableKeys, keyring, new_key
+from service.api.keys import LOOK_S, Keyring, LiveKeys, UnusableKeys, keyring, new_key
 from service.settings import Settings
 
 
@@ -76,3 +77,67 @@ def test_a_file_that_is_not_there_is_refused(tmp_path: Path) -> None:
 def test_a_name_is_plain(name: str) -> None:
     with pytest.raises(UnusableKeys):
         new_key(name)
+
+
+class Looks:
+    """A clock that is moved on by hand."""
+
+    at = 0.0
+
+    def __call__(self) -> float:
+        return self.at
+
+
+def test_a_file_that_changes_is_read_anew(tmp_path: Path) -> None:
+    (old, first), (new, second) = new_key("alice"), new_key("bob")
+    path, clock = tmp_path / "keys", Looks()
+    path.write_text(f"{first}\n")
+    keys = LiveKeys(Settings(keys_file=path), clock)
+    assert keys.owner(old.encode()) == "alice"
+    path.write_text(f"{second}  # alice has left\n")
+    assert keys.owner(old.encode()) == "alice"  # for less than a second more
+    clock.at += LOOK_S
+    assert keys.owner(old.encode()) is None
+    assert keys.owner(new.encode()) == "bob"
+
+
+@pytest.mark.parametrize("slip", ["", "# none\n", "alice:123", None, b"\xff\xfe"])
+def test_a_slip_in_the_file_changes_nothing(
+    tmp_path: Path, slip: str | bytes | None, caplog: pytest.LogCaptureFixture
+) -> None:
+    key, line = new_key("alice")
+    path, clock = tmp_path / "keys", Looks()
+    path.write_text(line)
+    keys = LiveKeys(Settings(keys_file=path), clock)
+    if slip is None:
+        path.unlink()
+    elif isinstance(slip, bytes):
+        path.write_bytes(slip)
+    else:
+        path.write_text(slip)
+    clock.at += LOOK_S
+    assert keys.owner(key.encode()) == "alice"
+    assert "the keys stay as they were" in caplog.text
+    path.write_text("# new\n" + line.replace("alice", "bob"))
+    clock.at += LOOK_S
+    assert keys.owner(key.encode()) == "bob"
+
+
+def test_a_file_is_looked_at_once_a_second_at_most(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    key, line = new_key("alice")
+    path, clock = tmp_path / "keys", Looks()
+    path.write_text(line)
+    keys, real = LiveKeys(Settings(keys_file=path), clock), Path.stat
+    looked: list[Path] = []
+
+    def stat(self: Path) -> os.stat_result:
+        looked.append(self)
+        return real(self)
+
+    monkeypatch.setattr(Path, "stat", stat)
+    for _ in range(30):
+        clock.at += LOOK_S / 10
+        keys.owner(key.encode())
+    assert 2 <= len(looked) <= 4

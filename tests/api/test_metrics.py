@@ -1,12 +1,16 @@
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import Iterable
 
 from prometheus_client.parser import text_string_to_metric_families
 
+from service.api.metrics import Metrics
+from service.jobs.memory_store import MemoryStore
 from service.settings import Settings
 from tests.api.doors import real
+from tests.jobs.conftest import SetClock, a_job
 
 LINE = {"data": {"x": [1, 2, 3], "y": [2.1, 3.9, 6.2]}}
 DECAY = {
@@ -63,6 +67,57 @@ async def test_what_happened_is_counted() -> None:
     assert value(found, "descent_ready") == 1
     assert value(found, "process_resident_memory_bytes") > 2**20
     assert fit["job_id"] not in answer.text
+
+
+async def test_pages_are_routes_too() -> None:
+    paths = ("/", "/docs", "/openapi.json", "/assets/js/main.js", "/assets/none", "/problems/x")
+    async with real(Settings(workers=1)) as client:
+        for path in paths:
+            await client.get(path)
+        await client.head("/docs")
+        found = samples((await client.get("/metrics")).text)
+    count = "descent_http_requests_total"
+    for route in ("/", "/docs", "/openapi.json", "/assets/{path}"):
+        assert value(found, count, method="GET", route=route, status="200") == 1, route
+    assert value(found, count, method="GET", route="/assets/{path}", status="404") == 1
+    assert value(found, count, method="HEAD", route="/docs", status="200") == 1
+    assert not [labels for name, labels in found if ("route", "unmatched") in labels]
+
+
+async def test_pictures_are_counted_by_what_they_show_and_refusals_too() -> None:
+    body = {"view": "losses", "columns": 60}
+    async with real(Settings(workers=1, max_pictures=1)) as client:
+        for form in ("txt", "txt", "svg"):
+            answer = await client.post("/plot", json={**body, "format": form})
+            assert answer.status_code == 200
+        crowd = [client.post("/plot", json={**body, "format": "svg"}) for _ in range(4)]
+        said = [one.status_code for one in await asyncio.gather(*crowd)]
+        found = samples((await client.get("/metrics")).text)
+    name = "descent_picture_seconds_count"
+    assert value(found, name, view="losses", format="txt") == 2
+    assert value(found, name, view="losses", format="svg") == 1 + said.count(200)
+    assert value(found, "descent_refusals_total", type="too-many-pictures") == said.count(429) > 0
+
+
+async def test_a_clock_on_the_wall_that_jumps_is_not_in_the_times() -> None:
+    """The queue's wait and the fit's seconds are of the clock that does not jump."""
+    clock, metrics = SetClock(), Metrics()
+    store = MemoryStore(Settings(), clock, metrics)
+    job = a_job(clock)
+    await store.create(job)
+    clock.advance(2)
+    clock.at = clock.at.replace(year=2001)
+    await store.start(job.id, clock.now())
+    clock.advance(3)
+    clock.at = clock.at.replace(year=2040)
+    await store.finish(job.id, "succeeded", clock.now(), result=b"{}")
+    queued = a_job(clock)
+    await store.create(queued)
+    await store.finish(queued.id, "cancelled", clock.now())
+    found = samples(metrics.text().decode())
+    assert value(found, "descent_job_queue_seconds_sum") == 2
+    assert value(found, "descent_fit_seconds_sum") == 3
+    assert value(found, "descent_job_queue_seconds_count") == 1  # the other one never started
 
 
 async def test_labels_do_not_grow_with_what_callers_send() -> None:

@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -75,3 +76,27 @@ def test_another_format_is_refused(form: str) -> None:
     )
     assert done.returncode == 2
     assert "DESCENT_LOG_FORMAT" in done.stderr
+
+
+def test_a_body_that_is_none_leaves_no_line(tmp_path: Path) -> None:
+    """Whoever sends many would fill the log."""
+    log = tmp_path / "log"
+    command = [sys.executable, "-m", "service", "serve", "--port", "0"]
+    with (
+        log.open("w") as stderr,
+        subprocess.Popen(command, stdout=subprocess.PIPE, stderr=stderr, text=True) as process,
+    ):
+        assert process.stdout is not None
+        url = process.stdout.readline().split()[-1]
+        try:
+            with httpx.Client(base_url=url, trust_env=False) as client:
+                for kind in ("multipart/form-data; boundary=B", "application/x-npz", "text/csv"):
+                    answer = client.post(
+                        "/fit", content=b"--B\r\nX\x01: \r\n", headers={"content-type": kind}
+                    )
+                    assert answer.status_code in {400, 422}
+            process.terminate()
+            process.wait(30)
+        finally:
+            process.kill()
+    assert log.read_text() == ""

@@ -25,6 +25,7 @@ def known() -> dict[str, set[str]]:
     metrics.now = lambda: Now({}, 0, 1, 0.0, 0, 1, 1, 1, 0, ready=True)
     metrics.answered("GET", "/livez", 200, 0.1)
     metrics.refused("unknown-job")
+    metrics.drawn("fit", "svg", 0.1)
     metrics._ended.labels("failed")
     found: dict[str, set[str]] = {}
     families: Any = text_string_to_metric_families(metrics.text().decode())

@@ -20,7 +20,7 @@ from service.api.reading.assembling import assemble
 from service.api.reading.csv_lines import Lines
 from service.api.reading.forms import form_of
 from service.api.reading.options import refuse_options
-from service.api.reading.table import Bounds
+from service.api.reading.table import Bounds, check_counts, check_nbytes
 from service.api.sentences import clip
 from service.api.state import Request
 from service.errors import Complaint
@@ -62,9 +62,8 @@ async def _read_json(
     else:
         digest = await asyncio.to_thread(_digest, body) if mark else None
         asked = await unless_gone(request, request.state["parser"].parse(body, schema))
-    columns = len(getattr(asked, "data", None) or ())
-    if columns > request.state["settings"].max_columns:
-        Bounds.of(request.state["settings"]).check_columns(columns)
+        check_nbytes(asked, request.state["settings"])
+    check_counts(asked, request.state["settings"])
     return asked, digest
 
 
@@ -81,7 +80,9 @@ async def _read_form(
         request.scope[_LINES] = table.lines
         # What is asked stands in all of these.
         digest = _digest(body, head.content_type.encode(), query) if mark else None
-        return assemble(schema, table, query), digest
+        asked = assemble(schema, table, query)
+        check_counts(asked, request.state["settings"])
+        return asked, digest
 
     if len(body) <= _SMALL:
         return await asyncio.to_thread(work)

@@ -18,7 +18,10 @@ def content() -> Part:
     described: Part = {}
     for name, form in FORMS.items():
         if form is MULTIPART:
-            described[name] = {"schema": {"description": form.title, **_PARTS}}
+            described[name] = {
+                "schema": {"description": form.title, **_PARTS},
+                "encoding": _ENCODING,
+            }
         else:
             described[name] = {"schema": {"type": "string", "description": form.title}}
         if form is CSV and name == "text/csv":
@@ -26,6 +29,11 @@ def content() -> Part:
     return described
 
 
+_ENCODING: Part = {
+    "request": {"contentType": "application/json"},
+    # A binary form of no stated type is known by its first bytes.
+    "data": {"contentType": "text/csv, application/octet-stream"},
+}
 _PARTS: Part = {
     "type": "object",
     "required": ["data"],

@@ -108,7 +108,10 @@ def _parsed(body: bytes | bytearray, span: Span) -> Numbers:
     """The numbers of a list. Raises ValueError, TypeError or OverflowError for anything else."""
     if any(body.find(letter, *span) >= 0 for letter in (b"u", b"s")):
         raise ValueError("true, false and null are no numbers, though Python counts with them")
-    return np.concatenate([np.frombuffer(part) for part in _slices(body, *span)])
+    column = np.concatenate([np.frombuffer(part) for part in _slices(body, *span)])
+    if not np.isfinite(column).all():
+        raise ValueError("a number beyond float64")
+    return column
 
 
 def _slices(body: bytes | bytearray, start: int, end: int) -> Iterator[array[float]]:

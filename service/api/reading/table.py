@@ -7,8 +7,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from service.api.reading.csv_lines import Lines
-from service.errors import InvalidData, InvalidRequest, shortened
-from service.schemas.columns import Data
+from service.errors import BudgetExceeded, InvalidData, InvalidRequest, shortened
+from service.schemas.base import Request as Body
+from service.schemas.columns import Data, Labels
 from service.settings import Settings
 
 
@@ -69,6 +70,30 @@ class Bounds:
                 "allowed; send fewer rows or columns",
                 pointer=_AT,
             )
+
+
+def check_counts(asked: Body, settings: Settings) -> None:
+    """Raises InvalidData or BudgetExceeded where a request, whatever its form, has too many
+    columns, too many distinct texts in one of them, or too many params."""
+    data: Data = getattr(asked, "data", None) or {}
+    if len(data) > settings.max_columns:
+        Bounds.of(settings).check_columns(len(data))
+    for column in data.values():
+        if type(column) is Labels and len(column.names) > settings.max_labels:
+            Bounds.of(settings).check_labels(len(column.names))
+    params = getattr(asked, "params", None)
+    if params and len(params) > settings.max_params:
+        raise BudgetExceeded(
+            f"{len(params):,} params are more than the {settings.max_params:,} allowed",
+            pointer="/params",
+        )
+
+
+def check_nbytes(asked: Body, settings: Settings) -> None:
+    """Raises InvalidData where the columns of a request take too much; `[0,0]` is longer as
+    float64."""
+    data: Data = getattr(asked, "data", None) or {}
+    Bounds.of(settings).check_nbytes(sum(column.nbytes for column in data.values()))
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ import { DataField } from "./data_field.js";
 import { byId, copy, download, settled } from "./dom.js";
 import { Form } from "./form.js";
 import { count, grouped } from "./format.js";
+import { askForKey, hasKey } from "./key.js";
 import * as report from "./report.js";
 import { DESCENDING, asCurl, body, cured, optimizerOf, understood } from "./request.js";
 import { Stage } from "./stage.js";
@@ -194,7 +195,7 @@ class Playground {
   }
 
   #curl() {
-    return asCurl(body(this.request, this.columns), new URL("fit", document.baseURI).href);
+    return asCurl(body(this.request, this.columns), new URL("fit", document.baseURI).href, hasKey());
   }
 
   async #copy() {
@@ -226,16 +227,15 @@ class Playground {
 
 async function begin() {
   const byName = (entries) => new Map(entries.map((entry) => [entry.name, entry]));
-  try {
-    const [{ models }, { optimizers }, { losses }] = await Promise.all(
-      ["models", "optimizers", "losses"].map((path) => call(path)),
-    );
-    const catalogue = { models: byName(models), optimizers: byName(optimizers), losses: byName(losses) };
-    new Playground(catalogue);
-  } catch (error) {
-    report.status("The page could not start.", "bad");
-    report.problem(error);
-  }
+  const [{ models }, { optimizers }, { losses }] = await Promise.all(
+    ["models", "optimizers", "losses"].map((path) => call(path)),
+  );
+  const catalogue = { models: byName(models), optimizers: byName(optimizers), losses: byName(losses) };
+  new Playground(catalogue);
 }
 
-begin();
+begin().catch((error) => {
+  if (error.status === 401) return askForKey(begin);
+  report.status("The page could not start.", "bad");
+  report.problem(error);
+});

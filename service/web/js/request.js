@@ -127,7 +127,8 @@ export function body(request, columns) {
 }
 
 /** The same request for a terminal. */
-export function asCurl(request, address) {
+export function asCurl(request, address, keyed = false) {
   const quoted = JSON.stringify(request).replace(/'/g, "'\\''");
-  return `curl --json '${quoted}' ${address}`;
+  const key = keyed ? '-H "Authorization: Bearer $DESCENT_API_KEY" ' : "";
+  return `curl ${key}--json '${quoted}' ${address}`;
 }

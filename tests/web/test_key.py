@@ -1,0 +1,85 @@
+"""The playground of a service that asks for an API key."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Iterator
+
+import pytest
+from selenium.webdriver.common.keys import Keys
+
+from service.api.keys import new_key
+from tests.serving import serving
+from tests.web.browser import Browser
+from tests.web.playground import Playground
+
+KEY, LINE = new_key("alice")
+
+
+@pytest.fixture(scope="module")
+def address() -> Iterator[str]:
+    """In place of the folder's: this one asks."""
+    with serving(keys=LINE, workers="1") as address:
+        yield address
+
+
+@pytest.fixture
+def asked(browser: Browser) -> Browser:
+    """The page as it asks; that the browser notes each 401 in its console is not of interest."""
+    browser.prefers(reduced_motion="reduce")
+    browser.open()
+    browser.wait("document.body.dataset.state === 'asking'")
+    assert [line for line in browser.console() if "401" not in line] == []
+    return browser
+
+
+def enter(browser: Browser, key: str) -> None:
+    browser.one("#key").send_keys(Keys.CONTROL, "a")
+    browser.one("#key").send_keys(key, Keys.ENTER)
+
+
+def test_a_key_lets_one_in_and_is_kept_nowhere(asked: Browser) -> None:
+    enter(asked, KEY)
+    page = object.__new__(Playground)
+    page.browser = asked
+    page.ready()
+    assert not asked.one("#key-form").is_displayed()
+    assert page.run() == "diverged"
+    assert int(asked.js("return document.body.dataset.rows")) > 0  # it was watched, not only asked
+    kept = (
+        "JSON.stringify([document.cookie, {...localStorage}, {...sessionStorage}, location.href])"
+    )
+    held = asked.js(f"return {kept} + document.documentElement.outerHTML")
+    assert KEY not in held
+    assert asked.js("return document.getElementById('key').value") == ""
+    assert not any(KEY in url for url in asked.requested())
+    asked.driver.refresh()
+    asked.wait("document.body.dataset.state === 'asking'")
+    assert [line for line in asked.console() if "401" not in line] == []
+
+
+def test_a_wrong_key_is_said_to_be_and_the_next_is_taken(asked: Browser) -> None:
+    enter(asked, "descent_wrong")
+    asked.wait("!document.getElementById('key-error').hidden")
+    assert asked.one("#key-error").text == "No such key is known here."
+    assert asked.driver.switch_to.active_element == asked.one("#key")
+    assert [line for line in asked.console() if "401" not in line] == []
+    enter(asked, KEY)
+    asked.wait("document.body.dataset.state === 'ready'")
+
+
+def test_the_command_names_the_variable_and_not_the_key(asked: Browser) -> None:
+    enter(asked, KEY)
+    asked.wait("document.body.dataset.state === 'ready'")
+    asked.one("#terminal summary").click()
+    command = asked.one("#curl").text
+    assert KEY not in command
+    done = subprocess.run(
+        ["sh", "-c", command.replace("curl", "curl -s --noproxy '*'", 1)],
+        capture_output=True,
+        check=True,
+        timeout=60,
+        env={"DESCENT_API_KEY": KEY, "PATH": "/usr/bin:/bin"},
+    )
+    assert json.loads(done.stdout)["stop_reason"] == "diverged"
