@@ -84,6 +84,12 @@ class GroupObjective:
             columns = torch.where(self.kept, columns, 0.0)
         return columns
 
+    def residuals(self, theta: Tensor, out: Tensor) -> Tensor:
+        """z of whole groups, (groups, rows), written where `out` says."""
+        prediction = self.reader(theta.unsqueeze(-2).unbind(-1))[0]
+        torch.sub(prediction, self.target, out=out)
+        return out if self.sigma is None else out.div_(self.sigma)
+
     def finite_columns(self, theta: Tensor) -> Tensor:
         """The same, by the chain rule that has them finite where one has."""
         columns = self.columns(theta)

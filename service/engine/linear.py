@@ -109,6 +109,7 @@ class LongExactRun(ExactRun):
         self._free = task.problem.free_index
         self._data = LongObjective(task.problem)
         self._first, factor = self._data.linearise(task.problem.initial[self._free].unsqueeze(0))
+        self._factor = factor[0]
         self._r, self._c = factor[0, :-1, :-1], factor[0, :-1, -1]
         self._progress = checkpoint or self._begin()
 
@@ -117,6 +118,14 @@ class LongExactRun(ExactRun):
         moved = self._r @ (theta - self.task.problem.initial)[self._free]
         rise = (moved + 2 * self._c).dot(moved) / self.task.problem.rows
         return max(float(self._first[0] + rise), 0.0)
+
+    def factor_at(self, theta: Tensor) -> Tensor | None:
+        """[R, R(θ − θ₀) + c; 0, ρ]."""
+        if self._factor.dtype != torch.float64:
+            return None
+        factor = self._factor.clone()
+        factor[:-1, -1] += self._r @ (theta - self.task.problem.initial)[self._free]
+        return factor
 
     def _begin(self) -> Progress:
         problem = self.task.problem

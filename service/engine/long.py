@@ -40,6 +40,16 @@ class LongObjective:
         loss = torch.stack([rho.sum() for rho, _ in found]).sum() / self._rows
         return loss.reshape(1), merged([factor for _, factor in found]).unsqueeze(0)
 
+    def residuals(self, theta: Tensor) -> Tensor:
+        """z at θ (params,): (rows,)."""
+        z = theta.new_empty(self._rows)
+        at = 0
+        for part in self._parts:
+            end = at + part.target.numel()
+            part.residuals(theta.unsqueeze(0), out=z[at:end].view(part.target.shape))
+            at = end
+        return z
+
     def columns(self, theta: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
         """Of each part z (rows,), and ∂z/∂θ over the free params with room for one column more
         (free + 1, pieces, rows of a piece)."""

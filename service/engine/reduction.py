@@ -19,7 +19,7 @@ from torch import Tensor
 
 from service.engine.factors import triangles
 from service.engine.gradients import Objective
-from service.engine.long import LongObjective, is_long, merged
+from service.engine.long import PART, LongObjective, is_long, merged
 from service.engine.problem import Problem
 
 Floats = npt.NDArray[np.float64]
@@ -51,27 +51,40 @@ class Reduced:
     """Which of those are rows of the group; None for all."""
 
 
-def reduce(problem: Problem, theta: Tensor) -> Reduced:
-    """A problem at θ (params,). Whoever calls it has numpy's warnings off."""
+def reduce(problem: Problem, theta: Tensor, factor: Tensor | None = None) -> Reduced:
+    """A problem at θ (params,); `factor` is its R, if known. Whoever calls it has numpy's warnings
+    off."""
     problem, theta = problem.double(), theta.double()
-    z, factor = _factored(problem, theta)
-    y = problem.target.cpu().numpy()
-    weighed, mean, log_sigma = y, np.add.reduce(y) / len(y), 0.0
-    apart = y - mean
-    if problem.sigma is not None:
-        sigma = problem.sigma.cpu().numpy()
-        weights = 1 / sigma**2
-        weighed, apart = y / sigma, (y - weights.dot(y) / weights.sum()) / sigma
-        log_sigma = float(np.log(sigma).sum())
+    if factor is not None and is_long(problem) and problem.loss.is_least_squares:
+        z = LongObjective(problem).residuals(theta).cpu().numpy()
+        found = factor.cpu().numpy()
+    else:
+        z, found = _factored(problem, theta)
+    size, spread, log_sigma = _of_target(problem)
     return Reduced(
-        factor=factor,
+        factor=found,
         total=float(z.dot(z)),
         rows=len(z),
-        size=math.sqrt(weighed.dot(weighed)),
-        spread=float(apart.dot(apart)),
+        size=size,
+        spread=spread,
         log_sigma=log_sigma,
         z=z,
     )
+
+
+def _of_target(problem: Problem) -> tuple[float, float, float]:
+    """‖y/σ‖, Σ((y − ȳ)/σ)² and Σ ln σ."""
+    y = problem.target.cpu().numpy()
+    if problem.sigma is None:
+        mean, spread = np.add.reduce(y) / len(y), 0.0
+        for start in range(0, len(y), PART):
+            apart = y[start : start + PART] - mean
+            spread += float(apart.dot(apart))
+        return math.sqrt(y.dot(y)), spread, 0.0
+    sigma = problem.sigma.cpu().numpy()
+    weights, weighed = 1 / sigma**2, y / sigma
+    apart = (y - weights.dot(y) / weights.sum()) / sigma
+    return math.sqrt(weighed.dot(weighed)), float(apart.dot(apart)), float(np.log(sigma).sum())
 
 
 def _factored(problem: Problem, theta: Tensor) -> tuple[Floats, Floats]:

@@ -46,6 +46,8 @@ class Result:
     first_gradient: Tensor
     initial: Tensor
     """Where it set out from."""
+    factor: Tensor | None = None
+    """R of QR [J z] at `params` over the free ones, float64, where the run has it."""
     searched: tuple[int, int] | None = None
     """Of a search for the start: how many ways of how many came to the same loss."""
 

@@ -98,8 +98,13 @@ class Run(ABC):
             reason = "diverged"
         return Result(
             reason, progress.theta, loss, progress.epoch, best,
-            progress.first_loss, progress.first_gradient, self.task.problem.initial, self.searched,
+            progress.first_loss, progress.first_gradient, self.task.problem.initial,
+            self.factor_at(progress.theta), self.searched,
         )  # fmt: skip
+
+    def factor_at(self, theta: Tensor) -> Tensor | None:
+        """R of QR [J z] at any params, where it costs no reading of the data."""
+        return None
 
     def _record(
         self, epoch: int, loss: float, params: Tensor, gradient: Tensor, *, last: bool

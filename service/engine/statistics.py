@@ -112,10 +112,10 @@ class Statistics:
         return t_quantile(0.5 + level / 2, float(self.degrees_of_freedom))
 
 
-def summarise(problem: Problem, theta: Tensor) -> Statistics:
-    """The statistics of a problem at θ (params,)."""
+def summarise(problem: Problem, theta: Tensor, factor: Tensor | None = None) -> Statistics:
+    """The statistics of a problem at θ (params,); `factor` is R of QR [J z] there, if known."""
     with np.errstate(all="ignore"):
-        reduced = reduce(problem, theta)
+        reduced = reduce(problem, theta, factor)
         figures = _figures(problem, theta.double().cpu().numpy(), reduced)
     n, degrees, p = figures.n, figures.degrees_of_freedom, len(figures.free)
     deficient = figures.determined.deficient(figures.free)

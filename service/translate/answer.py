@@ -36,7 +36,8 @@ def to_fit(
     the body for /predict are those of `best`."""
     problem = plan.task.problem
     trusted = result.best.params if is_cut_short(result) else result.params
-    statistics = summarise(problem, trusted)
+    factor = result.factor if trusted is result.params else None
+    statistics = summarise(problem, trusted, factor)
     finding = Finding(plan.task, result, trusted, statistics, plan.guessed)
     diagnostics = examine(finding)
     return wire.Fit(

@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from service.engine import start
+from service.engine.long import PART
 from service.engine.optimizers.exact import Exact, solve
 from service.engine.statistics import summarise
 from tests.engine.builders import exactly, problem, task
@@ -171,3 +172,26 @@ def test_data_of_extreme_size_do_not_overflow_the_norms(size: float) -> None:
     assert a == pytest.approx(0.5, rel=1e-9)
     assert b * size == pytest.approx(0.6, rel=1e-9)
     assert math.isfinite(a)
+
+
+@pytest.mark.parametrize("fixed", [(), ("w",)], ids=["free", "fixed"])
+@pytest.mark.parametrize("weighed", [False, True], ids=["alike", "weighed"])
+def test_statistics_of_long_data_are_those_of_the_fits_own_factor(
+    fixed: tuple[str, ...], weighed: bool
+) -> None:
+    rng = np.random.default_rng(7)
+    x = rng.uniform(-1, 7, 3 * PART + 17)
+    y = 2 * x - 3 + 0.1 * rng.standard_normal(len(x))
+    sigma = rng.uniform(0.5, 1.5, len(x)).tolist() if weighed else None
+    start_at = {"w": 1.9, "b": 0.5}
+    data = {"x": x.tolist(), "y": y.tolist()}
+    of = problem("y = w*x + b", data, start_at, sigma=sigma, fixed=fixed)
+    result = exactly(of)
+    assert result.factor is not None
+    short = summarise(of, result.params, result.factor)
+    anew = summarise(of, result.params)
+    assert np.allclose(short.z, anew.z, rtol=1e-12, atol=1e-12)
+    for name in ("residual_std", "r_squared", "aic", "condition"):
+        assert getattr(short, name) == pytest.approx(getattr(anew, name), rel=1e-11)
+    assert short.covariance == pytest.approx(anew.covariance, rel=1e-10)
+    assert max(short.offset, anew.offset) < 1e-8

@@ -136,14 +136,18 @@ class Findings:
         return isinstance(self.options.settings, Sgd | Adam | Rmsprop | Adagrad)
 
     @cached_property
-    def standardized(self) -> Floats:
-        """z at `theta` over its standard deviation, (fits, rows); 0 beyond a fit's rows."""
+    def scale(self) -> Each:
+        """The standard deviation of z, or 1 where there is none."""
         spread = self.statistics.residual_std
+        if self.one is not None:
+            return spread if spread > 0 else 1.0
+        return np.where(spread > 0, spread, 1.0)
+
+    @cached_property
+    def sample(self) -> Floats:
+        """z at `theta` over its scale in each `step`th row, (fits, rows); 0 beyond a fit's rows."""
         with np.errstate(all="ignore"):
-            if self.one is not None:
-                return self.reduced.z / (spread if spread > 0 else 1.0)
-            usable = np.where(np.isnan(spread) | (spread == 0), 1.0, spread)
-            return np.asarray(self.reduced.z / usable[:, None])
+            return np.asarray(self.reduced.z[..., :: self.step] / np.asarray(self.scale)[..., None])
 
     @property
     def step(self) -> int:
@@ -205,7 +209,7 @@ class Finding:
             epochs=result.epochs,
             reasons=(result.stop_reason,),
             inputs={name: _array(column) for name, column in problem.columns.items()},
-            target=float(np.abs(_array(problem.target)).max()),
+            target=max(float(problem.target.max()), -float(problem.target.min())),
             guessed=self.guessed,
             agreed=result.searched,
             one=self,

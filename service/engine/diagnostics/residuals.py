@@ -53,18 +53,28 @@ def _outlying(findings: Findings) -> tuple[Bools, Each]:
 
 
 def _looked_for(findings: Findings) -> tuple[Bools, Each]:
-    z, kept, step = findings.standardized, findings.reduced.kept, findings.step
-    sample = z[..., ::step]
+    sample, kept, step = findings.sample, findings.reduced.kept, findings.step
     rows = -(-findings.reduced.rows // step)
     with np.errstate(all="ignore"):
         beyond = None if kept is None else ~kept[..., ::step]
         masked = sample if beyond is None else np.where(beyond, np.inf, sample)
-        centre = np.asarray(_median(masked, rows))[..., None]
-        size = np.abs(sample - centre)
+        centre = _median(masked, rows)
+        size = np.abs(sample - np.asarray(centre)[..., None])
         size = size if beyond is None else np.where(beyond, np.inf, size)
         spread = 1.4826 * _median(size, rows)
-        far = np.abs(z - centre) > OUTLYING * np.asarray(spread)[..., None]
+        if step == 1:
+            far = size > OUTLYING * np.asarray(spread)[..., None]
+        else:
+            far = _far(findings, centre * findings.scale, OUTLYING * spread * findings.scale)
     return far if kept is None else far & kept, spread
+
+
+def _far(findings: Findings, centre: Each, limit: Each) -> Bools:
+    """Which rows of long data are farther from the centre than the limit: mostly none."""
+    z = findings.reduced.z
+    if findings.one is not None and centre - limit <= z.min() and z.max() <= centre + limit:
+        return np.zeros(z.shape, dtype=bool)
+    return np.asarray(np.abs(z - np.asarray(centre)[..., None]) > np.asarray(limit)[..., None])
 
 
 def _grade_outliers(findings: Findings) -> Grades:
@@ -103,7 +113,7 @@ def _ratio(findings: Findings) -> Each:
     """Von Neumann's ratio of the mean square of successive differences, along the first input, to
     the variance (Annals of Mathematical Statistics 12 (1941) 367), (fits,)."""
     step = findings.step
-    z = np.atleast_2d(findings.standardized[..., ::step])
+    z = np.atleast_2d(findings.sample)
     x = findings.inputs[findings.problem.formula.inputs[0]][..., ::step]
     x = np.broadcast_to(x, z.shape)
     kept = None if findings.reduced.kept is None else findings.reduced.kept[:, ::step]
