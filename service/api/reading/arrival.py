@@ -12,6 +12,7 @@ from starlette.types import Message
 from service.api.clients import client
 from service.api.reading import gzip
 from service.api.state import Request
+from service.jobs import memory
 
 LARGE = 2**20
 """Bytes above which a body is read apart. As JSON so many take 6 ms to parse here, while nobody
@@ -28,11 +29,12 @@ async def gather(request: Request, room: ExitStack, said: int) -> bytes | bytear
         raise too_large(limit)
     if said > LARGE:
         hold(request, room, said)
+        return await _fill(request, said)
     body: bytes | bytearray = b""
-    more = True
+    held, more = False, True
     while more:
         # The first part of a small body holds nothing while it is waited for, and a clock costs.
-        message = await (_next(request) if body or said > LARGE else request.receive())
+        message = await (_next(request) if body else request.receive())
         if message["type"] != "http.request":
             raise ClientDisconnect
         chunk, more = message.get("body", b""), message.get("more_body", False)
@@ -41,12 +43,26 @@ async def gather(request: Request, room: ExitStack, said: int) -> bytes | bytear
         elif isinstance(body, bytes):
             body = bytearray(body + chunk)
         else:
-            body += chunk  # no slower than into memory asked for at once
+            body += chunk
         if len(body) > limit:
             raise too_large(limit)
-        if len(body) > LARGE >= said:
-            said = limit
-            hold(request, room, said)
+        if len(body) > LARGE and not held:
+            held = True
+            hold(request, room, limit)
+    return body
+
+
+async def _fill(request: Request, said: int) -> bytearray:
+    """A body of a length that was said, which whoever speaks HTTP holds it to."""
+    body, at, more = memory.room(said), 0, True
+    while more:
+        message = await _next(request)
+        if message["type"] != "http.request":
+            raise ClientDisconnect
+        chunk, more = message.get("body", b""), message.get("more_body", False)
+        body[at : at + len(chunk)] = chunk
+        at += len(chunk)
+    del body[at:]
     return body
 
 
