@@ -6,6 +6,7 @@ Each is a pure function: the factor on the base rate at epoch t, counted from 0 
 from __future__ import annotations
 
 import math
+from bisect import bisect_right
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -33,13 +34,13 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class MultiStep:
-    """gamma^(milestones reached)."""
+    """gamma^(milestones reached); they ascend."""
 
     milestones: tuple[int, ...]
     gamma: float = 0.1
 
     def factor(self, t: int, base: float) -> float:
-        return _power(self.gamma, sum(milestone <= t for milestone in self.milestones))
+        return _power(self.gamma, bisect_right(self.milestones, t))
 
 
 @dataclass(frozen=True, slots=True)

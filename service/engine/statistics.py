@@ -22,7 +22,8 @@ from service.engine.reduction import Floats, Reduced, reduce
 
 LEVEL = 0.95
 ROUNDING = 1e-12
-"""Residuals this small, next to the target, are rounding: the fit is at its minimum."""
+"""Residuals this small, next to the target, are rounding: the fit is at its minimum. A target that
+varies by no more is constant."""
 
 Bools = npt.NDArray[np.bool_]
 
@@ -44,6 +45,8 @@ class Figures:
     aic: Any
     covariance: Floats
     """(fits, p, p)"""
+    noise: Any
+    """s, or 1 where σ is absolute; NaN where there is no covariance."""
     offset: Any
     """Bates and Watts's relative offset: how far from the minimum, in units of its uncertainty."""
     determined: Determination
@@ -59,8 +62,11 @@ class Figures:
 
     @cached_property
     def stderr(self) -> Floats:
-        """(fits, p)"""
-        return np.asarray(np.sqrt(self.covariance.diagonal(axis1=-2, axis2=-1)))
+        """s·‖row of R⁻¹‖, (fits, p): where a variance would be too small for float64, too."""
+        with np.errstate(all="ignore"):
+            inverse = self.determined.inverse
+            length = np.sqrt(np.add.reduce(inverse * inverse, axis=-1))
+            return np.asarray(length * np.asarray(self.noise)[..., None])
 
 
 @dataclass(frozen=True, eq=False)
@@ -164,23 +170,26 @@ def _figures(problem: Problem, theta: Floats, reduced: Reduced) -> Figures:
     covariance = determined.covariance()
     if not problem.sigma_absolute:
         covariance *= variance
-    if not (least_squares and named):
-        covariance = np.full_like(covariance, np.nan)
-    elif not (math.isfinite(covariance.sum()) or np.isfinite(covariance).all()):
-        covariance[:] = np.nan
+    noise = 1.0 if problem.sigma_absolute else math.sqrt(variance)
+    finite = math.isfinite(covariance.sum()) or bool(np.isfinite(covariance).all())
+    if not (least_squares and named and finite):
+        covariance, noise = np.full_like(covariance, np.nan), math.nan
     if least_squares and named:
         log_total = math.log(total) if total > 0 else -math.inf if total == 0 else math.nan
         aic = n * (math.log(2 * math.pi) + 1 - math.log(n) + log_total)
         aic += 2 * reduced.log_sigma + 2 * (p + 1)
-    r_squared = 1 - total / reduced.spread if reduced.spread > 0 else math.nan
+    r_squared = math.nan
+    if reduced.spread > (ROUNDING * reduced.size) ** 2:
+        r_squared = 1 - total / reduced.spread
     offset = determined.offset
     if not problem.loss.is_smooth:
         offset = 0.0
     elif not least_squares and named and total > 0 and determined.pull == 0:
         offset = math.inf
     return Figures(
-        problem.free_params, n, degrees, variance, r_squared, aic, covariance, offset, determined
-    )
+        problem.free_params, n, degrees, variance, r_squared, aic, covariance, noise, offset,
+        determined,
+    )  # fmt: skip
 
 
 def summarise_groups(problem: Problem, theta: Floats, reduced: Reduced) -> Figures:
@@ -192,7 +201,8 @@ def summarise_groups(problem: Problem, theta: Floats, reduced: Reduced) -> Figur
     with np.errstate(all="ignore"):
         variance = np.where(degrees > 0, total / np.maximum(degrees, 1), np.nan)
         spread = reduced.spread
-        r_squared = np.where(spread > 0, 1 - total / np.where(spread > 0, spread, 1.0), np.nan)
+        varies = spread > (ROUNDING * reduced.size) ** 2
+        r_squared = np.where(varies, 1 - total / np.where(varies, spread, 1.0), np.nan)
         factor = reduced.factor
         at_minimum = total <= (ROUNDING * reduced.size) ** 2
         if at_minimum.any():
@@ -204,20 +214,20 @@ def summarise_groups(problem: Problem, theta: Floats, reduced: Reduced) -> Figur
             determine(factor, n, theta[:, free], limits) if named else Determination.of_none(len(n))
         )
         covariance = determined.covariance()
+        noise = np.ones(len(n))
         if not problem.sigma_absolute:
-            covariance = covariance * variance[:, None, None]
+            covariance, noise = covariance * variance[:, None, None], np.sqrt(variance)
         least_squares = problem.loss.is_least_squares
-        if not least_squares or not named:
-            covariance = np.full_like(covariance, np.nan)
-        covariance[~np.isfinite(covariance).all(axis=(1, 2))] = np.nan
+        none = ~np.isfinite(covariance).all(axis=(1, 2)) | (not (least_squares and named))
+        covariance[none], noise[none] = np.nan, np.nan
         aic = np.full(len(n), np.nan)
         if least_squares and named:
             aic = n * (math.log(2 * math.pi) + 1 - np.log(n) + np.log(total))
             aic = aic + 2 * reduced.log_sigma + 2 * (p + 1)
     offset = _offset(problem, determined, total)
     return Figures(
-        problem.free_params, n, degrees, variance, r_squared, aic, covariance, offset,
-        determined,
+        problem.free_params, n, degrees, variance, r_squared, aic, covariance, noise,
+        offset, determined,
     )  # fmt: skip
 
 

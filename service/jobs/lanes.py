@@ -36,13 +36,19 @@ each operation takes some 5 µs to begin, in which a core has done about 10⁴ n
 _ANSWER_S = 5e-4
 """The statistics, the diagnostics and the answer of a fit."""
 _EPOCH_S = 4e-6
-"""One update of a first-order descent, without its gradient."""
+"""One update of a first-order descent, without its gradient,"""
+_MOMENTS_S = 6e-6
+"""by a rule that is not sgd's,"""
+_TOLERANCE_S = 1.5e-5
+"""and a look whether a tolerance is met."""
 _OPERATION_S = 3e-7
 """One operation of a formula, and"""
 _ROW_S = 2e-9
 """on each row."""
 _CLOSED_S = 1.5e-8
-"""An epoch of the closed form, for each param."""
+"""An epoch of the closed form, for each param,"""
+_SETTLED_S = 6e-8
+"""and where its params or its gradient are looked at for a tolerance."""
 _RECORDED_S = 1e-6
 """A number of the history, from the engine to the answer's JSON."""
 
@@ -75,11 +81,14 @@ def seconds(plan: Plan) -> float:
         return math.inf
     if isinstance(options.settings, Exact):
         return _ANSWER_S
+    tolerance = options.tolerance
     if has_closed_form(plan.task):
-        epoch = _CLOSED_S * len(problem.params)
+        looked = bool(tolerance.params or tolerance.gradient)
+        epoch = (_SETTLED_S if looked else _CLOSED_S) * len(problem.params)
     elif has_short_way(plan.task):
         operations = problem.formula.operations
         epoch = _EPOCH_S + operations * (_OPERATION_S + _ROW_S * problem.rows)
+        epoch += _MOMENTS_S * (options.optimizer != "sgd") + _TOLERANCE_S * tolerance.any
     else:
         return math.inf
     recorded = options.epochs / options.record_every * (2 + 2 * len(problem.params))

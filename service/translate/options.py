@@ -141,7 +141,7 @@ def _schedule(schedule: wire.Schedule | None, epochs: int) -> Schedule:
         case wire.StepSchedule():
             return Step(schedule.step_size, schedule.gamma)
         case wire.MultiStepSchedule():
-            return MultiStep(tuple(schedule.milestones), schedule.gamma)
+            return MultiStep(tuple(sorted(schedule.milestones)), schedule.gamma)
         case wire.ExponentialSchedule():
             return Exponential(schedule.gamma)
         case wire.CosineSchedule():

@@ -238,3 +238,22 @@ def test_a_perfect_fit_has_certain_params() -> None:
     assert statistics.stderr.tolist() == [0.0, 0.0]
     assert statistics.aic == -math.inf
     assert statistics.r_squared == 1.0
+
+
+@pytest.mark.parametrize("rows", range(3, 13))
+@pytest.mark.parametrize("value", [0.1, -3e150, 7e-100])
+def test_of_a_target_that_does_not_vary_none_is_explained(rows: int, value: float) -> None:
+    data = {"x": [float(i) for i in range(rows)], "y": [value] * rows}
+    of = problem("y = a*x + b", data, {"a": 0.0, "b": 0.0})
+    assert summarise(of, exactly(of).params).r_squared is None
+
+
+def test_a_standard_error_whose_square_is_no_float_is_told() -> None:
+    data = {"x": [1e150 * i for i in range(1, 6)], "y": [1e-75, 3e-75, 2e-75, 5e-75, 4e-75]}
+    of = problem("y = a*x", data, {"a": 0.0})
+    statistics = summarise(of, exactly(of).params)
+    assert statistics.stderr is not None
+    x, y = np.arange(1, 6), np.array([1.0, 3.0, 2.0, 5.0, 4.0])
+    slope = x @ y / (x @ x)
+    due = math.sqrt(((y - slope * x) ** 2).sum() / 4 / (x @ x)) * 1e-225
+    assert float(statistics.stderr[0]) == pytest.approx(due, rel=1e-9)

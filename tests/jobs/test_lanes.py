@@ -36,6 +36,19 @@ HERE: dict[str, dict[str, Any]] = {
 AWAY: dict[str, dict[str, Any]] = {
     "nobody knows how many steps": {"model": DECAY, "params": START},
     "many rows": {"rows": 1025},
+    "a tolerance looked at in every epoch": {
+        "model": DECAY,
+        "params": START,
+        "optimizer": ADAM,
+        "epochs": 75,
+        "tolerance": {"loss": 1e-9},
+    },
+    "params looked at in every epoch": {
+        "optimizer": SGD,
+        "epochs": 40_000,
+        "record_every": 4000,
+        "tolerance": {"params": 1e-9},
+    },
     "many epochs": {"model": DECAY, "params": START, "optimizer": ADAM, "epochs": 5000},
     "very many epochs at once": {"optimizer": SGD, "epochs": 10**6, "record_every": 10**6},
     "a long history": {"optimizer": SGD, "epochs": 5000, "record_every": 1},
