@@ -7,6 +7,7 @@ wells of a plate. What is written differently never becomes one key.
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Collection
 from decimal import Decimal
 
@@ -31,7 +32,9 @@ def is_exact(value: int | Decimal) -> bool:
 def is_plain(text: str) -> bool:
     """Whether a text is a number in plain decimals that float64 gives back: 12, -0.5 or 1.50, and
     not 007, +3, 1E5 or 9007199254740993."""
-    return bool(_PLAIN.fullmatch(text)) and is_exact(Decimal(text))
+    return bool(_PLAIN.fullmatch(text)) and (
+        len(text) <= sys.float_info.dig or is_exact(Decimal(text))
+    )
 
 
 def is_infinite(text: str) -> bool:
