@@ -21,10 +21,11 @@ from service.api.clients import owner
 from service.api.direct_route import DirectRoute
 from service.api.queries import FormQuery
 from service.api.reading import bodies
+from service.api.reading.keys import Keys
 from service.api.state import Request
 from service.errors import InvalidRequest, JobStillRunning
 from service.schemas.answers import Fit, GroupedFit
-from service.schemas.columns import Data
+from service.schemas.columns import Data, Labels
 from service.schemas.compute import (
     GradientAnswer,
     GradientRequest,
@@ -59,7 +60,7 @@ async def predict(request: Request) -> Response:
     needs the column that tells them apart. Predictions are on the scale of the
     formula's left side, which `target` names."""
     form = negotiation.form(request)
-    asked = await bodies.read(request, PredictRequest)
+    asked = await bodies.read(request, PredictRequest, partial(_keys, request))
     most = request.state["settings"].max_rows
     work, document = partial(translate.predict, asked, most), b""
     if asked.job_id is not None:
@@ -135,6 +136,17 @@ def _predict_from(
         fits = GroupedFit.model_validate_json(document)
         return translate.predict_from_groups(asked, fits, most)
     return translate.predict_from_fit(asked, Fit.model_validate_json(document), most)
+
+
+async def _keys(request: Request, asked: PredictRequest) -> Keys | None:
+    """The column by which the job was fitted, and what its groups are told apart by."""
+    if asked.job_id is None:
+        return None
+    fitted = (await request.state["jobs"].get(asked.job_id, owner(request))).request
+    if fitted.group_by is None:
+        return None
+    by = fitted.group_by.column
+    return Keys(by, "text" if isinstance(fitted.data.get(by), Labels) else "numbers")
 
 
 async def _finished_fit(request: Request, job_id: str) -> tuple[bytes, bool]:

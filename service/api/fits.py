@@ -18,6 +18,7 @@ from service.api.hanging_up import unless_gone
 from service.api.prefer import preference
 from service.api.queries import FormQuery
 from service.api.reading import bodies
+from service.api.reading.keys import Keys
 from service.api.request_id import request_id
 from service.api.state import Request
 from service.errors import InvalidRequest, UnknownJob
@@ -74,7 +75,7 @@ async def fit(request: Request) -> Response:
     form = negotiation.form(request)
     prefer = preference(request.headers)
     key = _idempotency_key(request.headers)
-    asked, fingerprint = await bodies.read_marked(request, FitRequest, mark=key is not None)
+    asked, fingerprint = await bodies.read_marked(request, FitRequest, _keys, mark=key is not None)
     jobs = request.state["jobs"]
     job, replayed = await jobs.submit(
         asked,
@@ -99,6 +100,10 @@ async def fit(request: Request) -> Response:
     if form != "json":
         return await negotiation.answer(request, form, shown, status=202, headers=headers)
     return json_answer(shown, 202, headers)
+
+
+async def _keys(asked: FitRequest) -> Keys | None:
+    return None if asked.group_by is None else Keys(asked.group_by.column)
 
 
 async def _wait(request: Request, job: Job, wait_s: float, *, abandon: bool) -> Job:

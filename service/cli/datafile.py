@@ -9,9 +9,11 @@ from __future__ import annotations
 import csv
 import json
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 
 from service.schemas import headers
+from service.schemas.keys import are_numbers, is_infinite, is_plain
 
 Value = float | str | None
 Columns = dict[str, list[Value]]
@@ -24,17 +26,26 @@ class Unreadable(Exception):
     """The text is no table; the message says where."""
 
 
-def read(path: str) -> Columns:
+@dataclass(frozen=True, slots=True)
+class Keys:
+    """The column that tells groups apart, where there is one."""
+
+    column: str | None = None
+    are_text: bool | None = None
+    """Where a fit has them already; None where they are numbers if nothing is lost by it."""
+
+
+def read(path: str, keys: Keys = Keys()) -> Columns:
     """The columns of a file; `-` is stdin. Raises Unreadable and OSError."""
     raw = sys.stdin.buffer.read() if path == "-" else Path(path).read_bytes()
     try:
         text = raw.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise Unreadable(f"it is not UTF-8 at byte {error.start}") from None
-    return _json(text) if text.lstrip()[:1] == "{" else table(text)
+    return _json(text) if text.lstrip()[:1] == "{" else table(text, keys)
 
 
-def table(text: str) -> Columns:
+def table(text: str, keys: Keys = Keys()) -> Columns:
     """The columns of a table as text.
 
     The delimiter is a comma, semicolon, tab, bar or spaces, whichever the first line has; lines
@@ -53,7 +64,12 @@ def table(text: str) -> Columns:
     headed = not all(_is_number(cell, comma) for cell in rows[0])
     names = headers.of_header(rows.pop(0))[0] if headed else headers.unnamed(len(rows[0]))
     _check(names, rows, headed)
-    return {name: _column([row[i] for row in rows], comma) for i, name in enumerate(names)}
+    columns = {}
+    for i, name in enumerate(names):
+        cells = [row[i] for row in rows]
+        as_text = name == keys.column and _are_text(cells, comma, keys)
+        columns[name] = _texts(cells) if as_text else _column(cells, comma)
+    return columns
 
 
 def _check(names: list[str], rows: list[list[str]], headed: bool) -> None:
@@ -73,7 +89,22 @@ def _column(cells: list[str], comma: bool) -> list[Value]:
     """Numbers where all that is not missing is one, else text."""
     if all(_is_number(cell, comma) for cell in cells):
         return [_number(cell, comma) for cell in cells]
+    return _texts(cells)
+
+
+def _texts(cells: list[str]) -> list[Value]:
     return [None if cell.lower() in _MISSING else cell for cell in cells]
+
+
+def _are_text(cells: list[str], comma: bool, keys: Keys) -> bool:
+    """Whether keys are text: else 001 and 1, or the wells 1E5 and 10E4, would be one group."""
+    if keys.are_text:
+        return True
+    known = {cell for cell in cells if cell.lower() not in _MISSING}
+    if any(map(is_infinite, known)):
+        return False  # refused by the service, as every infinite key is
+    points = {key.replace(",", ".") for key in known} if comma else known
+    return not (are_numbers(points) if keys.are_text is None else all(map(is_plain, points)))
 
 
 def _is_number(cell: str, comma: bool) -> bool:

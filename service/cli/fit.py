@@ -89,7 +89,7 @@ def fit(
         sigma=sigma,
         group_by=group_by,
     )
-    columns = table(data)
+    columns = table(data, by=_column(asked.get("group_by")))
     with connecting.descent(url, api_key, own=True) as client:
         job: Job[Any] = client.submit(asked.pop("model"), columns, **asked)
         if background:
@@ -98,12 +98,17 @@ def fit(
         end(client, job, format, plot, view, save)
 
 
-def table(path: str) -> Any:
-    """The columns of a file; one that cannot be read ends the command."""
+def _column(group_by: Any) -> str | None:
+    return group_by.get("column") if isinstance(group_by, dict) else group_by
+
+
+def table(path: str, by: str | None = None, *, are_text: bool | None = None) -> Any:
+    """The columns of a file; one that cannot be read ends the command. `by` is the one that tells
+    groups apart, by text or not where that is known."""
     from service.cli import datafile, exits
 
     try:
-        return datafile.read(path)
+        return datafile.read(path, datafile.Keys(by, are_text))
     except OSError as error:
         exits.usage(f"{path}: {error.strerror}")
     except datafile.Unreadable as error:

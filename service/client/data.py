@@ -10,12 +10,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
+from service.schemas.keys import EXACT_TO
+
 if TYPE_CHECKING:
     import numpy.typing as npt
 
 Value = float | int | str | None
-Values = "npt.NDArray[np.float64] | list[Value]"
-"""One column: numbers with NaN for what is missing, or a list with None for it."""
+Values = "npt.NDArray[np.float64] | npt.NDArray[np.integer] | list[Value]"
+"""One column: numbers with NaN for what is missing, whole ones as they are where they go beyond
+2^53, or a list with None for what is missing."""
 Columns = dict[str, Any]
 """Names to `Values`."""
 
@@ -94,6 +97,8 @@ def _array(values: Any, name: str) -> npt.NDArray[Any]:
 def _from_array(array: npt.NDArray[Any], name: str) -> Any:
     import numpy as np
 
+    if array.dtype.kind in "iu" and not _are_exact(array):
+        return np.ascontiguousarray(array)  # keys, perhaps, for the service to tell apart or refuse
     if array.dtype.kind in "fiub":
         return np.ascontiguousarray(array, dtype=np.float64)
     if array.dtype.kind in "OUST":
@@ -102,6 +107,11 @@ def _from_array(array: npt.NDArray[Any], name: str) -> Any:
         f"column '{name}' is of {array.dtype}: a column holds numbers or text; convert it, or "
         "leave it out"
     )
+
+
+def _are_exact(whole: npt.NDArray[Any]) -> bool:
+    """Whether float64 holds whole numbers."""
+    return not whole.size or bool(whole.min() >= -EXACT_TO and whole.max() <= EXACT_TO)
 
 
 def _plain(value: Any, name: str) -> Value:

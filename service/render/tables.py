@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import math
+import re
 from collections.abc import Mapping, Sequence
 from functools import singledispatch
 from itertools import chain
 
-from service.render.report_groups import key_text
 from service.schemas.answers import Fit, GroupedFit, History
 from service.schemas.base import Answer
 from service.schemas.catalogue import LossEntry, LossList, ModelEntry, ModelList, OptimizerEntry
@@ -21,6 +19,9 @@ from service.schemas.jobs import Job, JobList
 Cell = float | int | str | bool | None
 Table = Mapping[str, Sequence[Cell]]
 """Columns of equal length, in order."""
+
+_QUOTES = re.compile(r'[",\r\n]|^ | $')
+"""What is only text within quotes; a space at an end is, to some readers."""
 
 
 def table(
@@ -41,12 +42,16 @@ def table(
 
 def csv_text(columns: Table) -> str:
     """As RFC 4180 has it, with a header and plain line feeds. Numbers have all their digits, a
-    missing value is empty, and the others are NaN, Inf and -Inf, which R and pandas read."""
-    out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(columns)
-    writer.writerows(zip(*(map(_cell, column) for column in columns.values()), strict=True))
-    return out.getvalue()
+    missing value is empty, and the others are NaN, Inf and -Inf, which R and pandas read.
+
+    Text is what it was, character by character, since others join on it; in quotes where it needs
+    them, and where it is empty, which is not missing. (Python's writer passes over both a lone
+    carriage return and an empty text.)
+    """
+    rows = zip(*(map(_cell, column) for column in columns.values()), strict=True)
+    lines = [",".join(map(_quoted, columns)), *map(",".join, rows)]
+    # A line without a character would be none.
+    return "".join(f"{line}\n" if line else '""\n' for line in lines)
 
 
 def joined(*tables: Table) -> Table:
@@ -60,14 +65,20 @@ def joined(*tables: Table) -> Table:
     return made
 
 
-def _cell(value: Cell) -> object:
+def _quoted(text: str) -> str:
+    return text if text and not _QUOTES.search(text) else '"' + text.replace('"', '""') + '"'
+
+
+def _cell(value: Cell) -> str:
+    if isinstance(value, str):
+        return _quoted(value)
     if value is None:
         return ""
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, float) and not math.isfinite(value):
         return "NaN" if math.isnan(value) else "Inf" if value > 0 else "-Inf"
-    return value
+    return repr(value)
 
 
 @singledispatch
@@ -92,8 +103,6 @@ def _fit(fit: Fit) -> Table:
 @_table.register
 def _groups(fit: GroupedFit) -> Table:
     groups = fit.groups
-    numeric = all(key is None or isinstance(key, float | int) for key in groups.key)
-    key = groups.key if numeric else [None if k is None else key_text(k) for k in groups.key]
     facts: dict[str, Sequence[Cell]] = {"n": groups.n, "status": groups.status}
     for name, values in groups.params.items():
         facts |= {name: values, f"{name}_stderr": groups.stderr.get(name, [None] * len(values))}
@@ -106,7 +115,7 @@ def _groups(fit: GroupedFit) -> Table:
         "trustworthy": groups.trustworthy,
         "diagnostics": [" ".join(codes) for codes in groups.diagnostics],
     }
-    return joined({groups.by: key}, facts, rest)
+    return joined({groups.by: groups.key}, facts, rest)
 
 
 @_table.register

@@ -18,7 +18,7 @@ from service.schemas.answers import GroupedFit, Groups
 from service.schemas.columns import Data, Labels
 from service.schemas.compute import Predictions, PredictRequest
 from service.schemas.models import Model as ModelRequest
-from service.translate.columns import DTYPES, check_shape, escape, finite_columns
+from service.translate.columns import DTYPES, check_shape, escape, finite_columns, refuse_infinite
 from service.translate.groups import Codes, Key
 from service.translate.models import resolve
 from service.translate.values import narrowed
@@ -93,6 +93,7 @@ def _places(data: Data, groups: Groups) -> Codes:
         codes = np.array([place.get(name, -1) for name in (*column.names, None)])
         at = codes[column.codes]
     else:
+        refuse_infinite(data, by)
         at = _numbered(np.asarray(column, dtype=np.float64), keys)
     if (at < 0).any():
         row = int(np.argmax(at < 0))

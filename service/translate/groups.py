@@ -16,6 +16,7 @@ from service.engine.problem import Task
 from service.errors import BudgetExceeded, UnknownName
 from service.schemas.columns import Data, Labels
 from service.schemas.options import GroupOptions
+from service.translate.columns import refuse_infinite
 
 Codes = npt.NDArray[np.int64]
 Key = float | str | None
@@ -32,9 +33,7 @@ class Groups:
 
 
 def to_groups(asked: GroupOptions, data: Data, most: int) -> Groups:
-    """The groups of the rows. Raises UnknownName, or BudgetExceeded for too many."""
-    if asked.column not in data:
-        raise UnknownName("column", asked.column, data, pointer="/group_by")
+    """The groups of the rows. Raises BudgetExceeded for too many."""
     column = data[asked.column]
     codes, first = _in_order(column.codes if isinstance(column, Labels) else column)
     if len(first) > most:
@@ -47,6 +46,14 @@ def to_groups(asked: GroupOptions, data: Data, most: int) -> Groups:
     else:
         keys = [None if value != value else value for value in column[first].tolist()]
     return Groups(asked.column, codes, tuple(keys))
+
+
+def check_keys(asked: GroupOptions, data: Data) -> None:
+    """Raises UnknownName where there is no such column, InvalidData where a key is infinite."""
+    if asked.column not in data:
+        raise UnknownName("column", asked.column, data, pointer="/group_by")
+    if not isinstance(data[asked.column], Labels):
+        refuse_infinite(data, asked.column)
 
 
 def _in_order(values: npt.NDArray[np.generic]) -> tuple[Codes, npt.NDArray[np.intp]]:

@@ -26,7 +26,7 @@ from service.translate.columns import (
     finite_columns,
     numbers,
 )
-from service.translate.groups import Groups, to_grouped_task, to_groups
+from service.translate.groups import Groups, check_keys, to_grouped_task, to_groups
 from service.translate.models import resolve
 from service.translate.options import to_loss, to_options
 from service.translate.start import guessed, to_start
@@ -72,6 +72,8 @@ def to_plan(
     resolved = resolve(request.model, usable(request))
     formula = resolved.formula
     used = [*formula.inputs, *formula.target_columns]
+    if request.group_by is not None:
+        check_keys(request.group_by, request.data)
     request, dropped = without_missing(request, used)
     rows = len(next(iter(request.data.values())))
     groups = None

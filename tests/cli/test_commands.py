@@ -252,3 +252,14 @@ def test_a_view_that_is_none_is_said(run: Run) -> None:
     done = run("fit", "thermo.csv", MODEL, "-f", "json", "--plot", "a.svg", "--view", "nonesuch")
     assert done.returncode == 4
     assert "nonesuch" in done.stderr
+
+
+def test_keys_are_what_stands_in_the_table(run: Run, tables: Path) -> None:
+    text = "".join(f"{x},{x + b},{g}\n" for g, b in (("1E5", 1), ("10E4", 2)) for x in range(4))
+    (tables / "wells.csv").write_text("x,y,well\n" + text)
+    done = run("fit", "wells.csv", "y = a*x + b", "--group-by", "well", "-f", "json")
+    fit = json.loads(done.stdout)
+    assert fit["groups"]["key"] == ["1E5", "10E4"]
+    (tables / "new.csv").write_text("x,well\n0,10E4\n0,1E5\n")
+    told = run("predict", "new.csv", "--job", fit["job_id"], "-f", "json")
+    assert json.loads(told.stdout)["predictions"] == pytest.approx([2, 1])

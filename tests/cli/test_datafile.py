@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from service.cli.datafile import Unreadable, read, table
+from service.cli.datafile import Keys, Unreadable, read, table
 
 XY = {"x": [1.0, 2.0], "y": [3.5, 4.5]}
 
@@ -80,3 +80,26 @@ def test_what_is_no_file_of_columns_is_said(content: bytes, said: str, tmp_path:
 def test_json_and_a_byte_order_mark(tmp_path: Path) -> None:
     (tmp_path / "a").write_bytes(b'\xef\xbb\xbf{"data": {"x": [1.0, 2.0], "y": [3.5, 4.5]}}')
     assert read(str(tmp_path / "a")) == XY
+
+
+@pytest.mark.parametrize(
+    ("spelled", "keys"),
+    [
+        ("1 2 10", [1.0, 2.0, 10.0]),
+        ("001 1 NA", ["001", "1", None]),
+        ("1E5 10E4 2", ["1E5", "10E4", "2"]),
+        ("1.0 1 2", ["1.0", "1", "2"]),
+        ("9007199254740993 1 2", ["9007199254740993", "1", "2"]),
+    ],
+)
+def test_keys_are_numbers_where_nothing_is_lost_by_it(spelled: str, keys: list[object]) -> None:
+    text = "x,g\n" + "".join(f"1e0,{key}\n" for key in spelled.split())
+    assert table(text, Keys("g")) == {"x": [1.0] * 3, "g": keys}
+
+
+def test_keys_are_what_an_earlier_fit_has() -> None:
+    text = "x,g\n1,10\n2,2\n"
+    assert table(text, Keys("g", are_text=True))["g"] == ["10", "2"]
+    assert table(text, Keys("g", are_text=False))["g"] == [10.0, 2.0]
+    assert table("x,g\n1,1.0\n2,1\n", Keys("g", are_text=False))["g"] == [1.0, 1.0]
+    assert table("x,g\n1,001\n2,1\n", Keys("g", are_text=False))["g"] == ["001", "1"]

@@ -139,3 +139,13 @@ def test_options_may_be_schemas_and_numpys_scalars() -> None:
         b'{"data":{"y":[]},"params":{"w":1.5,"b":{"value":null,"min":0.0,"max":null,'
         b'"fixed":false}},"sigma":[1.0,2.0]}'
     )
+
+
+@pytest.mark.parametrize("kind", [np.int64, np.uint64])
+def test_whole_numbers_that_float64_does_not_hold_stay_what_they_are(kind: Any) -> None:
+    """They may be keys, and 2^60 and 2^60 + 1 are two."""
+    big = np.array([2**60, 2**60 + 1], dtype=kind)
+    for data in ({"g": big}, pd.DataFrame({"g": big}), pa.table({"g": big})):
+        made = columns(data)
+        assert list(made["g"]) == [2**60, 2**60 + 1]
+        assert b"[1152921504606846976,1152921504606846977]" in ask("/fit", data, {}).as_json()[0]

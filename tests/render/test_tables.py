@@ -83,6 +83,35 @@ def test_numbers_keep_their_digits_and_what_is_no_number_its_name() -> None:
     assert text == ('i,x\n0,0.30000000000000004\n1,NaN\n2,Inf\n3,-Inf\n4,\n5,true\n6,"a,""b"""\n')
 
 
+TEXTS = ["c\nd", "c\rd", "a\x00b", "a\u2028b", "", "=cmd|x", 'a"b', "a,b", " a", "NaN", "é"]
+
+
+def test_text_is_what_it_was() -> None:
+    """With Arrow in `test_an_arrow_stream_has_the_same`."""
+    text = csv_text({"a,b": TEXTS, "n": [*range(len(TEXTS))]})
+    read = list(csv.reader(io.StringIO(text, newline="")))
+    assert read == [["a,b", "n"], *([each, str(i)] for i, each in enumerate(TEXTS))]
+
+
+def test_keys_of_groups_are_what_they_were() -> None:
+    fit = grouped()
+    keys = ["a\rb", "", None]
+    odd = fit.model_copy(update={"groups": fit.groups.model_copy(update={"key": keys})})
+    made = table(odd)
+    assert made["plate"] == keys
+    assert pyarrow.ipc.open_stream(arrow_stream(made)).read_all()["plate"].to_pylist() == keys
+    text = csv_text(made)
+    assert '\n"a\rb",' in text
+    assert '\n"",' in text
+    assert "\n,8," in text
+    assert "(none)" not in text
+
+
+def test_an_empty_text_is_not_missing() -> None:
+    assert csv_text({"a": ["", None], "b": [1, 2]}) == 'a,b\n"",1\n,2\n'
+    assert csv_text({"a": [None]}) == 'a\n""\n'  # a line without a character would be none
+
+
 def test_names_that_are_taken() -> None:
     assert list(joined({"a": [1]}, {"a": [2], "a_": [3]})) == ["a", "a_", "a__"]
 

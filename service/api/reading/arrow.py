@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from service.api.reading.arrow_columns import labels, load, numbers
+from service.api.reading.arrow_columns import check_exact, labels, load, numbers
 from service.api.reading.arrow_sizes import unpacked_size
+from service.api.reading.keys import Keys
 from service.api.reading.media_type import MediaType
 from service.api.reading.table import Bounds, MalformedBody, Table, check_names
 from service.api.sentences import clip
 from service.errors import InvalidData, shortened
+from service.schemas.columns import Data, Labels, Numbers
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -60,13 +62,21 @@ def _read(source: pa.Buffer, body: bytes | bytearray, bounds: Bounds) -> Table:
             bounds.check_rows(rows)
             batches.append(batch)
     bounds.check_nbytes(8 * rows * kinds.count("cast"))
-    columns = {}
+    columns: Data = {}
+    chunks_of: dict[str, Sequence[pa.Array]] = {}
     for i, (field, kind) in enumerate(zip(schema, kinds, strict=True)):
         chunks = [batch.column(i) for batch in batches]
+        chunks_of[field.name] = chunks
         is_text = kind == "text"
         columns[field.name] = labels(chunks, bounds) if is_text else numbers(chunks, body)
+
+    def as_keys(name: str, told: Keys) -> Numbers | Labels:
+        if not isinstance(columns[name], Labels):
+            check_exact(name, chunks_of[name])
+        return columns[name]
+
     metadata = schema.metadata or {}
-    return Table(columns, _units(schema), metadata.get(REQUEST_KEY, b""))
+    return Table(columns, _units(schema), metadata.get(REQUEST_KEY, b""), anew=as_keys)
 
 
 def _unpacked(source: pa.Buffer) -> Iterator[int]:

@@ -11,8 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from service.api.reading import keys
 from service.api.reading.table import Bounds
 from service.schemas.columns import Labels, Numbers
+from service.schemas.keys import EXACT_TO
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -37,11 +39,38 @@ def numbers(chunks: Sequence[pa.Array], body: bytes | bytearray = b"") -> Number
         if pa.types.is_float64(chunk.type) and not chunk.null_count:
             parts.append(_as_it_lies(chunk, body))
         else:
-            cast = chunk.cast(pa.float64(), safe=False)  # integers above 2^53 are rounded
+            cast = chunk.cast(pa.float64(), safe=False)  # above 2^53 rounded: see `check_exact`
             parts.append(cast.to_numpy(zero_copy_only=False))
     if len(parts) == 1:
         return parts[0]
     return np.concatenate(parts) if parts else np.empty(0)
+
+
+def check_exact(name: str, chunks: Sequence[pa.Array]) -> None:
+    """Raises InvalidData where a column of keys has a number that float64 does not hold."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    before = 0
+    for chunk in chunks:
+        plain = chunk.dictionary_decode() if pa.types.is_dictionary(chunk.type) else chunk
+        if pa.types.is_decimal(plain.type) or _is_long(plain):
+            found = keys.first_inexact(plain.unique().to_pylist())
+            if found is not None:
+                row = pc.index(plain, pa.scalar(found, plain.type)).as_py()
+                raise keys.refuse_inexact(name, before + row, found)
+        before += len(chunk)
+
+
+def _is_long(numbers: pa.Array) -> bool:
+    """Whether whole numbers go beyond what float64 holds."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    if not pa.types.is_integer(numbers.type) or numbers.type.bit_width < 64:
+        return False
+    ends = pc.min_max(numbers).as_py().values()
+    return any(end is not None and abs(end) > EXACT_TO for end in ends)
 
 
 def _as_it_lies(chunk: pa.Array, body: bytes | bytearray) -> Numbers:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import re
-from collections.abc import Sequence
-from contextlib import ExitStack
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import ExitStack, nullcontext
 from typing import NamedTuple, TypeVar
 
 from starlette.exceptions import HTTPException
@@ -14,19 +14,23 @@ from starlette.types import Scope
 
 from service.api.hanging_up import unless_gone
 from service.api.parsing import parse
-from service.api.reading import arrival, gzip, media_type
+from service.api.reading import arrival, gzip, keys, media_type
 from service.api.reading.arrival import LARGE
 from service.api.reading.assembling import assemble
 from service.api.reading.csv_lines import Lines
 from service.api.reading.forms import form_of
+from service.api.reading.keys import Inexact, Keys
 from service.api.reading.options import refuse_options
-from service.api.reading.table import Bounds, check_counts, check_nbytes
+from service.api.reading.table import Bounds, Table, check_counts, check_nbytes
 from service.api.sentences import clip
 from service.api.state import Request
 from service.errors import Complaint
 from service.schemas.base import Request as Body
+from service.schemas.columns import Data
 
 BodyT = TypeVar("BodyT", bound=Body)
+KeysOf = Callable[[BodyT], Awaitable[Keys | None]]
+"""Which column of a request tells groups apart, if any does: it is read so that they stay apart."""
 
 _SMALL = 2**16
 """Bytes of a body that need not wait for the large ones."""
@@ -35,25 +39,30 @@ _LINES = "descent.lines"
 _ROW = re.compile(r"/data/[^/]*/(\d+)")
 
 
-async def read(request: Request, schema: type[BodyT]) -> BodyT:
+async def read(
+    request: Request, schema: type[BodyT], keys_of: KeysOf[BodyT] | None = None
+) -> BodyT:
     """The body as `schema`."""
-    return (await read_marked(request, schema, mark=False))[0]
+    return (await read_marked(request, schema, keys_of, mark=False))[0]
 
 
 async def read_marked(
-    request: Request, schema: type[BodyT], *, mark: bool
+    request: Request, schema: type[BodyT], keys_of: KeysOf[BodyT] | None = None, *, mark: bool
 ) -> tuple[BodyT, bytes | None]:
     """The body as `schema`, and with `mark` the SHA-256 of what was sent."""
     head = _head(request)
     with ExitStack() as room:
-        if head.is_json:
-            return await _read_json(request, schema, room, head, mark=mark)
-        return await _read_form(request, schema, room, head, mark=mark)
+        if not head.is_json:
+            return await _read_form(request, schema, room, head, keys_of, mark=mark)
+        asked, digest, body = await _read_json(request, schema, room, head, mark=mark)
+        if keys_of is not None and (told := await keys_of(asked)) is not None:
+            await _check_keys(request, asked, body, told)
+        return asked, digest
 
 
 async def _read_json(
     request: Request, schema: type[BodyT], room: ExitStack, head: _Head, *, mark: bool
-) -> tuple[BodyT, bytes | None]:
+) -> tuple[BodyT, bytes | None, bytes | bytearray]:
     if request.scope["query_string"]:
         refuse_options(request.scope["query_string"], schema)
     body = await _arrived(request, room, head)
@@ -64,30 +73,50 @@ async def _read_json(
         asked = await unless_gone(request, request.state["parser"].parse(body, schema))
         check_nbytes(asked, request.state["settings"])
     check_counts(asked, request.state["settings"])
-    return asked, digest
+    return asked, digest, body
+
+
+async def _check_keys(request: Request, asked: Body, body: bytes | bytearray, told: Keys) -> None:
+    """Raises InvalidData where a key of JSON's became another one as float64."""
+    data: Data = getattr(asked, "data", None) or {}
+    if not keys.may_be_inexact(data, told.column):
+        return
+    is_small = len(body) <= LARGE
+    parser = request.state["parser"]
+    again = parse(body, Inexact) if is_small else await parser.parse_apart(body, Inexact)
+    again.check(told.column)
 
 
 async def _read_form(
-    request: Request, schema: type[BodyT], room: ExitStack, head: _Head, *, mark: bool
+    request: Request,
+    schema: type[BodyT],
+    room: ExitStack,
+    head: _Head,
+    keys_of: KeysOf[BodyT] | None,
+    *,
+    mark: bool,
 ) -> tuple[BodyT, bytes | None]:
     kind = media_type.parse(head.content_type)
     form = form_of(kind)
     body = await _arrived(request, room, head)
     query: bytes = request.scope["query_string"]
 
-    def work() -> tuple[BodyT, bytes | None]:
+    def work() -> tuple[Table, BodyT, bytes | None]:
         table = form.read(body, kind, Bounds.of(request.state["settings"]))
         request.scope[_LINES] = table.lines
         # What is asked stands in all of these.
         digest = _digest(body, head.content_type.encode(), query) if mark else None
         asked = assemble(schema, table, query)
         check_counts(asked, request.state["settings"])
-        return asked, digest
+        return table, asked, digest
 
-    if len(body) <= _SMALL:
-        return await asyncio.to_thread(work)
-    async with request.state["readers"]:
-        return await asyncio.to_thread(work)
+    async with nullcontext() if len(body) <= _SMALL else request.state["readers"]:
+        table, asked, digest = await asyncio.to_thread(work)
+        if keys_of is not None and (told := await keys_of(asked)) is not None:
+            data = getattr(asked, "data", None) or {}
+            data = await asyncio.to_thread(table.with_keys, data, told)
+            asked = asked.model_copy(update={"data": data})
+        return asked, digest
 
 
 async def _arrived(request: Request, room: ExitStack, head: _Head) -> bytes | bytearray:

@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from service.api.reading import csv_dialect, csv_lines
+from service.api.reading import csv_dialect, csv_lines, keys
 from service.api.reading.arrow_columns import labels, load, numbers
 from service.api.reading.csv_dialect import NULLS, Dialect
 from service.api.reading.csv_lines import Lines
+from service.api.reading.keys import Keys
 from service.api.reading.media_type import MediaType
 from service.api.reading.table import Bounds, MalformedBody, Table, check_names
 from service.api.sentences import clip
@@ -30,6 +31,8 @@ _NULLS = [null for bare in NULLS for null in (bare, f" {bare}", f"{bare} ")]
 def read(body: bytes | bytearray, media_type: MediaType, bounds: Bounds) -> Table:
     """The columns of a CSV. Raises MalformedBody and InvalidData, which name the line."""
     load()
+    import pyarrow as pa
+
     whole = csv_dialect.to_utf8(body, media_type)
     bounds.check_nbytes(8 * whole.count(b"\n"))
     text, kept = csv_lines.strip(whole)
@@ -41,7 +44,8 @@ def read(body: bytes | bytearray, media_type: MediaType, bounds: Bounds) -> Tabl
     names, units = _names(dialect)
     if text.count(b'"') % 2:
         _check_quotes(text, dialect, kept)
-    parsed = _parse(_below(text, dialect.header_lines), dialect, kept)
+    rows = _below(text, dialect.header_lines)
+    parsed = _parse(rows, dialect, kept)
     bounds.check_rows(parsed.num_rows)
     is_one_a_row = b'"' not in text
     lines = csv_lines.after(kept, dialect.header_lines, parsed.num_rows, is_one_a_row=is_one_a_row)
@@ -49,7 +53,21 @@ def read(body: bytes | bytearray, media_type: MediaType, bounds: Bounds) -> Tabl
     for name, column in zip(names, parsed.columns, strict=True):
         if name or column.null_count < len(column):
             columns[name or _unnamed(column, names)] = _column(column, name, bounds, lines)
-    return _without_empty_rows(columns, units, lines)
+    empty = _empty_rows(columns)
+    if empty is not None:
+        columns = {name: column[~empty] for name, column in columns.items()}
+        lines = lines.without(empty)
+
+    def as_keys(name: str, told: Keys) -> Numbers | Labels:
+        texts = column = columns[name]
+        if not isinstance(texts, Labels):
+            place = str(names.index(name))
+            again = _read(rows, dialect, kept, _places(dialect), {place: pa.string()})
+            texts = _trimmed(labels(again.column(place).chunks, bounds))
+            texts = texts if empty is None else texts[~empty]
+        return keys.of_texts(name, texts, column, told.kind)
+
+    return Table(columns, units, lines=lines, anew=as_keys)
 
 
 def _names(dialect: Dialect) -> tuple[list[str], dict[str, str]]:
@@ -83,7 +101,7 @@ def _parse(rows: pa.Buffer, dialect: Dialect, kept: npt.NDArray[np.int32] | None
     """Columns of numbers or text, by place."""
     import pyarrow as pa
 
-    names = [str(i) for i in range(dialect.width)]
+    names = _places(dialect)
     if not rows.size:
         return pa.table({name: pa.array([], pa.float64()) for name in names})
     parsed = _read(rows, dialect, kept, names, {})
@@ -96,6 +114,10 @@ def _parse(rows: pa.Buffer, dialect: Dialect, kept: npt.NDArray[np.int32] | None
         for name in others:
             parsed = parsed.set_column(int(name), name, texts.column(name))
     return parsed
+
+
+def _places(dialect: Dialect) -> list[str]:
+    return [str(i) for i in range(dialect.width)]
 
 
 def _read(
@@ -189,17 +211,13 @@ def _trimmed(column: Labels) -> Labels:
     return Labels(places[column.codes], anew.names)
 
 
-def _without_empty_rows(
-    columns: dict[str, Numbers | Labels], units: dict[str, str], lines: Lines
-) -> Table:
-    """Leaves out the rows in which nothing stands, which spreadsheets write below a table."""
+def _empty_rows(columns: dict[str, Numbers | Labels]) -> npt.NDArray[np.bool_] | None:
+    """The rows in which nothing stands, which spreadsheets write below a table; None where there
+    are none, or all that is there is one column."""
     empty: npt.NDArray[np.bool_] | None = None
     for column in columns.values():
         missing = column.codes < 0 if isinstance(column, Labels) else np.isnan(column)
         empty = missing if empty is None else empty & missing
         if not empty.any():
-            return Table(columns, units, lines=lines)
-    if empty is None or len(columns) == 1:
-        return Table(columns, units, lines=lines)
-    kept = {name: column[~empty] for name, column in columns.items()}
-    return Table(kept, units, lines=lines.without(empty))
+            return None
+    return None if len(columns) == 1 else empty

@@ -10,17 +10,20 @@ import io
 import zipfile
 import zlib
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from tokenize import TokenError
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from service.api.reading.keys import Keys, refuse_inexact
 from service.api.reading.media_type import MediaType
 from service.api.reading.table import Bounds, MalformedBody, Table, check_names
 from service.api.sentences import clip
 from service.errors import InvalidData, shortened
 from service.schemas.columns import Labels, Numbers
+from service.schemas.keys import EXACT_TO, is_exact
 
 MAGIC = b"PK\x03\x04"
 _LAST_POINT = 0x10FFFF
@@ -47,9 +50,19 @@ def read(body: bytes | bytearray, media_type: MediaType, bounds: Bounds) -> Tabl
     bounds.check_columns(body.count(_ENTRY))
     try:
         with zipfile.ZipFile(io.BytesIO(body)) as archive:
-            return _read(archive, bounds)
+            table = _read(archive, bounds)
     except (zipfile.BadZipFile, zlib.error, EOFError, OSError, ValueError, RuntimeError) as error:
         raise MalformedBody(f"the body is no .npz that can be read: {clip(str(error))}") from None
+
+    def as_keys(name: str, told: Keys) -> Numbers | Labels:
+        if isinstance(table.columns[name], Labels):
+            return table.columns[name]
+        with zipfile.ZipFile(io.BytesIO(body)) as archive:
+            member = next(each for each in archive.infolist() if _name(each) == name)
+            _check_exact(_array_of(archive, member, bounds), name)
+        return table.columns[name]
+
+    return replace(table, anew=as_keys)
 
 
 def _read(archive: zipfile.ZipFile, bounds: Bounds) -> Table:
@@ -65,12 +78,18 @@ def _name(member: zipfile.ZipInfo) -> str:
 
 
 def _column(archive: zipfile.ZipFile, member: zipfile.ZipInfo, bounds: Bounds) -> Numbers | Labels:
+    return _values(_array_of(archive, member, bounds), shortened(_name(member)), bounds)
+
+
+def _array_of(
+    archive: zipfile.ZipFile, member: zipfile.ZipInfo, bounds: Bounds
+) -> npt.NDArray[Any]:
     name = shortened(_name(member))
     if member.compress_type not in _METHODS or member.flag_bits & 1:
         raise MalformedBody(f"'{name}' is packed in another way than numpy.savez packs")
     with archive.open(member) as file:
         raw = file.read(member.file_size)
-    return _values(_array(raw, name, bounds), name, bounds)
+    return _array(raw, name, bounds)
 
 
 def _array(raw: bytes, name: str, bounds: Bounds) -> npt.NDArray[Any]:
@@ -118,6 +137,21 @@ def _values(array: npt.NDArray[Any], name: str, bounds: Bounds) -> Numbers | Lab
     if kind in "mM":
         mend = "send it as numbers, such as seconds since the first row"
     raise InvalidData(f"'{name}' is of NumPy's type {array.dtype}; {mend}", pointer="/data")
+
+
+def _check_exact(array: npt.NDArray[Any], name: str) -> None:
+    """Raises InvalidData where a column of keys has a number that float64 does not hold."""
+    if array.dtype.kind in "iu":
+        rows = np.flatnonzero((array > EXACT_TO) | (array < -EXACT_TO))
+    elif array.dtype.itemsize > np.dtype(np.float64).itemsize:
+        rows = np.flatnonzero(array.astype(np.float64) != array)
+        rows = rows[~np.isnan(array[rows])]
+    else:
+        return
+    values, firsts = np.unique(array[rows], return_index=True)
+    for value, first in zip(values.tolist(), firsts.tolist(), strict=True):
+        if not isinstance(value, int) or not is_exact(value):
+            raise refuse_inexact(name, int(rows[first]), value)
 
 
 def _labels(array: npt.NDArray[Any], bounds: Bounds) -> Labels:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
 from service.api.reading.csv_lines import Lines
+from service.api.reading.keys import Keys
 from service.errors import BudgetExceeded, InvalidData, InvalidRequest, shortened
 from service.schemas.base import Request as Body
-from service.schemas.columns import Data, Labels
+from service.schemas.columns import Data, Labels, Numbers
 from service.settings import Settings
 
 
@@ -107,6 +108,16 @@ class Table:
     """The rest of the request as JSON, where the body has it too."""
     lines: Lines | None = None
     """Where each row stands, in a body of lines."""
+    anew: Callable[[str, Keys], Numbers | Labels] | None = None
+    """A column, by its name here, as keys: see `with_keys`."""
+
+    def with_keys(self, data: Data, keys: Keys) -> Data:
+        """`data`, which are these columns by their folded names, with the one that tells groups
+        apart as the body has it. Raises InvalidData where it cannot be had so."""
+        own = next((name for name in self.columns if fold(name) == keys.column), None)
+        if own is None or self.anew is None:
+            return data
+        return {**data, keys.column: self.anew(own, keys)}
 
 
 _AT = "/data"

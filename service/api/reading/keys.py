@@ -1,0 +1,99 @@
+"""The column that tells groups apart, read so that keys which differ in the body stay apart.
+
+Columns are float64, which is right for what is reckoned with, and makes one key of 2^60 and
+2^60 + 1, or of `001` and `1`. So this one column is looked at again: where it is text in the body
+its spelling counts (`of_texts`), elsewhere its whole numbers and decimals have to be exact
+(`refuse_inexact`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from decimal import Decimal
+from typing import Annotated, Any, Literal, NamedTuple
+
+import numpy as np
+from pydantic import ConfigDict, PlainValidator
+
+from service.api.complaints import pointer
+from service.api.sentences import clip
+from service.errors import InvalidData
+from service.schemas.base import Request as Body
+from service.schemas.columns import Data, Labels, Name, Numbers
+from service.schemas.keys import EXACT_TO, are_numbers, is_exact, is_infinite, is_plain
+
+Kind = Literal["text", "numbers"] | None
+
+
+class Keys(NamedTuple):
+    """The column that tells groups apart."""
+
+    column: str
+    kind: Kind = None
+    """What the groups of an earlier fit are told apart by; None where that shows in the column."""
+
+
+def of_texts(name: str, texts: Labels, column: Numbers | Labels, kind: Kind) -> Numbers | Labels:
+    """Keys that are spelled: `column` as it was read where they are numbers, else the texts.
+    Infinity stays a number, to be refused as everywhere. Raises InvalidData where they have to be
+    numbers, and one is not."""
+    if kind == "text":
+        return texts
+    if any(map(is_infinite, texts.names)):
+        return column
+    if kind is None:
+        return column if are_numbers(texts.names) else texts
+    odd = next((i for i, text in enumerate(texts.names) if not is_plain(text)), None)
+    if odd is None:
+        return column
+    row = int(np.flatnonzero(texts.codes == odd)[0])
+    raise InvalidData(
+        f"the job has no group {clip(texts.names[odd])} ('{clip(name)}', row {row + 1}); its "
+        "groups are numbers: write these in plain decimals, such as 12 or 0.5",
+        pointer=pointer(("data", name, row)),
+    )
+
+
+def first_inexact(values: Iterable[Any]) -> Any:
+    """The first whole number or decimal that float64 does not hold; None where it holds all."""
+    return next(
+        (value for value in values if type(value) in (int, Decimal) and not is_exact(value)), None
+    )
+
+
+def refuse_inexact(name: str, row: int, value: object) -> InvalidData:
+    """The refusal of a key that would become another one as float64."""
+    return InvalidData(
+        f"column '{clip(name)}', row {row + 1} is {clip(str(value))}, a key that float64 does not "
+        "hold exactly, so that it could not be told from its neighbours; send such keys as text",
+        pointer=pointer(("data", name, row)),
+    )
+
+
+class _Found(NamedTuple):
+    row: int
+    value: int
+
+
+def _first_of_list(values: Any) -> _Found | None:
+    found = first_inexact(values)
+    return None if found is None else _Found(values.index(found), found)
+
+
+class Inexact(Body):
+    """Any JSON body again, for the first number of each column that float64 does not hold."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    data: dict[Name, Annotated[_Found | None, PlainValidator(_first_of_list)]]
+
+    def check(self, name: str) -> None:
+        """Raises InvalidData where that column has one."""
+        if found := self.data.get(name):
+            raise refuse_inexact(name, *found)
+
+
+def may_be_inexact(data: Data, name: str) -> bool:
+    """Whether a column of JSON's numbers has one so large that it may have been rounded."""
+    column = data.get(name)
+    return isinstance(column, np.ndarray) and bool((np.abs(column) >= EXACT_TO).any())
