@@ -1,6 +1,6 @@
 """Starts for groups whose initial values nobody gave: searched for on a few of them.
 
-A group may be noise, constant or broken, so that no one of them is to be relied upon: a start is
+Any one group may be noise, constant or broken: a start is
 kept only if it explains something of the group that it was found on, and groups that end badly get
 another turn, from where the others ended well and from searches on some of their own.
 """
