@@ -10,8 +10,9 @@ from service.engine.group_objective import GroupObjective
 from service.engine.group_result import GroupEnds, GroupHistory
 from service.engine.groups import Batch, GroupedTask
 
-DOUBTFUL = 1e12
-"""A size of R⁻¹, R with columns of unit norm, above which its singular values are looked at."""
+DOUBTFUL = 2e-4
+"""A size of R⁻¹, R with columns of unit norm, above which its singular values are looked at; as a
+part of 1/ε, the size at which rounding alone is what R⁻¹ is made of."""
 
 
 class GroupExact:
@@ -88,9 +89,10 @@ def _pseudo_inverse(r: Tensor, rows: Tensor) -> Tensor:
     inverse: Tensor
     inverse, singular = torch.linalg.inv_ex(r)
     size = inverse.square().sum(dim=(-2, -1)).sqrt()
+    epsilon = torch.finfo(r.dtype).eps
     finite = torch.isfinite(r).flatten(1).all(dim=1)
-    doubtful = ((singular != 0) | ~(size < DOUBTFUL)) & finite
-    for i in doubtful.nonzero().squeeze(-1).tolist():
-        tolerance = torch.finfo(r.dtype).eps * max(float(rows[i]), r.shape[-1])
-        inverse[i] = torch.linalg.pinv(r[i], rtol=tolerance)
+    doubtful = ((singular != 0) | ~(size < DOUBTFUL / epsilon)) & finite
+    if bool(doubtful.any()):
+        tolerance = epsilon * rows[doubtful].clamp(min=r.shape[-1])
+        inverse[doubtful] = torch.linalg.pinv(r[doubtful], rtol=tolerance)
     return inverse

@@ -18,6 +18,7 @@ from service.engine.group_result import REASONS, GroupEnds, GroupHistory
 from service.engine.groups import Batch, GroupedTask
 from service.engine.marquardt import PATIENCE, WAYS, linear_params
 from service.engine.optimizers import levenberg_marquardt as lm
+from service.engine.problem import Problem
 
 CROWDED = 0.75
 """A batch of which a smaller part is at work is made smaller."""
@@ -227,10 +228,7 @@ class GroupMarquardt:
         return self._paths[0].steps[at] + self._paths[1].steps[at]
 
     def _model(self, objective: GroupObjective) -> lm.Model:
-        problem = self._task.problem
-        lower, upper = problem.lower[self._free], problem.upper[self._free]
-        linearise = partial(objective.linearise, factors=swift_triangles)
-        return lm.Model(linearise, objective.rows, lower, upper, self._linear, problem.is_bounded)
+        return model_of(self._task.problem, objective, self._linear)
 
     def _path(self, state: lm.State) -> Path:
         names = [name for name in lm.State.__dataclass_fields__ if name != "epoch"]
@@ -253,6 +251,14 @@ class GroupMarquardt:
         gradient[:, self._free] = lm.gradient(turn.model, before)
         theta = turn.objective.whole(turn.state.theta)
         self._history.add(at, self._steps(at), before.loss[alive], theta[alive], gradient[alive])
+
+
+def model_of(problem: Problem, objective: GroupObjective, linear: Tensor) -> lm.Model:
+    """What is minimised; `linear` says which free params the prediction is jointly linear in."""
+    free = list(objective.free)
+    linearise = partial(objective.linearise, factors=swift_triangles)
+    lower, upper = problem.lower[free], problem.upper[free]
+    return lm.Model(linearise, objective.rows, lower, upper, linear, problem.is_bounded)
 
 
 def _every(groups: Tensor) -> Tensor:

@@ -25,6 +25,15 @@ class GroupHistory:
         """Rows of groups: which, their epochs, losses, params and gradients."""
         self._parts.append(columns)
 
+    def on(self, groups: Tensor) -> GroupHistory:
+        """That of some of the groups, by a mask."""
+        found = GroupHistory(int(groups.sum()))
+        place = torch.cumsum(groups, 0) - 1
+        for at, *columns in self._parts:
+            kept = groups[at]
+            found.add(place[at[kept]], *(column[kept] for column in columns))
+        return found
+
     def rows(self) -> list[Rows]:
         """Each group's, in order of its epochs."""
         if not self._parts:
@@ -54,3 +63,24 @@ class GroupEnds:
     epochs: Tensor
     reasons: Sequence[StopReason]
     history: GroupHistory | None = None
+
+    @property
+    def converged(self) -> Tensor:
+        """Which of them, (groups,)."""
+        told = [reason == "converged" for reason in self.reasons]
+        return torch.tensor(told, dtype=torch.bool, device=self.at.device)
+
+    def on(self, groups: Tensor) -> GroupEnds:
+        """Those of some of the groups, by a mask."""
+        if bool(groups.all()):
+            return self
+        return GroupEnds(
+            at=self.at[groups],
+            initial=self.initial[groups],
+            theta=self.theta[groups],
+            loss=self.loss[groups],
+            first_loss=self.first_loss[groups],
+            epochs=self.epochs[groups],
+            reasons=[r for r, on in zip(self.reasons, groups.tolist(), strict=True) if on],
+            history=None if self.history is None else self.history.on(groups),
+        )

@@ -14,15 +14,18 @@ from service.engine.fitting import start
 from service.engine.formula import Formula
 from service.engine.group_exact import GroupExact
 from service.engine.group_marquardt import GroupMarquardt
-from service.engine.group_objective import GroupObjective
 from service.engine.group_result import GroupEnds
+from service.engine.group_starts import (
+    GroupSearch,
+    Round,
+    first_round,
+    lower_of,
+    second_round,
+    set_out,
+)
 from service.engine.groups import Batch, GroupedTask
-from service.engine.multistart import POLISHED_ROWS, Search, polish, screen, thinned
 from service.engine.result import Result, Rows, StopReason
 from service.engine.run import Run
-
-STARTS = 4
-"""The ends of a search that groups may start from."""
 
 
 class BatchRun(Protocol):
@@ -50,15 +53,15 @@ class GroupedResult:
     singles: Mapping[int, tuple[Result, Rows]]
     stop_reason: StopReason | None
     """Of whoever stopped it before its end."""
-    starts: Tensor | None = None
-    """What a search found to start from, (starts, params)."""
+    round: Round | None = None
+    """Of a checkpoint: what is yet to fit in batches."""
 
 
 class GroupedRun:
     """A fit of many groups. What it counts as epochs are groups: those that have ended, of all.
 
-    A start that nobody gives is searched for on the longest group, and each group then sets out
-    from the found one that suits it best.
+    A start that nobody gives is searched for on a few groups; each then sets out from the found one
+    that suits it best, and those that end badly have another turn.
     """
 
     stride = 1
@@ -68,93 +71,93 @@ class GroupedRun:
         self.loss = self.best_loss = float("nan")
         self._ended = list(checkpoint.batches) if checkpoint else []
         self._singles = dict(checkpoint.singles) if checkpoint else {}
-        self._starts = checkpoint.starts if checkpoint else None
-        self._search: Search | None = None
-        self._parts, self._alone = _shared_out(task)
+        parts, self._alone = _shared_out(task)
+        resumed = checkpoint.round if checkpoint else None
+        self._round = resumed or first_round(task, parts)
+        self._search: GroupSearch | None = None
         self._batch: BatchRun | None = None
         self._single: Run | None = None
         self._rows: list[Rows] = []
-
-    @property
-    def epoch(self) -> int:
-        """Groups that have ended."""
-        return len(self._singles) + sum(len(ends.at) for ends in self._ended)
+        self.epoch = self._count()
+        """Groups that have ended, and have no other turn to come."""
 
     @property
     def done(self) -> bool:
-        return self.epoch == self.epochs
+        return not self._round.left and len(self._singles) == len(self._alone)
 
     def checkpoint(self) -> GroupedResult:
-        """What has ended; a batch that is at work begins anew."""
-        return GroupedResult(tuple(self._ended), dict(self._singles), None, self._starts)
+        """What has ended; a search or a batch that is at work begins anew."""
+        return GroupedResult(tuple(self._ended), dict(self._singles), None, self._round)
 
     def step(self, epochs: int) -> Rows:
         """So many trial steps of a batch, or epochs of a group."""
-        if len(self._ended) == len(self._parts):
+        if not self._round.left:
             self._step_single(epochs)
-        elif self._needs_start:
+        elif self._round.search:
             self._search_on()
         else:
             self._step_together(epochs)
+        self.epoch = max(self.epoch, self._count())
         return _none(len(self.task.problem.params))
 
     def result(self, stop_reason: StopReason | None = None) -> GroupedResult:
         """The fits as they stand."""
         ended, singles = list(self._ended), dict(self._singles)
         if self._batch is not None:
-            ended.append(self._batch.ends())
+            ended = self._with(self._batch.ends())
         if self._single is not None:
             group = self._alone[len(singles)]
             singles[group] = (self._single.result(stop_reason), _joined(self._rows))
-        return GroupedResult(
-            tuple(ended), singles, None if self.done else stop_reason, self._starts
-        )
+        return GroupedResult(tuple(ended), singles, None if self.done else stop_reason)
+
+    def _count(self) -> int:
+        ended = sum(len(ends.at) for ends in self._ended)
+        if self._round.again:
+            ended -= sum(len(groups) for groups in self._round.left)
+        return len(self._singles) + ended
 
     # --- batches ----------------------------------------------------------------------------------
 
     def _step_together(self, epochs: int) -> None:
         for _ in range(epochs):
             if self._batch is None:
-                self._batch = self._begun(self._parts[len(self._ended)])
+                self._batch = self._begun(self._round.left[0])
             if not self._batch.done:
                 self._batch.step()
             if self._batch.done:
-                self._ended.append(self._batch.ends())
+                self._ended = self._with(self._batch.ends())
                 self._batch = None
-                if len(self._ended) == len(self._parts):
-                    return
+                self._round = replace(self._round, left=self._round.left[1:])
+                if not self._round.left:
+                    return self._once_more()
 
     def _begun(self, groups: Tensor) -> BatchRun:
         batch = self.task.batch(groups)
-        if self._starts is not None:
-            batch = replace(batch, initial=self._best_start(batch, self._starts))
+        if self.task.options.search:
+            batch = set_out(self.task, batch, self._round)
         return TOGETHER[self.task.options.optimizer](self.task, batch)
 
-    def _best_start(self, batch: Batch, starts: Tensor) -> Tensor:
-        """Of the starts that were found, for each group the one of the lowest loss."""
-        objective = GroupObjective.of(self.task.problem, batch)
-        free = list(objective.free)
-        losses = torch.stack(
-            [objective.linearise(start[free].expand(len(batch), -1))[0] for start in starts]
-        )
-        return starts[losses.nan_to_num(nan=torch.inf).argmin(dim=0)]
+    def _with(self, ends: GroupEnds) -> list[GroupEnds]:
+        """What has ended, and this."""
+        if self._round.again:
+            return lower_of(self._ended, ends, self.task.count)
+        return [*self._ended, ends]
 
-    @property
-    def _needs_start(self) -> bool:
-        return bool(self.task.options.search) and self._starts is None
+    def _once_more(self) -> None:
+        """Another turn for those groups, of the ones whose start was searched for, that ended
+        badly."""
+        if self.task.options.search and not self._round.again:
+            self._round = second_round(self.task, self._ended, self._round.starts)
 
     def _search_on(self) -> None:
-        """One candidate more; when there are enough, the ends of the search are the starts."""
-        options = self.task.options
-        problem = self.task.one(int(self.task.sizes.argmax())).problem
+        """One candidate more; when there are enough, the ends of the search are starts."""
         if self._search is None:
-            self._search = screen(problem, options.search, options.seed)
-        elif not self._search.done:
-            self._search = polish(thinned(problem, POLISHED_ROWS), self._search)
+            self._search = GroupSearch(self.task, self._round)
+        if self._search.done:
+            self._round = replace(self._round, starts=self._search.starts, search=())
+            self._search = None
         else:
-            ends = sorted(self._search.ends, key=lambda end: end[1])[:STARTS]
-            found = [theta for theta, _ in ends] or [problem.initial]
-            self._starts = torch.stack(found)
+            self._search.step()
 
     # --- one group after another ------------------------------------------------------------------
 

@@ -9,6 +9,7 @@ import pytest
 
 from tests import thermometer
 from tests.translate.fits import codes, cured, fit, merge
+from tests.translate.grouped import fit as fit_groups
 
 pytestmark = pytest.mark.usefixtures("device")
 
@@ -191,3 +192,43 @@ def test_few_rows_are_told() -> None:
     answer = fit(data={"x": [1.0, 2.0, 3.0], "y": [1.0, 2.0, 4.0]})
     assert codes(answer) == {"few_degrees_of_freedom": "warning"}
     assert fit(data={"x": [1.0], "y": [2.0]}).trustworthy is False
+
+
+def _lost_peak() -> dict[str, Any]:
+    """From all ones Levenberg-Marquardt creeps into a dip beside the peak (R² = 0.12)."""
+    x = np.linspace(0, 10, 40)
+    noise = 0.03 * np.random.default_rng(0).standard_normal(40)
+    y = 3 * np.exp(-((x - 6.2) ** 2) / 0.32) + 0.5 + noise
+    model = "y = a*exp(-(x - m)**2/(2*s**2)) + c"
+    start = {"a": 1.0, "m": 1.0, "s": 1.0, "c": 1.0}
+    return {"model": model, "params": start, "data": {"x": x, "y": y}}
+
+
+def test_what_neither_converged_nor_beats_chance_is_not_trusted_and_cured() -> None:
+    before, after = cured(_lost_peak(), "unexplained")
+    assert before.stop_reason == "max_epochs"
+    assert before.statistics.r_squared is not None
+    assert 0.05 < before.statistics.r_squared < 0.15
+    assert codes(before)["unexplained"] == "error"
+    assert not before.trustworthy
+    assert after.trustworthy
+    assert after.params["m"] == pytest.approx(6.2, abs=0.01)
+
+
+def test_nor_is_a_group_of_the_same() -> None:
+    request = _lost_peak()
+    data = {name: np.tile(column, 2) for name, column in request["data"].items()}
+    data["g"] = np.repeat([0.0, 1.0], 40)
+    found = fit_groups(**{**request, "data": data, "group_by": "g"})
+    assert found.groups.stop_reason == ["max_epochs"] * 2
+    assert found.groups.trustworthy == [False] * 2
+    assert all("unexplained" in said for said in found.groups.diagnostics)
+
+
+def test_a_weak_curve_that_converged_is_no_error() -> None:
+    x, rng = np.linspace(0, 10, 60), np.random.default_rng(3)
+    y = np.exp(-0.5 * (x - 5) ** 2) + 1.2 * rng.standard_normal(60)
+    start = {"a": 1.0, "m": 5.0, "s": 1.0}
+    found = fit(model="y = a*exp(-(x - m)**2/(2*s**2))", params=start, data={"x": x, "y": y})
+    assert found.converged
+    assert codes(found).get("unexplained") != "error"

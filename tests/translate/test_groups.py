@@ -233,6 +233,25 @@ def test_float32_is_as_alone_to_its_own_rounding(model: str):
     compare({**request, "model": model, "params": start, "dtype": "float32"}, slack=1e4)
 
 
+@pytest.mark.parametrize("copies", [1, 100])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("seed", range(3))
+def test_dependent_columns_are_as_alone_in_either_dtype(copies: int, dtype: Any, seed: int):
+    """Of least norm, as one fit: not the quotients of two roundings."""
+    rng = np.random.default_rng(seed)
+    x, v = rng.normal(size=(2, 12))
+    data = {"x": x, "w": x / 3, "v": v, "y": 2 * x + v + 0.1 * rng.normal(size=12)}
+    model = "y = a*x + b*w + c*v"
+    one = fit_one(model=model, data=data, dtype=dtype)
+    many = {name: np.tile(column, copies) for name, column in data.items()}
+    many["g"] = np.repeat(np.arange(copies), 12).astype(float)
+    found = fit(model=model, data=many, group_by="g", dtype=dtype).groups
+    rounding = 1e-3 if dtype == "float32" else 1e-9
+    assert np.allclose(found.loss, one.loss, rtol=rounding)
+    for name, value in one.params.items():
+        assert np.allclose(found.params[name], value, rtol=rounding), name
+
+
 def test_a_constant_target_is_no_alarm():
     request = line(6, least=6)
     request["data"]["y"][:] = 2.0

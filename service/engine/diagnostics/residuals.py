@@ -29,6 +29,8 @@ MANY = 0.2
 """A larger part of the rows is no outlier any more."""
 SHOWN = 5
 FOLLOWS = 0.05
+CHANCE = 3.0
+"""The F statistic of a curve against a constant, below which noise alone explains as much."""
 DWARFED = 1e4
 TINY = 1e-150
 WAVY = 4.0
@@ -160,24 +162,32 @@ def _tell_autocorrelation(finding: Finding) -> Said:
 
 
 def _grade_explained(findings: Findings) -> Grades:
-    """A curve that follows nothing in the data: mostly the end of a start far from the answer."""
+    """A curve that follows nothing in the data: mostly the end of a start far from the answer. One
+    that has not converged either, and explains no more than chance would, is no answer."""
     problem, statistics = findings.problem, findings.statistics
     if problem.is_linear or not problem.loss.is_least_squares or not problem.formula.inputs:
         return findings.nowhere()
     stderr, values = statistics.stderr, np.abs(findings.theta[..., findings.free])
     if stderr.shape != values.shape:
         stderr = np.full(values.shape, np.nan)
+    degrees, explained = statistics.degrees_of_freedom, statistics.r_squared
+    others = max(1, len(statistics.free) - 1)
     with np.errstate(all="ignore"):
         lost = no(some(~np.isnan(stderr))) | some(stderr > DWARFED * values)
-        little = (statistics.r_squared <= FOLLOWS) & (statistics.degrees_of_freedom >= 3)
-    return findings.where(findings.either(lost, ERROR, WARNING), little)
+        little = (explained <= FOLLOWS) & (degrees >= 3)
+        chance = (explained * degrees <= CHANCE * others * (1 - explained)) & (degrees >= 3)
+    # The last epoch is a first-order method's ordinary end, and no sign by itself.
+    astray = chance if findings.is_first_order else little | chance
+    adrift = no(findings.ended("converged")) & astray
+    return findings.where(findings.either(lost | adrift, ERROR, WARNING), little | adrift)
 
 
 def _tell_explained(finding: Finding) -> Said:
     explained = finding.statistics.r_squared
+    adrift = "" if finding.all.ended("converged") else " and the fit has not converged"
     return Said(
-        f"the curve explains almost none of the variation (R² = {explained:.2g}). A start nearer "
-        "the answer may end elsewhere; without initial values one is searched for.",
+        f"the curve explains almost none of the variation (R² = {explained:.2g}){adrift}. A start "
+        "nearer the answer may end elsewhere; without initial values one is searched for.",
         suggestion=None if finding.guessed else {"params": None},
     )
 
