@@ -158,6 +158,8 @@ def set_out(task: GroupedTask, batch: Batch, planned: Round) -> Batch:
     """The batch with each group at the start of the lowest loss; in a second round, once the params
     that the prediction is linear in are solved for, which leads to other ends than the first."""
     starts = planned.starts if len(planned.starts) else task.problem.initial.unsqueeze(0)
+    if len(starts) == 1:
+        return replace(batch, initial=starts.expand(len(batch), -1).clone())
     objective = GroupObjective.of(task.problem, batch)
     free, linear = list(objective.free), linear_params(task.problem)
     model = model_of(task.problem, objective, linear)
