@@ -16,7 +16,7 @@ from service.engine.factors import swift_triangles
 from service.engine.group_objective import GroupObjective
 from service.engine.group_result import REASONS, GroupEnds, GroupHistory
 from service.engine.groups import Batch, GroupedTask
-from service.engine.marquardt import PATIENCE, WAYS, linear_params
+from service.engine.marquardt import EXPLAINED, PATIENCE, WAYS, linear_params
 from service.engine.optimizers import levenberg_marquardt as lm
 from service.engine.problem import Problem
 
@@ -183,7 +183,10 @@ class GroupMarquardt:
         chosen = new.nonzero().squeeze(-1)
         path, at = self._paths[turn.way], turn.at[chosen]
         state = lm.select(turn.state, chosen)
-        doubtful = lm.uncertain(self._model(turn.objective.on(chosen)), state)
+        objective = turn.objective.on(chosen)
+        doubtful = lm.uncertain(self._model(objective), state)
+        still = EXPLAINED * objective.still_loss()
+        doubtful |= (state.loss >= still) & (still > 0)
         path.ended[at] = ended[chosen]
         path.believed[at] = (ended[chosen] == CONVERGED) & ~doubtful
         _write(path.state, at, state)

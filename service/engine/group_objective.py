@@ -108,6 +108,17 @@ class GroupObjective:
             total, factor = self._reduced(self.columns(theta, safe=True), factors)
         return total, factor
 
+    def still_loss(self) -> Tensor:
+        """The loss of each group's weighted mean, (groups,): what there is to explain."""
+        y, sigma, kept = self.target, self.sigma, self.kept
+        weight = torch.ones_like(y) if sigma is None else 1 / sigma.square()
+        if kept is not None:
+            weight = torch.where(kept, weight, 0.0)
+        mean = (weight * y).sum(dim=-1, keepdim=True) / weight.sum(dim=-1, keepdim=True)
+        rho = weights(self.loss, mean - y if sigma is None else (mean - y) / sigma)[0]
+        rho = rho if kept is None else torch.where(kept, rho, 0.0)
+        return rho.sum(dim=-1) / self.rows
+
     def _reduced(self, columns: Tensor, factors: Factors) -> tuple[Tensor, Tensor]:
         rho, root = weights(self.loss, columns[-1])
         if root is not None:

@@ -13,7 +13,6 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from service.engine.factors import weights
 from service.engine.group_marquardt import model_of
 from service.engine.group_objective import GroupObjective
 from service.engine.group_result import GroupEnds
@@ -159,6 +158,8 @@ def set_out(task: GroupedTask, batch: Batch, planned: Round) -> Batch:
     """The batch with each group at the start of the lowest loss; in a second round, once the params
     that the prediction is linear in are solved for, which leads to other ends than the first."""
     starts = planned.starts if len(planned.starts) else task.problem.initial.unsqueeze(0)
+    if len(starts) == 1:
+        return replace(batch, initial=starts.expand(len(batch), -1).clone())
     objective = GroupObjective.of(task.problem, batch)
     free, linear = list(objective.free), linear_params(task.problem)
     model = model_of(task.problem, objective, linear)
@@ -176,18 +177,9 @@ def set_out(task: GroupedTask, batch: Batch, planned: Round) -> Batch:
 
 
 def still_losses(task: GroupedTask, at: Tensor) -> Tensor:
-    """The loss of each group's weighted mean, (groups,): what there is to explain."""
+    """What there is to explain in some groups: the losses of their means, (groups,)."""
     batch = task.batch(at.to(task.codes.device))
-    y, sigma, kept = batch.target, batch.sigma, batch.kept
-    weight = torch.ones_like(y) if sigma is None else 1 / sigma.square()
-    if kept is not None:
-        weight = torch.where(kept, weight, 0.0)
-    mean = (weight * y).sum(dim=-1, keepdim=True) / weight.sum(dim=-1, keepdim=True)
-    z = (mean - y) if sigma is None else (mean - y) / sigma
-    rho = weights(task.problem.loss, z)[0]
-    if kept is not None:
-        rho = torch.where(kept, rho, 0.0)
-    return rho.sum(dim=-1) / batch.rows
+    return GroupObjective.of(task.problem, batch).still_loss()
 
 
 def _spread(items: Tensor, most: int) -> Tensor:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import torch
 from torch import Tensor
@@ -29,6 +30,12 @@ WAYS = (
     lm.LevenbergMarquardt(damping=1e-2, running_scale=False, separable=True),
 )
 """The ways, in the order in which they are tried."""
+
+EXPLAINED = 0.95
+"""An end whose loss is more than so much of a constant's is not believed at once: it may lie beside
+a pole, and another way lead elsewhere."""
+SAMPLE = 2**15
+"""Rows of long data by which that is judged."""
 
 NARROWER = 0.2
 NARROWEST = 1e-7
@@ -112,6 +119,19 @@ class Marquardt(Run):
         matrix = torch.cat([jacobian, z.unsqueeze(-1)], dim=-1)
         factor = triangle(matrix if root is None else matrix * root.unsqueeze(-1))
         return (rho.sum() / self.task.problem.rows).reshape(1), factor.unsqueeze(0)
+
+    @cached_property
+    def _still_loss(self) -> float:
+        """The loss of the weighted mean, on an even sample of long data: what there is to
+        explain."""
+        problem = self.task.problem
+        step = -(-problem.rows // SAMPLE)
+        y = problem.target[::step]
+        if problem.sigma is None:
+            return float(problem.loss.value(y.mean() - y))
+        sigma = problem.sigma[::step]
+        weight = 1 / sigma.square()
+        return float(problem.loss.value(((weight * y).sum() / weight.sum() - y) / sigma))
 
     def _whole(self, free: Tensor) -> Tensor:
         theta = self.task.problem.initial.clone()
@@ -207,9 +227,9 @@ class Marquardt(Run):
             first = float(self._progress.first_gradient.abs().max())
             converged |= float(self._gradient(way).abs().max()) <= tolerance.gradient * first
         if converged:
-            return replace(
-                way, ended="converged", believed=not bool(lm.uncertain(self._model, state)[0])
-            )
+            doubtful = bool(lm.uncertain(self._model, state)[0])
+            doubtful |= way.loss >= EXPLAINED * self._still_loss > 0
+            return replace(way, ended="converged", believed=not doubtful)
         return replace(way, ended="stalled") if bool(lm.stalled(state)[0]) else way
 
 

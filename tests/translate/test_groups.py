@@ -233,6 +233,26 @@ def test_float32_is_as_alone_to_its_own_rounding(model: str):
     compare({**request, "model": model, "params": start, "dtype": "float32"}, slack=1e4)
 
 
+@pytest.mark.parametrize("seed", [1, 4])
+def test_an_end_beside_a_pole_is_left_alone_and_together(seed: int):
+    """From k = 1 the first step may go past the pole at k = -x, to an end that explains nothing."""
+    rng = np.random.default_rng(seed)
+    group = np.repeat(np.arange(400), 30)
+    x = rng.uniform(0.1, 10, len(group))
+    v, k = rng.uniform(1, 5, 400)[group], rng.uniform(0.2, 4, 400)[group]
+    sigma = 0.05 * np.exp(0.5 * rng.standard_normal(len(group)))
+    y = v * x / (k + x) + sigma * rng.standard_normal(len(group))
+    data = {"x": x, "y": y, "s": sigma, "g": group.astype(float)}
+    request = {"model": "y = v*x/(k + x)", "params": {"v": 2, "k": 1}, "data": data}
+    found = fit(**request, group_by="g", sigma="s", sigma_absolute=True).groups
+    assert all(trusted for trusted in found.trustworthy)
+    assert max(found.loss) < 4
+    slowest = int(np.argmax(found.epochs))
+    own = {name: column[group == slowest] for name, column in data.items() if name != "g"}
+    one = fit_one(**{**request, "data": own}, sigma="s", sigma_absolute=True)
+    assert one.loss == pytest.approx(found.loss[slowest], rel=1e-9)
+
+
 @pytest.mark.parametrize("copies", [1, 100])
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("seed", range(3))
