@@ -50,4 +50,4 @@ def create_app(answers: Path) -> FastAPI:
 
 
 if __name__ == "__main__":
-    run(create_app(Path(sys.argv[1])), "127.0.0.1", 0, access_log=False)
+    run(create_app(Path(sys.argv[1])), "127.0.0.1", 0)
