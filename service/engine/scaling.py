@@ -11,16 +11,20 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from service.engine.bound import Bound
+from service.engine.bound import Bound, is_readable
 from service.engine.formula import Formula
 from service.engine.optimizers.exact import solve_small
+from service.engine.small import Floats
 from service.errors import InvalidData
 
+ColumnT = TypeVar("ColumnT", Tensor, Floats)
+Points = Mapping[str, Floats]
 POINTS = 64
 STEPS = 24
 NEWTON = 8
@@ -34,7 +38,7 @@ class Scale:
     scale: float = 1.0
     offset: float = 0.0
 
-    def apply(self, column: Tensor) -> Tensor:
+    def apply(self, column: ColumnT) -> ColumnT:
         return column * self.scale + self.offset
 
     def between(self, part: float) -> Scale:
@@ -90,13 +94,12 @@ def unscale(
     if not linear and any(scale.scale <= 0 for scale in scaling.values()):
         return None
     points = _points(raw)
-    here = formula.bind(points, POINTS, theta)
     if linear:
-        return _solved(here, formula.bind(_scaled(points, scaling), POINTS, theta), theta)
-    values = theta
+        return _solved(formula, points, _scaled(points, scaling), theta)
+    here, values = formula.bind(_tensors(points), POINTS, theta), theta
     for part in (step / STEPS for step in range(1, STEPS + 1)):
         scaled = _scaled(points, {name: scale.between(part) for name, scale in scaling.items()})
-        wanted, slopes = formula.bind(scaled, POINTS, theta).jacobian(theta)
+        wanted, slopes = formula.bind(_tensors(scaled), POINTS, theta).jacobian(theta)
         followed = _follow(here, wanted, values)
         if followed is None:
             return None
@@ -104,14 +107,29 @@ def unscale(
     return RawParams(values, -solve_columns(here.jacobian(values)[1], slopes))
 
 
-def _solved(here: Bound, there: Bound, theta: Tensor) -> RawParams | None:
+def _solved(formula: Formula, points: Points, scaled: Points, theta: Tensor) -> RawParams | None:
     """θ_raw and its map where the formula is linear, so that one Jacobian serves for both."""
-    prediction, jacobian = here.jacobian(theta)
-    wanted, slopes = there.jacobian(theta)
-    sides = np.concatenate([(prediction - wanted).numpy()[None], slopes.numpy().T])
-    steps = torch.from_numpy(solve_small(jacobian.numpy().T, sides)[0])
-    values = theta + steps[0]
-    return RawParams(values, -steps[1:].mT) if _agree(here, wanted, values) else None
+    at = theta.numpy()
+    with np.errstate(all="ignore"):
+        prediction, slopes = _read(formula, points, at)
+        wanted, sides = _read(formula, scaled, at)
+        steps = solve_small(slopes, np.concatenate(((prediction - wanted)[None], sides)))[0]
+        values = at + steps[0]
+        gap = np.abs(prediction + steps[0].dot(slopes) - wanted).max()
+        if not gap <= AGREEMENT * np.abs(wanted).max():
+            return None
+    return RawParams(torch.from_numpy(values), torch.from_numpy(-steps[1:].T))
+
+
+def _read(formula: Formula, points: Points, theta: Floats) -> tuple[Floats, Floats]:
+    """f (points,) and ∂f/∂θ (params, points)."""
+    if not is_readable(formula, POINTS):
+        like = torch.from_numpy(theta)
+        found, jacobian = formula.bind(_tensors(points), POINTS, like).jacobian(like)
+        return found.numpy(), jacobian.numpy().T
+    reader = formula.program.bind(points, POINTS)
+    prediction = reader.read(theta, safe=True)
+    return np.broadcast_to(prediction, POINTS), reader.slopes
 
 
 def _agree(here: Bound, wanted: Tensor, values: Tensor) -> bool:
@@ -139,17 +157,24 @@ def _follow(here: Bound, wanted: Tensor, values: Tensor) -> Tensor | None:
     return values if _agree(here, wanted, values) else None
 
 
-def _points(raw: Mapping[str, Tensor]) -> dict[str, Tensor]:
+def _points(raw: Mapping[str, Tensor]) -> Points:
     """Points that span the inputs' ranges and half as much again, spread by Weyl's sequence."""
-    points = {}
+    points: dict[str, Floats] = {}
     for i, (name, column) in enumerate(raw.items()):
         low, high = float(column.min()), float(column.max())
         width = (high - low) or max(abs(high), 1.0)
         turn = math.modf(math.sqrt((2, 3, 5, 7, 11, 13, 17, 19)[i % 8]))[0]
-        fraction = (torch.arange(POINTS, dtype=torch.float64) * turn) % 1.0
+        fraction: Floats = np.arange(POINTS, dtype=np.float64) * turn % 1.0
         points[name] = low + width * (1.25 * fraction)
     return points
 
 
-def _scaled(points: Mapping[str, Tensor], scaling: Scaling) -> dict[str, Tensor]:
-    return {name: scaling.get(name, Scale()).apply(column) for name, column in points.items()}
+def _scaled(points: Points, scaling: Scaling) -> Points:
+    return {
+        name: scaling[name].apply(column) if name in scaling else column
+        for name, column in points.items()
+    }
+
+
+def _tensors(points: Points) -> dict[str, Tensor]:
+    return {name: torch.from_numpy(column) for name, column in points.items()}

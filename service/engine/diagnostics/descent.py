@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 
 import numpy as np
-import torch
 
 from service.engine.diagnostics.finding import (
     ERROR,
@@ -68,12 +67,12 @@ def _imbalance(finding: Finding) -> tuple[int, int, float] | None:
     """Which free param has the largest gradient at the start, which the smallest, their ratio."""
     if not finding.is_plain_descent or len(finding.problem.free_params) < 2:
         return None
-    free = finding.problem.free_index
-    sizes = finding.result.first_gradient[free].abs().double()
-    if not bool(torch.isfinite(sizes).all()) or float(sizes.min()) <= 0.0:
+    gradient = zip(finding.result.first_gradient.tolist(), finding.problem.free, strict=True)
+    sizes = [abs(slope) for slope, free in gradient if free]
+    if not all(map(math.isfinite, sizes)) or min(sizes) <= 0.0:
         return None
-    large, small = int(sizes.argmax()), int(sizes.argmin())
-    return large, small, float(sizes[large] / sizes[small])
+    large, small = sizes.index(max(sizes)), sizes.index(min(sizes))
+    return large, small, sizes[large] / sizes[small]
 
 
 def _grade_imbalance(findings: Findings) -> Grades:
