@@ -8,7 +8,7 @@ from functools import partial
 from benchmarks.client import rate
 from benchmarks.harness import Benchmark, Comparison, in_turns, run_async
 from benchmarks.servers import running
-from benchmarks.thermometer import PREDICT, both_servers
+from benchmarks.thermometer import BARE, PREDICT, both_servers
 
 CALLERS = 16
 SECONDS = 1.0
@@ -18,7 +18,9 @@ ABOUT = f"""
 `POST /predict` on 11 points, {CALLERS} callers at once, each on a connection that stays open. The
 empty endpoint is a FastAPI route with the same body and answer models that answers the same each
 time, under the same uvicorn settings (`benchmarks/empty_app.py`). LitServe has its defaults on a
-CPU and the same arithmetic (`benchmarks/litserve_app.py`). The callers share one process; if that
+CPU and the same arithmetic (`benchmarks/litserve_app.py`). "No framework" is an application of
+uvicorn's own interface that reads the body and answers the same bytes each time: the most that
+there is to reach. The callers share one process; if that
 were busy for more than half of the time, the benchmark would fail.
 """
 
@@ -30,17 +32,19 @@ def run() -> list[Comparison]:
 async def _run() -> list[Comparison]:
     async with both_servers() as (descent, empty):
         with running("-m", "benchmarks.litserve_app") as peer:
-            ports = (descent, empty, peer)
-            ours, *others = await in_turns(ROUNDS, *(partial(_rate, port) for port in ports))
+            asked = ((descent, PREDICT), (empty, PREDICT), (empty, BARE), (peer, PREDICT))
+            ours, *others = await in_turns(ROUNDS, *(partial(_rate, *each) for each in asked))
+    named = dict(zip(("empty endpoint", "no framework", "LitServe"), others, strict=True))
+    what, unit = "predict 11 points", "requests/s"
     return [
-        Comparison("predict 11 points", name, "requests/s", ours, theirs)
-        for name, theirs in zip(("empty endpoint", "LitServe"), others, strict=True)
+        *(Comparison(what, name, unit, ours, theirs) for name, theirs in named.items()),
+        Comparison("no framework", "LitServe", unit, named["no framework"], named["LitServe"]),
     ]
 
 
-async def _rate(port: int) -> float:
+async def _rate(port: int, asked: bytes) -> float:
     began, worked = time.perf_counter(), time.process_time()
-    found = await rate(port, PREDICT, callers=CALLERS, seconds=SECONDS)
+    found = await rate(port, asked, callers=CALLERS, seconds=SECONDS)
     busy = (time.process_time() - worked) / (time.perf_counter() - began)
     if busy > 0.5:
         raise RuntimeError(f"the client was busy for {busy:.0%} of the time: it is the bottleneck")

@@ -16,12 +16,8 @@ T_C = [0.5, 14.0, 15.0, 28.0, 11.0, 8.0, 3.0, -4.0, 6.0, 13.0, 21.0]
 MODEL = "t_c = w * t_u + b"
 
 FIT = request("/fit", json.dumps({"model": MODEL, "data": {"t_u": T_U, "t_c": T_C}}).encode())
-PREDICT = request(
-    "/predict",
-    json.dumps(
-        {"model": MODEL, "params": {"w": 0.5367, "b": -17.3}, "data": {"t_u": T_U}}
-    ).encode(),
-)
+_PREDICT = {"model": MODEL, "params": {"w": 0.5367, "b": -17.3}, "data": {"t_u": T_U}}
+PREDICT, BARE = (request(path, json.dumps(_PREDICT).encode()) for path in ("/predict", "/bare"))
 
 
 @asynccontextmanager
