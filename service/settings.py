@@ -82,6 +82,9 @@ class Settings(BaseSettings):
     """The budget of profile intervals: some thousand trial steps × params × rows × operations."""
     max_surface_operations: PositiveFloat = 1e9
     """The budget of one grid of losses: points × rows × the formula's operations."""
+    max_answer_operations: PositiveFloat = 1e10
+    """The budget of a prediction, a loss or a gradient: evaluations × rows × the formula's
+    operations."""
     max_wait_s: PositiveFloat = 60.0
     """How long a synchronous fit is waited for before it is answered with 202."""
     keep_alive_s: PositiveFloat = 15.0

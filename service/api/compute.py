@@ -1,7 +1,7 @@
 """POST /predict, /loss and /gradient: reckoned at once, without a job.
 
 What takes microseconds runs where it stands; what takes longer, in a thread, so that the others
-need not wait for it.
+need not wait for it; what takes too long is refused before it is begun.
 """
 
 from __future__ import annotations
@@ -38,7 +38,10 @@ from service.schemas.compute import (
 router = APIRouter(tags=["compute"], default_response_class=Response, route_class=DirectRoute)
 
 _FORM = openapi.query(FormQuery)["parameters"]
-_FEW_ROWS = 20_000
+_FEW_NUMBERS = 1000
+"""Of data that no model takes long to be read on."""
+_MANY_NUMBERS = 20_000
+"""Of data that are not looked at where others wait."""
 _SHORT_DOCUMENT = 2**16
 _REFUSALS = (400, 406, 408, 413, 415, 422, 429, 500, 503)
 
@@ -61,12 +64,15 @@ async def predict(request: Request) -> Response:
     formula's left side, which `target` names."""
     form = negotiation.form(request)
     asked = await bodies.read(request, PredictRequest, partial(_keys, request))
-    most = request.state["settings"].max_rows
-    work, document = partial(translate.predict, asked, most), b""
+    settings = request.state["settings"]
+    most = (settings.max_rows, settings.max_answer_operations)
+    work = partial(translate.predict, asked, *most)
     if asked.job_id is not None:
         document, is_grouped = await _finished_fit(request, asked.job_id)
-        work = partial(_predict_from, document, asked, most, is_grouped=is_grouped)
-    few = _is_short(asked.data) and len(document) <= _SHORT_DOCUMENT
+        work = partial(_predict_from, document, asked, *most, is_grouped=is_grouped)
+        few = _size(asked.data) <= _FEW_NUMBERS and len(document) <= _SHORT_DOCUMENT
+    else:
+        few = _is_little(asked, plain=asked.interval is None)
     found = await _reckon(work, few=few)
     if form == "json":
         return json_answer(found)
@@ -89,7 +95,7 @@ async def loss(request: Request) -> Response:
     form = negotiation.form(request)
     asked = await bodies.read(request, LossRequest)
     work = partial(translate.loss, asked, request.state["settings"])
-    few = asked.surface is None and _is_short(asked.data)
+    few = asked.surface is None and _is_little(asked)
     found = await _reckon(work, few=few)
     if form == "json":
         return json_answer(found)
@@ -111,8 +117,12 @@ async def gradient(request: Request) -> Response:
     """With `check` by all three methods side by side, and with `explain` as the chain rule."""
     form = negotiation.form(request)
     asked = await bodies.read(request, GradientRequest)
-    work = partial(translate.gradient, asked, request.state["settings"].max_rows)
-    found = await _reckon(work, few=_is_short(asked.data))
+    settings = request.state["settings"]
+    most = (settings.max_rows, settings.max_answer_operations)
+    plain = asked.gradient.method != "numeric" and not asked.check
+    # What there is to explain grows with the formula, not with the data.
+    few = not asked.explain and _is_little(asked, plain=plain)
+    found = await _reckon(partial(translate.gradient, asked, *most), few=few)
     return json_answer(found) if form == "json" else await negotiation.answer(request, form, found)
 
 
@@ -120,8 +130,14 @@ async def _reckon(work: Callable[[], AnswerT], *, few: bool) -> AnswerT:
     return work() if few else await to_thread.run_sync(work)
 
 
-def _is_short(data: Data) -> bool:
-    return _size(data) <= _FEW_ROWS
+def _is_little(
+    asked: PredictRequest | LossRequest | GradientRequest, *, plain: bool = True
+) -> bool:
+    """Whether there is little to reckon; `plain` where the model is read once or twice."""
+    size = _size(asked.data)
+    if plain and size <= _FEW_NUMBERS:
+        return True
+    return size <= _MANY_NUMBERS and translate.is_little(asked)
 
 
 def _size(data: Data) -> int:
@@ -130,12 +146,13 @@ def _size(data: Data) -> int:
 
 
 def _predict_from(
-    document: bytes, asked: PredictRequest, most: int, *, is_grouped: bool
+    document: bytes, asked: PredictRequest, rows: int, operations: float, *, is_grouped: bool
 ) -> Predictions:
     if is_grouped:
         fits = GroupedFit.model_validate_json(document)
-        return translate.predict_from_groups(asked, fits, most)
-    return translate.predict_from_fit(asked, Fit.model_validate_json(document), most)
+        return translate.predict_from_groups(asked, fits, rows, operations)
+    fit = Fit.model_validate_json(document)
+    return translate.predict_from_fit(asked, fit, rows, operations)
 
 
 async def _keys(request: Request, asked: PredictRequest) -> Keys | None:

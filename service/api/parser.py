@@ -9,8 +9,9 @@ from typing import TypeVar
 
 from starlette.exceptions import HTTPException
 
-from service.api.parser_process import Ask, Malformed, Slips
+from service.api.parser_process import Ask, Malformed, Slips, TooManyColumns
 from service.api.reading.json_numbers import parse_numbers
+from service.api.reading.table import Bounds
 from service.errors import BudgetExceeded, InvalidRequest, WorkerLost
 from service.jobs.worker_process import WorkerProcess
 from service.schemas.base import Request as Body
@@ -32,7 +33,8 @@ class Parser:
     the start of another process, a fraction of a second.
     """
 
-    def __init__(self, entry: str = ENTRY) -> None:
+    def __init__(self, bounds: Bounds, entry: str = ENTRY) -> None:
+        self._bounds = bounds
         self._entry = entry
         self._turn = asyncio.Lock()
         self._process: WorkerProcess | None = None
@@ -44,20 +46,23 @@ class Parser:
         return self._process.pid if self._process else 0
 
     async def parse(self, body: bytes | bytearray, schema: type[BodyT]) -> BodyT:
-        """The body as `schema`; raises what `parsing.parse` does."""
+        """The body as `schema`; raises what `parsing.parse` does, and InvalidData for too many
+        columns."""
         async with self._turn:
             parsed = await asyncio.to_thread(parse_numbers, body, schema)
         return parsed or await self.parse_apart(body, schema)
 
     async def parse_apart(self, body: bytes | bytearray, schema: type[BodyT]) -> BodyT:
         """The same, by the process."""
-        asked = Ask(pickle.PickleBuffer(body), schema)
+        asked = Ask(pickle.PickleBuffer(body), schema, self._bounds.columns)
         async with self._turn:
             answer = await self._ask(asked) or await self._ask(asked)
             if len(body) > _HEAVY_BYTES:
                 self._drop()
         if answer is None:
             raise WorkerLost("The process that parsed the body died, and so did the next.")
+        if isinstance(answer, TooManyColumns):
+            self._bounds.check_columns(answer.found)
         if isinstance(answer, Malformed):
             raise HTTPException(400, answer.detail)
         if isinstance(answer, Slips):

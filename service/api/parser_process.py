@@ -13,6 +13,7 @@ from typing import NamedTuple
 from starlette.exceptions import HTTPException
 
 from service.api.parsing import parse
+from service.api.reading.column_count import surely_columns
 from service.errors import Complaint, InvalidRequest
 from service.jobs import frames
 from service.jobs.messages import Ready
@@ -26,6 +27,7 @@ class Ask(NamedTuple):
     body: pickle.PickleBuffer
     """Its bytes; a memoryview where it arrives."""
     schema: type[Body]
+    max_columns: int
 
 
 class Malformed(NamedTuple):
@@ -40,7 +42,13 @@ class Slips(NamedTuple):
     complaints: tuple[Complaint, ...]
 
 
-Answer = Body | Malformed | Slips
+class TooManyColumns(NamedTuple):
+    """The body's data have more columns than they may: they are not carried over."""
+
+    found: int
+
+
+Answer = Body | Malformed | Slips | TooManyColumns
 
 
 def main(sock: socket.socket, threads: int) -> None:
@@ -51,16 +59,20 @@ def main(sock: socket.socket, threads: int) -> None:
         while True:
             asked = frames.receive(sock)
             assert isinstance(asked, Ask)
-            frames.send(sock, _answer(bytes(asked.body), asked.schema))
+            frames.send(sock, _answer(bytes(asked.body), asked.schema, asked.max_columns))
             del asked
     except (EOFError, OSError):
         os._exit(0)
 
 
-def _answer(body: bytes, schema: type[Body]) -> Answer:
+def _answer(body: bytes, schema: type[Body], max_columns: int) -> Answer:
+    if count := surely_columns(body, max_columns):
+        return TooManyColumns(count)
     try:
-        return parse(body, schema)
+        asked = parse(body, schema)
     except HTTPException as error:
         return Malformed(error.detail)
     except InvalidRequest as error:
         return Slips(error.complaints)
+    count = len(getattr(asked, "data", None) or ())
+    return TooManyColumns(count) if count > max_columns else asked

@@ -11,6 +11,7 @@ from service.api.aside import Aside
 from service.api.metrics import Metrics
 from service.api.parser import Parser
 from service.api.places import Places, TooManyBytes, TooManyPictures, TooManyStreams
+from service.api.reading.table import Bounds
 from service.jobs.service import JobService
 from service.settings import Settings
 
@@ -60,7 +61,7 @@ def new_state(settings: Settings, jobs: JobService, metrics: Metrics | None = No
             retry_after_s=1,
         ),
         readers=asyncio.Semaphore(_READERS),
-        parser=Parser(),
+        parser=Parser(Bounds.of(settings)),
         draughtsman=Aside(DRAUGHTSMAN, LONGEST_PICTURE_S),
         pictures=Places(
             settings.max_pictures,

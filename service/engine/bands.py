@@ -13,6 +13,7 @@ from torch import Tensor
 
 from service.engine.distributions import t_quantile
 from service.engine.problem import Model
+from service.engine.slices import NUMBERS, ROWS, slices
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,10 +43,14 @@ def band(
     confidence band.
     """
     theta = theta.double()
-    doubled = {name: column.double() for name, column in columns.items()}
-    prediction, jacobian = formula.bind(doubled, rows, theta).jacobian(theta)
-    jacobian = jacobian[:, [formula.params.index(name) for name in free]]
-    variance = ((jacobian @ covariance) * jacobian).sum(-1).clamp(min=0.0)
+    prediction, variance = theta.new_empty((2, rows))
+    at = [formula.params.index(name) for name in free]
+    for part in slices(rows, min(ROWS, max(1, NUMBERS // max(1, formula.size)))):
+        own = {name: column[part].double() for name, column in columns.items()}
+        bound = formula.bind(own, part.stop - part.start, theta)
+        prediction[part], jacobian = bound.jacobian(theta)
+        jacobian = jacobian[:, at]
+        variance[part] = ((jacobian @ covariance) * jacobian).sum(-1).clamp(min=0.0)
     if noise is not None:
         variance = variance + noise**2
     half = t_quantile(0.5 + level / 2, degrees_of_freedom) * variance.sqrt()

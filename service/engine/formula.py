@@ -51,6 +51,16 @@ class Formula:
         """Of one prediction and its gradient, a row."""
         return max(1, self.tape.operations)
 
+    @cached_property
+    def forward_operations(self) -> int:
+        """Of one prediction alone, a row."""
+        return max(1, self.prediction.operations)
+
+    @property
+    def size(self) -> int:
+        """How many params it has."""
+        return len(self.params)
+
     def bind(self, columns: Mapping[str, Tensor], rows: int, like: Tensor) -> Bound:
         """The formula on those columns, by whoever reads so many rows faster."""
         if is_small(like, rows) and self.program.is_readable:

@@ -4,6 +4,7 @@ from service.translate.answer import to_fit, to_history
 from service.translate.catalogue import loss_list, model_list, optimizer_list
 from service.translate.checking import check
 from service.translate.compute import gradient, loss, predict, predict_from_fit
+from service.translate.costs import is_little
 from service.translate.devices import OUT_OF_MEMORY, NoDevice, has_cuda, must_have
 from service.translate.grouped_answer import to_grouped_fit
 from service.translate.grouped_predict import predict_from_groups
@@ -20,6 +21,7 @@ __all__ = [
     "check",
     "gradient",
     "has_cuda",
+    "is_little",
     "loss",
     "loss_list",
     "model_list",

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from service.engine import slices
 from service.engine.bands import Band, band
 from service.engine.bound import is_readable
 from service.engine.explain import Factor, explain
@@ -29,6 +30,7 @@ from service.schemas.columns import Data
 from service.schemas.options import BandOptions
 from service.schemas.options import Scaling as ScalingRequest
 from service.settings import Settings
+from service.translate import costs
 from service.translate.answer import named
 from service.translate.columns import (
     DTYPES,
@@ -43,17 +45,20 @@ from service.translate.start import known_names
 from service.translate.values import explained, narrowed, narrowed_sigma, to_scaling, to_sigma
 
 
-def predict(request: wire.PredictRequest, max_rows: int = 2**62) -> wire.Predictions:
+def predict(
+    request: wire.PredictRequest, max_rows: int = 2**62, max_operations: float = math.inf
+) -> wire.Predictions:
     """f(x; θ) at each row. Raises InvalidRequest."""
     if request.params is None:
         raise InvalidRequest("params are required without a job_id", pointer="/params")
     rows = check_shape(request.data, max_rows)
     formula = resolve(request.model, request.data.keys(), request.params.keys()).formula
+    costs.check(costs.of_prediction(formula, request), rows, max_operations)
     if _is_plain(request) and isinstance(formula, Formula) and is_readable(formula, rows):
         return _read(formula, request.params, request.data, rows)
     columns = _inputs(formula, request, DTYPES[request.dtype])
     theta = to_theta(request.params, formula, DTYPES[request.dtype])
-    prediction = formula.bind(columns, rows, theta).predict(theta)
+    prediction = slices.predict(formula, columns, rows, theta)
     if request.interval is None:
         return wire.Predictions(predictions=prediction.tolist(), target=formula.target)
     around = _band(request, request.interval, formula, columns, theta, rows)
@@ -82,7 +87,10 @@ def _read(formula: Formula, params: Mapping[str, float], data: Data, rows: int) 
 
 
 def predict_from_fit(
-    request: wire.PredictRequest, fit: Fit, max_rows: int = 2**62
+    request: wire.PredictRequest,
+    fit: Fit,
+    max_rows: int = 2**62,
+    max_operations: float = math.inf,
 ) -> wire.Predictions:
     """The same with a finished fit's model, params and scaling."""
     if request.params is not None or request.scaling is not None:
@@ -96,7 +104,7 @@ def predict_from_fit(
     filled = wire.PredictRequest.model_validate(
         {**body.model_dump(), "data": dict(request.data), "interval": request.interval}
     )
-    return predict(filled, max_rows)
+    return predict(filled, max_rows, max_operations)
 
 
 def _band(
@@ -146,6 +154,8 @@ def _band(
 def loss(request: wire.LossRequest, settings: Settings) -> wire.LossAnswer:
     """The loss at the params given; its residuals and its surface on request."""
     problem = _problem(request, settings.max_rows)
+    cost = costs.of_loss(problem.formula, request)
+    costs.check(cost, problem.rows, settings.max_answer_operations)
     objective = Objective(problem)
     residuals = None
     if request.residuals:
@@ -157,9 +167,12 @@ def loss(request: wire.LossRequest, settings: Settings) -> wire.LossAnswer:
     )
 
 
-def gradient(request: wire.GradientRequest, max_rows: int = 2**62) -> wire.GradientAnswer:
+def gradient(
+    request: wire.GradientRequest, max_rows: int = 2**62, max_operations: float = math.inf
+) -> wire.GradientAnswer:
     """∂loss/∂param at the params given."""
     problem = _problem(request, max_rows)
+    costs.check(costs.of_gradient(problem.formula, request), problem.rows, max_operations)
     if not problem.params:
         raise InvalidFormula("the formula has no param to derive by", pointer="/model")
     objective, method = Objective(problem), to_gradient(request.gradient)

@@ -10,6 +10,7 @@ import torch
 from pydantic import TypeAdapter
 from torch import Tensor
 
+from service.engine import slices
 from service.engine.formula import Formula
 from service.engine.problem import Model
 from service.engine.scaling import Scale
@@ -18,6 +19,7 @@ from service.schemas.answers import GroupedFit, Groups
 from service.schemas.columns import Data, Labels
 from service.schemas.compute import Predictions, PredictRequest
 from service.schemas.models import Model as ModelRequest
+from service.translate import costs
 from service.translate.columns import DTYPES, check_shape, escape, finite_columns, refuse_infinite
 from service.translate.groups import Codes, Key
 from service.translate.models import resolve
@@ -27,7 +29,10 @@ _MODEL: TypeAdapter[ModelRequest] = TypeAdapter(ModelRequest)
 
 
 def predict_from_groups(
-    request: PredictRequest, fit: GroupedFit, max_rows: int = 2**62
+    request: PredictRequest,
+    fit: GroupedFit,
+    max_rows: int = 2**62,
+    max_operations: float = math.inf,
 ) -> Predictions:
     """f(x; θ) at each row, θ its group's; NaN where that group's fit failed. Raises
     InvalidRequest."""
@@ -36,6 +41,7 @@ def predict_from_groups(
     body, groups = fit.predict, fit.groups
     model = _MODEL.validate_python(body.model)
     formula = resolve(model, request.data.keys(), groups.params.keys()).formula
+    costs.check(costs.of_prediction(formula, request), rows, max_operations)
     at = _places(request.data, groups)
     dtype = DTYPES[body.dtype]
     raw = finite_columns(request.data, formula.inputs)
@@ -64,16 +70,21 @@ def _predict(
 ) -> Tensor:
     """f at each row; theta (groups, params), at (rows,)."""
     if isinstance(formula, Formula):
-        reader = formula.prediction.bind(columns, formula.params, theta)
-        prediction = reader(theta[at].unbind(-1))[0].expand(rows)
         # A formula that does not use a param, or 0 times it, is no fit of a failed group either.
         failed = torch.isnan(theta).any(dim=-1)
-        return torch.where(failed[at], torch.nan, prediction)
-    bound, prediction = formula.bind(columns, rows, theta), theta.new_empty(rows)
+        prediction = torch.empty(rows, dtype=theta.dtype)
+        for part in slices.slices(rows, slices.ROWS):
+            some = {name: column[part] for name, column in columns.items()}
+            reader = formula.prediction.bind(some, formula.params, theta)
+            found = reader(theta[at[part]].unbind(-1))[0]
+            prediction[part] = torch.where(failed[at[part]], torch.nan, found)
+        return prediction
+    prediction = theta.new_empty(rows)
     order = torch.argsort(at, stable=True)
     groups, sizes = torch.unique_consecutive(at[order], return_counts=True)
     for group, own in zip(groups.tolist(), torch.split(order, sizes.tolist()), strict=True):
-        prediction[own] = bound.on(own).predict(theta[group])
+        some = {name: column[own] for name, column in columns.items()}
+        prediction[own] = slices.predict(formula, some, len(own), theta[group])
     return prediction
 
 

@@ -20,9 +20,10 @@ from service.api.parser import Parser
 from service.api.parsing import parse
 from service.api.places import Places, TooManyBytes
 from service.api.reading import arrival
+from service.api.reading.table import Bounds
 from service.api.state import new_state
 from service.app import create_app
-from service.errors import BudgetExceeded, InvalidRequest, WorkerLost
+from service.errors import BudgetExceeded, InvalidData, InvalidRequest, WorkerLost
 from service.jobs.service import JobService
 from service.schemas.compute import PredictRequest
 from service.schemas.fit import FitRequest
@@ -34,6 +35,7 @@ from tests.api.fakes import FakeJobs, job
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 ROWS = 80_000
+BOUNDS = Bounds.of(Settings())
 
 
 def body(**members: Any) -> bytes:
@@ -44,7 +46,7 @@ def body(**members: Any) -> bytes:
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def apart() -> AsyncIterator[Parser]:
-    made = Parser()
+    made = Parser(BOUNDS)
     yield made
     await made.close()
 
@@ -57,6 +59,14 @@ async def test_what_comes_back_is_what_was_sent(apart: Parser) -> None:
     assert found.model_copy(update={"data": {}}) == same.model_copy(update={"data": {}})
     writeable = [numbers(each.data, "x").flags.writeable for each in (found, same)]
     assert writeable[0] == writeable[1]
+
+
+@pytest.mark.parametrize("count", [1001, 200_000])
+async def test_too_many_columns_are_not_carried_over(apart: Parser, count: int) -> None:
+    """A few too many are counted once parsed, and very many before."""
+    columns = ",".join(f'"k{n}": [1, null]' for n in range(count))
+    with pytest.raises(InvalidData, match=f"^{count:,} columns are more than the 1,000 allowed"):
+        await apart.parse_apart(f'{{"data": {{{columns}}}}}'.encode(), PredictRequest)
 
 
 async def test_it_parses_any_body(apart: Parser) -> None:
@@ -100,7 +110,7 @@ async def test_a_process_that_was_killed_is_replaced(apart: Parser) -> None:
 
 
 async def test_a_body_that_kills_every_process_is_given_up() -> None:
-    mortal = Parser("tests.jobs.fakes:stillborn")
+    mortal = Parser(BOUNDS, "tests.jobs.fakes:stillborn")
     with pytest.raises(WorkerLost):
         await mortal.parse_apart(b"{}", FitRequest)
     await mortal.close()
@@ -130,7 +140,7 @@ async def test_a_parse_has_a_limit(apart: Parser, monkeypatch: pytest.MonkeyPatc
 
 
 async def test_it_leaves_no_process() -> None:
-    one = Parser()
+    one = Parser(BOUNDS)
     await one.parse_apart(b'{"data": {}}', FitRequest)
     handle = os.pidfd_open(one.pid)
     try:

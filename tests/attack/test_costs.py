@@ -22,6 +22,7 @@ LIMITS = Settings(
     max_surface_points=100,
     max_surface_operations=2000,
     max_profile_operations=1e4,
+    max_answer_operations=500,
     max_time_limit_s=5,
     max_picture_pixels=300_000,
 )
@@ -29,6 +30,20 @@ DATA = {"x": [1.0, 2.0, 3.0, 4.0], "y": [2.1, 3.9, 6.2, 7.8]}
 MODEL: dict[str, Any] = {"model": "y = a * x", "data": DATA, "params": {"a": 1.0}}
 SGD = {"name": "sgd", "learning_rate": 0.01}
 AXIS = {"min": 0, "max": 1}
+
+
+def network(width: int) -> dict[str, Any]:
+    """One of 3·width + 1 params."""
+    layers = [f"w1_{n}_1" for n in range(1, width + 1)] + [f"b1_{n}" for n in range(1, width + 1)]
+    names = [*layers, *(f"w2_1_{n}" for n in range(1, width + 1)), "b2_1"]
+    return {
+        **MODEL,
+        "model": {"name": "mlp", "hidden": [width]},
+        "params": dict.fromkeys(names, 0.1),
+    }
+
+
+NARROW, WIDE = network(3), network(25)
 COSTS: dict[str, tuple[str, dict[str, Any], str, str]] = {
     "epochs": (
         "/fit",
@@ -65,6 +80,17 @@ COSTS: dict[str, tuple[str, dict[str, Any], str, str]] = {
         "/surface",
         "use fewer steps",
     ),
+    "differences": (
+        "/gradient",
+        {**NARROW, "gradient": "numeric"},
+        "/gradient",
+        "21 evaluations of 4 rows are 1.7e+03 operations, more than the 5e+02 that one answer may "
+        "cost; use the method 'analytic', or send at most 1 rows at a time",
+    ),
+    "three methods": ("/gradient", {**NARROW, "check": True}, "/check", "leave it out, or send"),
+    "gradient": ("/gradient", WIDE, "/data", "send at most 1 rows at a time"),
+    "predictions": ("/predict", WIDE, "/data", "1 evaluation of 4 rows"),
+    "a loss": ("/loss", {**WIDE, "residuals": True}, "/data", "2 evaluations of 4 rows"),
     "pixels": (
         "/plot",
         {"view": "losses", "width": 1000, "height": 400},
@@ -131,3 +157,21 @@ async def test_the_epochs_that_would_fit_do(client: httpx.AsyncClient) -> None:
     taken = await client.post("/fit", json={**asked, "epochs": fits})
     assert taken.status_code == 202
     await client.post(taken.json()["urls"]["cancel"])
+
+
+async def test_the_rows_that_would_fit_do(client: httpx.AsyncClient) -> None:
+    one_row = {**NARROW, "data": {name: column[:1] for name, column in DATA.items()}}
+    answer = await client.post("/gradient", json={**one_row, "gradient": "numeric"})
+    assert answer.status_code == 200
+    assert len(answer.json()["gradient"]) == 10
+
+
+async def test_a_jobs_predictions_have_the_same_budget(client: httpx.AsyncClient) -> None:
+    groups = {**DATA, "g": [1, 1, 2, 2]}
+    for asked in ({"data": DATA}, {"data": groups, "group_by": "g"}):
+        fitted = await client.post("/fit", json={**asked, "model": "y = a * x"})
+        job_id = fitted.json()["job_id"]
+        data = {"x": [0.5] * 501, "g": [1] * 501}
+        answer = await client.post("/predict", json={"job_id": job_id, "data": data})
+        assert answer.status_code == 422, answer.text[:300]
+        assert "send at most 500 rows at a time" in answer.json()["detail"]

@@ -75,7 +75,12 @@ class Network:
     @property
     def operations(self) -> int:
         """Multiplications of one prediction and its gradient, a row."""
-        return 6 * len(self.params)
+        return 6 * self.size
+
+    @property
+    def forward_operations(self) -> int:
+        """Of one prediction alone, a row."""
+        return 2 * self.size
 
     def is_linear_in(self, free: object) -> bool:
         """A network is treated as linear in nothing."""
