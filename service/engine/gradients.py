@@ -58,7 +58,7 @@ class Objective:
         each point, and its predictions with what a wide model keeps on the way to them."""
         points = points.reshape(len(points), -1)
         problem = self.problem
-        kept = max(1, problem.formula.operations // 64)
+        kept = max(1, problem.formula.operations // 128)
         width = max(1, chunk // (len(problem.params) + problem.rows * kept))
         losses = []
         for part in torch.split(points, width):
