@@ -105,6 +105,9 @@ class Settings(BaseSettings):
     """Seconds for which a finished job is remembered."""
     max_history_rows: PositiveInt = 10_000
     """History rows kept for one job; more are thinned."""
+    max_history_numbers: PositiveInt = 2_000_000
+    """History numbers kept for one job, two a row and two a param and row: fewer rows of a wide
+    model."""
     max_pictures: PositiveInt = 32
     """Pictures that are drawn or wait for it; one address may hold half."""
     max_picture_pixels: PositiveInt = 4_000_000
@@ -115,3 +118,7 @@ class Settings(BaseSettings):
     """Seconds in which a fit that took its last step has to reckon its answer."""
     shutdown_grace_s: PositiveFloat = 10.0
     """Seconds that running jobs have at SIGTERM before they are cancelled."""
+
+    def rows_of_history(self, params: int) -> int:
+        """History rows kept for one job of so many params."""
+        return min(self.max_history_rows, self.max_history_numbers // (2 + 2 * params))

@@ -101,6 +101,11 @@ def _asked(query: PictureQuery, view: str, format: str) -> PlotRequest:
 
 
 def _check_there_is(job: Job, view: str) -> None:
+    if job.request.group_by is not None:
+        raise InvalidRequest(
+            "the job has a fit for each group; draw one of them by POST /plot, with the group's "
+            "rows and params"
+        )
     if view in _WHILE_RUNNING or job.result is not None:
         return
     if not job.finished:

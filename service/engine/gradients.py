@@ -54,9 +54,12 @@ class Objective:
 
     def losses(self, points: Tensor, positions: list[int], chunk: int = 2**20) -> Tensor:
         """The loss at many points, (points, len(positions)): values of the params at those
-        positions, the others as in the problem; in chunks of about `chunk` predictions."""
+        positions, the others as in the problem; in chunks of about `chunk` numbers: the params of
+        each point, and its predictions with what a wide model keeps on the way to them."""
         points = points.reshape(len(points), -1)
-        width = max(1, chunk // max(1, self.problem.rows))
+        problem = self.problem
+        kept = max(1, problem.formula.operations // 128)
+        width = max(1, chunk // (len(problem.params) + problem.rows * kept))
         losses = []
         for part in torch.split(points, width):
             theta = self.problem.initial.expand(len(part), -1).clone()

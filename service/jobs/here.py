@@ -40,7 +40,7 @@ class Here:
             job_id=job.id,
             request=job.request,
             limit_s=min(job.request.time_limit_s or longest, longest),
-            max_history_rows=self._settings.max_history_rows,
+            max_history_rows=self._settings.rows_of_history(len(job.params)),
             queued_s=queued_s,
         )
         kit = replace(self._kit, plan=lambda request: plan)

@@ -105,7 +105,9 @@ class LocalExecutor:
         try:
             await self._store.create(job)
         except QueueFull as error:
-            raise QueueFull(str(error), retry_after_s=whole_seconds(self._until_next(0))) from error
+            raise type(error)(
+                str(error), retry_after_s=whole_seconds(self._until_next(0))
+            ) from error
         finally:
             self._coming -= 1
         self._errands[job.id] = errand

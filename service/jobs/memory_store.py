@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from service.errors import JobStillRunning, QueueFull, UnknownJob
+from service.errors import JobStillRunning, QueueFull, QuotaExceeded, UnknownJob
 from service.jobs.clock import Clock, SystemClock
 from service.jobs.gone import Gone
 from service.jobs.history import History, Rows
@@ -45,8 +45,9 @@ class MemoryStore:
     """A JobStore for one process.
 
     It forgets finished jobs first, oldest first of the owner who holds the most (see `shares`), and
-    never one that is queued or running: where those alone fill it, `create` raises QueueFull. What
-    is forgotten stays known as such for as many ids as there may be jobs.
+    never one that is queued or running: where those fill it, `create` raises QueueFull and forgets
+    nothing, and QuotaExceeded where it is this owner's that hold more than an even share. What is
+    forgotten stays known as such for as many ids as there may be jobs.
     """
 
     def __init__(
@@ -79,9 +80,12 @@ class MemoryStore:
         if job.id in self._entries:
             raise ValueError(f"{job.id} is there already")
         now = self._clock.monotonic()
-        entry = _Entry(job, self._created, self._settings.max_history_rows, now)
-        self._make_room(job.owner, jobs=1, nbytes=entry.nbytes)
-        if not self._fits(jobs=1, nbytes=entry.nbytes):
+        entry = _Entry(job, self._created, self._settings.rows_of_history(len(job.params)), now)
+        if self._shares.uneven(job.owner, entry.nbytes):
+            raise QuotaExceeded(
+                "The unfinished jobs of this key fill its share of the store; try again later."
+            )
+        if not self._make_room(job.owner, jobs=1, nbytes=entry.nbytes):
             raise QueueFull("Unfinished jobs fill the store; try again later.")
         self._created += 1
         self._entries[job.id] = entry
@@ -129,7 +133,7 @@ class MemoryStore:
             raise IllegalTransition(job_id, entry.job.status, "running")
         before = entry.history.nbytes
         if whole:
-            entry.history = History(self._settings.max_history_rows)
+            entry.history = History(entry.history.max_rows)
         entry.history.append(rows)
         self._grown(entry, entry.history.nbytes - before)
         return self._change(job_id, progress=progress)
@@ -159,7 +163,7 @@ class MemoryStore:
         self._grown(entry, entry.nbytes - before)
         entry.finished_at = self._clock.monotonic()
         self._finished[job_id] = entry
-        self._shares.finish(job.owner, job_id)
+        self._shares.finish(job.owner, job_id, entry.nbytes)
         self._make_room(job.owner, spare=job_id)
         if entry.started_at is None:
             self._observer.job_ended(job, None, None)
@@ -222,20 +226,31 @@ class MemoryStore:
 
     def _make_room(
         self, asker: str, jobs: int = 0, nbytes: int = 0, spare: str | None = None
-    ) -> None:
-        """Forgets what is too old, then by shares, until it all fits or nothing but `spare` may
-        go."""
+    ) -> bool:
+        """Forgets what is too old, then by shares as little as makes room. Whether there is room:
+        where there would be none even so, nothing is forgotten by shares for a new job; one that
+        is there, `spare`, has all go that may."""
         expired = self._clock.monotonic() - self._settings.max_job_age_s
         while self._finished:
             job_id, entry = next(iter(self._finished.items()))
             if entry.finished_at >= expired or job_id == spare:
                 break
             self._forget(job_id, "expired")
-        while not self._fits(jobs, nbytes):
-            victim = self._shares.victim(asker, spare)
-            if victim is None:
-                return
-            self._forget(victim, "expired")
+        if self._fits(jobs, nbytes):
+            return True
+        may_go = len(self._finished), self._shares.finished_nbytes
+        if spare is None and not self._fits(jobs - may_go[0], nbytes - may_go[1]):
+            return False
+        going, room = [], False
+        for job_id, freed in self._shares.victims(asker, spare):
+            going.append(job_id)
+            jobs, nbytes = jobs - 1, nbytes - freed
+            if room := self._fits(jobs, nbytes):
+                break
+        if room or spare is not None:
+            for job_id in going:
+                self._forget(job_id, "expired")
+        return room
 
     def _grown(self, entry: _Entry, nbytes: int) -> None:
         self._nbytes += nbytes
@@ -251,7 +266,7 @@ class MemoryStore:
         entry = self._entries.pop(job_id)
         self._finished.pop(job_id, None)
         self._nbytes -= entry.nbytes
-        self._shares.remove(entry.job.owner, job_id, entry.nbytes)
+        self._shares.remove(entry.job.owner, job_id)
         self._gone.add(entry.job, entry.number, why)
         self._wake(entry)
 

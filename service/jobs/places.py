@@ -203,7 +203,7 @@ class WorkPlace:
             job_id=job.id,
             request=job.request,
             limit_s=limit,
-            max_history_rows=desk.settings.max_history_rows,
+            max_history_rows=desk.settings.rows_of_history(len(job.params)),
             device=desk.settings.device,
             queued_s=errand.began - errand.accepted,
             spent_s=spent,

@@ -6,7 +6,6 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from service.errors import InvalidRequest
 from service.schemas.answers import Fit
 from service.schemas.fit import FitRequest
 from service.schemas.optimizers import FirstOrderOptimizer
@@ -20,12 +19,7 @@ def plot_of_job(
 ) -> PlotRequest:
     """What `asked` wants to see, filled in from the job: its model at the params that speak for
     it (those of `best`, where it was cut short), its data and its history. `asked.title` is the
-    model as the job shows it."""
-    if request.group_by is not None:
-        raise InvalidRequest(
-            "the job has a fit for each group; draw one of them by POST /plot, with the group's "
-            "rows and params"
-        )
+    model as the job shows it. A job with groups has no one fit to draw."""
     filled: dict[str, Any] = {
         "model": request.model,
         "data": dict(request.data),

@@ -104,6 +104,17 @@ async def test_what_cannot_be_drawn(path: str, status: int, detail: str) -> None
     assert detail in answer.json()["detail"]
 
 
+@pytest.mark.parametrize("view", ["fit", "loss", "residuals", "path"])
+async def test_a_job_with_groups_says_how_to_draw_one(client: httpx.AsyncClient, view: str) -> None:
+    data = {"x": [1, 2, 3, 1, 2, 3], "y": [1, 2, 4, 3, 2, 0], "g": list("aaabbb")}
+    body = {"model": "y = a*x + b", "data": data, "group_by": "g"}
+    fit = (await client.post("/fit", json=body)).raise_for_status().json()
+    answer = await client.get(f"{fit['urls']['self']}/plot/{view}.svg")
+    assert answer.status_code == 422, answer.text
+    assert answer.json()["type"].endswith("invalid-request")
+    assert "draw one of them by POST /plot" in answer.json()["detail"]
+
+
 async def test_a_queued_job_has_no_loss_yet(client: httpx.AsyncClient) -> None:
     async with fake(_Empty(job("queued"))) as alone:
         answer = await alone.get("/jobs/job_1/plot/loss.svg")

@@ -57,6 +57,17 @@ async def test_data_count():
         await store.create(a_job(clock, rows=100_000))
 
 
+async def test_a_wide_history_is_bounded_by_its_numbers():
+    clock = SetClock()
+    store = MemoryStore(Settings(max_history_numbers=60), clock)
+    for whole in (False, True):
+        job = await running(store, clock)  # of 2 params: 6 numbers a row
+        await store.append(job.id, rows_of(range(9)), Progress(), whole=whole)
+        for start in range(10, 500, 7):
+            await store.append(job.id, rows_of(range(7), start=start), Progress())
+            assert len(await store.history(job.id)) <= 10
+
+
 async def test_age_is_by_the_clock_that_never_jumps():
     clock = SetClock()
     store = MemoryStore(Settings(max_job_age_s=60), clock)

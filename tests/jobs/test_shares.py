@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from service.errors import IdempotencyConflict, QueueFull, UnknownJob
+from service.errors import IdempotencyConflict, QueueFull, QuotaExceeded, UnknownJob
 from service.jobs.idempotency import Keys
 from service.jobs.job import Job
 from service.jobs.memory_store import MemoryStore
@@ -27,6 +27,10 @@ async def there(store: MemoryStore, job: Job) -> bool:
         return await store.get(job.id, job.owner) == job
     except UnknownJob:
         return False
+
+
+def going(shares: Shares, asker: str, spare: str | None = None) -> list[str]:
+    return [job_id for job_id, _ in shares.victims(asker, spare)]
 
 
 async def test_who_floods_pushes_out_their_own() -> None:
@@ -84,16 +88,92 @@ def test_the_owner_who_holds_the_most_gives_first() -> None:
     shares = Shares(100, 1000)
     for owner, nbytes in (("a", 10), ("b", 300), ("b", 10), ("c", 200)):
         shares.add(owner, nbytes)
-    assert shares.victim("a") is None
-    for owner, job in (("a", "a1"), ("b", "b1"), ("b", "b2"), ("c", "c1")):
-        shares.finish(owner, job)
-    assert shares.victim("a") == "b1"
-    assert shares.victim("a", spare="b1") == "b2"
+    assert going(shares, "a") == []
     shares.grow("c", 500)
-    assert shares.victim("a") == "c1"
-    shares.remove("c", "c1", 700)
-    shares.remove("b", "b2", 10)
-    assert shares.victim("newcomer") == "b1"
+    for owner, job, nbytes in (
+        ("a", "a1", 10),
+        ("b", "b1", 300),
+        ("b", "b2", 10),
+        ("c", "c1", 700),
+    ):
+        shares.finish(owner, job, nbytes)
+    assert going(shares, "a") == ["c1", "b1", "a1", "b2"]
+    assert going(shares, "a", spare="b1") == ["c1", "b2", "a1"]
+    assert going(shares, "c") == ["c1", "b1", "a1", "b2"]
+    assert going(shares, "b") == ["c1", "b1", "a1", "b2"]
+    shares.remove("c", "c1")
+    shares.remove("b", "b2")
+    assert going(shares, "newcomer") == ["b1", "a1"]
+    shares.add("a", 900)
+    assert going(shares, "a") == ["a1"], "who holds less is left alone"
+    assert shares.finished_nbytes == 310
+
+
+async def test_nothing_goes_for_a_job_that_has_no_room_even_so() -> None:
+    clock = SetClock()
+    one = a_job(clock).nbytes
+    store = MemoryStore(Settings(max_store_bytes=10 * one), clock)
+    mine = [await done(store, clock, "bob") for _ in range(3)]
+    for owner in ("alice", "carol", "dave"):  # the first of each is let in as it is
+        await store.create(replace(a_job(clock), owner=owner, nbytes=2 * one))
+    with pytest.raises(QueueFull):
+        await store.create(replace(a_job(clock), owner="bob", nbytes=5 * one))
+    assert all([await there(store, job) for job in mine])
+    await store.create(replace(a_job(clock), owner="bob", nbytes=2 * one))
+    assert [await there(store, job) for job in mine] == [False, False, True]
+
+
+async def test_unfinished_jobs_of_one_leave_room_for_another() -> None:
+    """Alone, an owner's unfinished jobs may hold half of the store: an even share, and one is for
+    whoever comes. Then it is a third, and so on."""
+    clock = SetClock()
+    one = a_job(clock).nbytes
+    store = MemoryStore(Settings(max_store_bytes=12 * one + 1000), clock)
+    mine = [await done(store, clock, "bob") for _ in range(3)]
+    assert await fill(store, clock, "alice") == 6
+    for _ in range(3):
+        await store.create(replace(a_job(clock), owner="bob"))
+    assert all([await there(store, job) for job in mine])
+    with pytest.raises(QuotaExceeded):
+        await store.create(replace(a_job(clock), owner="alice"))
+
+
+async def test_the_shares_of_many_are_smaller() -> None:
+    clock = SetClock()
+    store = MemoryStore(Settings(max_store_bytes=60 * a_job(clock).nbytes), clock)
+    assert [await fill(store, clock, owner) for owner in "abc"] == [30, 20, 10]
+
+
+async def fill(store: MemoryStore, clock: SetClock, owner: str) -> int:
+    """How many jobs the owner may have queued until there is no more room."""
+    for count in range(1000):
+        try:
+            await store.create(replace(a_job(clock), owner=owner))
+        except QueueFull:
+            return count
+    raise AssertionError("there is no end to it")
+
+
+async def test_a_job_that_is_done_makes_room_for_the_next() -> None:
+    clock = SetClock()
+    one = a_job(clock).nbytes
+    store = MemoryStore(Settings(max_store_bytes=4 * one), clock)
+    for _ in range(9):
+        await done(store, clock, "alice")
+    first = replace(a_job(clock), owner="alice", nbytes=3 * one)
+    await store.create(first)
+    with pytest.raises(QuotaExceeded, match="this key fill its share"):
+        await store.create(replace(a_job(clock), owner="alice"))
+    await store.start(first.id, clock.now())
+    await store.finish(first.id, "failed", clock.now())
+    await store.create(replace(a_job(clock), owner="alice"))
+
+
+async def test_where_nobody_says_who_they_are_all_of_it_is_everyone_s() -> None:
+    clock = SetClock()
+    store = MemoryStore(Settings(max_store_bytes=6 * a_job(clock).nbytes), clock)
+    for _ in range(6):
+        await store.create(a_job(clock))
 
 
 async def test_idempotency_keys_of_one_do_not_push_out_those_of_another() -> None:

@@ -209,13 +209,6 @@ def test_what_is_lacking_is_pointed_at(body: Any, pointer: str) -> None:
     assert refused.value.complaints[0].pointer == pointer
 
 
-def test_a_job_by_groups_says_how_to_draw_one() -> None:
-    body = {**THERMOMETER, "data": {**THERMOMETER["data"], "g": ["a"] * 11}, "group_by": "g"}
-    plot = PlotRequest(view="fit")
-    with pytest.raises(InvalidRequest, match="POST /plot"):
-        translate.plot_of_job(plot, asked(body), None, PlotHistory(epoch=[], loss=[]))
-
-
 def test_an_mlp_is_drawn_like_any_other() -> None:
     body = {
         "model": {"name": "mlp", "hidden": [3]},
