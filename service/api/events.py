@@ -10,7 +10,7 @@ from fastapi.sse import format_sse_event
 from starlette.datastructures import Headers
 from starlette.responses import Response
 
-from service.api import openapi, queries, streaming
+from service.api import header_values, openapi, queries, streaming
 from service.api.clients import client, owner
 from service.api.direct_route import DirectRoute
 from service.api.queries import EventsQuery
@@ -20,8 +20,6 @@ from service.errors import InvalidRequest
 router = APIRouter(tags=["jobs"], default_response_class=Response, route_class=DirectRoute)
 
 _EPOCH = re.compile(r"\d{1,18}", re.ASCII)
-_RANGE = re.compile(r"\s*([\w*.+-]+/[\w*.+-]+)\s*((?:;[^,]*)?)", re.ASCII)
-_QUALITY = re.compile(r";\s*q=([01](?:\.\d{0,3})?)", re.IGNORECASE)
 _LINES = (streaming.LINES, "application/x-ndjson", "application/jsonlines", "application/ndjson")
 _HEADERS = [
     openapi.header(
@@ -83,10 +81,6 @@ def _last_event_id(headers: Headers) -> int | None:
 
 def _prefers_lines(headers: Headers) -> bool:
     """Whether Accept ranks JSON lines before server-sent events (RFC 9110, section 12.5.1)."""
-    ranks = {
-        kind.lower(): float(quality[1]) if (quality := _QUALITY.search(options)) else 1.0
-        for line in headers.getlist("accept")
-        for kind, options in _RANGE.findall(line)
-    }
+    ranks = header_values.ranges(",".join(headers.getlist("accept")))
     lines = max(ranks.get(kind, 0.0) for kind in _LINES)
     return lines > ranks.get(streaming.EVENTS, 0.0)

@@ -58,12 +58,22 @@ def keyring(settings: Settings) -> Keyring:
     lines = re.split(r"[\s,]+", settings.keys)
     if settings.keys_file is not None:
         try:
-            lines += settings.keys_file.read_text(encoding="utf-8").splitlines()
+            lines += settings.keys_file.read_text(encoding="utf-8-sig").splitlines()
         except (OSError, UnicodeDecodeError) as error:
             raise UnusableKeys(f"DESCENT_KEYS_FILE cannot be read: {error}") from None
         if not any(map(_content, lines)):
             raise UnusableKeys("DESCENT_KEYS_FILE has no key in it: `descent key NAME` makes one")
-    return Keyring(tuple(_parsed(lines)))
+    known = tuple(dict.fromkeys(_parsed(lines)))
+    _refuse_shared(known)
+    return Keyring(known)
+
+
+def _refuse_shared(known: Iterable[tuple[str, str]]) -> None:
+    """Raises UnusableKeys where one key has two names: whose jobs are its jobs?"""
+    names: dict[str, str] = {}
+    for name, digest in known:
+        if names.setdefault(digest, name) != name:
+            raise UnusableKeys(f"'{names[digest]}' and '{name}' have the same key; make one anew")
 
 
 class LiveKeys:
@@ -107,7 +117,8 @@ def _mark(path: Path | None) -> tuple[int, ...] | None:
         found = path.stat() if path is not None else None
     except OSError:
         return None
-    return None if found is None else (found.st_mtime_ns, found.st_size, found.st_ino)
+    # The ctime too: the mtime can be set back.
+    return found and (found.st_mtime_ns, found.st_ctime_ns, found.st_size, found.st_ino)
 
 
 def new_key(name: str) -> tuple[str, str]:

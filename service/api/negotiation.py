@@ -6,7 +6,6 @@ look at its headers, and nothing more is done for it.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from typing import Any, TypeVar
 from urllib.parse import parse_qsl
@@ -14,7 +13,7 @@ from urllib.parse import parse_qsl
 from starlette.responses import Response
 from starlette.types import Scope
 
-from service.api import writing
+from service.api import header_values, writing
 from service.api.state import Request
 from service.errors import DescentError, UnknownName
 from service.schemas.base import Answer
@@ -36,8 +35,6 @@ LONG = 20_000
 """Numbers (or bytes of JSON) above which an answer is written in a process apart."""
 
 _ANYTHING = frozenset({b"", b"*/*", b"application/json"})
-_RANGE = re.compile(r"\s*([\w*.+-]+/[\w*.+-]+)\s*((?:;[^,]*)?)", re.ASCII)
-_QUALITY = re.compile(r";\s*q\s*=\s*([01](?:\.\d{0,3})?)", re.IGNORECASE)
 
 FormT = TypeVar("FormT", bound=str)
 
@@ -77,10 +74,7 @@ def choose(asked: bytes, media: Mapping[FormT, str]) -> FormT:
 
     Of the ranges that match a type the most specific tells its quality, and 0 rules it out.
     """
-    ranges = {
-        kind.lower(): float(quality[1]) if (quality := _QUALITY.search(options)) else 1.0
-        for kind, options in _RANGE.findall(asked.decode("latin-1"))
-    }
+    ranges = header_values.ranges(asked.decode("latin-1"))
     if not ranges:
         return next(iter(media))
     best = max(media, key=lambda name: _quality(media[name], ranges))

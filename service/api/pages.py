@@ -12,6 +12,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
+from service.api.header_values import ranges
 from service.web import Asset, assets
 
 _ALWAYS = {"X-Content-Type-Options": "nosniff", "Referrer-Policy": "no-referrer"}
@@ -29,8 +30,6 @@ _PLAYGROUND = {
 # Swagger UI's style sheet has its pictures within.
 _DOCS = {**_ALWAYS, "Content-Security-Policy": f"{_POLICY}; img-src 'self' data:"}
 
-_HTML = re.compile(r"text/html\s*(?:;([^,]*))?(?:,|$)", re.IGNORECASE)
-_REFUSED = re.compile(r"(?:^|;)\s*q=0(?:\.0*)?\s*(?:;|$)", re.IGNORECASE)
 _HOST = re.compile(r"[\w.-]{1,64}(?::\d{1,5})?|\[[0-9a-f:]{2,39}\](?::\d{1,5})?", re.I | re.A)
 _EXAMPLE_HOST = "localhost:8000"
 
@@ -52,7 +51,8 @@ async def docs(request: Request) -> Response:
 async def asset(request: Request) -> Response:
     """A file of the pages."""
     found = assets().get(request.path_params["path"])
-    if found is None:
+    # A page is served where it has its policy, and nowhere else.
+    if found is None or found.media_type.startswith("text/html"):
         raise HTTPException(HTTPStatus.NOT_FOUND)
     return _answer(request, found, _ALWAYS)
 
@@ -75,8 +75,7 @@ def _answer(request: Request, found: Asset, headers: Mapping[str, str]) -> Respo
 
 
 def _takes_html(headers: Headers) -> bool:
-    found = _HTML.search(headers.get("accept", ""))
-    return found is not None and not _REFUSED.search(found[1] or "")
+    return ranges(headers.get("accept", "")).get("text/html", 0.0) > 0.0
 
 
 def _address(request: Request) -> str:

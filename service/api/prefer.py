@@ -7,7 +7,9 @@ from dataclasses import dataclass
 
 from starlette.datastructures import Headers
 
-_PREFERENCE = re.compile(r'\s*([\w-]+)\s*(?:=\s*(?:"([^"]*)"|([^\s;,"]*)))?[^,]*', re.ASCII)
+from service.api.header_values import LONGEST, split, unquoted
+
+_NAME = re.compile(r"[\w-]+", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,9 +37,11 @@ def preference(headers: Headers) -> Preference:
     """Reads Prefer; the first of each preference counts, and what is not understood is ignored,
     as the RFC asks."""
     asked: dict[str, str] = {}
-    for line in headers.getlist("prefer"):
-        for name, quoted, plain in _PREFERENCE.findall(line):
-            asked.setdefault(name.lower(), quoted or plain)
+    line = ",".join(headers.getlist("prefer"))
+    for each in split(line, ",") if len(line) <= LONGEST else ():
+        name, _, value = split(each, ";")[0].partition("=")
+        if _NAME.fullmatch(name.strip()):
+            asked.setdefault(name.strip().lower(), unquoted(value))
     wait = asked.get("wait", "")
     return Preference(
         respond_async="respond-async" in asked,

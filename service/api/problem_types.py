@@ -105,6 +105,11 @@ KINDS: dict[str, Kind] = {
         "Something went wrong in the server, not in the request.",
         "Give the operator the `request_id`: the log has the rest.",
     ),
+    "not-implemented": Kind(
+        501,
+        "It needs a part of HTTP that this server has not.",
+        "The detail says which; send the request without it.",
+    ),
     "worker-lost": Kind(
         503, "The process that did the work died, and so did the next.", "Send it again, or less."
     ),

@@ -14,8 +14,10 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
 
+from httptools import HttpParserError, HttpParserUpgrade, HttpRequestParser
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
+from service.cli import heads
 from service.cli.crowd import Crowd
 from service.settings import Settings
 
@@ -96,7 +98,11 @@ class BoundedProtocol(HttpToolsProtocol):
         if not self._came:
             self._since = self.loop.time()
         self._came += len(data)
-        super().data_received(data)
+        self._unset_keepalive_if_required()
+        try:
+            self._feed(data)
+        except HttpParserError:
+            self.send_400_response("")
         if self.transport.is_closing():
             return
         bound = self._bounds.head_bytes
@@ -107,6 +113,26 @@ class BoundedProtocol(HttpToolsProtocol):
         elif self._alarm is None and (self._in_body or (self._in_head and not self._busy)):
             self._watch()
 
+    def _feed(self, data: bytes) -> None:
+        """Parses what came. A request that would upgrade is taken for what else it is, as a server
+        may (RFC 9110, section 7.8). The parser cannot be told: it passes over the body, and would
+        take that for the next request. So its head is parsed again, without that header."""
+        rest = memoryview(data)
+        while True:
+            try:
+                self.parser.feed_data(rest)
+            except HttpParserUpgrade as upgrade:
+                rest = rest[upgrade.args[0] :]
+            else:
+                return
+            if self.scope["method"] == "CONNECT":
+                self._end(501, "not-implemented", "this server is no proxy")
+                return
+            head = heads.without_upgrade(self.scope, self.url)
+            self.parser = HttpRequestParser(self)
+            self.parser.set_dangerous_leniencies(lenient_data_after_close=True)
+            self.parser.feed_data(head)
+
     # --- what the parser finds --------------------------------------------------------------------
 
     def on_message_begin(self) -> None:
@@ -115,8 +141,16 @@ class BoundedProtocol(HttpToolsProtocol):
             self._begin()
 
     def on_headers_complete(self) -> None:
+        if self.parser.should_upgrade():
+            self.scope["method"] = self.parser.get_method().decode("ascii")
+            self.scope["http_version"] = self.parser.get_http_version()
+            return
         self._in_head, self._in_body = False, True
+        app = self.app
+        if fault := heads.fault(self.headers, self.parser.get_http_version()):
+            self.app = _refusal(*fault)
         super().on_headers_complete()
+        self.app = app
         self.headers = []  # a trailer must not join the headers (RFC 9110, section 6.5.1)
         self._unwatch()
         self._since = self.loop.time()
@@ -126,6 +160,8 @@ class BoundedProtocol(HttpToolsProtocol):
         super().on_body(body)
 
     def on_message_complete(self) -> None:
+        if self.parser.should_upgrade():
+            return
         self._in_body = False
         self._unwatch()
         super().on_message_complete()
@@ -256,6 +292,7 @@ _TITLES = {
     400: ("Bad Request", "The request is not HTTP"),
     408: ("Request Timeout", "The request did not come"),
     431: ("Request Header Fields Too Large", "The head of the request is too large"),
+    501: ("Not Implemented", "The request needs what this server has not"),
     503: ("Service Unavailable", "Too many connections are open"),
 }
 

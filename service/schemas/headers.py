@@ -6,7 +6,6 @@ import re
 import unicodedata
 from collections.abc import Sequence
 
-_UNIT = re.compile(r"(.*?)(\s*)([\[(])([^\[\]()]*)[\])]\s*")
 _FUNCTIONS = frozenset({"log", "ln", "log10", "log2", "exp", "sqrt", "sin", "cos", "tan", "abs"})
 """Before a parenthesis without a space: `log(dose)` is no dose in units of log."""
 LONGEST_UNIT = 64
@@ -18,13 +17,21 @@ def split(cell: str) -> tuple[str, str]:
     The unit is empty where there is none.
     """
     cell = cell.strip()
-    match = _UNIT.fullmatch(cell)
-    if match:
-        before, space, bracket, unit = match.groups()
-        is_call = bracket == "(" and not space and before.casefold() in _FUNCTIONS
-        if before.strip() and not is_call:
-            return identifier(before), unit.strip()[:LONGEST_UNIT]
+    before, bracket, unit = _bracketed(cell)
+    is_call = bracket == "(" and before.casefold() in _FUNCTIONS
+    if before.strip() and not is_call:
+        return identifier(before), unit.strip()[:LONGEST_UNIT]
     return identifier(cell), ""
+
+
+def _bracketed(cell: str) -> tuple[str, str, str]:
+    """What stands before the brackets at a cell's end, the one that opens them, and what is in
+    them; empty where there are none, or others within. Found from the end, in one pass."""
+    at = max(cell.rfind("["), cell.rfind("("))
+    inner = cell[at + 1 : -1]
+    if at < 0 or cell[-1] not in "])" or "]" in inner or ")" in inner:
+        return "", "", ""
+    return cell[:at], cell[at], inner
 
 
 def identifier(text: str) -> str:

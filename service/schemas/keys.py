@@ -13,6 +13,8 @@ from decimal import Decimal
 
 EXACT_TO = 2**53
 """Up to here float64 holds every whole number."""
+LONGEST_NUMBER = 400
+"""Characters of a text that may be a number: in plain decimals float64 has up to some 345."""
 _PLAIN = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?")
 _INFINITE = re.compile(r"[+-]?inf(?:inity)?", re.IGNORECASE)
 
@@ -32,9 +34,9 @@ def is_exact(value: int | Decimal) -> bool:
 def is_plain(text: str) -> bool:
     """Whether a text is a number in plain decimals that float64 gives back: 12, -0.5 or 1.50, and
     not 007, +3, 1E5 or 9007199254740993."""
-    return bool(_PLAIN.fullmatch(text)) and (
-        len(text) <= sys.float_info.dig or is_exact(Decimal(text))
-    )
+    if len(text) > LONGEST_NUMBER or not _PLAIN.fullmatch(text):
+        return False
+    return len(text) <= sys.float_info.dig or is_exact(Decimal(text))
 
 
 def is_infinite(text: str) -> bool:

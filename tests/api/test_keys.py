@@ -141,3 +141,29 @@ def test_a_file_is_looked_at_once_a_second_at_most(
         clock.at += LOOK_S / 10
         keys.owner(key.encode())
     assert 2 <= len(looked) <= 4
+
+
+def test_a_byte_order_mark_is_read_over(tmp_path: Path) -> None:
+    key, line = new_key("a")
+    path = tmp_path / "keys"
+    path.write_bytes(b"\xef\xbb\xbf" + line.encode() + b"\r\n")
+    assert keyring(Settings(keys_file=path)).owner(key.encode()) == "a"
+
+
+def test_one_key_has_one_name() -> None:
+    line = new_key("a")[1]
+    assert len(keyring(Settings(keys=f"{line},{line}")).known) == 1
+    with pytest.raises(UnusableKeys, match="'a' and 'b' have the same key"):
+        keyring(Settings(keys=f"{line},b{line[1:]}"))
+
+
+def test_a_change_shows_though_the_mtime_was_set_back(tmp_path: Path) -> None:
+    (old, first), (new, second) = new_key("a"), new_key("a")
+    path, now = tmp_path / "keys", [0.0]
+    path.write_text(first)
+    live, before = LiveKeys(Settings(keys_file=path), lambda: now[0]), path.stat()
+    while path.stat().st_ctime_ns == before.st_ctime_ns:  # a clock of the kernel's, of some ms
+        path.write_text(second)
+        os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+    now[0] += LOOK_S
+    assert (live.owner(old.encode()), live.owner(new.encode())) == (None, "a")

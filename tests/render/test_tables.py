@@ -125,3 +125,8 @@ def test_an_arrow_stream_has_the_same(answer: Any) -> None:
         for ours, theirs in zip(column, read[name].to_pylist(), strict=True):
             assert ours == theirs or (ours != ours and theirs != theirs)
     assert str(read.schema.field(0).type) == "string"
+
+
+@pytest.mark.parametrize("name", ["g\x1b]0;x\x07", "a\rb", "a\r\nb", 'a"b,c', " a", "", "a\x9b"])
+def test_a_name_leaves_as_it_came_like_a_value(name: str) -> None:
+    assert rows(csv_text({name: [name], "n": [1]})) == [[name, "n"], [name, "1"]]

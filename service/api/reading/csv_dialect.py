@@ -14,6 +14,7 @@ from service.api.reading.media_type import MediaType
 from service.api.reading.table import MalformedBody
 from service.api.sentences import clip
 from service.errors import InvalidData, InvalidRequest
+from service.schemas.keys import LONGEST_NUMBER
 
 CHARSETS = {
     name: codec
@@ -35,8 +36,10 @@ _LOOK_AT_BYTES, _LOOK_AT_ROWS = 2**16, 30
 _SAID = re.compile(rb"sep=(.)\r?\n", re.IGNORECASE)
 """A spreadsheet's first line that names the separator."""
 _QUOTED = re.compile(r'"[^"]*"')
-_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?|[+-]?inf(inity)?", re.IGNORECASE)
-_DECIMAL_COMMA = re.compile(r"[+-]?\d*,\d+([eE][+-]?\d+)?")
+_NUMBER = re.compile(
+    r"[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:e[+-]?\d+)?|[+-]?inf(?:inity)?", re.IGNORECASE
+)
+_DECIMAL_COMMA = re.compile(r"[+-]?\d*,\d+(?:[eE][+-]?\d+)?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,6 +153,8 @@ def _is_header(cells: Sequence[str], media_type: MediaType) -> bool:
 
 def is_value(cell: str) -> bool:
     """Whether a cell holds a number, or says that it is missing."""
+    if len(cell) > LONGEST_NUMBER:
+        return False
     return cell in NULLS or bool(_NUMBER.fullmatch(cell) or _DECIMAL_COMMA.fullmatch(cell))
 
 
@@ -157,6 +162,8 @@ def decimal_comma(texts: Sequence[str]) -> str:
     """The first number with a decimal comma, where the texts are all numbers but for that."""
     found = ""
     for text in texts:
+        if len(text) > LONGEST_NUMBER:
+            return ""
         if _DECIMAL_COMMA.fullmatch(text):
             found = found or text
         elif not _NUMBER.fullmatch(text):

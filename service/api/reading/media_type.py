@@ -4,7 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from email.message import Message
+
+from service.api.header_values import parameters
+from service.api.reading.table import MalformedBody
+from service.api.sentences import clip
+
+LONGEST = 1024
+"""Characters of a Content-Type; a boundary has at most 70 of them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,10 +22,13 @@ class MediaType:
 
 
 def parse(header: str) -> MediaType:
-    """The media type of a Content-Type header; its name is empty where there is none."""
-    if ";" not in header:
-        return MediaType(header.strip().lower())
-    message = Message()
-    message["content-type"] = header.replace("\r", " ").replace("\n", " ")
-    (name, _), *params = message.get_params([("", "")])
-    return MediaType(name.strip().lower(), {key.lower(): value for key, value in params})
+    """The media type of a Content-Type header; its name is empty where there is none. Raises
+    MalformedBody."""
+    if len(header) > LONGEST:
+        raise MalformedBody(f"the Content-Type is longer than {LONGEST} characters")
+    name, params = parameters(header)
+    # RFC 2231's spelling is mail's: in HTTP no Content-Type has it (RFC 8187, section 1).
+    if starred := next((key for key in params if "*" in key), None):
+        plain = clip(starred.partition("*")[0])
+        raise MalformedBody(f"the Content-Type's '{clip(starred)}' has a '*'; write `{plain}=…`")
+    return MediaType(name.lower(), params)

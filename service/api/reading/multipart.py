@@ -8,9 +8,9 @@ from typing import Any
 
 from python_multipart import MultipartParser
 from python_multipart.exceptions import FormParserError
-from python_multipart.multipart import parse_options_header
 from starlette.exceptions import HTTPException
 
+from service.api.header_values import parameters
 from service.api.reading import media_type as media_types
 from service.api.reading.media_type import MediaType
 from service.api.reading.table import Bounds, MalformedBody, Table
@@ -125,9 +125,10 @@ class _Gathered:
     def _header_end(self) -> None:
         part, name = self.parts[-1], self._field.lower()
         if name == b"content-disposition":
-            _, options = parse_options_header(self._value)
-            part.name = options.get(b"name", b"").decode(errors="replace")
-            part.filename = options.get(b"filename", b"").decode(errors="replace")
+            _, said = parameters(self._value.decode(errors="replace"))
+            # Some clients send `filename*`, though RFC 7578 has none; its end is what counts.
+            part.name = said.get("name", "")
+            part.filename = said.get("filename") or said.get("filename*", "")
         elif name == b"content-type":
             part.content_type = self._value.decode("latin-1")
         self._field = self._value = b""

@@ -18,6 +18,7 @@ from pydantic import BaseModel
 from service.api.schema_walk import Path, SchemaWalk
 from service.api.sentences import clip
 from service.errors import InvalidRequest, nearest_hint
+from service.schemas.keys import LONGEST_NUMBER
 
 ANSWER_PARAMETERS = frozenset({"format"})
 """Query parameters that say how to answer, not what."""
@@ -26,7 +27,7 @@ MAX_PARAMETERS = 1000
 _SHORT = {"gradient": "method", "interval": "kind", "group_by": "column"}
 """What a bare text stands for where an object may stand too; else its `name`."""
 _NAMED = {"model", "optimizer", "loss", "schedule"}
-_NUMBER = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?")
+_NUMBER = re.compile(r"[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?")
 _SPACES = re.compile(r"%2B|\+(?:[*/~=)<>]|%2A|%2F|%7E|%3D|%29|%3C|%3E)", re.IGNORECASE)
 """Tells that `+` was written for a space: else it would be a plus before what no plus can precede,
 or beside a plus that was escaped."""
@@ -129,7 +130,8 @@ def _typed(text: str, path: Path, schemas: list[Tree], walk: SchemaWalk) -> Any:
         return _json(text, ".".join(map(str, path)))
     if "boolean" in kinds and text in {"true", "false", ""}:
         return text != "false"
-    if kinds & {"number", "integer"} and _NUMBER.fullmatch(text):
+    is_short = len(text) <= LONGEST_NUMBER
+    if kinds & {"number", "integer"} and is_short and _NUMBER.fullmatch(text):
         return _number(text, whole="number" not in kinds)
     if "array" in kinds and ("string" not in kinds or "," in text):
         items = [item for schema in schemas for item in walk.items(schema)]

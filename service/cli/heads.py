@@ -1,0 +1,36 @@
+"""Heads of requests that HTTP forbids or we cannot serve, though the parser lets them through."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+Fields = Sequence[tuple[bytes, bytes]]
+Fault = tuple[int, str, str]
+"""Status, type and detail of the problem."""
+
+
+def fault(fields: Fields, version: str) -> Fault | None:
+    """What is wrong with a head whose names are in lower case."""
+    hosts, coding = 0, None
+    for name, value in fields:
+        if name == b"host":
+            hosts += 1
+        elif name == b"transfer-encoding":
+            coding = value if coding is None else coding + b"," + value
+    if hosts != 1 and (hosts or version != "1.0"):
+        return 400, "malformed-request", _HOST.format("no" if not hosts else "more than one")
+    if coding is not None and coding.strip().lower() != b"chunked":
+        return 501, "not-implemented", "of transfer codings this server knows `chunked` alone"
+    return None
+
+
+def without_upgrade(scope: Mapping[str, Any], url: bytes) -> bytes:
+    """The head again, without the Upgrade header."""
+    method, version = scope["method"].encode(), scope["http_version"].encode()
+    lines = [b"%b %b HTTP/%b" % (method, url, version)]
+    lines += [b"%b: %b" % field for field in scope["headers"] if field[0] != b"upgrade"]
+    return b"\r\n".join(lines) + b"\r\n\r\n"
+
+
+_HOST = "the request has {} Host header; HTTP/1.1 asks for one (RFC 9112, section 3.2)"
