@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 from collections.abc import Iterator
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -37,7 +38,7 @@ def test_a_network_on_long_data(server: Server) -> None:
     """All its layers for all rows would be two gigabytes."""
     widths, rows = (1, 40, 40, 1), 1_500_000
     params = {}
-    for layer, (before, after) in enumerate(zip(widths, widths[1:], strict=False), 1):
+    for layer, (before, after) in enumerate(pairwise(widths), 1):
         for i in range(1, after + 1):
             params[f"b{layer}_{i}"] = 0.1
             params |= {f"w{layer}_{i}_{j}": 0.1 for j in range(1, before + 1)}
