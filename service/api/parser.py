@@ -9,11 +9,11 @@ from typing import TypeVar
 
 from starlette.exceptions import HTTPException
 
+from service.api.apart import Apart
 from service.api.parser_process import Ask, Malformed, Slips, TooManyColumns
 from service.api.reading.json_numbers import parse_numbers
 from service.api.reading.table import Bounds
-from service.errors import BudgetExceeded, InvalidRequest, WorkerLost
-from service.jobs.worker_process import WorkerProcess
+from service.errors import InvalidRequest, WorkerLost
 from service.schemas.base import Request as Body
 
 ENTRY = "service.api.parser_process:main"
@@ -26,24 +26,17 @@ BodyT = TypeVar("BodyT", bound=Body)
 
 
 class Parser:
-    """One body at a time: two would only wait for each other. The process starts when it is first
-    needed.
+    """One body at a time: two would only wait for each other."""
 
-    A parse that is cancelled, that takes too long or that kills its process costs the next one
-    the start of another process, a fraction of a second.
-    """
-
-    def __init__(self, bounds: Bounds, entry: str = ENTRY) -> None:
+    def __init__(self, bounds: Bounds, entry: str = ENTRY, longest_s: float = LONGEST_S) -> None:
         self._bounds = bounds
-        self._entry = entry
+        self._apart = Apart(entry, longest_s, f"parsing the body took longer than {longest_s:g} s")
         self._turn = asyncio.Lock()
-        self._process: WorkerProcess | None = None
-        self._leaving: set[asyncio.Task[int | None]] = set()
 
     @property
     def pid(self) -> int:
         """Of the process; 0 while there is none."""
-        return self._process.pid if self._process else 0
+        return self._apart.pid
 
     async def parse(self, body: bytes | bytearray, schema: type[BodyT]) -> BodyT:
         """The body as `schema`; raises what `parsing.parse` does, and InvalidData for too many
@@ -56,9 +49,9 @@ class Parser:
         """The same, by the process."""
         asked = Ask(pickle.PickleBuffer(body), schema, self._bounds.columns)
         async with self._turn:
-            answer = await self._ask(asked) or await self._ask(asked)
+            answer = await self._apart.ask(asked)
             if len(body) > _HEAVY_BYTES:
-                self._drop()
+                self._apart.drop()
         if answer is None:
             raise WorkerLost("The process that parsed the body died, and so did the next.")
         if isinstance(answer, TooManyColumns):
@@ -72,37 +65,4 @@ class Parser:
 
     async def close(self) -> None:
         """Leaves no process."""
-        self._drop()
-        await asyncio.gather(*self._leaving, return_exceptions=True)
-
-    async def _ask(self, asked: Ask) -> object | None:
-        """The process's answer; None where it died."""
-        try:
-            async with asyncio.timeout(LONGEST_S):
-                process = await self._ready()
-                await process.send(asked)
-                return await process.receive()
-        except TimeoutError:
-            self._drop()
-            raise BudgetExceeded(f"parsing the body took longer than {LONGEST_S:g} s") from None
-        except (EOFError, OSError):
-            self._drop()
-            return None
-        except BaseException:
-            self._drop()
-            raise
-
-    async def _ready(self) -> WorkerProcess:
-        if self._process is None:
-            self._process = await WorkerProcess.spawn(self._entry, 1)
-            await self._process.receive()
-        return self._process
-
-    def _drop(self) -> None:
-        """Lets the process go, whatever it is at."""
-        process, self._process = self._process, None
-        if process is not None:
-            process.kill()
-            leaving = asyncio.create_task(process.reap())
-            self._leaving.add(leaving)
-            leaving.add_done_callback(self._leaving.discard)
+        await self._apart.close()

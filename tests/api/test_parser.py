@@ -15,7 +15,6 @@ import pytest
 import pytest_asyncio
 from starlette.exceptions import HTTPException
 
-from service.api import parser
 from service.api.parser import Parser
 from service.api.parsing import parse
 from service.api.places import Places, TooManyBytes
@@ -132,11 +131,12 @@ async def test_who_leaves_stops_the_parse(apart: Parser) -> None:
     assert (await apart.parse_apart(b'{"data": {}}', FitRequest)).data == {}
 
 
-async def test_a_parse_has_a_limit(apart: Parser, monkeypatch: pytest.MonkeyPatch) -> None:
-    await apart.parse_apart(b'{"data": {}}', FitRequest)
-    monkeypatch.setattr(parser, "LONGEST_S", 0.0)
+async def test_a_parse_has_a_limit() -> None:
+    hurried = Parser(BOUNDS, longest_s=0.0)
     with pytest.raises(BudgetExceeded, match="longer than 0 s"):
-        await apart.parse_apart(body(), FitRequest)
+        await hurried.parse_apart(body(), FitRequest)
+    assert hurried.pid == 0
+    await hurried.close()
 
 
 async def test_it_leaves_no_process() -> None:
