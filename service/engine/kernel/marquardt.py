@@ -1,0 +1,629 @@
+"""Levenberg-Marquardt on groups of rows, each by itself: a machine that asks for readings.
+
+Each trial step δ minimises ‖Jδ + z‖² + λ‖Dδ‖² over the params that no bound holds, D being the
+norms of J's columns; it is projected onto the bounds and taken if the loss falls. λ follows
+Nielsen's rule. Only R of QR [J z] is kept. An epoch is one trial step, taken or not.
+
+There are two strategies. `SCALED` is Moré's: D never shrinks. `SEPARABLE` takes D as it is, and
+after each step solves for the params that the prediction is linear in. A group begins with the
+first; where that ends at params that hardly matter, explains almost nothing, finds no step or is
+slow, the other begins from the same start and they take turns; the lowest loss of all is the
+answer. A loss with a corner is rounded, ever less.
+
+`resume` takes one reading (the loss and the R factor at the params in `trial`) and says where the
+next is wanted, until an epoch is over. So the same machine is driven by compiled readings of a
+formula (`fit`) and by torch's of a network.
+
+Sources: Moré, The Levenberg-Marquardt algorithm (1978); Nielsen, Damping parameter in Marquardt's
+method (1999); Kanzow, Yamashita and Fukushima, J. Comput. Appl. Math. 172 (2004) 375 (projection);
+Ruhe and Wedin, SIAM Review 22 (1980) 318 (separable problems).
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from service.engine.kernel.compiled import allocating, compiled
+from service.engine.kernel.factors import (
+    all_finite,
+    copy,
+    copy_matrix,
+    invert_upper,
+    length,
+    pad,
+    solve_upper,
+    triangularise,
+)
+from service.engine.kernel.losses import rho
+from service.engine.kernel.rows import MEASURE, linearise, room_for, settle
+from service.engine.kernel.types import Bools, Floats, Ints
+
+PATIENCE = 150
+"""Trial steps of one turn of a strategy."""
+EXPLAINED = 0.95
+"""An end whose loss is more than so much of a constant's is not believed at once: it may lie beside
+a pole, and the other strategy lead elsewhere."""
+NARROWER, NARROWEST, STAGE, ROUGH = 0.2, 1e-7, 60, 1e-7
+"""A rounded corner is narrowed by this factor, down to this part of the residuals' size, after at
+most so many trial steps, or when a step is relatively smaller than the last of these."""
+FIRST_DAMPING = (1e-4, 1e-2)
+LEAST_DAMPING, MOST_DAMPING, SHRINK = 1e-16, 1e20, 1.0 / 3.0
+ROUNDING = 64.0
+"""Times ε·loss: a promise that is smaller is no promise."""
+LINGERING = 6
+"""Steps in a row of which the loss can't tell anything and that get no shorter: rounding moves the
+params, and the minimum is there."""
+DWARFED = 1e4
+"""A standard error so many times its param says that the param hardly matters."""
+STRAIGHT = 1e-3
+
+SCALED, SEPARABLE = 0, 1
+RUNNING, CONVERGED, STALLED, DIVERGED, MAX_EPOCHS = range(5)
+"""How a group, or a strategy of it, stands."""
+
+LOSS, DAMPING, GROWTH, MOVED, SLANT, PROMISED, WIDTH, EXACT, QUIETEST = range(9)
+"""Of a strategy, columns of `ways`: the loss; λ and its growth; of the last trial step the relative
+size ‖Dδ‖/‖Dθ‖, the largest cosine between z and a column of J that no bound holds (MINPACK's gtol)
+and the reduction that it promised, relative to the loss; the width of a rounded corner, and the
+loss as it is; the smallest MOVED of a step of which the loss could not tell anything."""
+STEPS, ENDED, BELIEVED, TOOK, STAGE_BEGAN, BEGUN, LINGERED = range(7)
+"""Of a strategy, columns of `flags`."""
+FIRST_LOSS, BEST_LOSS, CONSTANT_LOSS, LAST_LOSS, FIRST_WIDTH, STEEPEST = range(6)
+"""Of a group, columns of `losses`: at the start, the lowest, that of a constant, that of the last
+epoch before its step; the first width, and the largest |gradient| of the start."""
+EPOCH, REASON, BEST_EPOCH, PHASE, WAY = range(5)
+"""Of a group, columns of `counts`."""
+IDLE, BEGIN, TRY, SOLVE, NARROW = range(5)
+"""What reading a group waits for: none; of a strategy's start; of a trial step; of the same with
+its linear params solved for; of a corner that is rounded less."""
+
+
+class State(NamedTuple):
+    """Where each group stands: all that it needs to go on. P params, q of them free."""
+
+    theta: Floats
+    """(groups, 2, P): of each strategy."""
+    factor: Floats
+    """(groups, 2, q + 1, q + 1): R of [J z] there, its rows."""
+    scale: Floats
+    """(groups, 2, q): D."""
+    gradient: Floats
+    """(groups, 2, q): ∂loss/∂θ there."""
+    ways: Floats
+    flags: Ints
+    losses: Floats
+    counts: Ints
+    best: Floats
+    """(groups, P): the params of the lowest loss."""
+    initial: Floats
+    """(groups, P)"""
+    trial: Floats
+    """(groups, P): where the next reading is wanted."""
+    before: Floats
+    """(groups, q): ∂loss/∂θ before the last epoch's step."""
+
+
+class Rules(NamedTuple):
+    """What is asked of a fit. lower and upper (P,); free (q,) positions; linear (q,): which of them
+    the prediction is jointly linear in. Tolerances of 0 are off; `epsilon` is that of the dtype."""
+
+    lower: Floats
+    upper: Floats
+    free: Ints
+    linear: Bools
+    cornered: bool
+    epochs: int
+    loss_tolerance: float
+    params_tolerance: float
+    gradient_tolerance: float
+    epsilon: float
+
+
+@compiled
+def _norms(factor: Floats, j: int) -> float:
+    total = 0.0
+    for i in range(j + 1):
+        total += factor[i, j] * factor[i, j]
+    return math.sqrt(total)
+
+
+@compiled
+def _slope_of(factor: Floats, j: int) -> float:
+    """(Jᵀz)_j"""
+    q = factor.shape[0] - 1
+    total = 0.0
+    for i in range(j + 1):
+        total += factor[i, j] * factor[i, q]
+    return total
+
+
+@compiled
+def _finite(r: Floats, loss: float) -> bool:
+    return math.isfinite(loss) and all_finite(r)
+
+
+@compiled
+def _held(state: Any, rules: Any, g: int, way: int, j: int) -> bool:
+    """Whether a bound holds free param j back."""
+    at = rules.free[j]
+    value, slope = state.theta[g, way, at], _slope_of(state.factor[g, way], j)
+    return (value <= rules.lower[at] and slope > 0.0) or (value >= rules.upper[at] and slope < 0.0)
+
+
+@compiled
+def _step(
+    rules: Any, room: Any, rows: float, base: Floats, factor: Floats, scale: Floats,
+    held: Bools, damping: float, trial: Floats,
+) -> tuple[float, float]:  # fmt: skip
+    """Puts the params to try into `trial`: the δ of least ‖Rδ + c‖² + λ‖Dδ‖² over the params not
+    held, by QR of [R c] on [√λ·D 0]. The reduction that it promises, and its relative size."""
+    q = len(rules.free)
+    stacked, step = room.stacked, room.step
+    stacked[:] = 0.0
+    root = math.sqrt(damping)
+    for j in range(q):
+        unit = scale[j] if scale[j] > 0.0 else 1.0
+        if not held[j]:
+            for i in range(j + 1):
+                stacked[j, i] = factor[i, j] / unit
+        stacked[j, q + j] = root
+    for i in range(q):
+        stacked[q, i] = factor[i, q]
+    triangularise(stacked, q + 1, pad(stacked, q + 1, 2 * q), room.own)
+    solve_upper(room.own, q, step)
+    copy(base, trial)
+    long, whole = 0.0, 0.0
+    for j in range(q):
+        unit = scale[j] if scale[j] > 0.0 else 1.0
+        at = rules.free[j]
+        value = base[at] + step[j] / unit
+        value = min(max(value, rules.lower[at]), rules.upper[at]) if value == value else value
+        if rules.epsilon > 1e-10:
+            value = float(np.float32(value))
+        trial[at] = value
+        step[j] = value - base[at]
+        long += (unit * step[j]) ** 2
+        whole += (unit * base[at]) ** 2
+    promised = 0.0
+    for i in range(q):
+        bent = 0.0
+        for j in range(i, q):
+            bent += factor[i, j] * step[j]
+        promised -= (bent + 2.0 * factor[i, q]) * bent
+    return promised / rows, math.sqrt(long) / max(math.sqrt(whole), 1e-300)
+
+
+@compiled
+def _slant(state: Any, g: int, way: int, held: Bools) -> float:
+    factor = state.factor[g, way]
+    q = factor.shape[0] - 1
+    total, most = 0.0, 0.0
+    for i in range(q + 1):
+        total += factor[i, q] * factor[i, q]
+    for j in range(q):
+        size = _norms(factor, j) * math.sqrt(total)
+        if size != 0.0 and not held[j]:
+            most = max(most, abs(_slope_of(factor, j)) / max(size, 1e-300))
+    return most
+
+
+@compiled
+def _propose(state: Any, rules: Any, g: int, way: int, rows: float, room: Any) -> None:
+    """The trial step of a strategy: what to try, and what is promised for it."""
+    q = len(rules.free)
+    ways = state.ways[g, way]
+    separable = way == SEPARABLE and rules.linear.any()
+    first = separable and state.flags[g, way, STEPS] == 0
+    held = room.mask
+    for j in range(q):
+        held[j] = _held(state, rules, g, way, j)
+    ways[SLANT] = _slant(state, g, way, held)
+    damping = ways[DAMPING]
+    if first:
+        for j in range(q):
+            held[j] |= not rules.linear[j]
+        damping *= 1e-20
+    ways[PROMISED], ways[MOVED] = _step(
+        rules, room, rows, state.theta[g, way], state.factor[g, way], state.scale[g, way],
+        held, damping, state.trial[g],
+    )  # fmt: skip
+
+
+@compiled
+def _begin(
+    state: Any, rules: Any, g: int, way: int, rows: float, loss: float, exact: float, room: Any
+) -> None:
+    """A strategy at its start (or where a corner is rounded less), which has been read."""
+    ways, q = state.ways[g, way], len(rules.free)
+    fine = _finite(room.r, loss)
+    copy(state.trial[g], state.theta[g, way])
+    ways[LOSS] = loss / rows if fine else math.nan
+    ways[DAMPING], ways[GROWTH] = FIRST_DAMPING[way], 2.0
+    ways[MOVED] = ways[PROMISED] = ways[SLANT] = ways[QUIETEST] = math.inf
+    copy_matrix(room.r, state.factor[g, way])
+    for j in range(q):
+        state.scale[g, way, j] = _norms(state.factor[g, way], j)
+    _measure(state, rules, g, way, rows, exact, room)
+    state.flags[g, way, TOOK] = 0
+    state.flags[g, way, BEGUN] = 1
+
+
+@compiled
+def _measure(
+    state: Any, rules: Any, g: int, way: int, rows: float, exact: float, room: Any
+) -> None:
+    """The loss as it is and its gradient, where a strategy stands."""
+    state.ways[g, way, EXACT] = exact / rows if rules.cornered else state.ways[g, way, LOSS]
+    for j in range(len(rules.free)):
+        if rules.cornered:
+            state.gradient[g, way, j] = room.slope[j] / rows
+        else:
+            state.gradient[g, way, j] = 2.0 * _slope_of(state.factor[g, way], j) / rows
+
+
+@compiled
+def _judge(
+    state: Any, rules: Any, g: int, way: int, rows: float, loss: float, exact: float, room: Any
+) -> None:
+    """Takes the trial step if the loss falls, and sets λ."""
+    ways, q = state.ways[g, way], len(rules.free)
+    before, promised = ways[LOSS], ways[PROMISED]
+    fine = _finite(room.r, loss)
+    now = loss / rows
+    actual = before - now
+    rounding = ROUNDING * rules.epsilon * before
+    negligible = abs(promised) <= rounding
+    falls = actual > 0.0 and promised > 0.0
+    took = fine and (falls or (negligible and actual >= -rounding))
+    ways[PROMISED] = abs(promised) / before if before != 0.0 else math.inf
+    if took:
+        ratio = 1.0 if negligible else actual / promised
+        shrink = max(1.0 - (2.0 * ratio - 1.0) ** 3, SHRINK)
+        ways[DAMPING], ways[GROWTH] = max(ways[DAMPING] * shrink, LEAST_DAMPING), 2.0
+        ways[LOSS] = now
+        copy(state.trial[g], state.theta[g, way])
+        copy_matrix(room.r, state.factor[g, way])
+        for j in range(q):
+            norm = _norms(state.factor[g, way], j)
+            running = way == SCALED and state.scale[g, way, j] > norm
+            state.scale[g, way, j] = state.scale[g, way, j] if running else norm
+        _measure(state, rules, g, way, rows, exact, room)
+    else:
+        ways[DAMPING] *= ways[GROWTH]
+        ways[GROWTH] *= 2.0
+    state.flags[g, way, TOOK] = int(took)
+    if not negligible:
+        state.flags[g, way, LINGERED] = 0
+    elif ways[MOVED] < 0.5 * ways[QUIETEST]:
+        ways[QUIETEST], state.flags[g, way, LINGERED] = ways[MOVED], 0
+    else:
+        state.flags[g, way, LINGERED] += 1
+    state.flags[g, way, STEPS] += 1
+    ended = _ending(state, rules, g, way, before)
+    state.flags[g, way, ENDED] = ended
+    if ended == CONVERGED:
+        constant = EXPLAINED * state.losses[g, CONSTANT_LOSS]
+        doubtful = _uncertain(state, rules, g, way, rows, room) or ways[LOSS] >= constant > 0.0
+        state.flags[g, way, BELIEVED] = int(not doubtful)
+
+
+@compiled
+def _ending(state: Any, rules: Any, g: int, way: int, before: float) -> int:
+    ways = state.ways[g, way]
+    tolerance = max(rules.params_tolerance, 4.0 * rules.epsilon)
+    if rules.cornered:
+        tolerance = max(tolerance, ROUGH)
+    small = ways[MOVED] <= tolerance or state.flags[g, way, LINGERED] >= LINGERING
+    if (small and ways[SLANT] <= STRAIGHT) or ways[PROMISED] <= tolerance**2:
+        return CONVERGED
+    if ways[LOSS] == 0.0:
+        return CONVERGED
+    if rules.loss_tolerance > 0.0 and state.flags[g, way, TOOK]:
+        if before - ways[LOSS] <= rules.loss_tolerance * before:
+            return CONVERGED
+    if rules.gradient_tolerance > 0.0:
+        steepest = 0.0
+        for j in range(len(rules.free)):
+            steepest = max(steepest, abs(state.gradient[g, way, j]))
+        if steepest <= rules.gradient_tolerance * state.losses[g, STEEPEST]:
+            return CONVERGED
+    if not state.flags[g, way, TOOK] and ways[DAMPING] > MOST_DAMPING:
+        return STALLED
+    return RUNNING
+
+
+@compiled
+def _uncertain(state: Any, rules: Any, g: int, way: int, rows: float, room: Any) -> bool:
+    """Whether some param hardly matters there: its standard error dwarfs it, or the columns are
+    dependent."""
+    q, factor = len(rules.free), state.factor[g, way]
+    inverse, scaled = room.inverse, room.factor
+    noise = math.sqrt(state.ways[g, way, LOSS] * rows / max(rows - q, 1.0))
+    for j in range(q):
+        size = _norms(factor, j)
+        if size == 0.0:
+            return True
+        for i in range(j + 1):
+            scaled[i, j] = factor[i, j] / size
+    if not invert_upper(scaled, q, inverse):
+        return True
+    for j in range(q):
+        stderr = length(inverse[j], q) / _norms(factor, j) * noise
+        if not stderr <= DWARFED * abs(state.theta[g, way, rules.free[j]]):
+            return True
+    return False
+
+
+@compiled
+def _turn(state: Any, g: int) -> int:
+    """Whose turn it is; a strategy that has not begun has it when all others have had one."""
+    flags = state.flags[g]
+    fresh, chosen = True, -1
+    for way in range(2):
+        if not flags[way, BEGUN] or flags[way, ENDED] != RUNNING:
+            continue
+        turns = flags[way, STEPS] // PATIENCE
+        fresh = fresh and turns > 0
+        if chosen < 0 or turns < flags[chosen, STEPS] // PATIENCE:
+            chosen = way
+    if fresh and not flags[SEPARABLE, BEGUN]:
+        return SEPARABLE
+    return chosen
+
+
+@compiled
+def _lowest(state: Any, g: int) -> int:
+    second = state.flags[g, SEPARABLE, BEGUN] == 1
+    lower = state.ways[g, SEPARABLE, LOSS] < state.ways[g, SCALED, LOSS]
+    return SEPARABLE if second and lower else SCALED
+
+
+@compiled
+def _reason(state: Any, rules: Any, g: int) -> int:
+    """How the group ends: when its lowest strategy is believed, or when all have ended."""
+    low = _lowest(state, g)
+    limit = state.ways[g, low, LOSS] * (1.0 + 1e-9)
+    over = True
+    for way in range(2):
+        flags = state.flags[g, way]
+        if flags[BEGUN] and flags[BELIEVED] and state.ways[g, way, LOSS] <= limit:
+            return CONVERGED
+        over = over and flags[BEGUN] == 1 and flags[ENDED] != RUNNING
+    if over:
+        return int(state.flags[g, low, ENDED])
+    return MAX_EPOCHS if state.counts[g, EPOCH] >= rules.epochs else RUNNING
+
+
+@compiled
+def start_epoch(state: Any, rules: Any, g: int, rows: float, room: Any) -> None:
+    """Sets the trial of a group's next epoch, and what reading it waits for."""
+    counts = state.counts[g]
+    way = _turn(state, g)
+    counts[WAY] = way
+    if not state.flags[g, way, BEGUN]:
+        copy(state.initial[g], state.trial[g])
+        state.ways[g, way, WIDTH] = state.losses[g, FIRST_WIDTH]
+        counts[PHASE] = BEGIN
+        return
+    state.losses[g, LAST_LOSS] = state.ways[g, way, EXACT]
+    copy(state.gradient[g, way], state.before[g])
+    _propose(state, rules, g, way, rows, room)
+    counts[PHASE] = TRY
+
+
+@compiled
+def resume(
+    state: Any, rules: Any, g: int, rows: float, sums: tuple[float, float, float], room: Any
+) -> None:
+    """Takes the reading that group g waits for: Σρ, Σρ of the loss as it is and Σ|z| at its trial,
+    R of [J z] in `room.r`. The epoch is over when it waits for none; the group's very first
+    reading belongs to no epoch."""
+    counts, ways = state.counts[g], state.ways[g]
+    way, phase = counts[WAY], counts[PHASE]
+    loss, exact, sizes = sums
+    if phase == BEGIN and rules.cornered and ways[way, WIDTH] == MEASURE:
+        ways[way, WIDTH] = state.losses[g, FIRST_WIDTH] = sizes / rows
+        return
+    if phase == BEGIN:
+        _begin(state, rules, g, way, rows, loss, exact, room)
+        if way == SCALED:
+            _set_out(state, rules, g)
+        else:
+            start_epoch(state, rules, g, rows, room)
+        return
+    if phase == NARROW:
+        steps = state.flags[g, way, STEPS]
+        _begin(state, rules, g, way, rows, loss, exact, room)
+        state.flags[g, way, STEPS], state.flags[g, way, STAGE_BEGAN] = steps, steps
+        return _finish(state, rules, g)
+    if phase == TRY and way == SEPARABLE and rules.linear.any() and state.flags[g, way, STEPS]:
+        return _solve_linear(state, rules, g, way, rows, loss, exact, room)
+    if phase == SOLVE and not loss / rows < room.held[0]:
+        loss, exact = _fall_back(state, g, room)
+    _judge(state, rules, g, way, rows, loss, exact, room)
+    if rules.cornered and _narrowed(state, g, way):
+        copy(state.theta[g, way], state.trial[g])
+        counts[PHASE] = NARROW
+        return
+    _finish(state, rules, g)
+
+
+@compiled
+def _set_out(state: Any, rules: Any, g: int) -> None:
+    """The group's own start, once its first strategy has been read there."""
+    losses, counts = state.losses[g], state.counts[g]
+    first = state.ways[g, SCALED, EXACT]
+    losses[FIRST_LOSS] = losses[BEST_LOSS] = losses[LAST_LOSS] = first
+    copy(state.initial[g], state.best[g])
+    counts[BEST_EPOCH] = 1
+    losses[STEEPEST] = 0.0
+    for j in range(len(rules.free)):
+        losses[STEEPEST] = max(losses[STEEPEST], abs(state.gradient[g, SCALED, j]))
+    counts[PHASE] = IDLE
+
+
+@compiled
+def _solve_linear(
+    state: Any, rules: Any, g: int, way: int, rows: float, loss: float, exact: float, room: Any
+) -> None:
+    """Keeps the trial as it was read, and asks for the same with its linear params solved for."""
+    q = len(rules.free)
+    usable = all_finite(room.r)
+    factor, scale = room.factor, room.scale
+    copy_matrix(state.factor[g, way], factor)
+    copy(state.scale[g, way], scale)
+    if usable:
+        copy_matrix(room.r, factor)
+        for j in range(q):
+            scale[j] = _norms(factor, j)
+    room.held[0] = loss / rows if usable else math.nan
+    room.held[1], room.held[2] = loss, exact
+    copy_matrix(room.r, room.kept)
+    copy(room.slope, room.gradient)
+    copy(state.trial[g], room.trial)
+    held = room.mask
+    for j in range(q):
+        at = rules.free[j]
+        value, slope = state.trial[g, at], _slope_of(factor, j)
+        held[j] = not rules.linear[j]
+        held[j] |= (value <= rules.lower[at] and slope > 0.0) or (
+            value >= rules.upper[at] and slope < 0.0
+        )
+    damping = 1e-20 * state.ways[g, way, DAMPING]
+    _step(rules, room, rows, room.trial, factor, scale, held, damping, state.trial[g])
+    state.counts[g, PHASE] = SOLVE
+
+
+@compiled
+def _fall_back(state: Any, g: int, room: Any) -> tuple[float, float]:
+    """Back to the trial without its linear params solved for: that is not better."""
+    copy(room.trial, state.trial[g])
+    copy_matrix(room.kept, room.r)
+    copy(room.gradient, room.slope)
+    return room.held[1], room.held[2]
+
+
+@compiled
+def _narrowed(state: Any, g: int, way: int) -> bool:
+    """Whether a strategy at its end on a rounded loss goes on, on one that is rounded less."""
+    flags, ways = state.flags[g, way], state.ways[g, way]
+    if ways[WIDTH] == 0.0:
+        return False
+    if flags[ENDED] == RUNNING and flags[STEPS] - flags[STAGE_BEGAN] < STAGE:
+        return False
+    if ways[WIDTH] <= NARROWEST * state.losses[g, FIRST_WIDTH]:
+        flags[ENDED], flags[BELIEVED] = CONVERGED, 1
+        return False
+    ways[WIDTH] *= NARROWER
+    flags[ENDED], flags[BELIEVED] = RUNNING, 0
+    return True
+
+
+@compiled
+def _finish(state: Any, rules: Any, g: int) -> None:
+    """The epoch is over: the best so far, and whether the group ends."""
+    counts, losses = state.counts[g], state.losses[g]
+    counts[EPOCH] += 1
+    counts[PHASE] = IDLE
+    counts[REASON] = _reason(state, rules, g)
+    if counts[REASON] != RUNNING:
+        counts[WAY] = _lowest(state, g)
+    way = counts[WAY]
+    if state.ways[g, way, EXACT] < losses[BEST_LOSS]:
+        losses[BEST_LOSS], counts[BEST_EPOCH] = state.ways[g, way, EXACT], counts[EPOCH]
+        copy(state.theta[g, way], state.best[g])
+
+
+@compiled
+def give_up(state: Any, g: int) -> bool:
+    """Ends a group that has no finite loss to start from, or nothing to fit; whether it did."""
+    first = state.losses[g, FIRST_LOSS]
+    if math.isfinite(first) and state.factor.shape[2] > 1:
+        return False
+    state.counts[g, EPOCH] = 1
+    state.counts[g, REASON] = CONVERGED if math.isfinite(first) else DIVERGED
+    return True
+
+
+class History(NamedTuple):
+    """Recorded epochs: rows (groups, …, 2 + 2P) of epoch, loss and ∂loss/∂θ before the step, and
+    params after it (epoch, loss, params, gradient); count (groups,) says how many there are."""
+
+    rows: Floats
+    count: Ints
+
+
+@compiled
+def record(state: Any, rules: Any, history: Any, every: int, g: int) -> None:
+    """Keeps the last epoch of a group: the first, the last, and those divisible by `every`."""
+    epoch = state.counts[g, EPOCH]
+    over = state.counts[g, REASON] != RUNNING
+    if history.rows.shape[1] == 0 or not (epoch == 1 or over or epoch % every == 0):
+        return
+    row = history.rows[g, history.count[g]]
+    history.count[g] += 1
+    params = state.initial.shape[1]
+    row[0], row[1] = epoch, state.losses[g, LAST_LOSS]
+    copy(state.theta[g, state.counts[g, WAY]], row[2 : 2 + params])
+    row[2 + params :] = 0.0
+    for j in range(len(rules.free)):
+        row[2 + params + rules.free[j]] = state.before[g, j]
+
+
+@allocating
+def fit(
+    model: Any, data: Any, rules: Any, state: Any, history: Any,
+    groups: Ints, first: int, until: int, epochs: int, every: int,
+) -> None:  # fmt: skip
+    """At most so many epochs of each of the groups `groups[first:until]`, by compiled readings."""
+    room = room_for(model, data, state.initial.shape[1])
+    for n in range(first, until):
+        g = groups[n]
+        start, end = data.first[g], data.end[g]
+        rows = float(end - start)
+        room.seen[0] = -1
+        done = 0
+        while True:
+            while state.counts[g, PHASE] != IDLE:
+                settle(model, room, state.trial[g])
+                width = state.ways[g, state.counts[g, WAY], WIDTH]
+                resume(state, rules, g, rows, linearise(model, data, room, start, end, width), room)
+                if state.counts[g, PHASE] == IDLE and state.counts[g, EPOCH] > 0:
+                    record(state, rules, history, every, g)
+            if state.counts[g, REASON] != RUNNING or done >= epochs:
+                break
+            done += 1
+            if state.counts[g, EPOCH] == 0 and give_up(state, g):
+                copy(state.gradient[g, SCALED], state.before[g])
+                record(state, rules, history, every, g)
+            else:
+                start_epoch(state, rules, g, rows, room)
+
+
+@allocating
+def constant_losses(model: Any, data: Any, sample: int) -> Floats:
+    """The loss of each group's weighted mean, (groups,): what there is to explain; of a group of
+    more than `sample` rows, in an even sample of them."""
+    found = np.empty(len(data.first))
+    for g in range(len(found)):
+        start, end = data.first[g], data.end[g]
+        step = max(1, -(-(end - start) // sample))
+        weights, total, count = 0.0, 0.0, 0
+        for i in range(start, end, step):
+            share = 1.0
+            if len(data.sigma):
+                share = 1.0 / (float(data.sigma[i]) * float(data.sigma[i]))
+            weights += share
+            total += share * data.target[i]
+        mean, losses = total / weights, 0.0
+        for i in range(start, end, step):
+            z = mean - data.target[i]
+            if len(data.sigma):
+                z /= data.sigma[i]
+            losses += rho(model.loss, z, model.delta)
+            count += 1
+        found[g] = losses / count
+    return found

@@ -1,0 +1,88 @@
+"""A tape as arrays of numbers, in the order in which the kernel reads it.
+
+An entry is a row of `codes`: an operation's number and the places of its arguments. Entries that
+depend on no column come first (they have one value for all rows), then those that depend on columns
+alone (they need no second reading at other params), then the rest.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from service.engine.operations import OPERATIONS
+from service.engine.tape import Node, Tape
+
+LEAVES = ("constant", "column", "param")
+NUMBERS = {name: i for i, name in enumerate((*LEAVES, *OPERATIONS))}
+"""The number of each kind of entry, by name: leaves, then the table of operations in its order."""
+
+
+@dataclass(frozen=True, eq=False)
+class Program:
+    """A tape with its columns and params by position.
+
+    codes (entries, 4) int32: number, and three arguments: places of entries, or for a leaf its
+    position among the constants, columns or params. sections (2,) int64: where the entries begin
+    that depend on columns, and those that depend on params too. outputs (1 + slopes,) int64: the
+    places of f and of its slopes.
+    """
+
+    codes: Tensor
+    constants: Tensor
+    sections: Tensor
+    outputs: Tensor
+    columns: tuple[str, ...]
+    operations: int
+    """How many operations one reading costs for each row."""
+
+    @classmethod
+    def of(cls, tape: Tape, params: Sequence[str]) -> Program:
+        """The program of a tape, its params numbered as in `params`."""
+        by_column, by_param = _depends(tape, "column"), _depends(tape, "param")
+        section = [int(c) + int(c and p) for c, p in zip(by_column, by_param, strict=True)]
+        order = sorted(range(len(tape.nodes)), key=lambda i: section[i])
+        place = {old: new for new, old in enumerate(order)}
+        columns, position = tape.names("column"), {name: i for i, name in enumerate(params)}
+        constants: list[float] = []
+        codes = np.zeros((len(order), 4), dtype=np.int32)
+        for row, old in enumerate(order):
+            node = tape.nodes[old]
+            if node.kind == "operation":
+                codes[row, 0] = NUMBERS[node.name]
+                codes[row, 1 : 1 + len(node.arguments)] = [place[a] for a in node.arguments]
+            else:
+                codes[row, :2] = NUMBERS[node.kind], _leaf(node, constants, columns, position)
+        bounds = [sum(s < k for s in section) for k in (1, 2)]
+        return cls(
+            torch.from_numpy(codes),
+            torch.tensor(constants or [0.0], dtype=torch.float64),
+            torch.tensor(bounds),
+            torch.tensor([place[o] for o in tape.outputs]),
+            columns,
+            max(1, tape.operations),
+        )
+
+    def __len__(self) -> int:
+        return len(self.codes)
+
+
+def _leaf(
+    node: Node, constants: list[float], columns: Sequence[str], params: dict[str, int]
+) -> int:
+    if node.kind == "constant":
+        constants.append(node.value)
+        return len(constants) - 1
+    return columns.index(node.name) if node.kind == "column" else params[node.name]
+
+
+def _depends(tape: Tape, kind: str) -> list[bool]:
+    """For each node, whether a leaf of that kind is below it."""
+    depends: list[bool] = []
+    for node in tape.nodes:
+        depends.append(node.kind == kind or any(depends[a] for a in node.arguments))
+    return depends
