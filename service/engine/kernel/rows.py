@@ -16,7 +16,7 @@ from service.engine.kernel.compiled import allocating, compiled, compiled_sums
 from service.engine.kernel.evaluation import BLOCK, read_params, read_rows
 from service.engine.kernel.factors import LANES, pad, triangularise
 from service.engine.kernel.losses import MAE, MSE, QUANTILE, psi, rho, rounded, weight
-from service.engine.kernel.types import Bools, Floats, Ints
+from service.engine.kernel.types import Floats, Ints
 
 BUFFER = 512
 """Rows of [J z] that are held beside the R factor so far."""
@@ -53,40 +53,20 @@ class Data(NamedTuple):
 
 
 class Room(NamedTuple):
-    """What one thread works in: a block's values (entries, BLOCK), rows of [J z] as their columns
-    (q + 1, BUFFER + …), the θ of the data's dtype, and the sums of the last reading: Σρ, Σρ of the
-    loss as it is, Σ|z|, and Σψ·∂z/∂θ (q,)."""
+    """What one thread reads rows with, and what the last reading left."""
 
     values: Floats
+    """A block's values, (entries, BLOCK), of the data's dtype."""
     columns: Floats
+    """Rows of [J z] as their columns, (q + 1, BUFFER and more)."""
     theta: Floats
+    """(params,), of the data's dtype."""
     slope: Floats
+    """Σψ·∂z/∂θ of the last reading, (q,), where the loss has a corner."""
     r: Floats
     """R of [J z] of the last reading, its rows, (q + 1, q + 1)."""
     seen: Ints
     """Of which rows the part of the block that depends on columns alone is: their first one."""
-    held: Floats
-    """Of a reading that is put aside: the loss, Σρ and Σρ of the loss as it is;"""
-    kept: Floats
-    """its R, its rows;"""
-    gradient: Floats
-    """its Σψ·∂z/∂θ,"""
-    trial: Floats
-    """and its params."""
-    stacked: Floats
-    """A trial step's own least squares, as its columns,"""
-    own: Floats
-    """its R, and"""
-    step: Floats
-    """its solution;"""
-    factor: Floats
-    """an R (q + 1, q + 1),"""
-    inverse: Floats
-    """the inverse of one,"""
-    scale: Floats
-    """lengths of columns,"""
-    mask: Bools
-    """and params that are held, (q,)."""
 
 
 @allocating
@@ -103,17 +83,6 @@ def room_for(model: Any, data: Any, params: int) -> Any:
         np.empty(q),
         np.empty((q + 1, q + 1)),
         seen,
-        np.empty(3),
-        np.empty((q + 1, q + 1)),
-        np.empty(q),
-        np.empty(params),
-        np.empty((q + 1, 2 * q + 2 * LANES)),
-        np.empty((q + 1, q + 1)),
-        np.empty(q),
-        np.empty((q + 1, q + 1)),
-        np.empty((q, q)),
-        np.empty(q),
-        np.empty(q, np.bool_),
     )
 
 
@@ -218,3 +187,46 @@ def _weigh(
         for j in range(q + 1):
             columns[j, i] *= root
     return total, exact, sizes
+
+
+@allocating
+def linearise_spans(
+    model: Any, data: Any, thetas: Floats, widths: Floats, of: Ints, spans: Ints,
+    first: int, until: int, sums: Floats, r: Floats, slopes: Floats,
+) -> None:  # fmt: skip
+    """`linearise` of the spans (…, 2) of rows from number `first` to `until`, each at the θ and the
+    width of number `of[span]`: sums (spans, 3), r (spans, q + 1, q + 1) and slopes (spans, q)."""
+    room = room_for(model, data, thetas.shape[1])
+    q = len(model.free)
+    for n in range(first, until):
+        room.seen[0] = -1
+        settle(model, room, thetas[of[n]])
+        found = linearise(model, data, room, spans[n, 0], spans[n, 1], widths[of[n]])
+        sums[n, 0], sums[n, 1], sums[n, 2] = found
+        for i in range(q + 1):
+            for j in range(q + 1):
+                r[n, i, j] = room.r[i, j]
+        for j in range(q):
+            slopes[n, j] = room.slope[j]
+
+
+@allocating
+def read_points(
+    model: Any, columns: Floats, thetas: Floats, first: int, until: int, found: Floats
+) -> None:
+    """The outputs in the rows from `first` to `until` at each θ (points, params): found (outputs,
+    points, rows)."""
+    rows = columns[:1].reshape(-1) if columns.shape[0] else np.empty(0, columns.dtype)
+    room = room_for(model, Data(columns, rows, rows, model.free, model.free), thetas.shape[1])
+    for n in range(len(thetas)):
+        settle(model, room, thetas[n])
+        at = first
+        while at < until:
+            count = min(BLOCK, until - at)
+            first_row, second = model.sections[0], model.sections[1]
+            read_rows(model.codes, first_row, second, columns, at, count, room.values)
+            read_rows(model.codes, second, len(model.codes), columns, at, count, room.values)
+            for k in range(len(model.outputs)):
+                for i in range(count):
+                    found[k, n, at + i] = room.values[model.outputs[k], i]
+            at += count

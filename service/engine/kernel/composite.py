@@ -1,0 +1,116 @@
+"""The kernel's operators in plain torch: on any device, differentiable, and the reading that the
+compiled ones are held against."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from service.engine.kernel.losses import NAMES
+from service.engine.kernel.program import NUMBERS
+from service.engine.losses import LOSSES, Loss
+from service.engine.operations import OPERATIONS
+
+AT_ONCE = 2**22
+"""Numbers of one matrix of [J z], over all groups that are read together."""
+_TABLE = {NUMBERS[name]: operation for name, operation in OPERATIONS.items()}
+
+
+def outputs_of(
+    codes: Tensor, constants: Tensor, outputs: Tensor, columns: Sequence[Tensor], theta: Tensor
+) -> list[Tensor]:
+    """The outputs of a program (see `program.Program`) on columns (…, rows), at θ (…, params), the
+    leading dimensions being the same or absent. An output has the shape that its leaves give it."""
+    values: list[Tensor] = []
+    numbers, params = constants.tolist(), theta.unsqueeze(-2).unbind(-1)
+    for code, *at in codes.tolist():
+        if code == NUMBERS["constant"]:
+            values.append(torch.tensor(numbers[at[0]], dtype=theta.dtype, device=theta.device))
+        elif code == NUMBERS["column"]:
+            values.append(columns[at[0]])
+        elif code == NUMBERS["param"]:
+            values.append(params[at[0]])
+        else:
+            operation = _TABLE[code]
+            arguments = (values[each] for each in at[: operation.arity])
+            values.append(operation.evaluate_safe(*arguments))
+    return [values[at] for at in outputs.tolist()]
+
+
+def read(
+    codes: Tensor, constants: Tensor, sections: Tensor, outputs: Tensor,
+    columns: Tensor, theta: Tensor,
+) -> Tensor:  # fmt: skip
+    """The outputs at each θ (points, params), in each row of columns (inputs, rows): (outputs,
+    points, rows)."""
+    found = outputs_of(codes, constants, outputs, columns.unbind(0), theta)
+    shape = (len(theta), columns.shape[1])
+    return torch.stack([each.expand(shape) for each in found])
+
+
+def linearise(
+    codes: Tensor, constants: Tensor, sections: Tensor, outputs: Tensor, free: Tensor,
+    loss: int, delta: float, columns: Tensor, target: Tensor, sigma: Tensor,
+    first: Tensor, end: Tensor, theta: Tensor, width: Tensor,
+) -> tuple[Tensor, Tensor, Tensor]:  # fmt: skip
+    """See `operators.linearise`."""
+    measure = Loss(LOSSES[NAMES[loss]], delta)
+    longest = int((end - first).max())
+    many = max(1, AT_ONCE // max(1, longest * len(outputs)))
+    parts = []
+    for at in torch.split(torch.arange(len(first)), many):
+        begin, stop = first[at].to(target.device), end[at].to(target.device)
+        rows = begin.unsqueeze(-1) + torch.arange(int((stop - begin).max()), device=target.device)
+        kept = rows < stop.unsqueeze(-1)
+        rows = torch.minimum(rows, stop.unsqueeze(-1) - 1)
+        found = outputs_of(
+            codes, constants, outputs, [c[rows] for c in columns.unbind(0)],
+            theta[at].to(target),
+        )  # fmt: skip
+        y, spread = target[rows], sigma[rows] if len(sigma) else None
+        matrix = torch.stack([each.expand(rows.shape) for each in (*found[1:], found[0] - y)], -1)
+        parts.append(reduced(matrix, spread, kept, measure, width[at].to(target)))
+    sums, r, slopes = (torch.cat(each) for each in zip(*parts, strict=True))
+    return sums, r, slopes
+
+
+def reduced(
+    matrix: Tensor, sigma: Tensor | None, kept: Tensor | None, loss: Loss, width: Tensor
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Σρ, Σρ of the loss as it is and Σ|z|, (groups, 3); R of [J z] (groups, q + 1, q + 1); and
+    Σψ·∂z/∂θ (groups, q), of matrices [∂f/∂θ, f − y] (groups, rows, q + 1), on the CPU."""
+    matrix = matrix.double()
+    if sigma is not None:
+        matrix = matrix / sigma.double().unsqueeze(-1)
+    if kept is not None:
+        matrix = torch.where(kept.unsqueeze(-1), matrix, 0.0)
+    z = matrix[..., -1]
+    rho = loss.function.rho(z, loss.delta)
+    exact, sizes, slopes = rho, z.abs(), torch.zeros_like(matrix[:, 0, :-1])
+    if not loss.is_smooth:
+        pull = loss.pull(z).unsqueeze(-1)
+        slopes = torch.where(pull == 0, 0.0, pull * matrix[..., :-1]).sum(dim=1)
+        rho, weight = loss.smoothed(z, width.double().abs().unsqueeze(-1))
+        matrix = matrix * weight.sqrt().unsqueeze(-1)
+    elif not loss.is_least_squares:
+        matrix = matrix * loss.weight(z).sqrt().unsqueeze(-1)
+    if kept is not None:
+        rho, exact = torch.where(kept, rho, 0.0), torch.where(kept, exact, 0.0)
+    sums = torch.stack([rho.sum(-1), exact.sum(-1), sizes.sum(-1)], dim=-1)
+    return sums.cpu(), triangle(matrix).cpu(), slopes.cpu()
+
+
+def triangle(matrix: Tensor) -> Tensor:
+    """R of QR of matrices (…, rows, columns): (…, columns, columns), upper triangular.
+
+    A matrix that is not finite has an R that is not; the others do not notice.
+    """
+    columns, rows = matrix.shape[-1], matrix.shape[-2]
+    factor = torch.geqrf(matrix)[0][..., :columns, :]
+    upper = torch.ones(factor.shape[-2:], dtype=torch.bool, device=factor.device).triu()
+    factor = torch.where(upper, factor, 0.0)
+    if rows < columns:
+        factor = torch.nn.functional.pad(factor, (0, 0, 0, columns - rows))
+    return factor
