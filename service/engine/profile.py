@@ -15,12 +15,16 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from service.engine.marquardt import Marquardt
 from service.engine.optimizers.levenberg_marquardt import LevenbergMarquardt
 from service.engine.problem import Options, Problem, Task, Tolerance
+from service.engine.solvers.marquardt import Marquardt
 from service.engine.statistics import Statistics
 
 EPOCHS = 100
+OPTIONS = Options(
+    "levenberg_marquardt", LevenbergMarquardt(), epochs=EPOCHS, record_every=EPOCHS,
+    tolerance=Tolerance(params=1e-9),
+)  # fmt: skip
 WIDENINGS = 12
 REFINEMENTS = 40
 
@@ -80,17 +84,9 @@ class _Profile:
         return math.nan
 
     def _refit(self, theta: Tensor) -> tuple[Tensor, float]:
-        options = Options(
-            "levenberg_marquardt",
-            LevenbergMarquardt(),
-            epochs=EPOCHS,
-            record_every=EPOCHS,
-            tolerance=Tolerance(params=1e-9),
-        )
-        run = Marquardt(Task(replace(self._problem, initial=theta), options))
-        run.step(EPOCHS)
-        best = run.result().best
-        return best.params, best.loss
+        solver = Marquardt(Task(replace(self._problem, initial=theta), OPTIONS))
+        ends = solver.ends(solver.step(solver.init(), EPOCHS)[0])
+        return ends.best[0], float(ends.best_loss[0])
 
 
 def _root(height: Callable[[float], float], low: float, high: float, at_low: float) -> float:

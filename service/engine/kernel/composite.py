@@ -19,10 +19,12 @@ _TABLE = {NUMBERS[name]: operation for name, operation in OPERATIONS.items()}
 
 
 def outputs_of(
-    codes: Tensor, constants: Tensor, outputs: Tensor, columns: Sequence[Tensor], theta: Tensor
+    program: Sequence[Tensor], columns: Sequence[Tensor], theta: Tensor
 ) -> list[Tensor]:
     """The outputs of a program (see `program.Program`) on columns (…, rows), at θ (…, params), the
     leading dimensions being the same or absent. An output has the shape that its leaves give it."""
+    codes, constants, layout = program
+    outputs = layout[2 : 3 + (len(layout) - 3) // 2]
     values: list[Tensor] = []
     numbers, params = constants.tolist(), theta.unsqueeze(-2).unbind(-1)
     for code, *at in codes.tolist():
@@ -39,41 +41,54 @@ def outputs_of(
     return [values[at] for at in outputs.tolist()]
 
 
-def read(
-    codes: Tensor, constants: Tensor, sections: Tensor, outputs: Tensor,
-    columns: Tensor, theta: Tensor,
-) -> Tensor:  # fmt: skip
+def read(program: Sequence[Tensor], columns: Tensor, theta: Tensor) -> Tensor:
     """The outputs at each θ (points, params), in each row of columns (inputs, rows): (outputs,
     points, rows)."""
-    found = outputs_of(codes, constants, outputs, columns.unbind(0), theta)
+    found = outputs_of(program, columns.unbind(0), theta)
     shape = (len(theta), columns.shape[1])
     return torch.stack([each.expand(shape) for each in found])
 
 
 def linearise(
-    codes: Tensor, constants: Tensor, sections: Tensor, outputs: Tensor, free: Tensor,
-    loss: int, delta: float, columns: Tensor, target: Tensor, sigma: Tensor,
-    first: Tensor, end: Tensor, theta: Tensor, width: Tensor,
+    program: Sequence[Tensor], loss: int, delta: float, data: Sequence[Tensor],
+    theta: Tensor, width: Tensor,
 ) -> tuple[Tensor, Tensor, Tensor]:  # fmt: skip
     """See `operators.linearise`."""
+    columns, target, sigma, (first, end) = data
     measure = Loss(LOSSES[NAMES[loss]], delta)
     longest = int((end - first).max())
-    many = max(1, AT_ONCE // max(1, longest * len(outputs)))
+    many = max(1, AT_ONCE // max(1, longest * ((len(program[2]) - 3) // 2 + 1)))
     parts = []
     for at in torch.split(torch.arange(len(first)), many):
         begin, stop = first[at].to(target.device), end[at].to(target.device)
         rows = begin.unsqueeze(-1) + torch.arange(int((stop - begin).max()), device=target.device)
         kept = rows < stop.unsqueeze(-1)
         rows = torch.minimum(rows, stop.unsqueeze(-1) - 1)
-        found = outputs_of(
-            codes, constants, outputs, [c[rows] for c in columns.unbind(0)],
-            theta[at].to(target),
-        )  # fmt: skip
+        inputs = [column[rows] for column in columns.unbind(0)]
+        found = outputs_of(program, inputs, theta[at].to(target))
         y, spread = target[rows], sigma[rows] if len(sigma) else None
         matrix = torch.stack([each.expand(rows.shape) for each in (*found[1:], found[0] - y)], -1)
         parts.append(reduced(matrix, spread, kept, measure, width[at].to(target)))
     sums, r, slopes = (torch.cat(each) for each in zip(*parts, strict=True))
     return sums, r, slopes
+
+
+def is_cornered(loss: int) -> bool:
+    """Whether a loss, by its number, has no slope at zero."""
+    return not Loss(LOSSES[NAMES[loss]], 1.0).is_smooth
+
+
+def constant_losses(loss: int, delta: float, data: Sequence[Tensor], sample: int) -> Tensor:
+    """See `operators.constant_losses`; group by group."""
+    _, target, sigma, (first, end) = data
+    measure, found = Loss(LOSSES[NAMES[loss]], delta), []
+    for begin, stop in zip(first.tolist(), end.tolist(), strict=True):
+        step = max(1, -(-(stop - begin) // sample))
+        y = target[begin:stop:step].double()
+        spread = sigma[begin:stop:step].double() if len(sigma) else torch.ones_like(y)
+        weight = 1 / spread.square()
+        found.append(measure.value(((weight * y).sum() / weight.sum() - y) / spread))
+    return torch.stack(found).cpu()
 
 
 def reduced(

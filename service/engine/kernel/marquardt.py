@@ -38,8 +38,15 @@ from service.engine.kernel.factors import (
     solve_upper,
     triangularise,
 )
-from service.engine.kernel.losses import rho
-from service.engine.kernel.rows import MEASURE, linearise, room_for, settle
+from service.engine.kernel.rows import (
+    MEASURE,
+    Data,
+    constant_loss,
+    linearise,
+    model_of,
+    room_for,
+    settle,
+)
 from service.engine.kernel.types import Bools, Floats, Ints
 
 PATIENCE = 150
@@ -81,8 +88,8 @@ epoch before its step; the first width, and the largest |gradient| of the start.
 COUNTS = 6
 EPOCH, REASON, BEST_EPOCH, PHASE, WAY, RECORDED = range(COUNTS)
 """Of a group, columns of `counts`."""
-IDLE, BEGIN, TRY, SOLVE, NARROW = range(5)
-"""What reading a group waits for: none; of a strategy's start; of a trial step; of the same with
+UNBORN, IDLE, BEGIN, TRY, SOLVE, NARROW = range(6)
+"""What reading a group waits for: it has none of its numbers yet; none; of a strategy's start; of a trial step; of the same with
 its linear params solved for; of a corner that is rounded less."""
 
 
@@ -107,6 +114,8 @@ class State(NamedTuple):
     """(groups, P)"""
     trial: Floats
     """(groups, P): where the next reading is wanted."""
+    steepest: Floats
+    """(groups, q): ∂loss/∂θ at the start."""
     before: Floats
     """(groups, q): ∂loss/∂θ before the last epoch's step."""
     held: Floats
@@ -122,7 +131,7 @@ class State(NamedTuple):
 
 def room_of_state(groups: int, params: int, q: int) -> tuple[int, int]:
     """How many numbers and how many counts a state is made of: see `unpack`."""
-    numbers = 6 * params + 3 * (q + 1) ** 2 + 6 * q + 2 * WAYS + LOSSES + 3
+    numbers = 6 * params + 3 * (q + 1) ** 2 + 7 * q + 2 * WAYS + LOSSES + 3
     return groups * numbers, groups * (2 * FLAGS + COUNTS)
 
 
@@ -148,6 +157,8 @@ def unpack(numbers: Floats, counts: Ints, groups: int, params: int, q: int) -> A
     at += initial.size
     trial = numbers[at : at + groups * params].reshape((groups, params))
     at += trial.size
+    steepest = numbers[at : at + groups * q].reshape((groups, q))
+    at += steepest.size
     before = numbers[at : at + groups * q].reshape((groups, q))
     at += before.size
     held = numbers[at : at + groups * 3].reshape((groups, 3))
@@ -160,9 +171,23 @@ def unpack(numbers: Floats, counts: Ints, groups: int, params: int, q: int) -> A
     flags = counts[: groups * 2 * FLAGS].reshape((groups, 2, FLAGS))
     rest = counts[flags.size :].reshape((groups, COUNTS))
     return State(
-        theta, factor, scale, gradient, ways, flags, losses, rest, best, initial, trial, before,
-        held, held_r, held_slope, held_theta,
+        theta, factor, scale, gradient, ways, flags, losses, rest, best, initial, trial, steepest,
+        before, held, held_r, held_slope, held_theta,
     )  # fmt: skip
+
+
+@compiled
+def _set_up(state: Any, rules: Any, g: int, initial: Floats, constant_loss: float) -> None:
+    """A group at its start; a constant's loss is what there is to explain."""
+    copy(initial[g], state.initial[g])
+    copy(initial[g], state.trial[g])
+    state.losses[g, CONSTANT_LOSS] = constant_loss
+    state.losses[g, FIRST_LOSS] = state.losses[g, BEST_LOSS] = math.nan
+    state.counts[g, PHASE] = BEGIN
+    for way in range(2):
+        copy(initial[g], state.theta[g, way])
+        state.ways[g, way, WIDTH] = MEASURE if rules.cornered else 0.0
+        state.ways[g, way, LOSS] = state.ways[g, way, EXACT] = math.nan
 
 
 class Work(NamedTuple):
@@ -558,6 +583,7 @@ def _set_out(state: Any, rules: Any, g: int) -> None:
     copy(state.initial[g], state.best[g])
     counts[BEST_EPOCH] = 1
     losses[STEEPEST] = 0.0
+    copy(state.gradient[g, SCALED], state.steepest[g])
     for j in range(len(rules.free)):
         losses[STEEPEST] = max(losses[STEEPEST], abs(state.gradient[g, SCALED, j]))
     counts[PHASE] = IDLE
@@ -692,19 +718,43 @@ def carry_on(
 
 
 @allocating
+def rules_of(
+    limits: Floats, free: Ints, linear: Bools, tolerances: Floats, epochs: int, cornered: bool
+) -> Any:
+    """Rules of limits (2, P) and tolerances (of the loss, the params and the gradient, and the
+    dtype's ε)."""
+    return Rules(
+        limits[0], limits[1], free, linear, cornered, epochs, tolerances[0], tolerances[1],
+        tolerances[2], tolerances[3],
+    )  # fmt: skip
+
+
+@allocating
 def fit(
-    model: Any, data: Any, rules: Any, numbers: Floats, counts: Ints, history: Any,
-    groups: Ints, first: int, until: int, epochs: int, every: int,
+    codes: Ints, constants: Floats, layout: Ints, loss: int, delta: float,
+    columns: Floats, target: Floats, sigma: Floats, spans: Ints,
+    limits: Floats, linear: Bools, tolerances: Floats, most: int, cornered: bool, initial: Floats,
+    numbers: Floats, counts: Ints, table: Floats, recorded: Ints,
+    groups: Ints, first: int, until: int, epochs: int, every: int, sample: int,
 ) -> None:  # fmt: skip
-    """At most so many epochs of each of the groups `groups[first:until]`, by compiled readings, of
-    the state that lies in `numbers` and `counts`."""
-    state = unpack(numbers, counts, len(data.first), len(rules.lower), len(rules.free))
-    room = room_for(model, data, len(rules.lower))
+    """At most so many epochs of each of the groups `groups[first:until]`, from `initial` (all
+    groups, P) or where their state (see `unpack`) says; of at most `most` in all. `recorded` rows
+    are in the table: see `History`. Of a group of more than `sample` rows, so many say what there
+    is to explain."""
+    model, data = model_of(codes, constants, layout, loss, delta), Data(
+        columns, target, sigma, spans[0], spans[1]
+    )
+    rules = rules_of(limits, model.free, linear, tolerances, most, cornered)
+    history = History(table, recorded)
+    state = unpack(numbers, counts, spans.shape[1], limits.shape[1], len(model.free))
+    room = room_for(model, data, limits.shape[1])
     work = work_for(room.r, room.slope)
     for n in range(first, until):
         g = groups[n]
         start, end = data.first[g], data.end[g]
         rows, limit = float(end - start), state.counts[g, EPOCH] + epochs
+        if state.counts[g, PHASE] == UNBORN:
+            _set_up(state, rules, g, initial, constant_loss(loss, delta, data, g, sample))
         room.seen[0] = -1
         while carry_on(state, rules, history, g, rows, limit, every, work):
             settle(model, room, state.trial[g])
@@ -715,43 +765,51 @@ def fit(
 
 @allocating
 def respond(
-    rules: Any, state: Any, history: Any, groups: Ints, rows: Floats, limits: Ints,
-    sums: Floats, r: Floats, slopes: Floats, every: int, wanted: Bools,
+    limits: Floats, free: Ints, linear: Bools, tolerances: Floats, most: int, cornered: bool,
+    initial: Floats, constant_losses: Floats, numbers: Floats, counts: Ints, table: Floats,
+    recorded: Ints, groups: Ints, rows: Floats, until: Ints, sums: Floats, r: Floats,
+    slopes: Floats, every: int, wanted: Bools, trial: Floats, widths: Floats,
 ) -> None:  # fmt: skip
     """The same for readings made elsewhere: takes those of `groups` (their sums (…, 3), R (…, q +
-    1, q + 1) and slopes (…, q)); `wanted` is then whether each waits for another, at its trial.
-    Without sums, whether each waits for a first one."""
+    1, q + 1) and slopes (…, q)); `wanted` is then whether each waits for another, at `trial` (…, P)
+    with a corner as wide as `widths`, or has come to epoch `until`. Without sums, whether each
+    waits for a first one."""
+    rules = rules_of(limits, free, linear, tolerances, most, cornered)
+    state = unpack(numbers, counts, len(initial), limits.shape[1], len(free))
+    history = History(table, recorded)
     work = work_for(np.empty(r.shape[1:]), np.empty(slopes.shape[1]))
     for n in range(len(groups)):
         g = groups[n]
+        if state.counts[g, PHASE] == UNBORN:
+            _set_up(state, rules, g, initial, constant_losses[g])
         if len(sums):
             copy_matrix(r[n], work.r)
             copy(slopes[n], work.slope)
             resume(state, rules, g, rows[n], (sums[n, 0], sums[n, 1], sums[n, 2]), work)
-        wanted[n] = carry_on(state, rules, history, g, rows[n], limits[n], every, work)
+        wanted[n] = carry_on(state, rules, history, g, rows[n], until[n], every, work)
+        copy(state.trial[g], trial[n])
+        widths[n] = state.ways[g, state.counts[g, WAY], WIDTH]
 
 
 @allocating
-def constant_losses(model: Any, data: Any, sample: int) -> Floats:
-    """The loss of each group's weighted mean, (groups,): what there is to explain; of a group of
-    more than `sample` rows, in an even sample of them."""
-    found = np.empty(len(data.first))
-    for g in range(len(found)):
-        start, end = data.first[g], data.end[g]
-        step = max(1, -(-(end - start) // sample))
-        weights, total, count = 0.0, 0.0, 0
-        for i in range(start, end, step):
-            share = 1.0
-            if len(data.sigma):
-                share = 1.0 / (float(data.sigma[i]) * float(data.sigma[i]))
-            weights += share
-            total += share * data.target[i]
-        mean, losses = total / weights, 0.0
-        for i in range(start, end, step):
-            z = mean - data.target[i]
-            if len(data.sigma):
-                z /= data.sigma[i]
-            losses += rho(model.loss, z, model.delta)
-            count += 1
-        found[g] = losses / count
-    return found
+def ends_of(numbers: Floats, counts: Ints, free: Ints, groups: int, params: int) -> Any:
+    """How the groups stand: a table (groups, 4 + 3P) of the loss at θ, that of the start, the
+    lowest and the last one; θ, the params of the lowest loss and ∂loss/∂θ at the start; counts
+    (groups, 3) of epochs, reason and epoch of the lowest loss; R of [J z] at θ (groups, q + 1,
+    q + 1)."""
+    q = len(free)
+    state = unpack(numbers, counts, groups, params, q)
+    table = np.zeros((groups, 4 + 3 * params))
+    found, r = np.empty((groups, 3), np.int64), np.empty((groups, q + 1, q + 1))
+    for g in range(groups):
+        way, row = state.counts[g, WAY], table[g]
+        row[0], row[1] = state.ways[g, way, EXACT], state.losses[g, FIRST_LOSS]
+        row[2], row[3] = state.losses[g, BEST_LOSS], state.losses[g, LAST_LOSS]
+        copy(state.theta[g, way], row[4 : 4 + params])
+        copy(state.best[g], row[4 + params : 4 + 2 * params])
+        for j in range(q):
+            row[4 + 2 * params + free[j]] = state.steepest[g, j]
+        found[g, 0], found[g, 1] = state.counts[g, EPOCH], state.counts[g, REASON]
+        found[g, 2] = state.counts[g, BEST_EPOCH]
+        copy_matrix(state.factor[g, way], r[g])
+    return table, found, r

@@ -4,14 +4,16 @@ On the CPU an operator is compiled code on views of its tensors, which share gro
 long data, out to as many threads as torch has; on any other device it is plain torch
 (`composite`). Neither threads nor the cut into calls changes a bit of what it gives.
 
-A program is five tensors (see `program.Program`, and `free`, the positions of the free params, of
-which its outputs after the first are the slopes); data are five (see `rows.Data`).
+A program is three tensors (see `program.Program.tensors`). Data are four: columns (inputs, rows),
+target and sigma (rows,), all of one dtype (sigma is empty where it is 1 everywhere), and spans (2,
+groups) int64 on the CPU: where each group's rows begin, and end.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -19,24 +21,26 @@ from torch import Tensor
 from torch.library import Library
 
 from service.engine.kernel import composite, marquardt, rows
-from service.engine.kernel.factors import pad, triangularise
-from service.engine.kernel.types import Floats, Ints
+from service.engine.kernel.factors import LANES, pad, triangularise
+from service.engine.kernel.types import Bools, Floats, Ints
 
 PIECE = 2**16
 """Rows that one thread reduces to an R factor; longer groups are cut into such pieces."""
-WORTH = 2**16
+WORTH = 2**20
 """Entries of programs × rows below which another thread costs more than it does."""
+SAMPLE = 2**15
+"""Rows of a long group by which what there is to explain is judged."""
 
-_library = Library("descent", "DEF")  # noqa: TOR901
+_library = Library("descent", "DEF")
 _library.define("read(Tensor[] program, Tensor columns, Tensor theta) -> Tensor")
 _library.define(
     "linearise(Tensor[] program, int loss, float delta, Tensor[] data, Tensor theta, Tensor width)"
     " -> (Tensor, Tensor, Tensor)"
 )
+_library.define("constant_losses(int loss, float delta, Tensor[] data) -> Tensor")
 _library.define(
-    "marquardt(Tensor[] program, int loss, float delta, Tensor[] data, Tensor[] limits, "
-    "float[] tolerances, int epochs, Tensor(a!) numbers, Tensor(b!) counts, Tensor(c!)[] history, "
-    "Tensor groups, int steps, int every) -> ()"
+    "marquardt(Tensor[] program, int loss, float delta, Tensor[] data, Tensor[] rules, int epochs, "
+    "Tensor initial, Tensor(a!)[] state, Tensor(b!)[] history, int steps, int every) -> ()"
 )
 
 
@@ -50,27 +54,24 @@ def share_out(work: Callable[[int, int], None], count: int, cost: float) -> None
         list(pool.map(work, bounds[:-1], bounds[1:]))
 
 
-def _model(program: Sequence[Tensor], loss: int, delta: float) -> rows.Model:
-    codes, constants, sections, outputs, free = (each.numpy() for each in program)
-    return rows.Model(codes, constants, sections, outputs, free, loss, delta)
+def _views(tensors: Sequence[Tensor]) -> tuple[Floats, ...]:
+    return tuple([each.contiguous().numpy() for each in tensors])
 
 
-def _data(data: Sequence[Tensor]) -> rows.Data:
-    return rows.Data(*(each.numpy() for each in data))
+# --- readings -------------------------------------------------------------------------------------
 
 
 def _read(program: Sequence[Tensor], columns: Tensor, theta: Tensor) -> Tensor:
-    model, inputs = _model(program, 0, 1.0), columns.numpy()
+    codes, constants, layout = _views(program)
     points, count = len(theta), columns.shape[1]
-    found = torch.empty((len(model.outputs), points, count), dtype=theta.dtype)
-    at, into = theta.numpy(), found.numpy()
-    pieces = -(-count // PIECE)
+    found = torch.empty(((len(layout) - 3) // 2 + 1, points, count), dtype=theta.dtype)
+    inputs, at, into = _views((columns, theta, found))
 
     def part(first: int, until: int) -> None:
         end = min(until * PIECE, count)
-        rows.read_points(model, inputs, at, first * PIECE, end, into)
+        rows.read_points(codes, constants, layout, inputs, at, first * PIECE, end, into)
 
-    share_out(part, pieces, float(points) * count * len(model.codes))
+    share_out(part, -(-count // PIECE), float(points) * count * len(codes))
     return found
 
 
@@ -78,161 +79,188 @@ def _linearise(
     program: Sequence[Tensor], loss: int, delta: float, data: Sequence[Tensor],
     theta: Tensor, width: Tensor,
 ) -> tuple[Tensor, Tensor, Tensor]:  # fmt: skip
-    model, views = _model(program, loss, delta), _data(data)
-    found = _reduced(model, views, theta.numpy(), width.numpy())
+    at, widths = _views((theta, width))
+    found = _reduced(_views(program), loss, delta, _views(data), at, widths)
     sums, r, slopes = (torch.from_numpy(each) for each in found)
     return sums, r, slopes
 
 
 def _reduced(
-    model: rows.Model, data: rows.Data, theta: Floats, width: Floats
-) -> tuple[Floats, Floats, Floats]:
+    program: tuple[Floats, ...], loss: int, delta: float, data: tuple[Floats, ...],
+    theta: Floats, width: Floats,
+) -> tuple[Floats, Floats, Floats]:  # fmt: skip
     """Sums, R and slopes of each group; those of a long group's pieces are put together in order
     (Demmel et al., SIAM J. Sci. Comput. 34 (2012) A206)."""
-    groups, q = len(data.first), len(model.free)
-    counts = np.maximum(-(-(data.end - data.first) // PIECE), 1)
-    of = np.repeat(np.arange(groups), counts)
-    within = np.arange(len(of)) - np.repeat(np.cumsum(counts) - counts, counts)
-    begin = data.first[of] + within * PIECE
-    spans = np.stack([begin, np.minimum(begin + PIECE, data.end[of])], axis=1)
-    sums, r, slopes = _room_of(len(of), q)
+    *columns, spans = data
+    groups, q = spans.shape[1], (len(program[2]) - 3) // 2
+    of, pieces, counts = np.arange(groups), spans, None
+    sizes = spans[1] - spans[0]
+    if sizes.max(initial=0) > PIECE:
+        counts = np.maximum(-(-sizes // PIECE), 1)
+        of = np.repeat(of, counts)
+        within = np.arange(len(of)) - np.repeat(np.cumsum(counts) - counts, counts)
+        begin = spans[0, of] + within * PIECE
+        pieces = np.stack([begin, np.minimum(begin + PIECE, spans[1, of])])
+    sums, r, slopes = np.empty((len(of), 3)), np.empty((len(of), q + 1, q + 1)), np.empty((len(of), q))
 
     def part(first: int, until: int) -> None:
-        rows.linearise_spans(model, data, theta, width, of, spans, first, until, sums, r, slopes)
+        rows.linearise_spans(
+            *program, loss, delta, *columns, theta, width, of, pieces, first, until, sums, r, slopes
+        )
 
-    total = float((data.end - data.first).sum())
-    share_out(part, len(of), total * len(model.codes))
-    if len(of) == groups:
+    share_out(part, len(of), float(sizes.sum()) * len(program[0]))
+    if counts is None:
         return sums, r, slopes
     starts = np.cumsum(counts) - counts
-    joined = np.add.reduceat(sums, starts), np.add.reduceat(slopes, starts) if q else slopes[starts]
-    return joined[0], _merged(r, starts, counts, q), joined[1]
+    slopes = np.add.reduceat(slopes, starts) if q else slopes[starts]
+    return np.add.reduceat(sums, starts), _merged(r, starts, counts), slopes
 
 
-def _room_of(pieces: int, q: int) -> tuple[Floats, Floats, Floats]:
-    return np.empty((pieces, 3)), np.empty((pieces, q + 1, q + 1)), np.empty((pieces, q))
-
-
-def _merged(r: Floats, starts: Ints, counts: Ints, q: int) -> Floats:
+def _merged(r: Floats, starts: Ints, counts: Ints) -> Floats:
     """One R of the R factors of each group's pieces."""
-    found = np.empty((len(starts), q + 1, q + 1))
+    width = r.shape[1]
+    found = np.empty((len(starts), width, width))
     for g, (start, count) in enumerate(zip(starts.tolist(), counts.tolist(), strict=True)):
-        tall = count * (q + 1)
-        columns = np.zeros((q + 1, tall + 16))
-        columns[:, :tall] = r[start : start + count].reshape(tall, q + 1).T
-        triangularise(columns, q + 1, pad(columns, q + 1, tall), found[g])
+        tall = count * width
+        columns = np.zeros((width, tall + LANES))
+        columns[:, :tall] = r[start : start + count].reshape(tall, width).T
+        triangularise(columns, width, pad(columns, width, tall), found[g])
     return found
 
 
-def _marquardt(
-    program: Sequence[Tensor], loss: int, delta: float, data: Sequence[Tensor],
-    limits: Sequence[Tensor], tolerances: Sequence[float], epochs: int, numbers: Tensor, counts: Tensor,
-    history: Sequence[Tensor], groups: Tensor, steps: int, every: int,
-) -> None:  # fmt: skip
-    model, views = _model(program, loss, delta), _data(data)
-    rules = _rules(program, loss, limits, tolerances, epochs)
-    own, flags = numbers.numpy(), counts.numpy()
-    kept = marquardt.History(*(each.numpy() for each in history))
-    chosen = groups.numpy()
-    sizes = views.end[chosen] - views.first[chosen]
-    if sizes.max(initial=0) > PIECE:
-        long = sizes > PIECE
-        drive(
-            lambda at, theta, width: _reduced(model, _of(views, at), theta, width),
-            rules, _state(rules, own, flags), kept, chosen[long], sizes[long].astype(float), steps, every,
-        )  # fmt: skip
-        chosen = chosen[~long]
-
-    def part(first: int, until: int) -> None:
-        marquardt.fit(model, views, rules, own, flags, kept, chosen, first, until, steps, every)
-
-    share_out(part, len(chosen), float(sizes.sum()) * len(model.codes) * min(steps, 10))
+def _constant_losses(loss: int, delta: float, data: Sequence[Tensor]) -> Tensor:
+    found: Floats = rows.constant_losses(loss, delta, *_views(data), SAMPLE)
+    return torch.from_numpy(found)
 
 
-def _of(data: rows.Data, groups: Ints) -> rows.Data:
-    return data._replace(first=data.first[groups], end=data.end[groups])
+def _composite_constant_losses(loss: int, delta: float, data: Sequence[Tensor]) -> Tensor:
+    return composite.constant_losses(loss, delta, data, SAMPLE)
 
 
-def _state(rules: marquardt.Rules, numbers: Floats, counts: Ints) -> marquardt.State:
-    params, q = len(rules.lower), len(rules.free)
-    groups = len(counts) // marquardt.room_of_state(1, params, q)[1]
-    state: marquardt.State = marquardt.unpack(numbers, counts, groups, params, q)
-    return state
+# --- Levenberg-Marquardt --------------------------------------------------------------------------
 
 
-def _rules(
-    program: Sequence[Tensor], loss: int, limits: Sequence[Tensor], tolerances: Sequence[float],
-    epochs: int,
-) -> marquardt.Rules:  # fmt: skip
-    lower, upper, linear = (each.numpy() for each in limits)
-    cornered = composite.NAMES[loss] in ("mae", "quantile")
-    return marquardt.Rules(lower, upper, program[4].numpy(), linear, cornered, epochs, *tolerances)
+class Machine(NamedTuple):
+    """A Levenberg-Marquardt as arrays: see `marquardt.respond`."""
+
+    limits: Floats
+    free: Ints
+    linear: Bools
+    tolerances: Floats
+    epochs: int
+    cornered: bool
+    initial: Floats
+    constant_losses: Floats
+    numbers: Floats
+    counts: Ints
+    table: Floats
+    recorded: Ints
 
 
 Readings = Callable[[Ints, Floats, Floats], tuple[Floats, Floats, Floats]]
 """Groups (k,), their θ (k, params) and widths (k,) -> sums (k, 3), R (k, q + 1, q + 1) and slopes
-(k, q): see `marquardt.respond`."""
+(k, q)."""
 
 
 def drive(
-    read: Readings, rules: marquardt.Rules, state: marquardt.State, history: marquardt.History,
-    groups: Ints, sizes: Floats, steps: int, every: int,
-) -> None:  # fmt: skip
+    read: Readings, machine: Machine, groups: Ints, sizes: Floats, steps: int, every: int
+) -> None:
     """At most so many epochs of each of some groups, of `sizes` rows, by readings of any kind."""
-    q = len(rules.free)
-    limits = state.counts[groups, marquardt.EPOCH] + steps
-    found = tuple(each[:0] for each in _room_of(1, q))
-    found = (found[0], np.empty((0, q + 1, q + 1)), found[2])
+    q, params = len(machine.free), machine.initial.shape[1]
+    state = marquardt.unpack(machine.numbers, machine.counts, len(machine.initial), params, q)
+    until = state.counts[groups, marquardt.EPOCH] + steps
+    found = np.empty((0, 3)), np.empty((0, q + 1, q + 1)), np.empty((0, q))
     while len(groups):
-        wanted = np.empty(len(groups), dtype=bool)
-        marquardt.respond(rules, state, history, groups, sizes, limits, *found, every, wanted)
-        groups, sizes, limits = groups[wanted], sizes[wanted], limits[wanted]
+        many = len(groups)
+        wanted, trial, widths = np.empty(many, dtype=bool), np.empty((many, params)), np.empty(many)
+        marquardt.respond(
+            *machine, groups, sizes, until, *found, every, wanted, trial, widths
+        )
+        groups, sizes, until = groups[wanted], sizes[wanted], until[wanted]
         if len(groups):
-            width = state.ways[groups, state.counts[groups, marquardt.WAY], marquardt.WIDTH]
-            found = read(groups, state.trial[groups], width)
+            found = read(groups, trial[wanted], widths[wanted])
 
 
-def _composite_read(program: Sequence[Tensor], columns: Tensor, theta: Tensor) -> Tensor:
-    return composite.read(*program[:4], columns, theta)
-
-
-def _composite_linearise(
+def _marquardt(
     program: Sequence[Tensor], loss: int, delta: float, data: Sequence[Tensor],
-    theta: Tensor, width: Tensor,
-) -> tuple[Tensor, Tensor, Tensor]:  # fmt: skip
-    return composite.linearise(*program, loss, delta, *data, theta, width)
+    rules: Sequence[Tensor], epochs: int, initial: Tensor, state: Sequence[Tensor],
+    history: Sequence[Tensor], steps: int, every: int,
+) -> None:  # fmt: skip
+    arrays, views = _views(program), _views(data)
+    limits, linear, tolerances = _views(rules)
+    start, (numbers, counts), (table, recorded) = initial.numpy(), _views(state), _views(history)
+    cornered = composite.is_cornered(loss)
+    sizes = views[3][1] - views[3][0]
+    chosen = np.arange(len(sizes))
+    if sizes.max(initial=0) > PIECE:
+        *columns, spans = views
+        q = (len(arrays[2]) - 3) // 2
+        constant: Floats = rows.constant_losses(loss, delta, *views, SAMPLE)
+        machine = Machine(
+            limits, arrays[2][3 + q :], linear, tolerances, epochs, cornered, start, constant,
+            numbers, counts, table, recorded,
+        )  # fmt: skip
+
+        def read(at: Ints, theta: Floats, width: Floats) -> tuple[Floats, Floats, Floats]:
+            return _reduced(arrays, loss, delta, (*columns, spans[:, at]), theta, width)
+
+        long = sizes > PIECE
+        drive(read, machine, chosen[long], sizes[long].astype(float), steps, every)
+        chosen = chosen[~long]
+
+    def part(first: int, until: int) -> None:
+        marquardt.fit(
+            *arrays, loss, delta, *views, limits, linear, tolerances, epochs, cornered, start,
+            numbers, counts, table, recorded, chosen, first, until, steps, every, SAMPLE,
+        )  # fmt: skip
+
+    share_out(part, len(chosen), float(sizes.sum()) * len(arrays[0]) * min(steps, 10))
 
 
 def _composite_marquardt(
     program: Sequence[Tensor], loss: int, delta: float, data: Sequence[Tensor],
-    limits: Sequence[Tensor], tolerances: Sequence[float], epochs: int, numbers: Tensor, counts: Tensor,
-    history: Sequence[Tensor], groups: Tensor, steps: int, every: int,
+    rules: Sequence[Tensor], epochs: int, initial: Tensor, state: Sequence[Tensor],
+    history: Sequence[Tensor], steps: int, every: int,
 ) -> None:  # fmt: skip
-    columns, target, sigma, first, end = data
+    *columns, spans = data
+    limits, linear, tolerances = _views(rules)
+    (numbers, counts), (table, recorded) = _views(state), _views(history)
+    free = program[2][3 + (len(program[2]) - 3) // 2 :].numpy()
+    constant = composite.constant_losses(loss, delta, data, SAMPLE).numpy()
+    machine = Machine(
+        limits, free, linear, tolerances, epochs, composite.is_cornered(loss), initial.numpy(),
+        constant, numbers, counts, table, recorded,
+    )  # fmt: skip
 
     def read(at: Ints, theta: Floats, width: Floats) -> tuple[Floats, Floats, Floats]:
-        chosen = torch.from_numpy(at)
-        part = (columns, target, sigma, first[chosen], end[chosen])
-        points = torch.from_numpy(theta)
-        found = composite.linearise(*program, loss, delta, *part, points, torch.from_numpy(width))
+        part = (*columns, spans[:, torch.from_numpy(at)])
+        points, widths = torch.from_numpy(theta), torch.from_numpy(width)
+        found = composite.linearise(program, loss, delta, part, points, widths)
         sums, r, slopes = (each.numpy() for each in found)
         return sums, r, slopes
 
-    sizes = (end - first)[groups].double().numpy()
-    rules = _rules(program, loss, limits, tolerances, epochs)
-    drive(
-        read,
-        rules,
-        _state(rules, numbers.numpy(), counts.numpy()),
-        marquardt.History(*(each.numpy() for each in history)),
-        groups.numpy(), sizes, steps, every,
-    )  # fmt: skip
+    sizes = (spans[1] - spans[0]).double().numpy()
+    drive(read, machine, np.arange(len(sizes)), sizes, steps, every)
 
 
 for _name, _function, _plain in (
-    ("read", _read, _composite_read),
-    ("linearise", _linearise, _composite_linearise),
+    ("read", _read, composite.read),
+    ("linearise", _linearise, composite.linearise),
+    ("constant_losses", _constant_losses, _composite_constant_losses),
     ("marquardt", _marquardt, _composite_marquardt),
 ):
-    _library.impl(_name, _function, "CPU")
-    _library.impl(_name, _plain, "CompositeExplicitAutograd")
+    _library.impl(_name, _function, "CPU")  # type: ignore[no-untyped-call]
+    _library.impl(_name, _plain, "CompositeExplicitAutograd")  # type: ignore[no-untyped-call]
+
+read = torch.ops.descent.read.default
+"""f and its slopes at points: a program, columns (inputs, rows) and θ (points, params) -> (outputs,
+points, rows)."""
+linearise = torch.ops.descent.linearise.default
+"""Groups at a θ each: a program, the loss's number and delta, data, θ (groups, params) and the
+widths of rounded corners (groups,), both float64 -> Σρ, Σρ of the loss as it is and Σ|z| (groups,
+3), R of [J z] (groups, q + 1, q + 1) and Σψ·∂z/∂θ (groups, q), float64 on the CPU."""
+constant_losses = torch.ops.descent.constant_losses.default
+"""The loss of each group's weighted mean, (groups,): see `rows.constant_loss`."""
+marquardt_slice = torch.ops.descent.marquardt.default
+"""At most `steps` epochs of Levenberg-Marquardt on each group: see `marquardt.fit`. rules are the
+limits (2, params), which free params the prediction is jointly linear in, and the tolerances."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import torch
@@ -36,18 +37,22 @@ class Program:
     constants: Tensor
     sections: Tensor
     outputs: Tensor
+    free: Tensor
+    """The positions of the params of which the outputs after the first are slopes, (slopes,)."""
     columns: tuple[str, ...]
     operations: int
     """How many operations one reading costs for each row."""
 
     @classmethod
-    def of(cls, tape: Tape, params: Sequence[str]) -> Program:
-        """The program of a tape, its params numbered as in `params`."""
+    def of(
+        cls, tape: Tape, params: Sequence[str], columns: Sequence[str], free: Sequence[int]
+    ) -> Program:
+        """The program of a tape, its params and columns numbered as in `params` and `columns`."""
         by_column, by_param = _depends(tape, "column"), _depends(tape, "param")
         section = [int(c) + int(c and p) for c, p in zip(by_column, by_param, strict=True)]
         order = sorted(range(len(tape.nodes)), key=lambda i: section[i])
         place = {old: new for new, old in enumerate(order)}
-        columns, position = tape.names("column"), {name: i for i, name in enumerate(params)}
+        position = {name: i for i, name in enumerate(params)}
         constants: list[float] = []
         codes = np.zeros((len(order), 4), dtype=np.int32)
         for row, old in enumerate(order):
@@ -63,9 +68,26 @@ class Program:
             torch.tensor(constants or [0.0], dtype=torch.float64),
             torch.tensor(bounds),
             torch.tensor([place[o] for o in tape.outputs]),
-            columns,
+            torch.tensor(list(free), dtype=torch.int64),
+            tuple(columns),
             max(1, tape.operations),
         )
+
+    @cached_property
+    def _tensors(self) -> tuple[Tensor, ...]:
+        return (self.codes, self.constants, torch.cat([self.sections, self.outputs, self.free]))
+
+    @property
+    def tensors(self) -> tuple[Tensor, ...]:
+        """It as the operators take it: its codes, its constants, and a layout (3 + 2·slopes,) of
+        sections, outputs and the positions of the free params."""
+        return self._tensors
+
+    @property
+    def acts_on_columns_alone(self) -> bool:
+        """Whether an operation depends on columns and on no param."""
+        first, second = self.sections.tolist()
+        return second - first > len(self.columns)
 
     def __len__(self) -> int:
         return len(self.codes)

@@ -40,6 +40,15 @@ class Model(NamedTuple):
     delta: float
 
 
+@allocating
+def model_of(codes: Ints, constants: Floats, layout: Ints, loss: int, delta: float) -> Any:
+    """A model, of a program as the operators take it (see `program.Program.tensors`)."""
+    q = (len(layout) - 3) // 2
+    return Model(
+        codes, constants, layout[:2], layout[2 : 3 + q], layout[3 + q :], loss, delta
+    )
+
+
 class Data(NamedTuple):
     """Columns (inputs, rows), target and sigma (rows,), all of one dtype; sigma is empty where it
     is 1 everywhere. A group's rows lie together, from `first` to before `end` (groups,); groups may
@@ -191,17 +200,20 @@ def _weigh(
 
 @allocating
 def linearise_spans(
-    model: Any, data: Any, thetas: Floats, widths: Floats, of: Ints, spans: Ints,
-    first: int, until: int, sums: Floats, r: Floats, slopes: Floats,
+    codes: Ints, constants: Floats, layout: Ints, loss: int, delta: float,
+    columns: Floats, target: Floats, sigma: Floats, thetas: Floats, widths: Floats,
+    of: Ints, spans: Ints, first: int, until: int, sums: Floats, r: Floats, slopes: Floats,
 ) -> None:  # fmt: skip
-    """`linearise` of the spans (…, 2) of rows from number `first` to `until`, each at the θ and the
+    """`linearise` of the spans (2, …) of rows from number `first` to `until`, each at the θ and the
     width of number `of[span]`: sums (spans, 3), r (spans, q + 1, q + 1) and slopes (spans, q)."""
+    model = model_of(codes, constants, layout, loss, delta)
+    data = Data(columns, target, sigma, spans[0], spans[1])
     room = room_for(model, data, thetas.shape[1])
     q = len(model.free)
     for n in range(first, until):
         room.seen[0] = -1
         settle(model, room, thetas[of[n]])
-        found = linearise(model, data, room, spans[n, 0], spans[n, 1], widths[of[n]])
+        found = linearise(model, data, room, spans[0, n], spans[1, n], widths[of[n]])
         sums[n, 0], sums[n, 1], sums[n, 2] = found
         for i in range(q + 1):
             for j in range(q + 1):
@@ -212,12 +224,14 @@ def linearise_spans(
 
 @allocating
 def read_points(
-    model: Any, columns: Floats, thetas: Floats, first: int, until: int, found: Floats
-) -> None:
+    codes: Ints, constants: Floats, layout: Ints, columns: Floats, thetas: Floats, first: int,
+    until: int, found: Floats,
+) -> None:  # fmt: skip
     """The outputs in the rows from `first` to `until` at each θ (points, params): found (outputs,
     points, rows)."""
-    rows = columns[:1].reshape(-1) if columns.shape[0] else np.empty(0, columns.dtype)
-    room = room_for(model, Data(columns, rows, rows, model.free, model.free), thetas.shape[1])
+    model = model_of(codes, constants, layout, 0, 1.0)
+    none = np.empty(0, columns.dtype)
+    room = room_for(model, Data(columns, none, none, layout, layout), thetas.shape[1])
     for n in range(len(thetas)):
         settle(model, room, thetas[n])
         at = first
@@ -230,3 +244,38 @@ def read_points(
                 for i in range(count):
                     found[k, n, at + i] = room.values[model.outputs[k], i]
             at += count
+
+
+@compiled
+def constant_loss(loss: int, delta: float, data: Any, g: int, sample: int) -> float:
+    """The loss of a group's weighted mean: what there is to explain; of a group of more than
+    `sample` rows, in an even sample of them."""
+    start, end = data.first[g], data.end[g]
+    step = max(1, -(-(end - start) // sample))
+    weights, total, count = 0.0, 0.0, 0
+    for i in range(start, end, step):
+        share = 1.0
+        if len(data.sigma):
+            share = 1.0 / (float(data.sigma[i]) * float(data.sigma[i]))
+        weights += share
+        total += share * data.target[i]
+    mean, losses = total / weights, 0.0
+    for i in range(start, end, step):
+        z = mean - data.target[i]
+        if len(data.sigma):
+            z /= data.sigma[i]
+        losses += rho(loss, z, delta)
+        count += 1
+    return losses / count
+
+
+@allocating
+def constant_losses(
+    loss: int, delta: float, columns: Floats, target: Floats, sigma: Floats, spans: Ints,
+    sample: int,
+) -> Floats:  # fmt: skip
+    """`constant_loss` of each group."""
+    data, found = Data(columns, target, sigma, spans[0], spans[1]), np.empty(spans.shape[1])
+    for g in range(len(found)):
+        found[g] = constant_loss(loss, delta, data, g, sample)
+    return found

@@ -17,12 +17,11 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from service.engine.compressed import Compressed
-from service.engine.ground import reading
 from service.engine.optimizers.first_order import Sgd
 from service.engine.problem import Task
-from service.engine.result import Best, Rows, StopReason
-from service.engine.run import Progress, Run
+from service.engine.result import Best, Rows, StopReason, joined
+from service.engine.solvers.compressed import Compressed, reading
+from service.engine.solvers.single import At, SingleFit
 from service.engine.stopping import EXPLOSION
 
 BLOCK = 8192
@@ -33,7 +32,7 @@ HUGE = 1e250
 Floats = npt.NDArray[np.float64]
 
 
-class ClosedForm(Run):
+class ClosedForm(SingleFit):
     """Plain full-batch gradient descent at a constant rate on a linear least-squares problem.
 
     Arrays of epochs are (free, k) within, so that each direction's lie together, and a sum over the
@@ -42,7 +41,7 @@ class ClosedForm(Run):
 
     stride = BLOCK
 
-    def __init__(self, task: Task, data: Compressed, checkpoint: Progress | None = None) -> None:
+    def __init__(self, task: Task, data: Compressed) -> None:
         super().__init__(task)
         problem, settings = task.problem, task.options.settings
         assert isinstance(settings, Sgd)
@@ -59,29 +58,24 @@ class ClosedForm(Run):
                 slow, np.log1p(np.where(slow, self._decay, 0.0)), np.log(np.abs(1 + self._decay))
             )
         self._slow = slow
-        self._progress = checkpoint or self._begin()
 
     def loss_at(self, theta: Tensor) -> float:
         return self._reading(theta)[0]
 
-    def _begin(self) -> Progress:
+    def init(self) -> At:
         theta = self.task.problem.initial
         first, gradient = self._reading(theta)
-        return Progress(0, theta, None, math.nan, first, gradient, Best(1, first, theta))
+        return At(0, theta, None, math.nan, first, gradient, Best(1, first, theta))
 
-    def _epoch(self) -> None:
-        self._block(1)
-
-    def step(self, epochs: int) -> Rows:
-        """Does that many epochs, or as many as are left; the rows recorded in them."""
-        left = min(epochs, self.epochs - self.epoch)
+    def slice(self, at: At, epochs: int) -> tuple[At, Rows]:
         parts = []
-        while left > 0 and not self.done:
-            count = min(left, BLOCK)
+        while epochs > 0 and at.reason is None:
+            count = min(epochs, BLOCK)
             with np.errstate(all="ignore"):
-                parts.append(self._block(count))
-            left -= count
-        return _joined(parts, len(self.task.problem.params))
+                at, rows = self._block(at, count)
+            parts.append(rows)
+            epochs -= count
+        return at, joined(parts, len(self.task.problem.params))
 
     # --- any epochs at once: k (k,) -> arrays (free, k) or (k, params) ---------------------------
 
@@ -146,30 +140,29 @@ class ClosedForm(Run):
 
     # --- a block ---------------------------------------------------------------------------------
 
-    def _block(self, count: int) -> Rows:
+    def _block(self, before: At, count: int) -> tuple[At, Rows]:
         """The next so many epochs, up to the one that ends the run."""
-        before = self._progress
         k = np.arange(before.epoch, before.epoch + count, dtype=np.float64)
         losses = self._losses(k)
-        last, reason = self._ending(losses, k)
+        last, reason = self._ending(before, losses, k)
         end = before.epoch + 1 + last
         epochs = self._recorded_epochs(before.epoch + 1, end, ended=reason is not None)
         at = epochs.astype(np.float64)
-        rows = Rows(
+        rows = Rows.of(
             torch.from_numpy(epochs),
             torch.from_numpy(losses[epochs - before.epoch - 1]),
             torch.from_numpy(self._params(at)),
             torch.from_numpy(self._gradients(at - 1)),
         )
-        self._progress = replace(
+        after = replace(
             before,
             epoch=end,
             theta=self._there(self._params(np.array([float(end)]))[0]),
             loss=float(losses[last]),
             best=self._best(before.best, losses[: last + 1], before.epoch),
-            stop_reason=reason,
+            reason=reason,
         )
-        return rows
+        return after, rows
 
     def _recorded_epochs(self, first: int, last: int, *, ended: bool) -> npt.NDArray[np.int64]:
         every = self.task.options.record_every
@@ -193,52 +186,37 @@ class ClosedForm(Run):
         """Params where the problem is."""
         return torch.from_numpy(theta).to(self.task.problem.initial.device)
 
-    def _ending(self, losses: Floats, k: Floats) -> tuple[int, StopReason | None]:
+    def _ending(self, at: At, losses: Floats, k: Floats) -> tuple[int, StopReason | None]:
         """The block's last epoch, counted from 0, and why the run ends there, if it does."""
         options = self.task.options
-        limit = EXPLOSION * max(self._progress.first_loss, 5e-324)
+        limit = EXPLOSION * max(at.first_loss, 5e-324)
         last = len(losses) - 1
         reason: StopReason | None = None
         wrong = ~(losses <= min(limit, sys.float_info.max))
         if options.on_divergence == "stop" and wrong.any():
             last, reason = int(wrong.argmax()), "diverged"
         if options.tolerance.any:
-            settled = self._settled(losses, k) & ~wrong
+            settled = self._settled(at, losses, k) & ~wrong
             if settled[: last + 1].any():
                 last, reason = int(settled.argmax()), "converged"
-        if reason is None and self._progress.epoch + len(losses) == self.epochs:
+        if reason is None and at.epoch + len(losses) == self.task.options.epochs:
             reason = "max_epochs"
         return last, reason
 
-    def _settled(self, losses: Floats, k: Floats) -> npt.NDArray[np.bool_]:
+    def _settled(self, at: At, losses: Floats, k: Floats) -> npt.NDArray[np.bool_]:
         """The epochs that meet a tolerance that is on."""
         tolerance = self.task.options.tolerance
         settled = np.zeros(len(losses), dtype=bool)
         if tolerance.loss:
-            before = np.concatenate([[self._progress.loss], losses[:-1]])
+            before = np.concatenate([[at.loss], losses[:-1]])
             settled |= np.abs(before - losses) <= tolerance.loss * np.abs(before)
         if tolerance.params:
             theta = self._params(np.append(k, k[-1] + 1))
             moved = np.linalg.norm(np.diff(theta, axis=0), axis=1)
             settled |= moved <= tolerance.params * np.linalg.norm(theta[:-1], axis=1)
         if tolerance.gradient:
-            first = float(self._progress.first_gradient.abs().max())
+            first = float(at.first_gradient.abs().max())
             sizes = np.abs(self._gradients(k)).max(axis=1)
             settled |= sizes <= tolerance.gradient * first
         return settled
 
-
-def _joined(parts: list[Rows], width: int) -> Rows:
-    if len(parts) == 1:
-        return parts[0]
-    if not parts:
-        empty = torch.empty((0, width), dtype=torch.float64)
-        return Rows(
-            torch.empty(0, dtype=torch.int64), torch.empty(0, dtype=torch.float64), empty, empty
-        )
-    return Rows(
-        torch.cat([part.epoch for part in parts]),
-        torch.cat([part.loss for part in parts]),
-        torch.cat([part.params for part in parts]),
-        torch.cat([part.gradient for part in parts]),
-    )

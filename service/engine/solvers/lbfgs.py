@@ -8,60 +8,61 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from service.engine.gradients import Objective
+from service.engine.objectives.objective import Objective
 from service.engine.optimizers import lbfgs
 from service.engine.problem import Task
-from service.engine.result import Best, StopReason
-from service.engine.run import Progress, Run
+from service.engine.result import Best, Rows, StopReason
+from service.engine.solvers.single import At, Recorder, SingleFit
 from service.engine.stopping import has_converged, has_diverged
 
 
-class QuasiNewton(Run):
+class QuasiNewton(SingleFit):
     """L-BFGS. An epoch is one step with its line search."""
 
-    def __init__(self, task: Task, checkpoint: Progress | None = None) -> None:
+    def __init__(self, task: Task) -> None:
         super().__init__(task)
         assert isinstance(task.options.settings, lbfgs.Lbfgs)
         self._settings = task.options.settings
         self._objective = Objective(task.problem)
-        self._progress = checkpoint or self._begin()
 
     def loss_at(self, theta: Tensor) -> float:
         return float(self._objective.loss(theta))
 
-    def _evaluate(self, theta: Tensor) -> tuple[Tensor, Tensor]:
-        return self._objective.gradient(theta, self.task.options.gradient)
-
-    def _begin(self) -> Progress:
+    def init(self) -> At:
         theta = self.task.problem.initial
         state = lbfgs.begin(self._evaluate, theta)
         best = Best(1, state.loss, theta)
-        return Progress(0, theta, state, state.loss, state.loss, state.gradient, best)
+        return At(0, theta, state, state.loss, state.loss, state.gradient, best)
 
-    def _epoch(self) -> None:
-        before, problem = self._progress, self.task.problem
+    def slice(self, at: At, epochs: int) -> tuple[At, Rows]:
+        recorder = Recorder(self.task.options.record_every)
+        for _ in range(epochs):
+            at = self._epoch(at, recorder)
+            if at.reason is not None:
+                break
+        return at, recorder.rows(len(self.task.problem.params))
+
+    def _evaluate(self, theta: Tensor) -> tuple[Tensor, Tensor]:
+        return self._objective.gradient(theta, self.task.options.gradient)
+
+    def _epoch(self, before: At, recorder: Recorder) -> At:
+        problem = self.task.problem
         old: lbfgs.State = before.state
         new = old
         if math.isfinite(old.loss):
             new = lbfgs.advance(self._evaluate, old, self._settings, problem.lower, problem.upper)
         epoch = before.epoch + 1
-        reason = self._ending(epoch, old, new)
+        reason = self._ending(before, old, new)
         best = Best(epoch, new.loss, new.theta) if new.loss < before.best.loss else before.best
-        self._record(epoch, old.loss, new.theta, old.gradient, last=reason is not None)
-        self._progress = replace(
-            before,
-            epoch=epoch,
-            theta=new.theta,
-            state=new,
-            loss=old.loss,
-            best=best,
-            stop_reason=reason,
+        recorder.add(epoch, old.loss, new.theta, old.gradient, last=reason is not None)
+        return replace(
+            before, epoch=epoch, theta=new.theta, state=new, loss=old.loss, best=best, reason=reason
         )
 
-    def _ending(self, epoch: int, old: lbfgs.State, new: lbfgs.State) -> StopReason | None:
-        if has_diverged(old.loss, self._progress.first_loss):
+    def _ending(self, before: At, old: lbfgs.State, new: lbfgs.State) -> StopReason | None:
+        if has_diverged(old.loss, before.first_loss):
             return "diverged"
-        first = float(self._progress.first_gradient.abs().max())
+        first = float(before.first_gradient.abs().max())
         relative = self._relative_gradient(new)
         noise = torch.finfo(new.theta.dtype).eps
         if new.stuck:
@@ -77,7 +78,7 @@ class QuasiNewton(Run):
             )
         ):
             return "converged"
-        return "max_epochs" if epoch == self.epochs else None
+        return "max_epochs" if before.epoch + 1 == self.task.options.epochs else None
 
     def _relative_gradient(self, state: lbfgs.State) -> float:
         """The largest relative change of the loss per relative change of a param (Dennis and

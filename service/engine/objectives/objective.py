@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 import torch
 from torch import Tensor
 
-from service.engine.bound import Bound
+from service.engine.objectives.bound import Bound
 from service.engine.problem import GradientMethod, Problem
 
 
@@ -87,13 +87,7 @@ class Objective:
 
     def _analytic(self, theta: Tensor, delta: float | None) -> tuple[Tensor, Tensor]:
         """Σ over the rows of ∂loss/∂prediction · ∂prediction/∂θ."""
-        loss, gradient = self._chain(theta, safe=False)
-        if bool(torch.isfinite(gradient.sum())):
-            return loss, gradient
-        return self._chain(theta, safe=True)
-
-    def _chain(self, theta: Tensor, *, safe: bool) -> tuple[Tensor, Tensor]:
-        prediction, back = self._bound.pullback(theta, safe=safe)
+        prediction, back = self._bound.pullback(theta)
         z = self._weighed(prediction)
         slope = self._loss.slope(z)
         if self._sigma is not None:
