@@ -114,6 +114,35 @@ def read_block(model: Any, data: Any, room: Any, at: int, count: int) -> None:
 
 
 @compiled
+def fill(model: Any, data: Any, room: Any, filled: int, at: int, count: int) -> None:
+    """Puts [J z] of the `count` rows from `at` on below the rows that are held already."""
+    columns, values, q = room.columns, room.values, len(model.free)
+    read_block(model, data, room, at, count)
+    place = model.outputs[0]
+    for i in range(count):
+        columns[q, filled + i] = values[place, i] - data.target[at + i]
+    for j in range(q):
+        place = model.outputs[1 + j]
+        for i in range(count):
+            columns[j, filled + i] = values[place, i]
+    if len(data.sigma):
+        for j in range(q + 1):
+            for i in range(count):
+                columns[j, filled + i] /= data.sigma[at + i]
+
+
+@compiled
+def fold(room: Any, width: int, filled: int) -> int:
+    """Reduces the rows that are held to their R, which takes their place; how many there are
+    then."""
+    triangularise(room.columns, width, pad(room.columns, width, filled), room.r)
+    for j in range(width):
+        for i in range(width):
+            room.columns[j, i] = room.r[i, j]
+    return width
+
+
+@compiled
 def linearise(
     model: Any, data: Any, room: Any, first: int, until: int, width: float
 ) -> tuple[float, float, float]:
@@ -121,27 +150,16 @@ def linearise(
     where it has a corner that is rounded, and Σ|z|; R of [J z] is then in
     `room.r`, J and z carrying the square roots of the loss's weights."""
     q = len(model.free)
-    columns, values = room.columns, room.values
+    columns = room.columns
     total, exact, sizes = 0.0, 0.0, 0.0
     filled = 0
     room.slope[:] = 0.0
     at = first
     while at < until:
         count = min(BLOCK, until - at)
-        read_block(model, data, room, at, count)
-        place = model.outputs[0]
-        for i in range(count):
-            columns[q, filled + i] = values[place, i] - data.target[at + i]
-        for j in range(q):
-            place = model.outputs[1 + j]
-            for i in range(count):
-                columns[j, filled + i] = values[place, i]
-        if len(data.sigma):
-            for j in range(q + 1):
-                for i in range(count):
-                    columns[j, filled + i] /= data.sigma[at + i]
+        fill(model, data, room, filled, at, count)
         if model.loss == MSE:
-            total += _sum_of_squares(columns, q, filled, count)
+            total += sum_of_squares(columns[q], filled, count)
         else:
             parts = _weigh(model, room, filled, count, width)
             total += parts[0]
@@ -150,21 +168,18 @@ def linearise(
         filled += count
         at += count
         if filled > BUFFER and at < until:
-            triangularise(columns, q + 1, pad(columns, q + 1, filled), room.r)
-            for j in range(q + 1):
-                for i in range(q + 1):
-                    columns[j, i] = room.r[i, j]
-            filled = q + 1
+            filled = fold(room, q + 1, filled)
     if width != MEASURE:
         triangularise(columns, q + 1, pad(columns, q + 1, filled), room.r)
     return total, exact, sizes
 
 
 @compiled_sums
-def _sum_of_squares(columns: Floats, j: int, first: int, count: int) -> float:
+def sum_of_squares(vector: Floats, first: int, count: int) -> float:
+    """Σv² of the `count` numbers from `first` on."""
     total = 0.0
     for i in range(first, first + count):
-        total += columns[j, i] * columns[j, i]
+        total += vector[i] * vector[i]
     return total
 
 
