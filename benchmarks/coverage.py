@@ -24,8 +24,8 @@ from service.engine.losses import LOSSES, Loss
 from service.engine.optimizers.exact import Exact
 from service.engine.optimizers.levenberg_marquardt import LevenbergMarquardt
 from service.engine.problem import Tolerance
-from service.engine.profile import profile_interval
-from service.engine.statistics import summarise
+from service.engine.inference.profile import profile_interval
+from service.engine.inference.statistics import summarise
 
 SETS = 2000
 PROFILED = 300

@@ -130,7 +130,7 @@ def _by_engine(x: Floats, y: Floats) -> Callable[[], Floats]:
     from service.engine.losses import LOSSES, Loss
     from service.engine.optimizers.levenberg_marquardt import LevenbergMarquardt
     from service.engine.problem import Problem, Tolerance
-    from service.engine.statistics import summarise
+    from service.engine.inference.statistics import summarise
     from service.jobs.memory import keep
 
     torch.set_num_threads(1)

@@ -185,6 +185,12 @@ class Options:
     """Positions of the params whose start is to be searched for."""
 
 
+AT_ONCE = 2**21
+"""Rows of the groups that are laid side by side, about."""
+UNEVEN = 1.25
+"""Of those, the longest group has no more than so many times the rows of the shortest."""
+
+
 @dataclass(frozen=True, eq=False)
 class Groups:
     """Groups of a problem's rows, each fitted by itself."""
@@ -204,6 +210,20 @@ class Groups:
     def sizes(self) -> Tensor:
         """Rows of each group, (groups,)."""
         return self.spans[1] - self.spans[0]
+
+    def alike(self, at_once: int = AT_ONCE) -> list[Tensor]:
+        """The groups in parts, of which the longest has at most `UNEVEN` times the rows of the
+        shortest, of about so many rows each."""
+        by_size, parts, begin = torch.argsort(self.sizes, stable=True), [], 0
+        lengths = self.sizes[by_size].tolist()
+        if lengths[0] == lengths[-1] and len(lengths) * lengths[0] <= at_once:
+            return [by_size]
+        for end, length in enumerate(lengths):
+            full = (end + 1 - begin) * length > at_once
+            if end > begin and (full or length > UNEVEN * lengths[begin]):
+                parts.append(by_size[begin:end])
+                begin = end
+        return [*parts, by_size[begin:]]
 
     def at(self, groups: Tensor) -> Groups:
         """Some of the groups."""

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from service.engine import slices
-from service.engine.bands import Band, band
+from service.engine.inference.bands import Band, band
 from service.engine.explain import Factor, explain
 from service.engine.formula import Formula
 from service.engine.kernel import operators

@@ -23,10 +23,6 @@ from service.translate.models import Resolved
 
 MOST_GUESSED = 2**16
 """Rows that a guess is made from, at most."""
-UNEVEN = 1.25
-"""Fits that are guessed together have about as many rows: so many times the fewest at most."""
-AT_ONCE = 2**20
-"""Rows of the fits that are guessed together, about."""
 
 _GUESS = Param()
 
@@ -106,7 +102,7 @@ def guessed(task: Task, family: Family, names: Collection[str]) -> Task:
     chosen = [i for i, name in enumerate(problem.params) if name in names]
     initial = fits.initial.clone()
     limits = problem.lower.cpu(), problem.upper.cpu()
-    for at in _alike(fits.sizes):
+    for at in fits.alike():
         found = torch.clamp(_guesses(task, family, at).to(initial.dtype), *limits)
         found = found.nan_to_num(nan=1.0, posinf=1.0, neginf=1.0)
         initial[at.unsqueeze(-1), torch.tensor(chosen)] = found[:, chosen]
@@ -127,15 +123,3 @@ def _guesses(task: Task, family: Family, at: Tensor) -> Tensor:
         if found is not None:
             return torch.tensor([found], dtype=torch.float64)
     return family.guess(next(iter(columns.values()), torch.zeros_like(y)), y)
-
-
-def _alike(sizes: Tensor) -> list[Tensor]:
-    """The fits in parts, of which the longest has at most `UNEVEN` times the rows of the
-    shortest."""
-    by_size, parts, begin = torch.argsort(sizes, stable=True), [], 0
-    lengths = sizes[by_size].tolist()
-    for end, length in enumerate(lengths):
-        if length > UNEVEN * lengths[begin] or (end - begin) * lengths[begin] > AT_ONCE:
-            parts.append(by_size[begin:end])
-            begin = end
-    return [*parts, by_size[begin:]]

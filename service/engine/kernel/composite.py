@@ -73,6 +73,36 @@ def linearise(
     return sums, r, slopes
 
 
+def reduce(
+    program: Sequence[Tensor], loss: int, delta: float, data: Sequence[Tensor], theta: Tensor
+) -> tuple[Tensor, Tensor, Tensor]:
+    """See `operators.reduce`; group by group."""
+    columns, target, sigma, spans = data
+    measure, found = Loss(LOSSES[NAMES[loss]], delta), []
+    z = torch.zeros(len(target), dtype=torch.float64)
+    for at, (begin, stop) in zip(theta, spans.T.tolist(), strict=True):
+        y = target[begin:stop]
+        inputs = [column[begin:stop] for column in columns.unbind(0)]
+        outputs = outputs_of(program, inputs, at.to(target))
+        matrix = torch.stack([each.expand(y.shape) for each in (*outputs[1:], outputs[0] - y)], -1)
+        spread = sigma[begin:stop] if len(sigma) else torch.ones_like(y)
+        matrix = matrix / spread.unsqueeze(-1)
+        own = matrix[:, -1].clone()
+        z[begin:stop] = own.cpu()
+        matrix[:, -1] = measure.pull(own)
+        sums = torch.stack([(own * own).sum(), *of_target(y, spread)])
+        found.append((triangle(matrix).cpu(), sums.cpu()))
+    factors, sums = (torch.stack(each) for each in zip(*found, strict=True))
+    return factors, sums, z
+
+
+def of_target(y: Tensor, sigma: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """‖y/σ‖, Σ((y − ȳ)/σ)² about the weighted mean, and Σ ln σ."""
+    weight = 1 / sigma.square()
+    apart = (y - (weight * y).sum() / weight.sum()) / sigma
+    return (y / sigma).norm(), (apart * apart).sum(), sigma.log().sum()
+
+
 def is_cornered(loss: int) -> bool:
     """Whether a loss, by its number, has no slope at zero."""
     return not Loss(LOSSES[NAMES[loss]], 1.0).is_smooth

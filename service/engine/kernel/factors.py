@@ -10,9 +10,7 @@ from __future__ import annotations
 
 import math
 
-import numpy as np
-
-from service.engine.kernel.compiled import allocating, compiled, compiled_sums
+from service.engine.kernel.compiled import compiled, compiled_sums
 from service.engine.kernel.types import Floats
 
 SMALLEST, LARGEST = 1e-140, 1e140
@@ -203,39 +201,3 @@ def copy_matrix(source: Floats, target: Floats) -> None:
     for i in range(target.shape[0]):
         for j in range(target.shape[1]):
             target[i, j] = source[i, j]
-
-
-@allocating
-def least_norm(factors: Floats, rows: float) -> Floats:
-    """The δ of least ‖Rδ + c‖ for each of the factors [R c; 0 ρ] (…, p + 1, p + 1), of matrices of
-    so many rows, (…, p). R's columns are scaled to unit norm; where it is short of rank, δ is the
-    shortest in those units (Golub and Van Loan, 5.5). NaN where a factor is not finite."""
-    many, p = factors.shape[0], factors.shape[1] - 1
-    found = np.full((many, p), np.nan)
-    scaled, u, v = np.empty((p, p)), np.empty((p, p)), np.empty((p, p))
-    singular, scale, column = np.empty(p), np.empty(p), np.empty(p)
-    for n in range(many):
-        r = factors[n]
-        if not all_finite(r):
-            continue
-        for j in range(p):
-            for i in range(p):
-                column[i] = r[i, j] if i <= j else 0.0
-            size = length(column, p)
-            scale[j] = size if size > 0.0 else 1.0
-            for i in range(p):
-                scaled[i, j] = column[i] / scale[j]
-        decompose(scaled, p, u, singular, v)
-        floor = EPSILON * max(rows, float(p)) * singular[0] if p else 0.0
-        for j in range(p):
-            found[n, j] = 0.0
-        for k in range(p):
-            if singular[k] > floor:
-                along = 0.0
-                for i in range(p):
-                    along += u[k, i] * r[i, p]
-                for j in range(p):
-                    found[n, j] -= v[k, j] * along / singular[k]
-        for j in range(p):
-            found[n, j] /= scale[j]
-    return found

@@ -20,7 +20,7 @@ import torch
 from torch import Tensor
 from torch.library import Library
 
-from service.engine.kernel import composite, marquardt, rows
+from service.engine.kernel import composite, marquardt, reduction, rows
 from service.engine.kernel.factors import LANES, pad, triangularise
 from service.engine.kernel.types import Bools, Floats, Ints
 
@@ -38,6 +38,10 @@ _library.define(
     " -> (Tensor, Tensor, Tensor)"
 )
 _library.define("constant_losses(int loss, float delta, Tensor[] data) -> Tensor")
+_library.define(
+    "reduce(Tensor[] program, int loss, float delta, Tensor[] data, Tensor theta)"
+    " -> (Tensor, Tensor, Tensor)"
+)
 _library.define(
     "marquardt(Tensor[] program, int loss, float delta, Tensor[] data, Tensor[] rules, int epochs, "
     "Tensor initial, Tensor(a!)[] state, Tensor(b!)[] history, int steps, int every) -> ()"
@@ -92,15 +96,7 @@ def _reduced(
     """Sums, R and slopes of each group; those of a long group's pieces are put together in order
     (Demmel et al., SIAM J. Sci. Comput. 34 (2012) A206)."""
     *columns, spans = data
-    groups, q = spans.shape[1], (len(program[2]) - 3) // 2
-    of, pieces, counts = np.arange(groups), spans, None
-    sizes = spans[1] - spans[0]
-    if sizes.max(initial=0) > PIECE:
-        counts = np.maximum(-(-sizes // PIECE), 1)
-        of = np.repeat(of, counts)
-        within = np.arange(len(of)) - np.repeat(np.cumsum(counts) - counts, counts)
-        begin = spans[0, of] + within * PIECE
-        pieces = np.stack([begin, np.minimum(begin + PIECE, spans[1, of])])
+    q, (of, pieces, counts) = (len(program[2]) - 3) // 2, _pieces(spans)
     sums, r, slopes = np.empty((len(of), 3)), np.empty((len(of), q + 1, q + 1)), np.empty((len(of), q))
 
     def part(first: int, until: int) -> None:
@@ -108,12 +104,25 @@ def _reduced(
             *program, loss, delta, *columns, theta, width, of, pieces, first, until, sums, r, slopes
         )
 
-    share_out(part, len(of), float(sizes.sum()) * len(program[0]))
+    share_out(part, len(of), float((spans[1] - spans[0]).sum()) * len(program[0]))
     if counts is None:
         return sums, r, slopes
     starts = np.cumsum(counts) - counts
     slopes = np.add.reduceat(slopes, starts) if q else slopes[starts]
     return np.add.reduceat(sums, starts), _merged(r, starts, counts), slopes
+
+
+def _pieces(spans: Ints) -> tuple[Ints, Ints, Ints | None]:
+    """Groups cut into pieces that are no longer than `PIECE`: of which group each is, their spans,
+    and how many each group has; None where each has one."""
+    of, sizes = np.arange(spans.shape[1]), spans[1] - spans[0]
+    if not sizes.max(initial=0) > PIECE:
+        return of, spans, None
+    counts = np.maximum(-(-sizes // PIECE), 1)
+    of = np.repeat(of, counts)
+    within = np.arange(len(of)) - np.repeat(np.cumsum(counts) - counts, counts)
+    begin = spans[0, of] + within * PIECE
+    return of, np.stack([begin, np.minimum(begin + PIECE, spans[1, of])]), counts
 
 
 def _merged(r: Floats, starts: Ints, counts: Ints) -> Floats:
@@ -126,6 +135,33 @@ def _merged(r: Floats, starts: Ints, counts: Ints) -> Floats:
         columns[:, :tall] = r[start : start + count].reshape(tall, width).T
         triangularise(columns, width, pad(columns, width, tall), found[g])
     return found
+
+
+def _reduce(
+    program: Sequence[Tensor], loss: int, delta: float, data: Sequence[Tensor], theta: Tensor
+) -> tuple[Tensor, Tensor, Tensor]:
+    arrays, at = _views(program), theta.contiguous().numpy()
+    *columns, spans = _views(data)
+    q, (of, pieces, counts) = (len(arrays[2]) - 3) // 2, _pieces(spans)
+    totals, r, z = np.empty(len(of)), np.empty((len(of), q + 1, q + 1)), np.empty(len(data[1]))
+    sums = np.empty((spans.shape[1], 4))
+
+    def part(first: int, until: int) -> None:
+        reduction.reduce_spans(
+            *arrays, loss, delta, *columns, at, of, pieces, first, until, totals, r, z
+        )
+
+    def targets(first: int, until: int) -> None:
+        reduction.reduce_targets(*columns, spans, first, until, sums)
+
+    size = float((spans[1] - spans[0]).sum())
+    share_out(part, len(of), size * len(arrays[0]))
+    share_out(targets, len(sums), size)
+    if counts is not None:
+        starts = np.cumsum(counts) - counts
+        totals, r = np.add.reduceat(totals, starts), _merged(r, starts, counts)
+    sums[:, 0] = totals
+    return torch.from_numpy(r), torch.from_numpy(sums), torch.from_numpy(z)
 
 
 def _constant_losses(loss: int, delta: float, data: Sequence[Tensor]) -> Tensor:
@@ -247,6 +283,7 @@ for _name, _function, _plain in (
     ("read", _read, composite.read),
     ("linearise", _linearise, composite.linearise),
     ("constant_losses", _constant_losses, _composite_constant_losses),
+    ("reduce", _reduce, composite.reduce),
     ("marquardt", _marquardt, _composite_marquardt),
 ):
     _library.impl(_name, _function, "CPU")  # type: ignore[no-untyped-call]
@@ -261,6 +298,9 @@ widths of rounded corners (groups,), both float64 -> Σρ, Σρ of the loss as i
 3), R of [J z] (groups, q + 1, q + 1) and Σψ·∂z/∂θ (groups, q), float64 on the CPU."""
 constant_losses = torch.ops.descent.constant_losses.default
 """The loss of each group's weighted mean, (groups,): see `rows.constant_loss`."""
+reduce = torch.ops.descent.reduce.default
+"""Groups at a θ each (groups, params), all of float64: R of QR [J | ψ] (groups, q + 1, q + 1), sums
+(groups, 4; see `reduction`), and z (rows,), on the CPU."""
 marquardt_slice = torch.ops.descent.marquardt.default
 """At most `steps` epochs of Levenberg-Marquardt on each group: see `marquardt.fit`. rules are the
 limits (2, params), which free params the prediction is jointly linear in, and the tolerances."""

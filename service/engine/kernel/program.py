@@ -21,6 +21,13 @@ from service.engine.tape import Node, Tape
 LEAVES = ("constant", "column", "param")
 NUMBERS = {name: i for i, name in enumerate((*LEAVES, *OPERATIONS))}
 """The number of each kind of entry, by name: leaves, then the table of operations in its order."""
+WEIGHTS = {
+    **dict.fromkeys(("add", "subtract", "multiply", "chain", "divide", "negative", "square"), 1),
+    **dict.fromkeys(("less", "less_equal", "greater", "greater_equal", "equal", "not_equal"), 1),
+    **dict.fromkeys(("where", "min", "max", "clip", "abs", "sign", "step", "half_step", "relu"), 1),
+    **dict.fromkeys(("gamma", "lgamma", "digamma", "trigamma"), 100),
+}
+"""What an operation takes of a processor's time, about; 20 where it is not named."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,6 +49,8 @@ class Program:
     columns: tuple[str, ...]
     operations: int
     """How many operations one reading costs for each row."""
+    cost: int
+    """The same, each weighed by its time: 1 for a sum, 20 for a function, 100 for a special one."""
 
     @classmethod
     def of(
@@ -71,6 +80,7 @@ class Program:
             torch.tensor(list(free), dtype=torch.int64),
             tuple(columns),
             max(1, tape.operations),
+            sum(WEIGHTS.get(node.name, 20) for node in tape.nodes if node.kind == "operation"),
         )
 
     @cached_property

@@ -8,68 +8,59 @@ condition number (Golub and Van Loan, Matrix Computations, 4th ed., 5.3).
 from __future__ import annotations
 
 import math
-from typing import Any, NamedTuple
-
-import numpy as np
+from typing import Any
 
 from service.engine.kernel.compiled import allocating, compiled, compiled_sums
 from service.engine.kernel.evaluation import BLOCK
 from service.engine.kernel.factors import copy_matrix, pad, triangularise
 from service.engine.kernel.losses import MSE, psi
-from service.engine.kernel.rows import BUFFER, fill, fold, room_for, settle, sum_of_squares
+from service.engine.kernel.rows import (
+    BUFFER,
+    Data,
+    fill,
+    fold,
+    model_of,
+    room_for,
+    settle,
+    sum_of_squares,
+)
 from service.engine.kernel.types import Floats, Ints
 
 
-class Reduced(NamedTuple):
-    """Groups of rows at their θ, float64."""
-
-    factor: Floats
-    """R of QR [J | ψ], its rows, (groups, q + 1, q + 1)."""
-    total: Floats
-    """Σz², (groups,)."""
-    size: Floats
-    """‖y/σ‖: what the rounding of z is relative to, (groups,)."""
-    spread: Floats
-    """Σ((y − ȳ)/σ)², ȳ the weighted mean, (groups,)."""
-    log_sigma: Floats
-    """Σ ln σ, (groups,)."""
-    z: Floats
-    """Residuals over σ, (rows,), as the data's rows lie."""
-
-
-def reduced_of(groups: int, q: int, rows: int) -> Reduced:
-    """Room for what `reduce` finds."""
-    return Reduced(
-        np.empty((groups, q + 1, q + 1)),
-        np.empty(groups),
-        np.empty(groups),
-        np.empty(groups),
-        np.empty(groups),
-        np.empty(rows),
-    )
+TOTAL, SIZE, SPREAD, LOG_SIGMA = range(4)
+"""Of a group, columns of `sums`: Σz²; ‖y/σ‖, which the rounding of z is relative to; Σ((y − ȳ)/σ)²,
+ȳ the weighted mean; Σ ln σ."""
 
 
 @allocating
-def reduce(
-    model: Any, data: Any, theta: Floats, reduced: Any, groups: Ints, first: int, until: int
-) -> None:
-    """Fills `reduced` of the groups `groups[first:until]` at θ (groups, params); data of
-    float64."""
-    room = room_for(model, data, theta.shape[1])
+def reduce_spans(
+    codes: Ints, constants: Floats, layout: Ints, loss: int, delta: float,
+    columns: Floats, target: Floats, sigma: Floats, thetas: Floats,
+    of: Ints, spans: Ints, first: int, until: int, totals: Floats, r: Floats, z: Floats,
+) -> None:  # fmt: skip
+    """Reads the spans (2, …) of rows from number `first` to `until`, each at the θ of number
+    `of[span]`: totals (spans,), R of QR [J | ψ] (spans, q + 1, q + 1), and z (rows,) as the data's
+    rows lie; all of float64."""
+    model = model_of(codes, constants, layout, loss, delta)
+    data = Data(columns, target, sigma, spans[0], spans[1])
+    room = room_for(model, data, thetas.shape[1])
     for n in range(first, until):
-        reduce_one(model, data, theta[groups[n]], reduced, groups[n], room)
+        room.seen[0] = -1
+        settle(model, room, thetas[of[n]])
+        totals[n] = _read(model, data, room, z, spans[0, n], spans[1, n])
+        copy_matrix(room.r, r[n])
 
 
-@compiled
-def reduce_one(model: Any, data: Any, theta: Floats, reduced: Any, g: int, room: Any) -> None:
-    """Fills `reduced` of group g at its θ (params,)."""
-    first, until = data.first[g], data.end[g]
-    room.seen[0] = -1
-    settle(model, room, theta)
-    reduced.total[g] = _read(model, data, room, reduced.z, first, until)
-    copy_matrix(room.r, reduced.factor[g])
-    size, spread, logs = _of_target(data, first, until)
-    reduced.size[g], reduced.spread[g], reduced.log_sigma[g] = size, spread, logs
+@allocating
+def reduce_targets(
+    columns: Floats, target: Floats, sigma: Floats, spans: Ints, first: int, until: int,
+    sums: Floats,
+) -> None:  # fmt: skip
+    """What the targets alone say of the groups from number `first` to `until`: see `TOTAL`."""
+    data = Data(columns, target, sigma, spans[0], spans[1])
+    for g in range(first, until):
+        size, spread, logs = _of_target(data, spans[0, g], spans[1, g])
+        sums[g, SIZE], sums[g, SPREAD], sums[g, LOG_SIGMA] = size, spread, logs
 
 
 @compiled

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from service.engine.kernel.compiled import allocating, compiled
-from service.engine.kernel.factors import decompose, length, product
+from service.engine.kernel.factors import EPSILON, all_finite, decompose, length, product
 from service.engine.kernel.types import Floats
 
 
@@ -100,7 +100,7 @@ def split(right: Floats, q: int, rank: int, room: Any) -> tuple[float, float]:
 
 
 @compiled
-def least_norm(right: Floats, q: int, rank: int, room: Any, step: Floats) -> None:
+def _least_norm(right: Floats, q: int, rank: int, room: Any, step: Floats) -> None:
     """The δ of least ‖Rδ + right‖ in params measured in the columns' lengths, of least norm in
     them; by the first `rank` singular values."""
     for j in range(q):
@@ -111,3 +111,18 @@ def least_norm(right: Floats, q: int, rank: int, room: Any, step: Floats) -> Non
             step[j] -= along * room.v[k, j]
     for j in range(q):
         step[j] /= room.scale[j]
+
+
+@allocating
+def least_norm(factors: Floats, rows: Floats) -> Floats:
+    """The δ of least ‖Rδ + c‖ of each factor [R c; 0 ρ] (…, q + 1, q + 1), of matrices of so many
+    rows (…,): (…, q), of least norm in the columns' lengths where R is short of rank; NaN where a
+    factor is not finite."""
+    q = factors.shape[1] - 1
+    found, room = np.full((len(factors), q), np.nan), singular_room(q)
+    for n in range(len(factors)):
+        if q and all_finite(factors[n]):
+            scale_columns(factors[n], room)
+            rank = rank_of(room.scaled, q, rows[n], EPSILON, room)
+            _least_norm(room.right, q, rank, room, found[n])
+    return found

@@ -11,12 +11,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from service.engine.formula import Formula
 from service.engine.kernel import operators
-from service.engine.kernel.factors import least_norm
+from service.engine.kernel.singular import least_norm
 from service.engine.objectives.bound import stacked
 from service.engine.problem import Task
 from service.engine.result import Ends, Rows, StopReason
@@ -65,7 +66,8 @@ class Exact:
         theta, loss, factor = state.theta.clone(), state.loss, state.factor
         if self._free:
             for _ in range(REFINEMENTS):
-                theta[:, self._free] += self._steps(factor)
+                steps = least_norm(factor.numpy(), self._rows.numpy())
+                theta[:, self._free] += torch.from_numpy(steps)
                 theta = self._rounded(theta)
                 loss, factor = self._read(theta)
         state = state._replace(theta=theta, loss=loss, factor=factor, solved=True)
@@ -112,18 +114,6 @@ class Exact:
         )
         return sums[:, 0] / self._rows, factor
 
-    def _steps(self, factor: Tensor) -> Tensor:
-        """The δ of each fit, (fits, q)."""
-        sizes, r = self._fits.sizes, factor.numpy()
-        if bool((sizes == sizes[0]).all()):
-            return torch.from_numpy(least_norm(r, float(sizes[0])))
-        # A fit's rank depends on how many rows it has.
-        steps = torch.empty((len(sizes), len(self._free)), dtype=torch.float64)
-        for size in torch.unique(sizes).tolist():
-            at = sizes == size
-            steps[at] = torch.from_numpy(least_norm(factor[at].numpy(), float(size)))
-        return steps
-
     def _rounded(self, theta: Tensor) -> Tensor:
         return theta.to(self._task.problem.target.dtype).double()
 
@@ -141,5 +131,5 @@ def least_squares(
     )  # fmt: skip
     start = torch.zeros((1, len(formula.params)), dtype=torch.float64)
     _, factor, _ = operators.linearise(formula.full.tensors, 0, 1.0, data, start, start[:, 0])
-    found: list[float] = least_norm(factor.numpy(), float(rows))[0].tolist()
+    found: list[float] = least_norm(factor.numpy(), np.array([float(rows)]))[0].tolist()
     return found

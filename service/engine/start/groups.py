@@ -10,13 +10,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from service.engine.kernel import operators
-from service.engine.kernel.factors import least_norm
 from service.engine.kernel.rows import MEASURE
+from service.engine.kernel.singular import least_norm
 from service.engine.problem import Groups, Task
 from service.engine.result import Ends
 from service.engine.start.search import SAME, Search, polish, screen
@@ -177,7 +176,7 @@ def _with_linear(task: Task, theta: Tensor) -> Tensor:
         return theta
     program = problem.formula.program(linear).tensors  # type: ignore[union-attr]
     r = _linearise(task, task.fits, program, theta, 0.0)[1]
-    steps = torch.from_numpy(least_norm(r.numpy(), float(np.iinfo(np.int32).max)))
+    steps = torch.from_numpy(least_norm(r.numpy(), task.fits.sizes.double().numpy()))
     moved = theta.clone()
     moved[:, linear] += torch.where(torch.isfinite(steps), steps, 0.0)
     lower, upper = problem.lower.double().cpu(), problem.upper.double().cpu()

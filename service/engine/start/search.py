@@ -17,8 +17,8 @@ from torch import Tensor
 
 from service.engine.formula import Formula
 from service.engine.kernel import operators
-from service.engine.kernel.factors import least_norm
 from service.engine.kernel.rows import MEASURE
+from service.engine.kernel.singular import least_norm
 from service.engine.kernel.types import Floats
 from service.engine.optimizers.levenberg_marquardt import LevenbergMarquardt
 from service.engine.problem import Groups, Options, Problem, Task, Tolerance
@@ -32,6 +32,8 @@ POLISH = Options(
     "levenberg_marquardt", LevenbergMarquardt(), epochs=60, record_every=60,
     tolerance=Tolerance(params=1e-8),
 )  # fmt: skip
+STEPS = 2 * CANDIDATES + POLISHED * POLISH.epochs
+"""Readings of the rows that a search takes at most."""
 SCREENED_ROWS = 250
 POLISHED_ROWS = 2000
 ENOUGH = 4
@@ -141,7 +143,7 @@ def _screened(
     linear = [i for i in at if i in guessed]
     if linear and problem.rows > len(linear):
         r = _read(problem, formula.program(linear).tensors, points, 0.0)[1]
-        steps = least_norm(r, float(problem.rows))
+        steps = least_norm(r, np.full(len(r), float(problem.rows)))
         points = points.copy()
         points[:, linear] += np.where(np.isfinite(steps), steps, 0.0)
         points = _within(problem, points)

@@ -21,7 +21,7 @@ from service.engine.kernel.reduction import Reduced
 from service.engine.kernel.types import Floats
 from service.engine.optimizers.exact import Exact
 from service.engine.reduction import Reduced as TodaysReduced
-from service.engine.statistics import summarise, summarise_groups
+from service.engine.inference.statistics import summarise, summarise_groups
 from tests.engine.builders import problem, task
 from tests.engine.kernel.arrays import SEEDS, reduced, signed, triangle_of
 

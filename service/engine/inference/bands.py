@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from service.engine.distributions import t_quantile
+from service.engine.inference.distributions import t_quantile
 from service.engine.problem import Model
 from service.engine.slices import NUMBERS, ROWS, slices
 
