@@ -106,6 +106,11 @@ class Problem:
         """The inputs as the kernel reads them, (inputs, rows)."""
         return stacked(self.formula.inputs, self.columns, self.rows, self.target)
 
+    @property
+    def has_program(self) -> bool:
+        """Whether the kernel reads its model."""
+        return isinstance(self.formula, Formula)
+
     @cached_property
     def program(self) -> tuple[Tensor, ...]:
         """The formula with its slopes by the free params, as the kernel's operators take it."""

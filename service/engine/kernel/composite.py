@@ -73,6 +73,27 @@ def linearise(
     return sums, r, slopes
 
 
+def gradient(
+    program: Sequence[Tensor], loss: int, delta: float, data: Sequence[Tensor], theta: Tensor
+) -> tuple[Tensor, Tensor]:
+    """See `operators.gradient`; group by group."""
+    columns, target, sigma, spans = data
+    measure = Loss(LOSSES[NAMES[loss]], delta)
+    losses, gradients = [], []
+    for at, (begin, stop) in zip(theta, spans.T.tolist(), strict=True):
+        y = target[begin:stop]
+        inputs = [column[begin:stop] for column in columns.unbind(0)]
+        prediction, *slopes = outputs_of(program, inputs, at)
+        spread = sigma[begin:stop] if len(sigma) else torch.ones_like(y)
+        z = (prediction - y) / spread
+        pull = measure.slope(z) / spread
+        total = pull.sum()
+        losses.append(measure.value(z))
+        found = [torch.dot(pull, s) if s.dim() else total * s for s in slopes]
+        gradients.append(torch.stack(found) if found else at[:0])
+    return torch.stack(losses).double(), torch.stack(gradients)
+
+
 def reduce(
     program: Sequence[Tensor], loss: int, delta: float, data: Sequence[Tensor], theta: Tensor
 ) -> tuple[Tensor, Tensor, Tensor]:

@@ -3,16 +3,6 @@
 An epoch reads the loss and its gradient over all rows of a group, and then makes one update of the
 params, or one for each mini-batch; each ends at the nearest params within their bounds. A state is
 all that a group needs to go on: in how many calls its epochs are done changes no bit.
-
-From Python, with `model` and `data` of `rows`, and an optimizer's record `settings`:
-
-    update = update_of(settings)
-    rules = Rules(update, lower, upper, epochs, batch or 0, stop_on_divergence, 0.0, 0.0, 0.0)
-    state = started(update, initial, len(model.free))
-    while some counts[:, REASON] of the state is RUNNING:
-        plan = planned(settings, after, slice, every, orders)
-        history = history_for(plan, groups, params)
-        fit(model, data, rules, state, history, plan, np.arange(groups), 0, groups)
 """
 
 from __future__ import annotations
@@ -21,17 +11,14 @@ import math
 from typing import Any, NamedTuple
 
 import numpy as np
-import torch
-
 from service.engine.kernel.compiled import allocating, compiled, inlined
 from service.engine.kernel.evaluation import larger, smaller
 from service.engine.kernel.factors import copy
 from service.engine.kernel.gradient import gradient_room, read_batch, read_gradient
 from service.engine.kernel.marquardt import CONVERGED, DIVERGED, MAX_EPOCHS, RUNNING, History
+from service.engine.kernel.rows import Data, model_of
 from service.engine.kernel.types import Floats, Ints
-from service.engine.kernel.updates import Update, move
-from service.engine.optimizers.first_order import Adagrad, Adam, Rmsprop, Sgd
-from service.engine.schedules import Constant
+from service.engine.kernel.updates import Update, move, update_from
 
 EXPLOSION = 1e12
 """A loss that grows by this factor over the first has diverged."""
@@ -216,72 +203,48 @@ def _descend(
 
 @allocating
 def fit(
-    model: Any, data: Any, rules: Any, state: Any, history: Any, plan: Any,
-    groups: Ints, first: int, until: int,
+    codes: Ints, constants: Floats, layout: Ints, loss: int, delta: float,
+    columns: Floats, target: Floats, sigma: Floats, spans: Ints,
+    limits: Floats, options: Floats, tolerances: Floats, most: int, batch: int, stop: bool,
+    theta: Floats, sums: Floats, start: Floats, best: Floats, losses: Floats, counts: Ints,
+    table: Floats, recorded: Ints, after: int, rates: Floats, orders: Ints, every: int,
+    first: int, until: int,
 ) -> None:  # fmt: skip
-    """The planned epochs of each of the groups `groups[first:until]`: a group takes up where it
-    stands (which is not before the plan's first epoch), and does no more once it has ended. The
-    state changes in place; `history` is `marquardt.History`, with room for all that is to be
-    recorded, or for nothing."""
+    """The planned epochs (see `Plan`) of each of the groups from number `first` to `until`: a group
+    takes up where it stands (which is not before the plan's first epoch), and does no more once it
+    has ended. limits (2, P); `options` are those of `updates.Update`, in its order. The state (see
+    `State`) changes in place; `recorded` rows are in the table (see `marquardt.History`), which has
+    room for all that is to be recorded, or for nothing."""
+    model = model_of(codes, constants, layout, loss, delta)
+    data = Data(columns, target, sigma, spans[0], spans[1])
+    rules = Rules(
+        update_from(options), limits[0], limits[1], most, batch, stop, tolerances[0],
+        tolerances[1], tolerances[2],
+    )  # fmt: skip
+    state = State(theta, sums, start, best, losses, counts)
+    history, plan = History(table, recorded), Plan(after, rates, orders, every)
     room = gradient_room(model, data)
-    q, like = len(model.free), data.target
+    q = len(model.free)
     work = Work(
-        np.empty(q, like.dtype),
-        np.empty(q, like.dtype),
-        np.empty(state.theta.shape[1], like.dtype),
+        np.empty(q, target.dtype), np.empty(q, target.dtype), np.empty(theta.shape[1], target.dtype)
     )
-    for n in range(first, until):
-        _descend(model, data, rules, state, history, plan, groups[n], room, work)
+    for g in range(first, until):
+        _descend(model, data, rules, state, history, plan, g, room, work)
 
 
 @allocating
 def measure(
-    model: Any, data: Any, theta: Floats, groups: Ints, losses: Floats, gradients: Floats
-) -> None:
-    """The losses (groups,) and gradients (groups, q) of some of the groups at `theta` (groups, P),
-    as an epoch there would have them, to the bit."""
+    codes: Ints, constants: Floats, layout: Ints, loss: int, delta: float,
+    columns: Floats, target: Floats, sigma: Floats, spans: Ints, theta: Floats,
+    first: int, until: int, losses: Floats, gradients: Floats,
+) -> None:  # fmt: skip
+    """The losses (groups,) and gradients (groups, q) of the groups from number `first` to `until`
+    at θ (groups, P), as an epoch there would have them, to the bit."""
+    model = model_of(codes, constants, layout, loss, delta)
+    data = Data(columns, target, sigma, spans[0], spans[1])
     room = gradient_room(model, data)
-    for g in groups:
+    for g in range(first, until):
         room.seen[0] = -1
         losses[g] = read_gradient(
             model, data, room, theta[g], data.first[g], data.end[g], gradients[g]
         )
-
-
-def started(update: Update, initial: Floats, free: int) -> State:
-    """The state of groups that set out from `initial` (groups, P), so many of the params free."""
-    groups = len(initial)
-    sums = np.zeros((groups, 3, free), initial.dtype)
-    sums[:, 0] = update.start
-    counts = np.zeros((groups, 4), np.int64)
-    counts[:, BEST_EPOCH] = 1
-    gradient = np.zeros((groups, free), initial.dtype)
-    losses = np.full((groups, 3), math.nan)
-    return State(initial.copy(), sums, gradient, initial.copy(), losses, counts)
-
-
-def planned(
-    settings: Sgd | Adam | Rmsprop | Adagrad, after: int, epochs: int, every: int = 1,
-    orders: Ints | None = None,
-) -> Plan:  # fmt: skip
-    """So many epochs after `after`, at the rates of the optimizer's schedule."""
-    base, schedule = float(settings.learning_rate), settings.schedule
-    rates = np.full(epochs, base)
-    if not isinstance(schedule, Constant):
-        rates[:] = [base * schedule.factor(after + t, base) for t in range(epochs)]
-    return Plan(after, rates, np.zeros((0, 0), np.int64) if orders is None else orders, every)
-
-
-def history_for(plan: Plan, groups: int, params: int) -> History:
-    """Room for all that a plan can record."""
-    epochs = len(plan.rates)
-    kept = min(epochs, epochs // plan.every + 3)
-    return History(np.empty((groups, kept, 2 + 2 * params)), np.zeros(groups, np.int64))
-
-
-def orders_of(generator: torch.Generator, rows: int, epochs: int) -> Ints:
-    """The order of so many rows in each of the next epochs, (epochs, rows), as torch draws it."""
-    orders = np.empty((epochs, rows), np.int64)
-    for order in orders:
-        order[:] = torch.randperm(rows, generator=generator).numpy()
-    return orders

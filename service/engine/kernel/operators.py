@@ -20,7 +20,7 @@ import torch
 from torch import Tensor
 from torch.library import Library
 
-from service.engine.kernel import composite, marquardt, reduction, rows
+from service.engine.kernel import composite, first_order, marquardt, reduction, rows
 from service.engine.kernel.factors import LANES, pad, triangularise
 from service.engine.kernel.types import Bools, Floats, Ints
 
@@ -41,6 +41,15 @@ _library.define("constant_losses(int loss, float delta, Tensor[] data) -> Tensor
 _library.define(
     "reduce(Tensor[] program, int loss, float delta, Tensor[] data, Tensor theta)"
     " -> (Tensor, Tensor, Tensor)"
+)
+_library.define(
+    "gradient(Tensor[] program, int loss, float delta, Tensor[] data, Tensor theta)"
+    " -> (Tensor, Tensor)"
+)
+_library.define(
+    "descend(Tensor[] program, int loss, float delta, Tensor[] data, Tensor[] rules, int epochs, "
+    "int batch, bool stop, Tensor(a!)[] state, Tensor(b!)[] history, int after, Tensor rates, "
+    "Tensor orders, int every) -> ()"
 )
 _library.define(
     "marquardt(Tensor[] program, int loss, float delta, Tensor[] data, Tensor[] rules, int epochs, "
@@ -173,6 +182,44 @@ def _composite_constant_losses(loss: int, delta: float, data: Sequence[Tensor]) 
     return composite.constant_losses(loss, delta, data, SAMPLE)
 
 
+# --- first-order descent --------------------------------------------------------------------------
+
+
+def _gradient(
+    program: Sequence[Tensor], loss: int, delta: float, data: Sequence[Tensor], theta: Tensor
+) -> tuple[Tensor, Tensor]:
+    """Of a long group on one thread: its sums are taken in the order of its rows."""
+    arrays, views, at = _views(program), _views(data), theta.contiguous().numpy()
+    many = views[3].shape[1]
+    losses = torch.empty(many, dtype=torch.float64)
+    gradients = torch.empty((many, (len(arrays[2]) - 3) // 2), dtype=theta.dtype)
+    into = _views((losses, gradients))
+
+    def part(first: int, until: int) -> None:
+        first_order.measure(*arrays, loss, delta, *views, at, first, until, *into)
+
+    share_out(part, many, float((views[3][1] - views[3][0]).sum()) * len(arrays[0]))
+    return losses, gradients
+
+
+def _descend(
+    program: Sequence[Tensor], loss: int, delta: float, data: Sequence[Tensor],
+    rules: Sequence[Tensor], epochs: int, batch: int, stop: bool, state: Sequence[Tensor],
+    history: Sequence[Tensor], after: int, rates: Tensor, orders: Tensor, every: int,
+) -> None:  # fmt: skip
+    arrays, views, (limits, options, tolerances) = _views(program), _views(data), _views(rules)
+    own, kept, (steps, order) = _views(state), _views(history), _views((rates, orders))
+
+    def part(first: int, until: int) -> None:
+        first_order.fit(
+            *arrays, loss, delta, *views, limits, options, tolerances, epochs, batch, stop, *own,
+            *kept, after, steps, order, every, first, until,
+        )  # fmt: skip
+
+    size = float((views[3][1] - views[3][0]).sum())
+    share_out(part, views[3].shape[1], size * len(arrays[0]) * len(steps))
+
+
 # --- Levenberg-Marquardt --------------------------------------------------------------------------
 
 
@@ -284,10 +331,13 @@ for _name, _function, _plain in (
     ("linearise", _linearise, composite.linearise),
     ("constant_losses", _constant_losses, _composite_constant_losses),
     ("reduce", _reduce, composite.reduce),
+    ("gradient", _gradient, composite.gradient),
     ("marquardt", _marquardt, _composite_marquardt),
 ):
     _library.impl(_name, _function, "CPU")  # type: ignore[no-untyped-call]
     _library.impl(_name, _plain, "CompositeExplicitAutograd")  # type: ignore[no-untyped-call]
+
+_library.impl("descend", _descend, "CPU")  # type: ignore[no-untyped-call]
 
 read = torch.ops.descent.read.default
 """f and its slopes at points: a program, columns (inputs, rows) and θ (points, params) -> (outputs,
@@ -301,6 +351,11 @@ constant_losses = torch.ops.descent.constant_losses.default
 reduce = torch.ops.descent.reduce.default
 """Groups at a θ each (groups, params), all of float64: R of QR [J | ψ] (groups, q + 1, q + 1), sums
 (groups, 4; see `reduction`), and z (rows,), on the CPU."""
+gradient = torch.ops.descent.gradient.default
+"""Groups at a θ each (groups, params), of the data's dtype: their losses (groups,) and ∂loss/∂θ
+over the free params (groups, q)."""
+descend = torch.ops.descent.descend.default
+"""Epochs of first-order descent of each group: see `first_order.fit`. On the CPU alone."""
 marquardt_slice = torch.ops.descent.marquardt.default
 """At most `steps` epochs of Levenberg-Marquardt on each group: see `marquardt.fit`. rules are the
 limits (2, params), which free params the prediction is jointly linear in, and the tolerances."""

@@ -13,7 +13,7 @@ from __future__ import annotations
 import math
 from typing import Any, NamedTuple
 
-from service.engine.kernel.compiled import inlined
+from service.engine.kernel.compiled import allocating, inlined
 from service.engine.kernel.evaluation import larger
 from service.engine.kernel.types import Floats, Ints
 from service.engine.optimizers.first_order import Adagrad, Adam, Rmsprop, Sgd
@@ -59,6 +59,16 @@ def update_of(settings: Sgd | Adam | Rmsprop | Adagrad) -> Update:
     return Update(
         ADAGRAD, decay, eps=float(s.eps), lr_decay=float(s.lr_decay),
         start=float(s.initial_accumulator_value),
+    )  # fmt: skip
+
+
+@allocating
+def update_from(options: Floats) -> Any:
+    """The same from its numbers, in their order."""
+    o = options
+    return Update(
+        int(o[0]), o[1], o[2], o[3], o[4] != 0.0, o[5], o[6], o[7], o[8] != 0.0, o[9] != 0.0,
+        o[10], o[11] != 0.0, o[12], o[13],
     )  # fmt: skip
 
 

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 import torch
 from torch import Tensor
 
 from service.engine.kernel import composite, operators
+from service.engine.kernel.losses import NAMES
 from service.engine.kernel.program import Program
-
-Pullback = Callable[[Tensor], Tensor]
-"""∂loss/∂prediction (rows,) -> ∂loss/∂θ (params,)."""
-
+from service.engine.losses import Loss
 
 class Bound(Protocol):
     """A model on given inputs."""
@@ -27,8 +25,10 @@ class Bound(Protocol):
         chain rule outweigh infinities."""
         ...
 
-    def pullback(self, theta: Tensor) -> tuple[Tensor, Pullback]:
-        """f (rows,), and what carries ∂loss/∂f back to the params."""
+    def gradient(
+        self, theta: Tensor, target: Tensor, sigma: Tensor | None, loss: Loss
+    ) -> tuple[Tensor, Tensor]:
+        """The loss of a target (rows,) and ∂loss/∂θ (params,)."""
         ...
 
     def on(self, rows: Tensor | slice) -> Bound:
@@ -58,9 +58,14 @@ class BoundFormula:
         prediction, slopes = found[0], found[1:].movedim(0, -1)
         return (prediction, slopes) if theta.dim() > 1 else (prediction[0], slopes[0])
 
-    def pullback(self, theta: Tensor) -> tuple[Tensor, Pullback]:
-        prediction, slopes = self.jacobian(theta)
-        return prediction, lambda slope: slopes.mT @ slope
+    def gradient(
+        self, theta: Tensor, target: Tensor, sigma: Tensor | None, loss: Loss
+    ) -> tuple[Tensor, Tensor]:
+        spread = target[:0] if sigma is None else sigma
+        data = (self._inputs, target, spread, torch.tensor([[0], [len(target)]]))
+        number, points = NAMES.index(loss.name), theta.unsqueeze(0)
+        losses, slopes = operators.gradient(self._full.tensors, number, loss.delta, data, points)
+        return losses[0], slopes[0]
 
     def on(self, rows: Tensor | slice) -> BoundFormula:
         return BoundFormula(self._forward, self._full, self._inputs[:, rows])

@@ -87,12 +87,7 @@ class Objective:
 
     def _analytic(self, theta: Tensor, delta: float | None) -> tuple[Tensor, Tensor]:
         """Σ over the rows of ∂loss/∂prediction · ∂prediction/∂θ."""
-        prediction, back = self._bound.pullback(theta)
-        z = self._weighed(prediction)
-        slope = self._loss.slope(z)
-        if self._sigma is not None:
-            slope = slope / self._sigma
-        return self._loss.value(z), back(slope)
+        return self._bound.gradient(theta, self._target, self._sigma, self._loss)
 
     def _autograd(self, theta: Tensor, delta: float | None) -> tuple[Tensor, Tensor]:
         leaf = theta.detach().clone().requires_grad_()

@@ -1,120 +1,169 @@
-"""First-order descent by torch: networks, gradients by autograd or differences, other devices.
+"""First-order descent of formulas by the kernel (`kernel.first_order`), all fits at once.
 
-A formula's analytic gradients on the CPU are the kernel's (`kernel.first_order`), whose reading
-this is.
+A slice is one call. A linear least-squares problem of many rows is descended on its R factor, which
+has the same loss at every θ (`compressed`).
 """
 
 from __future__ import annotations
 
-import math
-from dataclasses import replace
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
-from service.engine.objectives.objective import Objective
-from service.engine.optimizers.first_order import Adagrad, Adam, FirstOrder, Rmsprop, Sgd, State
-from service.engine.problem import Task
-from service.engine.result import Best, Rows, StopReason
+from service.engine.kernel import first_order, operators
+from service.engine.kernel.evaluation import BLOCK
+from service.engine.kernel.updates import update_of
+from service.engine.optimizers.first_order import Adagrad, Adam, Rmsprop, Sgd
+from service.engine.problem import Problem, Task
+from service.engine.result import Ends, Rows
 from service.engine.schedules import Constant
-from service.engine.solvers.single import At, Recorder, SingleFit
-from service.engine.stopping import has_converged, has_diverged
+from service.engine.solvers.compressed import compressed
+from service.engine.solvers.contract import Progress, Recorded, records
+from service.engine.solvers.marquardt import REASONS
+
+DRAWN = 2**20
+"""Numbers of the orders in which mini-batches come that are drawn together."""
+QUICK = 2**19
+"""Entries of programs × rows that surely take little time."""
 
 
-class Moments(NamedTuple):
-    """What the rule remembers, and the state of the generator of mini-batches."""
+class State(NamedTuple):
+    """The kernel's state (see `kernel.first_order.State`), and the generator's."""
 
-    rule: State[Tensor]
+    theta: Tensor
+    sums: Tensor
+    start: Tensor
+    best: Tensor
+    losses: Tensor
+    counts: Tensor
     generator: Tensor
 
 
-class Descent(SingleFit):
-    """First-order descent, full-batch or in mini-batches."""
+class FirstOrder:
+    """First-order descent of all fits of a task, full-batch or in mini-batches."""
 
     def __init__(self, task: Task) -> None:
-        super().__init__(task)
-        assert isinstance(task.options.settings, Sgd | Adam | Rmsprop | Adagrad)
-        problem, batch = task.problem, task.options.batch_size
-        self._rule: FirstOrder = task.options.settings
-        self._objective = Objective(problem)
-        self._batch = batch if batch is not None and batch < problem.rows else None
-        self._bounded, self._pinned = problem.is_bounded, not all(problem.free)
+        settings, batch = task.options.settings, task.options.batch_size
+        assert isinstance(settings, Sgd | Adam | Rmsprop | Adagrad)
+        self._task, self._settings, self._fits = task, settings, task.fits
+        self._batch = batch if batch is not None and batch < int(task.fits.sizes.max()) else 0
+        problem, spans = self._readings()
+        self._problem, self._data = problem, problem.data(spans)
+        self._program = (problem.program, problem.loss_number, problem.loss.delta)
+        tolerance = task.options.tolerance
+        self._rules = (
+            torch.stack([problem.lower, problem.upper]),
+            torch.tensor([float(option) for option in update_of(settings)], dtype=torch.float64),
+            torch.tensor(
+                [tolerance.loss, tolerance.params, tolerance.gradient], dtype=torch.float64
+            ),
+        )
+        rows = int((spans[1] - spans[0]).sum())
+        self.stride = max(1, QUICK // (rows * len(problem.program[0])))
 
-    def loss_at(self, theta: Tensor) -> float:
-        return self._read(self._objective, theta.to(self.task.problem.initial))[0]
+    def _readings(self) -> tuple[Problem, Tensor]:
+        """What is read, and its groups: the rows, or what stands for those of a linear problem."""
+        problem, spans = self._task.problem, self._fits.spans
+        linear = problem.loss.is_least_squares and problem.is_linear and problem.free_params
+        double = problem.target.dtype == torch.float64
+        if self._task.groups is None and linear and double and not self._batch:
+            small = compressed(problem) if problem.rows > BLOCK else None
+            if small is not None:
+                return small, torch.tensor([[0], [small.rows]])
+        return problem, spans
 
-    def init(self) -> At:
-        theta = self.task.problem.initial
-        loss = self.loss_at(theta)
-        generator = torch.Generator().manual_seed(self.task.options.seed)
-        state = Moments(self._rule.start(theta), generator.get_state())
-        return At(0, theta, state, math.nan, loss, torch.zeros_like(theta), Best(1, loss, theta))
+    def init(self) -> State:
+        problem, fits = self._problem, self._fits
+        theta = fits.initial.to(problem.target.dtype).clone()
+        q = len(problem.free_params)
+        sums = theta.new_zeros((len(fits), 3, q))
+        sums[:, 0] = update_of(self._settings).start
+        counts = torch.zeros((len(fits), 4), dtype=torch.int64)
+        counts[:, first_order.BEST_EPOCH] = 1
+        losses = torch.full((len(fits), 3), torch.nan, dtype=torch.float64)
+        generator = torch.Generator().manual_seed(self._task.options.seed).get_state()
+        return State(
+            theta, sums, theta.new_zeros((len(fits), q)), theta.clone(), losses, counts, generator
+        )
 
-    def slice(self, at: At, epochs: int) -> tuple[At, Rows]:
-        options, rule = self.task.options, self._rule
+    def step(self, state: State, epochs: int) -> tuple[State, Sequence[Rows]]:
+        options, fits = self._task.options, self._fits
+        # Fits that go on are all at the same epoch.
+        after = int(state.counts[:, first_order.EPOCH].max())
+        epochs = min(epochs, options.epochs - after)
+        recorded = Recorded.room(
+            len(fits), records(epochs, options.record_every) if fits.history else 0,
+            len(self._problem.params),
+        )  # fmt: skip
         generator = torch.Generator()
-        generator.set_state(at.state.generator)
-        recorder, moments, base = Recorder(options.record_every), at.state.rule, rule.learning_rate
-        constant = isinstance(rule.schedule, Constant)
-        for epoch in range(at.epoch + 1, at.epoch + epochs + 1):
-            loss, gradient = self._read(self._objective, at.theta)
-            first = gradient if epoch == 1 else at.first_gradient
-            best = Best(epoch, loss, at.theta) if loss < at.best.loss else at.best
-            rate = base if constant else base * rule.schedule.factor(epoch - 1, base)
-            theta, moments = self._moved(at.theta, gradient, moments, rate, generator)
-            reason = self._ending(at, loss, theta, gradient, first)
-            recorder.add(epoch, loss, theta, gradient, last=reason is not None)
-            at = replace(
-                at, epoch=epoch, theta=theta, loss=loss, first_gradient=first, best=best,
-                reason=reason,
+        generator.set_state(state.generator)
+        most = max(1, DRAWN // self._problem.rows) if self._batch else epochs
+        while epochs > 0 and not self.done(state):
+            count = min(epochs, most)
+            operators.descend(
+                *self._program, self._data, self._rules, options.epochs, self._batch,
+                options.on_divergence == "stop", state[:-1], recorded, after,
+                self._rates(after, count), self._orders(generator, count), options.record_every,
             )  # fmt: skip
-            if reason is not None:
-                break
-        at = replace(at, state=Moments(moments, generator.get_state()))
-        return at, recorder.rows(len(self.task.problem.params))
+            after, epochs = after + count, epochs - count
+        state = state._replace(generator=generator.get_state())
+        return state, recorded.rows() if fits.history else ()
 
-    def _read(self, objective: Objective, theta: Tensor) -> tuple[float, Tensor]:
-        loss, gradient = objective.gradient(theta, self.task.options.gradient)
-        return float(loss), gradient
+    def progress(self, state: State) -> Progress:
+        last, best = state.losses[0, first_order.LAST_LOSS], state.losses[0, first_order.BEST_LOSS]
+        ended = (state.counts[:, first_order.REASON] != 0).sum()
+        epoch = int(state.counts[0, first_order.EPOCH])
+        return Progress(epoch, float(last), float(best), int(ended))
 
-    def _moved(
-        self,
-        theta: Tensor,
-        gradient: Tensor,
-        moments: State[Tensor],
-        rate: float,
-        generator: torch.Generator,
-    ) -> tuple[Tensor, State[Tensor]]:
-        """The params after the epoch's update, or after one for each of its mini-batches."""
-        if self._batch is None:
-            theta, moments = self._rule.update(theta, gradient, moments, rate)
-            return self._clamped(theta), moments
-        order = torch.randperm(self.task.problem.rows, generator=generator)
-        for rows in torch.split(order, self._batch):
-            part = self._objective.on(rows.to(theta.device))
-            theta, moments = self._rule.update(theta, self._read(part, theta)[1], moments, rate)
-            theta = self._clamped(theta)
-        return theta, moments
+    def done(self, state: State) -> bool:
+        return bool((state.counts[:, first_order.REASON] != 0).all())
 
-    def _clamped(self, theta: Tensor) -> Tensor:
-        """The nearest params within their bounds; no rule moves a fixed one."""
-        problem = self.task.problem
-        if self._bounded:
-            theta = torch.clamp(theta, problem.lower, problem.upper)
-        return torch.where(self._objective.free, theta, problem.initial) if self._pinned else theta
+    def ends(self, state: State) -> Ends:
+        counts, losses, fits = state.counts, state.losses, self._fits
+        loss, _ = operators.gradient(*self._program, self._data, state.theta)
+        begun = counts[:, first_order.EPOCH] > 0
+        gradient = torch.zeros((len(fits), len(self._problem.params)), dtype=torch.float64)
+        gradient[:, list(self._problem.free)] = state.start.double()
+        return Ends(
+            theta=state.theta.double(),
+            loss=loss,
+            epochs=counts[:, first_order.EPOCH].clone(),
+            reasons=tuple(REASONS[code] for code in counts[:, first_order.REASON].tolist()),
+            best=state.best.double(),
+            best_loss=torch.where(begun, losses[:, first_order.BEST_LOSS], loss),
+            best_epoch=counts[:, first_order.BEST_EPOCH].clone(),
+            first_loss=torch.where(begun, losses[:, first_order.FIRST_LOSS], loss),
+            first_gradient=gradient,
+            initial=fits.initial.double(),
+        )
 
-    def _ending(
-        self, at: At, loss: float, theta: Tensor, gradient: Tensor, first: Tensor
-    ) -> StopReason | None:
-        options = self.task.options
-        diverged = has_diverged(loss, at.first_loss)
-        if diverged and options.on_divergence == "stop":
-            return "diverged"
-        if options.tolerance.any and not diverged:
-            largest = float(first.abs().max())
-            if has_converged(
-                options.tolerance, (loss, at.loss), (at.theta, theta), (gradient, largest)
-            ):
-                return "converged"
-        return "max_epochs" if at.epoch + 1 == options.epochs else None
+    def _rates(self, after: int, epochs: int) -> Tensor:
+        """The learning rate of each epoch."""
+        base, schedule = float(self._settings.learning_rate), self._settings.schedule
+        if isinstance(schedule, Constant):
+            return torch.full((epochs,), base, dtype=torch.float64)
+        rates = [base * schedule.factor(after + t, base) for t in range(epochs)]
+        return torch.tensor(rates, dtype=torch.float64)
+
+    def _orders(self, generator: torch.Generator, epochs: int) -> Tensor:
+        """In which order each fit's rows come in an epoch's mini-batches, (epochs, rows); drawn
+        anew for each fit from the same state, as if it were alone."""
+        if not self._batch:
+            return torch.empty((0, 0), dtype=torch.int64)
+        orders = torch.empty((epochs, self._problem.rows), dtype=torch.int64)
+        start = generator.get_state()
+        for begin, end in self._fits.spans.T.tolist():
+            generator.set_state(start)
+            for order in orders:
+                order[begin:end] = torch.randperm(end - begin, generator=generator)
+        return orders
+
+
+def suits(task: Task) -> bool:
+    """Whether the kernel descends a task: a formula's analytic gradients on the CPU."""
+    problem = task.problem
+    on_cpu = problem.target.device.type == "cpu"
+    return problem.has_program and on_cpu and task.options.gradient.method == "analytic"
+

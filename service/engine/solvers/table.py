@@ -13,8 +13,9 @@ from service.engine.schedules import Constant
 from service.engine.solvers.closed_form import ClosedForm
 from service.engine.solvers.compressed import Compressed
 from service.engine.solvers.contract import Solver
+from service.engine.solvers.descent import Descent
 from service.engine.solvers.exact import Exact
-from service.engine.solvers.first_order import Descent
+from service.engine.solvers.first_order import FirstOrder, suits
 from service.engine.solvers.lbfgs import QuasiNewton
 from service.engine.solvers.marquardt import Marquardt
 from service.engine.solvers.single import InTurn, SingleFit
@@ -25,15 +26,14 @@ def _alone(single: Callable[[Task], SingleFit], task: Task) -> Solver:
 
 
 def _descent(task: Task) -> Solver:
-    return _alone(_single_descent, task)
-
-
-def _single_descent(task: Task) -> SingleFit:
     if has_closed_form(task):
-        data = Compressed.of(task.problem)
-        if data.is_finite:
-            return ClosedForm(task, data)
-    return Descent(task)
+        return _alone(_by_closed_form, task)
+    return FirstOrder(task) if suits(task) else _alone(Descent, task)
+
+
+def _by_closed_form(task: Task) -> SingleFit:
+    data = Compressed.of(task.problem)
+    return ClosedForm(task, data) if data.is_finite else Descent(task)
 
 
 SOLVERS: Mapping[str, Callable[[Task], Solver]] = {
