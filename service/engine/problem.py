@@ -11,14 +11,14 @@ import torch
 from torch import Tensor
 
 from service.engine.formula import Formula
+from service.engine.kernel.losses import NAMES
 from service.engine.losses import Loss
 from service.engine.models.mlp import Network
+from service.engine.objectives.bound import stacked
 from service.engine.optimizers.exact import Exact
 from service.engine.optimizers.first_order import Adagrad, Adam, Rmsprop, Sgd
 from service.engine.optimizers.lbfgs import Lbfgs
 from service.engine.optimizers.levenberg_marquardt import LevenbergMarquardt
-from service.engine.objectives.bound import stacked
-from service.engine.kernel.losses import NAMES
 
 Model = Formula | Network
 """What may stand for y = f(x; θ)."""

@@ -11,12 +11,12 @@ from torch import Tensor
 
 from service.engine.diagnostics import Diagnostic, Finding, examine
 from service.engine.formula import Formula
-from service.engine.problem import Problem
 from service.engine.inference.profile import profile_interval
+from service.engine.inference.statistics import Statistics, summarise
 from service.engine.kernel.types import Floats
+from service.engine.problem import Problem
 from service.engine.result import Result
 from service.engine.scaling import unscale
-from service.engine.inference.statistics import Statistics, summarise
 from service.schemas import answers as wire
 from service.schemas.names import Status
 from service.translate.plan import Plan

@@ -106,8 +106,8 @@ def summarise_fits(problem: Problem, fits: Groups, theta: Tensor) -> tuple[Figur
     rows = fits.sizes.numpy()
     numbers, covariance, stderr, flags = statistics.summarise(
         factors, sums, rows, np.ascontiguousarray(theta.double().cpu().numpy()[:, free]),
-        np.ascontiguousarray(limits), len(problem.free_params), named, loss.is_least_squares, loss.is_smooth,
-        problem.sigma_absolute,
+        np.ascontiguousarray(limits), len(problem.free_params), named, loss.is_least_squares,
+        loss.is_smooth, problem.sigma_absolute,
     )  # fmt: skip
     flagged = flags > 0
     figures = Figures(

@@ -17,6 +17,7 @@ from typing import Any, TypeVar
 
 import numba
 
+_config: Any = numba.config
 F = TypeVar("F", bound=Callable[..., Any])
 
 SUMS = {"reassoc", "contract", "nsz"}
@@ -32,12 +33,12 @@ def _cache() -> Path:
     digest = hashlib.sha256(numba.__version__.encode())
     for source in sorted(here.glob("*.py")):
         digest.update(source.read_bytes())
-    checked = "-checked" if numba.config.BOUNDSCHECK else ""
+    checked = "-checked" if _config.BOUNDSCHECK else ""
     root = os.environ.get("DESCENT_KERNEL_CACHE") or here / "__pycache__"
     return Path(root) / f"kernel-{digest.hexdigest()[:16]}{checked}"
 
 
-numba.config.CACHE_DIR = str(_cache())
+_config.CACHE_DIR = str(_cache())
 
 
 def _made(function: F, **options: Any) -> F:

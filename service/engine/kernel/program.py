@@ -97,7 +97,7 @@ class Program:
     def acts_on_columns_alone(self) -> bool:
         """Whether an operation depends on columns and on no param."""
         first, second = self.sections.tolist()
-        return second - first > len(self.columns)
+        return int(second) - int(first) > len(self.columns)
 
     def __len__(self) -> int:
         return len(self.codes)

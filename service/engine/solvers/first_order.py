@@ -166,4 +166,3 @@ def suits(task: Task) -> bool:
     problem = task.problem
     on_cpu = problem.target.device.type == "cpu"
     return problem.has_program and on_cpu and task.options.gradient.method == "analytic"
-

@@ -118,7 +118,7 @@ class Marquardt:
         machine = operators.Machine(
             limits, self._free, linear, tolerances, options.epochs, not problem.loss.is_smooth,
             self._initial.numpy(), constant.numpy(), state.numbers.numpy(), state.counts.numpy(),
-            recorded.table.numpy(), recorded.count.numpy(),
+            recorded.table.numpy(), recorded.counts.numpy(),
         )  # fmt: skip
 
         def read(groups: Ints, theta: Floats, width: Floats) -> tuple[Floats, Floats, Floats]:

@@ -9,7 +9,7 @@ multi-starts.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -132,9 +132,7 @@ def _scales(problem: Problem) -> list[float]:
     return scales
 
 
-def _screened(
-    problem: Problem, points: Floats, guessed: tuple[int, ...]
-) -> tuple[Floats, Floats]:
+def _screened(problem: Problem, points: Floats, guessed: tuple[int, ...]) -> tuple[Floats, Floats]:
     """The candidates with their linear params solved for, and their losses."""
     formula = problem.formula
     assert isinstance(formula, Formula)
