@@ -70,8 +70,8 @@ NARROW: dict[str, dict[str, Any]] = {
 @pytest.mark.parametrize("name", WIDE | NARROW)
 def test_auto_takes_a_gpu_for_many_rows_at_once(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     rows = lanes.GPU_ROWS
-    many = to_plan(long(rows, **(WIDE | NARROW)[name]), guess=False)
-    few = to_plan(long(rows - 1, **(WIDE | NARROW)[name]), guess=False)
+    many = to_plan(long(rows, **(WIDE | NARROW)[name]))
+    few = to_plan(long(rows - 1, **(WIDE | NARROW)[name]))
     monkeypatch.setattr(GPU, lambda: True)
     assert lanes.device(many, "auto") == ("cuda" if name in WIDE else "cpu")
     assert lanes.device(few, "auto") == "cpu"
