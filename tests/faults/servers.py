@@ -11,11 +11,12 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from itertools import chain
 from pathlib import Path
 from typing import Any
 
 import httpx
+
+from tests.processes import children, descendants
 
 PATIENCE_S = 60.0
 """Who waits longer for an event has failed."""
@@ -93,21 +94,6 @@ def announced(process: subprocess.Popen[str]) -> Server:
     line = process.stdout.readline()
     assert "http://" in line, "the service ended before it was ready"
     return Server(process, line.split("http://")[1].strip())
-
-
-def children(pid: int) -> set[int]:
-    """The processes right below one."""
-    try:
-        listed = [path.read_text() for path in Path(f"/proc/{pid}/task").glob("*/children")]
-    except OSError:
-        return set()
-    return {int(child) for child in chain.from_iterable(text.split() for text in listed)}
-
-
-def descendants(pid: int) -> set[int]:
-    """All processes below one."""
-    below = children(pid)
-    return below.union(*map(descendants, below))
 
 
 @contextmanager

@@ -15,8 +15,6 @@ from tests.faults.servers import (
     PATIENCE_S,
     Server,
     at_epoch,
-    children,
-    descendants,
     end,
     family,
     kill,
@@ -24,6 +22,7 @@ from tests.faults.servers import (
     submit,
     until,
 )
+from tests.processes import children, descendants
 
 LONG: dict[str, Any] = {**DECAY, "optimizer": "adam", "epochs": 20_000, "record_every": 5000}
 

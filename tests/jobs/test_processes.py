@@ -18,6 +18,7 @@ from service.jobs import processes
 from service.jobs.messages import Ready
 from service.jobs.worker_process import WorkerProcess
 from tests.jobs import fakes
+from tests.processes import parent_of
 
 DEAF = "tests.jobs.fakes:deaf"
 
@@ -31,10 +32,6 @@ async def worker(entry: str = fakes.ENTRY) -> AsyncIterator[WorkerProcess]:
     finally:
         made.kill()
         await made.reap()
-
-
-def parent_of(pid: int) -> int:
-    return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
 
 
 def sockets_of(pid: int) -> list[str]:
