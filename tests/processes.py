@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import select
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from itertools import chain
 from pathlib import Path
+
+from tests.soon import soon
 
 
 def parent_of(pid: int) -> int:
@@ -24,6 +29,18 @@ def descendants(pid: int) -> set[int]:
     """All processes below one."""
     below = children(pid)
     return below.union(*map(descendants, below))
+
+
+@contextmanager
+def ending(pids: Iterable[int]) -> Iterator[Callable[[], bool]]:
+    """Asks whether all those processes, as they are now, end soon."""
+    with ExitStack() as stack:
+        handles = []
+        for pid in pids:
+            with suppress(ProcessLookupError):  # it has ended
+                handles.append(os.pidfd_open(pid))
+                stack.callback(os.close, handles[-1])
+        yield lambda: soon(lambda: ended(handles))
 
 
 def ended(handles: list[int]) -> bool:

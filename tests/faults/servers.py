@@ -9,14 +9,14 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import httpx
 
-from tests.processes import children, descendants
+from tests.processes import children, descendants, ending
 
 PATIENCE_S = 60.0
 """Who waits longer for an event has failed."""
@@ -96,27 +96,9 @@ def announced(process: subprocess.Popen[str]) -> Server:
     return Server(process, line.split("http://")[1].strip())
 
 
-@contextmanager
-def family(server: Server) -> Iterator[Callable[[float], bool]]:
-    """Asks whether all processes of the server, as they are now, end within so many seconds."""
-    handles = [os.pidfd_open(pid) for pid in {server.process.pid, *descendants(server.process.pid)}]
-
-    def gone(seconds: float) -> bool:
-        until, left = time.monotonic() + seconds, set(handles)
-        with selectors.DefaultSelector() as selector:
-            for handle in handles:
-                selector.register(handle, selectors.EVENT_READ)
-            while left and (wait := until - time.monotonic()) > 0:
-                for key, _ in selector.select(wait):
-                    selector.unregister(key.fileobj)
-                    left.discard(key.fd)
-        return not left
-
-    try:
-        yield gone
-    finally:
-        for handle in handles:
-            os.close(handle)
+def family(server: Server) -> AbstractContextManager[Callable[[], bool]]:
+    """Asks whether all processes of the server, as they are now, end soon."""
+    return ending({server.process.pid, *descendants(server.process.pid)})
 
 
 def kill(pid: int) -> None:

@@ -68,7 +68,7 @@ def test_the_death_of_the_zygote_is_survived(server: Server) -> None:
         with family(server) as gone:
             server.process.send_signal(signal.SIGTERM)
             assert server.process.wait(PATIENCE_S) == 0
-            assert gone(1.0)
+            assert gone()
 
 
 def test_a_killed_server_leaves_nobody_with_its_second_zygote_either(server: Server) -> None:
@@ -77,4 +77,4 @@ def test_a_killed_server_leaves_nobody_with_its_second_zygote_either(server: Ser
     until(lambda: len(server.workers()) == 2 and zygote not in children(server.process.pid))
     with family(server) as gone:
         kill(server.process.pid)
-        assert gone(1.0)
+        assert gone()
