@@ -18,6 +18,7 @@ from service.jobs import processes
 from service.jobs.messages import Ready
 from service.jobs.worker_process import WorkerProcess
 from tests.jobs import fakes
+from tests.jobs.conftest import PATIENCE_S
 from tests.processes import parent_of
 
 DEAF = "tests.jobs.fakes:deaf"
@@ -144,6 +145,6 @@ async def ended(handle: int) -> None:
     loop, gone = asyncio.get_running_loop(), asyncio.Event()
     loop.add_reader(handle, gone.set)
     try:
-        await asyncio.wait_for(gone.wait(), 20)
+        await asyncio.wait_for(gone.wait(), PATIENCE_S)
     finally:
         loop.remove_reader(handle)
