@@ -9,8 +9,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-START_S = 60.0
-STOP_S = 20.0
+from tests.soon import PATIENCE_S
 
 
 @contextmanager
@@ -27,7 +26,7 @@ def serving(**settings: str) -> Iterator[str]:
         finally:
             process.terminate()
             try:
-                process.wait(STOP_S)
+                process.wait(PATIENCE_S)
             except subprocess.TimeoutExpired:
                 process.kill()
 
@@ -37,7 +36,7 @@ def _announced(process: subprocess.Popen[str]) -> str:
     assert process.stdout is not None
     with selectors.DefaultSelector() as selector:
         selector.register(process.stdout, selectors.EVENT_READ)
-        assert selector.select(START_S), f"the service was not ready after {START_S:g} s"
+        assert selector.select(PATIENCE_S), "the service was not ready in time"
     line = process.stdout.readline()
     assert "http://" in line, "the service ended before it was ready"
     return line.split("http://")[1].strip()

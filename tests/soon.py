@@ -1,5 +1,8 @@
-"""Soon, told without a clock: a machine under load starts a process as slowly as it does the rest,
-so that what is soon there comes within as many starts as on one that is idle."""
+"""How long a test waits: soon is told without a clock, and who waits for ever has failed.
+
+A machine under load starts a process as slowly as it does the rest, so that what is soon there
+comes within as many starts as on one that is idle.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +11,8 @@ import sys
 from collections.abc import Callable
 from typing import TypeVar
 
+PATIENCE_S = 180.0
+"""Who waits longer for an event has failed: so long that no load alone comes to it."""
 STARTS_A_SECOND = 100
 """Of an interpreter that does nothing, one after another, on a machine that is idle."""
 _START = (sys.executable, "-I", "-S", "-c", "")

@@ -13,6 +13,7 @@ import pytest
 
 from tests.attack.sockets import connected, exchange, problem, rest, status, whole
 from tests.faults.servers import Server, started, until
+from tests.soon import PATIENCE_S
 
 LIMITS = {
     "workers": 1,
@@ -98,7 +99,7 @@ def test_answers_that_nobody_reads_do_not_hold_the_connection(server: Server) ->
     before = _sockets(server)
     with socket.socket() as sock:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-        sock.settimeout(60)
+        sock.settimeout(PATIENCE_S)
         sock.connect(("127.0.0.1", server.port))
         sock.sendall(b"GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n")
         assert sock.recv(4096)
@@ -119,7 +120,7 @@ def _sockets(server: Server) -> set[str]:
 
 def test_more_connections_than_there_is_room_for(server: Server) -> None:
     """A crowd that says nothing is turned away, and has gone by itself soon after."""
-    crowd = [socket.create_connection(("127.0.0.1", server.port), 60) for _ in range(60)]
+    crowd = [socket.create_connection(("127.0.0.1", server.port), PATIENCE_S) for _ in range(60)]
     try:
         answers = [rest(sock) for sock in crowd]
     finally:

@@ -22,6 +22,7 @@ from service.client import (
 )
 from tests.client.parts import DATA, DECAY, DECAY_DATA, ENDLESS, LINE, MODEL
 from tests.faults.servers import Server, until
+from tests.soon import PATIENCE_S
 
 
 def test_a_fit(client: Descent) -> None:
@@ -168,7 +169,7 @@ def test_an_interrupt_ends_the_fit(server: Server) -> None:
     ):
         (job_id,) = until(lambda: [j.job_id for j in client.jobs("running")])
         process.send_signal(signal.SIGINT)
-        process.wait(30)
+        process.wait(PATIENCE_S)
         assert client.job(job_id).status() == "cancelled"
 
 

@@ -17,9 +17,7 @@ from typing import Any
 import httpx
 
 from tests.processes import children, descendants, ending
-
-PATIENCE_S = 60.0
-"""Who waits longer for an event has failed."""
+from tests.soon import PATIENCE_S
 
 LOOK_S = 0.003
 """Seconds between two looks at what is waited for, so that the looks do not take all the time."""

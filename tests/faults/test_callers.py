@@ -17,7 +17,6 @@ from tests.faults.servers import (
     DECAY,
     ENDLESS,
     LINE,
-    PATIENCE_S,
     Server,
     end,
     look,
@@ -25,7 +24,7 @@ from tests.faults.servers import (
     submit,
     until,
 )
-from tests.soon import soon
+from tests.soon import PATIENCE_S, soon
 
 WIDE: dict[str, Any] = {
     **DECAY,

@@ -16,7 +16,6 @@ import httpx
 from tests.faults.servers import (
     ENDLESS,
     LINE,
-    PATIENCE_S,
     Server,
     family,
     kill,
@@ -25,7 +24,7 @@ from tests.faults.servers import (
     submit,
     until,
 )
-from tests.soon import soon
+from tests.soon import PATIENCE_S, soon
 
 GRACE_S, HEARING_S, LINGER_S = 1.0, 1.0, 5.0
 """For jobs to end by themselves, to hear a cancel, and for answers to be read."""

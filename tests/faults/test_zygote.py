@@ -12,7 +12,6 @@ import pytest
 from tests.faults.servers import (
     DECAY,
     LINE,
-    PATIENCE_S,
     Server,
     at_epoch,
     end,
@@ -23,6 +22,7 @@ from tests.faults.servers import (
     until,
 )
 from tests.processes import children, descendants
+from tests.soon import PATIENCE_S
 
 LONG: dict[str, Any] = {**DECAY, "optimizer": "adam", "epochs": 20_000, "record_every": 5000}
 

@@ -18,9 +18,7 @@ from service.jobs.memory_store import MemoryStore
 from service.jobs.service import JobService
 from service.settings import Settings
 from tests.jobs import fakes
-
-PATIENCE_S = 60.0
-"""A test that waits longer for an event has failed."""
+from tests.soon import PATIENCE_S
 
 
 class SetClock:

@@ -15,7 +15,8 @@ from service.jobs.local_executor import LocalExecutor
 from service.jobs.memory_store import MemoryStore
 from service.settings import Settings
 from tests.jobs import fakes
-from tests.jobs.conftest import PATIENCE_S, SetClock, a_job
+from tests.jobs.conftest import SetClock, a_job
+from tests.soon import PATIENCE_S
 
 EXECUTORS = {"local": LocalExecutor}
 

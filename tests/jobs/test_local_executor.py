@@ -16,8 +16,9 @@ from service.jobs.local_executor import LocalExecutor
 from service.jobs.memory_store import MemoryStore
 from service.settings import Settings
 from tests.jobs import fakes
-from tests.jobs.conftest import PATIENCE_S, stopped_timers
+from tests.jobs.conftest import stopped_timers
 from tests.processes import children, descendants, ended, ending, parent_of
+from tests.soon import PATIENCE_S
 
 LIMIT_S = 600.0
 """Longer than a worker is at work before it is stuck."""

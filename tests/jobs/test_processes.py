@@ -18,8 +18,8 @@ from service.jobs import processes
 from service.jobs.messages import Ready
 from service.jobs.worker_process import WorkerProcess
 from tests.jobs import fakes
-from tests.jobs.conftest import PATIENCE_S
 from tests.processes import parent_of
+from tests.soon import PATIENCE_S
 
 DEAF = "tests.jobs.fakes:deaf"
 
@@ -137,7 +137,7 @@ assert count() == before, count()
 
 def test_what_is_forked_has_no_thread_and_no_computation_behind_it() -> None:
     """A team of OpenMP threads, which a fork does not survive, would show."""
-    subprocess.run([sys.executable, "-c", IMPORTS], check=True, timeout=60)
+    subprocess.run([sys.executable, "-c", IMPORTS], check=True, timeout=PATIENCE_S)
 
 
 async def ended(handle: int) -> None:
