@@ -1,9 +1,10 @@
-"""A real `descent serve` on a free port, for tests that want a socket."""
+"""A real `descent serve` on a free port, for tests that want a socket; and a port with nobody."""
 
 from __future__ import annotations
 
 import os
 import selectors
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -29,6 +30,14 @@ def serving(**settings: str) -> Iterator[str]:
                 process.wait(PATIENCE_S)
             except subprocess.TimeoutExpired:
                 process.kill()
+
+
+@contextmanager
+def nobody() -> Iterator[str]:
+    """An address where nobody listens, and where nobody else can begin to meanwhile."""
+    with socket.socket() as held:
+        held.bind(("127.0.0.1", 0))
+        yield f"127.0.0.1:{held.getsockname()[1]}"
 
 
 def _announced(process: subprocess.Popen[str]) -> str:

@@ -22,6 +22,7 @@ from service.client import (
 )
 from tests.client.parts import DATA, DECAY, DECAY_DATA, ENDLESS, LINE, MODEL
 from tests.faults.servers import Server, until
+from tests.serving import nobody
 from tests.soon import PATIENCE_S
 
 
@@ -128,8 +129,9 @@ def test_the_catalogue(client: Descent) -> None:
 
 def test_nobody_there() -> None:
     with (
-        Descent("http://127.0.0.1:1", retries=1, sleep=lambda _: None) as client,
-        pytest.raises(ConnectionFailed, match=r"no answer from http://127\.0\.0\.1:1: .*2 tries"),
+        nobody() as address,
+        Descent(address, retries=1, sleep=lambda _: None) as client,
+        pytest.raises(ConnectionFailed, match=rf"no answer from http://{address}: .*2 tries"),
     ):
         client.fit(MODEL, DATA)
 
