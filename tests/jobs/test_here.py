@@ -24,6 +24,7 @@ from service.settings import Settings
 from service.translate import use_threads
 from tests.jobs import fakes
 from tests.jobs.test_lanes import AWAY, HERE, plan
+from tests.soon import PATIENCE_S
 
 
 class NotingStore(MemoryStore):
@@ -54,7 +55,7 @@ class House:
 
     async def ended(self, request: FitRequest) -> Job:
         job, _ = await self.jobs.submit(request)
-        return await self.jobs.wait(job.id, 60.0)
+        return await self.jobs.wait(job.id, PATIENCE_S)
 
 
 @asynccontextmanager
