@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from benchmarks.client import Callers, calling, post
+from benchmarks.client import calling, post
 from benchmarks.families import data_set
 from benchmarks.harness import Benchmark, Comparison, Measure, Results, Rounds, in_turns
 from benchmarks.servers import DESCENT, family, started
@@ -26,28 +26,27 @@ machine should have torch loaded meanwhile: its files' pages would be shared wit
 
 
 def run(sizes: Rounds) -> Results:
+    fresh: list[float] = []
+    requests = [FIT, _gaussian()]
+
+    def used() -> float:
+        with started(*DESCENT, DESCENT_WORKERS=WORKERS) as server:
+            fresh.append(_weight(server.pid))
+            callers.load(server.port, requests, WORKERS, most=FITS)
+            return _weight(server.pid)
+
     with calling() as callers:
-        fresh, used, torch, api = in_turns(
-            sizes.rounds, _fresh, lambda: _used(callers), _alone(*TORCH), _alone(*API)
-        )
+        idle, torch, api = in_turns(sizes.rounds, used, _alone(*TORCH), _alone(*API))
     return Results(
         [
             Comparison(what, yardstick, "MiB", ours, theirs)
-            for what, ours in (("just ready", fresh), (f"idle after {FITS} fits", used))
+            for what, ours in (
+                ("just ready", fresh[-sizes.rounds :]),
+                (f"idle after {FITS} fits", idle),
+            )
             for yardstick, theirs in (("torch imported alone", torch), ("the API's imports", api))
         ]
     )
-
-
-def _fresh() -> float:
-    with started(*DESCENT, DESCENT_WORKERS=WORKERS) as server:
-        return _weight(server.pid)
-
-
-def _used(callers: Callers) -> float:
-    with started(*DESCENT, DESCENT_WORKERS=WORKERS) as server:
-        callers.load(server.port, [FIT, _gaussian()], WORKERS, most=FITS)
-        return _weight(server.pid)
 
 
 def _gaussian() -> bytes:

@@ -12,9 +12,11 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import report, servers
+from benchmarks import report
+from benchmarks.client import calling
 from benchmarks.harness import missing
 from benchmarks.registry import NAMES, measure
+from benchmarks.thermometer import both_servers
 
 ROOT = Path(__file__).parents[2]
 NO_BENCHMARKS = {
@@ -29,13 +31,16 @@ NO_BENCHMARKS = {
 @pytest.fixture(scope="module", autouse=True)
 def one_service() -> Iterator[None]:
     """For all benchmarks that do not measure its start: each would wait for one of its own."""
-    with pytest.MonkeyPatch.context() as patch:
+    with pytest.MonkeyPatch.context() as patch, calling() as callers:
         patch.setenv("DESCENT_WORKERS", "1")
-        with servers.serving() as port:
-            for name in (*NAMES, "thermometer"):
-                module = import_module(f"benchmarks.{name}")
-                if hasattr(module, "serving"):
-                    patch.setattr(module, "serving", lambda: nullcontext(port))
+        with both_servers(callers) as ports:
+            shared = {
+                "serving": lambda: nullcontext(ports[0]),
+                "both_servers": lambda _: nullcontext(ports),
+            }
+            for module in [import_module(f"benchmarks.{name}") for name in NAMES]:
+                for name in shared.keys() & vars(module).keys():
+                    patch.setattr(module, name, shared[name])
             yield
 
 
