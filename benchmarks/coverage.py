@@ -15,7 +15,7 @@ import torch
 
 from benchmarks.harness import Benchmark, Comparison, Results
 from benchmarks.report import markdown
-from service.engine import start
+from service.engine import outcome, start
 from service.schemas.answers import ConfidenceInterval, History, Timings
 from service.schemas.fit import FitRequest
 from service.translate import to_fit, to_plan
@@ -79,7 +79,7 @@ class Experiment:
         run = start(plan.task)
         while not run.done:
             run.step(run.epochs)
-        answer = to_fit(plan, run.result(), job_id="", history=NO_HISTORY, timings=NO_TIMINGS)
+        answer = to_fit(plan, outcome(run), job_id="", history=NO_HISTORY, timings=NO_TIMINGS)
         interval = answer.statistics.confidence_interval
         if not answer.converged or interval is None:
             raise RuntimeError(f"a fit ended {answer.stop_reason}")

@@ -11,9 +11,9 @@ import torch
 from benchmarks.beside_scipy import BesideScipy, Fits, Sizes, given
 from benchmarks.families import DataSet
 from benchmarks.harness import Benchmark, Results
-from service.engine import Result, start
+from service.engine import Result, outcome, start
 from service.engine.diagnostics import Finding, examine
-from service.engine.statistics import summarise
+from service.engine.inference.statistics import summarise
 from service.schemas.fit import FitRequest
 from service.translate import Plan, to_plan
 
@@ -39,8 +39,8 @@ def explained(plan: Plan) -> Result:
     run = start(plan.task)
     while not run.done:
         run.step(run.epochs)
-    result = run.result()
-    statistics = summarise(plan.task.problem, result.params, result.factor)
+    result = outcome(run)
+    statistics = summarise(plan.task.problem, result.params)
     examine(Finding(plan.task, result, result.params, statistics, plan.guessed))
     return result
 

@@ -88,7 +88,7 @@ def _engine(name: str, epochs: int, ends: dict[str, list[float]]) -> Measure:
     def fit() -> None:
         run = engine.start(task)
         run.step(epochs)
-        ends["engine"] = run.result().params.tolist()
+        ends["engine"] = engine.outcome(run).params.tolist()
 
     return lambda: 1e6 * seconds(fit) / epochs
 

@@ -11,7 +11,6 @@ import torch
 from benchmarks.harness import Benchmark, Comparison, Results, in_turns, peer
 from service import engine
 from service.engine.formula import read_formula
-from service.engine.groups import GroupedTask
 from service.engine.losses import LOSSES, Loss
 from service.engine.optimizers.levenberg_marquardt import LevenbergMarquardt
 from service.engine.problem import Problem, Tolerance
@@ -86,7 +85,7 @@ def _on(device: str, name: str, fits: int, sizes: Sizes) -> Comparison:
     return Comparison(what, "SciPy curve_fit", "fits/s", *taken)
 
 
-def to_task(u: torch.Tensor, v: torch.Tensor, z: torch.Tensor) -> GroupedTask:
+def to_task(u: torch.Tensor, v: torch.Tensor, z: torch.Tensor) -> engine.Task:
     """The fits of all pixels, on the CPU."""
     fits = len(z)
     infinite = torch.full((5,), torch.inf)
@@ -101,19 +100,17 @@ def to_task(u: torch.Tensor, v: torch.Tensor, z: torch.Tensor) -> GroupedTask:
         "levenberg_marquardt", LevenbergMarquardt(), 10, 10, Tolerance(1e-4, 1e-4)
     )
     codes = torch.arange(fits).repeat_interleave(SIDE * SIDE)
-    return GroupedTask(problem, options, codes, start.repeat(fits, 1))
+    return engine.grouped(problem, options, codes, start.repeat(fits, 1))
 
 
-def fitted(task: GroupedTask, device: str) -> torch.Tensor:
+def fitted(task: engine.Task, device: str) -> torch.Tensor:
     """The params (fits, params), back on the CPU."""
-    run = engine.GroupedRun(task.to(device))
+    run = engine.start(task.to(device))
     while not run.done:
         run.step(10)
-    ends = run.result().batches
-    params = torch.empty_like(task.initial)
-    for each in ends:
-        params[each.at.cpu()] = each.theta.cpu()
-    return params
+    result = run.result()
+    assert isinstance(result, engine.GroupedResult)
+    return result.ends.theta
 
 
 def _by_scipy(u: np.ndarray, v: np.ndarray, z: np.ndarray) -> float:

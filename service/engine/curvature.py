@@ -7,8 +7,9 @@ import math
 import torch
 from torch import Tensor
 
-from service.engine.gradients import Objective
-from service.engine.long import LongObjective, is_long
+from service.engine.formula import Formula
+from service.engine.kernel import operators
+from service.engine.objectives.objective import Objective
 from service.engine.optimizers.first_order import Sgd
 from service.engine.problem import GradientMethod, Options, Problem
 from service.engine.schedules import Constant
@@ -26,11 +27,14 @@ def hessian(problem: Problem, theta: Tensor) -> Tensor:
     objective = Objective(problem)
     theta, free = theta.double(), problem.free_index
     if problem.loss.is_least_squares and problem.is_linear:
-        if is_long(problem):
-            jacobian = LongObjective(problem).linearise(theta[free].unsqueeze(0))[1][0, :-1, :-1]
-        else:
-            jacobian = objective.jacobian(theta)[1][:, free]
-        return 2 * jacobian.mT @ jacobian / problem.rows
+        assert isinstance(problem.formula, Formula)
+        data = problem.data(problem.whole)
+        _, factors, _ = operators.linearise(
+            problem.program, problem.loss_number, problem.loss.delta, data,
+            theta.cpu().unsqueeze(0), torch.zeros(1, dtype=torch.float64),
+        )  # fmt: skip
+        r: Tensor = factors[0, :-1, :-1]
+        return 2 * r.mT @ r / problem.rows
     step = torch.finfo(torch.float64).eps ** (1 / 3)
     columns = []
     for i in free.tolist():

@@ -11,44 +11,39 @@ from __future__ import annotations
 
 import math
 
-from service.engine.descent import has_closed_form, has_short_way
-from service.engine.group_run import TOGETHER
+from service.engine.formula import Formula
 from service.engine.optimizers.exact import Exact
-from service.engine.problem import Problem
+from service.engine.optimizers.lbfgs import Lbfgs
+from service.engine.optimizers.levenberg_marquardt import LevenbergMarquardt
+from service.engine.solvers.table import TOGETHER, has_closed_form
+from service.engine.start.search import STEPS
 from service.jobs.cores import cores
 from service.translate import Plan, has_cuda
 
-HERE_S = 2e-3
-"""Seconds of the event loop that one job may take. While they last, nobody else is answered."""
+HERE_S = 4e-3
+"""Seconds of the event loop that one job may take at the very most. While they last, nobody else is
+answered; the usual fit takes a twentieth of that."""
 
 HERE_THREADS = 1
 """Of the arithmetic in this process, which must not wait for a core."""
 
-PARAMS = 8
+PARAMS = 16
 """More params than this have matrices worth a worker."""
-NUMBERS = 8192
-"""Rows × params: beyond, the linear algebra takes threads, and how many is the process's."""
 
 GPU_ROWS = 2**17
 """Rows, of all groups together, from which on `auto` takes a GPU. Not yet measured on one: there
 each operation takes some 5 µs to begin, in which a core has done about 10⁴ numbers."""
 
-_ANSWER_S = 5e-4
+_ANSWER_S = 4e-4
 """The statistics, the diagnostics and the answer of a fit."""
-_EPOCH_S = 4e-6
-"""One update of a first-order descent, without its gradient,"""
-_MOMENTS_S = 6e-6
-"""by a rule that is not sgd's,"""
-_TOLERANCE_S = 1.5e-5
-"""and a look whether a tolerance is met."""
-_OPERATION_S = 3e-7
-"""One operation of a formula, and"""
-_ROW_S = 2e-9
-"""on each row."""
-_CLOSED_S = 1.5e-8
-"""An epoch of the closed form, for each param,"""
+_COST_S = 1.5e-9
+"""A unit of a program's cost, on each row (see `Program.cost`),"""
+_PAIR_S = 1e-9
+"""and a pair of its columns, reduced to R, on each row."""
+_STEP_S = 2e-6
+"""What a trial step, an update or a candidate takes besides."""
 _SETTLED_S = 6e-8
-"""and where its params or its gradient are looked at for a tolerance."""
+"""An epoch of the closed form, for each param."""
 _RECORDED_S = 1e-6
 """A number of the history, from the engine to the answer's JSON."""
 
@@ -74,33 +69,32 @@ def threads(workers: int) -> int:
 def seconds(plan: Plan) -> float:
     """What the job costs at most, about; infinite where nothing bounds it beforehand."""
     problem, options = plan.task.problem, plan.task.options
-    asked = plan.request
+    asked, formula = plan.request, problem.formula
     if asked.group_by is not None or asked.confidence_interval.method == "profile":
         return math.inf
-    if not _is_small(problem):
+    if not isinstance(formula, Formula) or len(problem.params) > PARAMS:
         return math.inf
-    if isinstance(options.settings, Exact):
-        return _ANSWER_S
-    tolerance = options.tolerance
-    if has_closed_form(plan.task):
-        looked = bool(tolerance.params or tolerance.gradient)
-        epoch = (_SETTLED_S if looked else _CLOSED_S) * len(problem.params)
-    elif has_short_way(plan.task):
-        operations = problem.formula.operations
-        epoch = _EPOCH_S + operations * (_OPERATION_S + _ROW_S * problem.rows)
-        epoch += _MOMENTS_S * (options.optimizer != "sgd") + _TOLERANCE_S * tolerance.any
-    else:
-        return math.inf
+    reading = _STEP_S + problem.rows * _COST_S * formula.full.cost
+    reduced = reading + problem.rows * _PAIR_S * (len(problem.params) + 1) ** 2
     recorded = options.epochs / options.record_every * (2 + 2 * len(problem.params))
-    return _ANSWER_S + options.epochs * epoch + _RECORDED_S * recorded
+    match options.settings:
+        case Exact():
+            return _ANSWER_S + 4 * reduced
+        case LevenbergMarquardt():
+            steps = options.epochs + bool(options.search) * STEPS
+            # Of a search that is over soon, and a fit, few steps are kept: their histories are.
+            return _ANSWER_S + steps * reduced
+        case Lbfgs():
+            return math.inf
+        case _ if options.gradient.method != "analytic":
+            return math.inf
+        case _ if has_closed_form(plan.task):
+            work = options.epochs * _SETTLED_S * len(problem.params)
+            return _ANSWER_S + work + _RECORDED_S * recorded
+    return _ANSWER_S + options.epochs * reading + _RECORDED_S * recorded
 
 
 def _is_wide(plan: Plan) -> bool:
     """Whether many rows are worked on at once: not by groups that are fitted one after another."""
-    alone = plan.grouped is not None and plan.task.options.optimizer not in TOGETHER
-    return plan.task.problem.rows >= GPU_ROWS and not alone
-
-
-def _is_small(problem: Problem) -> bool:
-    width = len(problem.params)
-    return problem.small is not None and width <= PARAMS and problem.rows * width <= NUMBERS
+    together = plan.task.options.optimizer in TOGETHER
+    return plan.task.problem.rows >= GPU_ROWS and (plan.groups is None or together)

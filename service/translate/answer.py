@@ -11,12 +11,12 @@ from torch import Tensor
 
 from service.engine.diagnostics import Diagnostic, Finding, examine
 from service.engine.formula import Formula
+from service.engine.inference.profile import profile_interval
+from service.engine.inference.statistics import Statistics, summarise
+from service.engine.kernel.types import Floats
 from service.engine.problem import Problem
-from service.engine.profile import profile_interval
-from service.engine.reduction import Floats
 from service.engine.result import Result
 from service.engine.scaling import unscale
-from service.engine.statistics import Statistics, summarise
 from service.schemas import answers as wire
 from service.schemas.names import Status
 from service.translate.plan import Plan
@@ -36,8 +36,7 @@ def to_fit(
     the body for /predict are those of `best`."""
     problem = plan.task.problem
     trusted = result.best.params if is_cut_short(result) else result.params
-    factor = result.factor if trusted is result.params else None
-    statistics = summarise(problem, trusted, factor)
+    statistics = summarise(problem, trusted)
     finding = Finding(plan.task, result, trusted, statistics, plan.guessed)
     diagnostics = examine(finding)
     return wire.Fit(

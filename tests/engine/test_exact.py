@@ -11,7 +11,7 @@ import torch
 from service.engine import start
 from service.engine.long import PART
 from service.engine.optimizers.exact import Exact, solve
-from service.engine.statistics import summarise
+from service.engine.inference.statistics import summarise
 from tests.engine.builders import exactly, problem, task
 from tests.engine.linear_sets import SETS, LinearSet
 from tests.nist import digits

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from service.engine import Result, Rows
-from service.engine.gradients import Objective
+from service.engine.objectives.objective import Objective
 from service.engine.optimizers.first_order import Adagrad, Adam, Rmsprop, Sgd
 from service.engine.problem import GradientMethod, Optimizer, Problem, Tolerance
 from service.engine.schedules import (

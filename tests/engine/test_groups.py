@@ -20,8 +20,8 @@ from service.engine.group_objective import Factors
 from service.engine.group_run import GroupedResult
 from service.engine.groups import UNEVEN, GroupedTask
 from service.engine.problem import Tolerance
-from service.engine.reduction import Floats, Reduced
-from service.engine.statistics import summarise, summarise_groups
+from service.engine.kernel.types import Floats, Reduced
+from service.engine.inference.statistics import summarise, summarise_groups
 from tests.devices import put
 from tests.engine.builders import problem, task
 from tests.translate.grouped import alone, answer, plan

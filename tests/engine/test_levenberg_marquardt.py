@@ -11,10 +11,10 @@ import pytest
 import torch
 
 from service.engine import Problem, Result
-from service.engine.gradients import Objective
+from service.engine.objectives.objective import Objective
 from service.engine.losses import LOSSES
 from service.engine.problem import GradientMethod
-from service.engine.statistics import summarise
+from service.engine.inference.statistics import summarise
 from tests.devices import put
 from tests.engine.builders import exactly, marquardt, problem
 

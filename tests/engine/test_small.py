@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from service.engine.bound import BoundFormula, SmallBound
+from service.engine.objectives.bound import BoundFormula, SmallBound
 from service.engine.formula import Formula, read_formula
 from service.engine.linear import ExactRun, SmallExactRun, least_squares, solve_exactly
 from service.engine.operations import CALLABLE

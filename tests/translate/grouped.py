@@ -10,7 +10,7 @@ from service.engine import GroupedRun, Rows, Task, start
 from service.engine.diagnostics import Finding, examine
 from service.engine.group_run import GroupedResult
 from service.engine.result import StopReason
-from service.engine.statistics import summarise
+from service.engine.inference.statistics import summarise
 from service.schemas.answers import GroupedFit, Timings
 from service.schemas.fit import FitRequest
 from service.translate import Plan, check, to_grouped_fit, to_plan

@@ -103,7 +103,7 @@ def _tell_imbalance(finding: Finding) -> Said:
 
 def _sizes(findings: Findings, name: str) -> tuple[Each, Each]:
     """The largest |x| of an input in each fit, and its standard deviation."""
-    x, kept = findings.inputs[name], findings.reduced.kept
+    x, kept = findings.inputs[name], findings.kept
     if kept is None:
         return np.abs(x).max(axis=-1), x.std(axis=-1)
     largest = np.abs(np.where(kept, x, 0.0)).max(axis=-1)

@@ -109,14 +109,14 @@ def _unmoved(findings: Findings) -> Bools:
     still = np.zeros(findings.params.shape, dtype=bool)
     if findings.options.optimizer == "exact":
         return still
-    determined, statistics = findings.statistics.determined, findings.statistics
+    statistics = findings.statistics
     free = findings.free
     same = findings.params[..., free] == findings.initial[..., free]
     if not same.any():
         return still
     away = np.asarray(statistics.offset > NEAR)[..., None]
-    if determined.held.shape == same.shape:
-        away = (away | determined.flat) & ~determined.held
+    if statistics.held.shape == same.shape:
+        away = (away | statistics.flat) & ~statistics.held
     went = np.asarray((findings.epochs > 0) & no(findings.ended("diverged")))
     still[..., free] = same & away & went[..., None]
     return still

@@ -14,11 +14,11 @@ import torch
 from torch import Tensor
 
 from service.engine.curvature import hessian, learning_rate_limit
+from service.engine.inference.statistics import Figures, Statistics
+from service.engine.kernel.types import Floats
 from service.engine.optimizers.first_order import Adagrad, Adam, Rmsprop, Sgd
 from service.engine.problem import Options, Problem, Task
-from service.engine.reduction import Floats, Reduced
 from service.engine.result import Result
-from service.engine.statistics import Figures, Statistics
 
 FEW = 64
 """More params than this have no Hessian reckoned."""
@@ -79,7 +79,8 @@ class Findings:
     """What they have in common; its data and initial values are those of the first."""
     options: Options
     statistics: Figures
-    reduced: Reduced
+    z: Floats
+    """Residuals over σ, (fits, rows of the longest); 0 where `kept` is false."""
     theta: Floats
     params: Floats
     initial: Floats
@@ -93,6 +94,8 @@ class Findings:
     """(fits, rows of the longest)"""
     target: Each
     """The largest |target| of each."""
+    kept: Bools | None = None
+    """Which of the rows are the fit's; None for all."""
     guessed: tuple[str, ...] = ()
     """The params without an initial value."""
     agreed: tuple[int, int] | None = None
@@ -138,21 +141,22 @@ class Findings:
     @cached_property
     def scale(self) -> Each:
         """The standard deviation of z, or 1 where there is none."""
-        spread = self.statistics.residual_std
         if self.one is not None:
-            return spread if spread > 0 else 1.0
+            variance = self.statistics.variance
+            return math.sqrt(variance) if variance > 0 else 1.0
+        spread = self.statistics.residual_std
         return np.where(spread > 0, spread, 1.0)
 
     @cached_property
     def sample(self) -> Floats:
         """z at `theta` over its scale in each `step`th row, (fits, rows); 0 beyond a fit's rows."""
         with np.errstate(all="ignore"):
-            return np.asarray(self.reduced.z[..., :: self.step] / np.asarray(self.scale)[..., None])
+            return np.asarray(self.z[..., :: self.step] / np.asarray(self.scale)[..., None])
 
     @property
     def step(self) -> int:
         """Which rows are a sample of all: every so many."""
-        return -(-int(self.reduced.z.shape[-1]) // SAMPLE)
+        return -(-int(self.z.shape[-1]) // SAMPLE)
 
 
 def no(mask: Each) -> Each:
@@ -199,7 +203,7 @@ class Finding:
             problem=problem,
             options=self.options,
             statistics=self.statistics.figures,
-            reduced=self.statistics.reduced,
+            z=self.statistics.z,
             theta=_array(self.theta),
             params=_array(result.params),
             initial=_array(result.initial),
@@ -219,7 +223,7 @@ class Finding:
     def eigenvalues(self) -> Sequence[float]:
         """Of the Hessian at the start, ascending. Where that is 2JᵀJ/n anywhere, they are made of
         the singular values of J's R factor."""
-        problem, r = self.problem, self.statistics.reduced.factor[:-1, :-1]
+        problem, r = self.problem, self.statistics.figures.factor[:-1, :-1]
         if problem.loss.is_least_squares and problem.is_linear and np.isfinite(r).all():
             singular = np.linalg.svd(r, compute_uv=False)
             values: list[float] = (2 * singular * singular / problem.rows)[::-1].tolist()

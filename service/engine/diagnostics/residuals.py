@@ -19,8 +19,7 @@ from service.engine.diagnostics.finding import (
     no,
     some,
 )
-from service.engine.reduction import Floats
-from service.engine.statistics import ROUNDING
+from service.engine.kernel.types import Floats
 
 OUTLYING = 5.0
 """Robust standard deviations beyond which a row is an outlier."""
@@ -55,8 +54,8 @@ def _outlying(findings: Findings) -> tuple[Bools, Each]:
 
 
 def _looked_for(findings: Findings) -> tuple[Bools, Each]:
-    sample, kept, step = findings.sample, findings.reduced.kept, findings.step
-    rows = -(-findings.reduced.rows // step)
+    sample, kept, step = findings.sample, findings.kept, findings.step
+    rows = -(-findings.statistics.n // step)
     with np.errstate(all="ignore"):
         beyond = None if kept is None else ~kept[..., ::step]
         masked = sample if beyond is None else np.where(beyond, np.inf, sample)
@@ -73,7 +72,7 @@ def _looked_for(findings: Findings) -> tuple[Bools, Each]:
 
 def _far(findings: Findings, centre: Each, limit: Each) -> Bools:
     """Which rows of long data are farther from the centre than the limit: mostly none."""
-    z = findings.reduced.z
+    z = findings.z
     if findings.one is not None and centre - limit <= z.min() and z.max() <= centre + limit:
         return np.zeros(z.shape, dtype=bool)
     return np.asarray(np.abs(z - np.asarray(centre)[..., None]) > np.asarray(limit)[..., None])
@@ -83,7 +82,7 @@ def _grade_outliers(findings: Findings) -> Grades:
     """Rows whose residual is far beyond the others'."""
     if not findings.problem.loss.is_least_squares:
         return findings.nowhere()
-    rows = findings.reduced.rows
+    rows = findings.statistics.n
     far, spread = _outlying(findings)
     count = far.sum(axis=-1)
     few = (count > 0) & (count <= MANY * rows) & (rows >= ENOUGH)
@@ -93,8 +92,7 @@ def _grade_outliers(findings: Findings) -> Grades:
 
 def _is_rounding(findings: Findings) -> Each:
     """Whether the residuals are no more than the rounding of the target."""
-    reduced = findings.reduced
-    return reduced.total <= (ROUNDING * reduced.size) ** 2
+    return findings.statistics.is_rounding
 
 
 def _tell_outliers(finding: Finding) -> Said:
@@ -118,7 +116,7 @@ def _ratio(findings: Findings) -> Each:
     z = np.atleast_2d(findings.sample)
     x = findings.inputs[findings.problem.formula.inputs[0]][..., ::step]
     x = np.broadcast_to(x, z.shape)
-    kept = None if findings.reduced.kept is None else findings.reduced.kept[:, ::step]
+    kept = None if findings.kept is None else findings.kept[:, ::step]
     apart = None if kept is None else kept[:, 1:]
     if kept is not None:
         x = np.where(kept, x, np.inf)
@@ -147,7 +145,7 @@ def _grade_autocorrelation(findings: Findings) -> Grades:
     rounding = _is_rounding(findings) | (statistics.r_squared > 1 - 1e-12)
     with np.errstate(all="ignore"):
         wavy = ratio < 2 - WAVY * 2 / np.sqrt(n)
-    return findings.where(WARNING, asked & wavy & no(rounding) & (findings.reduced.total > 0))
+    return findings.where(WARNING, asked & wavy & no(rounding) & (findings.statistics.total > 0))
 
 
 def _tell_autocorrelation(finding: Finding) -> Said:
@@ -198,7 +196,7 @@ def _vanished(findings: Findings) -> Each:
 
 def _grade_rounding(findings: Findings) -> Grades:
     """Squares of the residuals that vanish or overflow."""
-    overflowed = (findings.best_loss == math.inf) & findings.statistics.determined.finite
+    overflowed = (findings.best_loss == math.inf) & findings.statistics.finite
     return findings.where(ERROR, _vanished(findings) | overflowed)
 
 

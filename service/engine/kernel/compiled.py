@@ -2,22 +2,43 @@
 
 Functions are compiled once, for float64 and float32, and kept on disk by numba; nothing is compiled
 for a request. `error_model="numpy"` divides by zero as IEEE 754 does; the GIL is released while
-compiled code runs. A `compiled` function makes no array and so counts no references to those it is
-given, which would cost as much as the arithmetic of a small fit; an `allocating` one may.
+compiled code runs. A `compiled` function makes no array and hands none out, and so counts no
+references to those it is given, which would cost as much as the arithmetic of a small fit; an
+`allocating` one may.
 """
 
 from __future__ import annotations
 
+import hashlib
+import os
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, TypeVar
 
 import numba
 
+_config: Any = numba.config
 F = TypeVar("F", bound=Callable[..., Any])
 
 SUMS = {"reassoc", "contract", "nsz"}
 """What LLVM may assume of a function that mostly sums over rows, whose terms may be added in
 another order, always the same one on one kind of processor; NaN and infinities stay."""
+
+
+def _cache() -> Path:
+    """Where the machine code of these sources is kept: beside them, or where DESCENT_KERNEL_CACHE
+    says. numba looks at the file of a function alone, and not at those of what it calls, so that
+    each state of the sources has a folder of its own."""
+    here = Path(__file__).parent
+    digest = hashlib.sha256(numba.__version__.encode())
+    for source in sorted(here.glob("*.py")):
+        digest.update(source.read_bytes())
+    checked = "-checked" if _config.BOUNDSCHECK else ""
+    root = os.environ.get("DESCENT_KERNEL_CACHE") or here / "__pycache__"
+    return Path(root) / f"kernel-{digest.hexdigest()[:16]}{checked}"
+
+
+_config.CACHE_DIR = str(_cache())
 
 
 def _made(function: F, **options: Any) -> F:
@@ -33,6 +54,12 @@ def compiled(function: F) -> F:
 def compiled_sums(function: F) -> F:
     """The same, with its sums in an order that suits the processor."""
     return _made(function, _nrt=False, fastmath=SUMS)
+
+
+def inlined(function: F) -> F:
+    """The same as `compiled`, put in the place of its calls: where many arrays are handed over at
+    every step, which costs as much as the arithmetic of a small fit."""
+    return _made(function, _nrt=False, inline="always")
 
 
 def allocating(function: F) -> F:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 
 from service.engine.kernel.compiled import compiled, compiled_sums
-from service.engine.kernel.types import Bools, Floats
+from service.engine.kernel.types import Floats
 
 SMALLEST, LARGEST = 1e-140, 1e140
 """Lengths whose squares are float64's, with all of their digits."""
@@ -201,12 +201,3 @@ def copy_matrix(source: Floats, target: Floats) -> None:
     for i in range(target.shape[0]):
         for j in range(target.shape[1]):
             target[i, j] = source[i, j]
-
-
-@compiled
-def flags(chosen: Bools) -> int:
-    """How many are true."""
-    count = 0
-    for each in chosen:
-        count += int(each)
-    return count

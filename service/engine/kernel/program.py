@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import torch
@@ -20,6 +21,13 @@ from service.engine.tape import Node, Tape
 LEAVES = ("constant", "column", "param")
 NUMBERS = {name: i for i, name in enumerate((*LEAVES, *OPERATIONS))}
 """The number of each kind of entry, by name: leaves, then the table of operations in its order."""
+WEIGHTS = {
+    **dict.fromkeys(("add", "subtract", "multiply", "chain", "divide", "negative", "square"), 1),
+    **dict.fromkeys(("less", "less_equal", "greater", "greater_equal", "equal", "not_equal"), 1),
+    **dict.fromkeys(("where", "min", "max", "clip", "abs", "sign", "step", "half_step", "relu"), 1),
+    **dict.fromkeys(("gamma", "lgamma", "digamma", "trigamma"), 100),
+}
+"""What an operation takes of a processor's time, about; 20 where it is not named."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,18 +44,24 @@ class Program:
     constants: Tensor
     sections: Tensor
     outputs: Tensor
+    free: Tensor
+    """The positions of the params of which the outputs after the first are slopes, (slopes,)."""
     columns: tuple[str, ...]
     operations: int
     """How many operations one reading costs for each row."""
+    cost: int
+    """The same, each weighed by its time: 1 for a sum, 20 for a function, 100 for a special one."""
 
     @classmethod
-    def of(cls, tape: Tape, params: Sequence[str]) -> Program:
-        """The program of a tape, its params numbered as in `params`."""
+    def of(
+        cls, tape: Tape, params: Sequence[str], columns: Sequence[str], free: Sequence[int]
+    ) -> Program:
+        """The program of a tape, its params and columns numbered as in `params` and `columns`."""
         by_column, by_param = _depends(tape, "column"), _depends(tape, "param")
         section = [int(c) + int(c and p) for c, p in zip(by_column, by_param, strict=True)]
         order = sorted(range(len(tape.nodes)), key=lambda i: section[i])
         place = {old: new for new, old in enumerate(order)}
-        columns, position = tape.names("column"), {name: i for i, name in enumerate(params)}
+        position = {name: i for i, name in enumerate(params)}
         constants: list[float] = []
         codes = np.zeros((len(order), 4), dtype=np.int32)
         for row, old in enumerate(order):
@@ -63,9 +77,27 @@ class Program:
             torch.tensor(constants or [0.0], dtype=torch.float64),
             torch.tensor(bounds),
             torch.tensor([place[o] for o in tape.outputs]),
-            columns,
+            torch.tensor(list(free), dtype=torch.int64),
+            tuple(columns),
             max(1, tape.operations),
+            sum(WEIGHTS.get(node.name, 20) for node in tape.nodes if node.kind == "operation"),
         )
+
+    @cached_property
+    def _tensors(self) -> tuple[Tensor, ...]:
+        return (self.codes, self.constants, torch.cat([self.sections, self.outputs, self.free]))
+
+    @property
+    def tensors(self) -> tuple[Tensor, ...]:
+        """It as the operators take it: its codes, its constants, and a layout (3 + 2·slopes,) of
+        sections, outputs and the positions of the free params."""
+        return self._tensors
+
+    @property
+    def acts_on_columns_alone(self) -> bool:
+        """Whether an operation depends on columns and on no param."""
+        first, second = self.sections.tolist()
+        return int(second) - int(first) > len(self.columns)
 
     def __len__(self) -> int:
         return len(self.codes)

@@ -16,7 +16,7 @@ from service.engine.kernel.compiled import allocating, compiled, compiled_sums
 from service.engine.kernel.evaluation import BLOCK, read_params, read_rows
 from service.engine.kernel.factors import LANES, pad, triangularise
 from service.engine.kernel.losses import MAE, MSE, QUANTILE, psi, rho, rounded, weight
-from service.engine.kernel.types import Bools, Floats, Ints
+from service.engine.kernel.types import Floats, Ints
 
 BUFFER = 512
 """Rows of [J z] that are held beside the R factor so far."""
@@ -40,6 +40,13 @@ class Model(NamedTuple):
     delta: float
 
 
+@allocating
+def model_of(codes: Ints, constants: Floats, layout: Ints, loss: int, delta: float) -> Any:
+    """A model, of a program as the operators take it (see `program.Program.tensors`)."""
+    q = (len(layout) - 3) // 2
+    return Model(codes, constants, layout[:2], layout[2 : 3 + q], layout[3 + q :], loss, delta)
+
+
 class Data(NamedTuple):
     """Columns (inputs, rows), target and sigma (rows,), all of one dtype; sigma is empty where it
     is 1 everywhere. A group's rows lie together, from `first` to before `end` (groups,); groups may
@@ -53,40 +60,20 @@ class Data(NamedTuple):
 
 
 class Room(NamedTuple):
-    """What one thread works in: a block's values (entries, BLOCK), rows of [J z] as their columns
-    (q + 1, BUFFER + …), the θ of the data's dtype, and the sums of the last reading: Σρ, Σρ of the
-    loss as it is, Σ|z|, and Σψ·∂z/∂θ (q,)."""
+    """What one thread reads rows with, and what the last reading left."""
 
     values: Floats
+    """A block's values, (entries, BLOCK), of the data's dtype."""
     columns: Floats
+    """Rows of [J z] as their columns, (q + 1, BUFFER and more)."""
     theta: Floats
+    """(params,), of the data's dtype."""
     slope: Floats
+    """Σψ·∂z/∂θ of the last reading, (q,), where the loss has a corner."""
     r: Floats
     """R of [J z] of the last reading, its rows, (q + 1, q + 1)."""
     seen: Ints
     """Of which rows the part of the block that depends on columns alone is: their first one."""
-    held: Floats
-    """Of a reading that is put aside: the loss, Σρ and Σρ of the loss as it is;"""
-    kept: Floats
-    """its R, its rows;"""
-    gradient: Floats
-    """its Σψ·∂z/∂θ,"""
-    trial: Floats
-    """and its params."""
-    stacked: Floats
-    """A trial step's own least squares, as its columns,"""
-    own: Floats
-    """its R, and"""
-    step: Floats
-    """its solution;"""
-    factor: Floats
-    """an R (q + 1, q + 1),"""
-    inverse: Floats
-    """the inverse of one,"""
-    scale: Floats
-    """lengths of columns,"""
-    mask: Bools
-    """and params that are held, (q,)."""
 
 
 @allocating
@@ -103,17 +90,6 @@ def room_for(model: Any, data: Any, params: int) -> Any:
         np.empty(q),
         np.empty((q + 1, q + 1)),
         seen,
-        np.empty(3),
-        np.empty((q + 1, q + 1)),
-        np.empty(q),
-        np.empty(params),
-        np.empty((q + 1, 2 * q + 2 * LANES)),
-        np.empty((q + 1, q + 1)),
-        np.empty(q),
-        np.empty((q + 1, q + 1)),
-        np.empty((q, q)),
-        np.empty(q),
-        np.empty(q, np.bool_),
     )
 
 
@@ -136,6 +112,35 @@ def read_block(model: Any, data: Any, room: Any, at: int, count: int) -> None:
 
 
 @compiled
+def fill(model: Any, data: Any, room: Any, filled: int, at: int, count: int) -> None:
+    """Puts [J z] of the `count` rows from `at` on below the rows that are held already."""
+    columns, values, q = room.columns, room.values, len(model.free)
+    read_block(model, data, room, at, count)
+    place = model.outputs[0]
+    for i in range(count):
+        columns[q, filled + i] = values[place, i] - data.target[at + i]
+    for j in range(q):
+        place = model.outputs[1 + j]
+        for i in range(count):
+            columns[j, filled + i] = values[place, i]
+    if len(data.sigma):
+        for j in range(q + 1):
+            for i in range(count):
+                columns[j, filled + i] /= data.sigma[at + i]
+
+
+@compiled
+def fold(room: Any, width: int, filled: int) -> int:
+    """Reduces the rows that are held to their R, which takes their place; how many there are
+    then."""
+    triangularise(room.columns, width, pad(room.columns, width, filled), room.r)
+    for j in range(width):
+        for i in range(width):
+            room.columns[j, i] = room.r[i, j]
+    return width
+
+
+@compiled
 def linearise(
     model: Any, data: Any, room: Any, first: int, until: int, width: float
 ) -> tuple[float, float, float]:
@@ -143,27 +148,16 @@ def linearise(
     where it has a corner that is rounded, and Σ|z|; R of [J z] is then in
     `room.r`, J and z carrying the square roots of the loss's weights."""
     q = len(model.free)
-    columns, values = room.columns, room.values
+    columns = room.columns
     total, exact, sizes = 0.0, 0.0, 0.0
     filled = 0
     room.slope[:] = 0.0
     at = first
     while at < until:
         count = min(BLOCK, until - at)
-        read_block(model, data, room, at, count)
-        place = model.outputs[0]
-        for i in range(count):
-            columns[q, filled + i] = values[place, i] - data.target[at + i]
-        for j in range(q):
-            place = model.outputs[1 + j]
-            for i in range(count):
-                columns[j, filled + i] = values[place, i]
-        if len(data.sigma):
-            for j in range(q + 1):
-                for i in range(count):
-                    columns[j, filled + i] /= data.sigma[at + i]
+        fill(model, data, room, filled, at, count)
         if model.loss == MSE:
-            total += _sum_of_squares(columns, q, filled, count)
+            total += sum_of_squares(columns[q], filled, count)
         else:
             parts = _weigh(model, room, filled, count, width)
             total += parts[0]
@@ -172,21 +166,18 @@ def linearise(
         filled += count
         at += count
         if filled > BUFFER and at < until:
-            triangularise(columns, q + 1, pad(columns, q + 1, filled), room.r)
-            for j in range(q + 1):
-                for i in range(q + 1):
-                    columns[j, i] = room.r[i, j]
-            filled = q + 1
+            filled = fold(room, q + 1, filled)
     if width != MEASURE:
         triangularise(columns, q + 1, pad(columns, q + 1, filled), room.r)
     return total, exact, sizes
 
 
 @compiled_sums
-def _sum_of_squares(columns: Floats, j: int, first: int, count: int) -> float:
+def sum_of_squares(vector: Floats, first: int, count: int) -> float:
+    """Σv² of the `count` numbers from `first` on."""
     total = 0.0
     for i in range(first, first + count):
-        total += columns[j, i] * columns[j, i]
+        total += vector[i] * vector[i]
     return total
 
 
@@ -218,3 +209,86 @@ def _weigh(
         for j in range(q + 1):
             columns[j, i] *= root
     return total, exact, sizes
+
+
+@allocating
+def linearise_spans(
+    codes: Ints, constants: Floats, layout: Ints, loss: int, delta: float,
+    columns: Floats, target: Floats, sigma: Floats, thetas: Floats, widths: Floats,
+    of: Ints, spans: Ints, first: int, until: int, sums: Floats, r: Floats, slopes: Floats,
+) -> None:  # fmt: skip
+    """`linearise` of the spans (2, …) of rows from number `first` to `until`, each at the θ and the
+    width of number `of[span]`: sums (spans, 3), r (spans, q + 1, q + 1) and slopes (spans, q)."""
+    model = model_of(codes, constants, layout, loss, delta)
+    data = Data(columns, target, sigma, spans[0], spans[1])
+    room = room_for(model, data, thetas.shape[1])
+    q = len(model.free)
+    for n in range(first, until):
+        room.seen[0] = -1
+        settle(model, room, thetas[of[n]])
+        found = linearise(model, data, room, spans[0, n], spans[1, n], widths[of[n]])
+        sums[n, 0], sums[n, 1], sums[n, 2] = found
+        for i in range(q + 1):
+            for j in range(q + 1):
+                r[n, i, j] = room.r[i, j]
+        for j in range(q):
+            slopes[n, j] = room.slope[j]
+
+
+@allocating
+def read_points(
+    codes: Ints, constants: Floats, layout: Ints, columns: Floats, thetas: Floats, first: int,
+    until: int, found: Floats,
+) -> None:  # fmt: skip
+    """The outputs in the rows from `first` to `until` at each θ (points, params): found (outputs,
+    points, rows)."""
+    model = model_of(codes, constants, layout, 0, 1.0)
+    none = np.empty(0, columns.dtype)
+    room = room_for(model, Data(columns, none, none, layout, layout), thetas.shape[1])
+    for n in range(len(thetas)):
+        settle(model, room, thetas[n])
+        at = first
+        while at < until:
+            count = min(BLOCK, until - at)
+            first_row, second = model.sections[0], model.sections[1]
+            read_rows(model.codes, first_row, second, columns, at, count, room.values)
+            read_rows(model.codes, second, len(model.codes), columns, at, count, room.values)
+            for k in range(len(model.outputs)):
+                for i in range(count):
+                    found[k, n, at + i] = room.values[model.outputs[k], i]
+            at += count
+
+
+@compiled
+def constant_loss(loss: int, delta: float, data: Any, g: int, sample: int) -> float:
+    """The loss of a group's weighted mean: what there is to explain; of a group of more than
+    `sample` rows, in an even sample of them."""
+    start, end = data.first[g], data.end[g]
+    step = max(1, -(-(end - start) // sample))
+    weights, total, count = 0.0, 0.0, 0
+    for i in range(start, end, step):
+        share = 1.0
+        if len(data.sigma):
+            share = 1.0 / (float(data.sigma[i]) * float(data.sigma[i]))
+        weights += share
+        total += share * data.target[i]
+    mean, losses = total / weights, 0.0
+    for i in range(start, end, step):
+        z = mean - data.target[i]
+        if len(data.sigma):
+            z /= data.sigma[i]
+        losses += rho(loss, z, delta)
+        count += 1
+    return losses / count
+
+
+@allocating
+def constant_losses(
+    loss: int, delta: float, columns: Floats, target: Floats, sigma: Floats, spans: Ints,
+    sample: int,
+) -> Floats:  # fmt: skip
+    """`constant_loss` of each group."""
+    data, found = Data(columns, target, sigma, spans[0], spans[1]), np.empty(spans.shape[1])
+    for g in range(len(found)):
+        found[g] = constant_loss(loss, delta, data, g, sample)
+    return found
