@@ -39,11 +39,6 @@ def _chain(x: Any, y: Any, out: Array | None = None) -> Any:
     return _written(np.where((x == 0) | (y == 0), 0.0, np.multiply(x, y)), out)
 
 
-def _power_by_exponent(x: Any, y: Any, out: Array | None = None) -> Any:
-    power = np.power(x, y)
-    return _written(np.where(power == 0, 0.0, power * np.log(x)), out)
-
-
 def _sigmoid(x: Any, out: Array | None = None) -> Any:
     return np.divide(1.0, np.add(1.0, np.exp(np.negative(x))), out)
 
@@ -89,7 +84,6 @@ FUNCTIONS: Mapping[str, Function] = {
     "negative": np.negative,
     "square": np.square,
     "power": np.power,
-    "power_by_exponent": _power_by_exponent,
     "exp": np.exp,
     "expm1": np.expm1,
     "log": np.log,

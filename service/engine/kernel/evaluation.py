@@ -15,7 +15,6 @@ from service.engine.kernel.special import (
     digamma,
     gamma,
     log_gamma,
-    power_by_exponent,
     sigmoid,
     softplus,
     trigamma,
@@ -35,7 +34,6 @@ CONSTANT, COLUMN, PARAM = (NUMBERS[name] for name in ("constant", "column", "par
     NEGATIVE,
     SQUARE,
     POWER,
-    POWER_BY_EXPONENT,
     EXP,
     EXPM1,
     LOG,
@@ -157,9 +155,6 @@ def operate(codes: Ints, k: int, n: int, values: Floats) -> None:
     elif code == POWER:
         for i in range(n):
             values[k, i] = values[a, i] ** values[b, i]
-    elif code == POWER_BY_EXPONENT:
-        for i in range(n):
-            values[k, i] = power_by_exponent(values[a, i], values[b, i])
     elif code == EXP:
         for i in range(n):
             values[k, i] = math.exp(values[a, i])

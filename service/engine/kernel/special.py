@@ -91,10 +91,3 @@ def sigmoid(x: float) -> float:
 def softplus(x: float) -> float:
     """ln(1 + e^x), without overflow."""
     return max(x, 0.0) + math.log1p(math.exp(-abs(x))) if x == x else x
-
-
-@compiled
-def power_by_exponent(x: float, y: float) -> float:
-    """x^y·ln x, 0 where x^y is."""
-    power = x**y
-    return 0.0 if power == 0.0 else power * math.log(x)
