@@ -81,15 +81,3 @@ def log_gamma(x: float) -> float:
     if x <= 0.0 and x == np.floor(x):
         return math.inf
     return math.lgamma(x)
-
-
-@compiled
-def sigmoid(x: float) -> float:
-    """1/(1 + e^−x)."""
-    return 1.0 / (1.0 + math.exp(-x))
-
-
-@compiled
-def softplus(x: float) -> float:
-    """ln(1 + e^x), without overflow."""
-    return max(x, 0.0) + math.log1p(math.exp(-abs(x))) if x == x else x
