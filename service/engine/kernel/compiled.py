@@ -61,12 +61,6 @@ def compiled_sums(function: F) -> F:
     return _made(function, _nrt=False, fastmath=SUMS)
 
 
-def inlined(function: F) -> F:
-    """The same as `compiled`, put in the place of its calls: where many arrays are handed over at
-    every step, which costs as much as the arithmetic of a small fit."""
-    return _made(function, _nrt=False, inline="always")
-
-
 def allocating(function: F) -> F:
     """The same as `compiled` for a function that makes arrays."""
     return _made(function)
