@@ -51,9 +51,9 @@ from service.engine.kernel.types import Bools, Floats, Ints
 
 PATIENCE = 150
 """Trial steps of one turn of a strategy."""
-EXPLAINED = 0.95
+EXPLAINED = 0.5
 """An end whose loss is more than so much of a constant's is not believed at once: it may lie beside
-a pole, and the other strategy lead elsewhere."""
+a pole, or be another minimum than the lowest, and the other strategy lead elsewhere."""
 NARROWER, NARROWEST, STAGE, ROUGH = 0.2, 1e-7, 60, 1e-7
 """A rounded corner is narrowed by this factor, down to this part of the residuals' size, after at
 most so many trial steps, or when a step is relatively smaller than the last of these."""
