@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from service.engine import Groups, Problem
-from service.engine.kernel import determination
+from service.engine.kernel import determination, operators
 from service.engine.kernel.types import Floats
 
 SEEDS = st.integers(0, 2**32 - 1)
@@ -35,6 +36,30 @@ def beside(problems: Sequence[Problem]) -> tuple[Problem, Groups]:
     )
     initial = torch.stack([each.initial for each in problems])
     return together, Groups(spans_of([each.rows for each in problems]), initial, history=True)
+
+
+class Reduced(NamedTuple):
+    """Groups reduced at their params; the first dimension of all but z is theirs."""
+
+    factor: Floats
+    total: Floats
+    size: Floats
+    spread: Floats
+    log_sigma: Floats
+    z: Floats
+
+
+def reduced(
+    of: Problem,
+    theta: Floats,
+    sizes: Sequence[int] = (),
+    reduce: Callable[..., Any] = operators.reduce,
+) -> Reduced:
+    """Groups of so many rows (all rows, if none are named) at θ (groups, params)."""
+    data = of.data(spans_of(sizes or [of.rows]))
+    found = reduce(of.program, of.loss_number, of.loss.delta, data, torch.from_numpy(theta))
+    factor, sums, z = (each.numpy() for each in found)
+    return Reduced(factor, *sums.T, z)
 
 
 def determined(
