@@ -11,7 +11,7 @@ groups) int64 on the CPU: where each group's rows begin, and end.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple
 
@@ -344,18 +344,21 @@ def _composite_marquardt(
     drive(read, machine, np.arange(len(sizes)), sizes, steps, every)
 
 
-for _name, _function, _plain in (
-    ("read", _read, composite.read),
-    ("linearise", _linearise, composite.linearise),
-    ("constant_losses", _constant_losses, _composite_constant_losses),
-    ("reduce", _reduce, composite.reduce),
-    ("gradient", _gradient, composite.gradient),
-    ("marquardt", _marquardt, _composite_marquardt),
-):
-    _library.impl(_name, _function, "CPU")
-    _library.impl(_name, _plain, "CompositeExplicitAutograd")
+IMPLEMENTATIONS: Mapping[str, tuple[Callable[..., Any], Callable[..., Any] | None]] = {
+    "read": (_read, composite.read),
+    "linearise": (_linearise, composite.linearise),
+    "constant_losses": (_constant_losses, _composite_constant_losses),
+    "reduce": (_reduce, composite.reduce),
+    "gradient": (_gradient, composite.gradient),
+    "descend": (_descend, None),
+    "marquardt": (_marquardt, _composite_marquardt),
+}
+"""Of each operator, what the dispatcher calls on the CPU, and what on any other device."""
 
-_library.impl("descend", _descend, "CPU")
+for _name, (_function, _plain) in IMPLEMENTATIONS.items():
+    _library.impl(_name, _function, "CPU")
+    if _plain is not None:
+        _library.impl(_name, _plain, "CompositeExplicitAutograd")
 
 read = torch.ops.descent.read.default
 """f and its slopes at points: a program, columns (inputs, rows) and θ (points, params) -> (outputs,
