@@ -2,9 +2,9 @@
 
 A worker is another core, and what happens there holds up nobody; but to hand a job over and hear of
 its end costs both processes about half a millisecond, and the caller a millisecond. So a job that
-is over in less than `HERE_S` is done in this process, on the event loop. What such a job
-costs is known beforehand: its epochs are counted, and its rows are few. Where a fit needs more
-steps than most, it is handed to a worker after `PATIENCE_S`, and goes on there. docs/performance.md has the
+is over in less than `HERE_S` is done in this process, on the event loop. What such a job costs is
+known beforehand: its epochs are counted, and its rows are few. Where a fit needs more steps than
+most, it is handed to a worker after `PATIENCE_S`, and goes on there. docs/performance.md has the
 measurements behind the constants; they need be right within a factor of two or three.
 """
 

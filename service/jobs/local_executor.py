@@ -112,9 +112,8 @@ class LocalExecutor:
             self._coming -= 1
         self._errands[job.id] = errand
         self._quiet.clear()
-        if here is not None and plan is not None:
-            if await self._do_here(here, errand, plan):
-                return
+        if here is not None and plan is not None and await self._do_here(here, errand, plan):
+            return
         self._queue.push(job.lane, errand)
         self._dispatch()
 

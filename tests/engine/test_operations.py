@@ -212,9 +212,7 @@ class TestDelicatePoints:
             k=0.0,
         )
         assert slopes == {"k": [0.0, 0.0, -0.5], "a": [0.0, 0.0, 1.0], "b": [1.0, 1.0, 0.0]}
-        assert jacobian("where(a > 0, log(a)*x, x*a)", {"x": [2.0]}, a=-1.0) == {
-            "a": [2.0]
-        }
+        assert jacobian("where(a > 0, log(a)*x, x*a)", {"x": [2.0]}, a=-1.0) == {"a": [2.0]}
 
     def test_kinks_take_the_mean_of_both_sides(self) -> None:
         x = {"x": [0.0, 1.0, 2.0]}
