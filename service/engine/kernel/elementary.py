@@ -22,6 +22,7 @@ import numpy as np
 
 from service.engine.kernel.compiled import inlined
 from service.engine.kernel.floats import FUSED, bits, choose, fused, multiply_add, number
+from service.engine.kernel.trigonometric import WIDEST, cosine, sine, tangent
 from service.engine.kernel.types import Floats
 
 ROUND = 6755399441055744.0
@@ -44,11 +45,6 @@ LN2_LONG, LN2_SHORT = 0.6931471805598903, 5.497923018708371e-14
 """The same for 11 bits, which leaves the second part less to say."""
 PER_LN10, PER_LN10_LOW = 0.4342944819032518, 1.098319650216765e-17
 TWO_THIRDS, TWO_THIRDS_LOW = 0.6666666666666666, 3.700743415417188e-17
-PER_HALF_PI = 0.6366197723675814
-HALF_PI, HALF_PI_LOW, HALF_PI_LOWEST = 1.5707963267948966, 6.12323399538461e-17, 3.5215598651832e-27
-"""π/2; an integer of 20 bits times the second part is exact."""
-WIDEST = 1e6
-"""Angles beyond it are left to the C library."""
 LARGEST_POWER = 800.0
 """e to it is infinite, and to its negative 0."""
 HYPERBOLIC = 709.0
@@ -281,71 +277,6 @@ def _cosh(x: float) -> float:
 
 
 @inlined
-def _turned(x: float) -> tuple[int, float, float]:
-    """q, r and its low part of x = q·π/2 + r, |r| ≤ π/4; all but the low part is exact."""
-    rounded = multiply_add(x, PER_HALF_PI, ROUND)
-    q = rounded - ROUND
-    first = fused(-q, HALF_PI, x)
-    second = q * HALF_PI_LOW
-    r = first - second
-    low = multiply_add(-q, HALF_PI_LOWEST, (first - r) - second)
-    return bits(rounded), r, low
-
-
-@inlined
-def _sine(r: float, low: float) -> float:
-    """sin(r + low) for |r| ≤ π/4."""
-    z = r * r
-    q = multiply_add(-7.586691094197958e-13, z, 1.6058531516797758e-10)
-    q = multiply_add(q, z, -2.5052106231802837e-08)
-    q = multiply_add(q, z, 2.7557319219337312e-06)
-    q = multiply_add(q, z, -0.00019841269841265063)
-    q = multiply_add(q, z, 0.008333333333333331)
-    q = multiply_add(q, z, -0.16666666666666666)
-    return r + multiply_add(r * z, q, multiply_add(-0.5 * z, low, low))
-
-
-@inlined
-def _cosine(r: float, low: float) -> float:
-    """cos(r + low) for |r| ≤ π/4."""
-    z = r * r
-    q = multiply_add(-1.1382623647474604e-11, z, 2.087614614655861e-09)
-    q = multiply_add(q, z, -2.7557317271145144e-07)
-    q = multiply_add(q, z, 2.480158729876456e-05)
-    q = multiply_add(q, z, -0.0013888888888887398)
-    q = multiply_add(q, z, 0.041666666666666664)
-    h = 0.5 * z
-    w = 1.0 - h
-    return w + (((1.0 - w) - h) + multiply_add(z * z, q, -(r * low)))
-
-
-@inlined
-def _sin(x: float) -> float:
-    """sin x for |x| ≤ WIDEST."""
-    q, r, low = _turned(x)
-    found = choose(q & 1 == 0, _sine(r, low), _cosine(r, low))
-    return choose(x == 0.0, x, number(bits(found) ^ ((q & 2) << 62)))
-
-
-@inlined
-def _cos(x: float) -> float:
-    """cos x for |x| ≤ WIDEST."""
-    q, r, low = _turned(x)
-    found = choose(q & 1 == 0, _cosine(r, low), _sine(r, low))
-    return number(bits(found) ^ (((q + 1) & 2) << 62))
-
-
-@inlined
-def _tan(x: float) -> float:
-    """tan x for |x| ≤ WIDEST."""
-    q, r, low = _turned(x)
-    s, c = _sine(r, low), _cosine(r, low)
-    even = q & 1 == 0
-    found = choose(even, s, -c) / choose(even, c, s)
-    return choose(x == 0.0, x, found)
-
-
-@inlined
 def _mend_powers(x: Floats, y: Floats, out: Floats, n: int) -> None:
     """Where `out` is |x|^y of ordinary numbers, gives it the sign for x < 0; elsewhere it is the C
     library's."""
@@ -398,8 +329,8 @@ def _rows(
     return rows
 
 
-sin_rows = _rows(_sin, math.sin, WIDEST) if FUSED else _rows(math.sin, math.sin, math.inf)
-cos_rows = _rows(_cos, math.cos, WIDEST) if FUSED else _rows(math.cos, math.cos, math.inf)
-tan_rows = _rows(_tan, math.tan, WIDEST) if FUSED else _rows(math.tan, math.tan, math.inf)
+sin_rows = _rows(sine, math.sin, WIDEST) if FUSED else _rows(math.sin, math.sin, math.inf)
+cos_rows = _rows(cosine, math.cos, WIDEST) if FUSED else _rows(math.cos, math.cos, math.inf)
+tan_rows = _rows(tangent, math.tan, WIDEST) if FUSED else _rows(math.tan, math.tan, math.inf)
 sinh_rows = _rows(_sinh, math.sinh, HYPERBOLIC)
 cosh_rows = _rows(_cosh, math.cosh, HYPERBOLIC)

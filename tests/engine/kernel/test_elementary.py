@@ -10,7 +10,8 @@ import mpmath
 import numpy as np
 import pytest
 
-from service.engine.kernel.elementary import HYPERBOLIC, WIDEST
+from service.engine.kernel.elementary import HYPERBOLIC
+from service.engine.kernel.trigonometric import WIDEST
 from service.engine.kernel.types import Floats
 from tests.engine.kernel.blocks import evaluated
 
