@@ -269,7 +269,7 @@ def operate(codes: Ints, k: int, n: int, values: Floats) -> None:
             values[k, i] = 1.0 if values[a, i] >= 0.0 else 0.0
     elif code == HALF_STEP:
         for i in range(n):
-            values[k, i] = 0.5 if values[a, i] == 0.0 else (0.0 if values[a, i] < 0.0 else 1.0)
+            values[k, i] = 1.0 if values[a, i] > 0.0 else (0.5 if values[a, i] == 0.0 else 0.0)
     elif code == WHERE:
         for i in range(n):
             values[k, i] = values[b, i] if values[a, i] != 0.0 else values[c, i]
