@@ -12,7 +12,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from service.engine.problem import Task
@@ -66,7 +65,11 @@ class Run:
         self._solver: Solver | None = None
         if self._at.starts.done:
             self._begin()
-        self.stride = 1 if self._solver is None else self._solver.stride
+
+    @property
+    def stride(self) -> int:
+        """Epochs that are sure to take little time: where whoever steps may begin."""
+        return 1 if self._solver is None else self._solver.stride
 
     @property
     def epoch(self) -> int:
@@ -127,9 +130,7 @@ class Run:
         ends, history = self._joined()
         parts = [joined(each, len(self.task.problem.params)) for each in history]
         wanted = self.task.groups.history
-        return GroupedResult(
-            ends, parts if wanted else None, None if self.done else stop_reason
-        )
+        return GroupedResult(ends, parts if wanted else None, None if self.done else stop_reason)
 
     @property
     def _progress(self) -> Progress:

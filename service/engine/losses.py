@@ -64,7 +64,7 @@ class Loss:
         """Whether ρ has a slope at zero: mae and quantile do not."""
         return self.name not in ("mae", "quantile")
 
-    def smoothed(self, z: Tensor, width: float) -> tuple[Tensor, Tensor]:
+    def smoothed(self, z: Tensor, width: float | Tensor) -> tuple[Tensor, Tensor]:
         """A loss that is not smooth, with a parabola for its corner within ±width (Huber's way):
         ρ(z) and the weight of each row."""
         size = z.abs()

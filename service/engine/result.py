@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
@@ -141,7 +141,8 @@ class Ends:
         """Those of the first fits, one after another, and of fits that were not begun: `initial`
         (fits, params) says where each starts."""
         begun = sum(len(part) for part in parts)
-        left, nothing = len(initial) - begun, torch.full((len(initial) - begun,), torch.nan).double()
+        left = len(initial) - begun
+        nothing = torch.full((left,), torch.nan, dtype=torch.float64)
         none = torch.full((left, initial.shape[1]), torch.nan, dtype=torch.float64)
         zero = torch.zeros(left, dtype=torch.int64)
         rest = cls(
@@ -149,8 +150,10 @@ class Ends:
             initial[begun:].double(),
         )  # fmt: skip
         every = [*parts, rest]
-        columns = {name: torch.cat([getattr(p, name) for p in every]) for name in _COLUMNS}
-        return cls(**columns, reasons=tuple(r for part in every for r in part.reasons))
+        columns: dict[str, Any] = {
+            name: torch.cat([getattr(part, name) for part in every]) for name in _COLUMNS
+        }
+        return replace(rest, **columns, reasons=tuple(r for part in every for r in part.reasons))
 
     def with_those(self, fits: Tensor, others: Ends) -> Ends:
         """The same with some of the fits as they ended otherwise."""

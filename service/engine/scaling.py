@@ -178,8 +178,8 @@ def _tensors(points: Points) -> dict[str, Tensor]:
 
 
 def solve_small(slopes: Floats, residuals: Floats) -> tuple[Floats, int]:
-    """The δ of least ‖Jδ + r‖ for few rows: Jᵀ (params, rows) and r (rows,) or several, (many, rows)
-    -> δ (params,) or (many, params), and the rank; one refinement.
+    """The δ of least ‖Jδ + r‖ for few rows, once refined: Jᵀ (params, rows) and r (rows,), or
+    several, (many, rows) -> δ (params,) or (many, params), and the rank.
 
     The singular values of J itself, which is small, stand for those of R.
     """

@@ -6,17 +6,18 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from service.engine.diagnostics import Diagnostic, Finding, examine
 from service.engine.formula import Formula
-from service.engine.problem import Problem
 from service.engine.inference.profile import profile_interval
+from service.engine.inference.statistics import Statistics, summarise
 from service.engine.kernel.types import Floats
+from service.engine.problem import Problem
 from service.engine.result import Result
 from service.engine.scaling import unscale
-from service.engine.inference.statistics import Statistics, summarise
 from service.schemas import answers as wire
 from service.schemas.names import Status
 from service.translate.plan import Plan
@@ -144,7 +145,7 @@ def _interval(plan: Plan, theta: Tensor, statistics: Statistics) -> wire.Confide
     if asked.method == "profile":
         lower, upper = profile_interval(plan.task.problem, theta, statistics, asked.level)
     else:
-        values = theta[plan.task.problem.free_index].double().cpu().numpy()
+        values = theta.double().cpu().numpy()[np.flatnonzero(plan.task.problem.free)]
         half = statistics.t(asked.level) * stderr
         lower, upper = values - half, values + half
     return wire.ConfidenceInterval(

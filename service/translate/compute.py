@@ -10,9 +10,9 @@ import torch
 from torch import Tensor
 
 from service.engine import slices
-from service.engine.inference.bands import Band, band
 from service.engine.explain import Factor, explain
 from service.engine.formula import Formula
+from service.engine.inference.bands import Band, band
 from service.engine.kernel import operators
 from service.engine.objectives.objective import GRADIENTS, Objective
 from service.engine.problem import GradientMethod, Model, Problem

@@ -95,9 +95,7 @@ def to_grouped_fit(
         model=to_model(problem),
         optimizer=task.options.optimizer,
         epochs=int(columns.epochs.max(initial=0)),
-        groups=_groups(
-            columns, groups, problem.params, problem.free_params, task.groups.history
-        ),
+        groups=_groups(columns, groups, problem.params, problem.free_params, task.groups.history),
         diagnostics=_told(columns, len(groups.keys)),
         trustworthy=not bool(columns.untrusted.any()),
         dropped=dropped(plan),

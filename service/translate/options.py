@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from service.engine.objectives.objective import GRADIENTS
 from service.engine.losses import LOSSES, Loss
 from service.engine.models.mlp import Network
+from service.engine.objectives.objective import GRADIENTS
 from service.engine.optimizers.exact import Exact
 from service.engine.optimizers.first_order import Adagrad, Adam, Rmsprop, Sgd
 from service.engine.optimizers.lbfgs import Lbfgs

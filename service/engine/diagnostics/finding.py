@@ -14,11 +14,11 @@ import torch
 from torch import Tensor
 
 from service.engine.curvature import hessian, learning_rate_limit
+from service.engine.inference.statistics import Figures, Statistics
+from service.engine.kernel.types import Floats
 from service.engine.optimizers.first_order import Adagrad, Adam, Rmsprop, Sgd
 from service.engine.problem import Options, Problem, Task
-from service.engine.kernel.types import Floats
 from service.engine.result import Result
-from service.engine.inference.statistics import Figures, Statistics
 
 FEW = 64
 """More params than this have no Hessian reckoned."""
@@ -228,7 +228,7 @@ class Finding:
             singular = np.linalg.svd(r, compute_uv=False)
             values: list[float] = (2 * singular * singular / problem.rows)[::-1].tolist()
             return values
-        matrix = hessian(problem, problem.initial)
+        matrix = hessian(problem, self.result.initial.to(problem.target.device))
         if not bool(torch.isfinite(matrix).all()):
             return [math.nan] * len(matrix)
         found: list[float] = torch.linalg.eigvalsh(matrix).tolist()

@@ -15,9 +15,7 @@ from service.engine.problem import Task
 from service.engine.result import Ends
 
 
-def look_at(
-    task: Task, ends: Ends, guessed: tuple[str, ...]
-) -> Iterator[tuple[Tensor, Findings]]:
+def look_at(task: Task, ends: Ends, guessed: tuple[str, ...]) -> Iterator[tuple[Tensor, Findings]]:
     """What the checks look at, of groups that have ended, or stand where they were stopped: which
     groups, and their findings. Of a fit that is not finite `best` speaks."""
     double = task.double()
@@ -28,23 +26,26 @@ def look_at(
     for at in fits.alike():
         some, places = fits.at(at), at.numpy()
         rows = _Rows(some.spans)
-        yield at, Findings(
-            problem=problem,
-            options=task.options,
-            statistics=figures.at(places),
-            z=rows.padded(z, 0.0),
-            theta=theta[at].numpy(),
-            params=ends.theta[at].numpy(),
-            initial=ends.initial[at].double().numpy(),
-            loss=ends.loss[at].numpy(),
-            best_loss=ends.best_loss[at].numpy(),
-            first_loss=ends.first_loss[at].numpy(),
-            epochs=ends.epochs[at].numpy(),
-            reasons=[ends.reasons[i] or "cancelled" for i in places.tolist()],
-            inputs={n: rows.padded(c.cpu().numpy()) for n, c in problem.columns.items()},
-            target=np.abs(rows.padded(problem.target.cpu().numpy())).max(axis=1),
-            kept=rows.kept,
-            guessed=guessed,
+        yield (
+            at,
+            Findings(
+                problem=problem,
+                options=task.options,
+                statistics=figures.at(places),
+                z=rows.padded(z, 0.0),
+                theta=theta[at].numpy(),
+                params=ends.theta[at].numpy(),
+                initial=ends.initial[at].double().numpy(),
+                loss=ends.loss[at].numpy(),
+                best_loss=ends.best_loss[at].numpy(),
+                first_loss=ends.first_loss[at].numpy(),
+                epochs=ends.epochs[at].numpy(),
+                reasons=[ends.reasons[i] or "cancelled" for i in places.tolist()],
+                inputs={n: rows.padded(c.cpu().numpy()) for n, c in problem.columns.items()},
+                target=np.abs(rows.padded(problem.target.cpu().numpy())).max(axis=1),
+                kept=rows.kept,
+                guessed=guessed,
+            ),
         )
 
 

@@ -15,10 +15,10 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
+from service.engine.inference.statistics import Statistics
 from service.engine.optimizers.levenberg_marquardt import LevenbergMarquardt
 from service.engine.problem import Options, Problem, Task, Tolerance
 from service.engine.solvers.marquardt import Marquardt
-from service.engine.inference.statistics import Statistics
 
 EPOCHS = 100
 OPTIONS = Options(

@@ -102,12 +102,12 @@ def summarise_fits(problem: Problem, fits: Groups, theta: Tensor) -> tuple[Figur
     factors, sums, z = (each.numpy() for each in _reduced(problem, fits, theta))
     named, loss = problem.formula.has_standard_errors, problem.loss
     free = np.flatnonzero(problem.free) if named else np.empty(0, dtype=np.int64)
-    limits = torch.stack([problem.lower, problem.upper]).double().cpu().numpy()[:, free]
+    limits = problem.limits.numpy()[:, free]
     rows = fits.sizes.numpy()
     numbers, covariance, stderr, flags = statistics.summarise(
         factors, sums, rows, np.ascontiguousarray(theta.double().cpu().numpy()[:, free]),
-        np.ascontiguousarray(limits), len(problem.free_params), named, loss.is_least_squares, loss.is_smooth,
-        problem.sigma_absolute,
+        np.ascontiguousarray(limits), len(problem.free_params), named, loss.is_least_squares,
+        loss.is_smooth, problem.sigma_absolute,
     )  # fmt: skip
     flagged = flags > 0
     figures = Figures(
@@ -206,9 +206,8 @@ class Statistics:
 def summarise(problem: Problem, theta: Tensor) -> Statistics:
     """The statistics of a problem's only fit at θ (params,)."""
     double = problem.double()
-    spans = torch.tensor([[0], [problem.rows]])
     at = theta.double().cpu().unsqueeze(0)
-    many, z = summarise_fits(double, Groups(spans, at), at)
+    many, z = summarise_fits(double, Groups(problem.whole, at), at)
     figures = many.one()
     n, degrees, p = figures.n, figures.degrees_of_freedom, len(figures.free)
     lost = figures.lost.tolist()

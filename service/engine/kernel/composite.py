@@ -18,9 +18,7 @@ AT_ONCE = 2**22
 _TABLE = {NUMBERS[name]: operation for name, operation in OPERATIONS.items()}
 
 
-def outputs_of(
-    program: Sequence[Tensor], columns: Sequence[Tensor], theta: Tensor
-) -> list[Tensor]:
+def outputs_of(program: Sequence[Tensor], columns: Sequence[Tensor], theta: Tensor) -> list[Tensor]:
     """The outputs of a program (see `program.Program`) on columns (…, rows), at θ (…, params), the
     leading dimensions being the same or absent. An output has the shape that its leaves give it."""
     codes, constants, layout = program

@@ -11,6 +11,7 @@ import math
 from typing import Any, NamedTuple
 
 import numpy as np
+
 from service.engine.kernel.compiled import allocating, compiled, inlined
 from service.engine.kernel.evaluation import larger, smaller
 from service.engine.kernel.factors import copy
@@ -155,8 +156,8 @@ def _record(state: Any, history: Any, every: int, g: int, free: Ints, gradient: 
     epoch = state.counts[g, EPOCH]
     over = state.counts[g, REASON] != RUNNING
     if history.rows.shape[1] > 0 and (epoch == 1 or over or epoch % every == 0):
-        row = history.rows[g, history.count[g]]
-        history.count[g] += 1
+        row = history.rows[g, history.counts[g]]
+        history.counts[g] += 1
         params = state.theta.shape[1]
         row[0], row[1] = epoch, state.losses[g, LAST_LOSS]
         copy(state.theta[g], row[2 : 2 + params])

@@ -51,9 +51,9 @@ from service.engine.kernel.types import Bools, Floats, Ints
 
 PATIENCE = 150
 """Trial steps of one turn of a strategy."""
-EXPLAINED = 0.95
+EXPLAINED = 0.5
 """An end whose loss is more than so much of a constant's is not believed at once: it may lie beside
-a pole, and the other strategy lead elsewhere."""
+a pole, or be another minimum than the lowest, and the other strategy lead elsewhere."""
 NARROWER, NARROWEST, STAGE, ROUGH = 0.2, 1e-7, 60, 1e-7
 """A rounded corner is narrowed by this factor, down to this part of the residuals' size, after at
 most so many trial steps, or when a step is relatively smaller than the last of these."""
@@ -89,8 +89,8 @@ COUNTS = 6
 EPOCH, REASON, BEST_EPOCH, PHASE, WAY, RECORDED = range(COUNTS)
 """Of a group, columns of `counts`."""
 UNBORN, IDLE, BEGIN, TRY, SOLVE, NARROW = range(6)
-"""What reading a group waits for: it has none of its numbers yet; none; of a strategy's start; of a trial step; of the same with
-its linear params solved for; of a corner that is rounded less."""
+"""What reading a group waits for: it has none of its numbers yet; none; of a strategy's start; of a
+trial step; of the same with its linear params solved for; of a corner that is rounded less."""
 
 
 class State(NamedTuple):
@@ -674,10 +674,10 @@ def give_up(state: Any, g: int) -> bool:
 
 class History(NamedTuple):
     """Recorded epochs: rows (groups, …, 2 + 2P) of epoch, loss and ∂loss/∂θ before the step, and
-    params after it (epoch, loss, params, gradient); count (groups,) says how many there are."""
+    params after it (epoch, loss, params, gradient); counts (groups,) says how many there are."""
 
     rows: Floats
-    count: Ints
+    counts: Ints
 
 
 @compiled
@@ -687,8 +687,8 @@ def record(state: Any, rules: Any, history: Any, every: int, g: int) -> None:
     over = state.counts[g, REASON] != RUNNING
     if history.rows.shape[1] == 0 or not (epoch == 1 or over or epoch % every == 0):
         return
-    row = history.rows[g, history.count[g]]
-    history.count[g] += 1
+    row = history.rows[g, history.counts[g]]
+    history.counts[g] += 1
     params = state.initial.shape[1]
     row[0], row[1] = epoch, state.losses[g, LAST_LOSS]
     copy(state.theta[g, state.counts[g, WAY]], row[2 : 2 + params])
@@ -741,8 +741,9 @@ def fit(
     groups, P) or where their state (see `unpack`) says; of at most `most` in all. `recorded` rows
     are in the table: see `History`. Of a group of more than `sample` rows, so many say what there
     is to explain."""
-    model, data = model_of(codes, constants, layout, loss, delta), Data(
-        columns, target, sigma, spans[0], spans[1]
+    model, data = (
+        model_of(codes, constants, layout, loss, delta),
+        Data(columns, target, sigma, spans[0], spans[1]),
     )
     rules = rules_of(limits, model.free, linear, tolerances, most, cornered)
     history = History(table, recorded)

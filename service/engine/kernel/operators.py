@@ -11,9 +11,9 @@ groups) int64 on the CPU: where each group's rows begin, and end.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -31,7 +31,7 @@ WORTH = 2**20
 SAMPLE = 2**15
 """Rows of a long group by which what there is to explain is judged."""
 
-_library = Library("descent", "DEF")
+_library: Any = Library("descent", "DEF")  # type: ignore[no-untyped-call]
 _library.define("read(Tensor[] program, Tensor columns, Tensor theta) -> Tensor")
 _library.define(
     "linearise(Tensor[] program, int loss, float delta, Tensor[] data, Tensor theta, Tensor width)"
@@ -67,7 +67,7 @@ def share_out(work: Callable[[int, int], None], count: int, cost: float) -> None
         list(pool.map(work, bounds[:-1], bounds[1:]))
 
 
-def _views(tensors: Sequence[Tensor]) -> tuple[Floats, ...]:
+def _views(tensors: Sequence[Tensor]) -> Any:
     return tuple([each.contiguous().numpy() for each in tensors])
 
 
@@ -99,18 +99,36 @@ def _linearise(
 
 
 def _reduced(
-    program: tuple[Floats, ...], loss: int, delta: float, data: tuple[Floats, ...],
+    program: Any, loss: int, delta: float, data: Any,
     theta: Floats, width: Floats,
 ) -> tuple[Floats, Floats, Floats]:  # fmt: skip
     """Sums, R and slopes of each group; those of a long group's pieces are put together in order
     (Demmel et al., SIAM J. Sci. Comput. 34 (2012) A206)."""
     *columns, spans = data
     q, (of, pieces, counts) = (len(program[2]) - 3) // 2, _pieces(spans)
-    sums, r, slopes = np.empty((len(of), 3)), np.empty((len(of), q + 1, q + 1)), np.empty((len(of), q))
+    sums, r, slopes = (
+        np.empty((len(of), 3)),
+        np.empty((len(of), q + 1, q + 1)),
+        np.empty((len(of), q)),
+    )
 
     def part(first: int, until: int) -> None:
         rows.linearise_spans(
-            *program, loss, delta, *columns, theta, width, of, pieces, first, until, sums, r, slopes
+            *(
+                *program,
+                loss,
+                delta,
+                *columns,
+                theta,
+                width,
+                of,
+                pieces,
+                first,
+                until,
+                sums,
+                r,
+                slopes,
+            )
         )
 
     share_out(part, len(of), float((spans[1] - spans[0]).sum()) * len(program[0]))
@@ -157,11 +175,11 @@ def _reduce(
 
     def part(first: int, until: int) -> None:
         reduction.reduce_spans(
-            *arrays, loss, delta, *columns, at, of, pieces, first, until, totals, r, z
+            *(*arrays, loss, delta, *columns, at, of, pieces, first, until, totals, r, z)
         )
 
     def targets(first: int, until: int) -> None:
-        reduction.reduce_targets(*columns, spans, first, until, sums)
+        reduction.reduce_targets(*(*columns, spans, first, until, sums))
 
     size = float((spans[1] - spans[0]).sum())
     share_out(part, len(of), size * len(arrays[0]))
@@ -174,7 +192,7 @@ def _reduce(
 
 
 def _constant_losses(loss: int, delta: float, data: Sequence[Tensor]) -> Tensor:
-    found: Floats = rows.constant_losses(loss, delta, *_views(data), SAMPLE)
+    found: Floats = rows.constant_losses(*(loss, delta, *_views(data), SAMPLE))
     return torch.from_numpy(found)
 
 
@@ -196,7 +214,7 @@ def _gradient(
     into = _views((losses, gradients))
 
     def part(first: int, until: int) -> None:
-        first_order.measure(*arrays, loss, delta, *views, at, first, until, *into)
+        first_order.measure(*(*arrays, loss, delta, *views, at, first, until, *into))
 
     share_out(part, many, float((views[3][1] - views[3][0]).sum()) * len(arrays[0]))
     return losses, gradients
@@ -211,10 +229,11 @@ def _descend(
     own, kept, (steps, order) = _views(state), _views(history), _views((rates, orders))
 
     def part(first: int, until: int) -> None:
-        first_order.fit(
+        arguments = (
             *arrays, loss, delta, *views, limits, options, tolerances, epochs, batch, stop, *own,
             *kept, after, steps, order, every, first, until,
         )  # fmt: skip
+        first_order.fit(*arguments)
 
     size = float((views[3][1] - views[3][0]).sum())
     share_out(part, views[3].shape[1], size * len(arrays[0]) * len(steps))
@@ -256,9 +275,7 @@ def drive(
     while len(groups):
         many = len(groups)
         wanted, trial, widths = np.empty(many, dtype=bool), np.empty((many, params)), np.empty(many)
-        marquardt.respond(
-            *machine, groups, sizes, until, *found, every, wanted, trial, widths
-        )
+        marquardt.respond(*(*machine, groups, sizes, until, *found, every, wanted, trial, widths))
         groups, sizes, until = groups[wanted], sizes[wanted], until[wanted]
         if len(groups):
             found = read(groups, trial[wanted], widths[wanted])
@@ -278,7 +295,7 @@ def _marquardt(
     if sizes.max(initial=0) > PIECE:
         *columns, spans = views
         q = (len(arrays[2]) - 3) // 2
-        constant: Floats = rows.constant_losses(loss, delta, *views, SAMPLE)
+        constant: Floats = rows.constant_losses(*(loss, delta, *views, SAMPLE))
         machine = Machine(
             limits, arrays[2][3 + q :], linear, tolerances, epochs, cornered, start, constant,
             numbers, counts, table, recorded,
@@ -292,10 +309,11 @@ def _marquardt(
         chosen = chosen[~long]
 
     def part(first: int, until: int) -> None:
-        marquardt.fit(
+        arguments = (
             *arrays, loss, delta, *views, limits, linear, tolerances, epochs, cornered, start,
             numbers, counts, table, recorded, chosen, first, until, steps, every, SAMPLE,
         )  # fmt: skip
+        marquardt.fit(*arguments)
 
     share_out(part, len(chosen), float(sizes.sum()) * len(arrays[0]) * min(steps, 10))
 
@@ -326,18 +344,21 @@ def _composite_marquardt(
     drive(read, machine, np.arange(len(sizes)), sizes, steps, every)
 
 
-for _name, _function, _plain in (
-    ("read", _read, composite.read),
-    ("linearise", _linearise, composite.linearise),
-    ("constant_losses", _constant_losses, _composite_constant_losses),
-    ("reduce", _reduce, composite.reduce),
-    ("gradient", _gradient, composite.gradient),
-    ("marquardt", _marquardt, _composite_marquardt),
-):
-    _library.impl(_name, _function, "CPU")  # type: ignore[no-untyped-call]
-    _library.impl(_name, _plain, "CompositeExplicitAutograd")  # type: ignore[no-untyped-call]
+IMPLEMENTATIONS: Mapping[str, tuple[Callable[..., Any], Callable[..., Any] | None]] = {
+    "read": (_read, composite.read),
+    "linearise": (_linearise, composite.linearise),
+    "constant_losses": (_constant_losses, _composite_constant_losses),
+    "reduce": (_reduce, composite.reduce),
+    "gradient": (_gradient, composite.gradient),
+    "descend": (_descend, None),
+    "marquardt": (_marquardt, _composite_marquardt),
+}
+"""Of each operator, what the dispatcher calls on the CPU, and what on any other device."""
 
-_library.impl("descend", _descend, "CPU")  # type: ignore[no-untyped-call]
+for _name, (_function, _plain) in IMPLEMENTATIONS.items():
+    _library.impl(_name, _function, "CPU")
+    if _plain is not None:
+        _library.impl(_name, _plain, "CompositeExplicitAutograd")
 
 read = torch.ops.descent.read.default
 """f and its slopes at points: a program, columns (inputs, rows) and θ (points, params) -> (outputs,

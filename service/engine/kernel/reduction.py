@@ -26,7 +26,6 @@ from service.engine.kernel.rows import (
 )
 from service.engine.kernel.types import Floats, Ints
 
-
 TOTAL, SIZE, SPREAD, LOG_SIGMA = range(4)
 """Of a group, columns of `sums`: Σz²; ‖y/σ‖, which the rounding of z is relative to; Σ((y − ȳ)/σ)²,
 ȳ the weighted mean; Σ ln σ."""

@@ -44,9 +44,7 @@ class Model(NamedTuple):
 def model_of(codes: Ints, constants: Floats, layout: Ints, loss: int, delta: float) -> Any:
     """A model, of a program as the operators take it (see `program.Program.tensors`)."""
     q = (len(layout) - 3) // 2
-    return Model(
-        codes, constants, layout[:2], layout[2 : 3 + q], layout[3 + q :], loss, delta
-    )
+    return Model(codes, constants, layout[:2], layout[2 : 3 + q], layout[3 + q :], loss, delta)
 
 
 class Data(NamedTuple):

@@ -39,7 +39,8 @@ def summarise(
     """Of fits, their R of QR [J | ψ] (fits, q + 1, q + 1), their sums (fits, 4; see `reduction`)
     and rows (fits,), at θ (fits, q) within limits (2, q), of the free params alone: numbers (fits,
     FIGURES), covariances (fits, q, q), standard errors (fits, q) and flags (fits, 3, q), 0 or 1.
-    `free` is how many params are free, `named` whether they have standard errors (else q is 0), `least_squares` whether the loss has."""
+    `free` is how many params are free, `named` whether they have standard errors (else q is 0),
+    `least_squares` whether the loss has."""
     many, q = factors.shape[0], factors.shape[1] - 1
     numbers, flags = np.empty((many, FIGURES)), np.zeros((many, 3, q))
     covariance, stderr = np.full((many, q, q), np.nan), np.full((many, q), np.nan)

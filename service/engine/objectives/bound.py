@@ -13,6 +13,7 @@ from service.engine.kernel.losses import NAMES
 from service.engine.kernel.program import Program
 from service.engine.losses import Loss
 
+
 class Bound(Protocol):
     """A model on given inputs."""
 
@@ -71,9 +72,7 @@ class BoundFormula:
         return BoundFormula(self._forward, self._full, self._inputs[:, rows])
 
 
-def stacked(
-    names: Sequence[str], columns: Mapping[str, Tensor], rows: int, like: Tensor
-) -> Tensor:
+def stacked(names: Sequence[str], columns: Mapping[str, Tensor], rows: int, like: Tensor) -> Tensor:
     """Columns as the kernel reads them, (inputs, rows): one column as it lies, several copied."""
     if len(names) == 1:
         column = columns[names[0]]

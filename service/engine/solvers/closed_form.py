@@ -219,4 +219,3 @@ class ClosedForm(SingleFit):
             sizes = np.abs(self._gradients(k)).max(axis=1)
             settled |= sizes <= tolerance.gradient * first
         return settled
-

@@ -20,7 +20,7 @@ class Recorded(NamedTuple):
     gradient, and how many rows each fit has in it, (fits,)."""
 
     table: Tensor
-    count: Tensor
+    counts: Tensor
 
     @classmethod
     def room(cls, fits: int, rows: int, params: int) -> Recorded:
@@ -30,7 +30,7 @@ class Recorded(NamedTuple):
 
     def rows(self) -> list[Rows]:
         """Those of each fit."""
-        counts = self.count.tolist()
+        counts = self.counts.tolist()
         return [Rows(self.table[i, :count]) for i, count in enumerate(counts)]
 
 

@@ -25,6 +25,8 @@ REASONS: tuple[StopReason | None, ...] = (
     None, "converged", "stalled", "diverged", "max_epochs",
 )  # fmt: skip
 """By the kernel's numbers."""
+QUICK = 2**18
+"""Operations × rows that surely take little time."""
 
 
 class State(NamedTuple):
@@ -37,26 +39,25 @@ class State(NamedTuple):
 class Marquardt:
     """Levenberg-Marquardt on all fits of a task. An epoch is one trial step, taken or not."""
 
-    stride = 1
-
     def __init__(self, task: Task) -> None:
         problem, fits = task.problem, task.fits
         self._task, self._fits, self._params = task, fits, len(problem.params)
         self._free = np.flatnonzero(problem.free)
         self._data = problem.data(fits.spans)
         self._initial = fits.initial.double()
-        limits = torch.stack([problem.lower, problem.upper]).double().cpu()
         asked, epsilon = task.options.tolerance, torch.finfo(problem.target.dtype).eps
-        tolerances = torch.tensor(
-            [asked.loss, asked.params, asked.gradient, epsilon], dtype=torch.float64
-        )
-        self._rules = (limits, problem.linear, tolerances)
+        tolerances = np.array([asked.loss, asked.params, asked.gradient, epsilon])
+        self._rules = (problem.limits, problem.linear, torch.from_numpy(tolerances))
+        self.stride = max(1, QUICK // (int(fits.sizes.sum()) * problem.formula.operations))
         is_formula = isinstance(problem.formula, Formula)
         self._objective = None if is_formula else Objective(problem)
 
     def init(self) -> State:
         numbers, counts = marquardt.room_of_state(len(self._fits), self._params, len(self._free))
-        return State(torch.zeros(numbers, dtype=torch.float64), torch.zeros(counts).long())
+        return State(
+            torch.from_numpy(np.zeros(numbers)),
+            torch.from_numpy(np.zeros(counts, dtype=np.int64)),
+        )
 
     def step(self, state: State, epochs: int) -> tuple[State, Sequence[Rows]]:
         options, fits = self._task.options, self._fits
@@ -78,7 +79,7 @@ class Marquardt:
         return Progress(int(counts[0, 0]), float(table[0, 3]), float(table[0, 2]), int(ended))
 
     def done(self, state: State) -> bool:
-        last = state.counts[-marquardt.COUNTS * len(self._fits) :]
+        last = state.counts.numpy()[-marquardt.COUNTS * len(self._fits) :]
         return bool((last[marquardt.REASON :: marquardt.COUNTS] != marquardt.RUNNING).all())
 
     def ends(self, state: State) -> Ends:
@@ -118,7 +119,7 @@ class Marquardt:
         machine = operators.Machine(
             limits, self._free, linear, tolerances, options.epochs, not problem.loss.is_smooth,
             self._initial.numpy(), constant.numpy(), state.numbers.numpy(), state.counts.numpy(),
-            recorded.table.numpy(), recorded.count.numpy(),
+            recorded.table.numpy(), recorded.counts.numpy(),
         )  # fmt: skip
 
         def read(groups: Ints, theta: Floats, width: Floats) -> tuple[Floats, Floats, Floats]:

@@ -9,7 +9,7 @@ multi-starts.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -32,8 +32,10 @@ POLISH = Options(
     "levenberg_marquardt", LevenbergMarquardt(), epochs=60, record_every=60,
     tolerance=Tolerance(params=1e-8),
 )  # fmt: skip
-STEPS = 2 * CANDIDATES + POLISHED * POLISH.epochs
-"""Readings of the rows that a search takes at most."""
+SCREENING = 2 * CANDIDATES
+"""Readings of the rows that a search takes to choose the most promising candidates,"""
+POLISHING = POLISHED * POLISH.epochs
+"""and trial steps at most, to polish them."""
 SCREENED_ROWS = 250
 POLISHED_ROWS = 2000
 ENOUGH = 4
@@ -132,9 +134,7 @@ def _scales(problem: Problem) -> list[float]:
     return scales
 
 
-def _screened(
-    problem: Problem, points: Floats, guessed: tuple[int, ...]
-) -> tuple[Floats, Floats]:
+def _screened(problem: Problem, points: Floats, guessed: tuple[int, ...]) -> tuple[Floats, Floats]:
     """The candidates with their linear params solved for, and their losses."""
     formula = problem.formula
     assert isinstance(formula, Formula)
