@@ -130,10 +130,11 @@ class Run:
             if found.stop_reason == "max_epochs" and has_diverged(found.loss, found.first_loss):
                 return replace(found, stop_reason="diverged")
             return found
-        ends, history = self._joined()
-        parts = [joined(each, len(self.task.problem.params)) for each in history]
-        wanted = self.task.groups.history
-        return GroupedResult(ends, parts if wanted else None, None if self.done else stop_reason)
+        ends, parts = self._joined()
+        history = None
+        if self.task.groups.history:
+            history = [joined(each, len(self.task.problem.params)) for each in parts]
+        return GroupedResult(ends, history, None if self.done else stop_reason)
 
     @property
     def _progress(self) -> Progress:

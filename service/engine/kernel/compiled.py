@@ -11,11 +11,15 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
+import llvmlite.binding
 import numba
+from llvmlite import ir
+from numba import types
+from numba.extending import intrinsic
 
 _config: Any = numba.config
 F = TypeVar("F", bound=Callable[..., Any])
@@ -42,6 +46,7 @@ _config.CACHE_DIR = str(_cache())
 
 
 def _made(function: F, **options: Any) -> F:
+    options["no_cfunc_wrapper"] = True
     made: F = numba.njit(cache=True, nogil=True, error_model="numpy", **options)(function)
     return made
 
@@ -56,12 +61,48 @@ def compiled_sums(function: F) -> F:
     return _made(function, _nrt=False, fastmath=SUMS)
 
 
-def inlined(function: F) -> F:
-    """The same as `compiled`, put in the place of its calls: where many arrays are handed over at
-    every step, which costs as much as the arithmetic of a small fit."""
-    return _made(function, _nrt=False, inline="always")
-
-
 def allocating(function: F) -> F:
     """The same as `compiled` for a function that makes arrays."""
     return _made(function)
+
+
+def inlined(function: F) -> F:
+    """The same as `compiled` for a function that is to become part of its callers' loops. It is
+    compiled with each of them, and so not kept itself."""
+    options: dict[str, Any] = {"_nrt": False, "no_cpython_wrapper": True, "no_cfunc_wrapper": True}
+    made: F = numba.njit(error_model="numpy", forceinline=True, **options)(function)
+    return made
+
+
+def written(generator: Callable[..., Any]) -> Any:
+    """A function that is written in LLVM's language: by a generator that takes the types of the
+    arguments, after numba's context, and gives the signature and what writes a call."""
+    return intrinsic(generator)
+
+
+def apart(function: Callable[..., None], name: str, signature: Any) -> None:
+    """Compiles a function of pointers and numbers now, by itself, for callers that know it by name
+    alone (`named`): they don't hold its code, nor is it compiled again with each of them, and with
+    theirs, and so on."""
+    options: dict[str, Any] = {"error_model": "numpy", "_nrt": False}
+    made = numba.cfunc(signature, cache=True, **options)(function)
+    llvmlite.binding.add_symbol(name, made.address)
+    _APART.append(made)
+
+
+def named(name: str) -> Callable[..., Any]:
+    """What writes a call of a function by its name."""
+
+    def write(context: Any, builder: Any, signature: Any, arguments: Sequence[Any]) -> Any:
+        result = context.get_value_type(signature.return_type)
+        nothing = signature.return_type == types.void
+        kind = ir.FunctionType(ir.VoidType() if nothing else result, [a.type for a in arguments])
+        function = builder.module.globals.get(name) or ir.Function(builder.module, kind, name)
+        value = builder.call(function, arguments)
+        return context.get_dummy_value() if nothing else value
+
+    return write
+
+
+_APART: list[Any] = []
+"""What is known by its name must not go."""

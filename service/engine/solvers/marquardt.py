@@ -15,6 +15,7 @@ from torch import Tensor
 
 from service.engine.formula import Formula
 from service.engine.kernel import composite, marquardt, operators
+from service.engine.kernel.marquardt_state import COUNTS, PHASE, REASON, RUNNING, room_of_state
 from service.engine.kernel.types import Floats, Ints
 from service.engine.objectives.objective import Objective
 from service.engine.problem import Task
@@ -30,7 +31,7 @@ QUICK = 2**18
 
 
 class State(NamedTuple):
-    """The kernel's state: see `kernel.marquardt.unpack`."""
+    """The kernel's state: see `kernel.marquardt_state.unpack`."""
 
     numbers: Tensor
     counts: Tensor
@@ -53,7 +54,7 @@ class Marquardt:
         self._objective = None if is_formula else Objective(problem)
 
     def init(self) -> State:
-        numbers, counts = marquardt.room_of_state(len(self._fits), self._params, len(self._free))
+        numbers, counts = room_of_state(len(self._fits), self._params, len(self._free))
         return State(
             torch.from_numpy(np.zeros(numbers)),
             torch.from_numpy(np.zeros(counts, dtype=np.int64)),
@@ -75,15 +76,15 @@ class Marquardt:
 
     def progress(self, state: State) -> Progress:
         table, counts, _ = self._standing(state)
-        ended = np.count_nonzero(counts[:, 1] != marquardt.RUNNING)
+        ended = np.count_nonzero(counts[:, 1] != RUNNING)
         return Progress(int(counts[0, 0]), float(table[0, 3]), float(table[0, 2]), int(ended))
 
     def done(self, state: State) -> bool:
-        last = state.counts.numpy()[-marquardt.COUNTS * len(self._fits) :]
-        return bool((last[marquardt.REASON :: marquardt.COUNTS] != marquardt.RUNNING).all())
+        last = state.counts.numpy()[-COUNTS * len(self._fits) :]
+        return bool((last[REASON::COUNTS] != RUNNING).all())
 
     def ends(self, state: State) -> Ends:
-        if not int(state.counts[-marquardt.COUNTS + marquardt.PHASE]):
+        if not int(state.counts[-COUNTS + PHASE]):
             state, _ = self.step(state, 0)
         problem, p = self._task.problem, self._params
         standing = self._standing(state)
