@@ -23,6 +23,8 @@ from service.engine.objectives.objective import Objective
 from service.engine.problem import Groups, Problem
 
 LEVEL = 0.95
+CHANCE = 3.0
+"""The F statistic of a curve against a constant, below which noise alone explains as much."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -95,6 +97,13 @@ _NUMBERS = (
 )  # fmt: skip
 _ARRAYS = ("covariance", "stderr", "lost", "flat", "held", "factor")
 _FIELDS = (*_NUMBERS, *_ARRAYS)
+
+
+def is_chance(explained: Any, degrees: Any, free: int) -> Any:
+    """Whether curves explain no more of the variation than noise would let them; of one fit or of
+    each: the part explained, the degrees of freedom, and how many free params they have."""
+    others = max(1, free - 1)
+    return (degrees >= 3) & (explained * degrees <= CHANCE * others * (1 - explained))
 
 
 def summarise_fits(problem: Problem, fits: Groups, theta: Tensor) -> tuple[Figures, Floats]:
