@@ -65,7 +65,8 @@ def _gradients(problem: Problem, fits: Groups) -> Callable[[Floats], Floats]:
 
         def of_formula(theta: Floats) -> Floats:
             found: Tensor = operators.gradient(*model, data, torch.from_numpy(theta).to(target))[1]
-            return found.cpu().numpy()
+            gradients: Floats = found.cpu().numpy()
+            return gradients
 
         return of_formula
     spans = fits.spans.T.tolist()
