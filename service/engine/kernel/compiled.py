@@ -1,7 +1,7 @@
 """How the kernel is compiled: one set of options, and signatures that are known beforehand.
 
-Functions are compiled once, for float64 and float32, and kept on disk by numba; nothing is compiled
-for a request. `error_model="numpy"` divides by zero as IEEE 754 does; the GIL is released while
+Functions are compiled once, for float64 and float32, and kept on disk (see `cache`); nothing is
+compiled for a request. `error_model="numpy"` divides by zero as IEEE 754 does; the GIL is released while
 compiled code runs. A `compiled` function makes no array and hands none out, and so counts no
 references to those it is given, which would cost as much as the arithmetic of a small fit; an
 `allocating` one may.
@@ -9,15 +9,13 @@ references to those it is given, which would cost as much as the arithmetic of a
 
 from __future__ import annotations
 
-import hashlib
-import os
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any, TypeVar
 
 import numba
 
-_config: Any = numba.config
+from service.engine.kernel.cache import Cache
+
 F = TypeVar("F", bound=Callable[..., Any])
 
 SUMS = {"reassoc", "contract", "nsz"}
@@ -25,25 +23,10 @@ SUMS = {"reassoc", "contract", "nsz"}
 another order, always the same one on one kind of processor; NaN and infinities stay."""
 
 
-def _cache() -> Path:
-    """Where the machine code of these sources is kept: beside them, or where DESCENT_KERNEL_CACHE
-    says. numba looks at the file of a function alone, and not at those of what it calls, so that
-    each state of the sources has a folder of its own."""
-    here = Path(__file__).parent
-    digest = hashlib.sha256(numba.__version__.encode())
-    for source in sorted(here.glob("*.py")):
-        digest.update(source.read_bytes())
-    checked = "-checked" if _config.BOUNDSCHECK else ""
-    root = os.environ.get("DESCENT_KERNEL_CACHE") or here / "__pycache__"
-    return Path(root) / f"kernel-{digest.hexdigest()[:16]}{checked}"
-
-
-_config.CACHE_DIR = str(_cache())
-
-
 def _made(function: F, **options: Any) -> F:
-    made: F = numba.njit(cache=True, nogil=True, error_model="numpy", **options)(function)
-    return made
+    made: Any = numba.njit(nogil=True, error_model="numpy", **options)(function)
+    made._cache = Cache(function)
+    return made  # type: ignore[no-any-return]
 
 
 def compiled(function: F) -> F:
