@@ -219,7 +219,7 @@ async def _settle(client: httpx.AsyncClient, tally: Tally) -> None:
         tally.accepted[at] = end
         if end == "unknown":
             tally.lost.append(at)
-    for _ in range(40):  # what was hung up on has been cancelled, within its grace
+    for _ in range(400):  # what was hung up on is cancelled, when its worker comes to hear it
         pages = [await client.get("/jobs", params={"status": s}) for s in ("queued", "running")]
         tally.left = sum(len(page.json()["jobs"]) for page in pages)
         if not tally.left:

@@ -1,16 +1,16 @@
-"""A real `descent serve` on a free port, for tests that want a socket."""
+"""A real `descent serve` on a free port, for tests that want a socket; and a port with nobody."""
 
 from __future__ import annotations
 
 import os
 import selectors
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-START_S = 60.0
-STOP_S = 20.0
+from tests.soon import PATIENCE_S
 
 
 @contextmanager
@@ -27,9 +27,17 @@ def serving(**settings: str) -> Iterator[str]:
         finally:
             process.terminate()
             try:
-                process.wait(STOP_S)
+                process.wait(PATIENCE_S)
             except subprocess.TimeoutExpired:
                 process.kill()
+
+
+@contextmanager
+def nobody() -> Iterator[str]:
+    """An address where nobody listens, and where nobody else can begin to meanwhile."""
+    with socket.socket() as held:
+        held.bind(("127.0.0.1", 0))
+        yield f"127.0.0.1:{held.getsockname()[1]}"
 
 
 def _announced(process: subprocess.Popen[str]) -> str:
@@ -37,7 +45,7 @@ def _announced(process: subprocess.Popen[str]) -> str:
     assert process.stdout is not None
     with selectors.DefaultSelector() as selector:
         selector.register(process.stdout, selectors.EVENT_READ)
-        assert selector.select(START_S), f"the service was not ready after {START_S:g} s"
+        assert selector.select(PATIENCE_S), "the service was not ready in time"
     line = process.stdout.readline()
     assert "http://" in line, "the service ended before it was ready"
     return line.split("http://")[1].strip()

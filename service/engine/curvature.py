@@ -28,7 +28,7 @@ def hessian(problem: Problem, theta: Tensor) -> Tensor:
     theta, free = theta.double(), problem.free_index
     if problem.loss.is_least_squares and problem.is_linear:
         assert isinstance(problem.formula, Formula)
-        data = problem.data(torch.tensor([[0], [problem.rows]]))
+        data = problem.data(problem.whole)
         _, factors, _ = operators.linearise(
             problem.program, problem.loss_number, problem.loss.delta, data,
             theta.cpu().unsqueeze(0), torch.zeros(1, dtype=torch.float64),

@@ -63,6 +63,7 @@ class Run:
         self.epochs = task.options.epochs if task.groups is None else len(task.groups)
         self._at = checkpoint or Checkpoint(first_starts(task))
         self._solver: Solver | None = None
+        self._ended = 0
         if self._at.starts.done:
             self._begin()
 
@@ -73,11 +74,12 @@ class Run:
 
     @property
     def epoch(self) -> int:
-        """Epochs done, or groups that have ended and have no other turn to come."""
+        """Epochs done, or groups that have ended: no fewer than before, though some of them have
+        another turn."""
         if self.task.groups is None:
             return self._progress.epoch
         waiting = 0 if self._at.groups is None else len(self.task.groups) - len(self._at.groups)
-        return waiting + self._progress.ended
+        return max(self._ended, waiting + self._progress.ended)
 
     @property
     def loss(self) -> float:
@@ -113,6 +115,7 @@ class Run:
         for parts, rows in zip(self._at.history, recorded, strict=False):
             parts.append(rows)
         if self._solver.done(self._at.state):
+            self._ended = self.epoch
             self._once_more()
         return nothing
 
@@ -127,10 +130,11 @@ class Run:
             if found.stop_reason == "max_epochs" and has_diverged(found.loss, found.first_loss):
                 return replace(found, stop_reason="diverged")
             return found
-        ends, history = self._joined()
-        parts = [joined(each, len(self.task.problem.params)) for each in history]
-        wanted = self.task.groups.history
-        return GroupedResult(ends, parts if wanted else None, None if self.done else stop_reason)
+        ends, parts = self._joined()
+        history = None
+        if self.task.groups.history:
+            history = [joined(each, len(self.task.problem.params)) for each in parts]
+        return GroupedResult(ends, history, None if self.done else stop_reason)
 
     @property
     def _progress(self) -> Progress:

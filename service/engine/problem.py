@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -117,6 +118,16 @@ class Problem:
         assert isinstance(self.formula, Formula)
         return self.formula.program(i for i, free in enumerate(self.free) if free).tensors
 
+    @cached_property
+    def limits(self) -> Tensor:
+        """Lower and upper bounds, (2, params) float64 on the CPU."""
+        return torch.stack([self.lower, self.upper]).double().cpu()
+
+    @cached_property
+    def whole(self) -> Tensor:
+        """Its rows as one group: see `Groups.spans`."""
+        return torch.from_numpy(np.array([[0], [self.rows]]))
+
     @property
     def loss_number(self) -> int:
         """The loss as the kernel's operators take it."""
@@ -133,7 +144,7 @@ class Problem:
         chosen = [False] * len(self.free_params)
         if self.loss.is_least_squares and isinstance(self.formula, Formula):
             chosen = list(self.formula.linear_among(self.free_params))
-        return torch.tensor(chosen, dtype=torch.bool)
+        return torch.from_numpy(np.array(chosen, dtype=np.bool_))
 
     @cached_property
     def is_bounded(self) -> bool:
@@ -250,8 +261,7 @@ class Task:
         if self.groups is not None:
             return self.groups
         problem = self.problem
-        spans = torch.tensor([[0], [problem.rows]])
-        return Groups(spans, problem.initial.cpu().unsqueeze(0), history=True)
+        return Groups(problem.whole, problem.initial.cpu().unsqueeze(0), history=True)
 
     def one(self, group: int) -> Task:
         """One group by itself."""

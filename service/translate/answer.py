@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -144,7 +145,7 @@ def _interval(plan: Plan, theta: Tensor, statistics: Statistics) -> wire.Confide
     if asked.method == "profile":
         lower, upper = profile_interval(plan.task.problem, theta, statistics, asked.level)
     else:
-        values = theta[plan.task.problem.free_index].double().cpu().numpy()
+        values = theta.double().cpu().numpy()[np.flatnonzero(plan.task.problem.free)]
         half = statistics.t(asked.level) * stderr
         lower, upper = values - half, values + half
     return wire.ConfidenceInterval(

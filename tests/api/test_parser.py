@@ -30,6 +30,7 @@ from service.settings import Settings
 from service.translate.columns import numbers
 from tests.api.doors import door, fake
 from tests.api.fakes import FakeJobs, job
+from tests.soon import PATIENCE_S
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -155,7 +156,7 @@ async def _ended(handle: int) -> None:
     loop, ended = asyncio.get_running_loop(), asyncio.Event()
     loop.add_reader(handle, ended.set)
     try:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(PATIENCE_S):
             await ended.wait()
     finally:
         loop.remove_reader(handle)

@@ -24,6 +24,7 @@ from service.settings import Settings
 from tests.api.doors import door, fake, real
 from tests.api.fakes import FakeJobs, failed, job
 from tests.render.made import THERMOMETER, descent
+from tests.soon import PATIENCE_S
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -39,7 +40,7 @@ async def client() -> AsyncIterator[httpx.AsyncClient]:
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def draughtsman() -> AsyncIterator[Aside]:
-    made = Aside(DRAUGHTSMAN, 30.0)
+    made = Aside(DRAUGHTSMAN, PATIENCE_S)
     yield made
     await made.close()
 
@@ -215,7 +216,7 @@ async def test_what_it_refuses_keeps_its_type_and_its_pointer(draughtsman: Aside
 
 async def test_it_goes_when_nobody_needs_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(aside, "IDLE_S", 0.0)
-    made = Aside(DRAUGHTSMAN, 30.0)
+    made = Aside(DRAUGHTSMAN, PATIENCE_S)
     await made.call("picture", LOSSES, 10)
     while made.pid:
         await asyncio.sleep(0)
@@ -227,7 +228,7 @@ async def test_a_call_has_a_limit_and_a_process_that_never_lives_is_given_up() -
     with pytest.raises(BudgetExceeded, match="longer than 0 s"):
         await slow.call("picture", LOSSES, 10)
     await slow.close()
-    mortal = Aside("tests.jobs.fakes:stillborn", 30.0)
+    mortal = Aside("tests.jobs.fakes:stillborn", PATIENCE_S)
     with pytest.raises(WorkerLost):
         await mortal.call("picture", LOSSES, 10)
     await mortal.close()

@@ -17,8 +17,11 @@ import sys
 from pathlib import Path
 
 from tests.faults.servers import started
+from tests.soon import PATIENCE_S
 
-SECONDS = os.environ.get("DESCENT_FUZZ_S", "15")
+FUZZ_S = "DESCENT_FUZZ_S"
+FOR_LONGER = ("--max-time", os.environ[FUZZ_S]) if FUZZ_S in os.environ else ()
+"""It goes through all its phases once, however long that takes; or again until so much is over."""
 RUN = "from schemathesis.cli import schemathesis; schemathesis()"
 SMALL = {
     "workers": 1,
@@ -50,9 +53,9 @@ def test_no_answer_is_against_the_description(tmp_path: Path) -> None:
             [
                 *(sys.executable, "-c", RUN, "--config-file", str(tmp_path / "known.toml"), "run"),
                 *(f"http://{server.address}/openapi.json", "--checks", "all"),
-                *("--max-time", SECONDS, "--max-examples", "10", "--seed", "1", "--no-color"),
-                *("--request-timeout", "20", "--warnings", "off"),
-                *("--generation-database", "none"),
+                *("--max-examples", "10", "--seed", "1", "--no-color", "--warnings", "off"),
+                *("--request-timeout", f"{PATIENCE_S:g}", "--generation-database", "none"),
+                *FOR_LONGER,
             ],
             capture_output=True,
             text=True,

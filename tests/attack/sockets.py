@@ -9,7 +9,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from tests.faults.servers import PATIENCE_S, Server
+from tests.faults.servers import Server
+from tests.soon import PATIENCE_S
 
 _ANSWER = re.compile(rb"(?si)HTTP/1.1 \d+ .*?content-length: (\d+)\r\n.*?\r\n\r\n(.*)")
 

@@ -11,6 +11,7 @@ import pytest
 from service.cli.crowd import Crowd
 from tests.attack.sockets import problem, rest, status, whole
 from tests.faults.servers import ENDLESS, Server, started, submit, until
+from tests.soon import PATIENCE_S
 
 SHARE = 12
 LIVEZ = b"GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n"
@@ -25,7 +26,7 @@ def server() -> Iterator[Server]:
 
 def connection(server: Server, address: str) -> socket.socket:
     """One that comes from that address of this machine."""
-    return socket.create_connection(("127.0.0.1", server.port), 60, (address, 0))
+    return socket.create_connection(("127.0.0.1", server.port), PATIENCE_S, (address, 0))
 
 
 def served(server: Server, address: str) -> int:

@@ -16,6 +16,7 @@ import pytest
 
 from tests.attack.sockets import connected, rest
 from tests.faults.servers import DECAY, Server, announced, started, until
+from tests.soon import PATIENCE_S
 
 _COUNT = re.compile(r'descent_http_requests_total.*route="/openapi.json"')
 LIVEZ = b"GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n"
@@ -107,11 +108,11 @@ def test_a_reader_that_resets_is_no_fault_of_ours(tmp_path: Path) -> None:
     ):
         try:
             server = announced(process)
-            with httpx.Client(base_url=f"http://{server.address}", trust_env=False) as client:
+            with server.client(trust_env=False) as client:
                 for _ in range(5):
                     leave_unread(server, client)
                 assert client.get("/readyz").status_code == 200
         finally:
             process.terminate()
-            process.wait(60)
+            process.wait(PATIENCE_S)
     assert log.read_text() == ""

@@ -14,8 +14,7 @@ import pytest
 from service.client import Descent
 from tests.client.parts import DATA, DECAY_DATA
 from tests.faults.servers import Server, started
-
-LIMIT_S = 60
+from tests.soon import PATIENCE_S
 
 
 class Run(Protocol):
@@ -58,7 +57,7 @@ def run(server: Server, tables: Path) -> Run:
             input=stdin,
             capture_output=True,
             text=True,
-            timeout=LIMIT_S,
+            timeout=PATIENCE_S,
             check=False,
             cwd=tables,
             env=surroundings("" if own else server.address, **environment),

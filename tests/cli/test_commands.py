@@ -19,6 +19,7 @@ from tests.client.parts import (
     LINE,
     MODEL,
 )
+from tests.serving import nobody
 
 
 def test_a_fit_as_json(run: Run) -> None:
@@ -114,9 +115,10 @@ def test_a_table_that_cannot_be_read_is_4(run: Run) -> None:
 
 
 def test_nobody_there_is_5(run: Run) -> None:
-    done = run("jobs", "--url", "127.0.0.1:1")
+    with nobody() as address:
+        done = run("jobs", "--url", address)
     assert (done.returncode, done.stdout) == (5, "")
-    assert done.stderr.startswith("descent: no answer from http://127.0.0.1:1: Connection refused")
+    assert done.stderr.startswith(f"descent: no answer from http://{address}: Connection refused")
     assert "descent serve" in done.stderr
 
 
@@ -231,9 +233,10 @@ def test_the_doctor(run: Run) -> None:
     there = run("doctor")
     assert there.returncode == 0, there.stdout
     assert "is ready" in there.stdout
-    gone = run("doctor", "--url", "127.0.0.1:1")
+    with nobody() as address:
+        gone = run("doctor", "--url", address)
     assert gone.returncode == 5
-    assert "FAIL  no answer from http://127.0.0.1:1" in gone.stdout
+    assert f"FAIL  no answer from http://{address}" in gone.stdout
     wrong = run("doctor", DESCENT_WORKERS="-1")
     assert wrong.returncode == 1
     assert "FAIL  DESCENT_WORKERS" in wrong.stdout

@@ -13,6 +13,7 @@ from typer.testing import CliRunner
 from service.api.keys import new_key
 from service.cli import main
 from tests.faults.servers import started
+from tests.soon import PATIENCE_S
 
 
 def _refused(*options: str, **environment: str) -> str:
@@ -44,7 +45,10 @@ def test_it_starts_with_keys_or_with_the_switch(way: str) -> None:
         command.append("--allow-public")
     else:
         settings["allow_public"] = 1
-    with started(*command, **settings) as server, httpx.Client(trust_env=False) as client:
+    with (
+        started(*command, **settings) as server,
+        httpx.Client(trust_env=False, timeout=PATIENCE_S) as client,
+    ):
         at = f"http://127.0.0.1:{server.port}"
         assert client.get(f"{at}/readyz").status_code == 200
         assert client.get(f"{at}/jobs").status_code == (401 if way == "keys" else 200)

@@ -12,6 +12,8 @@ from typing import Any
 import httpx
 import pytest
 
+from tests.soon import PATIENCE_S
+
 TRACE, PARENT = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"
 LINE = {"data": {"x": [1, 2, 3], "y": [2.1, 3.9, 6.2]}}
 
@@ -29,13 +31,13 @@ def logged(form: str) -> tuple[list[str], str]:
     with process:
         url = process.stdout.readline().split()[-1]
         try:
-            with httpx.Client(base_url=url, trust_env=False) as client:
+            with httpx.Client(base_url=url, trust_env=False, timeout=PATIENCE_S) as client:
                 headers = {"x-request-id": "mine", "traceparent": f"00-{TRACE}-{PARENT}-01"}
                 job = client.post("/fit", json=LINE, headers=headers).json()["job_id"]
                 client.get(f"/jobs/{job}")
                 client.get("/nowhere%0a2026-01-01 ERROR forged")
             process.terminate()
-            said = process.communicate(timeout=30)[1]
+            said = process.communicate(timeout=PATIENCE_S)[1]
         finally:
             process.kill()
     return said.splitlines(), job
@@ -71,7 +73,7 @@ def test_another_format_is_refused(form: str) -> None:
         capture_output=True,
         text=True,
         env={**os.environ, "DESCENT_LOG_FORMAT": form},
-        timeout=60,
+        timeout=PATIENCE_S,
         check=False,
     )
     assert done.returncode == 2
@@ -89,14 +91,14 @@ def test_a_body_that_is_none_leaves_no_line(tmp_path: Path) -> None:
         assert process.stdout is not None
         url = process.stdout.readline().split()[-1]
         try:
-            with httpx.Client(base_url=url, trust_env=False) as client:
+            with httpx.Client(base_url=url, trust_env=False, timeout=PATIENCE_S) as client:
                 for kind in ("multipart/form-data; boundary=B", "application/x-npz", "text/csv"):
                     answer = client.post(
                         "/fit", content=b"--B\r\nX\x01: \r\n", headers={"content-type": kind}
                     )
                     assert answer.status_code in {400, 422}
             process.terminate()
-            process.wait(30)
+            process.wait(PATIENCE_S)
         finally:
             process.kill()
     assert log.read_text() == ""

@@ -15,6 +15,8 @@ from dataclasses import dataclass
 import httpx
 import pytest
 
+from tests.soon import PATIENCE_S
+
 ENDLESS = {
     "data": {"x": [1, 2, 3], "y": [2.1, 3.9, 6.2]},
     "optimizer": {"name": "adam", "learning_rate": 1e-4},
@@ -30,7 +32,7 @@ class Server:
     def end(self, signum: int = signal.SIGTERM) -> tuple[str, str]:
         """What is left on stdout, and stderr, once it has ended."""
         self.process.send_signal(signum)
-        return self.process.communicate(timeout=30)
+        return self.process.communicate(timeout=PATIENCE_S)
 
 
 @contextmanager
@@ -47,7 +49,7 @@ def started() -> Iterator[Server]:
         line = process.stdout.readline()
         found = re.fullmatch(r"Descent listens on (http://127\.0\.0\.1:\d+)\n", line)
         try:
-            assert found, process.communicate(timeout=10)
+            assert found, process.communicate(timeout=PATIENCE_S)
             yield Server(process, found[1])
         finally:
             process.kill()
@@ -60,7 +62,7 @@ def server() -> Iterator[Server]:
 
 
 def test_it_is_ready_when_it_says_where_it_is(server: Server) -> None:
-    with httpx.Client(base_url=server.url) as client:
+    with httpx.Client(base_url=server.url, timeout=PATIENCE_S) as client:
         assert client.get("/readyz").json() == {"status": "ok"}
         fit = client.post("/fit", json={"data": {"x": [1, 2, 3], "y": [2, 4, 6]}})
         assert fit.json()["params"] == pytest.approx({"w": 2, "b": 0}, abs=1e-9)
@@ -68,7 +70,7 @@ def test_it_is_ready_when_it_says_where_it_is(server: Server) -> None:
 
 def test_a_body_that_is_too_large_gets_its_answer(server: Server) -> None:
     """Not a connection reset: the answer is out, and read, before the connection closes."""
-    with httpx.Client(base_url=server.url, timeout=30) as client:
+    with httpx.Client(base_url=server.url, timeout=PATIENCE_S) as client:
         answer = client.post(
             "/fit",
             content=b" " * (65 * 2**20),
@@ -85,7 +87,7 @@ def test_a_port_that_is_taken_is_told(server: Server) -> None:
         [sys.executable, "-m", "service", "serve", "--port", port],
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=PATIENCE_S,
         check=False,
     )
     assert second.returncode != 0
@@ -103,7 +105,7 @@ def test_it_ends_cleanly_and_silently(signum: int, code: int) -> None:
 def test_who_waits_for_a_fit_is_answered_before_it_ends() -> None:
     with (
         started() as server,
-        httpx.Client(base_url=server.url, timeout=30) as client,
+        httpx.Client(base_url=server.url, timeout=PATIENCE_S) as client,
         ThreadPoolExecutor() as pool,
     ):
         waiting = pool.submit(client.post, "/fit", json=ENDLESS)

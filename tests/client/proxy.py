@@ -12,6 +12,8 @@ from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 
+from tests.soon import PATIENCE_S
+
 Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
 
@@ -53,11 +55,11 @@ def proxied(port: int) -> Iterator[Proxy]:
     thread = threading.Thread(target=loop.run_until_complete, args=(task,))
     thread.start()
     try:
-        assert ready.wait(10)
+        assert ready.wait(PATIENCE_S)
         yield proxy
     finally:
         loop.call_soon_threadsafe(task.cancel)
-        thread.join(10)
+        thread.join(PATIENCE_S)
         loop.close()
 
 

@@ -22,6 +22,8 @@ from service.client import (
 )
 from tests.client.parts import DATA, DECAY, DECAY_DATA, ENDLESS, LINE, MODEL
 from tests.faults.servers import Server, until
+from tests.serving import nobody
+from tests.soon import PATIENCE_S
 
 
 def test_a_fit(client: Descent) -> None:
@@ -127,8 +129,9 @@ def test_the_catalogue(client: Descent) -> None:
 
 def test_nobody_there() -> None:
     with (
-        Descent("http://127.0.0.1:1", retries=1, sleep=lambda _: None) as client,
-        pytest.raises(ConnectionFailed, match=r"no answer from http://127\.0\.0\.1:1: .*2 tries"),
+        nobody() as address,
+        Descent(address, retries=1, sleep=lambda _: None) as client,
+        pytest.raises(ConnectionFailed, match=rf"no answer from http://{address}: .*2 tries"),
     ):
         client.fit(MODEL, DATA)
 
@@ -168,7 +171,7 @@ def test_an_interrupt_ends_the_fit(server: Server) -> None:
     ):
         (job_id,) = until(lambda: [j.job_id for j in client.jobs("running")])
         process.send_signal(signal.SIGINT)
-        process.wait(30)
+        process.wait(PATIENCE_S)
         assert client.job(job_id).status() == "cancelled"
 
 

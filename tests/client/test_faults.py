@@ -9,6 +9,7 @@ import asyncio
 import random
 import uuid
 from collections.abc import AsyncIterator, Iterator
+from functools import partial
 
 import pytest
 
@@ -17,6 +18,7 @@ from service.client.events import Event
 from tests.client.parts import DATA, DECAY, DECAY_DATA, ENDLESS, LINE, MODEL
 from tests.client.proxy import FAULTS, Proxy, proxied
 from tests.faults.servers import Server
+from tests.soon import PATIENCE_S
 
 QUICK = sorted(set(FAULTS) - {"late"})
 
@@ -91,8 +93,11 @@ async def test_and_many_at_once(aclient: AsyncDescent, proxy: Proxy, server: Ser
 def test_an_answer_that_never_comes_is_asked_for_again(
     client: Descent, proxy: Proxy, server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """After the first try, whose answer does not come, there is time for the second's."""
     monkeypatch.setattr(connection, "ANSWER_S", 0.5)
     monkeypatch.setattr("service.client.conversations.WAIT_S", 1)
+    wait = partial(monkeypatch.setattr, connection, "ANSWER_S", PATIENCE_S)
+    monkeypatch.setattr(client, "_sleep", lambda _: wait())
     proxy.next("late", "none")
     mine = tag()
     fit = client.fit(MODEL, DATA, tags={"of": mine})

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from collections.abc import Iterator
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,7 @@ NAME = "descent_generated_client"
 
 
 @pytest.fixture(scope="module")
-def generated(tmp_path_factory: pytest.TempPathFactory) -> str:
+def generated(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The package's name. All that the generator may say is which media types it leaves out."""
     folder = tmp_path_factory.mktemp("generated")
     (folder / "config.yml").write_text("post_hooks: []\n")
@@ -37,8 +38,9 @@ def generated(tmp_path_factory: pytest.TempPathFactory) -> str:
     assert done.returncode == 0, said
     assert said.count("WARNING") == said.count("Unsupported content type"), said
     assert not any(word in said for word in ("not be generated", "Unable", "removal")), said
-    sys.path.insert(0, str(folder))
-    return NAME
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "path", [str(folder), *sys.path])
+        yield NAME
 
 
 def test_every_route_is_there(generated: str) -> None:

@@ -12,10 +12,10 @@ from pathlib import Path
 import pytest
 
 from tests.docs.console import Mismatch, compare, read
+from tests.soon import PATIENCE_S
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
-LIMIT_S = 60.0
 DESCENT = f"descent() {{ '{sys.executable}' -m service \"$@\"; }}\n"
 """The command line of this checkout, as the pages call it."""
 CURL = (7, 82)
@@ -79,7 +79,7 @@ def _run(script: str, folder: Path, address: str) -> str:
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
-        timeout=LIMIT_S,
+        timeout=PATIENCE_S,
         cwd=folder,
         env=environment,
         check=False,

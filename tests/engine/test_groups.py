@@ -11,17 +11,17 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from torch import Tensor
-
-from service.engine import GroupedRun, Rows
 from service.engine.determination import determine, determine_one
 from service.engine.factors import MANY, swift_triangles, triangle, triangles
 from service.engine.group_objective import Factors
 from service.engine.group_run import GroupedResult
 from service.engine.groups import UNEVEN, GroupedTask
-from service.engine.problem import Tolerance
-from service.engine.kernel.types import Floats, Reduced
+from torch import Tensor
+
+from service.engine import GroupedRun, Rows
 from service.engine.inference.statistics import summarise, summarise_groups
+from service.engine.kernel.types import Floats, Reduced
+from service.engine.problem import Tolerance
 from tests.devices import put
 from tests.engine.builders import problem, task
 from tests.translate.grouped import alone, answer, plan

@@ -11,10 +11,10 @@ import pytest
 import torch
 
 from service.engine import Problem, Result
-from service.engine.objectives.objective import Objective
-from service.engine.losses import LOSSES
-from service.engine.problem import GradientMethod
 from service.engine.inference.statistics import summarise
+from service.engine.losses import LOSSES
+from service.engine.objectives.objective import Objective
+from service.engine.problem import GradientMethod
 from tests.devices import put
 from tests.engine.builders import exactly, marquardt, problem
 

@@ -10,8 +10,10 @@ import pytest
 import torch
 from torch import Tensor
 
+from service.engine.kernel import operators
 from service.engine.models import FAMILIES
 from tests.devices import OTHERS, on
+from tests.engine.builders import formula
 
 HERE = torch.arange(6, dtype=torch.float64).reshape(2, 3)
 
@@ -78,6 +80,24 @@ def test_its_memory_is_its_own(device: str) -> None:
         there += 1
         assert HERE.equal(back)
         assert there.to(known) is there
+
+
+@pytest.mark.parametrize("device", OTHERS)
+def test_an_operator_of_the_kernel_is_read_where_its_data_are(device: str) -> None:
+    """As 2·3 + 1; what is reduced comes back."""
+    line = formula("y = a*x + b", "xy")
+    theta = torch.tensor([[2.0, 1.0]], dtype=torch.float64)
+    columns = torch.full((1, 4), 3.0, dtype=torch.float64)
+    with on(device) as known:
+        found = operators.read(line.forward.tensors, columns.to(known), theta.to(known))
+        assert found.device.type == known
+        assert found.cpu().flatten().tolist() == [7.0] * 4
+        with pytest.raises(RuntimeError):
+            operators.read(line.forward.tensors, columns.to(known), theta)
+        widths, spans = torch.zeros(1, dtype=torch.float64), torch.tensor([[0], [4]])
+        data = [each.to(known) for each in (columns, columns[0], columns[0, :0])]
+        for each in operators.linearise(line.full.tensors, 0, 1.0, [*data, spans], theta, widths):
+            assert each.device.type == "cpu"
 
 
 @pytest.mark.parametrize("name", FAMILIES)

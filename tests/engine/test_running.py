@@ -8,13 +8,12 @@ from typing import Any
 import pytest
 import torch
 
-from service.engine import Problem, Rows, Task, start
+from service.engine import Problem, Rows, Run, Task, start
 from service.engine.optimizers.exact import Exact
 from service.engine.optimizers.first_order import Adagrad, Adam, Rmsprop, Sgd
 from service.engine.optimizers.lbfgs import Lbfgs
 from service.engine.optimizers.levenberg_marquardt import LevenbergMarquardt
 from service.engine.problem import Tolerance
-from service.engine.run import Run
 from tests.engine.builders import problem, task
 
 pytestmark = pytest.mark.usefixtures("device")

@@ -9,16 +9,16 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-
 from service.engine.closed_form import ClosedForm
 from service.engine.descent import Descent, descend
-from service.engine.formula import read_formula
 from service.engine.ground import DataGround, SmallGround, small_ground
+from service.engine.run import Run
+
+from service.engine.formula import read_formula
 from service.engine.losses import LOSSES, Loss
 from service.engine.optimizers.first_order import Adagrad, Adam, Rmsprop, Sgd
 from service.engine.problem import Options, Problem, Task, Tolerance
 from service.engine.result import Rows
-from service.engine.run import Run
 from tests.devices import put
 
 pytestmark = pytest.mark.usefixtures("device")

@@ -9,15 +9,15 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from service.engine.linear import ExactRun, SmallExactRun, least_squares, solve_exactly
+from service.engine.small import FUNCTIONS, ROWS, NumpyReader
 from torch import Tensor
 
-from service.engine.objectives.bound import BoundFormula, SmallBound
 from service.engine.formula import Formula, read_formula
-from service.engine.linear import ExactRun, SmallExactRun, least_squares, solve_exactly
+from service.engine.objectives.bound import BoundFormula, SmallBound
 from service.engine.operations import CALLABLE
 from service.engine.optimizers.exact import Exact, solve, solve_small
 from service.engine.problem import Problem
-from service.engine.small import FUNCTIONS, ROWS, NumpyReader
 from tests.engine.builders import problem, task
 from tests.engine.test_operations import VALUES
 from tests.engine.test_short_ways import problem as random_problem

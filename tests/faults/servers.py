@@ -9,16 +9,15 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
-from itertools import chain
 from pathlib import Path
 from typing import Any
 
 import httpx
 
-PATIENCE_S = 60.0
-"""Who waits longer for an event has failed."""
+from tests.processes import children, descendants, ending
+from tests.soon import PATIENCE_S
 
 LOOK_S = 0.003
 """Seconds between two looks at what is waited for, so that the looks do not take all the time."""
@@ -95,42 +94,9 @@ def announced(process: subprocess.Popen[str]) -> Server:
     return Server(process, line.split("http://")[1].strip())
 
 
-def children(pid: int) -> set[int]:
-    """The processes right below one."""
-    try:
-        listed = [path.read_text() for path in Path(f"/proc/{pid}/task").glob("*/children")]
-    except OSError:
-        return set()
-    return {int(child) for child in chain.from_iterable(text.split() for text in listed)}
-
-
-def descendants(pid: int) -> set[int]:
-    """All processes below one."""
-    below = children(pid)
-    return below.union(*map(descendants, below))
-
-
-@contextmanager
-def family(server: Server) -> Iterator[Callable[[float], bool]]:
-    """Asks whether all processes of the server, as they are now, end within so many seconds."""
-    handles = [os.pidfd_open(pid) for pid in {server.process.pid, *descendants(server.process.pid)}]
-
-    def gone(seconds: float) -> bool:
-        until, left = time.monotonic() + seconds, set(handles)
-        with selectors.DefaultSelector() as selector:
-            for handle in handles:
-                selector.register(handle, selectors.EVENT_READ)
-            while left and (wait := until - time.monotonic()) > 0:
-                for key, _ in selector.select(wait):
-                    selector.unregister(key.fileobj)
-                    left.discard(key.fd)
-        return not left
-
-    try:
-        yield gone
-    finally:
-        for handle in handles:
-            os.close(handle)
+def family(server: Server) -> AbstractContextManager[Callable[[], bool]]:
+    """Asks whether all processes of the server, as they are now, end soon."""
+    return ending({server.process.pid, *descendants(server.process.pid)})
 
 
 def kill(pid: int) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import socket
 import struct
-import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
@@ -18,7 +17,6 @@ from tests.faults.servers import (
     DECAY,
     ENDLESS,
     LINE,
-    PATIENCE_S,
     Server,
     end,
     look,
@@ -26,6 +24,7 @@ from tests.faults.servers import (
     submit,
     until,
 )
+from tests.soon import PATIENCE_S, soon
 
 WIDE: dict[str, Any] = {
     **DECAY,
@@ -41,7 +40,9 @@ WIDE: dict[str, Any] = {
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[Server]:
-    with started(workers=2, max_streams_per_client=12) as server:
+    """What is not heard, or not read, is given up by it after the tests have."""
+    graces = {"cancel_grace_s": 2 * PATIENCE_S, "read_timeout_s": 2 * PATIENCE_S}
+    with started(workers=2, max_streams_per_client=12, **graces) as server:
         yield server
 
 
@@ -86,15 +87,14 @@ def reset(connection: socket.socket) -> None:
 
 
 @pytest.mark.parametrize("hang_up", [socket.socket.close, reset], ids=["close", "reset"])
-def test_who_hangs_up_cancels_the_fit_within_two_seconds(
+def test_who_hangs_up_soon_cancels_the_fit(
     server: Server, client: httpx.Client, hang_up: Any
 ) -> None:
     connection = post_fit(server, {**ENDLESS, "tags": {"is": hang_up.__name__}})
     at = tagged(client, hang_up.__name__)
     hang_up(connection)
-    left = time.monotonic()
-    job = end(client, at)
-    assert time.monotonic() - left < 2.0
+    assert soon(lambda: look(client, at)["finished_at"], 2.0)
+    job = look(client, at)
     assert (job["status"], job["result"]["stop_reason"]) == ("cancelled", "cancelled")
 
 
@@ -134,10 +134,9 @@ def test_readers_that_never_read_cost_nothing(server: Server, client: httpx.Clie
     with ExitStack() as stack:
         dead = [stack.enter_context(send(server, events, buffer=4096)) for _ in range(10)]
         assert end(client, at)["status"] == "succeeded"
-        began = time.monotonic()
+        # While they are there: did it wait for them, nobody else would be answered before they go.
         assert client.get("/livez").status_code == 200
         lines = client.get(f"{at}/events", headers={"accept": "application/jsonl"})
-        assert time.monotonic() - began < 20
         epochs = [
             epoch
             for line in lines.text.splitlines()[:-1]

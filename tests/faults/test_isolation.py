@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.client
+import statistics
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -10,9 +11,16 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from tests.faults.servers import ENDLESS, Server, end, started, submit, until
+from tests.soon import PATIENCE_S
 
 MEGABYTES, BODIES = 20, 4
-LIMIT_S = 0.1
+MOST = 0.5
+"""Of the time in which a body is read and parsed, what another caller may wait. Who waits for the
+parsing waits for three quarters of it; a tenth is usual, on a machine at work on something else
+too, where both are slower."""
+
+Span = tuple[float, float]
+"""Its beginning and its end."""
 
 
 @pytest.fixture(scope="module")
@@ -27,7 +35,7 @@ def test_large_bodies_leave_no_memory_behind(server: Server, form: str) -> None:
     with server.client() as client:
         memory = []
         for _ in range(6):
-            at = _post(server, form, body)
+            at = _location(_sent(server, form, body))
             assert end(client, at)["status"] == "succeeded"
             assert client.delete(at).status_code == 204
             memory.append(server.rss())
@@ -47,19 +55,32 @@ def test_livez_answers_while_large_bodies_are_parsed_and_all_workers_are_busy(
         busy = [submit(client, ENDLESS) for _ in range(len(server.workers()))]
         until(lambda: len(client.get("/jobs?status=running").json()["jobs"]) == len(busy))
         with ThreadPoolExecutor() as pool:
-            posting = pool.submit(lambda: [_post(server, form, body) for _ in range(BODIES)])
-            waits = []
-            connection = http.client.HTTPConnection("127.0.0.1", server.port)
+            posting = pool.submit(lambda: [_taken(server, form, body) for _ in range(BODIES)])
+            waits: list[Span] = []
+            connection = _connection(server)
             while not posting.done():
                 began = time.perf_counter()
                 connection.request("GET", "/livez")
                 assert connection.getresponse().read() == b'{"status":"ok"}\n'
-                waits.append(time.perf_counter() - began)
+                waits.append((began, time.perf_counter()))
             connection.close()
-        assert all(posting.result())
-    waits.sort()
-    assert len(waits) > 200
-    assert waits[int(0.99 * len(waits))] < LIMIT_S
+    # The middle one: another process may be given the core at any moment.
+    assert statistics.median(_longest(waits, span) for span in posting.result()) < MOST
+
+
+def _longest(waits: list[Span], span: Span) -> float:
+    """The longest of the waits within that span, as a share of it."""
+    began, end = span
+    within = (min(last, end) - max(first, began) for first, last in waits)
+    return max(within) / (end - began)
+
+
+def _taken(server: Server, form: str, body: bytes) -> Span:
+    """From when the body has been sent to its answer."""
+    connection = _sent(server, form, body)
+    began = time.perf_counter()
+    assert _location(connection)
+    return began, time.perf_counter()
 
 
 def _body(form: str, column: list[bytes]) -> bytes:
@@ -71,13 +92,22 @@ def _body(form: str, column: list[bytes]) -> bytes:
     return b'{%b, "data": {"x": %b, "y": %b}}' % (options, cells, cells)
 
 
-def _post(server: Server, form: str, body: bytes) -> str:
-    """Where the job is."""
-    connection = http.client.HTTPConnection("127.0.0.1", server.port)
+def _connection(server: Server) -> http.client.HTTPConnection:
+    return http.client.HTTPConnection("127.0.0.1", server.port, timeout=PATIENCE_S)
+
+
+def _sent(server: Server, form: str, body: bytes) -> http.client.HTTPConnection:
+    """A connection on which it was sent."""
+    connection = _connection(server)
+    headers = {"Content-Type": form, "Prefer": "respond-async"}
+    query = "" if "json" in form else "?model=y~b%2B0*x"
+    connection.request("POST", f"/fit{query}", body, headers)
+    return connection
+
+
+def _location(connection: http.client.HTTPConnection) -> str:
+    """Where the job is, when that is answered."""
     try:
-        headers = {"Content-Type": form, "Prefer": "respond-async"}
-        query = "" if "json" in form else "?model=y~b%2B0*x"
-        connection.request("POST", f"/fit{query}", body, headers)
         answer = connection.getresponse()
         assert answer.status == 202, answer.read()
         return str(answer.headers["location"])

@@ -6,7 +6,6 @@ import json
 import signal
 import socket
 import threading
-import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -17,7 +16,6 @@ import httpx
 from tests.faults.servers import (
     ENDLESS,
     LINE,
-    PATIENCE_S,
     Server,
     family,
     kill,
@@ -26,9 +24,11 @@ from tests.faults.servers import (
     submit,
     until,
 )
+from tests.soon import PATIENCE_S, soon
 
 GRACE_S, HEARING_S, LINGER_S = 1.0, 1.0, 5.0
 """For jobs to end by themselves, to hear a cancel, and for answers to be read."""
+LONGEST_S = GRACE_S + 2 * HEARING_S + LINGER_S
 CALLERS = 12
 
 
@@ -77,11 +77,10 @@ def test_sigterm_under_load_answers_everyone_and_leaves_nobody() -> None:
         until(lambda: len(client.get("/jobs?status=running").json()["jobs"]) == 2)
         callers = Callers(server)
         with family(server) as gone, callers.at_work():
-            began = time.monotonic()
             server.process.send_signal(signal.SIGTERM)
-            assert server.process.wait(PATIENCE_S) == 0
-            assert time.monotonic() - began < GRACE_S + 2 * HEARING_S + LINGER_S
-            assert gone(1.0)
+            assert soon(lambda: server.process.poll() is not None, LONGEST_S)
+            assert server.process.returncode == 0
+            assert gone()
     assert waiting.result()["stop_reason"] == "cancelled"
     assert polling.result()["status"] == "cancelled"
     assert watching.result()["event"] == "done"
@@ -108,7 +107,7 @@ def _events(server: Server, at: str) -> Any:
 
 
 def test_a_killed_server_leaves_nobody() -> None:
-    """Busy workers, and a process that parses a large body, are gone within a second."""
+    """Busy workers, and a process that parses a large body, are gone soon after."""
     with started(workers=2) as server, server.client() as client:
         workers = server.workers()
         for _ in range(2):
@@ -125,4 +124,4 @@ def test_a_killed_server_leaves_nobody() -> None:
             until(lambda: server.workers() - workers)
             with family(server) as gone:
                 kill(server.process.pid)
-                assert gone(1.0)
+                assert gone()

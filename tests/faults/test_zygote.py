@@ -12,11 +12,8 @@ import pytest
 from tests.faults.servers import (
     DECAY,
     LINE,
-    PATIENCE_S,
     Server,
     at_epoch,
-    children,
-    descendants,
     end,
     family,
     kill,
@@ -24,6 +21,8 @@ from tests.faults.servers import (
     submit,
     until,
 )
+from tests.processes import children, descendants
+from tests.soon import PATIENCE_S
 
 LONG: dict[str, Any] = {**DECAY, "optimizer": "adam", "epochs": 20_000, "record_every": 5000}
 
@@ -69,7 +68,7 @@ def test_the_death_of_the_zygote_is_survived(server: Server) -> None:
         with family(server) as gone:
             server.process.send_signal(signal.SIGTERM)
             assert server.process.wait(PATIENCE_S) == 0
-            assert gone(1.0)
+            assert gone()
 
 
 def test_a_killed_server_leaves_nobody_with_its_second_zygote_either(server: Server) -> None:
@@ -78,4 +77,4 @@ def test_a_killed_server_leaves_nobody_with_its_second_zygote_either(server: Ser
     until(lambda: len(server.workers()) == 2 and zygote not in children(server.process.pid))
     with family(server) as gone:
         kill(server.process.pid)
-        assert gone(1.0)
+        assert gone()

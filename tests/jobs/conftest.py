@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AsyncExitStack
+import threading
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import AsyncExitStack, contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from unittest import mock
 
 import pytest
 
@@ -16,9 +18,7 @@ from service.jobs.memory_store import MemoryStore
 from service.jobs.service import JobService
 from service.settings import Settings
 from tests.jobs import fakes
-
-PATIENCE_S = 20.0
-"""A test that waits longer for an event has failed."""
+from tests.soon import PATIENCE_S
 
 
 class SetClock:
@@ -37,6 +37,32 @@ class SetClock:
     def advance(self, seconds: float) -> None:
         self.at += timedelta(seconds=seconds)
         self.seconds += seconds
+
+
+@contextmanager
+def stopped_timers() -> Iterator[Callable[[float], None]]:
+    """The running loop's time stands still, so that what happens has waited for no timer; it is
+    moved on by so many seconds where one is to ring."""
+    loop, task = asyncio.get_running_loop(), asyncio.current_task()
+    assert task is not None
+    at = loop.time()
+
+    def advance(seconds: float) -> None:
+        nonlocal at
+        at += seconds
+
+    def time() -> float:
+        return at
+
+    # In a thread: a timer of the loop's would not ring.
+    patience = threading.Timer(PATIENCE_S, loop.call_soon_threadsafe, [task.cancel])
+    patience.start()
+    try:
+        with mock.patch.object(loop, "time", time):
+            yield advance
+    finally:
+        patience.cancel()
+        patience.join()
 
 
 class House:

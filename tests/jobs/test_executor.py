@@ -15,7 +15,8 @@ from service.jobs.local_executor import LocalExecutor
 from service.jobs.memory_store import MemoryStore
 from service.settings import Settings
 from tests.jobs import fakes
-from tests.jobs.conftest import PATIENCE_S, SetClock, a_job
+from tests.jobs.conftest import SetClock, a_job
+from tests.soon import PATIENCE_S
 
 EXECUTORS = {"local": LocalExecutor}
 
@@ -24,7 +25,7 @@ class Office:
     """An executor, its store, and ways to wait."""
 
     def __init__(self, kind: str, **limits) -> None:
-        given = {"workers": 1, "max_queued_jobs": 4, "cancel_grace_s": 0.3, **limits}
+        given = {"workers": 1, "max_queued_jobs": 4, "cancel_grace_s": PATIENCE_S, **limits}
         self.settings = Settings(shutdown_grace_s=0.05, **given)
         self.store = MemoryStore(self.settings)
         self.executor = EXECUTORS[kind](self.settings, self.store, entry=fakes.ENTRY)

@@ -5,12 +5,9 @@ from __future__ import annotations
 import asyncio
 import os
 import random
-import select
 import signal
 import subprocess
 import sys
-import time
-from itertools import chain
 from pathlib import Path
 
 import pytest
@@ -19,7 +16,12 @@ from service.jobs.local_executor import LocalExecutor
 from service.jobs.memory_store import MemoryStore
 from service.settings import Settings
 from tests.jobs import fakes
-from tests.jobs.conftest import PATIENCE_S
+from tests.jobs.conftest import stopped_timers
+from tests.processes import children, descendants, ended, ending, parent_of
+from tests.soon import PATIENCE_S
+
+LIMIT_S = 600.0
+"""Longer than a worker is at work before it is stuck."""
 
 
 async def test_workers_are_warm(house):
@@ -32,11 +34,7 @@ async def test_workers_are_warm(house):
 async def test_kill_9_at_any_epoch_loses_nothing(build, seed):
     house = await build(workers=1)
     whole = await house.end(await house.submit(150, epoch_s=0.001))
-    job = await house.submit(150, epoch_s=0.001)
-    await house.running(job, random.Random(seed).randrange(1, 120))
-    (victim,) = house.executor.pids
-    os.kill(victim, signal.SIGKILL)
-    job = await house.end(job)
+    job, victim = await struck(house, random.Random(seed).randrange(1, 120))
     assert job.status == "succeeded"
     assert fakes.without_timings(job.result) == fakes.without_timings(whole.result)
     rows = await house.store.history(job.id)
@@ -44,15 +42,29 @@ async def test_kill_9_at_any_epoch_loses_nothing(build, seed):
     assert house.executor.pids != [victim]
 
 
-async def test_a_lost_worker_is_noticed_and_its_place_filled_within_a_second(house):
+async def struck(house, epoch):
+    """The end of a job whose worker was killed at that epoch or soon after it, and that worker;
+    another job, where it was done before that."""
+    while True:
+        job = await house.submit(150, epoch_s=0.001)
+        await house.running(job, epoch)
+        (victim,) = house.executor.pids
+        os.kill(victim, signal.SIGKILL)
+        job = await house.end(job)
+        if job.attempts > 1:
+            return job, victim
+        while house.executor.pids in ([], [victim]):
+            await asyncio.sleep(0)
+
+
+async def test_a_lost_worker_is_noticed_and_its_place_filled_at_once(house):
     job = await house.submit(10**8, epoch_s=0.001)
     await house.running(job)
-    for pid in house.executor.pids:
-        os.kill(pid, signal.SIGKILL)
-    killed = time.monotonic()
-    await house.until(job, lambda job: job.attempts == 2)
-    assert time.monotonic() - killed < 1.0
-    other = await house.end(await house.submit(1))
+    with stopped_timers():
+        for pid in house.executor.pids:
+            os.kill(pid, signal.SIGKILL)
+        await house.until(job, lambda job: job.attempts == 2)
+        other = await house.end(await house.submit(1))
     assert other.status == "succeeded"
     await house.jobs.cancel(job.id)
 
@@ -70,9 +82,11 @@ async def test_a_worker_that_does_not_hear_a_cancel_is_killed_and_its_best_kept(
     job = await house.submit(10**8, epoch_s=0.001, stuck_at=100, tell=tmp_path / "stuck")
     await asyncio.to_thread((tmp_path / "stuck").read_text)
     before = house.executor.pids
-    asked = time.monotonic()
-    job = await house.jobs.cancel(job.id)
-    assert time.monotonic() - asked < house.settings.cancel_grace_s + 1.0
+    with stopped_timers() as advance:
+        cancelling = asyncio.create_task(house.jobs.cancel(job.id))
+        await asyncio.sleep(0)
+        advance(house.settings.cancel_grace_s)
+        job = await cancelling
     assert (job.status, job.stop_reason) == ("cancelled", "cancelled")
     assert 1 <= fakes.without_timings(job.result)["epochs"] < 100
     assert set(before) != set(house.executor.pids)
@@ -86,10 +100,14 @@ async def test_a_cancel_before_the_first_epoch_is_done_still_ends(house):
     assert fakes.without_timings(job.result)["epochs"] == 0
 
 
-async def test_a_worker_that_overruns_the_time_limit_is_killed_and_its_best_kept(house):
-    request = fakes.request(10**8, epoch_s=0.001, stuck_at=50)
-    job, _ = await house.jobs.submit(request.model_copy(update={"time_limit_s": 0.3}))
-    job = await house.end(job)
+async def test_a_worker_that_overruns_the_time_limit_is_killed_and_its_best_kept(house, tmp_path):
+    os.mkfifo(tmp_path / "stuck")
+    request = fakes.request(10**8, epoch_s=0.001, stuck_at=50, tell=tmp_path / "stuck")
+    job, _ = await house.jobs.submit(request.model_copy(update={"time_limit_s": LIMIT_S}))
+    await asyncio.to_thread((tmp_path / "stuck").read_text)
+    with stopped_timers() as advance:
+        advance(LIMIT_S + house.settings.cancel_grace_s)
+        job = await house.end(job)
     assert (job.status, job.stop_reason) == ("succeeded", "time_limit")
     assert 1 <= fakes.without_timings(job.result)["epochs"] < 50
 
@@ -157,85 +175,67 @@ if __name__ == "__main__":
 """
 
 
-def descendants(pid: int) -> set[int]:
-    """All processes below one."""
-    listed = [path.read_text().split() for path in Path(f"/proc/{pid}/task").glob("*/children")]
-    children = {int(child) for child in chain.from_iterable(listed)}
-    return children.union(*(descendants(child) for child in children))
-
-
-def all_gone(handles: list[int], seconds: float) -> bool:
-    """Whether all those processes (pidfds) end within so many seconds."""
-    until = time.monotonic() + seconds
-    left = set(handles)
-    while left and (wait := until - time.monotonic()) > 0:
-        left -= set(select.select(left, [], [], wait)[0])
-    return not left
-
-
 @pytest.fixture
 def parent(tmp_path):
-    """A process with two busy workers, one of them deaf, and pidfds of all its descendants."""
+    """A process with two busy workers, one of them deaf, and whether all below it end soon."""
     script = tmp_path / "parent.py"
     script.write_text(PARENT)
-    env = {**os.environ, "PYTHONPATH": os.getcwd()}
+    env = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
     with subprocess.Popen(
         [sys.executable, str(script)], stdout=subprocess.PIPE, text=True, env=env
     ) as process:
-        handles = []
         try:
             assert process.stdout is not None
             workers = [int(pid) for pid in process.stdout.readline().split()]
             family = descendants(process.pid)
             assert len(workers) == 2
             assert set(workers) < family
-            handles += [os.pidfd_open(pid) for pid in family]
-            yield process, handles
+            with ending(family) as gone:
+                yield process, gone
         finally:
             process.kill()
-            for handle in handles:
-                os.close(handle)
 
 
-def test_workers_are_gone_within_a_second_of_their_parents_kill_9(parent):
-    process, handles = parent
+def test_workers_are_gone_soon_after_their_parents_kill_9(parent):
+    process, gone = parent
     process.kill()
-    assert all_gone(handles, 1.0)
+    assert gone()
 
 
 def test_sigterm_ends_all_and_leaves_no_orphan(parent):
-    process, handles = parent
+    process, gone = parent
     process.send_signal(signal.SIGTERM)
     output, _ = process.communicate(timeout=PATIENCE_S)
     assert output.split() == ["cancelled", "cancelled"]
     assert process.returncode == 0
-    assert all_gone(handles, 1.0)
+    assert gone()
 
 
 async def test_a_signal_to_the_whole_group_is_the_parents_business(house):
-    """Ctrl-C and systemd's SIGTERM reach workers and the zygote too; they go on."""
+    """Ctrl-C and systemd's SIGTERM reach workers and the zygote too; they go on. No others are
+    signalled: this process has servers of other tests below it."""
     job = await house.submit(200, epoch_s=0.001)
     await house.running(job)
-    family = descendants(os.getpid())
-    assert set(house.executor.pids) < family
-    for pid in family:
-        os.kill(pid, signal.SIGINT)
-        os.kill(pid, signal.SIGTERM)
-    job = await house.end(job)
-    assert (job.status, job.attempts) == ("succeeded", 1)
-    for pid in house.executor.pids:
-        os.kill(pid, signal.SIGKILL)
-    assert (await house.end(await house.submit(1))).status == "succeeded"
-    assert family & descendants(os.getpid()), "the zygote lived"
+    (zygote,) = {parent_of(pid) for pid in house.executor.pids}
+    assert zygote in children(os.getpid())
+    handle = os.pidfd_open(zygote)
+    try:
+        for pid in (zygote, *house.executor.pids):
+            os.kill(pid, signal.SIGINT)
+            os.kill(pid, signal.SIGTERM)
+        job = await house.end(job)
+        assert (job.status, job.attempts) == ("succeeded", 1)
+        for pid in house.executor.pids:
+            os.kill(pid, signal.SIGKILL)
+        assert (await house.end(await house.submit(1))).status == "succeeded"
+        assert not ended([handle]), "the zygote lived"
+    finally:
+        os.close(handle)
 
 
 async def test_a_stop_leaves_no_worker(build):
     house = await build()
-    handles = [os.pidfd_open(pid) for pid in house.executor.pids]
-    try:
+    with ending(house.executor.pids) as gone:
         await house.jobs.stop()
-        assert await asyncio.to_thread(all_gone, handles, 1.0)
+        assert await asyncio.to_thread(gone)
         assert house.executor.pids == []
-    finally:
-        for handle in handles:
-            os.close(handle)

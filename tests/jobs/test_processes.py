@@ -18,6 +18,8 @@ from service.jobs import processes
 from service.jobs.messages import Ready
 from service.jobs.worker_process import WorkerProcess
 from tests.jobs import fakes
+from tests.processes import parent_of
+from tests.soon import PATIENCE_S
 
 DEAF = "tests.jobs.fakes:deaf"
 
@@ -31,10 +33,6 @@ async def worker(entry: str = fakes.ENTRY) -> AsyncIterator[WorkerProcess]:
     finally:
         made.kill()
         await made.reap()
-
-
-def parent_of(pid: int) -> int:
-    return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
 
 
 def sockets_of(pid: int) -> list[str]:
@@ -139,7 +137,7 @@ assert count() == before, count()
 
 def test_what_is_forked_has_no_thread_and_no_computation_behind_it() -> None:
     """A team of OpenMP threads, which a fork does not survive, would show."""
-    subprocess.run([sys.executable, "-c", IMPORTS], check=True, timeout=60)
+    subprocess.run([sys.executable, "-c", IMPORTS], check=True, timeout=PATIENCE_S)
 
 
 async def ended(handle: int) -> None:
@@ -147,6 +145,6 @@ async def ended(handle: int) -> None:
     loop, gone = asyncio.get_running_loop(), asyncio.Event()
     loop.add_reader(handle, gone.set)
     try:
-        await asyncio.wait_for(gone.wait(), 20)
+        await asyncio.wait_for(gone.wait(), PATIENCE_S)
     finally:
         loop.remove_reader(handle)

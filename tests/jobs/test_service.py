@@ -14,7 +14,8 @@ from service.errors import (
     UnknownJob,
 )
 from tests.jobs import fakes
-from tests.jobs.conftest import PATIENCE_S, House
+from tests.jobs.conftest import House
+from tests.soon import PATIENCE_S
 
 LONG = {"epochs": 10**8, "record_every": 10**8, "epoch_s": 0.001}
 

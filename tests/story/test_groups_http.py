@@ -13,6 +13,7 @@ import pyarrow as pa
 import pytest
 
 from tests.serving import serving
+from tests.soon import PATIENCE_S
 
 LINE = "y = a*x + b"
 MOST = 500
@@ -22,7 +23,7 @@ MOST = 500
 def service() -> Iterator[httpx.Client]:
     with (
         serving(max_groups=str(MOST)) as address,
-        httpx.Client(base_url=f"http://{address}", timeout=60) as client,
+        httpx.Client(base_url=f"http://{address}", timeout=PATIENCE_S) as client,
     ):
         yield client
 

@@ -12,6 +12,7 @@ import pytest
 
 from tests.engine.hostile import SHADOWING, TEXTS
 from tests.serving import serving
+from tests.soon import PATIENCE_S
 
 ROUTES = ("/fit", "/predict", "/loss", "/gradient")
 DATA = {"x": [1.0, 2.0, 3.0], "y": [2.0, 4.0, 6.5]}
@@ -23,7 +24,10 @@ TARGETS = {"where = a*x"}
 
 @pytest.fixture(scope="module")
 def service():
-    with serving() as address, httpx.Client(base_url=f"http://{address}", timeout=60) as client:
+    with (
+        serving() as address,
+        httpx.Client(base_url=f"http://{address}", timeout=PATIENCE_S) as client,
+    ):
         yield client
 
 

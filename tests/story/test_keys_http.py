@@ -16,6 +16,7 @@ import pytest
 
 from tests.api.reading.test_npz import saved
 from tests.serving import serving
+from tests.soon import PATIENCE_S
 
 LINE = "y = a*x + b"
 QUERY = {"model": LINE, "group_by": "g"}
@@ -30,7 +31,7 @@ BIG = 2**60
 def service() -> Iterator[httpx.Client]:
     with (
         serving() as address,
-        httpx.Client(base_url=f"http://{address}", timeout=60) as client,
+        httpx.Client(base_url=f"http://{address}", timeout=PATIENCE_S) as client,
     ):
         yield client
 

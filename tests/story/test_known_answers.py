@@ -13,6 +13,7 @@ import httpx
 import pytest
 
 from tests.serving import serving
+from tests.soon import PATIENCE_S
 
 Printed = Mapping[str, str]
 """Numbers as the source prints them."""
@@ -161,7 +162,10 @@ KNOWN: dict[str, Known] = {
 
 @pytest.fixture(scope="module")
 def service():
-    with serving() as address, httpx.Client(base_url=f"http://{address}", timeout=60) as client:
+    with (
+        serving() as address,
+        httpx.Client(base_url=f"http://{address}", timeout=PATIENCE_S) as client,
+    ):
         yield client
 
 

@@ -7,6 +7,7 @@ import pytest
 
 from tests.nist import FORMULAS, digits, load
 from tests.serving import serving
+from tests.soon import PATIENCE_S
 
 PARAMS, STDERR = 6, 4
 """Correct digits that issue 3 asks for."""
@@ -14,7 +15,10 @@ PARAMS, STDERR = 6, 4
 
 @pytest.fixture(scope="module")
 def service():
-    with serving() as address, httpx.Client(base_url=f"http://{address}", timeout=60) as client:
+    with (
+        serving() as address,
+        httpx.Client(base_url=f"http://{address}", timeout=PATIENCE_S) as client,
+    ):
         yield client
 
 

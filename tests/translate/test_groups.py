@@ -96,13 +96,8 @@ def compare(request: dict[str, Any], *, slack: float = 1.0) -> GroupedFit:
     made = plan(**request)
     result = finish(made)
     found = answer(made, result)
-    starts = {
-        group: initial
-        for ends in result.batches
-        for group, initial in zip(ends.at.tolist(), ends.initial, strict=True)
-    }
-    for group in range(len(found.groups.key)):
-        _agree(found.groups, group, alone(made, group, starts.get(group)), slack)
+    for group, initial in enumerate(result.ends.initial):
+        _agree(found.groups, group, alone(made, group, initial), slack)
     return found
 
 

@@ -19,7 +19,8 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.remote.webelement import WebElement
 from selenium.webdriver.support.ui import WebDriverWait
 
-LIMIT_S = 60.0
+from tests.soon import PATIENCE_S
+
 _FLAGS = (
     *("--headless=new", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"),
     *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
@@ -57,7 +58,7 @@ class Browser:
 
     def wait(self, condition: str, *given: Any) -> Any:
         """Until a JavaScript expression holds; its value."""
-        wait = WebDriverWait(self.driver, LIMIT_S, poll_frequency=0.05)
+        wait = WebDriverWait(self.driver, PATIENCE_S, poll_frequency=0.05)
         try:
             return wait.until(lambda _: self.js(f"return ({condition})", *given))
         except TimeoutException:
@@ -96,7 +97,7 @@ class Browser:
     def downloaded(self, name: str) -> str:
         """A file that the page gave, once it is there whole."""
         path = self.downloads / name
-        wait = WebDriverWait(self.driver, LIMIT_S, poll_frequency=0.05)
+        wait = WebDriverWait(self.driver, PATIENCE_S, poll_frequency=0.05)
         wait.until(lambda _: path.exists() and path.stat().st_size > 0, f"{name} did not come")
         return path.read_text(encoding="utf-8")
 

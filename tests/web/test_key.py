@@ -11,6 +11,7 @@ from selenium.webdriver.common.keys import Keys
 
 from service.api.keys import new_key
 from tests.serving import serving
+from tests.soon import PATIENCE_S
 from tests.web.browser import Browser
 from tests.web.playground import Playground
 
@@ -79,7 +80,7 @@ def test_the_command_names_the_variable_and_not_the_key(asked: Browser) -> None:
         ["sh", "-c", command.replace("curl", "curl -s --noproxy '*'", 1)],
         capture_output=True,
         check=True,
-        timeout=60,
+        timeout=PATIENCE_S,
         env={"DESCENT_API_KEY": KEY, "PATH": "/usr/bin:/bin"},
     )
     assert json.loads(done.stdout)["stop_reason"] == "diverged"

@@ -15,6 +15,7 @@ import pytest
 import service.web
 from service.web import assets
 from tests.conftest import needs
+from tests.soon import PATIENCE_S
 
 WEB = Path(service.web.__file__).parent
 BROWSER = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"
@@ -30,7 +31,9 @@ PUBLISHED = {  # the first half of each sha256
 
 
 def get(address: str, path: str, **headers: str) -> httpx.Response:
-    return httpx.get(f"http://{address}{path}", headers=headers, trust_env=False)
+    return httpx.get(
+        f"http://{address}{path}", headers=headers, trust_env=False, timeout=PATIENCE_S
+    )
 
 
 @pytest.mark.parametrize("accept", [BROWSER, "text/html", "application/json, TEXT/HTML;q=0.1"])
@@ -67,7 +70,7 @@ def test_every_command_of_the_quick_start_runs(address: str) -> None:
             ["curl", "-sSf", "--noproxy", "*", *arguments[1:]],
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=PATIENCE_S,
             check=False,
         )
         assert done.returncode == 0, f"{command}\n{done.stderr}"

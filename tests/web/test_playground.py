@@ -8,6 +8,7 @@ import subprocess
 import pytest
 from selenium.webdriver.common.keys import Keys
 
+from tests.soon import PATIENCE_S
 from tests.web.browser import Browser
 from tests.web.playground import Playground
 
@@ -168,7 +169,7 @@ def test_what_is_copied_runs_in_a_terminal(page: Playground) -> None:
         ["sh", "-c", command.replace("curl", "curl -s --noproxy '*'", 1)],
         capture_output=True,
         check=True,
-        timeout=60,
+        timeout=PATIENCE_S,
     )
     assert json.loads(done.stdout)["stop_reason"] == "diverged"
     page.browser.one("#copy").click()

@@ -228,7 +228,7 @@ class Finding:
             singular = np.linalg.svd(r, compute_uv=False)
             values: list[float] = (2 * singular * singular / problem.rows)[::-1].tolist()
             return values
-        matrix = hessian(problem, problem.initial)
+        matrix = hessian(problem, self.result.initial.to(problem.target.device))
         if not bool(torch.isfinite(matrix).all()):
             return [math.nan] * len(matrix)
         found: list[float] = torch.linalg.eigvalsh(matrix).tolist()

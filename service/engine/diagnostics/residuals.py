@@ -19,6 +19,7 @@ from service.engine.diagnostics.finding import (
     no,
     some,
 )
+from service.engine.inference.statistics import is_chance
 from service.engine.kernel.types import Floats
 
 OUTLYING = 5.0
@@ -28,8 +29,6 @@ MANY = 0.2
 """A larger part of the rows is no outlier any more."""
 SHOWN = 5
 FOLLOWS = 0.05
-CHANCE = 3.0
-"""The F statistic of a curve against a constant, below which noise alone explains as much."""
 DWARFED = 1e4
 TINY = 1e-150
 WAVY = 4.0
@@ -161,7 +160,8 @@ def _tell_autocorrelation(finding: Finding) -> Said:
 
 def _grade_explained(findings: Findings) -> Grades:
     """A curve that follows nothing in the data: mostly the end of a start far from the answer. One
-    that has not converged either, and explains no more than chance would, is no answer."""
+    that explains no more than chance would is no answer, though it may be a minimum; nor is one
+    that explains little and has not converged."""
     problem, statistics = findings.problem, findings.statistics
     if problem.is_linear or not problem.loss.is_least_squares or not problem.formula.inputs:
         return findings.nowhere()
@@ -169,14 +169,13 @@ def _grade_explained(findings: Findings) -> Grades:
     if stderr.shape != values.shape:
         stderr = np.full(values.shape, np.nan)
     degrees, explained = statistics.degrees_of_freedom, statistics.r_squared
-    others = max(1, len(statistics.free) - 1)
     with np.errstate(all="ignore"):
         lost = no(some(~np.isnan(stderr))) | some(stderr > DWARFED * values)
         little = (explained <= FOLLOWS) & (degrees >= 3)
-        chance = (explained * degrees <= CHANCE * others * (1 - explained)) & (degrees >= 3)
+        chance = is_chance(explained, degrees, len(statistics.free))
     # The last epoch is a first-order method's ordinary end, and no sign by itself.
-    astray = chance if findings.is_first_order else little | chance
-    adrift = no(findings.ended("converged")) & astray
+    short = no(findings.ended("converged")) & (not findings.is_first_order)
+    adrift = chance | (little & short)
     return findings.where(findings.either(lost | adrift, ERROR, WARNING), little | adrift)
 
 

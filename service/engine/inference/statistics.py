@@ -23,6 +23,8 @@ from service.engine.objectives.objective import Objective
 from service.engine.problem import Groups, Problem
 
 LEVEL = 0.95
+CHANCE = 3.0
+"""The F statistic of a curve against a constant, below which noise alone explains as much."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -97,12 +99,19 @@ _ARRAYS = ("covariance", "stderr", "lost", "flat", "held", "factor")
 _FIELDS = (*_NUMBERS, *_ARRAYS)
 
 
+def is_chance(explained: Any, degrees: Any, free: int) -> Any:
+    """Whether curves explain no more of the variation than noise would let them; of one fit or of
+    each: the part explained, the degrees of freedom, and how many free params they have."""
+    others = max(1, free - 1)
+    return (degrees >= 3) & (explained * degrees <= CHANCE * others * (1 - explained))
+
+
 def summarise_fits(problem: Problem, fits: Groups, theta: Tensor) -> tuple[Figures, Floats]:
     """The statistics of fits at θ (fits, params) of a problem in float64, and z (rows,)."""
     factors, sums, z = (each.numpy() for each in _reduced(problem, fits, theta))
     named, loss = problem.formula.has_standard_errors, problem.loss
     free = np.flatnonzero(problem.free) if named else np.empty(0, dtype=np.int64)
-    limits = torch.stack([problem.lower, problem.upper]).double().cpu().numpy()[:, free]
+    limits = problem.limits.numpy()[:, free]
     rows = fits.sizes.numpy()
     numbers, covariance, stderr, flags = statistics.summarise(
         factors, sums, rows, np.ascontiguousarray(theta.double().cpu().numpy()[:, free]),
@@ -206,9 +215,8 @@ class Statistics:
 def summarise(problem: Problem, theta: Tensor) -> Statistics:
     """The statistics of a problem's only fit at θ (params,)."""
     double = problem.double()
-    spans = torch.tensor([[0], [problem.rows]])
     at = theta.double().cpu().unsqueeze(0)
-    many, z = summarise_fits(double, Groups(spans, at), at)
+    many, z = summarise_fits(double, Groups(problem.whole, at), at)
     figures = many.one()
     n, degrees, p = figures.n, figures.degrees_of_freedom, len(figures.free)
     lost = figures.lost.tolist()

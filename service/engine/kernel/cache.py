@@ -31,7 +31,7 @@ from numba.core.serialize import dumps
 
 _config: Any = numba.config
 _SOURCES = Path(__file__).parent
-CALLERS = {"__init__", "composite", "operators", "warm"}
+CALLERS = {"__init__", "composite", "operators", "sharing", "warm"}
 """Modules that compile nothing, and of which the others know nothing."""
 
 X86_64_V3 = (
@@ -98,6 +98,20 @@ def watched(missed: Callable[[str], None]) -> Iterator[None]:
         _watching.remove(missed)
 
 
+absent: dict[str, Callable[[], None]] = {}
+"""Functions that others call by a name alone: what makes them, by that name, until it is done."""
+
+
+def need(name: str) -> None:
+    """Makes a function that is called by that name, if there is one that is not there yet."""
+    if make := absent.pop(name, None):
+        try:
+            make()
+        except BaseException:
+            absent[name] = make
+            raise
+
+
 class Cache(_Cache):
     """The machine code of one function, as numba's dispatchers ask for it and keep it."""
 
@@ -144,7 +158,9 @@ class _Kept(NamedTuple):
     name: str
     object_code: bytes
     symbols: tuple[str, ...]
-    """What the code defines."""
+    """What the code defines,"""
+    needed: tuple[str, ...]
+    """and what it calls by name."""
     described: tuple[Any, ...]
     """The function's descriptor, environment, signature, initialisers and the environments of the
     functions it calls."""
@@ -155,11 +171,12 @@ class _Kept(NamedTuple):
     def of(cls, result: Any) -> _Kept:
         library, fndesc, environment, signature, *_, initialisers, environments = result._reduce()
         name, _, (object_code, bitcode) = library
-        module = result.library._get_module_for_linking()
-        defined = (*module.functions, *module.global_variables)
-        symbols = tuple(each.name for each in defined if not each.is_declaration)
+        linked, final = result.library._get_module_for_linking(), result.library._final_module
+        known = (*linked.functions, *linked.global_variables)
+        symbols = tuple(each.name for each in known if not each.is_declaration)
+        needed = tuple(each.name for each in final.functions if each.is_declaration)
         described = fndesc, environment, signature, initialisers, environments
-        return cls(name, object_code, symbols, described, bitcode)
+        return cls(name, object_code, symbols, needed, described, bitcode)
 
     @classmethod
     def read(cls, path: Path) -> _Kept:
@@ -188,6 +205,8 @@ def _loaded(path: Path, context: Any) -> Any:
     kept = _Kept.read(path)
     fndesc, environment, signature, initialisers, environments = kept.described
     rtsys.initialize(context)
+    for name in kept.needed:
+        need(name)
     for initialise in initialisers:
         initialise()
     library = _Library(context.codegen(), kept, path)

@@ -8,22 +8,21 @@ block; what depends on columns alone is computed once for a block.
 from __future__ import annotations
 
 import math
+from typing import Any
 
-from service.engine.kernel.compiled import compiled
+from numba import types
+
+from service.engine.kernel import elementary
+from service.engine.kernel.compiled import apart, compiled, inlined, named, written
 from service.engine.kernel.program import NUMBERS
-from service.engine.kernel.special import (
-    digamma,
-    gamma,
-    log_gamma,
-    power_by_exponent,
-    sigmoid,
-    softplus,
-    trigamma,
-)
+from service.engine.kernel.special import digamma, gamma, log_gamma, trigamma
 from service.engine.kernel.types import Floats, Ints
 
 BLOCK = 64
 """Rows that are read together."""
+LANES = 8
+"""Rows are worked on by so many: a vector register of float64, and a whole number of them where
+they are shorter. It divides BLOCK."""
 
 CONSTANT, COLUMN, PARAM = (NUMBERS[name] for name in ("constant", "column", "param"))
 (
@@ -35,7 +34,6 @@ CONSTANT, COLUMN, PARAM = (NUMBERS[name] for name in ("constant", "column", "par
     NEGATIVE,
     SQUARE,
     POWER,
-    POWER_BY_EXPONENT,
     EXP,
     EXPM1,
     LOG,
@@ -94,20 +92,208 @@ def larger(x: float, y: float) -> float:
     return x if x > y or x != x else y
 
 
+@inlined
+def whole(count: int) -> int:
+    """So many rows, up to a multiple of LANES."""
+    return (count + LANES - 1) // LANES * LANES
+
+
+@compiled
+def _call(code: int, x: Floats, y: Floats, out: Floats, count: int) -> None:
+    """Operations that take one number at a time."""
+    if code == LOG2:
+        for i in range(count):
+            out[i] = math.log2(x[i])
+    elif code == ASIN:
+        for i in range(count):
+            out[i] = math.asin(x[i])
+    elif code == ACOS:
+        for i in range(count):
+            out[i] = math.acos(x[i])
+    elif code == ATAN:
+        for i in range(count):
+            out[i] = math.atan(x[i])
+    elif code == ATAN2:
+        for i in range(count):
+            out[i] = math.atan2(x[i], y[i])
+    elif code == ASINH:
+        for i in range(count):
+            out[i] = math.asinh(x[i])
+    elif code == ACOSH:
+        for i in range(count):
+            out[i] = math.acosh(x[i])
+    elif code == ATANH:
+        for i in range(count):
+            out[i] = math.atanh(x[i])
+    elif code == ERF:
+        for i in range(count):
+            out[i] = math.erf(x[i])
+    elif code == ERFC:
+        for i in range(count):
+            out[i] = math.erfc(x[i])
+    elif code == GAMMA:
+        for i in range(count):
+            out[i] = gamma(x[i])
+    elif code == LGAMMA:
+        for i in range(count):
+            out[i] = log_gamma(x[i])
+    elif code == DIGAMMA:
+        for i in range(count):
+            out[i] = digamma(x[i])
+    elif code == TRIGAMMA:
+        for i in range(count):
+            out[i] = trigamma(x[i])
+
+
+def _operate(codes: Ints, values: Floats, first: int, until: int, count: int) -> None:
+    """The operations among the entries from `first` to `until`, on the first `count` rows of a
+    block and up to a whole number of LANES, so that no loop has a remainder that is too short for a
+    vector register: the table of operations, as arithmetic. The rows beyond must be the last one,
+    again; then they take no other way than it does."""
+    n = whole(count)
+    for k in range(first, until):
+        code = codes[k, 0]
+        if code <= PARAM:
+            continue
+        x, y, z = values[codes[k, 1]], values[codes[k, 2]], values[codes[k, 3]]
+        out = values[k]
+        if code == ADD:
+            for i in range(n):
+                out[i] = x[i] + y[i]
+        elif code == SUBTRACT:
+            for i in range(n):
+                out[i] = x[i] - y[i]
+        elif code == MULTIPLY:
+            for i in range(n):
+                out[i] = x[i] * y[i]
+        elif code == CHAIN:
+            for i in range(n):
+                out[i] = 0.0 if (x[i] == 0.0) | (y[i] == 0.0) else x[i] * y[i]
+        elif code == DIVIDE:
+            for i in range(n):
+                out[i] = x[i] / y[i]
+        elif code == NEGATIVE:
+            for i in range(n):
+                out[i] = -x[i]
+        elif code == SQUARE:
+            for i in range(n):
+                out[i] = x[i] * x[i]
+        elif code == POWER:
+            elementary.power_rows(x, y, out, n)
+        elif code == EXP:
+            for i in range(n):
+                out[i] = elementary.exp(x[i])
+        elif code == EXPM1:
+            for i in range(n):
+                out[i] = elementary.expm1(x[i])
+        elif code == LOG:
+            for i in range(n):
+                out[i] = elementary.log(x[i])
+        elif code == LOG1P:
+            for i in range(n):
+                out[i] = elementary.log1p(x[i])
+        elif code == LOG10:
+            for i in range(n):
+                out[i] = elementary.log10(x[i])
+        elif code == SQRT:
+            for i in range(n):
+                out[i] = math.sqrt(x[i])
+        elif code == ABS:
+            for i in range(n):
+                out[i] = abs(x[i])
+        elif code == SIGN:
+            for i in range(n):
+                out[i] = (1.0 if x[i] > 0.0 else 0.0) - (1.0 if x[i] < 0.0 else 0.0)
+        elif code == SIN:
+            elementary.sin_rows(x, out, n)
+        elif code == COS:
+            elementary.cos_rows(x, out, n)
+        elif code == TAN:
+            elementary.tan_rows(x, out, n)
+        elif code == SINH:
+            elementary.sinh_rows(x, out, n)
+        elif code == COSH:
+            elementary.cosh_rows(x, out, n)
+        elif code == TANH:
+            for i in range(n):
+                out[i] = elementary.tanh(x[i])
+        elif code == SIGMOID:
+            for i in range(n):
+                out[i] = elementary.sigmoid(x[i])
+        elif code == SOFTPLUS:
+            for i in range(n):
+                out[i] = elementary.softplus(x[i])
+        elif code == RELU:
+            for i in range(n):
+                out[i] = x[i] if not x[i] < 0.0 else 0.0
+        elif code == MIN:
+            for i in range(n):
+                out[i] = smaller(x[i], y[i])
+        elif code == MAX:
+            for i in range(n):
+                out[i] = larger(x[i], y[i])
+        elif code == CLIP:
+            for i in range(n):
+                out[i] = smaller(larger(x[i], y[i]), z[i])
+        elif code == STEP:
+            for i in range(n):
+                out[i] = 1.0 if x[i] >= 0.0 else 0.0
+        elif code == HALF_STEP:
+            for i in range(n):
+                out[i] = 0.5 if x[i] == 0.0 else (1.0 if x[i] > 0.0 else 0.0)
+        elif code == WHERE:
+            for i in range(n):
+                yes, no = y[i], z[i]
+                out[i] = yes if x[i] != 0.0 else no
+        elif code == LESS:
+            for i in range(n):
+                out[i] = 1.0 if x[i] < y[i] else 0.0
+        elif code == LESS_EQUAL:
+            for i in range(n):
+                out[i] = 1.0 if x[i] <= y[i] else 0.0
+        elif code == GREATER:
+            for i in range(n):
+                out[i] = 1.0 if x[i] > y[i] else 0.0
+        elif code == GREATER_EQUAL:
+            for i in range(n):
+                out[i] = 1.0 if x[i] >= y[i] else 0.0
+        elif code == EQUAL:
+            for i in range(n):
+                out[i] = 1.0 if x[i] == y[i] else 0.0
+        elif code == NOT_EQUAL:
+            for i in range(n):
+                out[i] = 1.0 if x[i] != y[i] else 0.0
+        else:
+            _call(code, x, y, out, count)
+            for i in range(count, n):
+                out[i] = out[count - 1]
+
+
+_ARRAYS = {kind: (types.int32[:, ::1], kind[:, ::1]) for kind in (types.float64, types.float32)}
+for _kind, _arrays in _ARRAYS.items():
+    apart(_operate, f"descent.operate.{_kind}", types.void(*_arrays, *[types.int64] * 3))
+
+
+@written
+def operate(typing: Any, codes: Any, values: Any, first: Any, until: Any, count: Any) -> Any:
+    """`_operate`, on codes (entries, 4) of int32 and values (entries, BLOCK)."""
+    name = f"descent.operate.{values.dtype}"
+    return types.void(*_ARRAYS[values.dtype], *[types.int64] * 3), named(name)
+
+
 @compiled
 def read_params(codes: Ints, constants: Floats, until: int, theta: Floats, values: Floats) -> None:
     """The entries before `until`, which depend on no column, at θ (params,): each is written into
     all of its row of `values` (entries, BLOCK)."""
     for k in range(until):
         if codes[k, 0] == CONSTANT:
-            values[k, 0] = constants[codes[k, 1]]
+            values[k, :] = constants[codes[k, 1]]
         elif codes[k, 0] == PARAM:
-            values[k, 0] = theta[codes[k, 1]]
-        else:
-            operate(codes, k, 1, values)
-        value = values[k, 0]
-        for i in range(1, BLOCK):
-            values[k, i] = value
+            values[k, :] = theta[codes[k, 1]]
+    operate(codes, values, 0, until, 1)
+    for k in range(until):
+        if codes[k, 0] > PARAM:
+            values[k, :] = values[k, 0]
 
 
 @compiled
@@ -115,179 +301,12 @@ def read_rows(
     codes: Ints, first: int, until: int, columns: Floats, at: int, count: int, values: Floats
 ) -> None:
     """The entries from `first` to `until` in the rows from `at` on, `count` of them, of columns
-    (columns, rows)."""
+    (columns, rows). Up to a multiple of LANES the last row is repeated."""
     for k in range(first, until):
         if codes[k, 0] == COLUMN:
-            column = codes[k, 1]
+            column, row = columns[codes[k, 1]], values[k]
             for i in range(count):
-                values[k, i] = columns[column, at + i]
-        else:
-            operate(codes, k, count, values)
-
-
-@compiled
-def operate(codes: Ints, k: int, n: int, values: Floats) -> None:
-    """Operation `k` on the first n rows of a block: the table of operations, as arithmetic."""
-    code, a, b, c = codes[k, 0], codes[k, 1], codes[k, 2], codes[k, 3]
-    if code == ADD:
-        for i in range(n):
-            values[k, i] = values[a, i] + values[b, i]
-    elif code == SUBTRACT:
-        for i in range(n):
-            values[k, i] = values[a, i] - values[b, i]
-    elif code == MULTIPLY:
-        for i in range(n):
-            values[k, i] = values[a, i] * values[b, i]
-    elif code == CHAIN:
-        for i in range(n):
-            values[k, i] = (
-                0.0
-                if (values[a, i] == 0.0) | (values[b, i] == 0.0)
-                else values[a, i] * values[b, i]
-            )
-    elif code == DIVIDE:
-        for i in range(n):
-            values[k, i] = values[a, i] / values[b, i]
-    elif code == NEGATIVE:
-        for i in range(n):
-            values[k, i] = -values[a, i]
-    elif code == SQUARE:
-        for i in range(n):
-            values[k, i] = values[a, i] * values[a, i]
-    elif code == POWER:
-        for i in range(n):
-            values[k, i] = values[a, i] ** values[b, i]
-    elif code == POWER_BY_EXPONENT:
-        for i in range(n):
-            values[k, i] = power_by_exponent(values[a, i], values[b, i])
-    elif code == EXP:
-        for i in range(n):
-            values[k, i] = math.exp(values[a, i])
-    elif code == EXPM1:
-        for i in range(n):
-            values[k, i] = math.expm1(values[a, i])
-    elif code == LOG:
-        for i in range(n):
-            values[k, i] = math.log(values[a, i])
-    elif code == LOG1P:
-        for i in range(n):
-            values[k, i] = math.log1p(values[a, i])
-    elif code == LOG10:
-        for i in range(n):
-            values[k, i] = math.log10(values[a, i])
-    elif code == LOG2:
-        for i in range(n):
-            values[k, i] = math.log2(values[a, i])
-    elif code == SQRT:
-        for i in range(n):
-            values[k, i] = math.sqrt(values[a, i])
-    elif code == ABS:
-        for i in range(n):
-            values[k, i] = abs(values[a, i])
-    elif code == SIGN:
-        for i in range(n):
-            values[k, i] = (1.0 if values[a, i] > 0.0 else 0.0) - (
-                1.0 if values[a, i] < 0.0 else 0.0
-            )
-    elif code == SIN:
-        for i in range(n):
-            values[k, i] = math.sin(values[a, i])
-    elif code == COS:
-        for i in range(n):
-            values[k, i] = math.cos(values[a, i])
-    elif code == TAN:
-        for i in range(n):
-            values[k, i] = math.tan(values[a, i])
-    elif code == ASIN:
-        for i in range(n):
-            values[k, i] = math.asin(values[a, i])
-    elif code == ACOS:
-        for i in range(n):
-            values[k, i] = math.acos(values[a, i])
-    elif code == ATAN:
-        for i in range(n):
-            values[k, i] = math.atan(values[a, i])
-    elif code == ATAN2:
-        for i in range(n):
-            values[k, i] = math.atan2(values[a, i], values[b, i])
-    elif code == SINH:
-        for i in range(n):
-            values[k, i] = math.sinh(values[a, i])
-    elif code == COSH:
-        for i in range(n):
-            values[k, i] = math.cosh(values[a, i])
-    elif code == TANH:
-        for i in range(n):
-            values[k, i] = math.tanh(values[a, i])
-    elif code == ASINH:
-        for i in range(n):
-            values[k, i] = math.asinh(values[a, i])
-    elif code == ACOSH:
-        for i in range(n):
-            values[k, i] = math.acosh(values[a, i])
-    elif code == ATANH:
-        for i in range(n):
-            values[k, i] = math.atanh(values[a, i])
-    elif code == SIGMOID:
-        for i in range(n):
-            values[k, i] = sigmoid(values[a, i])
-    elif code == SOFTPLUS:
-        for i in range(n):
-            values[k, i] = softplus(values[a, i])
-    elif code == RELU:
-        for i in range(n):
-            values[k, i] = values[a, i] if not values[a, i] < 0.0 else 0.0
-    elif code == ERF:
-        for i in range(n):
-            values[k, i] = math.erf(values[a, i])
-    elif code == ERFC:
-        for i in range(n):
-            values[k, i] = math.erfc(values[a, i])
-    elif code == GAMMA:
-        for i in range(n):
-            values[k, i] = gamma(values[a, i])
-    elif code == LGAMMA:
-        for i in range(n):
-            values[k, i] = log_gamma(values[a, i])
-    elif code == DIGAMMA:
-        for i in range(n):
-            values[k, i] = digamma(values[a, i])
-    elif code == TRIGAMMA:
-        for i in range(n):
-            values[k, i] = trigamma(values[a, i])
-    elif code == MIN:
-        for i in range(n):
-            values[k, i] = smaller(values[a, i], values[b, i])
-    elif code == MAX:
-        for i in range(n):
-            values[k, i] = larger(values[a, i], values[b, i])
-    elif code == CLIP:
-        for i in range(n):
-            values[k, i] = smaller(larger(values[a, i], values[b, i]), values[c, i])
-    elif code == STEP:
-        for i in range(n):
-            values[k, i] = 1.0 if values[a, i] >= 0.0 else 0.0
-    elif code == HALF_STEP:
-        for i in range(n):
-            values[k, i] = 0.5 if values[a, i] == 0.0 else (0.0 if values[a, i] < 0.0 else 1.0)
-    elif code == WHERE:
-        for i in range(n):
-            values[k, i] = values[b, i] if values[a, i] != 0.0 else values[c, i]
-    elif code == LESS:
-        for i in range(n):
-            values[k, i] = 1.0 if values[a, i] < values[b, i] else 0.0
-    elif code == LESS_EQUAL:
-        for i in range(n):
-            values[k, i] = 1.0 if values[a, i] <= values[b, i] else 0.0
-    elif code == GREATER:
-        for i in range(n):
-            values[k, i] = 1.0 if values[a, i] > values[b, i] else 0.0
-    elif code == GREATER_EQUAL:
-        for i in range(n):
-            values[k, i] = 1.0 if values[a, i] >= values[b, i] else 0.0
-    elif code == EQUAL:
-        for i in range(n):
-            values[k, i] = 1.0 if values[a, i] == values[b, i] else 0.0
-    elif code == NOT_EQUAL:
-        for i in range(n):
-            values[k, i] = 1.0 if values[a, i] != values[b, i] else 0.0
+                row[i] = column[at + i]
+            for i in range(count, whole(count)):
+                row[i] = row[count - 1]
+    operate(codes, values, first, until, count)

@@ -16,7 +16,7 @@ from service.engine.kernel.compiled import allocating, compiled, inlined
 from service.engine.kernel.evaluation import larger, smaller
 from service.engine.kernel.factors import copy
 from service.engine.kernel.gradient import gradient_room, read_batch, read_gradient
-from service.engine.kernel.marquardt import CONVERGED, DIVERGED, MAX_EPOCHS, RUNNING, History
+from service.engine.kernel.marquardt_state import CONVERGED, DIVERGED, MAX_EPOCHS, RUNNING, History
 from service.engine.kernel.rows import Data, model_of
 from service.engine.kernel.types import Floats, Ints
 from service.engine.kernel.updates import Update, move, update_from

@@ -11,8 +11,7 @@ groups) int64 on the CPU: where each group's rows begin, and end.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -20,14 +19,11 @@ import torch
 from torch import Tensor
 from torch.library import Library
 
-from service.engine.kernel import composite, first_order, marquardt, reduction, rows
-from service.engine.kernel.factors import LANES, pad, triangularise
+from service.engine.kernel import composite, first_order, marquardt, reduction, rows, sharing
+from service.engine.kernel.marquardt_state import EPOCH, unpack
+from service.engine.kernel.sharing import merged, pieces_of, share_out
 from service.engine.kernel.types import Bools, Floats, Ints
 
-PIECE = 2**16
-"""Rows that one thread reduces to an R factor; longer groups are cut into such pieces."""
-WORTH = 2**20
-"""Entries of programs × rows below which another thread costs more than it does."""
 SAMPLE = 2**15
 """Rows of a long group by which what there is to explain is judged."""
 
@@ -57,16 +53,6 @@ _library.define(
 )
 
 
-def share_out(work: Callable[[int, int], None], count: int, cost: float) -> None:
-    """Does `work(first, until)` for parts of `count` things, on several threads where that pays."""
-    threads = min(torch.get_num_threads(), count) if cost > WORTH else 1
-    if threads < 2:
-        return work(0, count)
-    bounds = np.linspace(0, count, threads + 1).astype(int).tolist()
-    with ThreadPoolExecutor(threads) as pool:
-        list(pool.map(work, bounds[:-1], bounds[1:]))
-
-
 def _views(tensors: Sequence[Tensor]) -> Any:
     return tuple([each.contiguous().numpy() for each in tensors])
 
@@ -81,10 +67,10 @@ def _read(program: Sequence[Tensor], columns: Tensor, theta: Tensor) -> Tensor:
     inputs, at, into = _views((columns, theta, found))
 
     def part(first: int, until: int) -> None:
-        end = min(until * PIECE, count)
-        rows.read_points(codes, constants, layout, inputs, at, first * PIECE, end, into)
+        end = min(until * sharing.PIECE, count)
+        rows.read_points(codes, constants, layout, inputs, at, first * sharing.PIECE, end, into)
 
-    share_out(part, -(-count // PIECE), float(points) * count * len(codes))
+    share_out(part, -(-count // sharing.PIECE), float(points) * count * len(codes))
     return found
 
 
@@ -105,7 +91,7 @@ def _reduced(
     """Sums, R and slopes of each group; those of a long group's pieces are put together in order
     (Demmel et al., SIAM J. Sci. Comput. 34 (2012) A206)."""
     *columns, spans = data
-    q, (of, pieces, counts) = (len(program[2]) - 3) // 2, _pieces(spans)
+    q, (of, pieces, counts) = (len(program[2]) - 3) // 2, pieces_of(spans)
     sums, r, slopes = (
         np.empty((len(of), 3)),
         np.empty((len(of), q + 1, q + 1)),
@@ -136,32 +122,7 @@ def _reduced(
         return sums, r, slopes
     starts = np.cumsum(counts) - counts
     slopes = np.add.reduceat(slopes, starts) if q else slopes[starts]
-    return np.add.reduceat(sums, starts), _merged(r, starts, counts), slopes
-
-
-def _pieces(spans: Ints) -> tuple[Ints, Ints, Ints | None]:
-    """Groups cut into pieces that are no longer than `PIECE`: of which group each is, their spans,
-    and how many each group has; None where each has one."""
-    of, sizes = np.arange(spans.shape[1]), spans[1] - spans[0]
-    if not sizes.max(initial=0) > PIECE:
-        return of, spans, None
-    counts = np.maximum(-(-sizes // PIECE), 1)
-    of = np.repeat(of, counts)
-    within = np.arange(len(of)) - np.repeat(np.cumsum(counts) - counts, counts)
-    begin = spans[0, of] + within * PIECE
-    return of, np.stack([begin, np.minimum(begin + PIECE, spans[1, of])]), counts
-
-
-def _merged(r: Floats, starts: Ints, counts: Ints) -> Floats:
-    """One R of the R factors of each group's pieces."""
-    width = r.shape[1]
-    found = np.empty((len(starts), width, width))
-    for g, (start, count) in enumerate(zip(starts.tolist(), counts.tolist(), strict=True)):
-        tall = count * width
-        columns = np.zeros((width, tall + LANES))
-        columns[:, :tall] = r[start : start + count].reshape(tall, width).T
-        triangularise(columns, width, pad(columns, width, tall), found[g])
-    return found
+    return np.add.reduceat(sums, starts), merged(r, starts, counts), slopes
 
 
 def _reduce(
@@ -169,7 +130,7 @@ def _reduce(
 ) -> tuple[Tensor, Tensor, Tensor]:
     arrays, at = _views(program), theta.contiguous().numpy()
     *columns, spans = _views(data)
-    q, (of, pieces, counts) = (len(arrays[2]) - 3) // 2, _pieces(spans)
+    q, (of, pieces, counts) = (len(arrays[2]) - 3) // 2, pieces_of(spans)
     totals, r, z = np.empty(len(of)), np.empty((len(of), q + 1, q + 1)), np.empty(len(data[1]))
     sums = np.empty((spans.shape[1], 4))
 
@@ -186,7 +147,7 @@ def _reduce(
     share_out(targets, len(sums), size)
     if counts is not None:
         starts = np.cumsum(counts) - counts
-        totals, r = np.add.reduceat(totals, starts), _merged(r, starts, counts)
+        totals, r = np.add.reduceat(totals, starts), merged(r, starts, counts)
     sums[:, 0] = totals
     return torch.from_numpy(r), torch.from_numpy(sums), torch.from_numpy(z)
 
@@ -269,8 +230,8 @@ def drive(
 ) -> None:
     """At most so many epochs of each of some groups, of `sizes` rows, by readings of any kind."""
     q, params = len(machine.free), machine.initial.shape[1]
-    state = marquardt.unpack(machine.numbers, machine.counts, len(machine.initial), params, q)
-    until = state.counts[groups, marquardt.EPOCH] + steps
+    state = unpack(machine.numbers, machine.counts, len(machine.initial), params, q)
+    until = state.counts[groups, EPOCH] + steps
     found = np.empty((0, 3)), np.empty((0, q + 1, q + 1)), np.empty((0, q))
     while len(groups):
         many = len(groups)
@@ -292,7 +253,7 @@ def _marquardt(
     cornered = composite.is_cornered(loss)
     sizes = views[3][1] - views[3][0]
     chosen = np.arange(len(sizes))
-    if sizes.max(initial=0) > PIECE:
+    if sizes.max(initial=0) > sharing.PIECE:
         *columns, spans = views
         q = (len(arrays[2]) - 3) // 2
         constant: Floats = rows.constant_losses(*(loss, delta, *views, SAMPLE))
@@ -304,7 +265,7 @@ def _marquardt(
         def read(at: Ints, theta: Floats, width: Floats) -> tuple[Floats, Floats, Floats]:
             return _reduced(arrays, loss, delta, (*columns, spans[:, at]), theta, width)
 
-        long = sizes > PIECE
+        long = sizes > sharing.PIECE
         drive(read, machine, chosen[long], sizes[long].astype(float), steps, every)
         chosen = chosen[~long]
 
@@ -344,18 +305,21 @@ def _composite_marquardt(
     drive(read, machine, np.arange(len(sizes)), sizes, steps, every)
 
 
-for _name, _function, _plain in (
-    ("read", _read, composite.read),
-    ("linearise", _linearise, composite.linearise),
-    ("constant_losses", _constant_losses, _composite_constant_losses),
-    ("reduce", _reduce, composite.reduce),
-    ("gradient", _gradient, composite.gradient),
-    ("marquardt", _marquardt, _composite_marquardt),
-):
-    _library.impl(_name, _function, "CPU")
-    _library.impl(_name, _plain, "CompositeExplicitAutograd")
+IMPLEMENTATIONS: Mapping[str, tuple[Callable[..., Any], Callable[..., Any] | None]] = {
+    "read": (_read, composite.read),
+    "linearise": (_linearise, composite.linearise),
+    "constant_losses": (_constant_losses, _composite_constant_losses),
+    "reduce": (_reduce, composite.reduce),
+    "gradient": (_gradient, composite.gradient),
+    "descend": (_descend, None),
+    "marquardt": (_marquardt, _composite_marquardt),
+}
+"""Of each operator, what the dispatcher calls on the CPU, and what on any other device."""
 
-_library.impl("descend", _descend, "CPU")
+for _name, (_function, _plain) in IMPLEMENTATIONS.items():
+    _library.impl(_name, _function, "CPU")
+    if _plain is not None:
+        _library.impl(_name, _plain, "CompositeExplicitAutograd")
 
 read = torch.ops.descent.read.default
 """f and its slopes at points: a program, columns (inputs, rows) and θ (points, params) -> (outputs,

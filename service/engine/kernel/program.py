@@ -25,6 +25,7 @@ WEIGHTS = {
     **dict.fromkeys(("add", "subtract", "multiply", "chain", "divide", "negative", "square"), 1),
     **dict.fromkeys(("less", "less_equal", "greater", "greater_equal", "equal", "not_equal"), 1),
     **dict.fromkeys(("where", "min", "max", "clip", "abs", "sign", "step", "half_step", "relu"), 1),
+    **dict.fromkeys(("power", "power_by_exponent"), 50),
     **dict.fromkeys(("gamma", "lgamma", "digamma", "trigamma"), 100),
 }
 """What an operation takes of a processor's time, about; 20 where it is not named."""

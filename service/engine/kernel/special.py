@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
+
 from service.engine.kernel.compiled import compiled
 
 LARGE = 10.0
@@ -19,11 +21,11 @@ def digamma(x: float) -> float:
     """ψ(x) = d ln Γ(x)/dx; −∞ at +0, +∞ at −0, NaN at the other poles."""
     if x == 0.0:
         return -math.copysign(math.inf, x)
-    if x < 0.0 and x == math.floor(x):
+    if x < 0.0 and x == np.floor(x):
         return math.nan
     total = 0.0
     if x < 0.0:
-        part = x - math.floor(x)
+        part = x - np.floor(x + 0.5)
         total = -math.pi / math.tan(math.pi * part)
         x = 1.0 - x
     while x < LARGE:
@@ -46,7 +48,7 @@ def trigamma(x: float) -> float:
         return 0.0
     total, sign = 0.0, 1.0
     if x < 0.5:
-        sine = math.sin(math.pi * (x - math.floor(x)))
+        sine = math.sin(math.pi * (x - np.floor(x + 0.5)))
         total, sign = (math.pi / sine) ** 2 if sine != 0.0 else math.inf, -1.0
         x = 1.0 - x
     rest = 0.0
@@ -68,7 +70,7 @@ def trigamma(x: float) -> float:
 def gamma(x: float) -> float:
     """Γ(x) as exp(ln |Γ(x)|) with its sign, infinite at the poles."""
     magnitude = math.exp(log_gamma(x))
-    if x < 0.0 and 0.5 * math.floor(x) != math.floor(0.5 * math.floor(x)):
+    if x < 0.0 and 0.5 * np.floor(x) != np.floor(0.5 * np.floor(x)):
         return -magnitude
     return magnitude
 
@@ -76,25 +78,6 @@ def gamma(x: float) -> float:
 @compiled
 def log_gamma(x: float) -> float:
     """ln |Γ(x)|; +∞ at the poles and at ±∞."""
-    if x <= 0.0 and x == math.floor(x):
+    if x <= 0.0 and x == np.floor(x):
         return math.inf
     return math.lgamma(x)
-
-
-@compiled
-def sigmoid(x: float) -> float:
-    """1/(1 + e^−x)."""
-    return 1.0 / (1.0 + math.exp(-x))
-
-
-@compiled
-def softplus(x: float) -> float:
-    """ln(1 + e^x), without overflow."""
-    return max(x, 0.0) + math.log1p(math.exp(-abs(x))) if x == x else x
-
-
-@compiled
-def power_by_exponent(x: float, y: float) -> float:
-    """x^y·ln x, 0 where x^y is."""
-    power = x**y
-    return 0.0 if power == 0.0 else power * math.log(x)

@@ -17,7 +17,9 @@ import torch
 from torch import Tensor
 
 from service.engine.kernel import cache, first_order, marquardt, operators, statistics, updates
+from service.engine.kernel.marquardt_state import room_of_state
 from service.engine.kernel.program import Program
+from service.engine.kernel.sharing import PIECE
 from service.engine.kernel.singular import least_norm
 from service.engine.kernel.types import Floats, Ints
 from service.engine.tape import Builder
@@ -76,7 +78,7 @@ HALVES: tuple[Callable[[], None], ...] = (_first, _second)
 def _read(dtype: type[np.floating[Any]]) -> None:
     """All that reads data."""
     program, theta = _line(), torch.zeros((1, FREE), dtype=torch.float64)
-    for data in _data(3, dtype), _data(operators.PIECE + 1, dtype):
+    for data in _data(3, dtype), _data(PIECE + 1, dtype):
         columns, width = data[0], torch.zeros(1, dtype=torch.float64)
         like = theta.to(columns.dtype)
         operators.read(program, columns, like)
@@ -134,7 +136,7 @@ def _descend(program: tuple[Tensor, ...], data: tuple[Tensor, ...], theta: Tenso
 
 
 def _marquardt_state() -> tuple[Tensor, Tensor]:
-    numbers, counts = marquardt.room_of_state(1, FREE, FREE)
+    numbers, counts = room_of_state(1, FREE, FREE)
     return torch.zeros(numbers, dtype=torch.float64), torch.zeros(counts, dtype=torch.int64)
 
 

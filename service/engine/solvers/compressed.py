@@ -118,7 +118,7 @@ def reading(problem: Problem) -> Reading:
 
 def _linearised(problem: Problem, theta: Tensor) -> tuple[float, Floats]:
     """Σz² and R of [J z] over the free params."""
-    data = problem.data(torch.tensor([[0], [problem.rows]]))
+    data = problem.data(problem.whole)
     points, width = theta.double().cpu().unsqueeze(0), torch.zeros(1, dtype=torch.float64)
     sums, r, _ = operators.linearise(
         problem.program, problem.loss_number, problem.loss.delta, data, points, width

@@ -30,7 +30,8 @@ QUICK = 2**19
 
 
 class State(NamedTuple):
-    """The kernel's state (see `kernel.first_order.State`), and the generator's."""
+    """The kernel's state (see `kernel.first_order.State`), and those of the generators of
+    mini-batches, one for each number of rows that a fit may have."""
 
     theta: Tensor
     sums: Tensor
@@ -38,7 +39,7 @@ class State(NamedTuple):
     best: Tensor
     losses: Tensor
     counts: Tensor
-    generator: Tensor
+    generators: Tensor
 
 
 class FirstOrder:
@@ -60,6 +61,7 @@ class FirstOrder:
                 [tolerance.loss, tolerance.params, tolerance.gradient], dtype=torch.float64
             ),
         )
+        self._lengths = [n for n in sorted(set(task.fits.sizes.tolist())) if 0 < self._batch < n]
         rows = int((spans[1] - spans[0]).sum())
         self.stride = max(1, QUICK // (rows * len(problem.program[0])))
 
@@ -85,8 +87,9 @@ class FirstOrder:
         losses = torch.full((len(fits), 3), torch.nan, dtype=torch.float64)
         generator = torch.Generator().manual_seed(self._task.options.seed).get_state()
         return State(
-            theta, sums, theta.new_zeros((len(fits), q)), theta.clone(), losses, counts, generator
-        )
+            theta, sums, theta.new_zeros((len(fits), q)), theta.clone(), losses, counts,
+            generator.repeat(len(self._lengths), 1),
+        )  # fmt: skip
 
     def step(self, state: State, epochs: int) -> tuple[State, Sequence[Rows]]:
         options, fits = self._task.options, self._fits
@@ -97,18 +100,16 @@ class FirstOrder:
             len(fits), records(epochs, options.record_every) if fits.history else 0,
             len(self._problem.params),
         )  # fmt: skip
-        generator = torch.Generator()
-        generator.set_state(state.generator)
         most = max(1, DRAWN // self._problem.rows) if self._batch else epochs
         while epochs > 0 and not self.done(state):
             count = min(epochs, most)
             operators.descend(
                 *self._program, self._data, self._rules, options.epochs, self._batch,
                 options.on_divergence == "stop", state[:-1], recorded, after,
-                self._rates(after, count), self._orders(generator, count), options.record_every,
+                self._rates(after, count), self._orders(state.generators, count),
+                options.record_every,
             )  # fmt: skip
             after, epochs = after + count, epochs - count
-        state = state._replace(generator=generator.get_state())
         return state, recorded.rows() if fits.history else ()
 
     def progress(self, state: State) -> Progress:
@@ -147,17 +148,21 @@ class FirstOrder:
         rates = [base * schedule.factor(after + t, base) for t in range(epochs)]
         return torch.tensor(rates, dtype=torch.float64)
 
-    def _orders(self, generator: torch.Generator, epochs: int) -> Tensor:
-        """In which order each fit's rows come in an epoch's mini-batches, (epochs, rows); drawn
-        anew for each fit from the same state, as if it were alone."""
+    def _orders(self, generators: Tensor, epochs: int) -> Tensor:
+        """In which order each fit's rows come in an epoch's mini-batches, (epochs, rows): as it is
+        drawn for a fit alone, and so the same for fits of as many rows."""
         if not self._batch:
             return torch.empty((0, 0), dtype=torch.int64)
         orders = torch.empty((epochs, self._problem.rows), dtype=torch.int64)
-        start = generator.get_state()
+        generator, drawn = torch.Generator(), {}
+        for length, state in zip(self._lengths, generators, strict=True):
+            generator.set_state(state.clone())  # of a view it reads what lies before
+            each = [torch.randperm(length, generator=generator) for _ in range(epochs)]
+            drawn[length] = torch.stack(each)
+            state.copy_(generator.get_state())
         for begin, end in self._fits.spans.T.tolist():
-            generator.set_state(start)
-            for order in orders:
-                order[begin:end] = torch.randperm(end - begin, generator=generator)
+            if end - begin in drawn:
+                orders[:, begin:end] = drawn[end - begin]
         return orders
 
 

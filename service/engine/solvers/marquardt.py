@@ -15,6 +15,7 @@ from torch import Tensor
 
 from service.engine.formula import Formula
 from service.engine.kernel import composite, marquardt, operators
+from service.engine.kernel.marquardt_state import COUNTS, PHASE, REASON, RUNNING, room_of_state
 from service.engine.kernel.types import Floats, Ints
 from service.engine.objectives.objective import Objective
 from service.engine.problem import Task
@@ -25,10 +26,12 @@ REASONS: tuple[StopReason | None, ...] = (
     None, "converged", "stalled", "diverged", "max_epochs",
 )  # fmt: skip
 """By the kernel's numbers."""
+QUICK = 2**18
+"""Operations × rows that surely take little time."""
 
 
 class State(NamedTuple):
-    """The kernel's state: see `kernel.marquardt.unpack`."""
+    """The kernel's state: see `kernel.marquardt_state.unpack`."""
 
     numbers: Tensor
     counts: Tensor
@@ -37,26 +40,25 @@ class State(NamedTuple):
 class Marquardt:
     """Levenberg-Marquardt on all fits of a task. An epoch is one trial step, taken or not."""
 
-    stride = 1
-
     def __init__(self, task: Task) -> None:
         problem, fits = task.problem, task.fits
         self._task, self._fits, self._params = task, fits, len(problem.params)
         self._free = np.flatnonzero(problem.free)
         self._data = problem.data(fits.spans)
         self._initial = fits.initial.double()
-        limits = torch.stack([problem.lower, problem.upper]).double().cpu()
         asked, epsilon = task.options.tolerance, torch.finfo(problem.target.dtype).eps
-        tolerances = torch.tensor(
-            [asked.loss, asked.params, asked.gradient, epsilon], dtype=torch.float64
-        )
-        self._rules = (limits, problem.linear, tolerances)
+        tolerances = np.array([asked.loss, asked.params, asked.gradient, epsilon])
+        self._rules = (problem.limits, problem.linear, torch.from_numpy(tolerances))
+        self.stride = max(1, QUICK // (int(fits.sizes.sum()) * problem.formula.operations))
         is_formula = isinstance(problem.formula, Formula)
         self._objective = None if is_formula else Objective(problem)
 
     def init(self) -> State:
-        numbers, counts = marquardt.room_of_state(len(self._fits), self._params, len(self._free))
-        return State(torch.zeros(numbers, dtype=torch.float64), torch.zeros(counts).long())
+        numbers, counts = room_of_state(len(self._fits), self._params, len(self._free))
+        return State(
+            torch.from_numpy(np.zeros(numbers)),
+            torch.from_numpy(np.zeros(counts, dtype=np.int64)),
+        )
 
     def step(self, state: State, epochs: int) -> tuple[State, Sequence[Rows]]:
         options, fits = self._task.options, self._fits
@@ -74,15 +76,15 @@ class Marquardt:
 
     def progress(self, state: State) -> Progress:
         table, counts, _ = self._standing(state)
-        ended = np.count_nonzero(counts[:, 1] != marquardt.RUNNING)
+        ended = np.count_nonzero(counts[:, 1] != RUNNING)
         return Progress(int(counts[0, 0]), float(table[0, 3]), float(table[0, 2]), int(ended))
 
     def done(self, state: State) -> bool:
-        last = state.counts[-marquardt.COUNTS * len(self._fits) :]
-        return bool((last[marquardt.REASON :: marquardt.COUNTS] != marquardt.RUNNING).all())
+        last = state.counts.numpy()[-COUNTS * len(self._fits) :]
+        return bool((last[REASON::COUNTS] != RUNNING).all())
 
     def ends(self, state: State) -> Ends:
-        if not int(state.counts[-marquardt.COUNTS + marquardt.PHASE]):
+        if not int(state.counts[-COUNTS + PHASE]):
             state, _ = self.step(state, 0)
         problem, p = self._task.problem, self._params
         standing = self._standing(state)

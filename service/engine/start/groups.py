@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
+from service.engine.inference.statistics import is_chance
 from service.engine.kernel import operators
 from service.engine.kernel.rows import MEASURE
 from service.engine.kernel.singular import least_norm
@@ -104,7 +105,7 @@ def _kept(task: Task, starts: Starts, search: Search) -> Starts:
     constant = float(_constant_losses(task, torch.tensor([group]))[0])
     ends = sorted(search.ends, key=lambda end: end[1])
     left = replace(starts, waiting=tuple(waiting), search=None)
-    if not (ends and ends[0][1] <= (1 - LITTLE) * constant):
+    if not (ends and constant > 0 and ends[0][1] <= (1 - LITTLE) * constant):
         return left
     most, before, kept = 0.5 * (constant + ends[0][1]), -torch.inf, [*starts.found]
     for theta, loss in ends:
@@ -116,15 +117,18 @@ def _kept(task: Task, starts: Starts, search: Search) -> Starts:
 
 
 def second_starts(task: Task, ends: Ends, starts: Starts) -> tuple[Tensor, Starts]:
-    """The groups that ended badly (short of convergence, or explaining far less than some other
-    does), and starts for them: those found, where others ended, and searches on some."""
+    """The groups that ended badly (short of convergence, explaining no more than chance would or
+    far less than some other does), and starts for them: those found, where others ended, and
+    searches on some."""
     assert task.groups is not None
     constant = _constant_losses(task, torch.arange(len(ends)))
     varied = constant > 0
     explained = torch.where(varied, 1 - ends.loss / constant, 0.0).nan_to_num(nan=0.0, neginf=0.0)
-    telling = ends.converged & (task.groups.sizes > len(task.problem.free_params))
+    free = len(task.problem.free_params)
+    telling = ends.converged & (task.groups.sizes > free)
     best = float(explained[telling].max()) if bool(telling.any()) else 0.0
-    bad = ~ends.converged | (varied & (explained < max(LITTLE, best - MUCH)))
+    poor = explained < max(LITTLE, best - MUCH)
+    bad = ~ends.converged | (varied & (poor | is_chance(explained, task.groups.sizes - free, free)))
     good = ends.theta[~bad & (explained > LITTLE)]
     middle = good.median(dim=0).values.unsqueeze(0) if len(good) else good
     initial = task.problem.initial.double().cpu().unsqueeze(0)

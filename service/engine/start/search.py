@@ -32,8 +32,10 @@ POLISH = Options(
     "levenberg_marquardt", LevenbergMarquardt(), epochs=60, record_every=60,
     tolerance=Tolerance(params=1e-8),
 )  # fmt: skip
-STEPS = 2 * CANDIDATES + POLISHED * POLISH.epochs
-"""Readings of the rows that a search takes at most."""
+SCREENING = 2 * CANDIDATES
+"""Readings of the rows that a search takes to choose the most promising candidates,"""
+POLISHING = POLISHED * POLISH.epochs
+"""and trial steps at most, to polish them."""
 SCREENED_ROWS = 250
 POLISHED_ROWS = 2000
 ENOUGH = 4

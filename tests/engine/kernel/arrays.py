@@ -1,74 +1,65 @@
-"""Problems as the arrays that the kernel works on, and matrices of every kind."""
+"""Problems as the tensors that the kernel's operators work on, and matrices of every kind."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any, NamedTuple
 
 import numpy as np
+import torch
 from hypothesis import strategies as st
+from torch import Tensor
 
-from service.engine import Problem
-from service.engine.formula import Formula
-from service.engine.kernel import determination, least_squares, reduction
-from service.engine.kernel.least_squares import Rules, State
-from service.engine.kernel.losses import NAMES
-from service.engine.kernel.marquardt import History
-from service.engine.kernel.program import Program
-from service.engine.kernel.rows import Data, Model
+from service.engine import Groups, Problem
+from service.engine.kernel import determination, operators
 from service.engine.kernel.types import Floats
 
 SEEDS = st.integers(0, 2**32 - 1)
 
 
-def model_of(of: Problem) -> Model:
-    assert isinstance(of.formula, Formula)
-    program = Program.of(of.formula.tape, of.params)
-    free = np.flatnonzero(of.free)
-    outputs = program.outputs.numpy()
-    return Model(
-        program.codes.numpy(),
-        program.constants.numpy(),
-        program.sections.numpy(),
-        outputs[np.concatenate(([0], 1 + free))],
-        free,
-        NAMES.index(of.loss.name),
-        of.loss.delta,
+def spans_of(sizes: Sequence[int]) -> Tensor:
+    """Groups of so many rows, one after another: (2, groups)."""
+    ends = torch.tensor(list(sizes)).cumsum(0)
+    return torch.stack([ends - torch.tensor(list(sizes)), ends])
+
+
+def beside(problems: Sequence[Problem]) -> tuple[Problem, Groups]:
+    """Problems of one formula and dtype as one problem of groups, each from its own start."""
+    of = problems[0]
+    sigma = [each.sigma for each in problems if each.sigma is not None]
+    together = replace(
+        of,
+        columns={x: torch.cat([each.columns[x] for each in problems]) for x in of.columns},
+        target=torch.cat([each.target for each in problems]),
+        sigma=torch.cat(sigma) if sigma else None,
     )
+    initial = torch.stack([each.initial for each in problems])
+    return together, Groups(spans_of([each.rows for each in problems]), initial, history=True)
 
 
-def data_of(of: Problem, sizes: Sequence[int] = ()) -> Data:
-    """The data, in groups of so many rows; all of them as one."""
-    assert isinstance(of.formula, Formula)
-    names = Program.of(of.formula.tape, of.params).columns
-    target = of.target.cpu().numpy()
-    columns = np.empty((len(names), of.rows), target.dtype)
-    for row, name in enumerate(names):
-        columns[row] = of.columns[name].cpu().numpy()
-    ends = np.cumsum(sizes or [of.rows])
-    sigma = np.empty(0, target.dtype) if of.sigma is None else of.sigma.cpu().numpy()
-    return Data(columns, target, sigma, ends - np.array(sizes or [of.rows]), ends)
+class Reduced(NamedTuple):
+    """Groups reduced at their params; the first dimension of all but z is theirs."""
+
+    factor: Floats
+    total: Floats
+    size: Floats
+    spread: Floats
+    log_sigma: Floats
+    z: Floats
 
 
-def solved(of: Problem, sizes: Sequence[int] = (), *, history: int = 0) -> tuple[State, History]:
-    """The answers of groups that all begin at the problem's start."""
-    model, data = model_of(of), data_of(of, sizes)
-    groups, q = len(data.first), len(model.free)
-    initial = np.tile(of.initial.double().cpu().numpy(), (groups, 1))
-    state = least_squares.state_of(initial, q)
-    rows = np.full((groups, history, 2 + 2 * len(of.params)), np.nan)
-    kept = History(rows, np.zeros(groups, dtype=np.int64))
-    epsilon = float(np.finfo(data.target.dtype).eps)
-    rules = Rules(model.free, epsilon)
-    least_squares.solve(model, data, rules, state, kept, np.arange(groups), 0, groups)
-    return state, kept
-
-
-def reduced(of: Problem, theta: Floats, sizes: Sequence[int] = ()) -> reduction.Reduced:
-    """Groups at θ (groups, params)."""
-    model, data = model_of(of), data_of(of, sizes)
-    found = reduction.reduced_of(len(data.first), len(model.free), of.rows)
-    reduction.reduce(model, data, theta, found, np.arange(len(theta)), 0, len(theta))
-    return found
+def reduced(
+    of: Problem,
+    theta: Floats,
+    sizes: Sequence[int] = (),
+    reduce: Callable[..., Any] = operators.reduce,
+) -> Reduced:
+    """Groups of so many rows (all rows, if none are named) at θ (groups, params)."""
+    data = of.data(spans_of(sizes or [of.rows]))
+    found = reduce(of.program, of.loss_number, of.loss.delta, data, torch.from_numpy(theta))
+    factor, sums, z = (each.numpy() for each in found)
+    return Reduced(factor, *sums.T, z)
 
 
 def determined(

@@ -6,32 +6,30 @@ from __future__ import annotations
 import math
 import pickle
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
-import numpy as np
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from service.engine import stopping
-from service.engine.formula import Formula
-from service.engine.gradients import Objective
+from service.engine import Groups, Options, Problem, Task, stopping
 from service.engine.kernel import first_order as kernel
-from service.engine.kernel.first_order import Plan, Rules, State
+from service.engine.kernel import operators
 from service.engine.kernel.losses import NAMES
 from service.engine.kernel.marquardt import CONVERGED, DIVERGED, MAX_EPOCHS, RUNNING
-from service.engine.kernel.program import Program
-from service.engine.kernel.rows import Data, Model
 from service.engine.kernel.updates import update_of
 from service.engine.losses import LOSSES
+from service.engine.objectives.objective import Objective
 from service.engine.optimizers.first_order import Adagrad, Adam, Rmsprop, Sgd
-from service.engine.problem import GradientMethod, Problem, Tolerance
+from service.engine.problem import GradientMethod, Tolerance
 from service.engine.schedules import Cosine, Exponential, Step
+from service.engine.solvers.first_order import FirstOrder, State
 from tests import thermometer
 from tests.engine.builders import problem
+from tests.engine.kernel.arrays import beside
 from tests.thermometer import ROWS, TUTORIAL, Row, agree
 
 Settings = Sgd | Adam | Rmsprop | Adagrad
@@ -43,33 +41,14 @@ OFF = Tolerance()
 # --- the kernel on a problem ----------------------------------------------------------------------
 
 
-def put(problems: Sequence[Problem]) -> tuple[Model, Data]:
-    """Problems of one formula and dtype as groups, one after another."""
-    of = problems[0]
-    assert isinstance(of.formula, Formula)
-    program = Program.of(of.formula.tape, of.params)
-    free = of.free_index
-    outputs = torch.cat([program.outputs[:1], program.outputs[1 + free]])
-    model = Model(
-        program.codes.numpy(), program.constants.numpy(), program.sections.numpy(),
-        outputs.numpy(), free.numpy(), NAMES.index(of.loss.name), float(of.loss.delta),
-    )  # fmt: skip
-    ends = np.cumsum([each.rows for each in problems])
-    columns = [
-        torch.stack([each.columns[name] for name in program.columns])
-        if program.columns
-        else each.target.new_empty((0, each.rows))
-        for each in problems
-    ]
-    sigma = [each.target[:0] if each.sigma is None else each.sigma for each in problems]
-    data = Data(
-        torch.cat(columns, dim=1).numpy(),
-        torch.cat([each.target for each in problems]).numpy(),
-        torch.cat(sigma).numpy(),
-        ends - [each.rows for each in problems],
-        ends,
-    )
-    return model, data
+def posed(
+    problems: Problem | Sequence[Problem], settings: Settings, epochs: int = EPOCHS, **options: Any
+) -> Task:
+    """Problems of one formula and dtype as groups, one after another, each from its own start."""
+    groups = [problems] if isinstance(problems, Problem) else list(problems)
+    of, fits = beside(groups)
+    options.setdefault("record_every", 1)
+    return Task(of, Options("", settings, epochs, **options), fits)
 
 
 @dataclass
@@ -97,46 +76,53 @@ def descended(
     pickled: bool = False,
 ) -> Descended:
     """The kernel's descent, in slices of so many epochs; the last takes the rest."""
-    groups = [problems] if isinstance(problems, Problem) else list(problems)
-    of, update = groups[0], update_of(settings)
-    model, data = put(groups)
-    rules = Rules(
-        update, of.lower.numpy(), of.upper.numpy(), epochs, batch, stop,
-        tolerance.loss, tolerance.params, tolerance.gradient,
+    task = posed(
+        problems, settings, epochs, record_every=every, tolerance=tolerance,
+        batch_size=batch or None, seed=seed, on_divergence="stop" if stop else "continue",
     )  # fmt: skip
-    state = kernel.started(update, np.stack([g.initial.numpy() for g in groups]), len(model.free))
-    generators = [torch.Generator().manual_seed(seed) for _ in groups]
-    rows: list[list[Any]] = [[] for _ in groups]
-    after = 0
+    solver, width = FirstOrder(task), len(task.problem.params)
+    state = solver.init()
+    tables: list[list[Tensor]] = [[] for _ in range(len(task.fits))]
     for count in (*slices, epochs - sum(slices)):
-        orders = [
-            kernel.orders_of(g, each.rows, count)
-            for g, each in zip(generators, groups, strict=True)
-        ]
-        plan = kernel.planned(
-            settings, after, count, every, np.concatenate(orders, axis=1) if batch else None
-        )
-        history = kernel.history_for(plan, len(groups), len(of.params))
-        kernel.fit(model, data, rules, state, history, plan, np.arange(len(groups)), 0, len(groups))
-        for kept, recorded, n in zip(rows, history.rows, history.count, strict=True):
-            kept += recorded[:n].tolist()
-        after += count
+        state, recorded = solver.step(state, count)
+        for table, rows in zip(tables, recorded, strict=True):
+            table.append(rows.table)
         if pickled:
-            state = State(*pickle.loads(pickle.dumps(tuple(state))))
-    width = len(of.params)
-    tables = [torch.tensor(kept, dtype=torch.float64).reshape(-1, 2 + 2 * width) for kept in rows]
+            state = pickle.loads(pickle.dumps(state))
+            solver = FirstOrder(task)
+    kept = [torch.cat(table) for table in tables]
     return Descended(
         state,
-        [table[:, 0].tolist() for table in tables],
-        [table[:, 1] for table in tables],
-        [table[:, 2 : 2 + width] for table in tables],
-        [table[:, 2 + width :] for table in tables],
+        [table[:, 0].tolist() for table in kept],
+        [table[:, 1] for table in kept],
+        [table[:, 2 : 2 + width] for table in kept],
+        [table[:, 2 + width :] for table in kept],
     )
+
+
+def bits(state: State) -> list[bytes]:
+    """What each group's state is made of."""
+    return [part.numpy().tobytes() for part in state[:-1]]
 
 
 def same(one: State, other: State) -> bool:
     """Whether two states have the same bits."""
-    return all(a.tobytes() == b.tobytes() for a, b in zip(one, other, strict=True))
+    return bits(one) == bits(other)
+
+
+def group_of(state: State, g: int) -> State:
+    """The state of one group alone."""
+    *parts, generators = state
+    return State(*(part[g : g + 1] for part in parts), generators)
+
+
+def measured(of: Problem, theta: Tensor) -> tuple[Tensor, Tensor]:
+    """The loss at θ (params,) and its gradient, as the kernel reads them."""
+    data = of.data(torch.tensor([[0], [of.rows]]))
+    loss, gradient = operators.gradient(
+        of.program, of.loss_number, of.loss.delta, data, theta.unsqueeze(0)
+    )
+    return loss[0], gradient[0]
 
 
 # --- by hand --------------------------------------------------------------------------------------
@@ -399,11 +385,9 @@ def test_a_gradient_that_is_not_finite_is_torchs(
     of = problem(text, {"x": X, "y": [2.0, 1.0, 0.5, 2.0, 1.0]}, start, loss=loss, dtype=dtype)
     by_torch = Objective(of).on(torch.arange(of.rows))
     loss_there, slope = by_torch.gradient(of.initial, ANALYTIC)
-    model, data = put([of])
-    found, gradient = np.empty(1), np.empty((1, len(of.params)), of.initial.numpy().dtype)
-    kernel.measure(model, data, of.initial.numpy()[None], np.arange(1), found, gradient)
-    assert found[0] == pytest.approx(float(loss_there), rel=1e-6, nan_ok=True)
-    assert gradient[0].tolist() == pytest.approx(slope.tolist(), rel=1e-6, nan_ok=True)
+    found, gradient = measured(of, of.initial)
+    assert float(found) == pytest.approx(float(loss_there), rel=1e-6, nan_ok=True)
+    assert gradient.tolist() == pytest.approx(slope.tolist(), rel=1e-6, nan_ok=True)
 
 
 @pytest.mark.parametrize("settings", RULES, ids=str)
@@ -486,13 +470,10 @@ def test_the_best_is_the_lowest_loss_seen_and_the_params_it_was_seen_at() -> Non
 def test_a_measure_has_the_bits_of_an_epoch() -> None:
     of = decay(200, loss="cauchy", sigma=True)
     ours = descended(of, Adam(0.1))
-    model, data = put([of])
-    loss, gradient = np.empty(1), np.empty((1, 3))
     for epoch in (1, 30):
-        theta = ours.params[0][epoch - 1].numpy()[None]
-        kernel.measure(model, data, theta, np.arange(1), loss, gradient)
-        assert loss[0] == ours.losses[0][epoch]
-        assert gradient[0].tolist() == ours.gradients[0][epoch].tolist()
+        loss, gradient = measured(of, ours.params[0][epoch - 1])
+        assert loss == ours.losses[0][epoch]
+        assert gradient.tolist() == ours.gradients[0][epoch].tolist()
 
 
 @pytest.mark.parametrize(
@@ -507,14 +488,11 @@ def test_the_epochs_recorded(every: int, epochs: int, kept: list[int]) -> None:
 
 def test_without_room_nothing_is_recorded() -> None:
     of, settings = decay(), Adam(0.1)
-    model, data = put([of])
-    update = update_of(settings)
-    rules = Rules(update, of.lower.numpy(), of.upper.numpy(), 9, 0, True, 0.0, 0.0, 0.0)
-    state = kernel.started(update, of.initial.numpy()[None], 3)
-    history = kernel.history_for(kernel.planned(settings, 0, 0), 1, 3)
-    plan = kernel.planned(settings, 0, 9)
-    kernel.fit(model, data, rules, state, history, plan, np.arange(1), 0, 1)
-    assert history.count.tolist() == [0]
+    task = posed(of, settings, 9)
+    assert task.groups is not None
+    solver = FirstOrder(replace(task, groups=replace(task.groups, history=False)))
+    state, recorded = solver.step(solver.init(), 9)
+    assert not recorded
     assert same(state, descended(of, settings, 9).state)
 
 
@@ -538,15 +516,21 @@ def test_slices_change_no_bit(settings: Settings, batch: int, dtype: torch.dtype
 
 
 def test_a_plan_that_a_group_is_not_at_leaves_it_alone() -> None:
-    of, settings = decay(), Sgd(0.1)
-    model, data = put([of])
-    update = update_of(settings)
-    rules = Rules(update, of.lower.numpy(), of.upper.numpy(), 99, 0, True, 0.0, 0.0, 0.0)
-    state = kernel.started(update, of.initial.numpy()[None], 3)
+    of = decay()
+    task = posed(of, Sgd(0.1), 99)
+    state = FirstOrder(task).init()
+    rules = (
+        torch.stack([of.lower, of.upper]),
+        torch.tensor([float(option) for option in update_of(Sgd(0.1))], dtype=torch.float64),
+        torch.zeros(3, dtype=torch.float64),
+    )
+    none = (torch.empty((1, 0, 8), dtype=torch.float64), torch.zeros(1, dtype=torch.int64))
+    orders = torch.empty((0, 0), dtype=torch.int64)
     for after, epochs, stands in ((4, 5, 0), (0, 3, 3), (0, 3, 3), (5, 5, 3), (2, 5, 7)):
-        plan: Plan = kernel.planned(settings, after, epochs)
-        history = kernel.history_for(plan, 1, 3)
-        kernel.fit(model, data, rules, state, history, plan, np.arange(1), 0, 1)
+        operators.descend(
+            of.program, of.loss_number, of.loss.delta, of.data(task.fits.spans), rules, 99, 0,
+            True, state[:-1], none, after, torch.full((epochs,), 0.1).double(), orders, 1,
+        )  # fmt: skip
         assert state.counts[0].tolist() == [stands, RUNNING, max(stands, 1), stands]
 
 
@@ -563,29 +547,23 @@ def test_each_group_goes_as_it_does_alone(settings: Settings, batch: int) -> Non
     together = descended(GROUPS, settings, 400, batch=batch, tolerance=tolerance, slices=[3, 30])
     for g, of in enumerate(GROUPS):
         alone = descended(of, settings, 400, batch=batch, tolerance=tolerance)
-        assert same(State(*(part[g : g + 1] for part in together.state)), alone.state)
+        assert same(group_of(together.state, g), alone.state)
         assert together.epochs[g] == alone.epochs[0]
         assert torch.equal(together.params[g], alone.params[0])
 
 
-def test_groups_that_share_rows_and_some_of_the_groups() -> None:
-    """As starts of one problem do; a call does those it is given."""
+def test_groups_that_share_rows_go_as_they_do_alone() -> None:
+    """As starts of one problem do."""
     of, settings = decay(), Adam(0.1)
-    model, data = put([of])
-    starts = np.array([[1.0, 0.6, 0.1], [2.0, 1.0, 0.0], [3.0, 0.2, 0.3]])
-    data = data._replace(first=np.zeros(3, np.int64), end=np.full(3, of.rows))
-    update = update_of(settings)
-    rules = Rules(update, of.lower.numpy(), of.upper.numpy(), 20, 0, True, 0.0, 0.0, 0.0)
-    state = kernel.started(update, starts, 3)
-    plan = kernel.planned(settings, 0, 20)
-    history = kernel.history_for(plan, 3, 3)
-    groups = np.array([2, 0, 1])
-    kernel.fit(model, data, rules, state, history, plan, groups, 0, 2)
-    assert state.counts[:, kernel.EPOCH].tolist() == [20, 0, 20]
-    kernel.fit(model, data, rules, state, history, plan, groups, 2, 3)
+    starts = [[1.0, 0.6, 0.1], [2.0, 1.0, 0.0], [3.0, 0.2, 0.3]]
+    spans = torch.tensor([[0], [of.rows]]).repeat(1, 3)
+    shared = Groups(spans, torch.tensor(starts, dtype=torch.float64))
+    solver = FirstOrder(Task(of, posed(of, settings, 20).options, shared))
+    state, _ = solver.step(solver.init(), 20)
+    assert state.counts[:, kernel.EPOCH].tolist() == [20, 20, 20]
     for g, start in enumerate(starts):
         alone = descended(decay(start=dict(zip("akc", start, strict=True))), settings, 20)
-        assert same(State(*(part[g : g + 1] for part in state)), alone.state)
+        assert same(group_of(state, g), alone.state)
 
 
 # --- the worked example, in float32 ---------------------------------------------------------------

@@ -1,4 +1,4 @@
-"""Rows reduced at their params: against the engine's other ways, loss by loss."""
+"""Rows reduced at their params: against plain torch, loss by loss, and against numpy."""
 
 from __future__ import annotations
 
@@ -11,19 +11,12 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from service.engine import Problem
-from service.engine.formula import Formula
-from service.engine.group_objective import GroupObjective
-from service.engine.group_summary import _reduced
-from service.engine.groups import GroupedTask
+from service.engine import Groups, Problem
+from service.engine.inference.statistics import summarise_fits
+from service.engine.kernel import composite
 from service.engine.kernel.losses import NAMES
-from service.engine.kernel.reduction import Reduced
-from service.engine.kernel.types import Floats
-from service.engine.optimizers.exact import Exact
-from service.engine.reduction import Reduced as TodaysReduced
-from service.engine.inference.statistics import summarise, summarise_groups
-from tests.engine.builders import problem, task
-from tests.engine.kernel.arrays import SEEDS, reduced, signed, triangle_of
+from tests.engine.builders import problem
+from tests.engine.kernel.arrays import SEEDS, reduced, signed, spans_of, triangle_of
 
 FEW = settings(max_examples=20, deadline=None)
 FORMULA = "a*exp(-b*x) + c"
@@ -37,60 +30,58 @@ def posed(rng: np.random.Generator, rows: int, **options: Any) -> Problem:
     return problem(FORMULA, data, {"a": 2.0, "b": 1.0, "c": 1.0}, **options)
 
 
-def todays(of: Problem, theta: Floats, sizes: list[int]) -> TodaysReduced:
-    """All groups in one batch."""
-    assert isinstance(of.formula, Formula)
-    codes = torch.from_numpy(np.repeat(np.arange(len(sizes)), sizes))
-    made = GroupedTask(of, task(of, "exact", Exact(), 1).options, codes, torch.from_numpy(theta))
-    batch = made.batch(torch.arange(len(sizes)))
-    return _reduced(GroupObjective.of(of, batch), batch, torch.from_numpy(theta))
-
-
 @pytest.mark.parametrize("loss", NAMES)
 @pytest.mark.parametrize("weighed", [False, True], ids=["alike", "weighed"])
 @pytest.mark.parametrize("fixed", [(), ("b",)], ids=["free", "fixed"])
-def test_groups_of_any_length_are_as_today(loss: str, weighed: bool, fixed: tuple[str]) -> None:
+def test_groups_of_any_length_are_as_by_torch(loss: str, weighed: bool, fixed: tuple[str]) -> None:
     rng = np.random.default_rng(0)
     rows = sum(SIZES)
     sigma = rng.uniform(0.2, 3, rows).tolist() if weighed else None
     of = posed(rng, rows, loss=loss, sigma=sigma, fixed=fixed)
     theta = rng.uniform(0.5, 2.0, (len(SIZES), 3))
-    found, due = reduced(of, theta, SIZES), todays(of, theta, SIZES)
+    found, due = reduced(of, theta, SIZES), reduced(of, theta, SIZES, composite.reduce)
     size = np.abs(due.factor).max(axis=(1, 2), keepdims=True)
     assert np.abs((signed(found.factor) - signed(due.factor)) / size).max() < 1e-13
     for name in ("total", "size", "spread", "log_sigma"):
         mine, theirs = getattr(found, name), getattr(due, name)
         assert mine == pytest.approx(theirs, rel=1e-12, abs=1e-12), name
-    assert due.kept is not None
-    assert found.z == pytest.approx(due.z[due.kept], rel=1e-13, abs=1e-14)
+    assert found.z == pytest.approx(due.z, rel=1e-13, abs=1e-14)
 
 
 @FEW
-@given(seed=SEEDS, rows=st.integers(4, 400), weighed=st.booleans())
-def test_figures_are_those_of_today(seed: int, rows: int, weighed: bool) -> None:
+@given(seed=SEEDS, rows=st.integers(4, 400), weighed=st.booleans(), absolute=st.booleans())
+def test_figures_are_those_of_the_rows(seed: int, rows: int, weighed: bool, absolute: bool) -> None:
+    """Seber and Wild, 2.1; R's AIC of nls; Bates and Watts, 2.10."""
     rng = np.random.default_rng(seed)
-    sigma = rng.uniform(0.2, 3, rows).tolist() if weighed else None
-    of = posed(rng, rows, sigma=sigma)
-    theta = of.initial.numpy()[None] * rng.uniform(0.9, 1.1, 3)
-    found = reduced(of, theta)
-    mine = summarise_groups(of, theta, as_today(found, rows))
-    due = summarise(of, torch.from_numpy(theta[0]))
-    assert due.r_squared is not None
-    assert due.aic is not None
-    assert mine.r_squared[0] == pytest.approx(due.r_squared, rel=1e-11, abs=1e-11)
-    assert mine.aic[0] == pytest.approx(due.aic, rel=1e-11, abs=1e-9)
-    assert mine.offset[0] == pytest.approx(due.offset, rel=1e-7)
-    assert (due.stderr is None) == bool(np.isnan(mine.stderr).all())
-    if due.stderr is not None:
-        assert mine.stderr[0] == pytest.approx(due.stderr, rel=1e-9)
-        assert mine.covariance[0] == pytest.approx(due.covariance, rel=1e-9)
-
-
-def as_today(found: Reduced, rows: int) -> TodaysReduced:
-    return TodaysReduced(
-        found.factor, found.total, np.array([rows]), found.size, found.spread, found.log_sigma,
-        found.z[None],
-    )  # fmt: skip
+    sigma = rng.uniform(0.2, 3, rows) if weighed else np.ones(rows)
+    of = posed(
+        rng, rows, sigma=sigma.tolist() if weighed else None, sigma_absolute=weighed and absolute
+    )
+    a, b, c = theta = of.initial.numpy() * rng.uniform(0.9, 1.1, 3)
+    fits = Groups(spans_of([rows]), torch.from_numpy(theta[None]))
+    figures = summarise_fits(of, fits, fits.initial)[0].one()
+    x, y = of.columns["x"].numpy(), of.target.numpy()
+    decay = np.exp(-b * x)
+    jacobian = np.column_stack([decay, -a * x * decay, np.ones(rows)]) / sigma[:, None]
+    z, weight = (a * decay + c - y) / sigma, 1 / sigma**2
+    rss, mean = z @ z, weight @ y / weight.sum()
+    variance = rss / (rows - 3)
+    assert figures.r_squared == pytest.approx(
+        1 - rss / (weight @ (y - mean) ** 2), rel=1e-11, abs=1e-11
+    )
+    likelihood = -rows / 2 * (math.log(2 * math.pi * rss / rows) + 1) - np.log(sigma).sum()
+    assert figures.aic == pytest.approx(8 - 2 * likelihood, rel=1e-11, abs=1e-9)
+    q, r = np.linalg.qr(jacobian)
+    along = q.T @ z
+    across = z - q @ along
+    offset = np.linalg.norm(along) / math.sqrt(3) / np.linalg.norm(across) * math.sqrt(rows - 3)
+    assert figures.offset == pytest.approx(offset, rel=1e-7)
+    inverse = np.linalg.inv(r)
+    noise = 1.0 if weighed and absolute else variance
+    assert figures.covariance == pytest.approx(noise * inverse @ inverse.T, rel=1e-9)
+    assert figures.stderr == pytest.approx(
+        math.sqrt(noise) * np.linalg.norm(inverse, axis=1), rel=1e-9
+    )
 
 
 @FEW
