@@ -1,5 +1,7 @@
 # The Python that the pins of constraints.txt are tested with.
 FROM python:3.11-slim-bookworm AS base
+# The image may run on another processor than it is built on: see docs/operations.md.
+ENV DESCENT_KERNEL_CPU=portable
 
 
 FROM base AS dependencies
@@ -18,19 +20,26 @@ WORKDIR /build
 # wheel[s] is wheels/ where there is one; a plain checkout has none.
 COPY constraints.txt wheel[s] ./
 RUN pip install --no-cache-dir --find-links . "uv==${UV_VERSION}" && uv venv "${VIRTUAL_ENV}"
-# torch's C++ headers and tests are 150 MB that nothing here reads.
 RUN --mount=type=cache,target=/root/.cache/uv \
-    uv pip install ${TORCH_BACKEND:+"--torch-backend=${TORCH_BACKEND}"} --constraint constraints.txt torch setuptools \
-    && rm -rf "${VIRTUAL_ENV}"/lib/python*/site-packages/torch/include "${VIRTUAL_ENV}"/lib/python*/site-packages/torch/test
+    uv pip install ${TORCH_BACKEND:+"--torch-backend=${TORCH_BACKEND}"} --constraint constraints.txt torch setuptools
 COPY pyproject.toml ./
 RUN --mount=type=cache,target=/root/.cache/uv \
     uv pip install --constraint constraints.txt --requirement pyproject.toml
+# A third of it is read by nothing here: headers, tests and their programs, stubs, and the bytecode of
+# what serves torch's own compilers. (torch does not start without its torch_shm_manager.)
+RUN site=$(echo "${VIRTUAL_ENV}"/lib/python*/site-packages) \
+    && rm -rf "${site}"/torch/include "${site}"/torch/share "${site}"/torch/test "${site}"/pyarrow/include \
+    && find "${site}"/torch/bin -type f ! -name torch_shm_manager -delete \
+    && find "${site}" \( -name tests -o -name '*.a' -o -name '*.pyi' \) -prune -exec rm -rf {} + \
+    && find "${site}"/sympy "${site}"/networkx "${site}"/torch/_dynamo "${site}"/torch/_inductor \
+        "${site}"/torch/testing -name __pycache__ -prune -exec rm -rf {} +
 
 
 FROM dependencies AS package
 COPY LICENSE ./
 COPY service ./service
-RUN uv pip install --no-deps --no-build-isolation --target /opt/descent .
+RUN uv pip install --no-deps --no-build-isolation --target /opt/descent . \
+    && PYTHONPATH=/opt/descent "${VIRTUAL_ENV}"/bin/python -m service compile
 
 
 FROM base

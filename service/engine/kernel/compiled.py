@@ -1,6 +1,6 @@
 """How the kernel is compiled: one set of options, and signatures that are known beforehand.
 
-Functions are compiled once, for float64 and float32, and kept on disk by numba; nothing is compiled
+Functions are compiled once, for float64 and float32, and kept on disk (`cache`); nothing is compiled
 for a request. `error_model="numpy"` divides by zero as IEEE 754 does; the GIL is released while
 compiled code runs. A `compiled` function makes no array and hands none out, and so counts no
 references to those it is given, which would cost as much as the arithmetic of a small fit; an
@@ -9,19 +9,18 @@ references to those it is given, which would cost as much as the arithmetic of a
 
 from __future__ import annotations
 
-import hashlib
-import os
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import Any, TypeVar
 
 import llvmlite.binding
 import numba
 from llvmlite import ir
 from numba import types
+from numba.core.ccallback import CFunc
 from numba.extending import intrinsic
 
-_config: Any = numba.config
+from service.engine.kernel import cache
+
 F = TypeVar("F", bound=Callable[..., Any])
 
 SUMS = {"reassoc", "contract", "nsz"}
@@ -29,26 +28,11 @@ SUMS = {"reassoc", "contract", "nsz"}
 another order, always the same one on one kind of processor; NaN and infinities stay."""
 
 
-def _cache() -> Path:
-    """Where the machine code of these sources is kept: beside them, or where DESCENT_KERNEL_CACHE
-    says. numba looks at the file of a function alone, and not at those of what it calls, so that
-    each state of the sources has a folder of its own."""
-    here = Path(__file__).parent
-    digest = hashlib.sha256(numba.__version__.encode())
-    for source in sorted(here.glob("*.py")):
-        digest.update(source.read_bytes())
-    checked = "-checked" if _config.BOUNDSCHECK else ""
-    root = os.environ.get("DESCENT_KERNEL_CACHE") or here / "__pycache__"
-    return Path(root) / f"kernel-{digest.hexdigest()[:16]}{checked}"
-
-
-_config.CACHE_DIR = str(_cache())
-
-
 def _made(function: F, **options: Any) -> F:
     options["no_cfunc_wrapper"] = True
-    made: F = numba.njit(cache=True, nogil=True, error_model="numpy", **options)(function)
-    return made
+    made: Any = numba.njit(nogil=True, error_model="numpy", **options)(function)
+    made._cache = cache.Cache(function)
+    return made  # type: ignore[no-any-return]
 
 
 def compiled(function: F) -> F:
@@ -81,17 +65,24 @@ def written(generator: Callable[..., Any]) -> Any:
 
 
 def apart(function: Callable[..., None], name: str, signature: Any) -> None:
-    """Compiles a function of pointers and numbers now, by itself, for callers that know it by name
+    """Has a function of pointers and numbers compiled by itself, for callers that know it by name
     alone (`named`): they don't hold its code, nor is it compiled again with each of them, and with
-    theirs, and so on."""
-    options: dict[str, Any] = {"error_model": "numpy", "_nrt": False}
-    made = numba.cfunc(signature, cache=True, **options)(function)
-    llvmlite.binding.add_symbol(name, made.address)
-    _APART.append(made)
+    theirs, and so on. That is done when the first of them is loaded or compiled."""
+
+    def make() -> None:
+        options: dict[str, Any] = {"error_model": "numpy", "_nrt": False}
+        made = CFunc(function, (signature.args, signature.return_type), {}, options)
+        made._cache = cache.Cache(function)
+        made.compile()
+        llvmlite.binding.add_symbol(name, made.address)
+        _APART.append(made)
+
+    cache.absent[name] = make
 
 
 def named(name: str) -> Callable[..., Any]:
     """What writes a call of a function by its name."""
+    cache.need(name)
 
     def write(context: Any, builder: Any, signature: Any, arguments: Sequence[Any]) -> Any:
         result = context.get_value_type(signature.return_type)
