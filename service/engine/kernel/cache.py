@@ -2,9 +2,9 @@
 
 numba has a cache of its own, which does not suit a service: it is not read where it cannot be
 written (a read-only root); its index of a function's files, once two processes have written it at
-the same time, can name code of another signature; and loading takes twice the time and memory, since
-what only a later compilation would need is read as well. Here each signature of a function is one
-file, named by a digest of the signature and the processor, written whole and put in place by a
+the same time, can name code of another signature; and loading takes twice the time and memory,
+since what only a later compilation would need is read as well. Here each signature of a function is
+one file, named by a digest of the signature and the processor, written whole and put in place by a
 rename.
 """
 
@@ -112,7 +112,7 @@ def need(name: str) -> None:
             raise
 
 
-class Cache(_Cache):
+class Cache(_Cache):  # type: ignore[misc]
     """The machine code of one function, as numba's dispatchers ask for it and keep it."""
 
     def __init__(self, function: Callable[..., Any]) -> None:
@@ -183,9 +183,9 @@ class _Kept(NamedTuple):
         return cls(*pickle.loads(path.read_bytes()))
 
 
-class _Library(JITCodeLibrary):
-    """Machine code from a file. Its bitcode, which takes more time and memory than the code, is read
-    when another function is compiled that calls it."""
+class _Library(JITCodeLibrary):  # type: ignore[misc]
+    """Machine code from a file. Its bitcode, which takes more time and memory than the code, is
+    read when another function is compiled that calls it."""
 
     def __init__(self, codegen: Any, kept: _Kept, path: Path) -> None:
         super().__init__(codegen, kept.name)
