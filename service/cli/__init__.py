@@ -27,18 +27,8 @@ main = typer.Typer(
     pretty_exceptions_enable=False,
 )
 for command in (
-    serve,
-    fit,
-    watch,
-    predict,
-    gradient,
-    jobs,
-    cancel,
-    models,
-    doctor,
-    openapi,
-    key,
-    compile,
+    *(serve, fit, watch, predict, gradient, jobs, cancel, models),
+    *(doctor, openapi, key, compile),
 ):
     main.command()(command)
 

@@ -1,6 +1,6 @@
 """How the kernel is compiled: one set of options, and signatures that are known beforehand.
 
-Functions are compiled once, for float64 and float32, and kept on disk (`cache`); nothing is
+Functions are compiled once, for float64 and float32, and kept on disk (see `cache`); nothing is
 compiled for a request. `error_model="numpy"` divides by zero as IEEE 754 does; the GIL is released
 while compiled code runs. A `compiled` function makes no array and hands none out, and so counts no
 references to those it is given, which would cost as much as the arithmetic of a small fit; an
