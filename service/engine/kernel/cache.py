@@ -112,7 +112,7 @@ def need(name: str) -> None:
             raise
 
 
-class Cache(_Cache):  # type: ignore[misc]
+class Cache(_Cache):
     """The machine code of one function, as numba's dispatchers ask for it and keep it."""
 
     def __init__(self, function: Callable[..., Any]) -> None:
