@@ -1,4 +1,5 @@
-"""Each compiled operator against the same in plain torch, for any formula, loss and groups of rows.
+"""Each compiled operator against the same in plain torch, for any formula, loss and groups of rows;
+and that neither slices, threads, pieces nor the order of the groups change a bit.
 
 Tolerances: plain torch is read again with every operation off by a few roundings, which says how
 far rounding may lead; where these readings disagree on what is finite nothing is said.
@@ -6,9 +7,11 @@ far rounding may lead; where these readings disagree on what is finite nothing i
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import pickle
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import fields, replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -17,9 +20,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from service.engine import Rows, Task
+from service.engine import Ends, GroupedResult, Rows, Task, start
 from service.engine.formula import Formula, read_formula
 from service.engine.kernel import composite, operators
+from service.engine.optimizers.exact import Exact
+from service.engine.optimizers.first_order import Adagrad, Adam, Rmsprop, Sgd
 from service.engine.optimizers.levenberg_marquardt import LevenbergMarquardt
 from service.engine.problem import Tolerance
 from service.engine.solvers.marquardt import Marquardt, State
@@ -231,3 +236,105 @@ def test_a_fit_comes_to_the_end_of_plain_torchs(case: Case, seed: int) -> None:
     near = 1e-9 if case.of.loss.is_smooth else 1e-6
     gap = (ours.loss - plain.loss).abs() / plain.loss
     assert (gap[told] <= near).all(), (ours.loss, plain.loss)
+
+
+# --- slices, threads, pieces, order ---------------------------------------------------------------
+
+DESCENTS = {
+    "sgd": Sgd(0.01, momentum=0.8),
+    "adam": Adam(0.05, amsgrad=True),
+    "rmsprop": Rmsprop(0.02, momentum=0.5, centered=True),
+    "adagrad": Adagrad(0.1, lr_decay=0.05),
+}
+EPOCHS = 30
+HOWS = ["levenberg_marquardt", *DESCENTS, "sgd in batches", "exact"]
+
+
+def asked(case: Case, how: str) -> Task:
+    """The fits of a case by that optimizer; of a tolerance some end sooner than others."""
+    if how == "levenberg_marquardt":
+        return posed(case, EPOCHS, record_every=3)
+    if how == "exact":
+        return case.task("exact", Exact(), 1)
+    name, batch = how.split()[0], 7 if "batches" in how else None
+    return case.task(
+        name, DESCENTS[name], EPOCHS, tolerance=Tolerance(loss=1e-3), batch_size=batch, seed=3,
+        record_every=3,
+    )  # fmt: skip
+
+
+Found = tuple[Ends, Sequence[Rows]]
+
+
+def run(task: Task, slices: Sequence[int] = (EPOCHS,), *, pickled: bool = False) -> Found:
+    """How the fits end that are stepped in slices of those sizes, over and over."""
+    going, turn = start(task), 0
+    while not going.done:
+        going.step(slices[turn % len(slices)])
+        turn += 1
+        if pickled:
+            going = start(task, pickle.loads(pickle.dumps(going.checkpoint())))
+    found = going.result()
+    assert isinstance(found, GroupedResult)
+    assert found.history is not None
+    return found.ends, found.history
+
+
+def assert_same(one: Found, other: Found) -> None:
+    """To the bit."""
+    ends, others = one[0], other[0]
+    for field in fields(Ends):
+        mine, theirs = getattr(ends, field.name), getattr(others, field.name)
+        if isinstance(mine, Tensor):
+            assert alike(mine, theirs), field.name
+        else:
+            assert mine == theirs, field.name
+    for mine, theirs in zip(one[1], other[1], strict=True):
+        assert alike(mine.table, theirs.table)
+
+
+@contextmanager
+def threads(count: int) -> Iterator[None]:
+    """While it is on, any work is worth so many threads."""
+    before = torch.get_num_threads()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(operators, "WORTH", 0)
+        torch.set_num_threads(count)
+        try:
+            yield
+        finally:
+            torch.set_num_threads(before)
+
+
+EACH_WAY = pytest.mark.parametrize("how", HOWS)
+
+
+@EACH_WAY
+@given(case=cases(losses=["mse", "huber", "mae"]))
+def test_slices_and_checkpoints_change_no_bit(how: str, case: Case) -> None:
+    task = asked(case, how)
+    whole = run(task)
+    assert_same(run(task, [1]), whole)
+    assert_same(run(task, [7, 0, 1, 11], pickled=True), whole)
+
+
+@EACH_WAY
+@given(case=cases(losses=["mse", "huber", "mae"]))
+def test_threads_change_no_bit(how: str, case: Case) -> None:
+    task = asked(case, how)
+    with threads(1):
+        one = run(task)
+    with threads(2):
+        assert_same(run(task), one)
+
+
+@EACH_WAY
+@given(case=cases(losses=["mse", "huber", "mae"]), seed=SEEDS)
+def test_groups_in_another_order_have_their_answers_in_that_order(
+    how: str, case: Case, seed: int
+) -> None:
+    task = asked(case, how)
+    ends, history = run(task)
+    order = torch.from_numpy(np.random.default_rng(seed).permutation(len(case.fits)))
+    moved = run(replace(task, groups=case.fits.at(order)))
+    assert_same(moved, (ends.at(order), [history[i] for i in order.tolist()]))
