@@ -163,8 +163,8 @@ class Case:
         weighed = "weighed" if of.sigma is not None else "alike"
         free = [name for name, is_free in zip(of.params, of.free, strict=True) if is_free]
         return (
-            f"Case({of.formula.text} by {of.loss.name}({of.loss.delta}), {weighed}, {of.target.dtype}, "
-            f"{free} free, of {sizes} at {self.theta.tolist()})"
+            f"Case({of.formula.text} by {of.loss.name}({of.loss.delta}), {weighed}, "
+            f"{of.target.dtype}, {free} free, of {sizes} at {self.theta.tolist()})"
         )
 
     @property
