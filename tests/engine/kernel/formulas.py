@@ -59,7 +59,7 @@ def _texts(draw: st.DrawFn, depth: int = DEPTH) -> str:
             condition = f"{part()} {draw(st.sampled_from(sorted(COMPARISONS)))} {part()}"
             return f"where({condition}, {part()}, {part()})"
         case _:
-            return str(draw(st.sampled_from(LEAVES)))
+            return draw(st.sampled_from(LEAVES))
 
 
 def _read(text: str) -> Formula | None:
@@ -164,12 +164,11 @@ class Case:
         free = [name for name, is_free in zip(of.params, of.free, strict=True) if is_free]
         return (
             f"Case({of.formula.text} by {of.loss.name}({of.loss.delta}), {weighed}, "
-            f"{of.target.dtype}, "
-            f"{free} free, of {sizes} at {self.theta.tolist()})"
+            f"{of.target.dtype}, {free} free, of {sizes} at {self.theta.tolist()})"
         )
 
     @property
-    def arguments(self) -> Any:
+    def arguments(self) -> tuple[Any, ...]:
         """What the operators take before θ."""
         of = self.of
         return of.program, of.loss_number, of.loss.delta, of.data(self.fits.spans)
