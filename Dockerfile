@@ -39,7 +39,7 @@ FROM dependencies AS package
 COPY LICENSE ./
 COPY service ./service
 RUN uv pip install --no-deps --no-build-isolation --target /opt/descent . \
-    && PYTHONPATH=/opt/descent "${VIRTUAL_ENV}"/bin/python -m service compile
+    && PYTHONPATH=/opt/descent "${VIRTUAL_ENV}"/bin/python -P -m service compile
 
 
 FROM base

@@ -43,8 +43,8 @@ class Settings(BaseSettings):
     """Where fits are done: `cuda` is all of them on the GPU, `auto` there the groups and long data,
     where there is one."""
     kernel_cache: Path | None = None
-    """The folder of the kernel's machine code; by default it lies in the package's own folder, or in
-    the user's cache."""
+    """The folder of the kernel's machine code; by default it lies in the package's own folder, or
+    in the user's cache."""
     kernel_cpu: Literal["native", "portable"] = "native"
     """What the kernel's machine code is for: this processor, or most of its kind."""
     max_connections: PositiveInt = 1000

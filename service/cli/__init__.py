@@ -26,7 +26,10 @@ main = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
-for command in (serve, fit, watch, predict, gradient, jobs, cancel, models, doctor, openapi, key, compile):
+for command in (
+    *(serve, fit, watch, predict, gradient, jobs, cancel, models),
+    *(doctor, openapi, key, compile),
+):
     main.command()(command)
 
 

@@ -53,7 +53,8 @@ def hessians(problem: Problem, fits: Groups, theta: Floats) -> Floats:
         below[:, i] -= delta
         columns.append((gradients(above) - gradients(below)) / (2 * delta[:, None]))
     matrices = np.stack(columns, axis=-1)
-    return (matrices + matrices.transpose(0, 2, 1)) / 2
+    symmetric: Floats = (matrices + matrices.transpose(0, 2, 1)) / 2
+    return symmetric
 
 
 def _gradients(problem: Problem, fits: Groups) -> Callable[[Floats], Floats]:

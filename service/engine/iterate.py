@@ -208,9 +208,9 @@ def start(task: Task, checkpoint: Checkpoint | None = None) -> Run:
     return Run(task, checkpoint)
 
 
-def outcome(run: Run) -> Result:
-    """The result of the only fit of a run that has been stepped to its end."""
-    found = run.result()
+def outcome(run: Run, stop_reason: StopReason | None = None) -> Result:
+    """The result of the only fit of a run."""
+    found = run.result(stop_reason)
     assert isinstance(found, Result)
     return found
 

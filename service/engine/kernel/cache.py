@@ -2,10 +2,10 @@
 
 numba has a cache of its own, which does not suit a service: it is not read where it cannot be
 written (a read-only root); its index of a function's files, once two processes have written it at
-the same time, can name code of another signature; and loading takes twice the time and memory, since
-what only a later compilation would need is read as well. Here each signature of a function is one
-file, named by a digest of the signature and the processor, written whole and put in place by a
-rename.
+the same time, can name code of another signature; and to load takes four times as long and twice
+the memory, since what only a later compilation would need is read as well. Here each signature of a
+function is one file, named by a digest of the signature and the processor, written whole and put in
+place by a rename.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ import llvmlite.binding
 import numba
 from numba.core.caching import _Cache
 from numba.core.codegen import JITCodeLibrary
-from numba.core.compiler import CompileResult
-from numba.core.runtime import rtsys
+from numba.core.compiler import compile_result
+from numba.core.runtime.nrt import rtsys
 from numba.core.serialize import dumps
 
 _config: Any = numba.config
@@ -184,8 +184,8 @@ class _Kept(NamedTuple):
 
 
 class _Library(JITCodeLibrary):
-    """Machine code from a file. Its bitcode, which takes more time and memory than the code, is read
-    when another function is compiled that calls it."""
+    """Machine code from a file. Its bitcode, which takes more time and memory than the code, is
+    read when another function is compiled that calls it."""
 
     def __init__(self, codegen: Any, kept: _Kept, path: Path) -> None:
         super().__init__(codegen, kept.name)
@@ -200,8 +200,8 @@ class _Library(JITCodeLibrary):
 
 
 def _loaded(path: Path, context: Any) -> Any:
-    """See `CompileResult._rebuild`. Compiling needs all that numba knows of Python, and loads it;
-    this needs the runtime alone."""
+    """As numba's `CompileResult._rebuild` does it, but with its runtime alone: all that it knows of
+    Python is loaded when something is compiled."""
     kept = _Kept.read(path)
     fndesc, environment, signature, initialisers, environments = kept.described
     rtsys.initialize(context)
@@ -210,20 +210,17 @@ def _loaded(path: Path, context: Any) -> Any:
     for initialise in initialisers:
         initialise()
     library = _Library(context.codegen(), kept, path)
-    result = CompileResult(
+    result = compile_result(
         target_context=context,
         typing_context=context.typing_context,
         library=library,
         environment=environment,
         entry_point=context.get_executable(library, fndesc, environment),
         fndesc=fndesc,
-        type_annotation="",
         signature=signature,
         objectmode=False,
         lifted=(),
         typing_error=None,
-        call_helper=None,
-        metadata=None,
         reload_init=initialisers,
         referenced_envs=environments,
     )

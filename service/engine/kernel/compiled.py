@@ -1,8 +1,8 @@
 """How the kernel is compiled: one set of options, and signatures that are known beforehand.
 
-Functions are compiled once, for float64 and float32, and kept on disk (`cache`); nothing is compiled
-for a request. `error_model="numpy"` divides by zero as IEEE 754 does; the GIL is released while
-compiled code runs. A `compiled` function makes no array and hands none out, and so counts no
+Functions are compiled once, for float64 and float32, and kept on disk (see `cache`); nothing is
+compiled for a request. `error_model="numpy"` divides by zero as IEEE 754 does; the GIL is released
+while compiled code runs. A `compiled` function makes no array and hands none out, and so counts no
 references to those it is given, which would cost as much as the arithmetic of a small fit; an
 `allocating` one may.
 """
@@ -71,7 +71,7 @@ def apart(function: Callable[..., None], name: str, signature: Any) -> None:
 
     def make() -> None:
         options: dict[str, Any] = {"error_model": "numpy", "_nrt": False}
-        made = CFunc(function, (signature.args, signature.return_type), {}, options)
+        made: Any = CFunc(function, (signature.args, signature.return_type), {}, options)
         made._cache = cache.Cache(function)
         made.compile()
         llvmlite.binding.add_symbol(name, made.address)

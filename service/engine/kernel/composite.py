@@ -87,7 +87,7 @@ def gradient(
         pull = measure.slope(z) / spread
         total = pull.sum()
         losses.append(measure.value(z))
-        found = [torch.dot(pull, s) if s.dim() else total * s for s in slopes]
+        found = [torch.dot(pull, s) if s.numel() > 1 else total * s.reshape(()) for s in slopes]
         gradients.append(torch.stack(found) if found else at[:0])
     return torch.stack(losses).double(), torch.stack(gradients)
 

@@ -96,7 +96,7 @@ def _steepest(gradient: Floats) -> float:
     """The largest |gradient|; NaN where one is."""
     most = 0.0
     for j in range(len(gradient)):
-        most = larger(most, abs(float(gradient[j])))
+        most = larger(most, abs(np.float64(gradient[j])))
     return most
 
 
@@ -105,8 +105,8 @@ def _moved_little(before: Floats, theta: Floats, tolerance: float) -> bool:
     """‖Δθ‖ ≤ tolerance·‖θ‖."""
     moved, size = 0.0, 0.0
     for i in range(len(theta)):
-        moved += float(theta[i] - before[i]) ** 2
-        size += float(before[i]) ** 2
+        moved += np.float64(theta[i] - before[i]) ** 2
+        size += np.float64(before[i]) ** 2
     return math.sqrt(moved) <= tolerance * math.sqrt(size)
 
 

@@ -144,7 +144,7 @@ def _losses(loss: int, delta: float, pull: Floats, count: int, rows: int) -> flo
     real = pull.dtype.type
     total = 0.0
     for i in range(count):
-        z = float(pull[i])
+        z = np.float64(pull[i])
         total += real(rho(loss, z, delta))
         pull[i] = real(psi(loss, z, delta)) / real(rows)
     return total

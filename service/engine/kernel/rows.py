@@ -269,12 +269,12 @@ def constant_loss(loss: int, delta: float, data: Any, g: int, sample: int) -> fl
     for i in range(start, end, step):
         share = 1.0
         if len(data.sigma):
-            share = 1.0 / (float(data.sigma[i]) * float(data.sigma[i]))
+            share = 1.0 / np.float64(data.sigma[i]) ** 2
         weights += share
         total += share * data.target[i]
     mean, losses = total / weights, 0.0
     for i in range(start, end, step):
-        z = mean - data.target[i]
+        z = mean - np.float64(data.target[i])
         if len(data.sigma):
             z /= data.sigma[i]
         losses += rho(loss, z, delta)

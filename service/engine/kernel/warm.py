@@ -1,9 +1,9 @@
-"""The kernel's machine code, all of it: every function that the engine calls, for the arguments that
-it calls it with, is called once, so that it is loaded from disk or compiled.
+"""The kernel's machine code, all of it: loaded from disk, or compiled.
 
-Data are of float64 or float32; arrays lie in C order. What the engine calls through an operator is
-called through it here. The data are a line through three points, and where long data take another
-way, through as many points as that needs.
+Every function that the engine calls is called once here, for the types of arguments that it calls
+it with: float64 or float32, arrays in C order. What the engine calls through an operator is called
+through it here. The data are a line through three points, and where long data take another way,
+through as many points as that needs.
 """
 
 from __future__ import annotations

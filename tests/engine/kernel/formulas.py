@@ -28,7 +28,9 @@ COLUMNS = frozenset({"x", "z", "y"})
 PARAMS = ("a", "b", "c", "d")
 LEAVES = (*"xz" * 2, *PARAMS, "0", "1", "2", "-0.5", "3", "0.5", "pi", "-1")
 
-_CALLS = [(name, operation.arity) for name, operation in sorted(CALLABLE.items()) if name != "where"]
+_CALLS = [
+    (name, operation.arity) for name, operation in sorted(CALLABLE.items()) if name != "where"
+]
 _SIGNS = ["+", "-", "*", "/", "**"]
 DEPTH = 4
 
@@ -36,7 +38,9 @@ DEPTH = 4
 @st.composite
 def _texts(draw: st.DrawFn, depth: int = DEPTH) -> str:
     """A formula's text, by any operation on smaller ones."""
-    kind = draw(st.sampled_from(["leaf", "call", "sign", "square", "minus", "where"])) if depth else ""
+    kind = (
+        draw(st.sampled_from(["leaf", "call", "sign", "square", "minus", "where"])) if depth else ""
+    )
 
     def part() -> str:
         return draw(_texts(depth - 1))
@@ -55,7 +59,7 @@ def _texts(draw: st.DrawFn, depth: int = DEPTH) -> str:
             condition = f"{part()} {draw(st.sampled_from(sorted(COMPARISONS)))} {part()}"
             return f"where({condition}, {part()}, {part()})"
         case _:
-            return draw(st.sampled_from(LEAVES))
+            return str(draw(st.sampled_from(LEAVES)))
 
 
 def _read(text: str) -> Formula | None:
@@ -159,12 +163,13 @@ class Case:
         weighed = "weighed" if of.sigma is not None else "alike"
         free = [name for name, is_free in zip(of.params, of.free, strict=True) if is_free]
         return (
-            f"Case({of.formula.text} by {of.loss.name}({of.loss.delta}), {weighed}, {of.target.dtype}, "
+            f"Case({of.formula.text} by {of.loss.name}({of.loss.delta}), {weighed}, "
+            f"{of.target.dtype}, "
             f"{free} free, of {sizes} at {self.theta.tolist()})"
         )
 
     @property
-    def arguments(self) -> tuple[Any, ...]:
+    def arguments(self) -> Any:
         """What the operators take before θ."""
         of = self.of
         return of.program, of.loss_number, of.loss.delta, of.data(self.fits.spans)
@@ -212,8 +217,9 @@ def cases(
     rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
     spans, params = _spans(rng, kind), len(formula.params)
     rows = int(spans.max())
-    columns = numbers(rng, len(formula.inputs), rows, nasty=nasty).to(dtype)
-    theta = numbers(rng, spans.shape[1], params, nasty=nasty / 3).to(dtype)
+    most = torch.finfo(dtype).max
+    columns = numbers(rng, len(formula.inputs), rows, nasty=nasty).clamp(-most, most).to(dtype)
+    theta = numbers(rng, spans.shape[1], params, nasty=nasty / 3).clamp(-most, most).to(dtype)
     lower = torch.full((params,), -torch.inf, dtype=dtype)
     upper = -lower
     if bounded:
