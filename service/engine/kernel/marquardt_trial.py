@@ -54,7 +54,7 @@ ROUGH = 1e-7
 FIRST_DAMPING = (1e-4, 1e-2)
 LEAST_DAMPING, MOST_DAMPING, SHRINK = 1e-16, 1e20, 1.0 / 3.0
 ROUNDING = 64.0
-"""Times ε·loss: a promise that is smaller is no promise."""
+"""Times the rounding of the loss: a promise that is smaller is no promise."""
 LINGERING = 6
 """Steps in a row of which the loss can't tell anything and that get no shorter: rounding moves the
 params, and the minimum is there."""
@@ -216,7 +216,7 @@ def judge(
     fine = _finite(work.r, loss)
     now = loss / rows
     actual = before - now
-    rounding = ROUNDING * rules.epsilon * before
+    rounding = ROUNDING * rules.epsilon * _rounded(state, g, before)
     negligible = abs(promised) <= rounding
     falls = actual > 0.0 and promised > 0.0
     took = fine and (falls or (negligible and actual >= -rounding))
@@ -250,6 +250,16 @@ def judge(
         constant = EXPLAINED * state.losses[g, CONSTANT_LOSS]
         doubtful = _uncertain(state, rules, g, way, rows, work) or ways[LOSS] >= constant > 0.0
         state.flags[g, way, BELIEVED] = int(not doubtful)
+
+
+@compiled
+def _rounded(state: Any, g: int, loss: float) -> float:
+    """What the rounding of the loss is in proportion to. A residual z is rounded as its target y
+    is, by εy; so z² is by 2εyz, whose mean is about √(loss·constant's loss)."""
+    constant = state.losses[g, CONSTANT_LOSS]
+    if not loss < constant < math.inf:
+        return loss
+    return math.sqrt(loss) * math.sqrt(constant)
 
 
 @compiled
