@@ -123,13 +123,10 @@ class Run:
         """The fits as they stand; `stop_reason` is the reason of whoever stops them before their
         end. A search that is stopped answers with the best that it found."""
         if self._solver is None:
-            self._at.starts = stopped(self._turn, self._at.starts)
-            self._begin()
+            at = replace(self._at, starts=stopped(self._turn, self._at.starts))
+            return Run(self.task, at).result(stop_reason)
         if self.task.groups is None:
-            found = self._ends().one(stop_reason)
-            if found.stop_reason == "max_epochs" and has_diverged(found.loss, found.first_loss):
-                return replace(found, stop_reason="diverged")
-            return found
+            return self._ends().one(stop_reason)
         ends, parts = self._joined()
         history = None
         if self.task.groups.history:
@@ -161,7 +158,7 @@ class Run:
 
     def _ends(self) -> Ends:
         assert self._solver is not None
-        ends, search = self._solver.ends(self._at.state), self._at.starts.search
+        ends, search = _with_last(self._solver.ends(self._at.state)), self._at.starts.search
         if self.task.groups is None and search is not None and search.ends:
             return replace(ends, searched=(search.agreeing, len(search.ends)))
         return ends
@@ -188,11 +185,22 @@ class Run:
         again, before, groups = self._ends(), self._at.before, self._at.groups
         if before is None or groups is None:
             return again, self._at.history
-        lower = lower_of(before, groups, again)
+        lower = lower_of(before, groups, again) & (again.epochs > 0)
         history = list(self._at.history_before)
         for group, place in zip(groups[lower].tolist(), lower.nonzero().flatten(), strict=True):
             history[group] = self._at.history[int(place)]
         return before.with_those(groups[lower], again.at(lower.nonzero().flatten())), history
+
+
+def _with_last(ends: Ends) -> Ends:
+    """The same with the fits whose last update of all made them diverge, which no epoch saw."""
+    losses = zip(ends.loss.tolist(), ends.first_loss.tolist(), strict=True)
+    bad = [has_diverged(*pair) for pair in losses]
+    if not any(bad):
+        return ends
+    named = zip(ends.reasons, bad, strict=True)
+    reasons = ["diverged" if ill and reason == "max_epochs" else reason for reason, ill in named]
+    return replace(ends, reasons=tuple(reasons))
 
 
 def start(task: Task, checkpoint: Checkpoint | None = None) -> Run:
@@ -200,9 +208,9 @@ def start(task: Task, checkpoint: Checkpoint | None = None) -> Run:
     return Run(task, checkpoint)
 
 
-def outcome(run: Run) -> Result:
-    """The result of the only fit of a run that has been stepped to its end."""
-    found = run.result()
+def outcome(run: Run, stop_reason: StopReason | None = None) -> Result:
+    """The result of the only fit of a run."""
+    found = run.result(stop_reason)
     assert isinstance(found, Result)
     return found
 

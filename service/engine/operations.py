@@ -74,7 +74,9 @@ def _clip(x: Tensor, low: Tensor, high: Tensor) -> Tensor:
 
 
 def _trigamma(x: Tensor) -> Tensor:
-    return torch.polygamma(1, x)
+    """torch's, to about nine digits, which is finite at the poles."""
+    pole = (x <= 0) & torch.isfinite(x) & (x == torch.floor(x))
+    return torch.where(pole, torch.inf, torch.polygamma(1, x))
 
 
 def _function(

@@ -203,7 +203,7 @@ def _unscaled(
 
 
 def _curvature(finding: Finding) -> wire.Curvature | None:
-    if not finding.is_plain_descent:
+    if not finding.all.is_plain_descent:
         return None
     return wire.Curvature(learning_rate_limit=finding.limit, condition_number=finding.condition)
 

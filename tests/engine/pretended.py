@@ -131,6 +131,7 @@ SPECIAL: Mapping[Any, Callable[[Sequence[Any], dict[str, Any]], Any]] = {
     Tensor.to: _to,
     Tensor.cpu: lambda args, given: _plain(args[0]).clone(),
     Tensor.cuda: lambda args, given: args[0],
+    Tensor.__deepcopy__: lambda args, given: _there(args[0]),
     Tensor.numpy: _refused,
     Tensor.__array__: _refused,
     Tensor.tolist: lambda args, given: _plain(args[0]).tolist(),

@@ -13,10 +13,10 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from service.engine import Ends, Groups, Problem, start
+from service.engine import Ends, Groups, Problem, outcome, start
 from service.engine.formula import Formula
 from service.engine.inference.statistics import summarise
-from service.engine.kernel.operators import PIECE
+from service.engine.kernel.sharing import PIECE
 from service.engine.kernel.singular import least_norm
 from service.engine.optimizers.exact import Exact
 from service.engine.solvers.exact import Exact as Solver
@@ -360,7 +360,7 @@ def test_the_history_has_the_one_epoch(noisy: dict[str, list[float]]) -> None:
     rows = run.step(1)
     assert rows.epoch.tolist() == [1]
     assert run.done
-    assert rows.params[0].tolist() == run.result().params.tolist()
+    assert rows.params[0].tolist() == outcome(run).params.tolist()
     assert float(rows.loss[0]) == pytest.approx(np.mean(np.square(noisy["y"])), rel=1e-14)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import pickle
 from collections.abc import Callable
 
@@ -58,6 +59,7 @@ KEPT: dict[str, Callable[[Tensor], Tensor]] = {
     "a gradient": lambda there: torch.autograd.grad(
         (leaf := there.clone().requires_grad_()).square().sum(), leaf
     )[0],
+    "a copy": copy.deepcopy,
     "a pickle": lambda there: pickle.loads(pickle.dumps(there)),
 }
 

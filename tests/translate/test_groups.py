@@ -185,6 +185,14 @@ def test_other_optimizers_take_one_group_after_another(optimizer: Any):
     compare({**curve("decay", 1, groups=3), "optimizer": optimizer, "epochs": 50})
 
 
+@pytest.mark.parametrize("model", [LINE, CURVES["decay"][0]])
+def test_too_high_a_learning_rate_is_told_of_each_group(model: str):
+    start = {"a": 1.0, "b": 0.5} | ({} if model == LINE else {"c": 0.0})
+    request = {**curve("decay", 2, groups=3), "model": model, "params": start, "epochs": 50}
+    found = compare({**request, "optimizer": {"name": "sgd", "learning_rate": 10.0}})
+    assert all("learning_rate_too_high" in codes for codes in found.groups.diagnostics)
+
+
 def test_a_network_is_fitted_to_each_group():
     request = {**curve("decay", 1, groups=3), "model": {"name": "mlp", "hidden": [3]}, "epochs": 20}
     data = {name: request["data"][name] for name in "xyg"}

@@ -43,8 +43,7 @@ def _tell_finite(finding: Finding) -> Said:
 def _grade_converged(findings: Findings) -> Grades:
     """The fit stopped short of the minimum: far, if its distance rivals the uncertainty itself."""
     offset, diverged = findings.statistics.offset, findings.ended("diverged")
-    one = findings.one
-    explained = diverged & (one is not None and one.limit is not None)
+    explained = diverged & np.isfinite(findings.limit)
     short = offset > NEAR
     if not findings.problem.loss.is_least_squares:
         short = short & no(findings.ended("converged"))

@@ -17,11 +17,13 @@ from service.engine.result import Ends
 
 def look_at(task: Task, ends: Ends, guessed: tuple[str, ...]) -> Iterator[tuple[Tensor, Findings]]:
     """What the checks look at, of groups that have ended, or stand where they were stopped: which
-    groups, and their findings. Of a fit that is not finite `best` speaks."""
+    groups, and their findings. Of a fit that was cut short, or is not finite, its best params
+    speak, as of a single one."""
     double = task.double()
     problem, fits = double.problem, double.fits
-    finite = torch.isfinite(ends.loss) & torch.isfinite(ends.theta).all(dim=1)
-    theta = torch.where(finite.unsqueeze(-1), ends.theta, ends.best)
+    whole = torch.tensor([reason not in (None, "diverged") for reason in ends.reasons])
+    whole &= torch.isfinite(ends.loss) & torch.isfinite(ends.theta).all(dim=1)
+    theta = torch.where((whole | (ends.loss < ends.best_loss)).unsqueeze(-1), ends.theta, ends.best)
     figures, z = summarise_fits(problem, fits, theta)
     for at in fits.alike():
         some, places = fits.at(at), at.numpy()
@@ -39,10 +41,12 @@ def look_at(task: Task, ends: Ends, guessed: tuple[str, ...]) -> Iterator[tuple[
                 loss=ends.loss[at].numpy(),
                 best_loss=ends.best_loss[at].numpy(),
                 first_loss=ends.first_loss[at].numpy(),
+                first_gradient=ends.first_gradient[at].numpy(),
                 epochs=ends.epochs[at].numpy(),
                 reasons=[ends.reasons[i] or "cancelled" for i in places.tolist()],
                 inputs={n: rows.padded(c.cpu().numpy()) for n, c in problem.columns.items()},
                 target=np.abs(rows.padded(problem.target.cpu().numpy())).max(axis=1),
+                fits=some,
                 kept=rows.kept,
                 guessed=guessed,
             ),

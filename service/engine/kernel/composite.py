@@ -169,10 +169,13 @@ def reduced(
 def triangle(matrix: Tensor) -> Tensor:
     """R of QR of matrices (…, rows, columns): (…, columns, columns), upper triangular.
 
-    A matrix that is not finite has an R that is not; the others do not notice.
+    A matrix that is not finite has an R that is not, whatever LAPACK makes of it; the others do not
+    notice.
     """
     columns, rows = matrix.shape[-1], matrix.shape[-2]
     factor = torch.geqrf(matrix)[0][..., :columns, :]
+    finite = torch.isfinite(matrix).all(-1, keepdim=True).all(-2, keepdim=True)
+    factor = torch.where(finite, factor, torch.nan)
     upper = torch.ones(factor.shape[-2:], dtype=torch.bool, device=factor.device).triu()
     factor = torch.where(upper, factor, 0.0)
     if rows < columns:

@@ -59,7 +59,8 @@ def reduced(
     data = of.data(spans_of(sizes or [of.rows]))
     found = reduce(of.program, of.loss_number, of.loss.delta, data, torch.from_numpy(theta))
     factor, sums, z = (each.numpy() for each in found)
-    return Reduced(factor, *sums.T, z)
+    total, size, spread, logs = sums.T
+    return Reduced(factor, total, size, spread, logs, z)
 
 
 def determined(

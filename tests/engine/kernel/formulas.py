@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from types import SimpleNamespace
 from typing import Any
 
@@ -13,16 +14,23 @@ import torch
 from hypothesis import strategies as st
 from torch import Tensor
 
+from service.engine import Groups, Options, Problem, Task
 from service.engine.formula import Formula, read_formula
 from service.engine.kernel import composite
+from service.engine.kernel.losses import NAMES
+from service.engine.losses import LOSSES, Loss
 from service.engine.operations import CALLABLE, COMPARISONS
+from service.engine.problem import Optimizer
 from service.errors import InvalidFormula
+from tests.engine.kernel.arrays import spans_of
 
 COLUMNS = frozenset({"x", "z", "y"})
 PARAMS = ("a", "b", "c", "d")
 LEAVES = (*"xz" * 2, *PARAMS, "0", "1", "2", "-0.5", "3", "0.5", "pi", "-1")
 
-_CALLS = [(name, operation.arity) for name, operation in sorted(CALLABLE.items()) if name != "where"]
+_CALLS = [
+    (name, operation.arity) for name, operation in sorted(CALLABLE.items()) if name != "where"
+]
 _SIGNS = ["+", "-", "*", "/", "**"]
 DEPTH = 4
 
@@ -30,7 +38,9 @@ DEPTH = 4
 @st.composite
 def _texts(draw: st.DrawFn, depth: int = DEPTH) -> str:
     """A formula's text, by any operation on smaller ones."""
-    kind = draw(st.sampled_from(["leaf", "call", "sign", "square", "minus", "where"])) if depth else ""
+    kind = (
+        draw(st.sampled_from(["leaf", "call", "sign", "square", "minus", "where"])) if depth else ""
+    )
 
     def part() -> str:
         return draw(_texts(depth - 1))
@@ -49,7 +59,7 @@ def _texts(draw: st.DrawFn, depth: int = DEPTH) -> str:
             condition = f"{part()} {draw(st.sampled_from(sorted(COMPARISONS)))} {part()}"
             return f"where({condition}, {part()}, {part()})"
         case _:
-            return draw(st.sampled_from(LEAVES))
+            return str(draw(st.sampled_from(LEAVES)))
 
 
 def _read(text: str) -> Formula | None:
@@ -72,8 +82,9 @@ def numbers(rng: np.random.Generator, *shape: int, nasty: float = 0.1) -> Tensor
     return torch.from_numpy(np.where(rng.random(shape) < nasty, edges, plain))
 
 
-_SPECIAL = frozenset({"gamma", "lgamma", "digamma", "trigamma"})
-"""Functions that two libraries have to fewer digits: what they are given is shaken too."""
+_SPECIAL = {"gamma": 1.0, "lgamma": 1.0, "digamma": 1.0, "trigamma": 1e6}
+"""Functions that two libraries have to fewer digits: what they are given is shaken too. torch's
+trigamma has nine digits."""
 
 
 @contextmanager
@@ -82,20 +93,22 @@ def shaken(seed: int, size: float) -> Iterator[None]:
     is off by up to `size` of it."""
     generator = torch.Generator().manual_seed(seed)
 
+    def noise(like: Tensor) -> Tensor:
+        return size * (2 * torch.rand(like.shape, generator=generator, dtype=like.dtype) - 1)
+
     def off(value: Tensor) -> Tensor:
-        if value.dtype == torch.bool:
-            return value
-        noise = 2 * torch.rand(value.shape, generator=generator, dtype=value.dtype) - 1
-        return value * (1 + size * noise)
+        return value if value.dtype == torch.bool else value * (1 + noise(value))
 
     def wrapped(operation: Any) -> Any:
         evaluate: Callable[..., Tensor] = operation.evaluate_safe
 
         def shake(*arguments: Tensor) -> Tensor:
-            if operation.name in _SPECIAL:
-                found = evaluate(*(off(argument) for argument in arguments))
-                return off(found) + size * off(torch.zeros_like(found) + 1)
-            return off(evaluate(*arguments))
+            more = _SPECIAL.get(operation.name)
+            if more is None:
+                return off(evaluate(*arguments))
+            (x,) = arguments
+            found = evaluate(off(x))
+            return found + more * noise(found) * (found.abs() + 1)
 
         return SimpleNamespace(name=operation.name, arity=operation.arity, evaluate_safe=shake)
 
@@ -134,3 +147,107 @@ def assert_read(
         at = wrong.nonzero()[0].tolist()
         told = tuple(float(each[tuple(at)]) for each in (found, plain, apart))
         raise AssertionError(f"{at}: {told[0]!r} where plain torch has {told[1]!r} ± {told[2]!r}")
+
+
+@dataclass(frozen=True, eq=False)
+class Case:
+    """A problem of a random formula on random rows, in groups, and params to read it at."""
+
+    of: Problem
+    fits: Groups
+    theta: Tensor
+    """(groups, params)"""
+
+    def __repr__(self) -> str:
+        of, sizes = self.of, self.fits.spans.T.tolist()
+        weighed = "weighed" if of.sigma is not None else "alike"
+        free = [name for name, is_free in zip(of.params, of.free, strict=True) if is_free]
+        return (
+            f"Case({of.formula.text} by {of.loss.name}({of.loss.delta}), {weighed}, "
+            f"{of.target.dtype}, "
+            f"{free} free, of {sizes} at {self.theta.tolist()})"
+        )
+
+    @property
+    def arguments(self) -> Any:
+        """What the operators take before θ."""
+        of = self.of
+        return of.program, of.loss_number, of.loss.delta, of.data(self.fits.spans)
+
+    def task(self, name: str, settings: Optimizer, epochs: int, **options: Any) -> Task:
+        """The fits from those params."""
+        options.setdefault("record_every", 1)
+        return Task(self.of, Options(name, settings, epochs, **options), self.fits)
+
+
+def _spans(rng: np.random.Generator, kind: str) -> Tensor:
+    """Where groups lie, of that kind."""
+    if kind == "shared":
+        first = rng.integers(0, 30, 5)
+        return torch.from_numpy(np.stack([first, first + rng.integers(1, 90, 5)]))
+    sizes = {
+        "one row": [1],
+        "one": [int(rng.integers(2, 40))],
+        "long": [int(rng.integers(577, 1300))],
+        "alike": [int(rng.integers(2, 20))] * 6,
+        "ragged": rng.choice([1, 2, 5, 20, 63, 64, 65, 130, 600], 6).tolist(),
+    }[kind]
+    return spans_of(sizes)
+
+
+GROUPS = ("one row", "one", "long", "alike", "ragged", "shared")
+
+
+@st.composite
+def cases(
+    draw: st.DrawFn,
+    *,
+    formulas: st.SearchStrategy[Formula] = FORMULAS,
+    dtypes: Sequence[torch.dtype] = (torch.float64, torch.float32),
+    losses: Sequence[str] = NAMES,
+    groups: Sequence[str] = GROUPS,
+    nasty: float = 0.1,
+) -> Case:
+    """Any formula on any rows by any loss."""
+    formula, loss = draw(formulas), LOSSES[draw(st.sampled_from(losses))]
+    dtype, kind = draw(st.sampled_from(dtypes)), draw(st.sampled_from(groups))
+    weighed, delta = draw(st.booleans()), draw(st.sampled_from([0.05, 0.3, 0.8, loss.default]))
+    fixed = draw(st.sets(st.sampled_from(PARAMS), max_size=2))
+    bounded = draw(st.booleans())
+    rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
+    spans, params = _spans(rng, kind), len(formula.params)
+    rows = int(spans.max())
+    most = torch.finfo(dtype).max
+    columns = numbers(rng, len(formula.inputs), rows, nasty=nasty).clamp(-most, most).to(dtype)
+    theta = numbers(rng, spans.shape[1], params, nasty=nasty / 3).clamp(-most, most).to(dtype)
+    lower = torch.full((params,), -torch.inf, dtype=dtype)
+    upper = -lower
+    if bounded:
+        lower = theta.min(dim=0).values - torch.from_numpy(rng.exponential(size=params)).to(dtype)
+        upper = theta.max(dim=0).values + torch.from_numpy(rng.exponential(size=params)).to(dtype)
+    of = Problem(
+        formula=formula,
+        columns=dict(zip(formula.inputs, columns, strict=True)),
+        target=numbers(rng, rows, nasty=0.0).to(dtype),
+        initial=theta[0],
+        lower=lower,
+        upper=upper,
+        free=tuple(name not in fixed for name in formula.params),
+        loss=Loss(loss, delta),
+        sigma=torch.from_numpy(rng.uniform(0.3, 3.0, rows)).to(dtype) if weighed else None,
+    )
+    return Case(of, Groups(spans, theta, history=True), theta)
+
+
+def grams(r: Tensor) -> Tensor:
+    """Of R factors (groups, q + 1, q + 1) what is unique: the lengths of the columns, and the
+    cosines between them; no number where one of R is not finite."""
+    lengths = torch.linalg.vector_norm(r / _peak(r), dim=-2, keepdim=True)
+    unit = r / _peak(r) / torch.where(lengths > 0, lengths, 1.0)
+    found = torch.cat([lengths * _peak(r), unit.mT @ unit], dim=-2)
+    return torch.where(torch.isfinite(r).all(-1).all(-1)[:, None, None], found, torch.nan)
+
+
+def _peak(r: Tensor) -> Tensor:
+    peak = r.abs().amax(dim=-2, keepdim=True)
+    return torch.where(peak > 0, peak, 1.0)

@@ -19,7 +19,7 @@ from service.engine import Groups, Options, Problem, Task, stopping
 from service.engine.kernel import first_order as kernel
 from service.engine.kernel import operators
 from service.engine.kernel.losses import NAMES
-from service.engine.kernel.marquardt import CONVERGED, DIVERGED, MAX_EPOCHS, RUNNING
+from service.engine.kernel.marquardt_state import CONVERGED, DIVERGED, MAX_EPOCHS, RUNNING
 from service.engine.kernel.updates import update_of
 from service.engine.losses import LOSSES
 from service.engine.objectives.objective import Objective
@@ -113,7 +113,8 @@ def same(one: State, other: State) -> bool:
 def group_of(state: State, g: int) -> State:
     """The state of one group alone."""
     *parts, generators = state
-    return State(*(part[g : g + 1] for part in parts), generators)
+    own: Any = [part[g : g + 1] for part in parts]
+    return State(*(*own, generators))
 
 
 def measured(of: Problem, theta: Tensor) -> tuple[Tensor, Tensor]:
