@@ -25,10 +25,12 @@ RUN --mount=type=cache,target=/root/.cache/uv \
 COPY pyproject.toml ./
 RUN --mount=type=cache,target=/root/.cache/uv \
     uv pip install --constraint constraints.txt --requirement pyproject.toml
-# A third of it is read by nothing here: headers, tests and their programs, stubs, and the bytecode of
-# what serves torch's own compilers. (torch does not start without its torch_shm_manager.)
+# A fifth of it is read by nothing here: headers, stubs, tests and their programs, what Arrow talks to
+# other machines with, and the bytecode of what torch's compilers need. (torch does not start without
+# its torch_shm_manager.)
 RUN site=$(echo "${VIRTUAL_ENV}"/lib/python*/site-packages) \
     && rm -rf "${site}"/torch/include "${site}"/torch/share "${site}"/torch/test "${site}"/pyarrow/include \
+    && rm -f "${site}"/pyarrow/*_s3* "${site}"/pyarrow/*_flight* \
     && find "${site}"/torch/bin -type f ! -name torch_shm_manager -delete \
     && find "${site}" \( -name tests -o -name '*.a' -o -name '*.pyi' \) -prune -exec rm -rf {} + \
     && find "${site}"/sympy "${site}"/networkx "${site}"/torch/_dynamo "${site}"/torch/_inductor \
