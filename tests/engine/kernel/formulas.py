@@ -59,7 +59,7 @@ def _texts(draw: st.DrawFn, depth: int = DEPTH) -> str:
             condition = f"{part()} {draw(st.sampled_from(sorted(COMPARISONS)))} {part()}"
             return f"where({condition}, {part()}, {part()})"
         case _:
-            return draw(st.sampled_from(LEAVES))
+            return str(draw(st.sampled_from(LEAVES)))
 
 
 def _read(text: str) -> Formula | None:

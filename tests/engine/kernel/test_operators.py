@@ -74,7 +74,7 @@ def test_a_linearisation(case: Case, width: float) -> None:
     sums, r, slopes = operators.linearise(*case.arguments, theta, widths)
 
     def plain(part: int) -> Tensor:
-        return composite.linearise(*case.arguments, theta, widths)[part]
+        return composite.linearise(*(*case.arguments, theta, widths))[part]
 
     told = 3 if case.of.loss.name in CORNERED else 1
     assert_read(sums[:, :told], lambda: plain(0)[:, :told], rounding)
@@ -90,7 +90,7 @@ def test_a_reduction(case: Case) -> None:
     r, sums, z = operators.reduce(*case.arguments, case.theta)
 
     def plain(part: int) -> Tensor:
-        return composite.reduce(*case.arguments, case.theta)[part]
+        return composite.reduce(*(*case.arguments, case.theta))[part]
 
     rounding = ROUNDING[torch.float64]
     number = torch.isfinite(sums[:, 0])  # a slope of no number, or of an infinite one, is no slope
@@ -120,7 +120,7 @@ def test_a_gradient(case: Case) -> None:
     losses, gradients = operators.gradient(*case.arguments, case.theta)
 
     def plain(part: int) -> Tensor:
-        return composite.gradient(*case.arguments, case.theta)[part]
+        return composite.gradient(*(*case.arguments, case.theta))[part]
 
     rounding, loss, rows = ROUNDING[case.of.target.dtype], case.of.loss, rows_of(case)
     terms = [loss.slope(z) * slopes for z, slopes in rows]
@@ -240,7 +240,7 @@ def test_a_fit_comes_to_the_end_of_plain_torchs(case: Case, seed: int) -> None:
 
 # --- slices, threads, pieces, order ---------------------------------------------------------------
 
-DESCENTS = {
+DESCENTS: dict[str, Any] = {
     "sgd": Sgd(0.01, momentum=0.8),
     "adam": Adam(0.05, amsgrad=True),
     "rmsprop": Rmsprop(0.02, momentum=0.5, centered=True),
