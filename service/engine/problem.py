@@ -295,5 +295,6 @@ def grouped(
     sizes = torch.bincount(codes, minlength=len(initial))
     end = torch.cumsum(sizes, 0)
     if not bool((codes[1:] >= codes[:-1]).all()):
-        problem = problem.on(torch.argsort(codes, stable=True), problem.initial)
+        order = torch.argsort(codes, stable=True).to(problem.target.device)
+        problem = problem.on(order, problem.initial)
     return Task(problem, options, Groups(torch.stack([end - sizes, end]), initial, history))

@@ -14,7 +14,6 @@ from hypothesis import strategies as st
 
 from service.engine import GroupedResult, Groups, Rows, Run, start
 from service.engine.problem import UNEVEN, grouped
-from tests.devices import put
 from tests.engine.builders import problem, task
 from tests.translate.grouped import alone, answer, plan
 from tests.translate.test_groups import curve, line, rows_of
@@ -104,22 +103,20 @@ def test_stopped_midway_it_answers_with_what_is_done(reason: Any, optimizer: str
     request["data"]["y"] += 0.01 * rng.standard_normal(len(request["data"]["y"]))
     made = plan(**request)
     run = start(made.task)
-    while not run.epoch:
-        run.step(1)
+    run.step(3)
     found = answer(made, result_of(run, reason))
     assert found.stop_reason == reason
     assert found.status == ("cancelled" if reason == "cancelled" else "succeeded")
     of = found.groups
     begun = [epochs > 0 for epochs in of.epochs]
     assert any(begun)
-    assert not all(begun)
     for group, was in enumerate(begun):
         assert math.isnan(of.params["a"][group]) is not was
         assert of.status[group] == ("succeeded" if was else "failed")
+        assert of.n[group] > 0
         if not was:
             assert (of.stop_reason[group], of.trustworthy[group]) == (reason, False)
-            assert of.n[group] > 0
-    assert "converged" in of.stop_reason or "max_epochs" in of.stop_reason
+    assert set(of.stop_reason) <= {reason, "converged", "max_epochs"}
 
 
 def test_before_its_first_step_nothing_is_begun():
@@ -151,7 +148,7 @@ def test_every_group_has_its_own_rows_and_parts_hold_each_once(sizes: list[int],
     base = problem("y = a*x", {"x": x.tolist(), "y": x.tolist()}, {"a": 1.0})
     options = task(base, "levenberg_marquardt", None).options  # type: ignore[arg-type]
     initial = torch.ones(len(sizes), 1, dtype=torch.float64)
-    of = grouped(put(base), options, torch.from_numpy(codes), initial)
+    of = grouped(base, options, torch.from_numpy(codes), initial)
     assert isinstance(of.groups, Groups)
     assert of.groups.sizes.tolist() == sizes
     for group in range(len(sizes)):

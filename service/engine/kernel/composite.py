@@ -51,23 +51,27 @@ def linearise(
     program: Sequence[Tensor], loss: int, delta: float, data: Sequence[Tensor],
     theta: Tensor, width: Tensor,
 ) -> tuple[Tensor, Tensor, Tensor]:  # fmt: skip
-    """See `operators.linearise`."""
+    """See `operators.linearise`. A group is padded to a number of rows that depends on its own
+    alone, so that the others that are read with it change no bit of it."""
     columns, target, sigma, (first, end) = data
-    measure = Loss(LOSSES[NAMES[loss]], delta)
-    longest = int((end - first).max())
-    many = max(1, AT_ONCE // max(1, longest * ((len(program[2]) - 3) // 2 + 1)))
-    parts = []
-    for at in torch.split(torch.arange(len(first)), many):
-        begin, stop = first[at].to(target.device), end[at].to(target.device)
-        rows = begin.unsqueeze(-1) + torch.arange(int((stop - begin).max()), device=target.device)
-        kept = rows < stop.unsqueeze(-1)
-        rows = torch.minimum(rows, stop.unsqueeze(-1) - 1)
-        inputs = [column[rows] for column in columns.unbind(0)]
-        found = outputs_of(program, inputs, theta[at].to(target))
-        y, spread = target[rows], sigma[rows] if len(sigma) else None
-        matrix = torch.stack([each.expand(rows.shape) for each in (*found[1:], found[0] - y)], -1)
-        parts.append(reduced(matrix, spread, kept, measure, width[at].to(target)))
-    sums, r, slopes = (torch.cat(each) for each in zip(*parts, strict=True))
+    measure, device = Loss(LOSSES[NAMES[loss]], delta), target.device
+    padded = 2 ** torch.ceil(torch.log2((end - first).double())).long()
+    parts, order = [], []
+    for length in torch.unique(padded).tolist():
+        many = max(1, AT_ONCE // max(1, length * ((len(program[2]) - 3) // 2 + 1)))
+        for at in torch.split((padded == length).nonzero().flatten(), many):
+            begin, stop = first[at].to(device).unsqueeze(-1), end[at].to(device).unsqueeze(-1)
+            rows = begin + torch.arange(length, device=device)
+            kept, rows = rows < stop, torch.minimum(rows, stop - 1)
+            inputs = [column[rows] for column in columns.unbind(0)]
+            found = outputs_of(program, inputs, theta[at].to(target))
+            y, spread = target[rows], sigma[rows] if len(sigma) else None
+            outputs = [each.expand(rows.shape) for each in (*found[1:], found[0] - y)]
+            matrix = torch.stack(outputs, dim=-1)
+            parts.append(reduced(matrix, spread, kept, measure, width[at].to(target)))
+            order.append(at)
+    back = torch.argsort(torch.cat(order))
+    sums, r, slopes = (torch.cat(each)[back] for each in zip(*parts, strict=True))
     return sums, r, slopes
 
 
