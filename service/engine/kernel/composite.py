@@ -42,7 +42,7 @@ def outputs_of(program: Sequence[Tensor], columns: Sequence[Tensor], theta: Tens
 def read(program: Sequence[Tensor], columns: Tensor, theta: Tensor) -> Tensor:
     """The outputs at each θ (points, params), in each row of columns (inputs, rows): (outputs,
     points, rows)."""
-    found = outputs_of(program, columns.unbind(0), theta)
+    found = outputs_of(program, columns.unbind(0), theta.to(columns))
     shape = (len(theta), columns.shape[1])
     return torch.stack([each.expand(shape) for each in found])
 
@@ -85,6 +85,7 @@ def gradient(
     for at, (begin, stop) in zip(theta, spans.T.tolist(), strict=True):
         y = target[begin:stop]
         inputs = [column[begin:stop] for column in columns.unbind(0)]
+        at = at.to(target)
         prediction, *slopes = outputs_of(program, inputs, at)
         spread = sigma[begin:stop] if len(sigma) else torch.ones_like(y)
         z = (prediction - y) / spread
