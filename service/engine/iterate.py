@@ -82,6 +82,11 @@ class Run:
         return max(self._ended, waiting + self._progress.ended)
 
     @property
+    def left(self) -> int:
+        """The most epochs that any one fit may yet have."""
+        return self.task.options.epochs - (self.epoch if self.task.groups is None else 0)
+
+    @property
     def loss(self) -> float:
         """The loss of the last epoch, before its update."""
         return self._progress.loss if self.task.groups is None else math.nan
@@ -99,15 +104,14 @@ class Run:
         return copy.deepcopy(self._at)
 
     def step(self, epochs: int) -> Rows:
-        """At most so many epochs of each fit, or one step of the search; the rows recorded in
-        them."""
+        """At most so many steps: of the search, while there is one, and then epochs of each fit;
+        the rows recorded in them."""
         nothing = Rows.none(len(self.task.problem.params))
-        if self._solver is None:
-            self._at.starts = advance(self._turn, self._at.starts)
+        while self._solver is None and epochs > 0:
+            self._at.starts, epochs = advance(self._turn, self._at.starts), epochs - 1
             if self._at.starts.done:
                 self._begin()
-            return nothing
-        if self._solver.done(self._at.state):
+        if self._solver is None or epochs < 1 or self._solver.done(self._at.state):
             return nothing
         self._at.state, recorded = self._solver.step(self._at.state, epochs)
         if self.task.groups is None:

@@ -76,6 +76,9 @@ class Run(Protocol):
     def stride(self) -> int: ...
 
     @property
+    def left(self) -> int: ...
+
+    @property
     def loss(self) -> float: ...
 
     @property
@@ -174,7 +177,7 @@ class _Attempt:
         stop = self._stopped()
         while not (stop or run.done):
             began = self._clock()
-            self._record(run.step(pace.epochs(run.epochs - run.epoch)))
+            self._record(run.step(pace.epochs(run.left)))
             now = self._clock()
             pace.took(now - began)
             if self._takes_long(now):

@@ -25,6 +25,7 @@ from service.engine.schedules import (
     Step,
 )
 from service.engine.solvers.first_order import FirstOrder
+from tests.devices import put
 from tests.engine.builders import finish, problem, task
 
 pytestmark = pytest.mark.usefixtures("device")
@@ -205,7 +206,7 @@ def test_divergence_stops_or_goes_on_and_best_is_kept() -> None:
     assert (went_on.stop_reason, went_on.epochs) == ("diverged", 500)
     objective = Objective(line)
     for result in (stopped, went_on):
-        measured = float(objective.loss(result.best.params))
+        measured = float(objective.loss(put(result.best.params)))
         assert measured == pytest.approx(result.best.loss, rel=1e-14)
         assert result.best.loss == min(float(rows.loss.min()), result.loss)
 

@@ -17,6 +17,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from service.engine import GroupedResult, start
 from service.errors import BudgetExceeded, InvalidData, InvalidRequest, UnknownName
 from service.schemas.answers import GroupedFit, Groups
 from service.schemas.compute import Predictions, PredictRequest
@@ -350,6 +351,31 @@ def test_a_group_whose_start_diverges_fails_alone():
     assert (found.stop_reason, found.trustworthy) == ("diverged", False)
     (told,) = [each for each in found.diagnostics if each.code == "non_finite"]
     assert told.message.startswith("in 1 of 70 groups")
+
+
+@pytest.mark.parametrize("history", [False, True])
+def test_groups_that_were_not_begun_are_left_out(history: bool):
+    by = {"column": "g", "history": history}
+    made = plan(**curve("decay", 3, groups=4) | {"optimizer": "lbfgs", "group_by": by})
+    run = start(made.task)
+    assert (run.epochs, run.left) == (4, made.task.options.epochs)
+    while run.epoch < 2:
+        run.step(1000)
+    result = run.result("time_limit")
+    assert isinstance(result, GroupedResult)
+    found, whole = answer(made, result), answer(made, finish(made))
+    assert (found.stop_reason, found.trustworthy) == ("time_limit", False)
+    assert list(rows_of(found).values())[:2] == list(rows_of(whole).values())[:2]
+    groups = found.groups
+    assert groups.status == ["succeeded"] * 2 + ["failed"] * 2
+    assert groups.stop_reason[2:] == ["time_limit"] * 2
+    assert (groups.epochs[2:], groups.diagnostics[2:]) == ([0, 0], [[], []])
+    for column in (groups.loss, *groups.params.values(), *groups.stderr.values()):
+        assert [math.isnan(value) for value in column] == [False, False, True, True]
+    assert groups.history is None or [len(each.epoch) > 0 for each in groups.history] == [
+        True, True, False, False,
+    ]  # fmt: skip
+    assert (groups.history is not None) is history
 
 
 @pytest.mark.parametrize("sizes", [(40_000, 41_000), (200_000, 5, 6)])
