@@ -86,7 +86,7 @@ def test_its_memory_is_its_own(device: str) -> None:
 
 @pytest.mark.parametrize("device", OTHERS)
 def test_an_operator_of_the_kernel_is_read_where_its_data_are(device: str) -> None:
-    """As 2·3 + 1; what is reduced comes back."""
+    """As 2·3 + 1; params are brought there, and what is reduced comes back."""
     line = formula("y = a*x + b", "xy")
     theta = torch.tensor([[2.0, 1.0]], dtype=torch.float64)
     columns = torch.full((1, 4), 3.0, dtype=torch.float64)
@@ -94,8 +94,8 @@ def test_an_operator_of_the_kernel_is_read_where_its_data_are(device: str) -> No
         found = operators.read(line.forward.tensors, columns.to(known), theta.to(known))
         assert found.device.type == known
         assert found.cpu().flatten().tolist() == [7.0] * 4
-        with pytest.raises(RuntimeError):
-            operators.read(line.forward.tensors, columns.to(known), theta)
+        brought = operators.read(line.forward.tensors, columns.to(known), theta.to("cpu"))
+        assert brought.cpu().equal(found.cpu())
         widths, spans = torch.zeros(1, dtype=torch.float64), torch.tensor([[0], [4]])
         data = [each.to(known) for each in (columns, columns[0], columns[0, :0])]
         for each in operators.linearise(line.full.tensors, 0, 1.0, [*data, spans], theta, widths):

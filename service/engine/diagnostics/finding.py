@@ -131,8 +131,7 @@ class Findings:
     def condition(self) -> Each:
         """Of the Hessian at the start: infinite where it is flat, or no bowl."""
         low, high = self.eigenvalues[..., 0], self.eigenvalues[..., -1]
-        with np.errstate(all="ignore"):
-            return np.where(low > 0, high / low, np.inf)
+        return np.where(low > 0, high / low, np.inf)
 
     def where(self, severity: Grades, mask: Each) -> Grades:
         """That severity where the mask is true."""
@@ -179,8 +178,7 @@ class Findings:
     @cached_property
     def sample(self) -> Floats:
         """z at `theta` over its scale in each `step`th row, (fits, rows); 0 beyond a fit's rows."""
-        with np.errstate(all="ignore"):
-            return np.asarray(self.z[..., :: self.step] / np.asarray(self.scale)[..., None])
+        return np.asarray(self.z[..., :: self.step] / np.asarray(self.scale)[..., None])
 
     @property
     def step(self) -> int:

@@ -55,17 +55,16 @@ def _outlying(findings: Findings) -> tuple[Bools, Each]:
 def _looked_for(findings: Findings) -> tuple[Bools, Each]:
     sample, kept, step = findings.sample, findings.kept, findings.step
     rows = -(-findings.statistics.n // step)
-    with np.errstate(all="ignore"):
-        beyond = None if kept is None else ~kept[..., ::step]
-        masked = sample if beyond is None else np.where(beyond, np.inf, sample)
-        centre = _median(masked, rows)
-        size = np.abs(sample - np.asarray(centre)[..., None])
-        size = size if beyond is None else np.where(beyond, np.inf, size)
-        spread = 1.4826 * _median(size, rows)
-        if step == 1:
-            far = size > OUTLYING * np.asarray(spread)[..., None]
-        else:
-            far = _far(findings, centre * findings.scale, OUTLYING * spread * findings.scale)
+    beyond = None if kept is None else ~kept[..., ::step]
+    masked = sample if beyond is None else np.where(beyond, np.inf, sample)
+    centre = _median(masked, rows)
+    size = np.abs(sample - np.asarray(centre)[..., None])
+    size = size if beyond is None else np.where(beyond, np.inf, size)
+    spread = 1.4826 * _median(size, rows)
+    if step == 1:
+        far = size > OUTLYING * np.asarray(spread)[..., None]
+    else:
+        far = _far(findings, centre * findings.scale, OUTLYING * spread * findings.scale)
     return far if kept is None else far & kept, spread
 
 
@@ -127,8 +126,7 @@ def _ratio(findings: Findings) -> Each:
     steps = np.diff(z, axis=1)
     if apart is not None:
         steps = np.where(apart, steps, 0.0)
-    with np.errstate(all="ignore"):
-        ratio = (steps * steps).sum(axis=1) / (z * z).sum(axis=1)
+    ratio = (steps * steps).sum(axis=1) / (z * z).sum(axis=1)
     return ratio if findings.one is None else float(ratio[0])
 
 
@@ -142,8 +140,7 @@ def _grade_autocorrelation(findings: Findings) -> Grades:
         return findings.nowhere()
     ratio = _ratio(findings)
     rounding = _is_rounding(findings) | (statistics.r_squared > 1 - 1e-12)
-    with np.errstate(all="ignore"):
-        wavy = ratio < 2 - WAVY * 2 / np.sqrt(n)
+    wavy = ratio < 2 - WAVY * 2 / np.sqrt(n)
     return findings.where(WARNING, asked & wavy & no(rounding) & (findings.statistics.total > 0))
 
 
@@ -169,10 +166,9 @@ def _grade_explained(findings: Findings) -> Grades:
     if stderr.shape != values.shape:
         stderr = np.full(values.shape, np.nan)
     degrees, explained = statistics.degrees_of_freedom, statistics.r_squared
-    with np.errstate(all="ignore"):
-        lost = no(some(~np.isnan(stderr))) | some(stderr > DWARFED * values)
-        little = (explained <= FOLLOWS) & (degrees >= 3)
-        chance = is_chance(explained, degrees, len(statistics.free))
+    lost = no(some(~np.isnan(stderr))) | some(stderr > DWARFED * values)
+    little = (explained <= FOLLOWS) & (degrees >= 3)
+    chance = is_chance(explained, degrees, len(statistics.free))
     # The last epoch is a first-order method's ordinary end, and no sign by itself.
     short = no(findings.ended("converged")) & (not findings.is_first_order)
     adrift = chance | (little & short)

@@ -106,6 +106,7 @@ def _sum_of_products(of: Formula, free: tuple[str, ...]) -> Formula:
 def reading(problem: Problem) -> Reading:
     """The loss and its gradient from the rows themselves, of a formula with loss mse."""
 
+    @np.errstate(all="ignore")
     def read(theta: Tensor) -> tuple[float, Tensor]:
         total, factor = _linearised(problem, theta)
         gradient = torch.zeros_like(theta)
