@@ -1,5 +1,7 @@
 # The Python that the pins of constraints.txt are tested with.
 FROM python:3.11-slim-bookworm AS base
+# The image may run on another processor than it is built on: see docs/operations.md.
+ENV DESCENT_KERNEL_CPU=portable
 
 
 FROM base AS dependencies
@@ -18,19 +20,28 @@ WORKDIR /build
 # wheel[s] is wheels/ where there is one; a plain checkout has none.
 COPY constraints.txt wheel[s] ./
 RUN pip install --no-cache-dir --find-links . "uv==${UV_VERSION}" && uv venv "${VIRTUAL_ENV}"
-# torch's C++ headers and tests are 150 MB that nothing here reads.
 RUN --mount=type=cache,target=/root/.cache/uv \
-    uv pip install ${TORCH_BACKEND:+"--torch-backend=${TORCH_BACKEND}"} --constraint constraints.txt torch setuptools \
-    && rm -rf "${VIRTUAL_ENV}"/lib/python*/site-packages/torch/include "${VIRTUAL_ENV}"/lib/python*/site-packages/torch/test
+    uv pip install ${TORCH_BACKEND:+"--torch-backend=${TORCH_BACKEND}"} --constraint constraints.txt torch setuptools
 COPY pyproject.toml ./
 RUN --mount=type=cache,target=/root/.cache/uv \
     uv pip install --constraint constraints.txt --requirement pyproject.toml
+# A fifth of it is read by nothing here: headers, stubs, tests and their programs, what Arrow talks to
+# other machines with, and the bytecode of what torch's compilers need. (torch does not start without
+# its torch_shm_manager.)
+RUN site=$(echo "${VIRTUAL_ENV}"/lib/python*/site-packages) \
+    && rm -rf "${site}"/torch/include "${site}"/torch/share "${site}"/torch/test "${site}"/pyarrow/include \
+    && rm -f "${site}"/pyarrow/*_s3* "${site}"/pyarrow/*_flight* \
+    && find "${site}"/torch/bin -type f ! -name torch_shm_manager -delete \
+    && find "${site}" \( -name tests -o -name '*.a' -o -name '*.pyi' \) -prune -exec rm -rf {} + \
+    && find "${site}"/sympy "${site}"/networkx "${site}"/torch/_dynamo "${site}"/torch/_inductor \
+        "${site}"/torch/testing -name __pycache__ -prune -exec rm -rf {} +
 
 
 FROM dependencies AS package
 COPY LICENSE ./
 COPY service ./service
-RUN uv pip install --no-deps --no-build-isolation --target /opt/descent .
+RUN uv pip install --no-deps --no-build-isolation --target /opt/descent . \
+    && PYTHONPATH=/opt/descent "${VIRTUAL_ENV}"/bin/python -P -m service compile
 
 
 FROM base

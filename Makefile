@@ -8,6 +8,7 @@ BIN := .venv/bin
 PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 # Each stamp builds on the one before: the runtime, then the tools, then what bench compares with.
 RUNTIME := .venv/.runtime
+KERNEL := .venv/.kernel
 DEV := .venv/.installed
 BENCH := .venv/.bench
 FUZZ := .venv/.fuzz
@@ -20,15 +21,15 @@ help: ## this list
 	@sed -n 's/^\([a-z]*\):[^#]*## \(.*\)/  make \1|\2/p' Makefile | while IFS='|' read -r target what; do \
 		printf '%-16s %s\n' "$$target" "$$what"; done
 
-install: $(DEV) ## a .venv with the package, its tools and their pins (PYTHON=python3.12 for another Python)
+install: $(DEV) $(KERNEL) ## a .venv with the package, its tools and their pins (PYTHON=python3.12 for another Python)
 	@echo "Descent is installed in .venv"
 
-serve: $(RUNTIME) ## run the service (PORT=8000)
+serve: $(KERNEL) ## run the service (PORT=8000)
 	@echo "Try, in another terminal:"
 	@echo "  curl --json '{\"data\": {\"x\": [1,2,3], \"y\": [2.1,3.9,6.2]}}' localhost:$(PORT)/fit"
 	@exec $(BIN)/descent serve --host 127.0.0.1 --port $(PORT)
 
-test: $(DEV) ## run the tests (ARGS="-k tutorial -n0")
+test: $(DEV) $(KERNEL) ## run the tests (ARGS="-k tutorial -n0")
 	@$(BIN)/python -m pytest $(ARGS)
 
 check: $(DEV) ## lint, format, types, layers, openapi.json, Dockerfile
@@ -45,21 +46,21 @@ openapi: $(RUNTIME) ## write openapi.json
 	@$(BIN)/python -m service openapi > .openapi.json.tmp || { rm -f .openapi.json.tmp; exit 1; }
 	@mv .openapi.json.tmp openapi.json
 
-bench: $(BENCH) ## measure against the alternatives
+bench: $(BENCH) $(KERNEL) ## measure against the alternatives
 	@$(BIN)/python -m benchmarks $(ARGS)
 
-fuzz: $(FUZZ) ## look for what breaks the service, for longer than make test does (SECONDS=600)
+fuzz: $(FUZZ) $(KERNEL) ## look for what breaks the service, for longer than make test does (SECONDS=600)
 	@DESCENT_FUZZ_S=$(SECONDS) $(BIN)/python -m pytest -n0 tests/api/test_schemathesis.py
 	@$(BIN)/python -m tests.attack.fuzz $(SECONDS)
 
 audit: $(FUZZ) ## ask the advisories about every pin (needs the network)
 	@$(BIN)/pip-audit --strict --requirement constraints.txt --no-deps --disable-pip $(ARGS)
 
-soak: $(DEV) ## ten minutes at saturation, with faults (ARGS="--minutes 1")
+soak: $(DEV) $(KERNEL) ## ten minutes at saturation, with faults (ARGS="--minutes 1")
 	@$(BIN)/python -m benchmarks.soak --faults $(ARGS)
 
 clean: ## remove caches and build output; .venv stays
-	@rm -rf build dist .*_cache .hypothesis .benchmarks .coverage .openapi.json.tmp *.egg-info
+	@rm -rf $(KERNEL) build dist .*_cache .hypothesis .benchmarks .coverage .openapi.json.tmp *.egg-info
 	@find . -name .venv -prune -o -name __pycache__ -type d -exec rm -rf {} +
 
 # torch first: it is the longest wait, and it is never replaced by what comes after.
@@ -72,6 +73,11 @@ $(RUNTIME): pyproject.toml constraints.txt
 	@echo "Installing Descent in .venv (once; torch is large)"
 	@$(PIP_INSTALL) torch setuptools
 	@$(PIP_INSTALL) --no-build-isolation --editable .
+	@touch $@
+
+# The machine code lies beside the sources that it is of, and is made anew when one of them changes.
+$(KERNEL): $(RUNTIME) $(wildcard service/engine/kernel/*.py)
+	@$(BIN)/descent compile
 	@touch $@
 
 $(DEV): $(RUNTIME)

@@ -2,35 +2,39 @@
 
 from __future__ import annotations
 
-from benchmarks.client import latency
-from benchmarks.harness import Benchmark, Comparison, in_turns, run_async
+from dataclasses import dataclass
+
+from benchmarks.client import calling
+from benchmarks.harness import Benchmark, Comparison, Measure, Results, in_turns
 from benchmarks.thermometer import FIT, both_servers
 
-TIMES = 100
-ROUNDS = 7
+
+@dataclass(frozen=True, slots=True)
+class Sizes:
+    """How much is measured."""
+
+    rounds: int
+    times: int
+
+
+FULL = Sizes(rounds=7, times=100)
+QUICK = Sizes(rounds=1, times=3)
 
 ABOUT = f"""
-`POST /fit` of a line on 11 points, waited for by one caller: the median of {TIMES} requests, sent
-one after the other. The empty endpoint is that of `predict`, with the body and answer models of
-`/fit`.
+`POST /fit` of a line on 11 points, waited for by one caller: the median of {FULL.times} requests,
+sent one after the other. The empty endpoint is that of `predict`, with the body and answer models
+of `/fit`.
 """
 
 
-def run() -> list[Comparison]:
-    return run_async(_run())
+def run(sizes: Sizes) -> Results:
+    with calling() as callers, both_servers(callers) as (descent, empty):
+
+        def milliseconds(port: int) -> Measure:
+            return lambda: 1e3 * callers.latency(port, FIT, sizes.times).seconds
+
+        taken = in_turns(sizes.rounds, milliseconds(descent), milliseconds(empty))
+    return Results([Comparison("fit a line, 11 points", "empty endpoint", "ms", *taken)])
 
 
-async def _run() -> list[Comparison]:
-    async with both_servers() as (descent, empty):
-        ours, theirs = await in_turns(
-            ROUNDS, lambda: _milliseconds(descent), lambda: _milliseconds(empty)
-        )
-    return [Comparison("fit a line, 11 points", "empty endpoint", "ms", ours, theirs)]
-
-
-async def _milliseconds(port: int) -> float:
-    seconds, _ = await latency(port, FIT, TIMES)
-    return 1e3 * seconds
-
-
-BENCHMARK = Benchmark(ABOUT, run)
+BENCHMARK = Benchmark(ABOUT, run, FULL, QUICK)

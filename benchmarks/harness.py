@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import platform
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
+import time
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from importlib.metadata import version
+from importlib.util import find_spec
 from pathlib import Path
 from statistics import median
-from typing import Any, Literal, TypeVar
-
-import uvloop
+from typing import Generic, Literal, TypeVar
 
 from service.jobs.cores import cores
 from service.settings import Settings
 
-Unit = Literal["s", "ms", "µs", "requests/s", "fits/s", "MiB"]
-T = TypeVar("T")
-Measure = Callable[[], Awaitable[float]]
+PEERS = ("scipy", "lmfit", "litserve")
+"""What the extra `bench` installs."""
+
+Unit = Literal["s", "ms", "µs", "requests/s", "fits/s", "MiB", "%"]
+Measure = Callable[[], float]
+S = TypeVar("S")
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,41 +34,78 @@ class Comparison:
     ours: Sequence[float]
     """One measurement a round."""
     theirs: Sequence[float]
+    """The same; none where the yardstick is not installed."""
 
     @property
     def ratios(self) -> list[float]:
         """Descent : yardstick, round by round."""
+        if not self.theirs:
+            return []
         return [a / b for a, b in zip(self.ours, self.theirs, strict=True)]
 
     @property
     def ratio(self) -> float:
+        """The median over the rounds."""
         return median(self.ratios)
 
 
 @dataclass(frozen=True, slots=True)
-class Benchmark:
-    """What is measured, in words, and how."""
+class Results:
+    """What a benchmark found."""
+
+    comparisons: Sequence[Comparison]
+    accuracy: str = ""
+    """Markdown for its section of docs/accuracy.md."""
+
+
+@dataclass(frozen=True, slots=True)
+class Benchmark(Generic[S]):
+    """What is measured, in words, and how. `S` holds the sizes: rounds, rows, seconds."""
 
     about: str
-    """Markdown."""
-    run: Callable[[], list[Comparison]]
+    """Markdown, of the full sizes."""
+    run: Callable[[S], Results]
+    full: S
+    quick: S
+    """So small that it takes a few seconds: to see that it works, not to measure."""
 
 
-async def in_turns(rounds: int, *measures: Measure) -> list[list[float]]:
-    """The measurements of each, one a round: A B A B …, after a round that does not count."""
+@dataclass(frozen=True, slots=True)
+class Rounds:
+    """The sizes of a benchmark that has no others."""
+
+    rounds: int
+
+
+def in_turns(rounds: int, *measures: Measure | None) -> list[list[float]]:
+    """The measurements of each, one a round: A B A B …, after a round that does not count, except
+    where a single round is wanted. Of None, which stands for a peer that is missing, there are
+    none."""
     samples: list[list[float]] = [[] for _ in measures]
-    for number in range(rounds + 1):
+    for number in range(rounds + (rounds > 1)):
         for measure, taken in zip(measures, samples, strict=True):
-            value = await measure()
-            if number:
-                taken.append(value)
+            if measure is not None:
+                value = measure()
+                if number or rounds == 1:
+                    taken.append(value)
     return samples
 
 
-def run_async(work: Coroutine[Any, Any, T]) -> T:
-    """Runs it on the event loop that costs least."""
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        return runner.run(work)
+def peer(package: str, measure: Measure) -> Measure | None:
+    """The measure of a peer, if it is installed."""
+    return None if package in missing() else measure
+
+
+def missing() -> list[str]:
+    """The peers that are not installed."""
+    return [name for name in PEERS if find_spec(name) is None]
+
+
+def seconds(work: Callable[[], object]) -> float:
+    """What it takes."""
+    began = time.perf_counter()
+    work()
+    return time.perf_counter() - began
 
 
 def worker_threads() -> int:
@@ -75,12 +115,13 @@ def worker_threads() -> int:
 
 def machine() -> str:
     """This machine by its cores and processor, the versions that matter, and how busy it is."""
-    import torch
-
+    peers = [f"{name} {version(name)}" for name in PEERS if name not in missing()]
+    versions = [f"{name} {version(name)}" for name in ("torch", "numpy", "numba")]
     return (
-        f"{cores()} cores of {_processor()}; Python {platform.python_version()}, "
-        f"torch {torch.__version__}; torch threads, in a worker and in the plain loops: "
-        f"{worker_threads()}; load average at the start: {os.getloadavg()[0]:.1f}"
+        f"{cores()} cores of {_processor()}; "
+        f"{', '.join([f'Python {platform.python_version()}', *versions, *peers])}; "
+        f"torch threads, in a worker and in the plain loops: {worker_threads()}; "
+        f"load average at the start: {os.getloadavg()[0]:.1f}"
     )
 
 

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import time
 from contextlib import suppress
 
-from benchmarks.harness import Benchmark, Comparison
+from benchmarks.harness import Benchmark, Comparison, Results, Rounds, in_turns, seconds
 from service.engine.formula import read_formula
 from service.errors import InvalidFormula
 from tests.engine.hostile import TEXTS
 
-ROUNDS = 5
 LIMIT_MS = 10.0
 
 ABOUT = """
@@ -19,17 +17,17 @@ beside the 10 ms in which each must be refused.
 """
 
 
-def run() -> list[Comparison]:
-    slowest = [max(_milliseconds(text) for text in TEXTS) for _ in range(ROUNDS)]
-    limit = [LIMIT_MS] * ROUNDS
-    return [Comparison("slowest refusal", "its limit", "ms", slowest, limit)]
+def run(sizes: Rounds) -> Results:
+    taken = in_turns(sizes.rounds, lambda: max(map(_milliseconds, TEXTS)), lambda: LIMIT_MS)
+    return Results([Comparison("slowest refusal", "its limit", "ms", *taken)])
 
 
 def _milliseconds(text: str) -> float:
-    began = time.perf_counter()
-    with suppress(InvalidFormula):
-        read_formula(text, frozenset({"x", "y"}))
-    return 1e3 * (time.perf_counter() - began)
+    def read() -> None:
+        with suppress(InvalidFormula):
+            read_formula(text, frozenset({"x", "y"}))
+
+    return 1e3 * seconds(read)
 
 
-BENCHMARK = Benchmark(ABOUT, run)
+BENCHMARK = Benchmark(ABOUT, run, Rounds(5), Rounds(1))

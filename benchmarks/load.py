@@ -1,116 +1,132 @@
-"""Small fits by 1, 16 and 128 callers: how many, how long each waits, and whether /livez does."""
+"""Many callers at once: how many fits they get, how long each waits, and whether /livez does."""
 
 from __future__ import annotations
 
-import asyncio
+import json
 import time
 from collections import defaultdict
 from collections.abc import Sequence
-from typing import NamedTuple
+from dataclasses import dataclass
+from functools import partial
 
-from benchmarks.client import Connection, connections
-from benchmarks.harness import Benchmark, Comparison, run_async
+from benchmarks.beside_scipy import SCIPY, given
+from benchmarks.client import PROBE_S, Callers, Load, calling, post
+from benchmarks.families import DataSet, data_set
+from benchmarks.harness import Benchmark, Comparison, Results, in_turns, missing, peer
 from benchmarks.thermometer import FIT, both_servers
 
-CALLERS = (1, 16, 128)
-SECONDS = 2.0
-MOST = 20_000
-"""Requests of one caller in one round, however fast they are."""
-PROBE_S = 0.01
-ROUNDS = 5
 
-LIVEZ = b"GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n"
+@dataclass(frozen=True, slots=True)
+class Sizes:
+    """How much is measured."""
+
+    rounds: int
+    seconds: float
+    """Of each turn."""
+    callers: int
+    crowd: int
+    sets: int
+
+
+FULL = Sizes(rounds=5, seconds=2.0, callers=16, crowd=128, sets=64)
+QUICK = Sizes(rounds=1, seconds=0.1, callers=4, crowd=8, sets=4)
 
 ABOUT = f"""
-`POST /fit` of a line on 11 points, by 1, 16 and 128 callers at once, each sending the next request
-when it has its answer, for {SECONDS:g} s a round. The empty endpoint is that of `predict`. The
-worker processes, the service and the callers share the cores. /livez is asked every
-{1e3 * PROBE_S:g} ms meanwhile, beside what it takes when nobody else asks for anything.
+Callers in a process of their own, each sending the next request when it has its answer, for
+{FULL.seconds:g} s a turn. They, the service and its workers share the cores.
+
+- `POST /fit` of the Gaussian of `curves` with initial values, {FULL.sets} data sets in turn, by
+  {FULL.callers} callers at once, beside a loop of `curve_fit` in-process, which has one core.
+- `POST /fit` of a line on 11 points, by 1, {FULL.callers} and {FULL.crowd} callers at once, beside
+  the empty endpoint of `predict`. /livez is asked every {1e3 * PROBE_S:g} ms meanwhile, beside what
+  it takes when nobody else asks for anything.
 """
 
 
-class Load(NamedTuple):
-    """What one measurement found; times in milliseconds."""
-
-    rate: float
-    p50: float
-    p99: float
-    livez_p99: float
+def run(sizes: Sizes) -> Results:
+    with calling() as callers, both_servers(callers) as (descent, empty):
+        return Results(
+            [_gaussians(callers, descent, sizes), *_lines(callers, descent, empty, sizes)]
+        )
 
 
-def run() -> list[Comparison]:
-    return run_async(_run())
+# --- curves ---------------------------------------------------------------------------------------
 
 
-async def _run() -> list[Comparison]:
+def _gaussians(callers: Callers, port: int, sizes: Sizes) -> Comparison:
+    sets = [data_set("Gaussian", seed) for seed in range(sizes.sets)]
+    requests = [post("/fit", json.dumps(data.asked(data.family.start)).encode()) for data in sets]
+
+    def ours() -> float:
+        load = callers.load(port, requests, sizes.callers, seconds=sizes.seconds)
+        _check(sets, load.bodies)
+        return load.checked().rate
+
+    def scipy() -> float:
+        count, began = 0, time.perf_counter()
+        while time.perf_counter() < began + sizes.seconds:
+            data = sets[count % len(sets)]
+            data.by_scipy(given(data))
+            count += 1
+        return count / (time.perf_counter() - began)
+
+    taken = in_turns(sizes.rounds, ours, peer("scipy", scipy))
+    return Comparison(f"Gaussians, {sizes.callers} callers", f"{SCIPY}, a loop", "fits/s", *taken)
+
+
+def _check(sets: Sequence[DataSet], bodies: Sequence[bytes]) -> None:
+    for data, body in zip(sets, bodies, strict=True):
+        if body and "scipy" not in missing():
+            data.check(data.params(body), data.by_scipy(given(data)))
+
+
+# --- lines ----------------------------------------------------------------------------------------
+
+
+def _lines(callers: Callers, descent: int, empty: int, sizes: Sizes) -> list[Comparison]:
+    crowds = (1, sizes.callers, sizes.crowd)
     found: dict[tuple[str, int], list[Load]] = defaultdict(list)
-    async with both_servers() as (descent, empty):
-        for number in range(ROUNDS + 1):
-            for callers in CALLERS:
-                found["ours", callers].append(await measure(descent, callers, probe=LIVEZ))
-                found["theirs", callers].append(await measure(empty, callers))
-            found["idle", 0].append(await measure(descent, 0, probe=LIVEZ))
-            if not number:
-                found.clear()  # the first round warms up
-    rows = (_rows(n, found["ours", n], found["theirs", n], found["idle", 0]) for n in CALLERS)
-    return [row for group in rows for row in group]
+    for number in range(sizes.rounds + (sizes.rounds > 1)):
+        if number == 1:
+            found.clear()  # the first round warms up
+        for count in crowds:
+            taken = partial(callers.load, callers=count, seconds=sizes.seconds)
+            found["ours", count].append(taken(descent, [FIT], probe=True))
+            found["theirs", count].append(taken(empty, [FIT]))
+        alone = callers.load(descent, [FIT], 0, seconds=sizes.seconds, probe=True)
+        found["alone", 0].append(alone)
+    return [
+        row
+        for count in crowds
+        for row in _rows(count, found["ours", count], found["theirs", count], found["alone", 0])
+    ]
 
 
 def _rows(
-    callers: int, ours: Sequence[Load], theirs: Sequence[Load], idle: Sequence[Load]
+    count: int, ours: Sequence[Load], theirs: Sequence[Load], alone: Sequence[Load]
 ) -> list[Comparison]:
-    who = "1 caller" if callers == 1 else f"{callers} callers"
-    empty = "empty endpoint"
+    who, empty = "1 caller" if count == 1 else f"{count} callers", "empty endpoint"
+
+    def waits(loads: Sequence[Load], share: float) -> list[float]:
+        return [1e3 * quantile(load.waits, share) for load in loads]
+
+    def probed(loads: Sequence[Load]) -> list[float]:
+        return [1e3 * quantile(load.probed, 0.99) for load in loads]
+
+    rates = [load.rate for load in ours], [load.rate for load in theirs]
     return [
+        Comparison(f"lines, {who}", empty, "fits/s", *rates),
+        Comparison(f"a line, {who}, p50", empty, "ms", waits(ours, 0.5), waits(theirs, 0.5)),
+        Comparison(f"a line, {who}, p99", empty, "ms", waits(ours, 0.99), waits(theirs, 0.99)),
         Comparison(
-            f"fits, {who}", empty, "requests/s", [x.rate for x in ours], [x.rate for x in theirs]
-        ),
-        Comparison(
-            f"a fit, {who}, p50", empty, "ms", [x.p50 for x in ours], [x.p50 for x in theirs]
-        ),
-        Comparison(
-            f"a fit, {who}, p99", empty, "ms", [x.p99 for x in ours], [x.p99 for x in theirs]
-        ),
-        Comparison(
-            f"/livez, {who}, p99",
-            "/livez, idle, p99",
-            "ms",
-            [x.livez_p99 for x in ours],
-            [x.livez_p99 for x in idle],
+            f"/livez, {who}, p99", "/livez, nobody else, p99", "ms", probed(ours), probed(alone)
         ),
     ]
 
 
-async def measure(port: int, callers: int, probe: bytes | None = None) -> Load:
-    """So many callers at once for a while, and one that sends `probe` now and then."""
-    async with connections(port, callers) as opened, connections(port, 1) as (other,):
-        began = time.perf_counter()
-        until = began + SECONDS
-        probing = asyncio.create_task(_call(other, until, probe, pause=PROBE_S))
-        waits = await asyncio.gather(*(_call(one, until, FIT) for one in opened))
-        took = time.perf_counter() - began
-        alive = sorted(await probing)
-    fits = sorted(wait for each in waits for wait in each)
-    return Load(len(fits) / took, _at(fits, 0.5), _at(fits, 0.99), _at(alive, 0.99))
+def quantile(values: Sequence[float], share: float) -> float:
+    """The value below which that share of them is."""
+    return sorted(values)[min(int(share * len(values)), len(values) - 1)]
 
 
-async def _call(
-    connection: Connection, until: float, request: bytes | None, pause: float | None = None
-) -> list[float]:
-    """Milliseconds that each answer took; no request, no answers."""
-    waits: list[float] = []
-    while request and time.perf_counter() < until and len(waits) < MOST:
-        began = time.perf_counter()
-        await connection.send(request)
-        waits.append(1e3 * (time.perf_counter() - began))
-        if pause is not None:
-            await asyncio.sleep(pause)
-    return waits
-
-
-def _at(ordered: Sequence[float], share: float) -> float:
-    """A quantile of what is in order; NaN of nothing."""
-    return ordered[min(int(share * len(ordered)), len(ordered) - 1)] if ordered else float("nan")
-
-
-BENCHMARK = Benchmark(ABOUT, run)
+BENCHMARK = Benchmark(ABOUT, run, FULL, QUICK)

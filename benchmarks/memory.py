@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import asyncio
+import json
 from pathlib import Path
 
-from benchmarks.client import connections
-from benchmarks.harness import Benchmark, Comparison, Measure, in_turns, run_async
+from benchmarks.client import calling, post
+from benchmarks.families import data_set
+from benchmarks.harness import Benchmark, Comparison, Measure, Results, Rounds, in_turns
 from benchmarks.servers import DESCENT, family, started
 from benchmarks.thermometer import FIT
 
 WORKERS, FITS = 2, 200
-ROUNDS = 5
 _WAIT = "; print('ready', flush=True); import signal; signal.pause()"
 TORCH = ("-c", "import torch" + _WAIT)
 API = ("-c", "import service.app, service.cli.server" + _WAIT)
@@ -19,40 +19,43 @@ API = ("-c", "import service.app, service.cli.server" + _WAIT)
 ABOUT = f"""
 Proportional set size (`/proc/PID/smaps_rollup`) of the service and all its descendants, the API and
 {WORKERS} workers among them; what processes share counts once. Just ready, and idle again after
-{FITS} fits of a line by as many callers as there are workers. Beside it: a Python that has imported
-torch alone; and one that has imported the API, torch with it. Nothing else on the machine should
-have torch loaded meanwhile: its files' pages would be shared with that.
+{FITS} fits, of lines and of Gaussians, by as many callers as there are workers. Beside it: a Python
+that has imported torch alone; and one that has imported the API, torch with it. Nothing else on the
+machine should have torch loaded meanwhile: its files' pages would be shared with that.
 """
 
 
-def run() -> list[Comparison]:
-    return run_async(_run())
+def run(sizes: Rounds) -> Results:
+    fresh: list[float] = []
+    requests = [FIT, _gaussian()]
+
+    def used() -> float:
+        with started(*DESCENT, DESCENT_WORKERS=WORKERS) as server:
+            fresh.append(_weight(server.pid))
+            callers.load(server.port, requests, WORKERS, most=FITS)
+            return _weight(server.pid)
+
+    with calling() as callers:
+        idle, torch, api = in_turns(sizes.rounds, used, _alone(*TORCH), _alone(*API))
+    return Results(
+        [
+            Comparison(what, yardstick, "MiB", ours, theirs)
+            for what, ours in (
+                ("just ready", fresh[-sizes.rounds :]),
+                (f"idle after {FITS} fits", idle),
+            )
+            for yardstick, theirs in (("torch imported alone", torch), ("the API's imports", api))
+        ]
+    )
 
 
-async def _run() -> list[Comparison]:
-    fresh, used, torch, api = await in_turns(ROUNDS, _fresh, _used, _alone(*TORCH), _alone(*API))
-    return [
-        Comparison(what, yardstick, "MiB", ours, theirs)
-        for what, ours in (("just ready", fresh), (f"idle after {FITS} fits", used))
-        for yardstick, theirs in (("torch imported alone", torch), ("the API's imports", api))
-    ]
-
-
-async def _fresh() -> float:
-    with started(*DESCENT, DESCENT_WORKERS=WORKERS) as server:
-        return _weight(server.pid)
-
-
-async def _used() -> float:
-    with started(*DESCENT, DESCENT_WORKERS=WORKERS) as server:
-        async with connections(server.port, WORKERS) as opened:
-            for _ in range(FITS // WORKERS):
-                await asyncio.gather(*(connection.send(FIT) for connection in opened))
-        return _weight(server.pid)
+def _gaussian() -> bytes:
+    data = data_set("Gaussian", 0)
+    return post("/fit", json.dumps(data.asked(data.family.start)).encode())
 
 
 def _alone(*arguments: str) -> Measure:
-    async def measure() -> float:
+    def measure() -> float:
         with started(*arguments) as process:
             return _weight(process.pid)
 
@@ -70,4 +73,4 @@ def _proportional(pid: int) -> int:
     return next(int(line.split()[1]) for line in lines if line.startswith("Pss:"))
 
 
-BENCHMARK = Benchmark(ABOUT, run)
+BENCHMARK = Benchmark(ABOUT, run, Rounds(5), Rounds(1))

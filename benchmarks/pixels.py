@@ -3,38 +3,50 @@
 from __future__ import annotations
 
 import time
+from dataclasses import dataclass
 
 import numpy as np
 import torch
 
-from benchmarks.harness import Benchmark, Comparison, in_turns, run_async
+from benchmarks.harness import Benchmark, Comparison, Results, in_turns, peer
 from service import engine
 from service.engine.formula import read_formula
-from service.engine.groups import GroupedTask
 from service.engine.losses import LOSSES, Loss
 from service.engine.optimizers.levenberg_marquardt import LevenbergMarquardt
 from service.engine.problem import Problem, Tolerance
 
-FITS = {"cpu": 20_000, "cuda": 1_000_000}
-"""A GPU is not filled by fewer."""
-BY_SCIPY = 500
 SIDE = 5
-ROUNDS = 3
 START = {"a": 500.0, "x0": 2.0, "y0": 2.0, "s": 1.0, "b": 10.0}
+
+
+@dataclass(frozen=True, slots=True)
+class Sizes:
+    """How much is measured."""
+
+    rounds: int
+    cpu: int
+    cuda: int
+    """A GPU is not filled by fewer."""
+    by_scipy: int
+
+
+FULL = Sizes(rounds=3, cpu=20_000, cuda=1_000_000, by_scipy=500)
+QUICK = Sizes(rounds=1, cpu=100, cuda=100, by_scipy=5)
 
 ABOUT = f"""
 Gpufit's own problem (Przybylski et al., Scientific Reports 7 (2017) 15722): {SIDE}×{SIDE} pixels, a
-Gaussian of 5 params, float32, at most 10 iterations, tolerance 1e-4, {FITS["cpu"]:,} of them in
-the engine, on the CPU; beside a loop of SciPy's `curve_fit` ({BY_SCIPY} of them). Gpufit's
+Gaussian of 5 params, float32, at most 10 iterations, tolerance 1e-4, {FULL.cpu:,} of them in
+the engine, on the CPU; beside a loop of SciPy's `curve_fit` ({FULL.by_scipy} of them). Gpufit's
 published figure, on a GPU, is 3.04 million fits per second. Where there is a GPU,
-`python -m benchmarks pixels` measures {FITS["cuda"]:,} fits on that too, with the way there and
+`python -m benchmarks pixels` measures {FULL.cuda:,} fits on that too, with the way there and
 back; it has not been run on one yet.
 """
 
 
-def run() -> list[Comparison]:
+def run(sizes: Sizes) -> Results:
     torch.set_num_threads(1)
-    return run_async(_run())
+    fits = {"cpu": sizes.cpu, "cuda": sizes.cuda}
+    return Results([_on(each, name, fits[each], sizes) for each, name in devices().items()])
 
 
 def devices() -> dict[str, str]:
@@ -56,29 +68,24 @@ def made(fits: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     return u, v, torch.poisson(clean, generator=generator)
 
 
-async def _run() -> list[Comparison]:
-    return [await _on(device, name) for device, name in devices().items()]
-
-
-async def _on(device: str, name: str) -> Comparison:
-    fits = FITS[device]
+def _on(device: str, name: str, fits: int, sizes: Sizes) -> Comparison:
     u, v, z = made(fits)
     task = to_task(u, v, z)
 
-    async def ours() -> float:
+    def ours() -> float:
         began = time.perf_counter()
         fitted(task, device)
         return fits / (time.perf_counter() - began)
 
-    async def scipy() -> float:
-        return _by_scipy(u.numpy(), v.numpy(), z.numpy()[:BY_SCIPY])
+    def scipy() -> float:
+        return _by_scipy(u.numpy(), v.numpy(), z.numpy()[: sizes.by_scipy])
 
-    taken = await in_turns(ROUNDS, ours, scipy)
+    taken = in_turns(sizes.rounds, ours, peer("scipy", scipy))
     what = f"{fits:,} Gaussians of 25 pixels{name}"
     return Comparison(what, "SciPy curve_fit", "fits/s", *taken)
 
 
-def to_task(u: torch.Tensor, v: torch.Tensor, z: torch.Tensor) -> GroupedTask:
+def to_task(u: torch.Tensor, v: torch.Tensor, z: torch.Tensor) -> engine.Task:
     """The fits of all pixels, on the CPU."""
     fits = len(z)
     infinite = torch.full((5,), torch.inf)
@@ -93,19 +100,17 @@ def to_task(u: torch.Tensor, v: torch.Tensor, z: torch.Tensor) -> GroupedTask:
         "levenberg_marquardt", LevenbergMarquardt(), 10, 10, Tolerance(1e-4, 1e-4)
     )
     codes = torch.arange(fits).repeat_interleave(SIDE * SIDE)
-    return GroupedTask(problem, options, codes, start.repeat(fits, 1))
+    return engine.grouped(problem, options, codes, start.repeat(fits, 1))
 
 
-def fitted(task: GroupedTask, device: str) -> torch.Tensor:
+def fitted(task: engine.Task, device: str) -> torch.Tensor:
     """The params (fits, params), back on the CPU."""
-    run = engine.GroupedRun(task.to(device))
+    run = engine.start(task.to(device))
     while not run.done:
         run.step(10)
-    ends = run.result().batches
-    params = torch.empty_like(task.initial)
-    for each in ends:
-        params[each.at.cpu()] = each.theta.cpu()
-    return params
+    result = run.result()
+    assert isinstance(result, engine.GroupedResult)
+    return result.ends.theta
 
 
 def _by_scipy(u: np.ndarray, v: np.ndarray, z: np.ndarray) -> float:
@@ -122,4 +127,4 @@ def _by_scipy(u: np.ndarray, v: np.ndarray, z: np.ndarray) -> float:
     return len(z) / (time.perf_counter() - began)
 
 
-BENCHMARK = Benchmark(ABOUT, run)
+BENCHMARK = Benchmark(ABOUT, run, FULL, QUICK)

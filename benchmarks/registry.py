@@ -1,38 +1,39 @@
-"""Every benchmark, by name, in the order in which they run."""
+"""Every benchmark, by the name of its module, in the order in which they run."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from importlib import import_module
+from typing import Any
 
-from benchmarks import (
-    coverage,
-    descent,
-    fit_line,
-    groups,
-    hostile,
-    load,
-    long,
-    memory,
-    pixels,
-    predict,
-    start,
-    strd,
-    tutorial,
+from benchmarks.harness import Benchmark, Results
+
+NAMES = (
+    "curves",
+    "load",
+    "engine",
+    "groups",
+    "epochs",
+    "tutorial",
+    "long",
+    "fit_line",
+    "strd",
+    "start",
+    "memory",
+    "predict",
+    "bodies",
+    "pixels",
+    "coverage",
+    "hostile",
 )
-from benchmarks.harness import Benchmark
 
-BENCHMARKS: Mapping[str, Benchmark] = {
-    "tutorial": tutorial.BENCHMARK,
-    "predict": predict.BENCHMARK,
-    "fit_line": fit_line.BENCHMARK,
-    "descent": descent.BENCHMARK,
-    "groups": groups.BENCHMARK,
-    "pixels": pixels.BENCHMARK,
-    "long": long.BENCHMARK,
-    "strd": strd.BENCHMARK,
-    "coverage": coverage.BENCHMARK,
-    "hostile": hostile.BENCHMARK,
-    "load": load.BENCHMARK,
-    "memory": memory.BENCHMARK,
-    "start": start.BENCHMARK,
-}
+
+def benchmark(name: str) -> Benchmark[Any]:
+    """The benchmark of that name. Its module is imported only now: most of them import torch."""
+    found: Benchmark[Any] = import_module(f"benchmarks.{name}").BENCHMARK
+    return found
+
+
+def measure(name: str, *, quick: bool) -> tuple[str, Results]:
+    """What it says of itself, and what it finds."""
+    one = benchmark(name)
+    return one.about, one.run(one.quick if quick else one.full)

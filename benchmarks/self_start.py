@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 
 from benchmarks.truths import TRUTHS, Draw
-from service.engine import Options, Problem, Result, Task, start
+from service.engine import Options, Problem, Result, Task, outcome, start
 from service.engine.formula import Formula, read_formula
 from service.engine.losses import LOSSES, Loss
 from service.engine.models import FAMILIES
@@ -92,7 +92,7 @@ def fit(formula: Formula, x: Tensor, y: Tensor, theta: Tensor) -> Result:
     options = Options("levenberg_marquardt", LevenbergMarquardt(), 1000, 1, tolerance)
     run = start(Task(problem, options))
     run.step(options.epochs)
-    return run.result()
+    return outcome(run)
 
 
 def trial(name: str, seed: int) -> Outcome:

@@ -31,6 +31,13 @@ class Started(NamedTuple):
 
 
 @contextmanager
+def serving() -> Iterator[int]:
+    """The port of a service with its default settings."""
+    with running(*DESCENT) as port:
+        yield port
+
+
+@contextmanager
 def running(*arguments: str) -> Iterator[int]:
     """The port of `python *arguments`, which prints its address when it is ready."""
     with started(*arguments) as server:

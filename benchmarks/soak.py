@@ -19,8 +19,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from benchmarks import faults
-from benchmarks.client import Connection, connections, request
-from benchmarks.harness import machine, run_async
+from benchmarks.client import calling, post
+from benchmarks.harness import machine
 from benchmarks.servers import DESCENT, children, started
 
 JOBS, CALLERS, SAMPLES = 100_000, 8, 100
@@ -53,7 +53,7 @@ def main() -> None:
     jobs = asked.jobs
     began = time.perf_counter()
     with started(*DESCENT, DESCENT_MAX_JOBS=KEPT) as server:
-        samples = run_async(_soak(server.pid, server.port, jobs))
+        samples = _soak(server.pid, server.port, jobs)
     took = time.perf_counter() - began
     print(f"{table(samples)}\n\n{verdict(samples)}\n")
     print(f"{jobs:,} jobs in {took:,.0f} s, {CALLERS} callers, {KEPT:,} jobs kept. {machine()}.")
@@ -62,7 +62,7 @@ def main() -> None:
 def with_faults(minutes: float) -> None:
     """Prints what became of a service at saturation while workers are killed and callers leave."""
     with started(*DESCENT, **faults.STORE) as server:
-        tally = run_async(faults.run(server, minutes))
+        tally = asyncio.run(faults.run(server, minutes))
     print(f"{faults.table(tally)}\n\n{minutes:g} minutes, {faults.CALLERS} callers. {machine()}.")
     raise SystemExit(not faults.is_well(tally, minutes))
 
@@ -94,36 +94,27 @@ def verdict(samples: Sequence[Sample]) -> str:
     )
 
 
-async def _soak(pid: int, port: int, jobs: int) -> list[Sample]:
-    bodies = [_body(number) for number in range(SHAPES)]
+def _soak(pid: int, port: int, jobs: int) -> list[Sample]:
+    requests = [_request(number) for number in range(SHAPES)]
     samples: list[Sample] = []
     part = max(CALLERS, jobs // SAMPLES)
-    async with connections(port, CALLERS) as opened:
-        done = 0
-        while done < jobs:
-            await asyncio.gather(
-                *(_call(one, bodies, part // CALLERS, n) for n, one in enumerate(opened))
-            )
-            done += part // CALLERS * CALLERS
+    with calling() as callers:
+        for done in range(part, jobs + part, part):
+            callers.load(port, requests, CALLERS, most=part)
             samples.append(_sample(pid, done))
             print(f"{samples[-1].jobs:,} {samples[-1].service:.1f}", file=sys.stderr, flush=True)
     return samples
 
 
-async def _call(connection: Connection, bodies: Sequence[bytes], times: int, first: int) -> None:
-    for number in range(first, first + times):
-        await connection.send(bodies[number % len(bodies)])
-
-
-def _body(number: int) -> bytes:
+def _request(number: int) -> bytes:
     """A line through a few points, or a decay fitted by Levenberg–Marquardt."""
     rows = range(3 + 4 * number)
     data = {"x": [*rows], "y": [2.0 * row + (row % 3) for row in rows]}
     if number % 4:
-        return request("/fit", json.dumps({"data": data}).encode())
+        return post("/fit", json.dumps({"data": data}).encode())
     data = {"x": [*range(12)], "y": [5 * 0.7**row + 0.1 * (row % 2) for row in range(12)]}
     params = {"a": 3.0, "b": 0.1 + 0.01 * number}
-    return request(
+    return post(
         "/fit",
         json.dumps({"model": "y = a * exp(-b * x)", "data": data, "params": params}).encode(),
     )

@@ -6,12 +6,10 @@ import subprocess
 import sys
 import time
 
-from benchmarks.client import latency
-from benchmarks.harness import Benchmark, Comparison, in_turns, run_async
+from benchmarks.client import READYZ, calling
+from benchmarks.harness import Benchmark, Comparison, Results, Rounds, in_turns
 from benchmarks.servers import DESCENT, started
 
-ROUNDS = 9
-READYZ = b"GET /readyz HTTP/1.1\r\nHost: localhost\r\n\r\n"
 TORCH = ("-c", "import torch; print('imported', flush=True)")
 
 ABOUT = """
@@ -22,22 +20,19 @@ together. All read their files from the page cache.
 """
 
 
-def run() -> list[Comparison]:
-    return run_async(_run())
+def run(sizes: Rounds) -> Results:
+    ends: list[float] = []
+    torch_ends: list[float] = []
 
-
-async def _run() -> list[Comparison]:
-    ends, torch_ends = [], []
-
-    async def descent() -> float:
+    def descent() -> float:
         began = time.perf_counter()
         with started(*DESCENT) as server:
-            await latency(server.port, READYZ)
+            callers.ask(server.port, READYZ)
             ready = time.perf_counter()
         ends.append(time.perf_counter() - ready)
         return ready - began
 
-    async def torch() -> float:
+    def torch() -> float:
         began = time.perf_counter()
         with subprocess.Popen([sys.executable, *TORCH], stdout=subprocess.PIPE) as process:
             assert process.stdout is not None
@@ -46,14 +41,17 @@ async def _run() -> list[Comparison]:
         torch_ends.append(time.perf_counter() - imported)
         return imported - began
 
-    starts, imports = await in_turns(ROUNDS, descent, torch)
-    del ends[0], torch_ends[0]  # of the round that does not count
+    with calling() as callers:
+        starts, imports = in_turns(sizes.rounds, descent, torch)
+    ends, torch_ends = ends[-sizes.rounds :], torch_ends[-sizes.rounds :]
     wholes = [done + end for done, end in zip(imports, torch_ends, strict=True)]
-    return [
-        Comparison("start to ready", "import torch, until it is done", "s", starts, imports),
-        Comparison("start to ready", "import torch, the whole command", "s", starts, wholes),
-        Comparison("SIGTERM to the end", "import torch, the end of it", "s", ends, torch_ends),
-    ]
+    return Results(
+        [
+            Comparison("start to ready", "import torch, until it is done", "s", starts, imports),
+            Comparison("start to ready", "import torch, the whole command", "s", starts, wholes),
+            Comparison("SIGTERM to the end", "import torch, the end of it", "s", ends, torch_ends),
+        ]
+    )
 
 
-BENCHMARK = Benchmark(ABOUT, run)
+BENCHMARK = Benchmark(ABOUT, run, Rounds(9), Rounds(1))

@@ -10,36 +10,44 @@ import json
 import re
 import time
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date
-from pathlib import Path
+from functools import partial
 from statistics import mean
 from typing import Any
 
-import httpx
-import lmfit
 import numpy as np
-from scipy.optimize import OptimizeWarning, curve_fit
 
-from benchmarks.harness import Benchmark, Comparison, in_turns, machine, run_async
-from benchmarks.servers import DESCENT, running
+from benchmarks.client import Callers, calling, post
+from benchmarks.harness import Benchmark, Comparison, Measure, Results, in_turns, missing
+from benchmarks.report import markdown
+from benchmarks.servers import serving
 from tests.nist import FORMULAS, Certified, digits, load
 
-PAGE = Path(__file__).parents[1] / "docs" / "accuracy.md"
-ROUNDS = 3
 FUNCTIONS = {"exp": np.exp, "log": np.log, "atan": np.arctan, "pi": np.pi}
 """What the problems' formulas call, for SciPy and lmfit."""
 
-ABOUT = """
-All 22 runs of the StRD problems in `tests/data/nist`, one after the other: Descent by `POST /fit`
-with `levenberg_marquardt`, the others in the benchmark's own process with their defaults, which
-fail on some of the runs. How many digits each comes to is in [accuracy.md](accuracy.md).
+
+@dataclass(frozen=True, slots=True)
+class Sizes:
+    """How much is measured."""
+
+    rounds: int
+    problems: int
+
+
+FULL = Sizes(rounds=5, problems=len(FORMULAS))
+QUICK = Sizes(rounds=1, problems=3)
+
+ABOUT = f"""
+All {2 * FULL.problems} runs of the StRD problems in `tests/data/nist`, one after the other: Descent
+by `POST /fit` with `levenberg_marquardt`, the others in the benchmark's own process with their
+defaults, which fail on some of the runs. How many digits each comes to is in
+[accuracy.md](accuracy.md).
 """
 
 Fitted = tuple[Mapping[str, float], Mapping[str, float], int | None]
 """Params, standard errors, and epochs where there are any."""
-Fitter = Callable[[Certified, Mapping[str, float]], Fitted]
 
 
 class Failure(Exception):
@@ -55,80 +63,117 @@ class Score:
     epochs: int | None = None
 
 
-def runs() -> Iterator[tuple[Certified, int]]:
+Timed = tuple[float, Score]
+"""The seconds of a run and its score."""
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """A problem from one of its starts."""
+
+    problem: Certified
+    number: int
+    """Of the start: 1 or 2."""
+
+    @property
+    def start(self) -> Mapping[str, float]:
+        return self.problem.starts[self.number - 1]
+
+    def timed(self, fit: Callable[[], Fitted]) -> Timed:
+        """What a fit takes, and how well it does."""
+        began = time.perf_counter()
+        try:
+            fitted = fit()
+        except Failure:
+            return time.perf_counter() - began, Score(None, None)
+        return time.perf_counter() - began, self.score(fitted)
+
+    def score(self, fitted: Fitted) -> Score:
+        """How many digits are right."""
+        params, stderr, epochs = fitted
+        certified = self.problem
+        return Score(_least(params, certified.params), _least(stderr, certified.stderr), epochs)
+
+
+def runs(problems: int) -> list[Run]:
     """Every problem from start 1 and from start 2."""
-    for name in FORMULAS:
-        yield from ((load(name), start) for start in (1, 2))
-
-
-def score(fit: Fitter, problem: Certified, start: int) -> Score:
-    """How well it does from one start."""
-    try:
-        params, stderr, epochs = fit(problem, problem.starts[start - 1])
-    except Failure:
-        return Score(None, None)
-    return Score(_least(params, problem.params), _least(stderr, problem.stderr), epochs)
+    return [Run(load(name), number) for name in [*FORMULAS][:problems] for number in (1, 2)]
 
 
 def _least(found: Mapping[str, float], certified: Mapping[str, float]) -> float:
     return max(0.0, min(digits(found[name], value) for name, value in certified.items()))
 
 
-def descent(client: httpx.Client) -> Fitter:
-    """By POST /fit."""
+# --- the fitters ----------------------------------------------------------------------------------
 
-    def fit(problem: Certified, start: Mapping[str, float]) -> Fitted:
-        body = {
-            "model": problem.formula,
-            "data": problem.data,
-            "params": start,
-            "optimizer": "levenberg_marquardt",
-        }
-        answer = client.post("/fit", content=json.dumps(body), headers=_JSON).raise_for_status()
-        fitted = answer.json()
-        if not fitted["converged"] or fitted["statistics"]["stderr"] is None:
-            raise Failure
-        return fitted["params"], fitted["statistics"]["stderr"], fitted["epochs"]
+
+def descent(callers: Callers, port: int, run: Run) -> Callable[[], Timed]:
+    """By POST /fit."""
+    body = {
+        "model": run.problem.formula,
+        "data": run.problem.data,
+        "params": run.start,
+        "optimizer": "levenberg_marquardt",
+    }
+    request = post("/fit", json.dumps(body).encode())
+
+    def fit() -> Timed:
+        answer = callers.ask(port, request)
+        fitted = json.loads(answer.body)
+        stderr = fitted["statistics"]["stderr"]
+        if not fitted["converged"] or stderr is None:
+            return answer.seconds, Score(None, None)
+        return answer.seconds, run.score((fitted["params"], stderr, fitted["epochs"]))
 
     return fit
 
 
-def scipy(problem: Certified, start: Mapping[str, float]) -> Fitted:
+def scipy(run: Run) -> Callable[[], Timed]:
     """`curve_fit` with nothing but data and a start: MINPACK, forward differences."""
-    function, columns, target = _explained(problem)
-    try:
-        values, covariance = curve_fit(
-            lambda _, *params: function(*columns.values(), *params),
-            next(iter(columns.values())),
-            target,
-            p0=list(start.values()),
-        )
-    except RuntimeError as error:
-        raise Failure from error
-    if not np.isfinite(covariance).all():
-        raise Failure
-    stderr = np.sqrt(np.diag(covariance))
-    return dict(zip(start, values, strict=True)), dict(zip(start, stderr, strict=True)), None
+    from scipy.optimize import curve_fit
+
+    function, columns, target = explained(run.problem)
+    x, p0 = next(iter(columns.values())), list(run.start.values())
+
+    def curve(_: Any, *params: float) -> Any:
+        return function(*columns.values(), *params)
+
+    def fit() -> Fitted:
+        try:
+            values, covariance = curve_fit(curve, x, target, p0=p0)
+        except RuntimeError as error:
+            raise Failure from error
+        if not np.isfinite(covariance).all():
+            raise Failure
+        stderr = np.sqrt(np.diag(covariance))
+        names = run.start
+        return dict(zip(names, values, strict=True)), dict(zip(names, stderr, strict=True)), None
+
+    return lambda: run.timed(fit)
 
 
-def with_lmfit(problem: Certified, start: Mapping[str, float]) -> Fitted:
+def lmfit(run: Run) -> Callable[[], Timed]:
     """`Model.fit` with nothing but data and a start: MINPACK, forward differences."""
-    function, columns, target = _explained(problem)
-    model = lmfit.Model(function, independent_vars=list(columns))
-    try:
-        result = model.fit(target, **columns, **start)
-    except ValueError as error:  # it refuses a NaN on its way
-        raise Failure from error
-    if not result.success or any(param.stderr is None for param in result.params.values()):
-        raise Failure
-    return (
-        {name: param.value for name, param in result.params.items()},
-        {name: param.stderr for name, param in result.params.items()},
-        None,
-    )
+    from lmfit import Model
+
+    function, columns, target = explained(run.problem)
+    model = Model(function, independent_vars=list(columns))
+
+    def fit() -> Fitted:
+        try:
+            result = model.fit(target, **columns, **run.start)
+        except ValueError as error:  # it refuses a NaN on its way
+            raise Failure from error
+        params = result.params.values()
+        if not result.success or any(param.stderr is None for param in params):
+            raise Failure
+        values = {param.name: param.value for param in params}
+        return values, {param.name: param.stderr for param in params}, None
+
+    return lambda: run.timed(fit)
 
 
-def _explained(
+def explained(
     problem: Certified,
 ) -> tuple[Callable[..., Any], dict[str, np.ndarray], np.ndarray]:
     """The formula as a Python function of its columns and params, the columns, and the target."""
@@ -141,49 +186,52 @@ def _explained(
     return eval(f"lambda {arguments}: {right}", dict(FUNCTIONS)), columns, target
 
 
+# --- the benchmark --------------------------------------------------------------------------------
+
 FITTERS = ("Descent", "SciPy", "lmfit")
-_JSON = {"Content-Type": "application/json"}
 
 
-def run() -> list[Comparison]:
-    with running(*DESCENT) as port, httpx.Client(base_url=f"http://127.0.0.1:{port}") as client:
-        fitters = dict(zip(FITTERS, (descent(client), scipy, with_lmfit), strict=True))
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", RuntimeWarning)
-            warnings.simplefilter("ignore", OptimizeWarning)
-            write_section("strd", _table(fitters))
-            return run_async(_timed(fitters))
+def run(sizes: Sizes) -> Results:
+    asked = runs(sizes.problems)
+    scores: dict[str, list[Score]] = {}
 
+    def measure(name: str, make: Callable[[Run], Callable[[], Timed]]) -> Measure:
+        fits = [make(each) for each in asked]
 
-async def _timed(fitters: Mapping[str, Fitter]) -> list[Comparison]:
-    def measure(fit: Fitter) -> Callable[[], Any]:
-        async def seconds() -> float:
-            began = time.perf_counter()
-            for problem, start in runs():
-                score(fit, problem, start)
-            return time.perf_counter() - began
+        def seconds() -> float:
+            timed = [fit() for fit in fits]
+            scores[name] = [score for _, score in timed]
+            return sum(taken for taken, _ in timed)
 
         return seconds
 
-    ours, *others = await in_turns(ROUNDS, *(measure(fit) for fit in fitters.values()))
-    return [
-        Comparison("22 StRD runs", name, "s", ours, theirs)
-        for name, theirs in zip(FITTERS[1:], others, strict=True)
+    peers = {"SciPy": scipy, "lmfit": lmfit}
+    with serving() as port, calling() as callers, warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of numbers that overflow, from the peers
+        ours, *others = in_turns(
+            sizes.rounds,
+            measure("Descent", partial(descent, callers, port)),
+            *(
+                measure(name, make) if name.lower() not in missing() else None
+                for name, make in peers.items()
+            ),
+        )
+    what = f"{len(asked)} StRD runs"
+    comparisons = [
+        Comparison(what, name, "s", ours, theirs)
+        for name, theirs in zip(peers, others, strict=True)
     ]
+    return Results(comparisons, "" if missing() else _table(asked, scores))
 
 
-def _table(fitters: Mapping[str, Fitter]) -> str:
+def _table(asked: Sequence[Run], scores: Mapping[str, Sequence[Score]]) -> str:
     """A row a run, with the means below."""
-    scores = {
-        name: [score(fit, problem, start) for problem, start in runs()]
-        for name, fit in fitters.items()
-    }
     head = ["problem", "start", *(f"{name}: {of}" for name in FITTERS for of in ("params", "se"))]
     rows = [[*head, "epochs"]]
-    for i, (problem, start) in enumerate(runs()):
+    for i, each in enumerate(asked):
         ours = scores["Descent"][i]
         cells = [_cell(value) for name in FITTERS for value in _pair(scores[name][i])]
-        rows.append([problem.name, str(start), *cells, _cell(ours.epochs)])
+        rows.append([each.problem.name, str(each.number), *cells, _cell(ours.epochs)])
     means = [
         _mean([_pair(one)[which] for one in scores[name]]) for name in FITTERS for which in (0, 1)
     ]
@@ -196,8 +244,7 @@ def _table(fitters: Mapping[str, Fitter]) -> str:
         f"and has 6 digits or more in {right[name]}"
         for name in FITTERS
     )
-    versions = f"SciPy {_version('scipy')}, lmfit {lmfit.__version__}"
-    return f"{markdown(rows)}\n\n{summary}.\n\n{measured(versions)}"
+    return f"{markdown(rows, numbers_from=1)}\n\n{summary}."
 
 
 def _pair(one: Score) -> tuple[float | None, float | None]:
@@ -215,42 +262,4 @@ def _mean(values: Sequence[float | None]) -> float:
     return mean(value or 0.0 for value in values)
 
 
-def _version(package: str) -> str:
-    from importlib.metadata import version
-
-    return version(package)
-
-
-# --- the page -------------------------------------------------------------------------------------
-
-
-def measured(more: str) -> str:
-    """Where and when."""
-    return f"Measured on {machine()}; {more}; {date.today():%Y-%m-%d}."
-
-
-def markdown(rows: Sequence[Sequence[str]]) -> str:
-    """A table; the first row is its head, and the first column is text."""
-    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
-    lines = [
-        "| " + " | ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) + " |"
-        for row in rows
-    ]
-    rule = "|" + "|".join(
-        "-" * (width + 1) + ("-" if i == 0 else ":") for i, width in enumerate(widths)
-    )
-    return "\n".join([lines[0], rule + "|", *lines[1:]])
-
-
-def write_section(name: str, text: str) -> None:
-    """Puts the text between the page's markers of that name."""
-    begin, end = f"<!-- {name}: written by make bench -->", f"<!-- end of {name} -->"
-    page = PAGE.read_text(encoding="utf-8")
-    before, found, rest = page.partition(begin)
-    _, closed, after = rest.partition(end)
-    if not (found and closed):
-        raise RuntimeError(f"{PAGE} lacks the markers of '{name}'")
-    PAGE.write_text(f"{before}{begin}\n\n{text}\n\n{end}{after}", encoding="utf-8")
-
-
-BENCHMARK = Benchmark(ABOUT, run)
+BENCHMARK = Benchmark(ABOUT, run, FULL, QUICK)

@@ -5,33 +5,45 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from benchmarks.client import latency, request
+from benchmarks.client import Callers, calling, post
 from benchmarks.harness import (
     Benchmark,
     Comparison,
     Measure,
+    Results,
     in_turns,
-    run_async,
     worker_threads,
 )
-from benchmarks.servers import DESCENT, running
+from benchmarks.servers import serving
 from benchmarks.thermometer import MODEL, T_C, T_U
 
 EPOCHS = 5000
 EVERY = 50
 RATE = 1e-2
 SCALE = 0.1
-ROUNDS = 5
-TIMES = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Sizes:
+    """How much is measured."""
+
+    rounds: int
+    times: int
+
+
+FULL = Sizes(rounds=5, times=20)
+QUICK = Sizes(rounds=1, times=1)
 
 ABOUT = f"""
 The [worked example](thermometer.md): {EPOCHS:,} epochs of gradient descent, with 100 rows of
-history. Descent is asked by `POST /fit`, all included, the median of {TIMES} requests a round; the
-torch loops run in the benchmark's own process, their imports done, and record the same rows.
+history. In float64 its epochs are a closed form; in float32 each is done. Descent is asked by
+`POST /fit`, all included, the median of {FULL.times} requests a round; the torch loops run in the
+benchmark's own process, their imports done, and record the same rows.
 """
 
 Loop = Callable[[torch.dtype], float]
@@ -67,30 +79,26 @@ def by_hand(dtype: torch.dtype) -> float:
     return float(history[-1][1])
 
 
-def run() -> list[Comparison]:
+def run(sizes: Sizes) -> Results:
     torch.set_num_threads(worker_threads())
-    return run_async(_run())
-
-
-async def _run() -> list[Comparison]:
-    results = []
-    with running(*DESCENT) as port:
+    comparisons = []
+    with serving() as port, calling() as callers:
         for name, dtype in (("float64", torch.float64), ("float32", torch.float32)):
-            ours, autograd, hand = await in_turns(
-                ROUNDS,
-                _descent(port, name),
+            ours, autograd, hand = in_turns(
+                sizes.rounds,
+                _descent(callers, port, name, sizes.times),
                 _timed(with_autograd, dtype),
                 _timed(by_hand, dtype),
             )
-            what = f"5,000 epochs, {name}"
-            results += [
-                Comparison(what, "autograd, torch.optim.SGD", "s", ours, autograd),
-                Comparison(what, "torch by hand, no autograd", "s", ours, hand),
+            what = f"{EPOCHS:,} epochs, {name}"
+            comparisons += [
+                Comparison(what, "torch by hand, no autograd", "ms", ours, hand),
+                Comparison(what, "autograd, torch.optim.SGD", "ms", ours, autograd),
             ]
-    return results
+    return Results(comparisons)
 
 
-def _descent(port: int, dtype: str) -> Measure:
+def _descent(callers: Callers, port: int, dtype: str, times: int) -> Measure:
     body = {
         "model": MODEL,
         "data": {"t_u": T_U, "t_c": T_C},
@@ -101,23 +109,23 @@ def _descent(port: int, dtype: str) -> Measure:
         "record_every": EVERY,
         "dtype": dtype,
     }
-    asked = request("/fit", json.dumps(body).encode())
+    asked = post("/fit", json.dumps(body).encode())
 
-    async def measure() -> float:
-        seconds, answer = await latency(port, asked, TIMES if dtype == "float64" else 1)
+    def measure() -> float:
+        seconds, answer = callers.latency(port, asked, times)
         _check(json.loads(answer)["history"]["loss"][-1])
-        return seconds
+        return 1e3 * seconds
 
     return measure
 
 
 def _timed(loop: Loop, dtype: torch.dtype) -> Measure:
-    async def measure() -> float:
+    def measure() -> float:
         began = time.perf_counter()
         loss = loop(dtype)
         seconds = time.perf_counter() - began
         _check(loss)
-        return seconds
+        return 1e3 * seconds
 
     return measure
 
@@ -132,4 +140,4 @@ def _data(dtype: torch.dtype) -> tuple[Tensor, Tensor]:
     return torch.tensor(T_U, dtype=dtype) * SCALE, torch.tensor(T_C, dtype=dtype)
 
 
-BENCHMARK = Benchmark(ABOUT, run)
+BENCHMARK = Benchmark(ABOUT, run, FULL, QUICK)

@@ -42,6 +42,11 @@ class Settings(BaseSettings):
     device: Literal["cpu", "cuda", "auto"] = "cpu"
     """Where fits are done: `cuda` is all of them on the GPU, `auto` there the groups and long data,
     where there is one."""
+    kernel_cache: Path | None = None
+    """The folder of the kernel's machine code; by default it lies in the package's own folder, or
+    in the user's cache."""
+    kernel_cpu: Literal["native", "portable"] = "native"
+    """What the kernel's machine code is for: this processor, or most of its kind."""
     max_connections: PositiveInt = 1000
     """Connections open at once."""
     max_connections_per_client: PositiveInt = 500

@@ -9,6 +9,7 @@ import typer
 
 from service import __version__
 from service.cli.cancel import cancel
+from service.cli.compile import compile
 from service.cli.doctor import doctor
 from service.cli.fit import fit
 from service.cli.gradient import gradient
@@ -25,7 +26,10 @@ main = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
-for command in (serve, fit, watch, predict, gradient, jobs, cancel, models, doctor, openapi, key):
+for command in (
+    *(serve, fit, watch, predict, gradient, jobs, cancel, models),
+    *(doctor, openapi, key, compile),
+):
     main.command()(command)
 
 

@@ -7,6 +7,7 @@ and its workers to itself, and the command needs no torch.
 from __future__ import annotations
 
 import ctypes
+import logging
 import os
 import signal
 import subprocess
@@ -36,7 +37,10 @@ def running() -> Iterator[str]:
         try:
             assert process.stdout is not None
             line = process.stdout.readline()
-            if "http://" not in line:
+            while line and "http://" not in line:  # what it waits for
+                print(line, end="", file=sys.stderr, flush=True)
+                line = process.stdout.readline()
+            if not line:
                 process.wait()
                 said.seek(0)
                 raise CannotStart(said.read().decode(errors="replace").strip())
@@ -76,4 +80,5 @@ if __name__ == "__main__":
     from service.cli import main
 
     _end_with(int(sys.argv[1]))
+    logging.getLogger("descent.kernel").addHandler(logging.StreamHandler(sys.stdout))
     main(["serve", "--port", "0"], prog_name="descent")

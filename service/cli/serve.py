@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import logging
+import logging.config
 import os
 import signal
 import sys
@@ -70,6 +71,7 @@ def serve(
     gc.disable()  # all that is made now stays
     from service.api.tracing import NoTelemetry
     from service.app import create_app
+    from service.cli import kernel, logs
     from service.cli.server import run
     from service.jobs.processes import close_zygote, fork_zygote
     from service.translate import NoDevice
@@ -78,6 +80,8 @@ def serve(
         app = create_app(settings)
     except (NoTelemetry, NoDevice) as error:
         _refuse(str(error))
+    logging.config.dictConfig(logs.config(settings.log_format))
+    kernel.prepare()
     fork_zygote()
     gc.enable()
     try:

@@ -1,25 +1,24 @@
-"""The engine: formulas, losses, gradients, optimizers and statistics on torch tensors.
+"""The engine: formulas, losses, gradients, solvers and statistics on torch tensors.
 
 Stateless: no clock, no I/O, no globals. `start(task)` hands out a run; whoever steps it owns time.
 """
 
-from service.engine.fitting import start
-from service.engine.group_run import GroupedResult, GroupedRun
-from service.engine.groups import GroupedTask
-from service.engine.problem import Options, Problem, Task
-from service.engine.result import Best, Result, Rows
-from service.engine.run import Run
+from service.engine.iterate import Run, outcome, start
+from service.engine.problem import Groups, Options, Problem, Task, grouped
+from service.engine.result import Best, Ends, GroupedResult, Result, Rows
 
 __all__ = [
     "Best",
+    "Ends",
     "GroupedResult",
-    "GroupedRun",
-    "GroupedTask",
+    "Groups",
     "Options",
     "Problem",
     "Result",
     "Rows",
     "Run",
     "Task",
+    "grouped",
+    "outcome",
     "start",
 ]

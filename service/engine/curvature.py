@@ -1,50 +1,91 @@
-"""The Hessian of a loss, and the learning rates that it allows."""
+"""The Hessians of losses, and the learning rates that they allow."""
 
 from __future__ import annotations
 
-import math
+from collections.abc import Callable
+from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
-from service.engine.gradients import Objective
-from service.engine.long import LongObjective, is_long
+from service.engine.kernel import operators
+from service.engine.kernel.types import Floats
+from service.engine.objectives.objective import Objective
 from service.engine.optimizers.first_order import Sgd
-from service.engine.problem import GradientMethod, Options, Problem
+from service.engine.problem import GradientMethod, Groups, Options, Problem
 from service.engine.schedules import Constant
 
 ANALYTIC = GradientMethod("analytic")
 
 
-def hessian(problem: Problem, theta: Tensor) -> Tensor:
-    """∂²loss/∂θ² over the free params, float64, (free, free).
+def curvatures(problem: Problem, fits: Groups, theta: Floats, factors: Floats) -> Floats:
+    """The eigenvalues of each fit's Hessian ∂²loss/∂θ² at θ (fits, params), over the free params,
+    ascending, (fits, free); NaN where it is not finite.
 
-    2JᵀJ/n where the prediction is linear and the loss is mse; else central differences of the
-    analytic gradient, symmetrised.
+    Where the prediction is linear and the loss is mse it is 2JᵀJ/n anywhere, and they are made of
+    the singular values of R (`factors`, (fits, free + 1, free + 1)).
     """
-    problem = problem.double()
-    objective = Objective(problem)
-    theta, free = theta.double(), problem.free_index
     if problem.loss.is_least_squares and problem.is_linear:
-        if is_long(problem):
-            jacobian = LongObjective(problem).linearise(theta[free].unsqueeze(0))[1][0, :-1, :-1]
-        else:
-            jacobian = objective.jacobian(theta)[1][:, free]
-        return 2 * jacobian.mT @ jacobian / problem.rows
-    step = torch.finfo(torch.float64).eps ** (1 / 3)
+        r = factors[:, :-1, :-1]
+        found = np.full(r.shape[:2], np.nan)
+        finite = np.isfinite(r).all(axis=(1, 2))
+        singular = np.linalg.svd(r[finite], compute_uv=False)
+        found[finite] = (2 * singular * singular / fits.sizes.numpy()[finite, None])[:, ::-1]
+        return found
+    matrices = hessians(problem, fits, theta)
+    found = np.full(matrices.shape[:2], np.nan)
+    finite = np.isfinite(matrices).all(axis=(1, 2))
+    found[finite] = np.linalg.eigvalsh(matrices[finite])
+    return found
+
+
+def hessians(problem: Problem, fits: Groups, theta: Floats) -> Floats:
+    """∂²loss/∂θ² of each fit at θ (fits, params), over the free params, (fits, free, free): central
+    differences of the analytic gradient, symmetrised."""
+    gradients = _gradients(problem.double(), fits)
+    step = float(np.finfo(np.float64).eps) ** (1 / 3)
     columns = []
-    for i in free.tolist():
-        delta = torch.zeros_like(theta)
-        delta[i] = step * max(1.0, abs(float(theta[i])))
-        above = objective.gradient(theta + delta, ANALYTIC)[1]
-        below = objective.gradient(theta - delta, ANALYTIC)[1]
-        columns.append((above - below)[free] / (2 * delta[i]))
-    matrix = torch.stack(columns, dim=-1)
-    return (matrix + matrix.mT) / 2
+    for i in np.flatnonzero(problem.free):
+        above, below = theta.copy(), theta.copy()
+        delta = step * np.maximum(1.0, np.abs(theta[:, i]))
+        above[:, i] += delta
+        below[:, i] -= delta
+        columns.append((gradients(above) - gradients(below)) / (2 * delta[:, None]))
+    matrices = np.stack(columns, axis=-1)
+    symmetric: Floats = (matrices + matrices.transpose(0, 2, 1)) / 2
+    return symmetric
 
 
-def learning_rate_limit(options: Options, largest: float) -> float | None:
-    """The largest stable rate of plain full-batch descent, given the Hessian's largest eigenvalue.
+def _gradients(problem: Problem, fits: Groups) -> Callable[[Floats], Floats]:
+    """θ (fits, params) -> ∂loss/∂θ of each fit over the free params, (fits, free)."""
+    target, free = problem.target, np.flatnonzero(problem.free)
+    if problem.has_program:
+        model = (problem.program, problem.loss_number, problem.loss.delta)
+        data = problem.data(fits.spans)
+
+        def of_formula(theta: Floats) -> Floats:
+            found: Tensor = operators.gradient(*model, data, torch.from_numpy(theta).to(target))[1]
+            gradients: Floats = found.cpu().numpy()
+            return gradients
+
+        return of_formula
+    spans = fits.spans.T.tolist()
+    objectives = [Objective(problem.on(slice(*span), problem.initial)) for span in spans]
+
+    def of_network(theta: Floats) -> Floats:
+        points = torch.from_numpy(theta).to(target)
+        pairs = zip(objectives, points, strict=True)
+        found = torch.stack([each.gradient(at, ANALYTIC)[1] for each, at in pairs])
+        gradients: Floats = found.cpu().numpy()[:, free]
+        return gradients
+
+    return of_network
+
+
+def learning_rate_limit(options: Options, largest: Any) -> Any:
+    """The largest stable rate of plain full-batch descent, given the largest eigenvalue of the
+    Hessian, or of several; NaN where none is claimed.
 
     2/λ; 2(1+β)/λ with momentum β; 2(1+β)/((1+2β)λ) with Nesterov's. None is claimed for
     mini-batches, schedules, dampening and the Adam family. Source: Polyak (1964); O'Donoghue and
@@ -52,12 +93,9 @@ def learning_rate_limit(options: Options, largest: float) -> float | None:
     """
     rule = options.settings
     if not isinstance(rule, Sgd) or options.batch_size is not None or rule.dampening:
-        return None
-    if not isinstance(rule.schedule, Constant) or not math.isfinite(largest):
-        return None
-    curvature = largest + rule.weight_decay
-    if curvature <= 0:
-        return None
-    beta = rule.momentum
-    bound = 2 * (1 + beta) / curvature
+        return largest * np.nan
+    if not isinstance(rule.schedule, Constant):
+        return largest * np.nan
+    curvature, beta = largest + rule.weight_decay, rule.momentum
+    bound = 2 * (1 + beta) / np.where((curvature > 0) & (curvature < np.inf), curvature, np.nan)
     return bound / (1 + 2 * beta) if rule.nesterov else bound

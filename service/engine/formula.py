@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 
 from torch import Tensor
 
-from service.engine.bound import Bound, BoundFormula, SmallBound, is_small
 from service.engine.derivatives import differentiate
+from service.engine.kernel import operators
+from service.engine.kernel.program import Program
+from service.engine.objectives.bound import BoundFormula, stacked
 from service.engine.operations import CALLABLE, COMPARISONS, OPERATIONS
-from service.engine.small import Program
 from service.engine.syntax import Call, Name, Number, Tree, parse
 from service.engine.tape import Builder, Tape
 from service.engine.writing import write_text
@@ -61,20 +62,48 @@ class Formula:
         """How many params it has."""
         return len(self.params)
 
-    def bind(self, columns: Mapping[str, Tensor], rows: int, like: Tensor) -> Bound:
-        """The formula on those columns, by whoever reads so many rows faster."""
-        if is_small(like, rows) and self.program.is_readable:
-            return SmallBound(self, columns, rows, like)
-        return self.bind_long(columns, rows, like)
-
-    def bind_long(self, columns: Mapping[str, Tensor], rows: int, like: Tensor) -> BoundFormula:
-        """The formula on those columns, by torch."""
-        return BoundFormula(self.prediction, self.tape, self.params, columns, rows, like)
+    def bind(self, columns: Mapping[str, Tensor], rows: int, like: Tensor) -> BoundFormula:
+        """The formula on those columns."""
+        inputs = stacked(self.inputs, columns, rows, like)
+        return BoundFormula(self.forward, self.full, inputs)
 
     @cached_property
-    def program(self) -> Program:
-        """The tape as numpy reads it."""
-        return Program(self.tape, self.params)
+    def forward(self) -> Program:
+        """The program of f alone."""
+        return Program.of(self.prediction, self.params, self.inputs, ())
+
+    @cached_property
+    def full(self) -> Program:
+        """The program of f and ∂f/∂θ."""
+        return self.program(range(len(self.params)))
+
+    def program(self, free: Iterable[int]) -> Program:
+        """The program of f and of its slopes by the params at those positions."""
+        chosen = tuple(free)
+        if chosen not in self._programs:
+            builder, outputs = Builder.of(self.tape), self.tape.outputs
+            tape = builder.tape([outputs[0], *(outputs[1 + i] for i in chosen)])
+            self._programs[chosen] = Program.of(tape, self.params, self.inputs, chosen)
+        return self._programs[chosen]
+
+    @cached_property
+    def _programs(self) -> dict[tuple[int, ...], Program]:
+        return {}
+
+    def linear_among(self, free: Sequence[str]) -> tuple[bool, ...]:
+        """A largest-first set of those params that the prediction is jointly linear in."""
+        asked = tuple(free)
+        if asked not in self._linear:
+            chosen: set[str] = set()
+            for name in asked:
+                if self.is_linear_in(chosen | {name}):
+                    chosen.add(name)
+            self._linear[asked] = tuple(name in chosen for name in asked)
+        return self._linear[asked]
+
+    @cached_property
+    def _linear(self) -> dict[tuple[str, ...], tuple[bool, ...]]:
+        return {}
 
     def is_linear_in(self, free: Collection[str]) -> bool:
         """Whether the prediction is linear in those params: no ∂/∂free holds one of them, and none
@@ -111,7 +140,17 @@ class Formula:
         output = self.left.nodes[self.left.outputs[0]]
         if output.kind == "column":
             return columns[output.name]
-        return self.left.bind(columns, (), like)(())[0]
+        return read_columns(self.left, columns, like)
+
+
+def read_columns(tape: Tape, columns: Mapping[str, Tensor], like: Tensor) -> Tensor:
+    """The output of a tape without params, one a row."""
+    names = tape.names("column")
+    program = Program.of(tape, (), names, ())
+    rows = len(next(iter(columns.values())))
+    inputs = stacked(names, columns, rows, like)
+    found: Tensor = operators.read(program.tensors, inputs, like.new_empty((1, 0)))[0, 0]
+    return found
 
 
 @lru_cache(maxsize=256)

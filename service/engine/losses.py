@@ -64,7 +64,7 @@ class Loss:
         """Whether ρ has a slope at zero: mae and quantile do not."""
         return self.name not in ("mae", "quantile")
 
-    def smoothed(self, z: Tensor, width: float) -> tuple[Tensor, Tensor]:
+    def smoothed(self, z: Tensor, width: float | Tensor) -> tuple[Tensor, Tensor]:
         """A loss that is not smooth, with a parabola for its corner within ±width (Huber's way):
         ρ(z) and the weight of each row."""
         size = z.abs()
@@ -108,6 +108,11 @@ def _tukey(z: Tensor, delta: float) -> Tensor:
 
 def _quantile(z: Tensor, quantile: float) -> Tensor:
     return torch.where(z < 0, -quantile * z, (1 - quantile) * z)
+
+
+def _quantile_slope(z: Tensor, quantile: float) -> Tensor:
+    below, above = torch.full_like(z, -quantile), torch.full_like(z, 1 - quantile)
+    return torch.where(z < 0, below, above) * (z != 0)
 
 
 LOSSES: Mapping[str, LossFunction] = {
@@ -188,7 +193,7 @@ LOSSES: Mapping[str, LossFunction] = {
             "quantile",
             "mean(quantile·(−r) where r < 0, else (1 − quantile)·r)",
             _quantile,
-            lambda z, q: torch.where(z < 0, -q, 1 - q).to(z.dtype) * (z != 0),
+            _quantile_slope,
             "A quantile of the target rather than its mean; 0.5 is the median.",
             "Koenker and Bassett, Econometrica 46 (1978) 33",
             "quantile",

@@ -7,17 +7,19 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from service.engine.formula import Formula
+from service.engine.kernel.losses import NAMES
 from service.engine.losses import Loss
 from service.engine.models.mlp import Network
+from service.engine.objectives.bound import stacked
 from service.engine.optimizers.exact import Exact
 from service.engine.optimizers.first_order import Adagrad, Adam, Rmsprop, Sgd
 from service.engine.optimizers.lbfgs import Lbfgs
 from service.engine.optimizers.levenberg_marquardt import LevenbergMarquardt
-from service.engine.small_problem import SmallProblem, is_small_problem
 
 Model = Formula | Network
 """What may stand for y = f(x; θ)."""
@@ -64,7 +66,7 @@ class Problem:
         chosen = [i for i, free in enumerate(self.free) if free]
         return torch.tensor(chosen, dtype=torch.int64, device=self.target.device)
 
-    def on(self, rows: Tensor, initial: Tensor) -> Problem:
+    def on(self, rows: Tensor | slice, initial: Tensor) -> Problem:
         """The same on some of its rows, from another start."""
         return replace(
             self,
@@ -101,9 +103,48 @@ class Problem:
         )
 
     @cached_property
-    def small(self) -> SmallProblem | None:
-        """Its mean square as numpy reads it, where that is the faster way; bound once."""
-        return SmallProblem(self) if is_small_problem(self) else None
+    def inputs(self) -> Tensor:
+        """The inputs as the kernel reads them, (inputs, rows)."""
+        return stacked(self.formula.inputs, self.columns, self.rows, self.target)
+
+    @property
+    def has_program(self) -> bool:
+        """Whether the kernel reads its model."""
+        return isinstance(self.formula, Formula)
+
+    @cached_property
+    def program(self) -> tuple[Tensor, ...]:
+        """The formula with its slopes by the free params, as the kernel's operators take it."""
+        assert isinstance(self.formula, Formula)
+        return self.formula.program(i for i, free in enumerate(self.free) if free).tensors
+
+    @cached_property
+    def limits(self) -> Tensor:
+        """Lower and upper bounds, (2, params) float64 on the CPU."""
+        return torch.stack([self.lower, self.upper]).double().cpu()
+
+    @cached_property
+    def whole(self) -> Tensor:
+        """Its rows as one group: see `Groups.spans`."""
+        return torch.from_numpy(np.array([[0], [self.rows]]))
+
+    @property
+    def loss_number(self) -> int:
+        """The loss as the kernel's operators take it."""
+        return NAMES.index(self.loss.name)
+
+    def data(self, spans: Tensor) -> tuple[Tensor, ...]:
+        """Its rows as the kernel's operators take them, in groups: see `Groups.spans`."""
+        sigma = self.target[:0] if self.sigma is None else self.sigma
+        return (self.inputs, self.target, sigma, spans)
+
+    @cached_property
+    def linear(self) -> Tensor:
+        """A largest-first set of free params that the prediction is jointly linear in, (free,)."""
+        chosen = [False] * len(self.free_params)
+        if self.loss.is_least_squares and isinstance(self.formula, Formula):
+            chosen = list(self.formula.linear_among(self.free_params))
+        return torch.from_numpy(np.array(chosen, dtype=np.bool_))
 
     @cached_property
     def is_bounded(self) -> bool:
@@ -160,9 +201,100 @@ class Options:
     """Positions of the params whose start is to be searched for."""
 
 
-@dataclass(frozen=True, slots=True)
+AT_ONCE = 2**21
+"""Rows of the groups that are laid side by side, about."""
+UNEVEN = 1.25
+"""Of those, the longest group has no more than so many times the rows of the shortest."""
+
+
+@dataclass(frozen=True, eq=False)
+class Groups:
+    """Groups of a problem's rows, each fitted by itself."""
+
+    spans: Tensor
+    """(2, groups) int64 on the CPU: a group's rows lie together, from the first number to before
+    the second; groups may share rows."""
+    initial: Tensor
+    """Where each starts, (groups, params), on the CPU."""
+    history: bool = False
+    """Whether to record each group's epochs."""
+
+    def __len__(self) -> int:
+        return self.spans.shape[1]
+
+    @cached_property
+    def sizes(self) -> Tensor:
+        """Rows of each group, (groups,)."""
+        return self.spans[1] - self.spans[0]
+
+    def alike(self, at_once: int = AT_ONCE) -> list[Tensor]:
+        """The groups in parts, of which the longest has at most `UNEVEN` times the rows of the
+        shortest, of about so many rows each."""
+        by_size, parts, begin = torch.argsort(self.sizes, stable=True), [], 0
+        lengths = self.sizes[by_size].tolist()
+        if lengths[0] == lengths[-1] and len(lengths) * lengths[0] <= at_once:
+            return [by_size]
+        for end, length in enumerate(lengths):
+            full = (end + 1 - begin) * length > at_once
+            if end > begin and (full or length > UNEVEN * lengths[begin]):
+                parts.append(by_size[begin:end])
+                begin = end
+        return [*parts, by_size[begin:]]
+
+    def at(self, groups: Tensor) -> Groups:
+        """Some of the groups."""
+        return Groups(self.spans[:, groups], self.initial[groups], self.history)
+
+
+@dataclass(frozen=True, eq=False)
 class Task:
-    """A problem and how to fit it: all that the engine needs to start."""
+    """A problem and how to fit it: all that the engine needs to start. With `groups` there is a fit
+    of each group of its rows."""
 
     problem: Problem
     options: Options
+    groups: Groups | None = None
+
+    @cached_property
+    def fits(self) -> Groups:
+        """The groups, one of all rows where there are none."""
+        if self.groups is not None:
+            return self.groups
+        problem = self.problem
+        return Groups(problem.whole, problem.initial.cpu().unsqueeze(0), history=True)
+
+    def one(self, group: int) -> Task:
+        """One group by itself."""
+        if self.groups is None:
+            return self
+        rows = slice(*self.groups.spans[:, group].tolist())
+        initial = self.groups.initial[group].to(self.problem.initial)
+        return Task(self.problem.on(rows, initial), self.options)
+
+    def starting(self, initial: Tensor) -> Task:
+        """The same from other starts, (groups, params)."""
+        if self.groups is not None:
+            return replace(self, groups=replace(self.groups, initial=initial))
+        start = initial[0].to(self.problem.initial)
+        return replace(self, problem=replace(self.problem, initial=start))
+
+    def to(self, device: torch.device | str) -> Task:
+        """The same with its rows on a device."""
+        return replace(self, problem=self.problem.to(device))
+
+    def double(self) -> Task:
+        """The same in float64."""
+        return replace(self, problem=self.problem.double())
+
+
+def grouped(
+    problem: Problem, options: Options, codes: Tensor, initial: Tensor, *, history: bool = False
+) -> Task:
+    """The task of fitting each group of rows; `codes` (rows,) says which group each row is in. Rows
+    that do not lie group by group are put so."""
+    sizes = torch.bincount(codes, minlength=len(initial))
+    end = torch.cumsum(sizes, 0)
+    if not bool((codes[1:] >= codes[:-1]).all()):
+        order = torch.argsort(codes, stable=True).to(problem.target.device)
+        problem = problem.on(order, problem.initial)
+    return Task(problem, options, Groups(torch.stack([end - sizes, end]), initial, history))

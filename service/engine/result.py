@@ -1,10 +1,13 @@
-"""What a fit hands back, while it runs and when it ends."""
+"""What fits hand back, while they run and when they end."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Literal
 
+import torch
 from torch import Tensor
 
 StopReason = Literal["converged", "max_epochs", "diverged", "stalled", "time_limit", "cancelled"]
@@ -12,15 +15,48 @@ StopReason = Literal["converged", "max_epochs", "diverged", "stalled", "time_lim
 
 @dataclass(frozen=True, slots=True)
 class Rows:
-    """Recorded epochs: loss and gradient before each epoch's update, params after it.
+    """Recorded epochs, as a table (k, 2 + 2·params) float64 on the CPU: epoch; loss and gradient
+    before each epoch's update, params after it (epoch, loss, params, gradient)."""
 
-    Shapes: epoch (k,) int64, loss (k,), params and gradient (k, params).
-    """
+    table: Tensor
 
-    epoch: Tensor
-    loss: Tensor
-    params: Tensor
-    gradient: Tensor
+    @property
+    def epoch(self) -> Tensor:
+        """(k,) int64"""
+        return self.table[:, 0].to(torch.int64)
+
+    @property
+    def loss(self) -> Tensor:
+        """(k,)"""
+        return self.table[:, 1]
+
+    @property
+    def params(self) -> Tensor:
+        """(k, params)"""
+        return self.table[:, 2 : 1 + self.table.shape[1] // 2]
+
+    @property
+    def gradient(self) -> Tensor:
+        """(k, params)"""
+        return self.table[:, 1 + self.table.shape[1] // 2 :]
+
+    @classmethod
+    def of(cls, epoch: Tensor, loss: Tensor, params: Tensor, gradient: Tensor) -> Rows:
+        """Rows of their columns."""
+        columns = (epoch.unsqueeze(-1), loss.unsqueeze(-1), params, gradient)
+        return cls(torch.cat([column.double().cpu() for column in columns], dim=-1))
+
+    @classmethod
+    def none(cls, params: int) -> Rows:
+        """No rows."""
+        return cls(torch.empty((0, 2 + 2 * params), dtype=torch.float64))
+
+
+def joined(parts: Sequence[Rows], params: int) -> Rows:
+    """Rows that follow each other."""
+    if len(parts) == 1:
+        return parts[0]
+    return Rows(torch.cat([part.table for part in parts])) if parts else Rows.none(params)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +83,7 @@ class Result:
     initial: Tensor
     """Where it set out from."""
     factor: Tensor | None = None
-    """R of QR [J z] at `params` over the free ones, float64, where the run has it."""
+    """R of QR [J z] at `params` over the free ones, float64, where the solver has it."""
     searched: tuple[int, int] | None = None
     """Of a search for the start: how many ways of how many came to the same loss."""
 
@@ -58,3 +94,108 @@ class Result:
     @property
     def diverged(self) -> bool:
         return self.stop_reason == "diverged"
+
+
+@dataclass(frozen=True, eq=False)
+class Ends:
+    """How fits ended, or stand; the fits first, on the CPU."""
+
+    theta: Tensor
+    """(fits, params)"""
+    loss: Tensor
+    """At `theta`, (fits,)."""
+    epochs: Tensor
+    """(fits,), int64; 0 where a fit was not begun."""
+    reasons: tuple[StopReason | None, ...]
+    """None where a fit has not ended."""
+    best: Tensor
+    best_loss: Tensor
+    best_epoch: Tensor
+    first_loss: Tensor
+    first_gradient: Tensor
+    """(fits, params)"""
+    initial: Tensor
+    factor: Tensor | None = None
+    """R of QR [J z] at `theta`, (fits, q + 1, q + 1), where the solver has it."""
+    searched: tuple[int, int] | None = None
+
+    def __len__(self) -> int:
+        return len(self.loss)
+
+    @property
+    def converged(self) -> Tensor:
+        """Which of them, (fits,)."""
+        return torch.tensor([reason == "converged" for reason in self.reasons], dtype=torch.bool)
+
+    def at(self, fits: Tensor) -> Ends:
+        """Some of the fits."""
+        return replace(
+            self,
+            **{name: getattr(self, name)[fits] for name in _COLUMNS},
+            reasons=tuple(self.reasons[i] for i in fits.tolist()),
+            factor=None if self.factor is None else self.factor[fits],
+        )
+
+    @classmethod
+    def joined(cls, parts: Sequence[Ends], initial: Tensor) -> Ends:
+        """Those of the first fits, one after another, and of fits that were not begun: `initial`
+        (fits, params) says where each starts."""
+        begun = sum(len(part) for part in parts)
+        left = len(initial) - begun
+        nothing = torch.full((left,), torch.nan, dtype=torch.float64)
+        none = torch.full((left, initial.shape[1]), torch.nan, dtype=torch.float64)
+        zero = torch.zeros(left, dtype=torch.int64)
+        rest = cls(
+            none, nothing, zero, (None,) * left, none, nothing, zero, nothing, none,
+            initial[begun:].double(),
+        )  # fmt: skip
+        every = [*parts, rest]
+        columns: dict[str, Any] = {
+            name: torch.cat([getattr(part, name) for part in every]) for name in _COLUMNS
+        }
+        return replace(rest, **columns, reasons=tuple(r for part in every for r in part.reasons))
+
+    def with_those(self, fits: Tensor, others: Ends) -> Ends:
+        """The same with some of the fits as they ended otherwise."""
+        columns = {name: getattr(self, name).clone() for name in _COLUMNS}
+        for name, column in columns.items():
+            column[fits] = getattr(others, name)
+        reasons = list(self.reasons)
+        for fit, reason in zip(fits.tolist(), others.reasons, strict=True):
+            reasons[fit] = reason
+        return replace(self, **columns, reasons=tuple(reasons), factor=None)
+
+    def one(self, stop_reason: StopReason | None) -> Result:
+        """The only fit; `stop_reason` is the reason of whoever stops it before its end."""
+        loss, best_loss = float(self.loss[0]), float(self.best_loss[0])
+        best = Best(int(self.best_epoch[0]), best_loss, self.best[0])
+        if loss < best_loss or (not math.isfinite(best_loss) and math.isfinite(loss)):
+            best = Best(int(self.epochs[0]), loss, self.theta[0])
+        return Result(
+            self.reasons[0] or stop_reason or "max_epochs",
+            self.theta[0],
+            loss,
+            int(self.epochs[0]),
+            best,
+            float(self.first_loss[0]),
+            self.first_gradient[0],
+            self.initial[0],
+            None if self.factor is None else self.factor[0],
+            self.searched,
+        )
+
+
+_COLUMNS = (
+    "theta", "loss", "epochs", "best", "best_loss", "best_epoch", "first_loss", "first_gradient",
+    "initial",
+)  # fmt: skip
+
+
+@dataclass(frozen=True, eq=False)
+class GroupedResult:
+    """How the fits of groups ended, each one's recorded epochs where they were asked for, and why
+    it was stopped before its end."""
+
+    ends: Ends
+    history: Sequence[Rows] | None
+    stop_reason: StopReason | None

@@ -14,21 +14,22 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from service.engine.bound import Bound, is_readable
 from service.engine.formula import Formula
-from service.engine.optimizers.exact import solve_small
-from service.engine.small import Floats
+from service.engine.objectives.bound import Bound
 from service.errors import InvalidData
 
+Floats = npt.NDArray[np.float64]
 ColumnT = TypeVar("ColumnT", Tensor, Floats)
 Points = Mapping[str, Floats]
 POINTS = 64
 STEPS = 24
 NEWTON = 8
 AGREEMENT = 1e-9
+EPSILON = float(np.finfo(np.float64).eps)
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,13 +124,9 @@ def _solved(formula: Formula, points: Points, scaled: Points, theta: Tensor) -> 
 
 def _read(formula: Formula, points: Points, theta: Floats) -> tuple[Floats, Floats]:
     """f (points,) and ∂f/∂θ (params, points)."""
-    if not is_readable(formula, POINTS):
-        like = torch.from_numpy(theta)
-        found, jacobian = formula.bind(_tensors(points), POINTS, like).jacobian(like)
-        return found.numpy(), jacobian.numpy().T
-    reader = formula.program.bind(points, POINTS)
-    prediction = reader.read(theta, safe=True)
-    return np.broadcast_to(prediction, POINTS), reader.slopes
+    like = torch.from_numpy(theta)
+    found, jacobian = formula.bind(_tensors(points), POINTS, like).jacobian(like)
+    return found.numpy(), np.ascontiguousarray(jacobian.numpy().T)
 
 
 def _agree(here: Bound, wanted: Tensor, values: Tensor) -> bool:
@@ -178,3 +175,27 @@ def _scaled(points: Points, scaling: Scaling) -> Points:
 
 def _tensors(points: Points) -> dict[str, Tensor]:
     return {name: torch.from_numpy(column) for name, column in points.items()}
+
+
+def solve_small(slopes: Floats, residuals: Floats) -> tuple[Floats, int]:
+    """The δ of least ‖Jδ + r‖ for few rows, once refined: Jᵀ (params, rows) and r (rows,), or
+    several, (many, rows) -> δ (params,) or (many, params), and the rank.
+
+    The singular values of J itself, which is small, stand for those of R.
+    """
+    largest = np.maximum.reduce(np.abs(slopes), axis=1)
+    if not (np.isfinite(largest).all() and np.isfinite(residuals).all()):
+        return np.full((*residuals.shape[:-1], len(slopes)), np.nan), 0
+    largest[largest == 0] = 1.0
+    scaled = slopes / largest[:, None]
+    norms = np.sqrt(np.add.reduce(scaled * scaled, axis=1))
+    norms[norms == 0] = 1.0
+    scaled /= norms[:, None]
+    vt, singular, ut = np.linalg.svd(scaled, full_matrices=False)
+    keep = singular > EPSILON * max(scaled.shape) * singular[0]
+    inverse = np.divide(1.0, singular, out=np.zeros_like(singular), where=keep)
+    back = (vt * inverse).T
+    step = -residuals.dot(ut.T).dot(back)
+    step -= (residuals + step.dot(scaled)).dot(ut.T).dot(back)
+    step /= largest * norms
+    return step, int(np.count_nonzero(keep))

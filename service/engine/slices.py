@@ -26,11 +26,9 @@ def predict(formula: Model, columns: Mapping[str, Tensor], rows: int, theta: Ten
     if rows <= step:
         return formula.bind(columns, rows, theta).predict(theta)
     prediction = theta.new_empty(rows)
-    # The last slice may be short: it has to be read as the others are.
-    bind = formula.bind_long if isinstance(formula, Formula) else formula.bind
     for part in slices(rows, step):
         own = {name: column[part] for name, column in columns.items()}
-        prediction[part] = bind(own, part.stop - part.start, theta).predict(theta)
+        prediction[part] = formula.bind(own, part.stop - part.start, theta).predict(theta)
     return prediction
 
 

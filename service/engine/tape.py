@@ -183,6 +183,8 @@ class Builder:
                 return self.apply("negative", arguments[0])
             case "chain", [0.0, _] | [_, 0.0]:
                 return self.constant(0.0)
+            case "where", [float(condition), _, _]:
+                return arguments[1 if condition else 2]
             case "power", [_, 2.0]:
                 return self.apply("square", arguments[0])
             case "power", [_, 0.5]:

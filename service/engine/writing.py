@@ -58,7 +58,7 @@ class _Text:
         if needed == _ATOM:
             return text
         loose = binding < needed
-        if name in ("square", "power", "power_by_exponent"):
+        if name in ("square", "power"):
             loose = binding < _ATOM
         elif (position == 1 and binding == needed and name not in _ASSOCIATIVE) or (
             position == 1 and text.startswith("-")

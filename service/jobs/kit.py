@@ -12,9 +12,7 @@ from service.schemas.answers import Fit, GroupedFit, Timings
 
 
 def _start(plan: translate.Plan, checkpoint: Any) -> Run:
-    if plan.grouped is not None:
-        return engine.GroupedRun(plan.grouped, checkpoint)
-    return engine.start(plan.task, checkpoint)
+    return engine.start(plan.with_guesses().task, checkpoint)
 
 
 def _explain(

@@ -2,8 +2,9 @@
 
 A worker is another core, and what happens there holds up nobody; but to hand a job over and hear of
 its end costs both processes about half a millisecond, and the caller a millisecond. So a job that
-is surely over in less than `HERE_S` is done in this process, on the event loop. What such a job
-costs is known beforehand: its epochs are counted, and its rows are few. docs/performance.md has the
+is over in less than `HERE_S` is done in this process, on the event loop. What such a job costs is
+known beforehand: its epochs are counted, and its rows are few. Where a fit needs more steps than
+most, it is handed to a worker after `PATIENCE_S`, and goes on there. docs/performance.md has the
 measurements behind the constants; they need be right within a factor of two or three.
 """
 
@@ -11,51 +12,63 @@ from __future__ import annotations
 
 import math
 
-from service.engine.descent import has_closed_form, has_short_way
-from service.engine.group_run import TOGETHER
+from service.engine.formula import Formula
 from service.engine.optimizers.exact import Exact
-from service.engine.problem import Problem
+from service.engine.optimizers.lbfgs import Lbfgs
+from service.engine.optimizers.levenberg_marquardt import LevenbergMarquardt
+from service.engine.solvers.table import TOGETHER, has_closed_form
+from service.engine.start.search import POLISHING, SCREENING
 from service.jobs.cores import cores
 from service.translate import Plan, has_cuda
 
-HERE_S = 2e-3
-"""Seconds of the event loop that one job may take. While they last, nobody else is answered."""
+HERE_S = 3e-3
+"""Seconds of the event loop that one job may be expected to take. While they last, nobody else is
+answered."""
+PATIENCE_S = 2.5e-3
+"""Seconds after which a job that takes longer than expected goes on in a worker."""
 
 HERE_THREADS = 1
 """Of the arithmetic in this process, which must not wait for a core."""
 
-PARAMS = 8
+PARAMS = 16
 """More params than this have matrices worth a worker."""
-NUMBERS = 8192
-"""Rows × params: beyond, the linear algebra takes threads, and how many is the process's."""
 
 GPU_ROWS = 2**17
 """Rows, of all groups together, from which on `auto` takes a GPU. Not yet measured on one: there
 each operation takes some 5 µs to begin, in which a core has done about 10⁴ numbers."""
 
-_ANSWER_S = 5e-4
-"""The statistics, the diagnostics and the answer of a fit."""
-_EPOCH_S = 4e-6
-"""One update of a first-order descent, without its gradient,"""
-_MOMENTS_S = 6e-6
-"""by a rule that is not sgd's,"""
-_TOLERANCE_S = 1.5e-5
-"""and a look whether a tolerance is met."""
-_OPERATION_S = 3e-7
-"""One operation of a formula, and"""
-_ROW_S = 2e-9
-"""on each row."""
-_CLOSED_S = 1.5e-8
-"""An epoch of the closed form, for each param,"""
+_ANSWER_S = 4e-4
+"""The statistics, the diagnostics and the answer of a fit, and"""
+_LOOKED_AT_S = 2e-7
+"""of each row, which is sorted among the others."""
+_DRAWN_S = 1e-5
+"""An epoch's order of the rows in mini-batches."""
+_COST_S = 5e-10
+"""A unit of a program's cost, on each row (see `Program.cost`),"""
+_PAIR_S = 5e-10
+"""and a pair of its columns, reduced to R, on each row."""
+_READ_S = 3e-7
+"""What a reading takes besides,"""
+_STEP_S = 2e-6
+"""and a trial step or an update."""
+_FEW_STEPS = 40
+"""Trial steps in which most fits end,"""
+_MOST_STEPS = 4 * _FEW_STEPS
+"""and those of the ends of a search."""
 _SETTLED_S = 6e-8
-"""and where its params or its gradient are looked at for a tolerance."""
+"""An epoch of the closed form, for each param."""
 _RECORDED_S = 1e-6
 """A number of the history, from the engine to the answer's JSON."""
 
 
 def is_here(plan: Plan) -> bool:
-    """Whether a job is done in this process."""
-    return seconds(plan) <= HERE_S
+    """Whether a job is begun in this process, where it is expected to end."""
+    return expected_s(plan) <= HERE_S
+
+
+def is_surely_here(plan: Plan) -> bool:
+    """Whether it ends there, too, and needs no worker whatever comes."""
+    return seconds(plan) <= PATIENCE_S
 
 
 def device(plan: Plan, asked: str) -> str:
@@ -71,36 +84,52 @@ def threads(workers: int) -> int:
     return max(1, cores() // workers)
 
 
+def expected_s(plan: Plan) -> float:
+    """What the job mostly costs, about; infinite where nothing tells beforehand."""
+    options = plan.task.options
+    if not isinstance(options.settings, LevenbergMarquardt):
+        return seconds(plan)
+    steps = min(options.epochs, _FEW_STEPS)
+    return _seconds(plan, steps, _MOST_STEPS)
+
+
 def seconds(plan: Plan) -> float:
     """What the job costs at most, about; infinite where nothing bounds it beforehand."""
+    return _seconds(plan, plan.task.options.epochs, POLISHING)
+
+
+def _seconds(plan: Plan, steps: int, polishing: int) -> float:
+    """The same for so many epochs, and trial steps of a search."""
     problem, options = plan.task.problem, plan.task.options
-    asked = plan.request
+    asked, formula = plan.request, problem.formula
     if asked.group_by is not None or asked.confidence_interval.method == "profile":
         return math.inf
-    if not _is_small(problem):
+    if not isinstance(formula, Formula) or len(problem.params) > PARAMS:
         return math.inf
-    if isinstance(options.settings, Exact):
-        return _ANSWER_S
-    tolerance = options.tolerance
-    if has_closed_form(plan.task):
-        looked = bool(tolerance.params or tolerance.gradient)
-        epoch = (_SETTLED_S if looked else _CLOSED_S) * len(problem.params)
-    elif has_short_way(plan.task):
-        operations = problem.formula.operations
-        epoch = _EPOCH_S + operations * (_OPERATION_S + _ROW_S * problem.rows)
-        epoch += _MOMENTS_S * (options.optimizer != "sgd") + _TOLERANCE_S * tolerance.any
-    else:
+    if isinstance(options.settings, Lbfgs) or options.gradient.method != "analytic":
         return math.inf
+    reading = _READ_S + problem.rows * _COST_S * formula.full.cost
+    reduced = reading + problem.rows * _PAIR_S * (len(problem.params) + 1) ** 2
     recorded = options.epochs / options.record_every * (2 + 2 * len(problem.params))
-    return _ANSWER_S + options.epochs * epoch + _RECORDED_S * recorded
+    answer = _ANSWER_S + problem.rows * _LOOKED_AT_S
+    if isinstance(options.settings, Exact):
+        return answer + 4 * reduced
+    if isinstance(options.settings, LevenbergMarquardt):
+        step = _STEP_S + reduced
+        screened = SCREENING * (_READ_S + problem.rows * _COST_S * 1.5 * formula.forward.cost)
+        searched = screened + polishing * step if options.search else 0.0
+        return answer + searched + steps * step
+    if has_closed_form(plan.task):
+        work = options.epochs * _SETTLED_S * len(problem.params)
+        return answer + work + _RECORDED_S * recorded
+    updated = _STEP_S + reading
+    if options.batch_size is not None and options.batch_size < problem.rows:
+        batches = 1 + problem.rows // options.batch_size
+        updated = batches * (_STEP_S + _READ_S) + 2 * reading + _DRAWN_S
+    return answer + options.epochs * updated + _RECORDED_S * recorded
 
 
 def _is_wide(plan: Plan) -> bool:
     """Whether many rows are worked on at once: not by groups that are fitted one after another."""
-    alone = plan.grouped is not None and plan.task.options.optimizer not in TOGETHER
-    return plan.task.problem.rows >= GPU_ROWS and not alone
-
-
-def _is_small(problem: Problem) -> bool:
-    width = len(problem.params)
-    return problem.small is not None and width <= PARAMS and problem.rows * width <= NUMBERS
+    together = plan.task.options.optimizer in TOGETHER
+    return plan.task.problem.rows >= GPU_ROWS and (plan.groups is None or together)

@@ -97,7 +97,7 @@ class LocalExecutor:
         if not self._open:
             raise NotReady
         here = self._here if plan is not None and lanes.is_here(plan) else None
-        if here is None:
+        if here is None or plan is None or not lanes.is_surely_here(plan):
             self._check_quota(job.owner)
             self._check_room(job.lane)
         errand = Errand(job, self._clock.monotonic())
@@ -112,8 +112,7 @@ class LocalExecutor:
             self._coming -= 1
         self._errands[job.id] = errand
         self._quiet.clear()
-        if here is not None and plan is not None:
-            await self._do_here(here, errand, plan)
+        if here is not None and plan is not None and await self._do_here(here, errand, plan):
             return
         self._queue.push(job.lane, errand)
         self._dispatch()
@@ -131,13 +130,18 @@ class LocalExecutor:
         if not self._free and not self._queue.has_room(lane, coming=self._coming):
             raise QueueFull(retry_after_s=whole_seconds(self._until_next(0)))
 
-    async def _do_here(self, here: Here, errand: Errand, plan: Plan) -> None:
-        """Takes no worker and no place in the queue, and tells nothing of how long jobs take."""
+    async def _do_here(self, here: Here, errand: Errand, plan: Plan) -> bool:
+        """Takes no worker and no place in the queue, and tells nothing of how long jobs take.
+        Whether the job has ended: one that takes long is to go on in a worker."""
+        began = self._clock.monotonic()
         try:
-            waited = self._clock.monotonic() - errand.accepted
-            await here.carry_out(errand.job, plan, queued_s=waited)
+            waited = began - errand.accepted
+            errand.checkpoint = await here.carry_out(errand.job, plan, queued_s=waited)
         finally:
-            self._ended(errand)
+            if errand.checkpoint is None:
+                self._ended(errand)
+        errand.began = None if errand.checkpoint is None else began
+        return errand.checkpoint is None
 
     async def cancel(self, job_id: str) -> None:
         errand = self._errands.get(job_id)

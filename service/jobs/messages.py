@@ -29,6 +29,8 @@ class Task(NamedTuple):
     """What earlier attempts recorded."""
     checkpoint: bytes | None = None
     """Where the last attempt was, pickled by a worker and read by none but a worker."""
+    patience_s: float | None = None
+    """Seconds after which the job is handed over, unless it is at its end; None: never."""
     device: str = "cpu"
     """As the settings say it: cpu, cuda or auto."""
     stop_reason: StopReason | None = None
@@ -55,6 +57,10 @@ class Slice(NamedTuple):
     checkpoint: bytes | None = None
 
 
+class HandedOver(NamedTuple):
+    """The job takes longer than it may here: its last slice has the checkpoint to go on from."""
+
+
 class Closing(NamedTuple):
     """The steps are done or were stopped; the answer is being reckoned."""
 
@@ -74,5 +80,5 @@ class Failed(NamedTuple):
     failure: Failure
 
 
-FromWorker = Ready | Slice | Closing | Ended | Failed
+FromWorker = Ready | Slice | HandedOver | Closing | Ended | Failed
 ToWorker = Task | Cancel

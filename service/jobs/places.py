@@ -193,7 +193,8 @@ class WorkPlace:
         spent = now - errand.began
         errand.attempts += 1
         errand.closing = False
-        history = await desk.store.history(job.id) if errand.attempts > 1 else None
+        begun = errand.attempts > 1 or errand.checkpoint is not None
+        history = await desk.store.history(job.id) if begun else None
         await desk.store.start(job.id, desk.clock.now())
         longest = desk.settings.max_time_limit_s
         limit = min(job.request.time_limit_s or longest, longest)

@@ -14,7 +14,15 @@ import numpy.typing as npt
 from service.errors import DescentError
 from service.jobs.history import History, Rows
 from service.jobs.job import Failure, Progress
-from service.jobs.messages import Closing, Ended, Failed, FromWorker, Slice, Task
+from service.jobs.messages import (
+    Closing,
+    Ended,
+    Failed,
+    FromWorker,
+    HandedOver,
+    Slice,
+    Task,
+)
 from service.jobs.pace import SLICE_S, Pace
 from service.schemas.answers import Fit, GroupedFit, Timings
 from service.schemas.fit import FitRequest
@@ -68,6 +76,9 @@ class Run(Protocol):
     def stride(self) -> int: ...
 
     @property
+    def left(self) -> int: ...
+
+    @property
     def loss(self) -> float: ...
 
     @property
@@ -116,7 +127,8 @@ def run_job(
     clock: Callable[[], float],
     kit: Kit,
 ) -> None:
-    """Does the job and sends what comes of it: slices, then Ended or Failed."""
+    """Does the job and sends what comes of it: slices, then Ended or Failed, or HandedOver where it
+    takes longer than the task's patience."""
     try:
         _Attempt(task, send, cancelled, clock, kit).carry_out()
     except DescentError as error:
@@ -165,9 +177,13 @@ class _Attempt:
         stop = self._stopped()
         while not (stop or run.done):
             began = self._clock()
-            self._record(run.step(pace.epochs(run.epochs - run.epoch)))
+            self._record(run.step(pace.epochs(run.left)))
             now = self._clock()
             pace.took(now - began)
+            if self._takes_long(now):
+                self._send(self._slice(now))
+                self._send(HandedOver())
+                return
             if self._due(now):
                 self._send(self._slice(now))
             stop = self._stopped()
@@ -182,6 +198,11 @@ class _Attempt:
         if self._cancelled():
             return "cancelled"
         return "time_limit" if self._worked() >= self._task.limit_s else None
+
+    def _takes_long(self, now: float) -> bool:
+        """Whether another is to go on with the job."""
+        patience = self._task.patience_s
+        return patience is not None and not self._run.done and now - self._began > patience
 
     def _due(self, now: float) -> bool:
         """Whether to say how far it is: the last slice goes with the answer."""

@@ -48,7 +48,7 @@ def body(scene: Scene, *, width: int = 80, lines: int = LINES) -> list[str]:
 def _canvas(x: Scale | None, y: Scale | None, width: int, lines: int) -> Canvas | None:
     if x is None or y is None:
         return None
-    return Canvas(max(width - INDENT - margin_of(y, lines), 8), lines, x, y)
+    return Canvas(max(width - INDENT - margin_of(y, lines), 2), lines, x, y)
 
 
 def _framed(canvas: Canvas, x: Quantity | str, y: Quantity | str) -> list[str]:

@@ -6,17 +6,18 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from service.engine.diagnostics import Diagnostic, Finding, examine
 from service.engine.formula import Formula
+from service.engine.inference.profile import profile_interval
+from service.engine.inference.statistics import Statistics, summarise
+from service.engine.kernel.types import Floats
 from service.engine.problem import Problem
-from service.engine.profile import profile_interval
-from service.engine.reduction import Floats
 from service.engine.result import Result
 from service.engine.scaling import unscale
-from service.engine.statistics import Statistics, summarise
 from service.schemas import answers as wire
 from service.schemas.names import Status
 from service.translate.plan import Plan
@@ -36,8 +37,7 @@ def to_fit(
     the body for /predict are those of `best`."""
     problem = plan.task.problem
     trusted = result.best.params if is_cut_short(result) else result.params
-    factor = result.factor if trusted is result.params else None
-    statistics = summarise(problem, trusted, factor)
+    statistics = summarise(problem, trusted)
     finding = Finding(plan.task, result, trusted, statistics, plan.guessed)
     diagnostics = examine(finding)
     return wire.Fit(
@@ -145,7 +145,7 @@ def _interval(plan: Plan, theta: Tensor, statistics: Statistics) -> wire.Confide
     if asked.method == "profile":
         lower, upper = profile_interval(plan.task.problem, theta, statistics, asked.level)
     else:
-        values = theta[plan.task.problem.free_index].double().cpu().numpy()
+        values = theta.double().cpu().numpy()[np.flatnonzero(plan.task.problem.free)]
         half = statistics.t(asked.level) * stderr
         lower, upper = values - half, values + half
     return wire.ConfidenceInterval(
@@ -203,7 +203,7 @@ def _unscaled(
 
 
 def _curvature(finding: Finding) -> wire.Curvature | None:
-    if not finding.is_plain_descent:
+    if not finding.all.is_plain_descent:
         return None
     return wire.Curvature(learning_rate_limit=finding.limit, condition_number=finding.condition)
 

@@ -14,18 +14,11 @@ from service.translate.plan import Plan, to_plan
 
 PROFILE_STEPS = 300
 """Trial steps that the profile of one param takes, about."""
-LOOKED_AT = 2**14
-"""Rows up to which a plan that was made to be looked at has its guesses, and can be carried out."""
 
 
 def check(request: FitRequest, settings: Settings) -> Plan:
     """The plan of a request, if one may run it. Raises InvalidRequest, with pointers."""
-    plan = to_plan(
-        request,
-        max_rows=settings.max_rows,
-        max_groups=settings.max_groups,
-        guess=request.group_by is None and _rows(request) <= LOOKED_AT,
-    )
+    plan = to_plan(request, max_rows=settings.max_rows, max_groups=settings.max_groups)
     options, problem = plan.task.options, plan.task.problem
     if request.group_by is None:
         _check_domain(plan)
@@ -71,14 +64,10 @@ def check(request: FitRequest, settings: Settings) -> Plan:
     return plan
 
 
-def _rows(request: FitRequest) -> int:
-    return max(map(len, request.data.values()), default=0)
-
-
 def _check_domain(plan: Plan) -> None:
     """Raises InvalidData where the formula is not finite in some row whatever its params."""
     problem, formula = plan.task.problem, plan.task.problem.formula
-    if not isinstance(formula, Formula) or not formula.program.early:
+    if not isinstance(formula, Formula) or not formula.full.acts_on_columns_alone:
         return
     bound = formula.bind(problem.columns, problem.rows, problem.target)
     rows = (~torch.isfinite(bound.predict(problem.initial))).nonzero().flatten()

@@ -10,11 +10,11 @@ import torch
 from torch import Tensor
 
 from service.engine import slices
-from service.engine.bands import Band, band
-from service.engine.bound import is_readable
 from service.engine.explain import Factor, explain
 from service.engine.formula import Formula
-from service.engine.gradients import GRADIENTS, Objective
+from service.engine.inference.bands import Band, band
+from service.engine.kernel import operators
+from service.engine.objectives.objective import GRADIENTS, Objective
 from service.engine.problem import GradientMethod, Model, Problem
 from service.engine.scaling import Scale
 from service.errors import (
@@ -54,7 +54,7 @@ def predict(
     rows = check_shape(request.data, max_rows)
     formula = resolve(request.model, request.data.keys(), request.params.keys()).formula
     costs.check(costs.of_prediction(formula, request), rows, max_operations)
-    if _is_plain(request) and isinstance(formula, Formula) and is_readable(formula, rows):
+    if _is_plain(request) and isinstance(formula, Formula) and rows <= slices.ROWS:
         return _read(formula, request.params, request.data, rows)
     columns = _inputs(formula, request, DTYPES[request.dtype])
     theta = to_theta(request.params, formula, DTYPES[request.dtype])
@@ -78,12 +78,13 @@ def _is_plain(request: wire.PredictRequest) -> bool:
 
 
 def _read(formula: Formula, params: Mapping[str, float], data: Data, rows: int) -> wire.Predictions:
-    """The same for few rows, without a tensor."""
-    theta = np.array(_values(params, formula))
-    with np.errstate(all="ignore"):
-        reader = formula.program.bind(finite_arrays(data, formula.inputs), rows)
-        prediction = np.broadcast_to(reader.predict(theta), rows)
-    return wire.Predictions(predictions=prediction.tolist(), target=formula.target)
+    """The same for columns that need no scaling and few rows."""
+    theta = torch.tensor([_values(params, formula)], dtype=torch.float64)
+    inputs = np.empty((len(formula.inputs), rows))
+    for i, column in enumerate(finite_arrays(data, formula.inputs).values()):
+        inputs[i] = column
+    found: Tensor = operators.read(formula.forward.tensors, torch.from_numpy(inputs), theta)
+    return wire.Predictions(predictions=found[0, 0].tolist(), target=formula.target)
 
 
 def predict_from_fit(

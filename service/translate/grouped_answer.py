@@ -9,18 +9,16 @@ from typing import Any
 
 import numpy as np
 
-from service.engine.diagnostics import ERROR, Finding, Findings, examine, grades
+from service.engine.diagnostics import ERROR, Findings, grades
 from service.engine.diagnostics.finding import SEVERITIES
-from service.engine.group_result import GroupEnds
-from service.engine.group_run import GroupedResult
-from service.engine.group_summary import look_at
-from service.engine.groups import GroupedTask
-from service.engine.reduction import Floats
-from service.engine.result import Result, Rows
-from service.engine.statistics import Figures, summarise
+from service.engine.diagnostics.many import look_at
+from service.engine.inference.statistics import Figures
+from service.engine.kernel.types import Floats, Ints
+from service.engine.problem import Task
+from service.engine.result import GroupedResult, Rows
 from service.schemas import answers as wire
 from service.schemas.names import Severity, Status, StopReason
-from service.translate.answer import dropped, is_cut_short, model_again, scales, to_model
+from service.translate.answer import dropped, model_again, scales, to_model
 from service.translate.groups import Groups
 from service.translate.plan import Plan
 
@@ -71,17 +69,21 @@ def to_grouped_fit(
     plan: Plan, result: GroupedResult, *, job_id: str, timings: wire.Timings
 ) -> wire.GroupedFit:
     """The document of many fits."""
-    task, groups = plan.grouped, plan.groups
-    assert task is not None
+    task, groups = plan.task, plan.groups
+    assert task.groups is not None
     assert groups is not None
     problem = task.problem
     stopped = result.stop_reason or "cancelled"
-    columns = _Columns.of(task.count, len(problem.params), len(problem.free_params), stopped)
-    columns.n[:] = task.sizes.cpu().numpy()
-    for ends in result.batches:
-        _add_batch(columns, task, ends, plan.guessed, stopped)
-    for group, (single, rows) in result.singles.items():
-        _add_single(columns, task, group, single, rows, plan.guessed)
+    columns = _Columns.of(len(groups.keys), len(problem.params), len(problem.free_params), stopped)
+    columns.n[:] = task.groups.sizes.numpy()
+    with np.errstate(all="ignore"):
+        for at, findings in look_at(task, result.ends, plan.guessed):
+            _add(columns, at.numpy(), findings)
+    _leave_out(columns, result)
+    for group, each in enumerate(result.ends.reasons):
+        columns.reasons[group] = each or stopped
+    for group, rows in enumerate(result.history or ()):
+        columns.history[group] = _history(task, rows)
     reason = _reason(columns.reasons, result.stop_reason)
     status: Status = "cancelled" if reason == "cancelled" else "succeeded"
     converged = all(each == "converged" for each in columns.reasons)
@@ -93,8 +95,8 @@ def to_grouped_fit(
         model=to_model(problem),
         optimizer=task.options.optimizer,
         epochs=int(columns.epochs.max(initial=0)),
-        groups=_groups(columns, groups, problem.params, problem.free_params, task.history),
-        diagnostics=_told(columns, task.count),
+        groups=_groups(columns, groups, problem.params, problem.free_params, task.groups.history),
+        diagnostics=_told(columns, len(groups.keys)),
         trustworthy=not bool(columns.untrusted.any()),
         dropped=dropped(plan),
         predict=wire.GroupedPredictBody(
@@ -111,17 +113,8 @@ def to_grouped_fit(
     )
 
 
-def _add_batch(
-    columns: _Columns,
-    task: GroupedTask,
-    ends: GroupEnds,
-    guessed: tuple[str, ...],
-    stopped: StopReason,
-) -> None:
-    at = ends.at.cpu().numpy()
-    with np.errstate(all="ignore"):
-        findings = look_at(task, ends, guessed)
-        found = grades(findings)
+def _add(columns: _Columns, at: Ints, findings: Findings) -> None:
+    found = grades(findings)
     _fill(columns, at, findings)
     groups = at.tolist()
     worst = np.zeros(len(at), dtype=np.int8)
@@ -130,11 +123,16 @@ def _add_batch(
         for i in np.flatnonzero(grade).tolist():
             columns.say(groups[i], code, SEVERITIES[int(grade[i]) - 1])
     columns.untrusted[at] = worst == ERROR
-    for group, reason in zip(groups, ends.reasons, strict=True):
-        columns.reasons[group] = stopped if reason == "cancelled" else reason
-    if ends.history is not None:
-        for group, rows in zip(groups, ends.history.rows(), strict=True):
-            columns.history[group] = _history(task, rows)
+
+
+def _leave_out(columns: _Columns, result: GroupedResult) -> None:
+    """Nothing is said of groups that were not begun before the fit was stopped."""
+    for group in np.flatnonzero(result.ends.epochs.numpy() == 0).tolist():
+        columns.codes[group] = []
+        columns.untrusted[group] = columns.failed[group] = 1.0
+        for column in (columns.loss, columns.r_squared, columns.residual_std):
+            column[group] = np.nan
+        columns.params[group] = columns.stderr[group] = np.nan
 
 
 def _fill(columns: _Columns, at: Any, findings: Findings) -> None:
@@ -152,29 +150,7 @@ def _fill(columns: _Columns, at: Any, findings: Findings) -> None:
         column[at[failed]] = np.nan
 
 
-def _add_single(
-    columns: _Columns,
-    task: GroupedTask,
-    group: int,
-    result: Result,
-    rows: Rows,
-    guessed: tuple[str, ...],
-) -> None:
-    alone = task.one(group)
-    theta = result.best.params if is_cut_short(result) else result.params
-    statistics = summarise(alone.problem, theta)
-    finding = Finding(alone, result, theta, statistics, guessed)
-    _fill(columns, np.array([group]), finding.all)
-    said = examine(finding)
-    for diagnostic in said:
-        columns.say(group, diagnostic.code, diagnostic.severity)
-    columns.untrusted[group] = any(each.severity == "error" for each in said)
-    columns.reasons[group] = result.stop_reason
-    if task.history:
-        columns.history[group] = _history(task, rows)
-
-
-def _history(task: GroupedTask, rows: Rows) -> wire.History:
+def _history(task: Task, rows: Rows) -> wire.History:
     every, epoch = task.options.record_every, rows.epoch
     keep = (epoch % every == 0) | (epoch == 1)
     if len(epoch):

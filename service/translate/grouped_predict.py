@@ -12,6 +12,7 @@ from torch import Tensor
 
 from service.engine import slices
 from service.engine.formula import Formula
+from service.engine.kernel.composite import outputs_of
 from service.engine.problem import Model
 from service.engine.scaling import Scale
 from service.errors import InvalidData, InvalidRequest, UnknownName, shortened
@@ -74,9 +75,9 @@ def _predict(
         failed = torch.isnan(theta).any(dim=-1)
         prediction = torch.empty(rows, dtype=theta.dtype)
         for part in slices.slices(rows, slices.ROWS):
-            some = {name: column[part] for name, column in columns.items()}
-            reader = formula.prediction.bind(some, formula.params, theta)
-            found = reader(theta[at[part]].unbind(-1))[0]
+            inputs = [columns[name][part].unsqueeze(-1) for name in formula.inputs]
+            found = outputs_of(formula.forward.tensors, inputs, theta[at[part]])[0]
+            found = found.expand(len(at[part]), 1).squeeze(-1)
             prediction[part] = torch.where(failed[at[part]], torch.nan, found)
         return prediction
     prediction = theta.new_empty(rows)

@@ -1,18 +1,12 @@
-"""A column that tells groups apart -> groups, and where each of them starts."""
+"""A column that tells groups apart -> groups."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-import torch
-from torch import Tensor
 
-from service.engine.groups import GroupedTask
-from service.engine.models import Family
-from service.engine.problem import Task
 from service.errors import BudgetExceeded, UnknownName
 from service.schemas.columns import Data, Labels
 from service.schemas.options import GroupOptions
@@ -68,32 +62,3 @@ def _in_order(values: npt.NDArray[np.generic]) -> tuple[Codes, npt.NDArray[np.in
     rank[order] = np.arange(len(order))
     lengths = np.diff(np.append(starts, len(values)))
     return np.repeat(rank[inverse.reshape(-1)], lengths), starts[first[order]]
-
-
-def to_grouped_task(
-    task: Task, groups: Groups, *, guess: Family | None, given: Mapping[str, bool], history: bool
-) -> GroupedTask:
-    """The task of fitting each group. `guess` is the family that guesses the params that are not
-    `given`, group by group."""
-    initial = task.problem.initial.expand(len(groups.keys), -1).clone()
-    grouped = GroupedTask(
-        task.problem, task.options, torch.from_numpy(groups.codes), initial, history
-    )
-    if guess is not None:
-        for at in grouped.batches():
-            _guess(grouped, at, guess, given)
-    return grouped
-
-
-def _guess(task: GroupedTask, at: Tensor, family: Family, given: Mapping[str, bool]) -> None:
-    """Puts the family's guesses for some groups where no value is given; longer groups are thinned
-    to the rows of the shortest."""
-    problem, batch = task.problem, task.batch(at)
-    width = int(batch.rows.min())
-    thin = torch.arange(width) * batch.rows.unsqueeze(-1) // width
-    column = next(iter(batch.columns.values()), torch.zeros_like(batch.target))
-    x, y = (values.double().gather(1, thin) for values in (column, batch.target))
-    guessed = torch.clamp(family.guess(x, y).to(problem.target.dtype), problem.lower, problem.upper)
-    for i, name in enumerate(problem.params):
-        if not given[name]:
-            task.initial[at, i] = guessed[:, i].nan_to_num(nan=1.0, posinf=1.0, neginf=1.0)

@@ -67,7 +67,7 @@ def _model(spec: Mapping[str, Any]) -> Any:
 def _start(request: FitRequest, fit: Fit | None, history: PlotHistory) -> dict[str, Any]:
     """Where the path set out from; and, of a job without a fit yet, the model with its last
     params."""
-    plan = to_plan(request)
+    plan = to_plan(request).with_guesses()
     problem = plan.task.problem
     found: dict[str, Any] = {}
     if not plan.task.options.search:

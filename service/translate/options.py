@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from service.engine.gradients import GRADIENTS
 from service.engine.losses import LOSSES, Loss
 from service.engine.models.mlp import Network
+from service.engine.objectives.objective import GRADIENTS
 from service.engine.optimizers.exact import Exact
 from service.engine.optimizers.first_order import Adagrad, Adam, Rmsprop, Sgd
 from service.engine.optimizers.lbfgs import Lbfgs
@@ -66,13 +66,18 @@ def to_options(request: FitRequest, problem: Problem) -> Options:
         optimizer=chosen.name,
         settings=_settings(chosen, epochs),
         epochs=epochs,
-        record_every=request.record_every or max(1, epochs // 1000),
+        record_every=_every(request, epochs, max(1, epochs // 1000)),
         tolerance=_tolerance(request),
         gradient=to_gradient(chosen.gradient),
         batch_size=chosen.batch_size,
         on_divergence=request.on_divergence,
         seed=request.seed,
     )
+
+
+def _every(request: FitRequest, epochs: int, default: int) -> int:
+    """Epochs from one record to the next; the last epoch is one in any case."""
+    return min(request.record_every or default, epochs)
 
 
 def _chosen(
@@ -105,7 +110,7 @@ def _marquardt(request: FitRequest) -> Options:
         "levenberg_marquardt",
         LevenbergMarquardt(),
         epochs=request.epochs or DEFAULT_EPOCHS,
-        record_every=request.record_every or 1,
+        record_every=_every(request, request.epochs or DEFAULT_EPOCHS, 1),
         tolerance=_tolerance(request, params=1e-10),
         on_divergence=request.on_divergence,
     )
@@ -116,7 +121,7 @@ def _lbfgs(request: FitRequest, chosen: wire.LbfgsOptimizer) -> Options:
         "lbfgs",
         Lbfgs(chosen.history_size),
         epochs=request.epochs or DEFAULT_EPOCHS,
-        record_every=request.record_every or 1,
+        record_every=_every(request, request.epochs or DEFAULT_EPOCHS, 1),
         tolerance=_tolerance(request),
         gradient=to_gradient(chosen.gradient),
         on_divergence=request.on_divergence,

@@ -8,9 +8,9 @@ from dataclasses import replace
 import numpy as np
 import torch
 
-from service.engine import start
+from service.engine import outcome, start
 from service.engine.formula import Formula
-from service.engine.gradients import Objective
+from service.engine.objectives.objective import Objective
 from service.errors import InvalidData, InvalidRequest, UnknownName
 from service.schemas.columns import Numbers
 from service.schemas.fit import FitRequest
@@ -149,10 +149,9 @@ def _lowest(seen: Looked, names: tuple[str, ...]) -> Pair | None:
         epochs=SEARCH_EPOCHS,
     )
     try:
-        plan = to_plan(request)
-        run = start(plan.task)
+        run = start(to_plan(request).task)
         run.step(SEARCH_EPOCHS)
-        found = run.result(None if run.done else "max_epochs")
+        found = outcome(run)
     except InvalidRequest:
         return None
     where = [float(found.best.params[seen.formula.params.index(n)]) for n in names]

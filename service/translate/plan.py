@@ -6,13 +6,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
+import torch
 from torch import Tensor
 
 from service.engine.formula import Formula
-from service.engine.groups import GroupedTask
-from service.engine.models import FAMILIES
+from service.engine.models import FAMILIES, Family
 from service.engine.models.mlp import Network
-from service.engine.problem import Problem, Task
+from service.engine.problem import Problem, Task, grouped
 from service.engine.scaling import Scale
 from service.errors import (
     InvalidData,
@@ -26,7 +26,7 @@ from service.translate.columns import (
     finite_columns,
     numbers,
 )
-from service.translate.groups import Groups, check_keys, to_grouped_task, to_groups
+from service.translate.groups import Groups, check_keys, to_groups
 from service.translate.models import resolve
 from service.translate.options import to_loss, to_options
 from service.translate.start import guessed, to_start
@@ -50,24 +50,24 @@ class Plan:
     dropped: tuple[int, ...] = ()
     """The rows, counted from 0, that were left out for a missing value."""
     groups: Groups | None = None
-    grouped: GroupedTask | None = None
-    """The fits of groups, of which `task` says what they have in common."""
+    family: Family | None = None
+    """The family that guesses the initial values that were not given: see `with_guesses`."""
 
     def to(self, device: str) -> Plan:
         """The same with what is fitted on that device; `raw` stays."""
         if device == self.task.problem.target.device.type:
             return self
-        if self.grouped is None:
-            return replace(self, task=replace(self.task, problem=self.task.problem.to(device)))
-        grouped = self.grouped.to(device)
-        return replace(self, task=replace(self.task, problem=grouped.problem), grouped=grouped)
+        return replace(self, task=self.task.to(device))
+
+    def with_guesses(self) -> Plan:
+        """The same with the family's guesses of the initial values that were not given."""
+        if self.family is None:
+            return self
+        return replace(self, task=guessed(self.task, self.family, self.guessed), family=None)
 
 
-def to_plan(
-    request: FitRequest, *, max_rows: int = 2**62, max_groups: int = 2**62, guess: bool = True
-) -> Plan:
-    """The plan of a request. Raises InvalidRequest, with pointers. Without `guess` it is for a look
-    alone: the guesses of initial values are left out."""
+def to_plan(request: FitRequest, *, max_rows: int = 2**62, max_groups: int = 2**62) -> Plan:
+    """The plan of a request. Raises InvalidRequest, with pointers."""
     check_shape(request.data, max_rows)
     resolved = resolve(request.model, usable(request))
     formula = resolved.formula
@@ -106,24 +106,19 @@ def to_plan(
         sigma_absolute=request.sigma_absolute,
     )
     options = to_options(request, problem)
-    needed = guess and start.guessed and options.optimizer != "exact"
-    if isinstance(formula, Formula) and resolved.family is None and options.optimizer in SEARCHING:
+    family = resolved.family
+    if isinstance(formula, Formula) and family is None and options.optimizer in SEARCHING:
         positions = tuple(formula.params.index(name) for name in start.guessed)
         options = replace(options, search=positions)
-    elif needed and resolved.family is not None and groups is None:
-        problem = replace(problem, initial=guessed(problem, start, resolved, inputs, target))
+    if not start.guessed or options.optimizer == "exact":
+        family = None
     told = start.guessed if isinstance(formula, Formula) else ()
-    plan = Plan(request, Task(problem, options), raw, scaling, told, dropped)
-    if groups is None or request.group_by is None:
-        return plan
-    grouped = to_grouped_task(
-        plan.task,
-        groups,
-        guess=resolved.family if needed else None,
-        given={name: name not in start.guessed for name in formula.params},
-        history=request.group_by.history,
-    )
-    return replace(plan, groups=groups, grouped=grouped)
+    task = Task(problem, options)
+    if groups is not None and request.group_by is not None:
+        initial = problem.initial.repeat(len(groups.keys), 1)
+        history = request.group_by.history
+        task = grouped(problem, options, torch.from_numpy(groups.codes), initial, history=history)
+    return Plan(request, task, raw, scaling, told, dropped, groups, family)
 
 
 def usable(request: FitRequest) -> list[str]:

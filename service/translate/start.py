@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,10 +10,10 @@ import torch
 from torch import Tensor
 
 from service.engine.formula import Formula
-from service.engine.linear import least_squares
 from service.engine.models import Family
 from service.engine.models.mlp import Network
-from service.engine.problem import Problem
+from service.engine.problem import Task
+from service.engine.solvers.exact import least_squares
 from service.errors import InvalidRequest, UnknownName
 from service.schemas.fit import FitRequest
 from service.schemas.options import Param
@@ -96,37 +95,30 @@ def _value(name: str, param: Param, low: float, high: float, guess: float) -> fl
     return float(param.value)
 
 
-def guessed(
-    problem: Problem,
-    start: Start,
-    resolved: Resolved,
-    inputs: Mapping[str, Tensor],
-    target: Tensor,
-) -> Tensor:
-    """The start with the family's guesses in place of what was not given; long data are thinned."""
-    assert resolved.family is not None
-    every = slice(None, None, -(-len(target) // MOST_GUESSED))
-    thinned = {name: column[every] for name, column in inputs.items()}
-    guesses = _guess(resolved, resolved.family, thinned, target[every])
-    values = [
-        guesses[name] if name in start.guessed else value
-        for name, value in zip(problem.params, start.initial.tolist(), strict=True)
-    ]
-    initial = torch.from_numpy(np.array(values)).to(problem.initial.dtype)
-    return torch.minimum(torch.maximum(initial, problem.lower), problem.upper)
+def guessed(task: Task, family: Family, names: Collection[str]) -> Task:
+    """The task with the family's guesses for those params; long data are thinned."""
+    problem, fits = task.problem, task.fits
+    chosen = [i for i, name in enumerate(problem.params) if name in names]
+    initial = fits.initial.clone()
+    limits = problem.lower.cpu(), problem.upper.cpu()
+    for at in fits.alike():
+        found = torch.clamp(_guesses(task, family, at).to(initial.dtype), *limits)
+        found = found.nan_to_num(nan=1.0, posinf=1.0, neginf=1.0)
+        initial[at.unsqueeze(-1), torch.tensor(chosen)] = found[:, chosen]
+    return task.starting(initial)
 
 
-def _guess(
-    resolved: Resolved, family: Family, inputs: Mapping[str, Tensor], target: Tensor
-) -> dict[str, float]:
-    names, guess = resolved.formula.params, None
-    if isinstance(resolved.formula, Formula):
-        guess = least_squares(resolved.formula, inputs, target)
-    if guess is None:
-        x = next(iter(inputs.values()), torch.zeros_like(target))
-        names = tuple(family.params)
-        guess = family.guess(x.unsqueeze(0), target.unsqueeze(0))[0].tolist()
-    return {
-        name: value if math.isfinite(value) else 1.0
-        for name, value in zip(names, guess, strict=True)
-    }
+def _guesses(task: Task, family: Family, at: Tensor) -> Tensor:
+    """The guesses for fits of about as many rows, (fits, params) float64; longer ones are thinned
+    to the rows of the shortest."""
+    problem, fits = task.problem, task.fits.at(at)
+    width = min(int(fits.sizes.min()), MOST_GUESSED)
+    rows = fits.spans[0].unsqueeze(-1) + torch.arange(width) * fits.sizes.unsqueeze(-1) // width
+    columns = {name: column.cpu()[rows].double() for name, column in problem.columns.items()}
+    y = problem.target.cpu()[rows].double()
+    if len(at) == 1 and isinstance(problem.formula, Formula):
+        alone = {name: column[0] for name, column in columns.items()}
+        found = least_squares(problem.formula, alone, y[0])
+        if found is not None:
+            return torch.tensor([found], dtype=torch.float64)
+    return family.guess(next(iter(columns.values()), torch.zeros_like(y)), y)

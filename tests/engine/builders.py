@@ -8,8 +8,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from service.engine import Options, Problem, Result, Rows, Task, start
+from service.engine import Options, Problem, Result, Rows, Task, outcome, start
 from service.engine.formula import Formula, read_formula
+from service.engine.kernel import operators
+from service.engine.kernel.program import Program
 from service.engine.losses import LOSSES, Loss
 from service.engine.optimizers.exact import Exact
 from service.engine.optimizers.levenberg_marquardt import LevenbergMarquardt
@@ -75,7 +77,7 @@ def finish(a_task: Task) -> tuple[Rows, Result]:
     """The recorded rows and the result of a run that goes to its end."""
     run = start(a_task)
     rows = run.step(a_task.options.epochs)
-    return rows, run.result()
+    return rows, outcome(run)
 
 
 def exactly(of: Problem) -> Result:
@@ -91,25 +93,24 @@ def marquardt(of: Problem, epochs: int = 1000, params: float = 1e-10) -> Result:
 def predictions(text: str, columns: Columns, **params: float) -> list[float]:
     """f(x; θ) in float64 at each row."""
     model = read_formula(text, frozenset(columns), frozenset(params))
-    like = torch.zeros((), dtype=torch.float64)
-    rows = len(next(iter(columns.values()))) if columns else 1
-    held = {name: torch.tensor(values, dtype=torch.float64) for name, values in columns.items()}
-    reader = model.prediction.bind(held, model.params, like)
-    values = [torch.tensor(params[name], dtype=torch.float64) for name in model.params]
-    return [float(value) for value in reader(values)[0].expand(rows)]
+    read: list[float] = _read(model, model.forward, columns, params)[0].tolist()
+    return read
 
 
-def jacobian(
-    text: str, columns: Columns, *, safe: bool = False, **params: float
-) -> dict[str, list[float]]:
+def jacobian(text: str, columns: Columns, **params: float) -> dict[str, list[float]]:
     """∂f/∂param by the tape, float64, at each row."""
     model = read_formula(text, frozenset(columns), frozenset(params))
-    rows = len(next(iter(columns.values())))
-    like = torch.zeros((), dtype=torch.float64)
-    held = {name: torch.tensor(values, dtype=torch.float64) for name, values in columns.items()}
-    values = [torch.tensor(params[name], dtype=torch.float64) for name in model.params]
-    outputs = model.tape.bind(held, model.params, like)(values, safe=safe)
-    return {
-        name: [float(value) for value in output.expand(rows)]
-        for name, output in zip(model.params, outputs[1:], strict=True)
-    }
+    _, *slopes = _read(model, model.full, columns, params).tolist()
+    return dict(zip(model.params, slopes, strict=True))
+
+
+def _read(
+    model: Formula, program: Program, columns: Columns, params: Mapping[str, float]
+) -> Tensor:
+    """The outputs of a program, (outputs, rows); one row where there is no column."""
+    rows = len(next(iter(columns.values()))) if columns else 1
+    held = [columns[name] for name in model.inputs]
+    inputs = torch.tensor(held, dtype=torch.float64).reshape(len(held), rows)
+    theta = torch.tensor([[params[name] for name in model.params]], dtype=torch.float64)
+    read: Tensor = operators.read(program.tensors, inputs, theta)[:, 0]
+    return read

@@ -24,7 +24,6 @@ TEXTS: tuple[str, ...] = (
     "torch(x)",
     "chain(x, a)",
     "half_step(x)*a",
-    "power_by_exponent(x, a)",
     "evaluate(x)",
     "a(x)",
     "x(a)",

@@ -4,8 +4,9 @@ A `Pretended` tensor says that it is on `cuda:0`; its numbers lie in ordinary me
 does its arithmetic. An operation that mixes it with a tensor of the CPU raises as CUDA does, and so
 does NumPy's way in; `.to`, `.cpu` and `.tolist` are the ways between the two. It is stricter than
 CUDA in two things: an index and the right side of an assignment have to be on the device too, where
-CUDA copies them silently. It shows that each tensor is where it belongs. It cannot show that CUDA
-has a kernel for each operation, nor how those round.
+CUDA copies them silently. The kernel's operators are dispatched as for CUDA, to plain torch. It
+shows that each tensor is where it belongs. It cannot show that CUDA has a kernel for each
+operation, nor how those round.
 
 The device is told in Python alone, by `__torch_function__`. A wrapper made with
 `_make_wrapper_subclass(..., device="cuda")` tells it to C++ as well, where a torch that is built
@@ -19,7 +20,10 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch._ops import OpOverload
 from torch.overrides import TorchFunctionMode
+
+from service.engine.kernel.operators import IMPLEMENTATIONS
 
 CUDA = torch.device("cuda", 0)
 CPU = torch.device("cpu")
@@ -41,6 +45,9 @@ class Pretended(Tensor):
         special = SPECIAL.get(func)
         if special is not None:
             return special(args, dict(kwargs or {}))
+        if isinstance(func, OpOverload) and func.namespace == "descent":
+            with PretendedCuda():  # which is off in what it has called
+                return _dispatched(func)(*args, **(kwargs or {}))
         for each in args:
             if type(each) is not Pretended and isinstance(each, Tensor | list | tuple):
                 _check(func, each)
@@ -101,6 +108,16 @@ def _to(args: Sequence[Any], given: dict[str, Any]) -> Tensor:
     return _there(tensor) if target.type == "cuda" else _plain(tensor).clone()
 
 
+def _dispatched(operator: OpOverload) -> Callable[..., Any]:
+    """What torch's dispatcher calls for an operator of the kernel with a tensor of CUDA among its
+    arguments, in lists of them too."""
+    name = operator._schema.name.removeprefix("descent::")
+    plain = IMPLEMENTATIONS[name][1]
+    if plain is None:
+        raise NotImplementedError(f"Could not run 'descent::{name}' with arguments from 'CUDA'")
+    return plain
+
+
 def _refused(args: Sequence[Any], given: dict[str, Any]) -> Any:
     raise TypeError("can't convert cuda:0 device type tensor to numpy; use Tensor.cpu() first")
 
@@ -114,6 +131,7 @@ SPECIAL: Mapping[Any, Callable[[Sequence[Any], dict[str, Any]], Any]] = {
     Tensor.to: _to,
     Tensor.cpu: lambda args, given: _plain(args[0]).clone(),
     Tensor.cuda: lambda args, given: args[0],
+    Tensor.__deepcopy__: lambda args, given: _there(args[0]),
     Tensor.numpy: _refused,
     Tensor.__array__: _refused,
     Tensor.tolist: lambda args, given: _plain(args[0]).tolist(),

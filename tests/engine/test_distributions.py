@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.engine.distributions import incomplete_beta, t_quantile, t_tail
+from service.engine.inference.distributions import incomplete_beta, t_quantile, t_tail
 
 # (probability, degrees, t): roots of the incomplete beta function in 40 digits, by mpmath 1.3; the
 # rows for 0.975 and 0.995 are those of every printed table.

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from service.engine import Result, Rows
-from service.engine.gradients import Objective
+from service.engine.objectives.objective import Objective
 from service.engine.optimizers.first_order import Adagrad, Adam, Rmsprop, Sgd
 from service.engine.problem import GradientMethod, Optimizer, Problem, Tolerance
 from service.engine.schedules import (
@@ -24,6 +24,8 @@ from service.engine.schedules import (
     Schedule,
     Step,
 )
+from service.engine.solvers.first_order import FirstOrder
+from tests.devices import put
 from tests.engine.builders import finish, problem, task
 
 pytestmark = pytest.mark.usefixtures("device")
@@ -204,7 +206,7 @@ def test_divergence_stops_or_goes_on_and_best_is_kept() -> None:
     assert (went_on.stop_reason, went_on.epochs) == ("diverged", 500)
     objective = Objective(line)
     for result in (stopped, went_on):
-        measured = float(objective.loss(result.best.params))
+        measured = float(objective.loss(put(result.best.params)))
         assert measured == pytest.approx(result.best.loss, rel=1e-14)
         assert result.best.loss == min(float(rows.loss.min()), result.loss)
 
@@ -264,6 +266,14 @@ def test_bounds_are_kept_after_every_update_and_fixed_params_stay() -> None:
 # --- mini-batches --------------------------------------------------------------------------------
 
 
+def _each_row_once(epochs: list[list[list[int]]]) -> None:
+    assert len(epochs) == 5
+    for batches in epochs:
+        assert [len(batch) for batch in batches] == [3, 3, 1]
+        assert sorted(row for batch in batches for row in batch) == list(range(7))
+    assert len({str(batches) for batches in epochs}) > 1
+
+
 def test_an_epoch_of_mini_batches_visits_each_row_once(monkeypatch: pytest.MonkeyPatch) -> None:
     visited: list[list[int]] = []
     whole = Objective.on
@@ -273,13 +283,14 @@ def test_an_epoch_of_mini_batches_visits_each_row_once(monkeypatch: pytest.Monke
         return whole(self, rows)
 
     monkeypatch.setattr(Objective, "on", watched)
-    sgd(epochs=5, batch_size=3)
-    epochs = [visited[i : i + 3] for i in range(0, len(visited), 3)]
-    assert len(epochs) == 5
-    for batches in epochs:
-        assert [len(batch) for batch in batches] == [3, 3, 1]
-        assert sorted(row for batch in batches for row in batch) == list(range(7))
-    assert len({str(batches) for batches in epochs}) > 1
+    sgd(epochs=5, batch_size=3, gradient=GradientMethod("autograd"))
+    _each_row_once([visited[i : i + 3] for i in range(0, len(visited), 3)])
+
+
+def test_the_kernel_is_given_each_row_once_an_epoch() -> None:
+    solver = FirstOrder(task(DECAY, "sgd", Sgd(0.05), 5, batch_size=3))
+    orders = solver._orders(solver.init().generators, 5)
+    _each_row_once([[part.tolist() for part in order.split(3)] for order in orders])
 
 
 def test_a_mini_batch_descent_is_torchs_over_the_same_batches() -> None:

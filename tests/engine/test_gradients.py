@@ -9,8 +9,8 @@ import torch
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from service.engine.gradients import GRADIENTS, Objective
 from service.engine.losses import LOSSES
+from service.engine.objectives.objective import GRADIENTS, Objective
 from service.engine.problem import GradientMethod
 from tests.engine.builders import problem
 

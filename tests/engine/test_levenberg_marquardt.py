@@ -11,10 +11,10 @@ import pytest
 import torch
 
 from service.engine import Problem, Result
-from service.engine.gradients import Objective
+from service.engine.inference.statistics import summarise
 from service.engine.losses import LOSSES
+from service.engine.objectives.objective import Objective
 from service.engine.problem import GradientMethod
-from service.engine.statistics import summarise
 from tests.devices import put
 from tests.engine.builders import exactly, marquardt, problem
 
@@ -66,14 +66,14 @@ def descend_without_derivatives(
 def is_stationary(of: Problem, result: Result, within: float = 1e-6) -> bool:
     """The Karush–Kuhn–Tucker conditions: no gradient inside, none that points inwards at a bound;
     each in units of what its param's uncertainty is worth."""
-    objective = Objective(of)
-    _, gradient = objective.gradient(result.params, GradientMethod())
-    _, jacobian = objective.jacobian(result.params)
+    objective, theta = Objective(of), put(result.params)
+    _, gradient = objective.gradient(theta, GradientMethod())
+    _, jacobian = objective.jacobian(theta)
     unit = jacobian.norm(dim=0) * math.sqrt(result.loss / of.rows) + 1e-300
-    at_lower, at_upper = result.params <= of.lower, result.params >= of.upper
+    at_lower, at_upper = theta <= of.lower, theta >= of.upper
     wrong = torch.where(at_lower, -gradient, torch.where(at_upper, gradient, gradient.abs()))
     free = torch.tensor(of.free, device=of.target.device)
-    inside = (result.params >= of.lower) & (result.params <= of.upper)
+    inside = (theta >= of.lower) & (theta <= of.upper)
     return bool((inside & (~free | (wrong <= within * unit))).all())
 
 
@@ -275,7 +275,7 @@ def test_the_unit_of_the_target_changes_nothing_but_its_params(scale: float) -> 
     scaled = data | {"y": [scale * y for y in data["y"]]}
     second = marquardt(problem(DECAY, scaled, {"a": scale, "k": 1.0, "c": scale}))
     assert second.epochs == first.epochs
-    found = second.params / put(torch.tensor([scale, 1.0, scale], dtype=torch.float64))
+    found = second.params / torch.tensor([scale, 1.0, scale], dtype=torch.float64)
     assert found.tolist() == pytest.approx(first.params.tolist(), rel=1e-10)
 
 
@@ -285,10 +285,10 @@ def test_the_unit_of_the_target_changes_nothing_but_its_params(scale: float) -> 
 def test_the_loss_returned_is_that_of_the_params_and_the_lowest() -> None:
     of = problem(DECAY, decay(), ONES)
     result = marquardt(of)
-    assert result.loss == float(Objective(of).loss(result.params))
+    assert result.loss == float(Objective(of).loss(put(result.params)))
     assert result.best.loss == pytest.approx(result.loss, rel=1e-14)
     assert result.best.params.tolist() == pytest.approx(result.params.tolist(), rel=1e-9)
-    assert result.best.loss == float(Objective(of).loss(result.best.params))
+    assert result.best.loss == float(Objective(of).loss(put(result.best.params)))
 
 
 def test_too_few_epochs_are_max_epochs() -> None:
@@ -327,7 +327,7 @@ def search(of: Problem, result: Result) -> float:
     objective = Objective(of)
 
     def loss(theta: np.ndarray) -> float:
-        return float(objective.loss(torch.from_numpy(theta.copy())))
+        return float(objective.loss(put(torch.from_numpy(theta.copy()))))
 
     return descend_without_derivatives(loss, result.params.tolist())
 

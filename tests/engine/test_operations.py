@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable
 
 import pytest
-from hypothesis import assume, given
+from hypothesis import given
 from hypothesis import strategies as st
 
 from service.engine.operations import CALLABLE, OPERATIONS
@@ -142,7 +142,7 @@ def test_derivatives_are_those_of_central_differences(text: str) -> None:
     @given(st.tuples(*(st.floats(low, high) for low, high in TEXTS[text])))
     def holds(values: tuple[float, ...]) -> None:
         point = dict(zip("uvw", values, strict=False))
-        exact = jacobian(f"{text} + x", {"x": [1.0]}, safe=False, **point)
+        exact = jacobian(f"{text} + x", {"x": [1.0]}, **point)
         for name in point:
             numeric, rounding = difference(f"{text} + x", 1.0, point, name)
             assert exact[name][0] == pytest.approx(numeric, rel=1e-8, abs=1e-8 + 20 * rounding)
@@ -165,7 +165,7 @@ class TestDelicatePoints:
 
     def test_a_power_of_zero(self) -> None:
         """∂(a·xᵇ)/∂b = a·xᵇ·ln x is 0 at x = 0 for b > 0."""
-        slopes = jacobian("a*x**b", {"x": [0.0, 1.0]}, a=2.0, b=1.5)
+        slopes = jacobian("a*x**b", {"x": [0.0, 1.0]}, safe=True, a=2.0, b=1.5)
         assert slopes == {"a": [0.0, 1.0], "b": [0.0, 0.0]}
 
     @pytest.mark.parametrize(("b", "slope"), [(1.0, 1.0), (2.0, 0.0), (3.0, 0.0)])
@@ -184,7 +184,7 @@ class TestDelicatePoints:
     @pytest.mark.parametrize("text", ["sqrt(a*x)", "(a*x)**0.5", "a*sqrt(x)", "sqrt(x**2*a)"])
     def test_a_root_of_zero(self, text: str) -> None:
         """At x = 0 the prediction is 0 whatever a is."""
-        slope = jacobian(text, {"x": [0.0]}, safe=True, a=4.0)["a"]
+        slope = jacobian(text, {"x": [0.0]}, a=4.0)["a"]
         assert slope == [0.0]
 
     @pytest.mark.parametrize(
@@ -198,7 +198,7 @@ class TestDelicatePoints:
         ],
     )
     def test_a_branch_not_taken_may_be_no_number(self, text: str) -> None:
-        slopes = jacobian(text, {"x": [-1.0, 0.0, 1.0]}, safe=True, a=1.5, b=2.0)
+        slopes = jacobian(text, {"x": [-1.0, 0.0, 1.0]}, a=1.5, b=2.0)
         assert slopes["a"][:2] == [0.0, 0.0]
         assert math.isfinite(slopes["a"][2])
         assert slopes["b"] == [1.0, 1.0, 0.0]
@@ -207,15 +207,12 @@ class TestDelicatePoints:
         slopes = jacobian(
             "where(x > k, a*sqrt(x - k), b)",
             {"x": [-1.0, 0.0, 1.0]},
-            safe=True,
             a=1.0,
             b=2.0,
             k=0.0,
         )
         assert slopes == {"k": [0.0, 0.0, -0.5], "a": [0.0, 0.0, 1.0], "b": [1.0, 1.0, 0.0]}
-        assert jacobian("where(a > 0, log(a)*x, x*a)", {"x": [2.0]}, safe=True, a=-1.0) == {
-            "a": [2.0]
-        }
+        assert jacobian("where(a > 0, log(a)*x, x*a)", {"x": [2.0]}, a=-1.0) == {"a": [2.0]}
 
     def test_kinks_take_the_mean_of_both_sides(self) -> None:
         x = {"x": [0.0, 1.0, 2.0]}
@@ -235,23 +232,10 @@ class TestDelicatePoints:
         assert jacobian("softplus(a*x)", far, a=1.0)["a"] == [1e4, 0.0]
         assert jacobian("tanh(a*x)", far, a=1.0)["a"] == [0.0, 0.0]
         assert jacobian("exp(-a*x)", {"x": [1e4]}, a=1.0)["a"] == [0.0]
-        assert jacobian("a*x*exp(-b*x**2)", {"x": [1e200]}, safe=True, a=1.0, b=1.0) == {
+        assert jacobian("a*x*exp(-b*x**2)", {"x": [1e200]}, a=1.0, b=1.0) == {
             "a": [0.0],
             "b": [0.0],
         }
-
-
-@given(x=st.floats(-5, 5), a=st.floats(-5, 5), b=st.floats(-5, 5))
-def test_the_safe_reading_differs_only_where_the_plain_one_is_no_number(
-    x: float, a: float, b: float
-) -> None:
-    assume(a != 0)
-    text = "where(x > 0, a*x**2, sigmoid(b*x))*max(a, x) + clip(b*x, -1, 1)"
-    plain = jacobian(text, {"x": [x]}, a=a, b=b)
-    safe = jacobian(text, {"x": [x]}, safe=True, a=a, b=b)
-    for name in plain:
-        if math.isfinite(plain[name][0]):
-            assert safe[name] == plain[name]
 
 
 def test_every_operation_has_a_rule_for_each_argument_and_a_way_to_be_written() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import pickle
 from collections.abc import Callable
 
@@ -10,8 +11,10 @@ import pytest
 import torch
 from torch import Tensor
 
+from service.engine.kernel import operators
 from service.engine.models import FAMILIES
 from tests.devices import OTHERS, on
+from tests.engine.builders import formula
 
 HERE = torch.arange(6, dtype=torch.float64).reshape(2, 3)
 
@@ -56,6 +59,7 @@ KEPT: dict[str, Callable[[Tensor], Tensor]] = {
     "a gradient": lambda there: torch.autograd.grad(
         (leaf := there.clone().requires_grad_()).square().sum(), leaf
     )[0],
+    "a copy": copy.deepcopy,
     "a pickle": lambda there: pickle.loads(pickle.dumps(there)),
 }
 
@@ -78,6 +82,24 @@ def test_its_memory_is_its_own(device: str) -> None:
         there += 1
         assert HERE.equal(back)
         assert there.to(known) is there
+
+
+@pytest.mark.parametrize("device", OTHERS)
+def test_an_operator_of_the_kernel_is_read_where_its_data_are(device: str) -> None:
+    """As 2·3 + 1; params are brought there, and what is reduced comes back."""
+    line = formula("y = a*x + b", "xy")
+    theta = torch.tensor([[2.0, 1.0]], dtype=torch.float64)
+    columns = torch.full((1, 4), 3.0, dtype=torch.float64)
+    with on(device) as known:
+        found = operators.read(line.forward.tensors, columns.to(known), theta.to(known))
+        assert found.device.type == known
+        assert found.cpu().flatten().tolist() == [7.0] * 4
+        brought = operators.read(line.forward.tensors, columns.to(known), theta.to("cpu"))
+        assert brought.cpu().equal(found.cpu())
+        widths, spans = torch.zeros(1, dtype=torch.float64), torch.tensor([[0], [4]])
+        data = [each.to(known) for each in (columns, columns[0], columns[0, :0])]
+        for each in operators.linearise(line.full.tensors, 0, 1.0, [*data, spans], theta, widths):
+            assert each.device.type == "cpu"
 
 
 @pytest.mark.parametrize("name", FAMILIES)

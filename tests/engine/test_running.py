@@ -8,13 +8,12 @@ from typing import Any
 import pytest
 import torch
 
-from service.engine import Problem, Rows, Task, start
+from service.engine import Problem, Rows, Run, Task, outcome, start
 from service.engine.optimizers.exact import Exact
 from service.engine.optimizers.first_order import Adagrad, Adam, Rmsprop, Sgd
 from service.engine.optimizers.lbfgs import Lbfgs
 from service.engine.optimizers.levenberg_marquardt import LevenbergMarquardt
 from service.engine.problem import Tolerance
-from service.engine.run import Run
 from tests.engine.builders import problem, task
 
 pytestmark = pytest.mark.usefixtures("device")
@@ -74,7 +73,7 @@ def same(run: Run, parts: list[Rows], other: Run, others: list[Rows]) -> None:
     for mine, theirs in zip(joined(parts), joined(others), strict=True):
         assert torch.equal(mine.nan_to_num(), theirs.nan_to_num())
         assert torch.equal(mine.isnan(), theirs.isnan())
-    first, second = run.result(), other.result()
+    first, second = outcome(run), outcome(other)
     assert pickle.dumps(first.params.tolist()) == pickle.dumps(second.params.tolist())
     assert repr(
         (first.stop_reason, first.loss, first.epochs, first.best.epoch, first.best.loss)
@@ -120,23 +119,23 @@ def test_two_runs_of_one_task_are_the_same(name: str) -> None:
 def test_the_result_is_valid_at_any_moment(name: str) -> None:
     run = start(TASKS[name])
     while True:
-        result = run.result("cancelled")
+        result = outcome(run, "cancelled")
         assert result.params.shape == TASKS[name].problem.initial.shape
         assert result.epochs == run.epoch
         if run.done:
             break
         assert result.stop_reason in ("cancelled", "diverged")
         run.step(1)
-    assert run.result("cancelled").stop_reason == run.result().stop_reason
-    assert run.result().stop_reason in ("converged", "max_epochs", "diverged", "stalled")
+    assert outcome(run, "cancelled").stop_reason == outcome(run).stop_reason
+    assert outcome(run).stop_reason in ("converged", "max_epochs", "diverged", "stalled")
 
 
 @pytest.mark.parametrize("name", TASKS)
 def test_a_run_that_is_done_does_no_more(name: str) -> None:
     run, _ = whole(TASKS[name])
-    before = run.result()
+    before = outcome(run)
     assert run.step(10).epoch.tolist() == []
-    assert run.result().epochs == before.epochs
+    assert outcome(run).epochs == before.epochs
 
 
 @pytest.mark.parametrize("name", TASKS)

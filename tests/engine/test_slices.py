@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 import torch
 
-from service.engine import bands, slices
+from service.engine import slices
 from service.engine.formula import Formula, read_formula
+from service.engine.inference import bands
 from service.engine.models.mlp import Network
 from service.engine.problem import Model
 from service.engine.tape import Builder

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from service.engine import Problem
-from service.engine.statistics import Statistics, summarise
+from service.engine.inference.statistics import Statistics, summarise
 from tests import nist
 from tests.engine.builders import exactly, marquardt, problem
 from tests.engine.known import CARS, PUROMYCIN

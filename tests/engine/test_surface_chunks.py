@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from service.engine.gradients import Objective
+from service.engine.objectives.objective import Objective
 from service.schemas.fit import FitRequest
 from service.translate import to_plan
 

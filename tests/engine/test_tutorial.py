@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from service.engine import Rows
-from service.engine.gradients import Objective
+from service.engine.objectives.objective import Objective
 from service.engine.optimizers.first_order import Sgd
 from service.engine.problem import GradientMethod
 from tests import thermometer

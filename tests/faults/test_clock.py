@@ -21,7 +21,7 @@ def test_a_moved_clock_moves_nothing_else() -> None:
         long = submit(client, {**ENDLESS, "time_limit_s": 3600})
         until(lambda: look(client, long)["status"] == "running")
         limited = submit(client, {**ENDLESS, "time_limit_s": 2})
-        waiting = submit(client, {**DECAY, "tags": {"is": "waiting"}})
+        waiting = submit(client, {**ENDLESS, "epochs": 10**5, "tags": {"is": "waiting"}})
         server.process.send_signal(signal.SIGUSR1)
         until(lambda: _year(client) >= _year_of(look(client, ended)) + 9)
         assert look(client, ended)["status"] == "succeeded", "it did not expire"

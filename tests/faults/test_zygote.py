@@ -24,7 +24,7 @@ from tests.faults.servers import (
 from tests.processes import children, descendants
 from tests.soon import PATIENCE_S
 
-LONG: dict[str, Any] = {**DECAY, "optimizer": "adam", "epochs": 20_000, "record_every": 5000}
+LONG: dict[str, Any] = {**DECAY, "optimizer": "adam", "epochs": 2_000_000, "record_every": 500_000}
 
 
 @pytest.fixture

@@ -8,8 +8,10 @@ from typing import Any, get_args
 import pytest
 from pydantic import TypeAdapter, ValidationError
 
-from service.engine import diagnostics, fitting, gradients, losses, models, optimizers, schedules
+from service.engine import diagnostics, losses, models, optimizers, schedules
+from service.engine.objectives import objective
 from service.engine.scaling import METHODS as SCALINGS
+from service.engine.solvers.table import SOLVERS
 from service.schemas import names, options
 from service.schemas.optimizers import Optimizer
 from service.translate.catalogue import loss_list, model_list, optimizer_list
@@ -18,7 +20,7 @@ from service.translate.columns import DTYPES
 TABLES: dict[str, tuple[Any, Iterable[str]]] = {
     "losses": (names.LossName, losses.LOSSES),
     "optimizers": (names.OptimizerName, ["auto", *optimizers.METHODS]),
-    "gradients": (names.GradientMethod, gradients.GRADIENTS),
+    "gradients": (names.GradientMethod, objective.GRADIENTS),
     "scalings": (names.ScalingMethod, SCALINGS),
     "dtypes": (names.DType, DTYPES),
     "models": (names.ModelName, models.FAMILIES),
@@ -33,7 +35,7 @@ def test_a_literal_is_its_table(table: str) -> None:
 
 
 def test_every_optimizer_has_a_run_and_an_entry() -> None:
-    assert set(fitting.RUNS) == set(optimizers.METHODS)
+    assert set(SOLVERS) == set(optimizers.METHODS)
     assert {entry.name for entry in optimizer_list().optimizers} == set(
         get_args(names.OptimizerName)
     )

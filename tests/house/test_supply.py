@@ -129,3 +129,13 @@ def test_only_this_machine_reaches_it_without_keys(compose: dict[str, Any], imag
     assert "ENV DESCENT_ALLOW_PUBLIC=1" in image
     assert all(port.startswith("127.0.0.1:") for port in compose["ports"])
     assert "network_mode" not in compose
+
+
+def test_the_image_holds_the_kernel_for_most_processors(image: str) -> None:
+    """As it is built and as it runs: both begin with the stage that says so."""
+    base, *stages = re.split(r"^(?=FROM )", image, flags=re.MULTILINE)[1:]
+    assert "\nENV DESCENT_KERNEL_CPU=portable\n" in base
+    assert re.search(r"python -P -m service compile\n", image)
+    assert [re.match(r"FROM (\w+)", stage)[1] for stage in stages] == [  # type: ignore[index]
+        "base", "dependencies", "base",
+    ]  # fmt: skip

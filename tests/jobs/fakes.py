@@ -80,6 +80,7 @@ class FakeRun:
         self._state = state or State()
 
     epoch = property(lambda self: self._state.epoch)
+    left = property(lambda self: self.epochs - self._state.epoch)
     loss = property(lambda self: self._state.loss)
     best_loss = property(lambda self: self._state.best)
     done = property(lambda self: self._state.epoch == self.epochs)

@@ -14,6 +14,7 @@ import pytest
 import torch
 
 from service.app import create_app
+from service.engine.solvers import first_order, marquardt
 from service.jobs import lanes
 from service.jobs.clock import SystemClock
 from service.jobs.kit import KIT
@@ -72,8 +73,8 @@ NARROW: dict[str, dict[str, Any]] = {
 @pytest.mark.parametrize("name", WIDE | NARROW)
 def test_auto_takes_a_gpu_for_many_rows_at_once(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     rows = lanes.GPU_ROWS
-    many = to_plan(long(rows, **(WIDE | NARROW)[name]), guess=False)
-    few = to_plan(long(rows - 1, **(WIDE | NARROW)[name]), guess=False)
+    many = to_plan(long(rows, **(WIDE | NARROW)[name]))
+    few = to_plan(long(rows - 1, **(WIDE | NARROW)[name]))
     monkeypatch.setattr(GPU, lambda: True)
     assert lanes.device(many, "auto") == ("cuda" if name in WIDE else "cpu")
     assert lanes.device(few, "auto") == "cpu"
@@ -112,7 +113,11 @@ def test_a_job_done_there_is_answered_as_here(device: str, name: str) -> None:
 
 @pytest.mark.parametrize("name", ["groups", "a decay", "a search", "adam"])
 @pytest.mark.parametrize("device", OTHERS)
-def test_a_job_that_lost_its_worker_goes_on_there(device: str, name: str) -> None:
+def test_a_job_that_lost_its_worker_goes_on_there(
+    device: str, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for solver in (marquardt, first_order):
+        monkeypatch.setattr(solver, "QUICK", 1)
     request = asked(**REQUESTS[name])
     with on(device) as known:
         said = run(request, known)

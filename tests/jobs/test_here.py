@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -11,6 +12,7 @@ import numpy as np
 import pytest
 
 from service.errors import NotReady
+from service.jobs import lanes
 from service.jobs.job import Job
 from service.jobs.kit import KIT
 from service.jobs.local_executor import LocalExecutor
@@ -143,7 +145,7 @@ async def test_the_rest_goes_to_a_worker() -> None:
 
     kit = replace(KIT, start=start)
     async with house(kit) as near:
-        away = await near.ended(plan(**AWAY["nobody knows how many steps"]).request)
+        away = await near.ended(plan(**AWAY["nobody knows how many evaluations"]).request)
         assert (away.status, seen) == ("succeeded", [])
         assert (await near.ended(request("a line"))).status == "succeeded"
         assert len(seen) == 1
@@ -163,7 +165,7 @@ async def test_a_failure_within_is_a_failed_job_and_tells_nothing(error: Excepti
         assert job.failure.type == "job-failed"
         assert "swordfish" not in job.failure.detail
         assert "secret" not in job.failure.detail
-        assert (await near.ended(plan(**AWAY["mini-batches"]).request)).status == "succeeded"
+        assert (await near.ended(plan(**AWAY["many mini-batches"]).request)).status == "succeeded"
 
 
 async def test_the_time_limit_holds_here_too() -> None:
@@ -186,3 +188,24 @@ async def test_nothing_is_done_after_the_end() -> None:
         pass
     with pytest.raises(NotReady):
         await near.jobs.submit(request("a line"))
+
+
+@pytest.fixture(autouse=True)
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is done here is not handed over because the machine is slow."""
+    monkeypatch.setattr(lanes, "PATIENCE_S", math.inf)
+
+
+async def test_a_job_that_takes_long_goes_on_in_a_worker(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With all that it has done: the answer is that of one that was never handed over."""
+    asked = request("a curve whose start is searched for")
+    async with house() as near:
+        alone = await near.ended(asked)
+        monkeypatch.setattr(lanes, "PATIENCE_S", 0.0)
+        job = await near.ended(asked)
+        assert near.store.lives[job.id][:4] == ["queued", "running", "running", "queued"]
+        assert (job.status, job.attempts) == ("succeeded", 2)
+        assert fakes.without_urls(job.result) == fakes.without_urls(alone.result)
+        one, other = [await near.store.history(each.id) for each in (alone, job)]
+        assert one.epoch.tolist() == other.epoch.tolist()
+        assert one.params.tolist() == other.params.tolist()

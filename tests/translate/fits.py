@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from service.engine import start
+from service.engine import outcome, start
+from service.engine.result import joined
 from service.schemas.answers import Fit, Timings
 from service.schemas.fit import FitRequest
 from service.settings import Settings
@@ -23,8 +24,10 @@ def plan(request: Request) -> Plan:
 def fit(**request: Any) -> Fit:
     """The fit of a request."""
     made = plan(request)
-    run = start(made.task)
-    rows = run.step(made.task.options.epochs)
+    run, parts = start(made.with_guesses().task), []
+    while not run.done:
+        parts.append(run.step(made.task.options.epochs))
+    rows = joined(parts, len(made.task.problem.params))
     history = to_history(
         made.task.problem.params,
         rows.epoch.tolist(),
@@ -35,7 +38,7 @@ def fit(**request: Any) -> Fit:
         thinned=False,
     )
     timings = Timings(queued_s=0.0, fit_s=0.0)
-    return to_fit(made, run.result(), job_id="job_1", history=history, timings=timings)
+    return to_fit(made, outcome(run), job_id="job_1", history=history, timings=timings)
 
 
 def codes(answer: Fit) -> dict[str, str]:

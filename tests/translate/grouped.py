@@ -6,14 +6,15 @@ import math
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from service.engine import GroupedRun, Rows, Task, start
+from torch import Tensor
+
+from service.engine import GroupedResult, Rows, Task, outcome, start
 from service.engine.diagnostics import Finding, examine
-from service.engine.group_run import GroupedResult
+from service.engine.inference.statistics import summarise
 from service.engine.result import StopReason
-from service.engine.statistics import summarise
 from service.schemas.answers import GroupedFit, Timings
 from service.schemas.fit import FitRequest
-from service.translate import Plan, check, to_grouped_fit, to_plan
+from service.translate import Plan, check, to_grouped_fit
 from service.translate.answer import is_cut_short
 from tests.devices import put
 from tests.translate.fits import SETTINGS
@@ -22,19 +23,18 @@ TIMINGS = Timings(queued_s=0.0, fit_s=0.0)
 
 
 def plan(**request: Any) -> Plan:
-    """As the service checks it, and as a worker then plans it."""
-    asked = FitRequest.model_validate(request)
-    check(asked, SETTINGS)
-    return put(to_plan(asked))
+    """As the service checks it, and as it then begins it."""
+    return put(check(FitRequest.model_validate(request), SETTINGS)).with_guesses()
 
 
 def finish(made: Plan, slices: int = 1000) -> GroupedResult:
-    """The result of all groups, stepped so many at a time."""
-    assert made.grouped is not None
-    run = GroupedRun(made.grouped)
+    """The result of all groups, stepped so many epochs at a time."""
+    run = start(made.task)
     while not run.done:
         run.step(slices)
-    return run.result()
+    found = run.result()
+    assert isinstance(found, GroupedResult)
+    return found
 
 
 def answer(made: Plan, result: GroupedResult) -> GroupedFit:
@@ -62,16 +62,14 @@ class Alone:
     rows: Rows = field(repr=False)
 
 
-def alone(made: Plan, group: int, initial: Any = None) -> Alone:
-    """One group of a plan fitted by itself, from the same start."""
-    assert made.grouped is not None
-    task = made.grouped.one(group)
-    if initial is not None:
-        options = replace(task.options, search=())
-        task = Task(replace(task.problem, initial=initial), options)
+def alone(made: Plan, group: int, initial: Tensor) -> Alone:
+    """One group of a plan fitted by itself, from that start."""
+    task = made.task.one(group)
+    problem = replace(task.problem, initial=initial.to(task.problem.initial))
+    task = Task(problem, replace(task.options, search=()))
     run = start(task)
     rows = run.step(task.options.epochs)
-    result = run.result()
+    result = outcome(run)
     theta = result.best.params if is_cut_short(result) else result.params
     statistics = summarise(task.problem, theta)
     said = examine(Finding(task, result, theta, statistics, made.guessed))

@@ -204,9 +204,9 @@ def _lost_peak() -> dict[str, Any]:
     return {"model": model, "params": start, "data": {"x": x, "y": y}}
 
 
-def test_what_neither_converged_nor_beats_chance_is_not_trusted_and_cured() -> None:
+def test_a_minimum_that_does_not_beat_chance_is_not_trusted_and_cured() -> None:
     before, after = cured(_lost_peak(), "unexplained")
-    assert before.stop_reason == "max_epochs"
+    assert before.stop_reason == "converged"
     assert before.statistics.r_squared is not None
     assert 0.05 < before.statistics.r_squared < 0.15
     assert codes(before)["unexplained"] == "error"
@@ -220,7 +220,7 @@ def test_nor_is_a_group_of_the_same() -> None:
     data = {name: np.tile(column, 2) for name, column in request["data"].items()}
     data["g"] = np.repeat([0.0, 1.0], 40)
     found = fit_groups(**{**request, "data": data, "group_by": "g"})
-    assert found.groups.stop_reason == ["max_epochs"] * 2
+    assert found.groups.stop_reason == ["converged"] * 2
     assert found.groups.trustworthy == [False] * 2
     assert all("unexplained" in said for said in found.groups.diagnostics)
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from service.engine import GroupedRun
+from service.engine import GroupedResult, start
 from tests.translate.fits import fit as fit_one
 from tests.translate.grouped import answer, finish, fit, plan
 from tests.translate.test_groups import compare, rows_of
@@ -83,27 +83,50 @@ def test_groups_with_another_turn_are_as_alone_from_where_they_set_out():
 
 def test_another_turn_keeps_the_lower_end_whatever_the_slices():
     made = plan(**peaks(3, 12, "noise", seed=2), epochs=60)
-    assert made.grouped is not None
-    run, shown, again = GroupedRun(made.grouped), [], False
-    before: dict[Any, float] = {}
+    run, shown = start(made.task), []
+    before: list[float] = []
     while not run.done:
         run.step(1)
         shown.append(run.epoch)
-        point = run.checkpoint()
-        assert point.round is not None
-        if point.round.again and not again:
-            again = bool(point.round.left)
-            losses = answer(made, point).groups
-            before = dict(zip(losses.key, losses.loss, strict=True))
-    found = answer(made, run.result())
-    assert again
+        first = run.checkpoint().before
+        if first is not None and not before:
+            before = first.loss.tolist()
+    result = run.result()
+    assert isinstance(result, GroupedResult)
+    found = answer(made, result)
+    assert before
     assert shown == sorted(shown)
-    assert shown[-1] == made.grouped.count
+    assert shown[-1] == run.epochs == len(found.groups.key)
     assert all(math.isfinite(loss) for loss in found.groups.loss)
-    for key, loss in zip(found.groups.key, found.groups.loss, strict=True):
-        assert loss <= before[key] * (1 + 1e-9)
+    for loss, first_loss in zip(found.groups.loss, before, strict=True):
+        assert loss <= first_loss * (1 + 1e-9)
     assert rows_of(found) == rows_of(answer(made, finish(made)))
     assert len(set(found.groups.key)) == len(found.groups.loss)
+
+
+def test_it_may_be_stopped_in_any_search_and_goes_on_from_a_look_as_if_there_were_none():
+    made = plan(**peaks(3, 12, "noise", seed=2), epochs=60)
+    run, first, again = start(made.task), 0, 0
+    while not run.done:
+        point, stopped = run.checkpoint(), run.result("time_limit")
+        assert isinstance(stopped, GroupedResult)
+        found = answer(made, stopped)
+        assert found.stop_reason == "time_limit"
+        if point.state is None and point.before is None:
+            first += 1
+            assert found.groups.status == ["failed"] * 15
+            assert found.groups.stop_reason == ["time_limit"] * 15
+            assert found.groups.epochs == [0] * 15
+        elif point.state is None and point.before is not None:
+            again += 1
+            assert found.groups.loss == point.before.loss.tolist()
+            assert found.groups.stop_reason == list(point.before.reasons)
+        run.step(10)
+    result = run.result("time_limit")
+    assert isinstance(result, GroupedResult)
+    assert first > 0
+    assert again > 0
+    assert rows_of(answer(made, result)) == rows_of(answer(made, finish(made)))
 
 
 def test_histories_are_of_the_turn_that_is_kept():

@@ -17,6 +17,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from service.engine import GroupedResult, start
 from service.errors import BudgetExceeded, InvalidData, InvalidRequest, UnknownName
 from service.schemas.answers import GroupedFit, Groups
 from service.schemas.compute import Predictions, PredictRequest
@@ -96,13 +97,8 @@ def compare(request: dict[str, Any], *, slack: float = 1.0) -> GroupedFit:
     made = plan(**request)
     result = finish(made)
     found = answer(made, result)
-    starts = {
-        group: initial
-        for ends in result.batches
-        for group, initial in zip(ends.at.tolist(), ends.initial, strict=True)
-    }
-    for group in range(len(found.groups.key)):
-        _agree(found.groups, group, alone(made, group, starts.get(group)), slack)
+    for group, initial in enumerate(result.ends.initial):
+        _agree(found.groups, group, alone(made, group, initial), slack)
     return found
 
 
@@ -188,6 +184,14 @@ def test_losses_with_a_corner_are_as_alone(loss: Any, seed: int):
 @pytest.mark.parametrize("optimizer", ["lbfgs", "adam", {"name": "sgd", "learning_rate": 0.01}])
 def test_other_optimizers_take_one_group_after_another(optimizer: Any):
     compare({**curve("decay", 1, groups=3), "optimizer": optimizer, "epochs": 50})
+
+
+@pytest.mark.parametrize("model", [LINE, CURVES["decay"][0]])
+def test_too_high_a_learning_rate_is_told_of_each_group(model: str):
+    start = {"a": 1.0, "b": 0.5} | ({} if model == LINE else {"c": 0.0})
+    request = {**curve("decay", 2, groups=3), "model": model, "params": start, "epochs": 50}
+    found = compare({**request, "optimizer": {"name": "sgd", "learning_rate": 10.0}})
+    assert all("learning_rate_too_high" in codes for codes in found.groups.diagnostics)
 
 
 def test_a_network_is_fitted_to_each_group():
@@ -347,6 +351,31 @@ def test_a_group_whose_start_diverges_fails_alone():
     assert (found.stop_reason, found.trustworthy) == ("diverged", False)
     (told,) = [each for each in found.diagnostics if each.code == "non_finite"]
     assert told.message.startswith("in 1 of 70 groups")
+
+
+@pytest.mark.parametrize("history", [False, True])
+def test_groups_that_were_not_begun_are_left_out(history: bool):
+    by = {"column": "g", "history": history}
+    made = plan(**curve("decay", 3, groups=4) | {"optimizer": "lbfgs", "group_by": by})
+    run = start(made.task)
+    assert (run.epochs, run.left) == (4, made.task.options.epochs)
+    while run.epoch < 2:
+        run.step(1000)
+    result = run.result("time_limit")
+    assert isinstance(result, GroupedResult)
+    found, whole = answer(made, result), answer(made, finish(made))
+    assert (found.stop_reason, found.trustworthy) == ("time_limit", False)
+    assert list(rows_of(found).values())[:2] == list(rows_of(whole).values())[:2]
+    groups = found.groups
+    assert groups.status == ["succeeded"] * 2 + ["failed"] * 2
+    assert groups.stop_reason[2:] == ["time_limit"] * 2
+    assert (groups.epochs[2:], groups.diagnostics[2:]) == ([0, 0], [[], []])
+    for column in (groups.loss, *groups.params.values(), *groups.stderr.values()):
+        assert [math.isnan(value) for value in column] == [False, False, True, True]
+    assert groups.history is None or [len(each.epoch) > 0 for each in groups.history] == [
+        True, True, False, False,
+    ]  # fmt: skip
+    assert (groups.history is not None) is history
 
 
 @pytest.mark.parametrize("sizes", [(40_000, 41_000), (200_000, 5, 6)])

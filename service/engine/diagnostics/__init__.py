@@ -60,6 +60,7 @@ CHECKS: Sequence[Check] = (
 """In the order in which they are told."""
 
 
+@np.errstate(all="ignore")
 def examine(finding: Finding) -> list[Diagnostic]:
     """All that is worth saying about a fit."""
     found = []
@@ -74,6 +75,7 @@ def examine(finding: Finding) -> list[Diagnostic]:
     return found
 
 
+@np.errstate(all="ignore")
 def grades(findings: Findings) -> dict[str, Grades]:
     """What is worth saying about fits: for each code its severity in each of them."""
     found: dict[str, Grades] = {}

@@ -25,12 +25,11 @@ LOPSIDED = 100.0
 
 def _grade_rate(findings: Findings) -> Grades:
     """The rate is above the limit that the curvature sets."""
-    one, rule = findings.one, findings.options.settings
-    if one is None or not isinstance(rule, Sgd) or one.limit is None:
+    rule = findings.options.settings
+    if not isinstance(rule, Sgd):
         return findings.nowhere()
-    if rule.learning_rate <= one.limit:
-        return findings.nowhere()
-    return findings.everywhere(ERROR if one.result.diverged else WARNING)
+    grade = findings.either(findings.ended("diverged"), ERROR, WARNING)
+    return findings.where(grade, rule.learning_rate > findings.limit)
 
 
 def _tell_rate(finding: Finding) -> Said:
@@ -63,32 +62,21 @@ def _below(limit: float) -> float:
     return float(f"{math.floor(target / digit) * digit:.1g}")
 
 
-def _imbalance(finding: Finding) -> tuple[int, int, float] | None:
-    """Which free param has the largest gradient at the start, which the smallest, their ratio."""
-    if not finding.is_plain_descent or len(finding.problem.free_params) < 2:
-        return None
-    gradient = zip(finding.result.first_gradient.tolist(), finding.problem.free, strict=True)
-    sizes = [abs(slope) for slope, free in gradient if free]
-    if not all(map(math.isfinite, sizes)) or min(sizes) <= 0.0:
-        return None
-    large, small = sizes.index(max(sizes)), sizes.index(min(sizes))
-    return large, small, sizes[large] / sizes[small]
-
-
 def _grade_imbalance(findings: Findings) -> Grades:
     """At the start the gradient in one param dwarfs that in another."""
-    found = None if findings.one is None else _imbalance(findings.one)
-    if found is None or findings.one is None:
+    if not findings.is_plain_descent or len(findings.free) < 2:
         return findings.nowhere()
-    if found[2] < IMBALANCE or not findings.one.condition > IMBALANCE:
-        return findings.nowhere()
-    return findings.everywhere(WARNING)
+    sizes = np.abs(findings.first_gradient[..., findings.free])
+    small, large = sizes.min(axis=-1), sizes.max(axis=-1)
+    imbalanced = (large >= IMBALANCE * small) & (small > 0) & np.isfinite(large)
+    return findings.where(WARNING, imbalanced & (findings.condition > IMBALANCE))
 
 
 def _tell_imbalance(finding: Finding) -> Said:
-    found, names = _imbalance(finding), finding.problem.free_params
-    assert found is not None
-    large, small, ratio = found
+    names = finding.problem.free_params
+    sizes = np.abs(finding.all.first_gradient[finding.all.free])
+    large, small = int(sizes.argmax()), int(sizes.argmin())
+    ratio = float(sizes[large] / sizes[small])
     crawl = ""
     if math.isfinite(finding.condition):
         crawl = f" The loss is {finding.condition:,.0f} times steeper one way than another."
@@ -103,7 +91,7 @@ def _tell_imbalance(finding: Finding) -> Said:
 
 def _sizes(findings: Findings, name: str) -> tuple[Each, Each]:
     """The largest |x| of an input in each fit, and its standard deviation."""
-    x, kept = findings.inputs[name], findings.reduced.kept
+    x, kept = findings.inputs[name], findings.kept
     if kept is None:
         return np.abs(x).max(axis=-1), x.std(axis=-1)
     largest = np.abs(np.where(kept, x, 0.0)).max(axis=-1)

@@ -23,7 +23,7 @@ POOR = 1e8
 
 def _grade_rank(findings: Findings) -> Grades:
     """Some params trade off against each other, or act on nothing."""
-    return findings.where(ERROR, some(findings.statistics.determined.lost))
+    return findings.where(ERROR, some(findings.statistics.lost))
 
 
 def _tell_rank(finding: Finding) -> Said:
@@ -44,7 +44,7 @@ def _as_it_is(finding: Finding, name: str) -> dict[str, float | bool]:
 
 def _grade_condition(findings: Findings) -> Grades:
     """The params are told apart, but only just."""
-    determined = findings.statistics.determined
+    determined = findings.statistics
     condition = determined.condition
     poor = (condition > POOR) & (condition < math.inf)
     return findings.where(WARNING, poor & no(some(determined.lost)))

@@ -43,8 +43,7 @@ def _tell_finite(finding: Finding) -> Said:
 def _grade_converged(findings: Findings) -> Grades:
     """The fit stopped short of the minimum: far, if its distance rivals the uncertainty itself."""
     offset, diverged = findings.statistics.offset, findings.ended("diverged")
-    one = findings.one
-    explained = diverged & (one is not None and one.limit is not None)
+    explained = diverged & np.isfinite(findings.limit)
     short = offset > NEAR
     if not findings.problem.loss.is_least_squares:
         short = short & no(findings.ended("converged"))
@@ -109,14 +108,14 @@ def _unmoved(findings: Findings) -> Bools:
     still = np.zeros(findings.params.shape, dtype=bool)
     if findings.options.optimizer == "exact":
         return still
-    determined, statistics = findings.statistics.determined, findings.statistics
+    statistics = findings.statistics
     free = findings.free
     same = findings.params[..., free] == findings.initial[..., free]
     if not same.any():
         return still
     away = np.asarray(statistics.offset > NEAR)[..., None]
-    if determined.held.shape == same.shape:
-        away = (away | determined.flat) & ~determined.held
+    if statistics.held.shape == same.shape:
+        away = (away | statistics.flat) & ~statistics.held
     went = np.asarray((findings.epochs > 0) & no(findings.ended("diverged")))
     still[..., free] = same & away & went[..., None]
     return still

@@ -10,15 +10,14 @@ from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
-import torch
 from torch import Tensor
 
-from service.engine.curvature import hessian, learning_rate_limit
+from service.engine.curvature import curvatures, learning_rate_limit
+from service.engine.inference.statistics import Figures, Statistics
+from service.engine.kernel.types import Floats
 from service.engine.optimizers.first_order import Adagrad, Adam, Rmsprop, Sgd
-from service.engine.problem import Options, Problem, Task
-from service.engine.reduction import Floats, Reduced
+from service.engine.problem import Groups, Options, Problem, Task
 from service.engine.result import Result
-from service.engine.statistics import Figures, Statistics
 
 FEW = 64
 """More params than this have no Hessian reckoned."""
@@ -79,13 +78,15 @@ class Findings:
     """What they have in common; its data and initial values are those of the first."""
     options: Options
     statistics: Figures
-    reduced: Reduced
+    z: Floats
+    """Residuals over σ, (fits, rows of the longest); 0 where `kept` is false."""
     theta: Floats
     params: Floats
     initial: Floats
     loss: Each
     best_loss: Each
     first_loss: Each
+    first_gradient: Floats
     epochs: Each
     reasons: Sequence[str]
     """How each ended."""
@@ -93,6 +94,10 @@ class Findings:
     """(fits, rows of the longest)"""
     target: Each
     """The largest |target| of each."""
+    fits: Groups
+    """Which rows of the problem each has."""
+    kept: Bools | None = None
+    """Which of the rows are the fit's; None for all."""
     guessed: tuple[str, ...] = ()
     """The params without an initial value."""
     agreed: tuple[int, int] | None = None
@@ -101,6 +106,32 @@ class Findings:
     """Where it is one fit: what its checks need beyond this."""
     seen: dict[str, Any] = field(default_factory=dict)
     """What a check has reckoned when it graded, for when it tells."""
+
+    @property
+    def is_plain_descent(self) -> bool:
+        few = 0 < len(self.problem.free_params) <= FEW
+        return isinstance(self.options.settings, Sgd) and few
+
+    @cached_property
+    def eigenvalues(self) -> Floats:
+        """Of the Hessian at the start, ascending, (fits, free)."""
+        initial = np.atleast_2d(self.initial)
+        factors = self.statistics.factor.reshape(len(initial), *self.statistics.factor.shape[-2:])
+        found = curvatures(self.problem, self.fits, initial, factors)
+        return found if self.one is None else found[0]
+
+    @cached_property
+    def limit(self) -> Each:
+        """The largest stable learning rate; NaN where none can be claimed."""
+        if not self.is_plain_descent:
+            return self.loss * np.nan
+        return learning_rate_limit(self.options, self.eigenvalues[..., -1])
+
+    @cached_property
+    def condition(self) -> Each:
+        """Of the Hessian at the start: infinite where it is flat, or no bowl."""
+        low, high = self.eigenvalues[..., 0], self.eigenvalues[..., -1]
+        return np.where(low > 0, high / low, np.inf)
 
     def where(self, severity: Grades, mask: Each) -> Grades:
         """That severity where the mask is true."""
@@ -138,21 +169,21 @@ class Findings:
     @cached_property
     def scale(self) -> Each:
         """The standard deviation of z, or 1 where there is none."""
-        spread = self.statistics.residual_std
         if self.one is not None:
-            return spread if spread > 0 else 1.0
+            variance = self.statistics.variance
+            return math.sqrt(variance) if variance > 0 else 1.0
+        spread = self.statistics.residual_std
         return np.where(spread > 0, spread, 1.0)
 
     @cached_property
     def sample(self) -> Floats:
         """z at `theta` over its scale in each `step`th row, (fits, rows); 0 beyond a fit's rows."""
-        with np.errstate(all="ignore"):
-            return np.asarray(self.reduced.z[..., :: self.step] / np.asarray(self.scale)[..., None])
+        return np.asarray(self.z[..., :: self.step] / np.asarray(self.scale)[..., None])
 
     @property
     def step(self) -> int:
         """Which rows are a sample of all: every so many."""
-        return -(-int(self.reduced.z.shape[-1]) // SAMPLE)
+        return -(-int(self.z.shape[-1]) // SAMPLE)
 
 
 def no(mask: Each) -> Each:
@@ -199,54 +230,34 @@ class Finding:
             problem=problem,
             options=self.options,
             statistics=self.statistics.figures,
-            reduced=self.statistics.reduced,
+            z=self.statistics.z,
             theta=_array(self.theta),
             params=_array(result.params),
             initial=_array(result.initial),
             loss=result.loss,
             best_loss=result.best.loss,
             first_loss=result.first_loss,
+            first_gradient=_array(result.first_gradient),
             epochs=result.epochs,
             reasons=(result.stop_reason,),
             inputs={name: _array(column) for name, column in problem.columns.items()},
             target=max(float(problem.target.max()), -float(problem.target.min())),
+            fits=self.task.fits,
             guessed=self.guessed,
             agreed=result.searched,
             one=self,
         )
 
-    @cached_property
-    def eigenvalues(self) -> Sequence[float]:
-        """Of the Hessian at the start, ascending. Where that is 2JᵀJ/n anywhere, they are made of
-        the singular values of J's R factor."""
-        problem, r = self.problem, self.statistics.reduced.factor[:-1, :-1]
-        if problem.loss.is_least_squares and problem.is_linear and np.isfinite(r).all():
-            singular = np.linalg.svd(r, compute_uv=False)
-            values: list[float] = (2 * singular * singular / problem.rows)[::-1].tolist()
-            return values
-        matrix = hessian(problem, problem.initial)
-        if not bool(torch.isfinite(matrix).all()):
-            return [math.nan] * len(matrix)
-        found: list[float] = torch.linalg.eigvalsh(matrix).tolist()
-        return found
-
-    @cached_property
+    @property
     def limit(self) -> float | None:
         """The largest stable learning rate, where one can be claimed."""
-        if not self.is_plain_descent:
-            return None
-        return learning_rate_limit(self.options, self.eigenvalues[-1])
-
-    @cached_property
-    def condition(self) -> float:
-        """Of the Hessian at the start: infinite where it is flat, or no bowl."""
-        low, high = self.eigenvalues[0], self.eigenvalues[-1]
-        return high / low if low > 0 else math.inf
+        limit = float(self.all.limit)
+        return None if math.isnan(limit) else limit
 
     @property
-    def is_plain_descent(self) -> bool:
-        few = 0 < len(self.problem.free_params) <= FEW
-        return isinstance(self.options.settings, Sgd) and few
+    def condition(self) -> float:
+        """Of the Hessian at the start: infinite where it is flat, or no bowl."""
+        return float(self.all.condition)
 
 
 def _array(tensor: Tensor) -> Floats:

@@ -19,8 +19,8 @@ from service.engine.diagnostics.finding import (
     no,
     some,
 )
-from service.engine.reduction import Floats
-from service.engine.statistics import ROUNDING
+from service.engine.inference.statistics import is_chance
+from service.engine.kernel.types import Floats
 
 OUTLYING = 5.0
 """Robust standard deviations beyond which a row is an outlier."""
@@ -29,8 +29,6 @@ MANY = 0.2
 """A larger part of the rows is no outlier any more."""
 SHOWN = 5
 FOLLOWS = 0.05
-CHANCE = 3.0
-"""The F statistic of a curve against a constant, below which noise alone explains as much."""
 DWARFED = 1e4
 TINY = 1e-150
 WAVY = 4.0
@@ -55,25 +53,24 @@ def _outlying(findings: Findings) -> tuple[Bools, Each]:
 
 
 def _looked_for(findings: Findings) -> tuple[Bools, Each]:
-    sample, kept, step = findings.sample, findings.reduced.kept, findings.step
-    rows = -(-findings.reduced.rows // step)
-    with np.errstate(all="ignore"):
-        beyond = None if kept is None else ~kept[..., ::step]
-        masked = sample if beyond is None else np.where(beyond, np.inf, sample)
-        centre = _median(masked, rows)
-        size = np.abs(sample - np.asarray(centre)[..., None])
-        size = size if beyond is None else np.where(beyond, np.inf, size)
-        spread = 1.4826 * _median(size, rows)
-        if step == 1:
-            far = size > OUTLYING * np.asarray(spread)[..., None]
-        else:
-            far = _far(findings, centre * findings.scale, OUTLYING * spread * findings.scale)
+    sample, kept, step = findings.sample, findings.kept, findings.step
+    rows = -(-findings.statistics.n // step)
+    beyond = None if kept is None else ~kept[..., ::step]
+    masked = sample if beyond is None else np.where(beyond, np.inf, sample)
+    centre = _median(masked, rows)
+    size = np.abs(sample - np.asarray(centre)[..., None])
+    size = size if beyond is None else np.where(beyond, np.inf, size)
+    spread = 1.4826 * _median(size, rows)
+    if step == 1:
+        far = size > OUTLYING * np.asarray(spread)[..., None]
+    else:
+        far = _far(findings, centre * findings.scale, OUTLYING * spread * findings.scale)
     return far if kept is None else far & kept, spread
 
 
 def _far(findings: Findings, centre: Each, limit: Each) -> Bools:
     """Which rows of long data are farther from the centre than the limit: mostly none."""
-    z = findings.reduced.z
+    z = findings.z
     if findings.one is not None and centre - limit <= z.min() and z.max() <= centre + limit:
         return np.zeros(z.shape, dtype=bool)
     return np.asarray(np.abs(z - np.asarray(centre)[..., None]) > np.asarray(limit)[..., None])
@@ -83,7 +80,7 @@ def _grade_outliers(findings: Findings) -> Grades:
     """Rows whose residual is far beyond the others'."""
     if not findings.problem.loss.is_least_squares:
         return findings.nowhere()
-    rows = findings.reduced.rows
+    rows = findings.statistics.n
     far, spread = _outlying(findings)
     count = far.sum(axis=-1)
     few = (count > 0) & (count <= MANY * rows) & (rows >= ENOUGH)
@@ -93,8 +90,7 @@ def _grade_outliers(findings: Findings) -> Grades:
 
 def _is_rounding(findings: Findings) -> Each:
     """Whether the residuals are no more than the rounding of the target."""
-    reduced = findings.reduced
-    return reduced.total <= (ROUNDING * reduced.size) ** 2
+    return findings.statistics.is_rounding
 
 
 def _tell_outliers(finding: Finding) -> Said:
@@ -118,7 +114,7 @@ def _ratio(findings: Findings) -> Each:
     z = np.atleast_2d(findings.sample)
     x = findings.inputs[findings.problem.formula.inputs[0]][..., ::step]
     x = np.broadcast_to(x, z.shape)
-    kept = None if findings.reduced.kept is None else findings.reduced.kept[:, ::step]
+    kept = None if findings.kept is None else findings.kept[:, ::step]
     apart = None if kept is None else kept[:, 1:]
     if kept is not None:
         x = np.where(kept, x, np.inf)
@@ -130,8 +126,7 @@ def _ratio(findings: Findings) -> Each:
     steps = np.diff(z, axis=1)
     if apart is not None:
         steps = np.where(apart, steps, 0.0)
-    with np.errstate(all="ignore"):
-        ratio = (steps * steps).sum(axis=1) / (z * z).sum(axis=1)
+    ratio = (steps * steps).sum(axis=1) / (z * z).sum(axis=1)
     return ratio if findings.one is None else float(ratio[0])
 
 
@@ -145,9 +140,8 @@ def _grade_autocorrelation(findings: Findings) -> Grades:
         return findings.nowhere()
     ratio = _ratio(findings)
     rounding = _is_rounding(findings) | (statistics.r_squared > 1 - 1e-12)
-    with np.errstate(all="ignore"):
-        wavy = ratio < 2 - WAVY * 2 / np.sqrt(n)
-    return findings.where(WARNING, asked & wavy & no(rounding) & (findings.reduced.total > 0))
+    wavy = ratio < 2 - WAVY * 2 / np.sqrt(n)
+    return findings.where(WARNING, asked & wavy & no(rounding) & (findings.statistics.total > 0))
 
 
 def _tell_autocorrelation(finding: Finding) -> Said:
@@ -163,7 +157,8 @@ def _tell_autocorrelation(finding: Finding) -> Said:
 
 def _grade_explained(findings: Findings) -> Grades:
     """A curve that follows nothing in the data: mostly the end of a start far from the answer. One
-    that has not converged either, and explains no more than chance would, is no answer."""
+    that explains no more than chance would is no answer, though it may be a minimum; nor is one
+    that explains little and has not converged."""
     problem, statistics = findings.problem, findings.statistics
     if problem.is_linear or not problem.loss.is_least_squares or not problem.formula.inputs:
         return findings.nowhere()
@@ -171,14 +166,12 @@ def _grade_explained(findings: Findings) -> Grades:
     if stderr.shape != values.shape:
         stderr = np.full(values.shape, np.nan)
     degrees, explained = statistics.degrees_of_freedom, statistics.r_squared
-    others = max(1, len(statistics.free) - 1)
-    with np.errstate(all="ignore"):
-        lost = no(some(~np.isnan(stderr))) | some(stderr > DWARFED * values)
-        little = (explained <= FOLLOWS) & (degrees >= 3)
-        chance = (explained * degrees <= CHANCE * others * (1 - explained)) & (degrees >= 3)
+    lost = no(some(~np.isnan(stderr))) | some(stderr > DWARFED * values)
+    little = (explained <= FOLLOWS) & (degrees >= 3)
+    chance = is_chance(explained, degrees, len(statistics.free))
     # The last epoch is a first-order method's ordinary end, and no sign by itself.
-    astray = chance if findings.is_first_order else little | chance
-    adrift = no(findings.ended("converged")) & astray
+    short = no(findings.ended("converged")) & (not findings.is_first_order)
+    adrift = chance | (little & short)
     return findings.where(findings.either(lost | adrift, ERROR, WARNING), little | adrift)
 
 
@@ -198,7 +191,7 @@ def _vanished(findings: Findings) -> Each:
 
 def _grade_rounding(findings: Findings) -> Grades:
     """Squares of the residuals that vanish or overflow."""
-    overflowed = (findings.best_loss == math.inf) & findings.statistics.determined.finite
+    overflowed = (findings.best_loss == math.inf) & findings.statistics.finite
     return findings.where(ERROR, _vanished(findings) | overflowed)
 
 

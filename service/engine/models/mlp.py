@@ -14,7 +14,8 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
-from service.engine.bound import Pullback
+from service.engine.formula import read_columns
+from service.engine.losses import Loss
 from service.engine.tape import Tape
 
 Activation = tuple[Callable[[Tensor], Tensor], Callable[[Tensor, Tensor], Tensor]]
@@ -88,7 +89,7 @@ class Network:
 
     def explained(self, columns: Mapping[str, Tensor], like: Tensor) -> Tensor:
         """The values of the left side, one a row."""
-        return self.left.bind(columns, (), like)(())[0]
+        return read_columns(self.left, columns, like)
 
     def bind(self, columns: Mapping[str, Tensor], rows: int, like: Tensor) -> BoundNetwork:
         """The network on those columns."""
@@ -165,12 +166,14 @@ class BoundNetwork:
             parts += [(delta.unsqueeze(-1) * a.unsqueeze(-2)).flatten(-2), delta]
         return prediction, torch.cat(parts, dim=-1)
 
-    def pullback(self, theta: Tensor, *, safe: bool = False) -> tuple[Tensor, Pullback]:
-        def back(slope: Tensor) -> Tensor:
-            _, inputs, deltas = self._deltas(theta, slope.unsqueeze(-1))
-            parts = []
-            for a, delta in zip(inputs, deltas, strict=True):
-                parts += [(delta.mT @ a).flatten(), delta.sum(dim=0)]
-            return torch.cat(parts)
-
-        return self.predict(theta), back
+    def gradient(
+        self, theta: Tensor, target: Tensor, sigma: Tensor | None, loss: Loss
+    ) -> tuple[Tensor, Tensor]:
+        z = self.predict(theta) - target
+        z = z if sigma is None else z / sigma
+        slope = loss.slope(z) if sigma is None else loss.slope(z) / sigma
+        _, inputs, deltas = self._deltas(theta, slope.unsqueeze(-1))
+        parts = []
+        for a, delta in zip(inputs, deltas, strict=True):
+            parts += [(delta.mT @ a).flatten(), delta.sum(dim=0)]
+        return loss.value(z), torch.cat(parts)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from torch import Tensor
 
 from service.engine.formula import Formula, read_formula
+from service.engine.kernel.composite import outputs_of
 from service.engine.models import FAMILIES
 
 
@@ -14,7 +15,4 @@ def formula_of(name: str) -> Formula:
 
 def curve(name: str, x: Tensor, theta: Tensor) -> Tensor:
     """The predictions at x (groups, rows) of θ (groups, params): (groups, rows)."""
-    formula = formula_of(name)
-    columns = [theta[:, i : i + 1] for i in range(theta.shape[1])]
-    read = formula.prediction.bind({"x": x}, formula.params, x[:1, :1])
-    return read(columns)[0].expand(x.shape)
+    return outputs_of(formula_of(name).forward.tensors, [x], theta)[0].expand(x.shape)

@@ -1,0 +1,1 @@
+"""How well fits are determined: statistics, intervals and bands."""

@@ -1,0 +1,269 @@
+"""How well fits are determined: their statistics, from the R factors of their Jacobians.
+
+Sources: Seber and Wild, Nonlinear Regression (1989), ch. 2 and 5; Bates and Watts, Nonlinear
+Regression Analysis (1988), 1.3 and 2.2; R's logLik.nls and AIC for the information criteria.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from service.engine.formula import Formula
+from service.engine.inference.distributions import t_quantile
+from service.engine.kernel import composite, operators, statistics
+from service.engine.kernel.statistics import ROUNDING
+from service.engine.kernel.types import Bools, Floats, Ints
+from service.engine.objectives.objective import Objective
+from service.engine.problem import Groups, Problem
+
+LEVEL = 0.95
+CHANCE = 3.0
+"""The F statistic of a curve against a constant, below which noise alone explains as much."""
+
+
+@dataclass(frozen=True, eq=False)
+class Figures:
+    """Of fits with p free params each; float64, the fits first, NaN where something cannot be had.
+    Those of one fit are numbers, and its vectors have no such dimension (see `one`).
+
+    covariance = s²(JᵀJ)⁻¹ with J = ∂z/∂θ, z = residual/σ and s² = Σz²/(n − p), or s² = 1 where σ is
+    absolute.
+    """
+
+    free: tuple[str, ...]
+    n: Any
+    total: Any
+    """Σz²"""
+    size: Any
+    """‖y/σ‖: what the rounding of z is relative to."""
+    variance: Any
+    r_squared: Any
+    aic: Any
+    noise: Any
+    """s, or 1 where σ is absolute; NaN where there is no covariance."""
+    offset: Any
+    """Bates and Watts's relative offset: how far from the minimum, in units of its uncertainty."""
+    condition: Any
+    """Of J with columns of unit norm; infinite where it is rank-deficient to the last bit."""
+    finite: Any
+    """Whether J is."""
+    covariance: Floats
+    """(fits, p, p)"""
+    stderr: Floats
+    """(fits, p)"""
+    lost: Bools
+    """Which params trade off against each other, or act on nothing, (fits, p)."""
+    flat: Bools
+    """Which params the predictions do not depend on, there, (fits, p)."""
+    held: Bools
+    """Which params a bound keeps from a lower loss, (fits, p)."""
+    factor: Floats
+    """R of QR [J | ψ], (fits, p + 1, p + 1)."""
+
+    @property
+    def degrees_of_freedom(self) -> Any:
+        return self.n - len(self.free)
+
+    @property
+    def residual_std(self) -> Any:
+        return np.sqrt(self.variance)
+
+    @property
+    def is_rounding(self) -> Any:
+        """Whether the residuals are no more than the rounding of the target."""
+        return self.total <= (ROUNDING * self.size) ** 2
+
+    def at(self, fits: Ints) -> Figures:
+        """Some of the fits."""
+        return replace(self, **{name: getattr(self, name)[fits] for name in _FIELDS})
+
+    def one(self) -> Figures:
+        """The only fit."""
+        return replace(
+            self,
+            **{name: getattr(self, name)[0].item() for name in _NUMBERS},
+            **{name: getattr(self, name)[0] for name in _ARRAYS},
+        )
+
+
+_NUMBERS = (
+    "n", "total", "size", "variance", "r_squared", "aic", "noise", "offset", "condition", "finite",
+)  # fmt: skip
+_ARRAYS = ("covariance", "stderr", "lost", "flat", "held", "factor")
+_FIELDS = (*_NUMBERS, *_ARRAYS)
+
+
+def is_chance(explained: Any, degrees: Any, free: int) -> Any:
+    """Whether curves explain no more of the variation than noise would let them; of one fit or of
+    each: the part explained, the degrees of freedom, and how many free params they have."""
+    others = max(1, free - 1)
+    return (degrees >= 3) & (explained * degrees <= CHANCE * others * (1 - explained))
+
+
+def summarise_fits(problem: Problem, fits: Groups, theta: Tensor) -> tuple[Figures, Floats]:
+    """The statistics of fits at θ (fits, params) of a problem in float64, and z (rows,)."""
+    factors, sums, z = (each.numpy() for each in _reduced(problem, fits, theta))
+    named, loss = problem.formula.has_standard_errors, problem.loss
+    free = np.flatnonzero(problem.free) if named else np.empty(0, dtype=np.int64)
+    limits = problem.limits.numpy()[:, free]
+    rows = fits.sizes.numpy()
+    numbers, covariance, stderr, flags = statistics.summarise(
+        factors, sums, rows, np.ascontiguousarray(theta.double().cpu().numpy()[:, free]),
+        np.ascontiguousarray(limits), len(problem.free_params), named, loss.is_least_squares,
+        loss.is_smooth, problem.sigma_absolute,
+    )  # fmt: skip
+    flagged = flags > 0
+    figures = Figures(
+        free=problem.free_params,
+        n=rows,
+        total=sums[:, 0],
+        size=sums[:, 1],
+        variance=numbers[:, statistics.VARIANCE],
+        r_squared=numbers[:, statistics.R_SQUARED],
+        aic=numbers[:, statistics.AIC],
+        noise=numbers[:, statistics.NOISE],
+        offset=numbers[:, statistics.OFFSET],
+        condition=numbers[:, statistics.CONDITION],
+        finite=numbers[:, statistics.FINITE] > 0,
+        covariance=covariance,
+        stderr=stderr,
+        lost=flagged[:, statistics.LOST],
+        flat=flagged[:, statistics.FLAT],
+        held=flagged[:, statistics.HELD],
+        factor=factors,
+    )
+    return figures, z
+
+
+def _reduced(problem: Problem, fits: Groups, theta: Tensor) -> tuple[Tensor, ...]:
+    """See `operators.reduce`. The params of a network mean nothing by themselves: it has no J."""
+    if isinstance(problem.formula, Formula):
+        data = problem.data(fits.spans)
+        found: tuple[Tensor, ...] = operators.reduce(
+            problem.program, problem.loss_number, problem.loss.delta, data, theta
+        )
+        return found
+    z = torch.zeros(problem.rows, dtype=torch.float64)
+    sums = torch.zeros((len(fits), 4), dtype=torch.float64)
+    for i, (begin, end) in enumerate(fits.spans.T.tolist()):
+        own = problem.on(slice(begin, end), theta[i].to(problem.initial))
+        z[begin:end] = Objective(own).residuals(own.initial).cpu()
+        sigma = torch.ones_like(own.target) if own.sigma is None else own.sigma
+        total = z[begin:end].square().sum()
+        about = composite.of_target(own.target, sigma)
+        sums[i] = torch.stack([total, *(each.cpu() for each in about)])
+    return torch.zeros((len(fits), 1, 1), dtype=torch.float64), sums, z
+
+
+@dataclass(frozen=True, eq=False)
+class Statistics:
+    """Those of one fit. What cannot be had is None, and `covariance_reason` says why."""
+
+    free: tuple[str, ...]
+    n: int
+    degrees_of_freedom: int
+    residual_std: float | None
+    reduced_chi_squared: float | None
+    r_squared: float | None
+    adjusted_r_squared: float | None
+    aic: float | None
+    aicc: float | None
+    bic: float | None
+    covariance: Floats | None
+    covariance_reason: str | None
+    deficient: tuple[str, ...]
+    """The params that trade off against each other where the covariance cannot be had."""
+    figures: Figures
+    z: Floats
+    """The residuals over σ, (rows,)."""
+
+    @property
+    def offset(self) -> float:
+        return float(self.figures.offset)
+
+    @property
+    def condition(self) -> float:
+        """Of the Jacobian with columns of unit norm."""
+        return float(self.figures.condition)
+
+    @property
+    def stderr(self) -> Floats | None:
+        return None if self.covariance is None else self.figures.stderr
+
+    @property
+    def correlation(self) -> Floats | None:
+        if self.covariance is None:
+            return None
+        spread = self.figures.stderr
+        if not spread.all():
+            spread = np.where(spread > 0, spread, 1.0)
+        correlation: Floats = self.covariance / (spread * spread[:, None])
+        correlation.flat[:: len(spread) + 1] = 1.0
+        return correlation
+
+    def t(self, level: float = LEVEL) -> float:
+        """Half the width of a two-sided interval of that level, in standard errors."""
+        return t_quantile(0.5 + level / 2, float(self.degrees_of_freedom))
+
+
+def summarise(problem: Problem, theta: Tensor) -> Statistics:
+    """The statistics of a problem's only fit at θ (params,)."""
+    double = problem.double()
+    at = theta.double().cpu().unsqueeze(0)
+    many, z = summarise_fits(double, Groups(problem.whole, at), at)
+    figures = many.one()
+    n, degrees, p = figures.n, figures.degrees_of_freedom, len(figures.free)
+    lost = figures.lost.tolist()
+    deficient = tuple([name for name, is_lost in zip(figures.free, lost, strict=False) if is_lost])
+    reason = _reason(problem, figures, deficient)
+    variance, r_squared, aic = map(_number, (figures.variance, figures.r_squared, figures.aic))
+    adjusted = None
+    if r_squared is not None and degrees > 0:
+        adjusted = 1 - (1 - r_squared) * (n - 1) / degrees
+    return Statistics(
+        free=figures.free,
+        n=n,
+        degrees_of_freedom=degrees,
+        residual_std=None if variance is None else math.sqrt(variance),
+        reduced_chi_squared=variance,
+        r_squared=r_squared,
+        adjusted_r_squared=adjusted,
+        aic=aic,
+        aicc=None if aic is None or degrees <= 2 else aic + 2 * (p + 1) * (p + 2) / (n - p - 2),
+        bic=None if aic is None else aic + (math.log(n) - 2) * (p + 1),
+        covariance=figures.covariance if reason is None else None,
+        covariance_reason=reason,
+        deficient=deficient,
+        figures=figures,
+        z=z,
+    )
+
+
+def _number(value: float) -> float | None:
+    """None for what cannot be had; a loss that is not finite has statistics that are not."""
+    return None if math.isnan(value) else float(value)
+
+
+def _reason(problem: Problem, figures: Figures, deficient: tuple[str, ...]) -> str | None:
+    """Why there is no covariance; None where there is."""
+    if not problem.loss.is_least_squares:
+        return f"loss '{problem.loss.name}' has no covariance by this method; 'mse' has"
+    if not problem.formula.has_standard_errors:
+        return "the params of a network have no standard errors"
+    if not problem.free_params:
+        return "no param is free"
+    if not figures.finite:
+        return "the Jacobian at these params is not finite"
+    if deficient:
+        return f"the data do not tell these params apart: {', '.join(deficient)}"
+    if figures.degrees_of_freedom <= 0 and not problem.sigma_absolute:
+        return "there are no more rows than free params, so nothing tells the noise"
+    if np.isnan(figures.covariance).any():
+        return "the covariance is beyond float64; scale the data or sigma"
+    return None

@@ -1,0 +1,222 @@
+"""A fit, or the fits of many groups, under way: stepped in slices by whoever owns the time.
+
+`step(k)` does k epochs and hands out the rows recorded in them; `result()` is valid at any moment.
+Slicing changes no bit of the answer.
+"""
+
+from __future__ import annotations
+
+import copy
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from torch import Tensor
+
+from service.engine.problem import Task
+from service.engine.result import Ends, GroupedResult, Result, Rows, StopReason, joined
+from service.engine.solvers.contract import Progress, Solver
+from service.engine.solvers.table import solver_of
+from service.engine.start.groups import (
+    Starts,
+    advance,
+    first_starts,
+    lower_of,
+    second_starts,
+    set_out,
+    stopped,
+)
+from service.engine.stopping import has_diverged
+
+History = list[list[Rows]]
+"""What each fit recorded, a part for each step."""
+
+
+@dataclass(eq=False)
+class Checkpoint:
+    """All that a later run of the same task needs to go on from here, bit for bit."""
+
+    starts: Starts
+    """Starts that were searched for; the solver begins when there is no search to come."""
+    state: Any = None
+    """The solver's."""
+    groups: Tensor | None = None
+    """In a second turn, the groups that have it,"""
+    before: Ends | None = None
+    """how all groups ended in the first,"""
+    history_before: History = field(default_factory=list)
+    """and what they recorded."""
+    history: History = field(default_factory=list)
+
+
+class Run:
+    """The fits of a task under way.
+
+    What it counts as epochs is the only fit's, or the groups that have ended, of all. Where nobody
+    gave a start, it is searched for first, which counts no epoch; groups that then end badly have
+    another turn.
+    """
+
+    def __init__(self, task: Task, checkpoint: Checkpoint | None = None) -> None:
+        self.task = task
+        self.epochs = task.options.epochs if task.groups is None else len(task.groups)
+        self._at = checkpoint or Checkpoint(first_starts(task))
+        self._solver: Solver | None = None
+        self._ended = 0
+        if self._at.starts.done:
+            self._begin()
+
+    @property
+    def stride(self) -> int:
+        """Epochs that are sure to take little time: where whoever steps may begin."""
+        return 1 if self._solver is None else self._solver.stride
+
+    @property
+    def epoch(self) -> int:
+        """Epochs done, or groups that have ended: no fewer than before, though some of them have
+        another turn."""
+        if self.task.groups is None:
+            return self._progress.epoch
+        waiting = 0 if self._at.groups is None else len(self.task.groups) - len(self._at.groups)
+        return max(self._ended, waiting + self._progress.ended)
+
+    @property
+    def left(self) -> int:
+        """The most epochs that any one fit may yet have."""
+        return self.task.options.epochs - (self.epoch if self.task.groups is None else 0)
+
+    @property
+    def loss(self) -> float:
+        """The loss of the last epoch, before its update."""
+        return self._progress.loss if self.task.groups is None else math.nan
+
+    @property
+    def best_loss(self) -> float:
+        return self._progress.best_loss if self.task.groups is None else math.nan
+
+    @property
+    def done(self) -> bool:
+        return self._solver is not None and self._solver.done(self._at.state)
+
+    def checkpoint(self) -> Checkpoint:
+        """All that a later run needs to go on from here."""
+        return copy.deepcopy(self._at)
+
+    def step(self, epochs: int) -> Rows:
+        """At most so many steps: of the search, while there is one, and then epochs of each fit;
+        the rows recorded in them."""
+        nothing = Rows.none(len(self.task.problem.params))
+        while self._solver is None and epochs > 0:
+            self._at.starts, epochs = advance(self._turn, self._at.starts), epochs - 1
+            if self._at.starts.done:
+                self._begin()
+        if self._solver is None or epochs < 1 or self._solver.done(self._at.state):
+            return nothing
+        self._at.state, recorded = self._solver.step(self._at.state, epochs)
+        if self.task.groups is None:
+            return recorded[0] if recorded else nothing
+        for parts, rows in zip(self._at.history, recorded, strict=False):
+            parts.append(rows)
+        if self._solver.done(self._at.state):
+            self._ended = self.epoch
+            self._once_more()
+        return nothing
+
+    def result(self, stop_reason: StopReason | None = None) -> Result | GroupedResult:
+        """The fits as they stand; `stop_reason` is the reason of whoever stops them before their
+        end. A search that is stopped answers with the best that it found."""
+        if self._solver is None:
+            at = replace(self._at, starts=stopped(self._turn, self._at.starts))
+            return Run(self.task, at).result(stop_reason)
+        if self.task.groups is None:
+            return self._ends().one(stop_reason)
+        ends, parts = self._joined()
+        history = None
+        if self.task.groups.history:
+            history = [joined(each, len(self.task.problem.params)) for each in parts]
+        return GroupedResult(ends, history, None if self.done else stop_reason)
+
+    @property
+    def _progress(self) -> Progress:
+        if self._solver is not None:
+            return self._solver.progress(self._at.state)
+        search = self._at.starts.search
+        best = search.best[1] if search is not None and search.ends else math.inf
+        return Progress(0, math.nan, best, 0)
+
+    @property
+    def _turn(self) -> Task:
+        """The task of this turn: all fits, or the groups that have a second one."""
+        if self._at.groups is None or self.task.groups is None:
+            return self.task
+        return replace(self.task, groups=self.task.groups.at(self._at.groups))
+
+    def _begin(self) -> None:
+        """The solver, at its start or where it stood."""
+        turn = set_out(self._turn, self._at.starts)
+        self._solver = solver_of(turn)
+        if self._at.state is None:
+            self._at.state = self._solver.init()
+            self._at.history = [[] for _ in range(len(turn.fits))]
+
+    def _ends(self) -> Ends:
+        assert self._solver is not None
+        ends, search = _with_last(self._solver.ends(self._at.state)), self._at.starts.search
+        if self.task.groups is None and search is not None and search.ends:
+            return replace(ends, searched=(search.agreeing, len(search.ends)))
+        return ends
+
+    def _once_more(self) -> None:
+        """A second turn for those groups, of the ones whose start was searched for, that ended
+        badly."""
+        if not self.task.options.search or self._at.groups is not None:
+            return
+        before = self._ends()
+        groups, starts = second_starts(self.task, before, self._at.starts)
+        if len(groups):
+            places = {group: place for place, group in enumerate(groups.tolist())}
+            starts = replace(starts, waiting=tuple(places[group] for group in starts.waiting))
+            self._at = Checkpoint(
+                starts, groups=groups, before=before, history_before=self._at.history
+            )
+            self._solver = None
+            if starts.done:
+                self._begin()
+
+    def _joined(self) -> tuple[Ends, History]:
+        """How the groups ended, and what they recorded: in a second turn, where it is lower."""
+        again, before, groups = self._ends(), self._at.before, self._at.groups
+        if before is None or groups is None:
+            return again, self._at.history
+        lower = lower_of(before, groups, again) & (again.epochs > 0)
+        history = list(self._at.history_before)
+        for group, place in zip(groups[lower].tolist(), lower.nonzero().flatten(), strict=True):
+            history[group] = self._at.history[int(place)]
+        return before.with_those(groups[lower], again.at(lower.nonzero().flatten())), history
+
+
+def _with_last(ends: Ends) -> Ends:
+    """The same with the fits whose last update of all made them diverge, which no epoch saw."""
+    losses = zip(ends.loss.tolist(), ends.first_loss.tolist(), strict=True)
+    bad = [has_diverged(*pair) for pair in losses]
+    if not any(bad):
+        return ends
+    named = zip(ends.reasons, bad, strict=True)
+    reasons = ["diverged" if ill and reason == "max_epochs" else reason for reason, ill in named]
+    return replace(ends, reasons=tuple(reasons))
+
+
+def start(task: Task, checkpoint: Checkpoint | None = None) -> Run:
+    """A run of the task, from its start or from a checkpoint of another run of the same task."""
+    return Run(task, checkpoint)
+
+
+def outcome(run: Run, stop_reason: StopReason | None = None) -> Result:
+    """The result of the only fit of a run."""
+    found = run.result(stop_reason)
+    assert isinstance(found, Result)
+    return found
+
+
+__all__: Sequence[str] = ("Checkpoint", "Run", "outcome", "start")

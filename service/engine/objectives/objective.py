@@ -1,0 +1,122 @@
+"""The loss as a function of the params, and its gradient by three methods."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+import torch
+from torch import Tensor
+
+from service.engine.objectives.bound import Bound
+from service.engine.problem import GradientMethod, Problem
+
+
+class Objective:
+    """A problem's loss and what is derived from it, at any θ (params,).
+
+    loss(θ) = mean ρ((f(x; θ) − y)/σ). The readers hold what depends on the data alone.
+    """
+
+    def __init__(self, problem: Problem) -> None:
+        self.problem = problem
+        self._loss = problem.loss
+        self._target = problem.target
+        self._sigma = problem.sigma
+        self._bound: Bound = problem.formula.bind(problem.columns, problem.rows, problem.target)
+        self.free = torch.tensor(problem.free, dtype=torch.bool, device=problem.target.device)
+        self._fixed = [i for i, free in enumerate(problem.free) if not free]
+
+    def on(self, rows: Tensor | slice) -> Objective:
+        """The same on some of the rows; a slice of them is a view."""
+        part = object.__new__(Objective)
+        part.__dict__.update(self.__dict__)
+        part._target = self._target[rows]
+        part._sigma = None if self._sigma is None else self._sigma[rows]
+        part._bound = self._bound.on(rows)
+        return part
+
+    def predict(self, theta: Tensor) -> Tensor:
+        """f(x; θ): (rows,)."""
+        return self._bound.predict(theta)
+
+    def residuals(self, theta: Tensor) -> Tensor:
+        """z = (f(x; θ) − y)/σ: (rows,)."""
+        return self._weighed(self.predict(theta))
+
+    def loss(self, theta: Tensor) -> Tensor:
+        """The loss: a scalar."""
+        return self._loss.value(self.residuals(theta))
+
+    @property
+    def target(self) -> Tensor:
+        """The target over σ: what the residuals' rounding is relative to."""
+        return self._target if self._sigma is None else self._target / self._sigma
+
+    def losses(self, points: Tensor, positions: list[int], chunk: int = 2**20) -> Tensor:
+        """The loss at many points, (points, len(positions)): values of the params at those
+        positions, the others as in the problem; in chunks of about `chunk` numbers: the params of
+        each point, and its predictions with what a wide model keeps on the way to them."""
+        points = points.reshape(len(points), -1)
+        problem = self.problem
+        kept = max(1, problem.formula.operations // 128)
+        width = max(1, chunk // (len(problem.params) + problem.rows * kept))
+        losses = []
+        for part in torch.split(points, width):
+            theta = self.problem.initial.expand(len(part), -1).clone()
+            theta[:, positions] = part
+            losses.append(self._loss.value(self.residuals(theta)))
+        return torch.cat(losses)
+
+    def jacobian(self, theta: Tensor) -> tuple[Tensor, Tensor]:
+        """z and ∂z/∂θ: (rows,) and (rows, params), 0·∞ in the chain rule read as 0."""
+        prediction, jacobian = self._bound.jacobian(theta)
+        if self._sigma is not None:
+            jacobian = jacobian / self._sigma.unsqueeze(-1)
+        return self._weighed(prediction), jacobian
+
+    def gradient(self, theta: Tensor, method: GradientMethod) -> tuple[Tensor, Tensor]:
+        """The loss and ∂loss/∂θ (params,); zero for the fixed params."""
+        loss, gradient = GRADIENTS[method.method](self, theta, method.delta)
+        for i in self._fixed:
+            gradient[i] = 0.0
+        return loss, gradient
+
+    def _weighed(self, prediction: Tensor) -> Tensor:
+        residual = prediction - self._target
+        return residual if self._sigma is None else residual / self._sigma
+
+    def _analytic(self, theta: Tensor, delta: float | None) -> tuple[Tensor, Tensor]:
+        """Σ over the rows of ∂loss/∂prediction · ∂prediction/∂θ."""
+        return self._bound.gradient(theta, self._target, self._sigma, self._loss)
+
+    def _autograd(self, theta: Tensor, delta: float | None) -> tuple[Tensor, Tensor]:
+        leaf = theta.detach().clone().requires_grad_()
+        loss = self.loss(leaf)
+        if not loss.requires_grad:
+            return loss, torch.zeros_like(theta)
+        (gradient,) = torch.autograd.grad(loss, leaf, materialize_grads=True)
+        return loss.detach(), gradient
+
+    def _numeric(self, theta: Tensor, delta: float | None) -> tuple[Tensor, Tensor]:
+        """(loss(θ + δ) − loss(θ − δ))/2δ, a param at a time.
+
+        Default δ = ε^(1/3)·max(1, |θ|), which balances the truncation against the rounding (Nocedal
+        and Wright, Numerical Optimization, 2nd ed., 8.1).
+        """
+        gradient = torch.empty_like(theta)
+        epsilon = torch.finfo(theta.dtype).eps
+        for i, value in enumerate(theta.tolist()):
+            step = delta if delta is not None else epsilon ** (1 / 3) * max(1.0, abs(value))
+            above, below = theta.clone(), theta.clone()
+            above[i] += step
+            below[i] -= step
+            gradient[i] = (self.loss(above) - self.loss(below)) / (above[i] - below[i])
+        return self.loss(theta), gradient
+
+
+GRADIENTS: Mapping[str, Callable[[Objective, Tensor, float | None], tuple[Tensor, Tensor]]] = {
+    "analytic": Objective._analytic,
+    "autograd": Objective._autograd,
+    "numeric": Objective._numeric,
+}
+"""The methods, by name."""

@@ -1,0 +1,1 @@
+"""One algorithm a file, all under one contract: see `contract`."""

@@ -1,0 +1,135 @@
+"""Levenberg-Marquardt: the kernel's machine (`kernel.marquardt`) on a task's fits.
+
+A formula's whole slice is one call of the kernel; a network's readings come from torch, one a trial
+step. Fits that have ended cost nothing more.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from service.engine.formula import Formula
+from service.engine.kernel import composite, marquardt, operators
+from service.engine.kernel.marquardt_state import COUNTS, PHASE, REASON, RUNNING, room_of_state
+from service.engine.kernel.types import Floats, Ints
+from service.engine.objectives.objective import Objective
+from service.engine.problem import Task
+from service.engine.result import Ends, Rows, StopReason
+from service.engine.solvers.contract import Progress, Recorded, records
+
+REASONS: tuple[StopReason | None, ...] = (
+    None, "converged", "stalled", "diverged", "max_epochs",
+)  # fmt: skip
+"""By the kernel's numbers."""
+QUICK = 2**18
+"""Operations × rows that surely take little time."""
+
+
+class State(NamedTuple):
+    """The kernel's state: see `kernel.marquardt_state.unpack`."""
+
+    numbers: Tensor
+    counts: Tensor
+
+
+class Marquardt:
+    """Levenberg-Marquardt on all fits of a task. An epoch is one trial step, taken or not."""
+
+    def __init__(self, task: Task) -> None:
+        problem, fits = task.problem, task.fits
+        self._task, self._fits, self._params = task, fits, len(problem.params)
+        self._free = np.flatnonzero(problem.free)
+        self._data = problem.data(fits.spans)
+        self._initial = fits.initial.double()
+        asked, epsilon = task.options.tolerance, torch.finfo(problem.target.dtype).eps
+        tolerances = np.array([asked.loss, asked.params, asked.gradient, epsilon])
+        self._rules = (problem.limits, problem.linear, torch.from_numpy(tolerances))
+        self.stride = max(1, QUICK // (int(fits.sizes.sum()) * problem.formula.operations))
+        is_formula = isinstance(problem.formula, Formula)
+        self._objective = None if is_formula else Objective(problem)
+
+    def init(self) -> State:
+        numbers, counts = room_of_state(len(self._fits), self._params, len(self._free))
+        return State(
+            torch.from_numpy(np.zeros(numbers)),
+            torch.from_numpy(np.zeros(counts, dtype=np.int64)),
+        )
+
+    def step(self, state: State, epochs: int) -> tuple[State, Sequence[Rows]]:
+        options, fits = self._task.options, self._fits
+        rows = records(min(epochs, options.epochs), options.record_every) if fits.history else 0
+        recorded = Recorded.room(len(fits), rows, self._params)
+        if self._objective is None:
+            problem = self._task.problem
+            operators.marquardt_slice(
+                problem.program, problem.loss_number, problem.loss.delta, self._data, self._rules,
+                options.epochs, self._initial, state, recorded, epochs, options.record_every,
+            )  # fmt: skip
+        else:
+            self._drive(self._objective, state, recorded, epochs)
+        return state, recorded.rows() if fits.history else ()
+
+    def progress(self, state: State) -> Progress:
+        table, counts, _ = self._standing(state)
+        ended = np.count_nonzero(counts[:, 1] != RUNNING)
+        return Progress(int(counts[0, 0]), float(table[0, 3]), float(table[0, 2]), int(ended))
+
+    def done(self, state: State) -> bool:
+        last = state.counts.numpy()[-COUNTS * len(self._fits) :]
+        return bool((last[REASON::COUNTS] != RUNNING).all())
+
+    def ends(self, state: State) -> Ends:
+        if not int(state.counts[-COUNTS + PHASE]):
+            state, _ = self.step(state, 0)
+        problem, p = self._task.problem, self._params
+        standing = self._standing(state)
+        table, counts, factor = (torch.from_numpy(each) for each in standing)
+        exact = problem.loss.is_least_squares and problem.target.dtype == torch.float64
+        return Ends(
+            theta=table[:, 4 : 4 + p],
+            loss=table[:, 0],
+            epochs=counts[:, 0],
+            reasons=tuple([REASONS[code] for code in standing[1][:, 1].tolist()]),
+            best=table[:, 4 + p : 4 + 2 * p],
+            best_loss=table[:, 2],
+            best_epoch=counts[:, 2],
+            first_loss=table[:, 1],
+            first_gradient=table[:, 4 + 2 * p :],
+            initial=self._initial,
+            factor=factor if exact else None,
+        )
+
+    def _standing(self, state: State) -> tuple[Floats, Ints, Floats]:
+        """See `kernel.marquardt.ends_of`."""
+        numbers, counts = state.numbers.numpy(), state.counts.numpy()
+        found: tuple[Floats, Ints, Floats] = marquardt.ends_of(
+            numbers, counts, self._free, len(self._fits), self._params
+        )
+        return found
+
+    def _drive(self, objective: Objective, state: State, recorded: Recorded, epochs: int) -> None:
+        """A slice by torch's readings, of a network, which has one fit."""
+        problem, options = self._task.problem, self._task.options
+        limits, linear, tolerances = (each.numpy() for each in self._rules)
+        constant = operators.constant_losses(problem.loss_number, problem.loss.delta, self._data)
+        machine = operators.Machine(
+            limits, self._free, linear, tolerances, options.epochs, not problem.loss.is_smooth,
+            self._initial.numpy(), constant.numpy(), state.numbers.numpy(), state.counts.numpy(),
+            recorded.table.numpy(), recorded.counts.numpy(),
+        )  # fmt: skip
+
+        def read(groups: Ints, theta: Floats, width: Floats) -> tuple[Floats, Floats, Floats]:
+            z, jacobian = objective.jacobian(torch.from_numpy(theta[0]).to(problem.target))
+            matrix = torch.cat([jacobian[:, self._free], z.unsqueeze(-1)], dim=-1).unsqueeze(0)
+            widths = torch.from_numpy(width).to(matrix.device)
+            found = composite.reduced(matrix, None, None, problem.loss, widths)
+            sums, r, slopes = (each.numpy() for each in found)
+            return sums, r, slopes
+
+        one, rows = np.zeros(1, dtype=np.int64), np.array([float(problem.rows)])
+        operators.drive(read, machine, one, rows, epochs, options.record_every)

@@ -1,0 +1,164 @@
+"""The contract for an algorithm that works on one fit: an epoch leads from where it stands to where
+it stands next. Of groups, one is fitted after another (`InTurn`)."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from service.engine.problem import Task
+from service.engine.result import Best, Ends, Rows, StopReason
+from service.engine.solvers.contract import Progress
+
+
+@dataclass(frozen=True, slots=True)
+class At:
+    """Where a fit stands between two epochs."""
+
+    epoch: int
+    theta: Tensor
+    state: Any
+    """The algorithm's own."""
+    loss: float
+    """Of the last epoch, before its update."""
+    first_loss: float
+    first_gradient: Tensor
+    best: Best
+    reason: StopReason | None = None
+
+
+class SingleFit(ABC):
+    """An algorithm at work on one fit."""
+
+    stride = 1
+
+    def __init__(self, task: Task) -> None:
+        self.task = task
+
+    @abstractmethod
+    def init(self) -> At: ...
+
+    @abstractmethod
+    def slice(self, at: At, epochs: int) -> tuple[At, Rows]:
+        """At most so many epochs, and those that are recorded."""
+
+    @abstractmethod
+    def loss_at(self, theta: Tensor) -> float:
+        """The loss at any params."""
+
+    def step(self, state: At, epochs: int) -> tuple[At, Sequence[Rows]]:
+        if state.reason is not None:
+            return state, ()
+        left = self.task.options.epochs - state.epoch
+        state, rows = self.slice(state, min(epochs, left))
+        return state, (rows,)
+
+    def progress(self, state: At) -> Progress:
+        return Progress(state.epoch, state.loss, state.best.loss, int(state.reason is not None))
+
+    def done(self, state: At) -> bool:
+        return state.reason is not None
+
+    def ends(self, state: At) -> Ends:
+        def alone(value: float | int) -> Tensor:
+            kind = torch.int64 if isinstance(value, int) else torch.float64
+            return torch.tensor([value], dtype=kind)
+
+        def row(vector: Tensor) -> Tensor:
+            return vector.double().cpu().unsqueeze(0)
+
+        return Ends(
+            theta=row(state.theta),
+            loss=alone(self.loss_at(state.theta)),
+            epochs=alone(state.epoch),
+            reasons=(state.reason,),
+            best=row(state.best.params),
+            best_loss=alone(state.best.loss),
+            best_epoch=alone(state.best.epoch),
+            first_loss=alone(state.first_loss),
+            first_gradient=row(state.first_gradient),
+            initial=row(self.task.problem.initial),
+        )
+
+
+class Recorder:
+    """Gathers the rows of a slice: the first epoch, the last, and those divisible by `every`."""
+
+    def __init__(self, every: int) -> None:
+        self._every = every
+        self._rows: list[tuple[int, float, Tensor, Tensor]] = []
+
+    def add(self, epoch: int, loss: float, theta: Tensor, gradient: Tensor, *, last: bool) -> None:
+        """An epoch: loss and gradient before it, params after it."""
+        if epoch == 1 or last or epoch % self._every == 0:
+            self._rows.append((epoch, loss, theta, gradient))
+
+    def rows(self, params: int) -> Rows:
+        """What was added."""
+        if not self._rows:
+            return Rows.none(params)
+        epochs, losses, thetas, gradients = zip(*self._rows, strict=True)
+        return Rows.of(
+            torch.tensor(epochs, dtype=torch.int64),
+            torch.tensor(losses, dtype=torch.float64),
+            torch.stack(thetas).double().cpu(),
+            torch.stack(gradients).double().cpu(),
+        )
+
+
+@dataclass(slots=True)
+class Turns:
+    """How the groups before the one whose turn it is ended, and where that one stands."""
+
+    ended: list[Ends] = field(default_factory=list)
+    at: At | None = None
+
+
+class InTurn:
+    """The fits of groups, one after another, by an algorithm that works on one."""
+
+    stride = 1
+
+    def __init__(self, task: Task, single: Callable[[Task], SingleFit]) -> None:
+        self._task, self._make = task, single
+        self._solver: SingleFit | None = None
+        self._number = -1
+
+    def init(self) -> Turns:
+        return Turns()
+
+    def step(self, state: Turns, epochs: int) -> tuple[Turns, Sequence[Rows]]:
+        solver = self._solver_of(len(state.ended))
+        group, at = len(state.ended), state.at or solver.init()
+        at, recorded = solver.step(at, epochs)
+        state.at = at
+        if solver.done(at):
+            state.ended.append(solver.ends(at))
+            state.at = None
+        if not self._task.fits.history:
+            return state, ()
+        rows = [Rows.none(len(self._task.problem.params))] * len(self._task.fits)
+        rows[group] = recorded[0]
+        return state, rows
+
+    def progress(self, state: Turns) -> Progress:
+        return Progress(0, float("nan"), float("nan"), len(state.ended))
+
+    def done(self, state: Turns) -> bool:
+        return len(state.ended) == len(self._task.fits)
+
+    def ends(self, state: Turns) -> Ends:
+        ended = list(state.ended)
+        if state.at is not None:
+            ended.append(self._solver_of(len(ended)).ends(state.at))
+        return Ends.joined(ended, self._task.fits.initial)
+
+    def _solver_of(self, group: int) -> SingleFit:
+        if self._solver is None or self._number != group:
+            self._solver, self._number = self._make(self._task.one(group)), group
+        return self._solver

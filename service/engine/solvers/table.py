@@ -1,0 +1,74 @@
+"""Which solver drives which optimizer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import partial
+
+import torch
+
+from service.engine.optimizers.first_order import Sgd
+from service.engine.problem import Task
+from service.engine.schedules import Constant
+from service.engine.solvers.closed_form import ClosedForm
+from service.engine.solvers.compressed import Compressed
+from service.engine.solvers.contract import Solver
+from service.engine.solvers.descent import Descent
+from service.engine.solvers.exact import Exact
+from service.engine.solvers.first_order import FirstOrder, suits
+from service.engine.solvers.lbfgs import QuasiNewton
+from service.engine.solvers.marquardt import Marquardt
+from service.engine.solvers.single import InTurn, SingleFit
+
+
+def _alone(single: Callable[[Task], SingleFit], task: Task) -> Solver:
+    return single(task) if task.groups is None else InTurn(task, single)
+
+
+def _descent(task: Task) -> Solver:
+    if has_closed_form(task):
+        return _alone(_by_closed_form, task)
+    return FirstOrder(task) if suits(task) else _alone(Descent, task)
+
+
+def _by_closed_form(task: Task) -> SingleFit:
+    data = Compressed.of(task.problem)
+    return ClosedForm(task, data) if data.is_finite else Descent(task)
+
+
+SOLVERS: Mapping[str, Callable[[Task], Solver]] = {
+    "exact": Exact,
+    "levenberg_marquardt": Marquardt,
+    "lbfgs": partial(_alone, QuasiNewton),
+    **dict.fromkeys(("sgd", "adam", "adamw", "rmsprop", "adagrad"), _descent),
+}
+"""The solver of each optimizer, by name."""
+
+
+TOGETHER = ("exact", "levenberg_marquardt")
+"""The optimizers whose fits of many groups are worked on at once on any device."""
+
+
+def has_closed_form(task: Task) -> bool:
+    """Whether it is plain gradient descent at a constant rate, in float64, without bounds, on all
+    rows of a linear least-squares problem."""
+    options, problem = task.options, task.problem
+    settings, batch = options.settings, options.batch_size
+    return (
+        isinstance(settings, Sgd)
+        and not settings.momentum
+        and not settings.weight_decay
+        and isinstance(settings.schedule, Constant)
+        and options.gradient.method == "analytic"
+        and (batch is None or batch >= problem.rows)
+        and problem.target.dtype == torch.float64
+        and problem.loss.is_least_squares
+        and bool(problem.free_params)
+        and problem.is_linear
+        and not problem.is_bounded
+    )
+
+
+def solver_of(task: Task) -> Solver:
+    """The solver of a task."""
+    return SOLVERS[task.options.optimizer](task)

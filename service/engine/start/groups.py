@@ -1,0 +1,220 @@
+"""Starts for the fits of a task whose initial values nobody gave.
+
+A single fit has a search of its own. Of groups, a few are searched on, of diverse sizes; each then
+sets out from the found start that suits it best. Any one group may be noise, constant or broken: a
+start is kept only if it explains something of the group that it was found on, and groups that end
+badly get another turn, from where the others ended well and from searches on some of their own.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+
+from service.engine.inference.statistics import is_chance
+from service.engine.kernel import operators
+from service.engine.kernel.rows import MEASURE
+from service.engine.kernel.singular import least_norm
+from service.engine.problem import Groups, Task
+from service.engine.result import Ends
+from service.engine.start.search import SAME, Search, polish, screen
+
+STARTS = 4
+"""The ends of one search that groups may start from."""
+MUCH = 0.5
+"""So large a part of a group's variation explained, and no other group is searched on."""
+LITTLE = 0.05
+"""So small a part, and what was found is no start."""
+PLACES = (1 / 2, 3 / 4, 1, 1 / 4, 0)
+"""Where in the order of their sizes the groups lie that are searched on, in turn."""
+ENOUGH = 4
+"""Rows for each free param that a group to search on should have."""
+AGAIN = 4
+"""Groups that ended badly of which so many have a search of their own, at most."""
+SHARED = 3
+"""Groups that ended well of which so many lend their params."""
+
+
+@dataclass(frozen=True, eq=False)
+class Starts:
+    """Starts found so far, and the searches yet to make: on the groups in `waiting`, the first of
+    which may be under way."""
+
+    found: Tensor
+    """(starts, params), on the CPU."""
+    waiting: tuple[int, ...]
+    search: Search | None = None
+    again: bool = False
+    """Whether they are for groups that have ended badly: then all of those are searched on, and
+    the linear params are solved for before the starts are compared."""
+
+    @property
+    def done(self) -> bool:
+        return not self.waiting
+
+
+def first_starts(task: Task) -> Starts:
+    """The searches that are needed before the first round: none where all starts are given."""
+    none = task.fits.initial[:0].double()
+    if not task.options.search:
+        return Starts(none, ())
+    if task.groups is None:
+        return Starts(none, (0,))
+    by_size = torch.argsort(task.groups.sizes, stable=True)
+    wanted = ENOUGH * len(task.problem.free_params)
+    eligible = by_size[task.groups.sizes[by_size] >= wanted]
+    if not len(eligible):
+        eligible = by_size[-len(PLACES) :]
+    at = dict.fromkeys(int(place * (len(eligible) - 1)) for place in PLACES)
+    return Starts(none, tuple(int(eligible[i]) for i in at))
+
+
+def advance(task: Task, starts: Starts) -> Starts:
+    """One step of the search that is under way: its screening, a few candidates, or its end."""
+    search, options = starts.search, task.options
+    problem = task.one(starts.waiting[0]).problem
+    if search is None:
+        return replace(starts, search=screen(problem, options.search, options.seed))
+    if not search.done:
+        return replace(starts, search=polish(problem, search))
+    if task.groups is None:
+        return replace(starts, found=_best_of(search), waiting=())
+    return _kept(task, starts, search)
+
+
+def _best_of(search: Search) -> Tensor:
+    """The start of a single fit: the best end, or where none is, the best candidate."""
+    if search.ends:
+        return search.best[0].unsqueeze(0)
+    return search.waiting[:1]
+
+
+def stopped(task: Task, starts: Starts) -> Starts:
+    """The same with no search to come: a single fit's ends with what it has."""
+    if task.groups is None and starts.search is not None:
+        return replace(starts, found=_best_of(starts.search), waiting=())
+    return replace(starts, waiting=())
+
+
+def _kept(task: Task, starts: Starts, search: Search) -> Starts:
+    """Takes over the ends that explain about as much as the lowest does. In a first round one group
+    of which they explain much is enough."""
+    group, *waiting = starts.waiting
+    constant = float(_constant_losses(task, torch.tensor([group]))[0])
+    ends = sorted(search.ends, key=lambda end: end[1])
+    left = replace(starts, waiting=tuple(waiting), search=None)
+    if not (ends and constant > 0 and ends[0][1] <= (1 - LITTLE) * constant):
+        return left
+    most, before, kept = 0.5 * (constant + ends[0][1]), -torch.inf, [*starts.found]
+    for theta, loss in ends:
+        if loss <= most and loss > before * (1 + SAME) and len(kept) < len(starts.found) + STARTS:
+            kept.append(theta)
+            before = loss
+    enough = not starts.again and ends[0][1] <= (1 - MUCH) * constant
+    return replace(left, found=torch.stack(kept), waiting=() if enough else left.waiting)
+
+
+def second_starts(task: Task, ends: Ends, starts: Starts) -> tuple[Tensor, Starts]:
+    """The groups that ended badly (short of convergence, explaining no more than chance would or
+    far less than some other does), and starts for them: those found, where others ended, and
+    searches on some."""
+    assert task.groups is not None
+    constant = _constant_losses(task, torch.arange(len(ends)))
+    varied = constant > 0
+    explained = torch.where(varied, 1 - ends.loss / constant, 0.0).nan_to_num(nan=0.0, neginf=0.0)
+    free = len(task.problem.free_params)
+    telling = ends.converged & (task.groups.sizes > free)
+    best = float(explained[telling].max()) if bool(telling.any()) else 0.0
+    poor = explained < max(LITTLE, best - MUCH)
+    bad = ~ends.converged | (varied & (poor | is_chance(explained, task.groups.sizes - free, free)))
+    good = ends.theta[~bad & (explained > LITTLE)]
+    middle = good.median(dim=0).values.unsqueeze(0) if len(good) else good
+    initial = task.problem.initial.double().cpu().unsqueeze(0)
+    found = torch.cat([starts.found, middle, _spread(good, SHARED), initial])
+    hopeful = bad & varied & torch.isfinite(ends.loss)
+    hopeful = hopeful if bool(hopeful.any()) else bad & ~torch.isfinite(ends.loss)
+    waiting = _spread(hopeful.nonzero().flatten(), AGAIN).tolist()
+    return bad.nonzero().flatten(), Starts(found, tuple(waiting), again=True)
+
+
+def set_out(task: Task, starts: Starts) -> Task:
+    """The task with each fit at the start of the lowest loss; where it is a second turn, once the
+    params that the prediction is linear in are solved for, which leads to other ends than the
+    first."""
+    found = starts.found
+    if not len(found):
+        return task
+    if len(found) == 1:
+        return task.starting(found.repeat(len(task.fits), 1).to(task.fits.initial.dtype))
+    points, losses = [], []
+    for start in found:
+        theta = start.repeat(len(task.fits), 1)
+        if starts.again:
+            theta = _with_linear(task, theta)
+        points.append(theta)
+        losses.append(_losses(task, theta))
+    best = torch.stack(losses).nan_to_num(nan=torch.inf).argmin(dim=0)
+    initial = torch.stack(points)[best, torch.arange(len(best))]
+    return task.starting(initial.to(task.fits.initial.dtype))
+
+
+def lower_of(before: Ends, groups: Tensor, again: Ends) -> Tensor:
+    """Of groups that have had another turn, which ended lower in it, (groups,)."""
+    old, new = before.loss[groups], again.loss
+    lower = (new < old * (1 - 1e-9)) | (torch.isfinite(new) & ~torch.isfinite(old))
+    lower |= (new <= old * (1 + 1e-9)) & again.converged & ~before.converged[groups]
+    return lower
+
+
+def _with_linear(task: Task, theta: Tensor) -> Tensor:
+    """The same with the linear params solved for, where that can be had."""
+    problem = task.problem
+    linear = [
+        problem.params.index(name)
+        for name, chosen in zip(problem.free_params, problem.linear.tolist(), strict=True)
+        if chosen
+    ]
+    if not linear:
+        return theta
+    program = problem.formula.program(linear).tensors  # type: ignore[union-attr]
+    r = _linearise(task, task.fits, program, theta, 0.0)[1]
+    steps = torch.from_numpy(least_norm(r.numpy(), task.fits.sizes.double().numpy()))
+    moved = theta.clone()
+    moved[:, linear] += torch.where(torch.isfinite(steps), steps, 0.0)
+    lower, upper = problem.lower.double().cpu(), problem.upper.double().cpu()
+    return torch.clamp(moved, lower, upper)
+
+
+def _losses(task: Task, theta: Tensor) -> Tensor:
+    """The loss of each fit at its θ."""
+    program = task.problem.formula.program(()).tensors  # type: ignore[union-attr]
+    sums = _linearise(task, task.fits, program, theta, MEASURE)[0]
+    return sums[:, 0 if task.problem.loss.is_smooth else 1] / task.fits.sizes
+
+
+def _linearise(
+    task: Task, fits: Groups, program: tuple[Tensor, ...], theta: Tensor, width: float
+) -> tuple[Tensor, Tensor, Tensor]:
+    problem, widths = task.problem, torch.full((len(fits),), width, dtype=torch.float64)
+    data = problem.data(fits.spans)
+    found: tuple[Tensor, Tensor, Tensor] = operators.linearise(
+        program, problem.loss_number, problem.loss.delta, data, theta, widths
+    )
+    return found
+
+
+def _constant_losses(task: Task, at: Tensor) -> Tensor:
+    """What there is to explain in some groups: the losses of their means, (groups,)."""
+    problem, some = task.problem, task.fits.at(at)
+    data = problem.data(some.spans)
+    found: Tensor = operators.constant_losses(problem.loss_number, problem.loss.delta, data)
+    return found
+
+
+def _spread(items: Tensor, most: int) -> Tensor:
+    """At most so many of them, evenly spread."""
+    if len(items) <= most:
+        return items
+    return items[torch.linspace(0, len(items) - 1, most).long()]

@@ -1,0 +1,176 @@
+"""A seeded search for the start of one fit.
+
+Candidates are drawn on the scales that the data suggest, the params that the prediction is linear
+in are solved for, and Levenberg-Marquardt polishes the most promising few, some at a time. Source:
+the separable screening of Golub and Pereyra, Inverse Problems 19 (2003) R1, over random
+multi-starts.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from service.engine.formula import Formula
+from service.engine.kernel import operators
+from service.engine.kernel.rows import MEASURE
+from service.engine.kernel.singular import least_norm
+from service.engine.kernel.types import Floats
+from service.engine.optimizers.levenberg_marquardt import LevenbergMarquardt
+from service.engine.problem import Groups, Options, Problem, Task, Tolerance
+from service.engine.solvers.marquardt import Marquardt
+
+CANDIDATES = 512
+POLISHED = 12
+AT_ONCE = 4
+"""Candidates that are polished together."""
+POLISH = Options(
+    "levenberg_marquardt", LevenbergMarquardt(), epochs=60, record_every=60,
+    tolerance=Tolerance(params=1e-8),
+)  # fmt: skip
+SCREENING = 2 * CANDIDATES
+"""Readings of the rows that a search takes to choose the most promising candidates,"""
+POLISHING = POLISHED * POLISH.epochs
+"""and trial steps at most, to polish them."""
+SCREENED_ROWS = 250
+POLISHED_ROWS = 2000
+ENOUGH = 4
+SAME = 1e-6
+
+
+@dataclass(frozen=True, slots=True)
+class Search:
+    """A search under way: the candidates yet to polish, and where the others came to."""
+
+    waiting: Tensor
+    """(candidates, params)"""
+    ends: tuple[tuple[Tensor, float], ...] = ()
+
+    @property
+    def best(self) -> tuple[Tensor, float]:
+        """The lowest end, and its loss."""
+        return min(self.ends, key=lambda end: end[1])
+
+    @property
+    def agreeing(self) -> int:
+        """How many ends have the loss of the lowest."""
+        most = self.best[1] * (1 + SAME) + 1e-300
+        return sum(loss <= most for _, loss in self.ends)
+
+    @property
+    def done(self) -> bool:
+        """Whether all candidates are polished, or enough of them agree."""
+        return not len(self.waiting) or (bool(self.ends) and self.agreeing >= ENOUGH)
+
+
+def screen(problem: Problem, guessed: tuple[int, ...], seed: int) -> Search:
+    """The search at its start; `guessed` are the positions of the params to choose."""
+    generator = torch.Generator().manual_seed(seed)
+    small = thinned(problem, SCREENED_ROWS)
+    points, losses = _screened(small, _candidates(small, guessed, generator), guessed)
+    order = np.argsort(np.nan_to_num(losses, nan=math.inf), kind="stable")
+    return Search(torch.from_numpy(points[_apart(points, order, POLISHED)]))
+
+
+def polish(problem: Problem, search: Search) -> Search:
+    """The search with a few more candidates polished."""
+    small, chosen = thinned(problem, POLISHED_ROWS), search.waiting[:AT_ONCE]
+    solver = Marquardt(Task(small, POLISH, _shared(len(chosen), small.rows, chosen)))
+    state = solver.init()
+    state, _ = solver.step(state, POLISH.epochs)
+    ends = solver.ends(state)
+    reached = [
+        (theta, loss)
+        for theta, loss in zip(ends.best, ends.best_loss.tolist(), strict=True)
+        if math.isfinite(loss)
+    ]
+    return Search(search.waiting[AT_ONCE:], (*search.ends, *reached))
+
+
+def thinned(problem: Problem, most: int) -> Problem:
+    """The problem on at most so many of its rows, evenly spread."""
+    step = -(-problem.rows // most)
+    return problem if step == 1 else problem.on(slice(None, None, step), problem.initial)
+
+
+def _shared(fits: int, rows: int, initial: Tensor) -> Groups:
+    """Fits of the same rows from several starts."""
+    spans = torch.tensor([[0], [rows]]).repeat(1, fits)
+    return Groups(spans, initial)
+
+
+def _candidates(problem: Problem, guessed: tuple[int, ...], generator: torch.Generator) -> Floats:
+    """Params to try, (CANDIDATES, params): the first all ones, then on the data's own scales."""
+    scales = torch.tensor(_scales(problem), dtype=torch.float64)
+    shape = (CANDIDATES, len(guessed))
+    picked = torch.randint(len(scales), shape, generator=generator)
+    spread = torch.randn(shape, generator=generator, dtype=torch.float64)
+    sign = torch.where(torch.rand(shape, generator=generator) < 0.3, -1.0, 1.0)
+    values = sign * scales[picked] * 10 ** (0.5 * spread)
+    values[0] = 1.0
+    points = problem.initial.double().cpu().repeat(CANDIDATES, 1)
+    points[:, list(guessed)] = values
+    return _within(problem, points.numpy())
+
+
+def _within(problem: Problem, points: Floats) -> Floats:
+    """The nearest params within their bounds."""
+    lower, upper = problem.lower.double().cpu().numpy(), problem.upper.double().cpu().numpy()
+    return np.clip(points, lower, upper)
+
+
+def _scales(problem: Problem) -> list[float]:
+    """Magnitudes that params of these data may have: 1, and those of x, 1/x, y and y/x."""
+    y = float(problem.target.abs().max()) or 1.0
+    scales = [1.0, 1.0, y]
+    for column in problem.columns.values():
+        for size in (float(column.abs().max()), float(column.std(correction=0))):
+            if size > 0 and math.isfinite(1 / size):
+                scales += [size, 1 / size, 5 / size, y / size]
+    return scales
+
+
+def _screened(problem: Problem, points: Floats, guessed: tuple[int, ...]) -> tuple[Floats, Floats]:
+    """The candidates with their linear params solved for, and their losses."""
+    formula = problem.formula
+    assert isinstance(formula, Formula)
+    together = zip(problem.free_params, problem.linear.tolist(), strict=True)
+    at = [formula.params.index(name) for name, is_linear in together if is_linear]
+    linear = [i for i in at if i in guessed]
+    if linear and problem.rows > len(linear):
+        r = _read(problem, formula.program(linear).tensors, points, 0.0)[1]
+        steps = least_norm(r, np.full(len(r), float(problem.rows)))
+        points = points.copy()
+        points[:, linear] += np.where(np.isfinite(steps), steps, 0.0)
+        points = _within(problem, points)
+    sums = _read(problem, formula.program(()).tensors, points, MEASURE)[0]
+    return points, sums[:, 0 if problem.loss.is_smooth else 1] / problem.rows
+
+
+def _read(
+    problem: Problem, program: tuple[Tensor, ...], points: Floats, width: float
+) -> tuple[Floats, Floats]:
+    """Sums and R factors at each point: see `operators.linearise`."""
+    many, loss = len(points), problem.loss
+    shared = _shared(many, problem.rows, problem.initial)
+    sums, r, _ = operators.linearise(
+        program, problem.loss_number, loss.delta, problem.data(shared.spans),
+        torch.from_numpy(points), torch.full((many,), width, dtype=torch.float64),
+    )  # fmt: skip
+    return sums.numpy(), r.numpy()
+
+
+def _apart(points: Floats, order: Floats, count: int) -> list[int]:
+    """The first so many candidates in that order that are not next to one already taken."""
+    taken: list[int] = []
+    for i in order.tolist():
+        known = points[taken]
+        if not (np.abs(points[i] - known) <= 0.05 * np.abs(known)).all(axis=1).any():
+            taken.append(i)
+        if len(taken) == count:
+            break
+    return taken
