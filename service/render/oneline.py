@@ -43,7 +43,7 @@ def _groups(fit: GroupedFit) -> str:
             words.append(f"{name}={joined(values[i], None if error != error else error)}")
         if groups.r_squared[i] is not None:
             words.append(f"r2={number(groups.r_squared[i], 3)}")
-        lines.append(" ".join([*words, verdict(groups.trustworthy[i], groups.diagnostics[i])]))
+        lines.append(" ".join([*words, verdict(groups.verdict[i], groups.diagnostics[i])]))
     return "\n".join(lines)
 
 

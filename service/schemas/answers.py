@@ -170,8 +170,11 @@ class Fit(Answer):
     best: Best
     statistics: Statistics
     diagnostics: list[Diagnostic]
+    verdict: Verdict
+    """`trustworthy`; `doubtful` where a diagnostic of severity warning is there; `untrustworthy`
+    where one of severity error is."""
     trustworthy: bool
-    """False exactly when a diagnostic of severity error is there."""
+    """Whether that is the verdict."""
     dropped: Dropped | None
     """What `"missing": "drop"` left out."""
     history: History
@@ -193,6 +196,7 @@ class Groups(Answer):
     """`succeeded`, or `failed` for a group that could not be fitted: its diagnostics say why."""
     stop_reason: list[StopReason]
     epochs: list[int]
+    verdict: list[Verdict]
     trustworthy: list[bool]
     loss: list[Number]
     r_squared: list[Number | None]
@@ -230,6 +234,8 @@ class GroupedFit(Answer):
     groups: Groups
     diagnostics: list[Diagnostic]
     """What was seen in groups, by code, and in how many."""
+    verdict: Verdict
+    """The worst of the groups'."""
     trustworthy: bool
     """Whether every group is."""
     dropped: Dropped | None

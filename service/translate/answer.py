@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from service.engine.diagnostics import Diagnostic, Finding, examine
+from service.engine.diagnostics import Diagnostic, Finding, examine, verdict
 from service.engine.formula import Formula
 from service.engine.inference.profile import profile_interval
 from service.engine.inference.statistics import Statistics, summarise
@@ -59,7 +59,8 @@ def to_fit(
         ),
         statistics=to_statistics(statistics, _interval(plan, trusted, statistics)),
         diagnostics=[_diagnostic(diagnostic) for diagnostic in diagnostics],
-        trustworthy=all(diagnostic.severity != "error" for diagnostic in diagnostics),
+        verdict=(said := verdict(diagnostics)),
+        trustworthy=said == "trustworthy",
         dropped=dropped(plan),
         history=history,
         predict=_predict_body(plan, trusted, statistics),

@@ -1,7 +1,7 @@
 """What went wrong with fits, why it matters, and the request that would cure it.
 
 Each check grades finished fits, many at once, and tells of one of them what it saw. A suggestion is
-a JSON merge patch (RFC 7396) of the request. A fit is trustworthy when no diagnostic is an error.
+a JSON merge patch (RFC 7396) of the request. `VERDICTS` says how far to trust a fit.
 """
 
 from __future__ import annotations
@@ -73,6 +73,11 @@ def examine(finding: Finding) -> list[Diagnostic]:
                 Diagnostic(check.code, severity, said.message, said.params, said.suggestion)
             )
     return found
+
+
+def verdict(diagnostics: Sequence[Diagnostic]) -> Verdict:
+    """How far to trust a fit of which that is said."""
+    return VERDICTS[max((SEVERITIES.index(each.severity) + 1 for each in diagnostics), default=0)]
 
 
 @np.errstate(all="ignore")

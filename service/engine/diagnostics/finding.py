@@ -28,6 +28,10 @@ Severity = Literal["info", "warning", "error"]
 SEVERITIES: Sequence[Severity] = ("info", "warning", "error")
 INFO, WARNING, ERROR = 1, 2, 3
 
+Verdict = Literal["trustworthy", "doubtful", "untrustworthy"]
+VERDICTS: Sequence[Verdict] = ("trustworthy", "trustworthy", "doubtful", "untrustworthy")
+"""How far to trust a fit, by the worst grade of what there is to say about it."""
+
 Each = Any
 """A number or a truth: of one fit, or an array of those of each."""
 Grades = Each
