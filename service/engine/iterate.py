@@ -64,6 +64,7 @@ class Run:
         self._at = checkpoint or Checkpoint(first_starts(task))
         self._solver: Solver | None = None
         self._ended = 0
+        self._standing: Progress | None = None
         if self._at.starts.done:
             self._begin()
 
@@ -106,22 +107,22 @@ class Run:
     def step(self, epochs: int) -> Rows:
         """At most so many steps: of the search, while there is one, and then epochs of each fit;
         the rows recorded in them."""
-        nothing = Rows.none(len(self.task.problem.params))
+        self._standing = None
         while self._solver is None and epochs > 0:
             self._at.starts, epochs = advance(self._turn, self._at.starts), epochs - 1
             if self._at.starts.done:
                 self._begin()
         if self._solver is None or epochs < 1 or self._solver.done(self._at.state):
-            return nothing
+            return Rows.none(len(self.task.problem.params))
         self._at.state, recorded = self._solver.step(self._at.state, epochs)
         if self.task.groups is None:
-            return recorded[0] if recorded else nothing
+            return recorded[0]
         for parts, rows in zip(self._at.history, recorded, strict=False):
             parts.append(rows)
         if self._solver.done(self._at.state):
             self._ended = self.epoch
             self._once_more()
-        return nothing
+        return Rows.none(len(self.task.problem.params))
 
     def result(self, stop_reason: StopReason | None = None) -> Result | GroupedResult:
         """The fits as they stand; `stop_reason` is the reason of whoever stops them before their
@@ -139,6 +140,11 @@ class Run:
 
     @property
     def _progress(self) -> Progress:
+        if self._standing is None:
+            self._standing = self._reckoned()
+        return self._standing
+
+    def _reckoned(self) -> Progress:
         if self._solver is not None:
             return self._solver.progress(self._at.state)
         search = self._at.starts.search
@@ -180,7 +186,7 @@ class Run:
             self._at = Checkpoint(
                 starts, groups=groups, before=before, history_before=self._at.history
             )
-            self._solver = None
+            self._solver = self._standing = None
             if starts.done:
                 self._begin()
 

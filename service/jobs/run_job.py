@@ -230,16 +230,16 @@ class _Attempt:
         return part
 
     def _progress(self, now: float) -> Progress:
-        run = self._run
+        run, epoch = self._run, self._run.epoch
         seconds = now - self._began
-        rate = (run.epoch - self._first_epoch) / seconds if seconds > 0 else 0.0
+        rate = (epoch - self._first_epoch) / seconds if seconds > 0 else 0.0
         return Progress(
-            epoch=run.epoch,
+            epoch=epoch,
             epochs=run.epochs,
             loss=run.loss,
             best_loss=run.best_loss,
             epochs_per_s=rate or None,
-            eta_s=0.0 if run.done else (run.epochs - run.epoch) / rate if rate else None,
+            eta_s=0.0 if run.done else (run.epochs - epoch) / rate if rate else None,
         )
 
     def _answer(self, stop: StopReason | None) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from service.schemas.base import Answer, Number
-from service.schemas.names import DType, IntervalMethod, Severity, Status, StopReason
+from service.schemas.names import DType, IntervalMethod, Severity, Status, StopReason, Verdict
 
 
 class History(Answer):

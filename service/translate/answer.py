@@ -40,6 +40,7 @@ def to_fit(
     statistics = summarise(problem, trusted)
     finding = Finding(plan.task, result, trusted, statistics, plan.guessed)
     diagnostics = examine(finding)
+    told = to_statistics(statistics, _interval(plan, trusted, statistics))
     return wire.Fit(
         job_id=job_id,
         status=_status(result),
@@ -57,13 +58,13 @@ def to_fit(
             loss=result.best.loss,
             params=named(problem.params, result.best.params),
         ),
-        statistics=to_statistics(statistics, _interval(plan, trusted, statistics)),
+        statistics=told,
         diagnostics=[_diagnostic(diagnostic) for diagnostic in diagnostics],
         verdict=(said := verdict(diagnostics)),
         trustworthy=said == "trustworthy",
         dropped=dropped(plan),
         history=history,
-        predict=_predict_body(plan, trusted, statistics),
+        predict=_predict_body(plan, trusted, statistics, told.covariance),
         timings=timings,
         urls=wire.FitUrls(
             self=f"/jobs/{job_id}",
@@ -219,14 +220,16 @@ def _diagnostic(diagnostic: Diagnostic) -> wire.Diagnostic:
     )
 
 
-def _predict_body(plan: Plan, theta: Tensor, statistics: Statistics) -> wire.PredictBody:
+def _predict_body(
+    plan: Plan, theta: Tensor, statistics: Statistics, covariance: dict[str, Named] | None
+) -> wire.PredictBody:
     problem = plan.task.problem
     return wire.PredictBody(
         model=model_again(problem),
         params=named(problem.params, theta),
         scaling=scales(plan),
         dtype=plan.request.dtype,
-        covariance=_matrix(statistics.free, statistics.covariance),
+        covariance=covariance,
         residual_std=statistics.residual_std if problem.sigma is None else None,
         degrees_of_freedom=max(statistics.degrees_of_freedom, 0) or None,
     )

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -14,7 +13,7 @@ from service.engine.diagnostics import ERROR, Findings, grades
 from service.engine.diagnostics.finding import SEVERITIES, VERDICTS, WARNING
 from service.engine.diagnostics.many import look_at
 from service.engine.inference.statistics import Figures
-from service.engine.kernel.types import Floats, Ints
+from service.engine.kernel.types import Floats
 from service.engine.problem import Task
 from service.engine.result import GroupedResult, Rows
 from service.schemas import answers as wire
@@ -80,8 +79,7 @@ def to_grouped_fit(
     columns = _Columns.of(len(groups.keys), len(problem.params), len(problem.free_params), stopped)
     columns.n[:] = task.groups.sizes.numpy()
     with np.errstate(all="ignore"):
-        for at, findings in look_at(task, result.ends, plan.guessed):
-            _add(columns, at.numpy(), findings)
+        _add(columns, look_at(task, result.ends, plan.guessed))
     _leave_out(columns, result)
     for group, each in enumerate(result.ends.reasons):
         columns.reasons[group] = each or stopped
@@ -117,16 +115,15 @@ def to_grouped_fit(
     )
 
 
-def _add(columns: _Columns, at: Ints, findings: Findings) -> None:
+def _add(columns: _Columns, findings: Findings) -> None:
     found = grades(findings)
-    _fill(columns, at, findings)
-    groups = at.tolist()
-    worst = np.zeros(len(at), dtype=np.int8)
+    _fill(columns, findings)
+    worst = np.zeros(len(columns.codes), dtype=np.int8)
     for code, grade in found.items():
         worst = np.maximum(worst, grade)
         for i in np.flatnonzero(grade).tolist():
-            columns.say(groups[i], code, SEVERITIES[int(grade[i]) - 1])
-    columns.worst[at] = worst
+            columns.say(i, code, SEVERITIES[int(grade[i]) - 1])
+    columns.worst[:] = worst
 
 
 def _leave_out(columns: _Columns, result: GroupedResult) -> None:
@@ -139,19 +136,18 @@ def _leave_out(columns: _Columns, result: GroupedResult) -> None:
         columns.params[group] = columns.stderr[group] = np.nan
 
 
-def _fill(columns: _Columns, at: Any, findings: Findings) -> None:
+def _fill(columns: _Columns, findings: Findings) -> None:
     statistics: Figures = findings.statistics
-    stderr = statistics.stderr
-    columns.epochs[at] = findings.epochs
-    columns.loss[at] = findings.loss
-    columns.r_squared[at] = statistics.r_squared
-    columns.residual_std[at] = statistics.residual_std
-    columns.params[at] = findings.params
-    if stderr.shape[-1] == columns.stderr.shape[1]:
-        columns.stderr[at] = stderr
-    columns.failed[at] = failed = ~np.isfinite(findings.loss)
+    columns.epochs[:] = findings.epochs
+    columns.loss[:] = findings.loss
+    columns.r_squared[:] = statistics.r_squared
+    columns.residual_std[:] = statistics.residual_std
+    columns.params[:] = findings.params
+    if statistics.stderr.shape[-1] == columns.stderr.shape[1]:
+        columns.stderr[:] = statistics.stderr
+    columns.failed[:] = failed = ~np.isfinite(findings.loss)
     for column in (columns.r_squared, columns.residual_std, columns.params, columns.stderr):
-        column[at[failed]] = np.nan
+        column[failed] = np.nan
 
 
 def _history(task: Task, rows: Rows) -> wire.History:

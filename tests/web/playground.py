@@ -65,7 +65,7 @@ class Playground:
         return self.browser.one(selector).text
 
     def trusted(self) -> bool:
-        return bool(self.browser.js("return document.body.dataset.trustworthy === 'true'"))
+        return bool(self.browser.js("return document.body.dataset.verdict !== 'untrustworthy'"))
 
     def drawing(self, chart: str) -> str:
         """What a chart's canvas shows now."""

@@ -26,11 +26,13 @@ from service.engine.diagnostics.ending import AT_BOUND, NON_FINITE, NOT_CONVERGE
 from service.engine.diagnostics.finding import (
     ERROR,
     SEVERITIES,
+    VERDICTS,
     Check,
     Diagnostic,
     Finding,
     Findings,
     Grades,
+    Verdict,
 )
 from service.engine.diagnostics.residuals import (
     AUTOCORRELATED_RESIDUALS,
@@ -92,4 +94,15 @@ def grades(findings: Findings) -> dict[str, Grades]:
     return found
 
 
-__all__ = ["CHECKS", "ERROR", "Check", "Diagnostic", "Finding", "Findings", "examine", "grades"]
+__all__ = [
+    "CHECKS",
+    "ERROR",
+    "Check",
+    "Diagnostic",
+    "Finding",
+    "Findings",
+    "Verdict",
+    "examine",
+    "grades",
+    "verdict",
+]

@@ -89,28 +89,18 @@ def _tell_imbalance(finding: Finding) -> Said:
     )
 
 
-def _sizes(findings: Findings, name: str) -> tuple[Each, Each]:
-    """The largest |x| of an input in each fit, and its standard deviation."""
-    x, kept = findings.inputs[name], findings.kept
-    if kept is None:
-        return np.abs(x).max(axis=-1), x.std(axis=-1)
-    largest = np.abs(np.where(kept, x, 0.0)).max(axis=-1)
-    return largest, x.std(axis=-1, where=kept)
-
-
-def _poor(findings: Findings, size: Each, spread: Each) -> Each:
-    lopsided = LOPSIDED if findings.is_first_order else 100 * LOPSIDED
-    poor = (size > lopsided * spread) | no((size > 1 / lopsided) & (size < lopsided))
+def _poor(size: Each, spread: Each) -> Each:
+    poor = (size > LOPSIDED * spread) | no((size > 1 / LOPSIDED) & (size < LOPSIDED))
     return (spread > 0) & poor
 
 
 def _grade_scale(findings: Findings) -> Grades:
     """An input lies far from zero, next to its spread, or is far larger or smaller than 1."""
     found = findings.nowhere()
-    if not findings.is_first_order and findings.problem.is_linear:
+    if not findings.is_first_order:
         return found
-    for name in findings.inputs:
-        poor = _poor(findings, *_sizes(findings, name))
+    for name in findings.problem.columns:
+        poor = _poor(*findings.sizes(name))
         found = np.maximum(found, findings.where(WARNING, poor))
     return found
 
@@ -118,13 +108,13 @@ def _grade_scale(findings: Findings) -> Grades:
 def _tell_scale(finding: Finding) -> Said:
     bad = []
     for name in finding.problem.columns:
-        size, spread = _sizes(finding.all, name)
-        if _poor(finding.all, size, spread):
+        size, spread = finding.all.sizes(name)
+        if _poor(size, spread):
             bad.append(f"{name} (up to {size:.3g}, spread {spread:.3g})")
     return Said(
         f"the inputs are poorly scaled for {finding.options.optimizer}: {', '.join(bad)}. Steps "
         "that suit one param are far too long or short for another.",
-        suggestion={"scaling": "standardize" if finding.all.is_first_order else "min_max"},
+        suggestion={"scaling": "standardize"},
     )
 
 

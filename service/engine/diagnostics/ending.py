@@ -10,7 +10,6 @@ import numpy as np
 from service.engine.diagnostics.finding import (
     ERROR,
     WARNING,
-    Bools,
     Check,
     Finding,
     Findings,
@@ -19,6 +18,7 @@ from service.engine.diagnostics.finding import (
     no,
     some,
 )
+from service.engine.kernel.types import Bools
 
 FAR = 0.1
 NEAR = 0.01

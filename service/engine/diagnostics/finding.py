@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Literal
 
 import numpy as np
-import numpy.typing as npt
 from torch import Tensor
 
 from service.engine.curvature import curvatures, learning_rate_limit
 from service.engine.inference.statistics import Figures, Statistics
+from service.engine.kernel import residuals
+from service.engine.kernel.sharing import extent, share_out
 from service.engine.kernel.types import Floats
 from service.engine.optimizers.first_order import Adagrad, Adam, Rmsprop, Sgd
 from service.engine.problem import Groups, Options, Problem, Task
@@ -21,8 +22,10 @@ from service.engine.result import Result
 
 FEW = 64
 """More params than this have no Hessian reckoned."""
-SAMPLE = 2**15
-"""Rows above which shapes and sizes are looked for in an even sample of them."""
+SORTING = 10.0
+"""What a row costs to put in order, in operations of a program."""
+OUTLYING = 5.0
+"""Robust standard deviations beyond which a row is an outlier."""
 
 Severity = Literal["info", "warning", "error"]
 SEVERITIES: Sequence[Severity] = ("info", "warning", "error")
@@ -36,7 +39,6 @@ Each = Any
 """A number or a truth: of one fit, or an array of those of each."""
 Grades = Each
 """0 where there is nothing to say, else INFO, WARNING or ERROR."""
-Bools = npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,8 +84,8 @@ class Findings:
     """What they have in common; its data and initial values are those of the first."""
     options: Options
     statistics: Figures
-    z: Floats
-    """Residuals over σ, (fits, rows of the longest); 0 where `kept` is false."""
+    residuals: Floats
+    """What they look like, (fits, FIGURES): see `kernel.residuals`."""
     theta: Floats
     params: Floats
     initial: Floats
@@ -94,22 +96,14 @@ class Findings:
     epochs: Each
     reasons: Sequence[str]
     """How each ended."""
-    inputs: Mapping[str, Floats]
-    """(fits, rows of the longest)"""
-    target: Each
-    """The largest |target| of each."""
     fits: Groups
     """Which rows of the problem each has."""
-    kept: Bools | None = None
-    """Which of the rows are the fit's; None for all."""
     guessed: tuple[str, ...] = ()
     """The params without an initial value."""
     agreed: tuple[int, int] | None = None
     """Of a search for the start: how many ways of how many came to the same loss."""
     one: Finding | None = None
     """Where it is one fit: what its checks need beyond this."""
-    seen: dict[str, Any] = field(default_factory=dict)
-    """What a check has reckoned when it graded, for when it tells."""
 
     @property
     def is_plain_descent(self) -> bool:
@@ -179,15 +173,15 @@ class Findings:
         spread = self.statistics.residual_std
         return np.where(spread > 0, spread, 1.0)
 
-    @cached_property
-    def sample(self) -> Floats:
-        """z at `theta` over its scale in each `step`th row, (fits, rows); 0 beyond a fit's rows."""
-        return np.asarray(self.z[..., :: self.step] / np.asarray(self.scale)[..., None])
+    def seen(self, figure: int) -> Each:
+        """A figure of the residuals."""
+        return self.residuals[..., figure] if self.one is None else float(self.residuals[figure])
 
-    @property
-    def step(self) -> int:
-        """Which rows are a sample of all: every so many."""
-        return -(-int(self.z.shape[-1]) // SAMPLE)
+    def sizes(self, name: str) -> tuple[Each, Each]:
+        """The largest |x| of an input in each fit, and its standard deviation."""
+        column = self.problem.columns[name].double().cpu().contiguous().numpy()
+        largest, spread = residuals.sizes(column, self.fits.spans.numpy()).T
+        return (largest, spread) if self.one is None else (float(largest[0]), float(spread[0]))
 
 
 def no(mask: Each) -> Each:
@@ -199,6 +193,19 @@ def some(mask: Each) -> Each:
     """Whether any along the last dimension, of one or of each."""
     found = mask.any(axis=-1)
     return found if mask.ndim > 1 else bool(found)
+
+
+def looked_at(problem: Problem, fits: Groups, z: Floats) -> Floats:
+    """What residuals z (rows,) look like, (fits, FIGURES): see `kernel.residuals`."""
+    double = problem.double()
+    columns, target = double.inputs.cpu().numpy(), double.target.cpu().contiguous().numpy()
+    spans, found = fits.spans.numpy(), np.empty((len(fits), residuals.FIGURES))
+
+    def part(first: int, until: int) -> None:
+        residuals.look(columns, target, z, spans, OUTLYING, first, until, found)
+
+    share_out(part, len(fits), SORTING * extent(spans)[1])
+    return found
 
 
 class Finding:
@@ -234,7 +241,7 @@ class Finding:
             problem=problem,
             options=self.options,
             statistics=self.statistics.figures,
-            z=self.statistics.z,
+            residuals=looked_at(problem, self.task.fits, self.statistics.z)[0],
             theta=_array(self.theta),
             params=_array(result.params),
             initial=_array(result.initial),
@@ -244,8 +251,6 @@ class Finding:
             first_gradient=_array(result.first_gradient),
             epochs=result.epochs,
             reasons=(result.stop_reason,),
-            inputs={name: _array(column) for name, column in problem.columns.items()},
-            target=max(float(problem.target.max()), -float(problem.target.min())),
             fits=self.task.fits,
             guessed=self.guessed,
             agreed=result.searched,

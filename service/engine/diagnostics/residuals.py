@@ -8,8 +8,8 @@ import numpy as np
 
 from service.engine.diagnostics.finding import (
     ERROR,
+    OUTLYING,
     WARNING,
-    Bools,
     Check,
     Each,
     Finding,
@@ -20,10 +20,8 @@ from service.engine.diagnostics.finding import (
     some,
 )
 from service.engine.inference.statistics import is_chance
-from service.engine.kernel.types import Floats
+from service.engine.kernel.residuals import CENTRE, FAR, RATIO, SAMPLE, SPREAD, TARGET
 
-OUTLYING = 5.0
-"""Robust standard deviations beyond which a row is an outlier."""
 ENOUGH = 10
 MANY = 0.2
 """A larger part of the rows is no outlier any more."""
@@ -35,56 +33,13 @@ WAVY = 4.0
 """Standard errors below which the lag-one sum of squares shows a pattern."""
 
 
-def _median(values: Floats, rows: Each) -> Each:
-    """Of the first so many values of each line, (fits,); what is beyond them is +∞."""
-    ordered, low, high = np.sort(values, axis=-1), (rows - 1) // 2, rows // 2
-    if values.ndim == 1:
-        return (ordered[low] + ordered[high]) / 2
-    at = np.arange(len(values))
-    return (ordered[at, low] + ordered[at, high]) / 2
-
-
-def _outlying(findings: Findings) -> tuple[Bools, Each]:
-    """Which rows are far beyond the others', (fits, rows), and the robust spread, (fits,)."""
-    if "outlying" not in findings.seen:
-        findings.seen["outlying"] = _looked_for(findings)
-    found: tuple[Bools, Each] = findings.seen["outlying"]
-    return found
-
-
-def _looked_for(findings: Findings) -> tuple[Bools, Each]:
-    sample, kept, step = findings.sample, findings.kept, findings.step
-    rows = -(-findings.statistics.n // step)
-    beyond = None if kept is None else ~kept[..., ::step]
-    masked = sample if beyond is None else np.where(beyond, np.inf, sample)
-    centre = _median(masked, rows)
-    size = np.abs(sample - np.asarray(centre)[..., None])
-    size = size if beyond is None else np.where(beyond, np.inf, size)
-    spread = 1.4826 * _median(size, rows)
-    if step == 1:
-        far = size > OUTLYING * np.asarray(spread)[..., None]
-    else:
-        far = _far(findings, centre * findings.scale, OUTLYING * spread * findings.scale)
-    return far if kept is None else far & kept, spread
-
-
-def _far(findings: Findings, centre: Each, limit: Each) -> Bools:
-    """Which rows of long data are farther from the centre than the limit: mostly none."""
-    z = findings.z
-    if findings.one is not None and centre - limit <= z.min() and z.max() <= centre + limit:
-        return np.zeros(z.shape, dtype=bool)
-    return np.asarray(np.abs(z - np.asarray(centre)[..., None]) > np.asarray(limit)[..., None])
-
-
 def _grade_outliers(findings: Findings) -> Grades:
     """Rows whose residual is far beyond the others'."""
     if not findings.problem.loss.is_least_squares:
         return findings.nowhere()
-    rows = findings.statistics.n
-    far, spread = _outlying(findings)
-    count = far.sum(axis=-1)
+    rows, count, spread = findings.statistics.n, findings.seen(FAR), findings.seen(SPREAD)
     few = (count > 0) & (count <= MANY * rows) & (rows >= ENOUGH)
-    told = (spread >= 1e-9) & (spread < math.inf)
+    told = (spread >= 1e-9 * findings.scale) & (spread < math.inf)
     return findings.where(WARNING, few & told & no(_is_rounding(findings)))
 
 
@@ -94,11 +49,11 @@ def _is_rounding(findings: Findings) -> Each:
 
 
 def _tell_outliers(finding: Finding) -> Said:
-    mask, spread = _outlying(finding.all)
-    far = np.flatnonzero(mask).tolist()
+    spread = finding.all.seen(SPREAD)
+    apart = np.abs(finding.statistics.z - finding.all.seen(CENTRE))
+    far = np.flatnonzero(apart > OUTLYING * spread).tolist()
     listed = ", ".join(str(row + 1) for row in far[:SHOWN]) + (", …" if len(far) > SHOWN else "")
-    scale = 2 * float(spread) * (finding.statistics.residual_std or 1.0)
-    delta = float(f"{scale:.2g}")
+    delta = float(f"{2 * spread:.2g}")
     return Said(
         f"more than {OUTLYING:g} robust standard deviations off the curve: {len(far)} "
         f"row{'s' * (len(far) > 1)} ({listed}), which pull it their way. Check them, or use a "
@@ -107,46 +62,21 @@ def _tell_outliers(finding: Finding) -> Said:
     )
 
 
-def _ratio(findings: Findings) -> Each:
-    """Von Neumann's ratio of the mean square of successive differences, along the first input, to
-    the variance (Annals of Mathematical Statistics 12 (1941) 367), (fits,)."""
-    step = findings.step
-    z = np.atleast_2d(findings.sample)
-    x = findings.inputs[findings.problem.formula.inputs[0]][..., ::step]
-    x = np.broadcast_to(x, z.shape)
-    kept = None if findings.kept is None else findings.kept[:, ::step]
-    apart = None if kept is None else kept[:, 1:]
-    if kept is not None:
-        x = np.where(kept, x, np.inf)
-    shuffled = (np.diff(x, axis=1) < 0).any(axis=1)
-    if shuffled.any():
-        order = np.argsort(x[shuffled], axis=1, kind="stable")
-        z = z.copy()
-        z[shuffled] = np.take_along_axis(z[shuffled], order, axis=1)
-    steps = np.diff(z, axis=1)
-    if apart is not None:
-        steps = np.where(apart, steps, 0.0)
-    ratio = (steps * steps).sum(axis=1) / (z * z).sum(axis=1)
-    return ratio if findings.one is None else float(ratio[0])
-
-
 def _grade_autocorrelation(findings: Findings) -> Grades:
     """Neighbours along the first input err alike: the model misses a shape in the data. The ratio
     is about 2, with standard error 2/√n, for independent rows."""
     statistics = findings.statistics
-    n = -(-statistics.n // findings.step)
+    rows = statistics.n
+    n = -(-rows // (-(-rows // SAMPLE)))
     asked = (n >= 2 * ENOUGH) & (statistics.degrees_of_freedom >= ENOUGH)
-    if not findings.problem.formula.inputs or not np.any(asked):
-        return findings.nowhere()
-    ratio = _ratio(findings)
     rounding = _is_rounding(findings) | (statistics.r_squared > 1 - 1e-12)
-    wavy = ratio < 2 - WAVY * 2 / np.sqrt(n)
-    return findings.where(WARNING, asked & wavy & no(rounding) & (findings.statistics.total > 0))
+    wavy = findings.seen(RATIO) < 2 - WAVY * 2 / n**0.5
+    return findings.where(WARNING, asked & wavy & no(rounding) & (statistics.total > 0))
 
 
 def _tell_autocorrelation(finding: Finding) -> Said:
     guessed = finding.problem.is_linear or finding.guessed
-    ratio, along = _ratio(finding.all), finding.problem.formula.inputs[0]
+    ratio, along = finding.all.seen(RATIO), finding.problem.formula.inputs[0]
     return Said(
         f"neighbouring residuals along {along} err alike (von Neumann's ratio {ratio:.2g}; "
         "about 2 is due): the model misses a shape in the data, and the "
@@ -186,7 +116,8 @@ def _tell_explained(finding: Finding) -> Said:
 
 
 def _vanished(findings: Findings) -> Each:
-    return (findings.best_loss == 0.0) & (findings.target > 0.0) & (findings.target < TINY)
+    largest = findings.seen(TARGET)
+    return (findings.best_loss == 0.0) & (largest > 0.0) & (largest < TINY)
 
 
 def _grade_rounding(findings: Findings) -> Grades:
@@ -196,7 +127,7 @@ def _grade_rounding(findings: Findings) -> Grades:
 
 
 def _tell_rounding(finding: Finding) -> Said:
-    vanished, size = _vanished(finding.all), finding.all.target
+    vanished, size = _vanished(finding.all), finding.all.seen(TARGET)
     return Said(
         f"the target is so {'small' if vanished else 'large'} (up to {size:.2g}) that the squares "
         f"of its residuals {'vanish' if vanished else 'overflow'}; give it in another unit.",

@@ -7,7 +7,7 @@ Regression Analysis (1988), 1.3 and 2.2; R's logLik.nls and AIC for the informat
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -30,7 +30,7 @@ CHANCE = 3.0
 @dataclass(frozen=True, eq=False)
 class Figures:
     """Of fits with p free params each; float64, the fits first, NaN where something cannot be had.
-    Those of one fit are numbers, and its vectors have no such dimension (see `one`).
+    Those of one fit are numbers, and its vectors have no such dimension.
 
     covariance = s²(JᵀJ)⁻¹ with J = ∂z/∂θ, z = residual/σ and s² = Σz²/(n − p), or s² = 1 where σ is
     absolute.
@@ -79,25 +79,6 @@ class Figures:
         """Whether the residuals are no more than the rounding of the target."""
         return self.total <= (ROUNDING * self.size) ** 2
 
-    def at(self, fits: Ints) -> Figures:
-        """Some of the fits."""
-        return replace(self, **{name: getattr(self, name)[fits] for name in _FIELDS})
-
-    def one(self) -> Figures:
-        """The only fit."""
-        return replace(
-            self,
-            **{name: getattr(self, name)[0].item() for name in _NUMBERS},
-            **{name: getattr(self, name)[0] for name in _ARRAYS},
-        )
-
-
-_NUMBERS = (
-    "n", "total", "size", "variance", "r_squared", "aic", "noise", "offset", "condition", "finite",
-)  # fmt: skip
-_ARRAYS = ("covariance", "stderr", "lost", "flat", "held", "factor")
-_FIELDS = (*_NUMBERS, *_ARRAYS)
-
 
 def is_chance(explained: Any, degrees: Any, free: int) -> Any:
     """Whether curves explain no more of the variation than noise would let them; of one fit or of
@@ -108,37 +89,54 @@ def is_chance(explained: Any, degrees: Any, free: int) -> Any:
 
 def summarise_fits(problem: Problem, fits: Groups, theta: Tensor) -> tuple[Figures, Floats]:
     """The statistics of fits at θ (fits, params) of a problem in float64, and z (rows,)."""
-    factors, sums, z = (each.numpy() for each in _reduced(problem, fits, theta))
-    named, loss = problem.formula.has_standard_errors, problem.loss
-    free = np.flatnonzero(problem.free) if named else np.empty(0, dtype=np.int64)
-    limits = problem.limits.numpy()[:, free]
     rows = fits.sizes.numpy()
-    numbers, covariance, stderr, flags = statistics.summarise(
-        factors, sums, rows, np.ascontiguousarray(theta.double().cpu().numpy()[:, free]),
-        np.ascontiguousarray(limits), len(problem.free_params), named, loss.is_least_squares,
-        loss.is_smooth, problem.sigma_absolute,
+    factors, sums, z, numbers, covariance, stderr, flags = _summed(problem, fits, theta, rows)
+    each = (factors, covariance, stderr, np.moveaxis(flags, 1, 0))
+    return _figures(problem, rows, sums.T, numbers.T, *each), z
+
+
+def _summed(problem: Problem, fits: Groups, theta: Tensor, rows: Ints) -> tuple[Floats, ...]:
+    """R factors, sums and z of `_reduced`; numbers, covariances, standard errors and flags of
+    `kernel.statistics.summarise`."""
+    factors, sums, z = [each.numpy() for each in _reduced(problem, fits, theta)]
+    named, loss, q = problem.formula.has_standard_errors, problem.loss, factors.shape[-1] - 1
+    at, limits = theta.double().cpu().numpy(), problem.limits.numpy()
+    if q < at.shape[1]:
+        free = np.flatnonzero(problem.free)[:q]
+        at, limits = at[:, free], limits[:, free]
+    found = statistics.summarise(
+        factors, sums, rows, np.ascontiguousarray(at), np.ascontiguousarray(limits),
+        len(problem.free_params), named, loss.is_least_squares, loss.is_smooth,
+        problem.sigma_absolute,
     )  # fmt: skip
-    flagged = flags > 0
-    figures = Figures(
+    return (factors, sums, z, *found)
+
+
+def _figures(
+    problem: Problem, rows: Any, sums: Any, numbers: Any,
+    factor: Floats, covariance: Floats, stderr: Floats, flags: Floats,
+) -> Figures:  # fmt: skip
+    """Of many fits, or of one: sums, numbers and flags come figure by figure."""
+    lost, flat, held = flags > 0
+    return Figures(
         free=problem.free_params,
         n=rows,
-        total=sums[:, 0],
-        size=sums[:, 1],
-        variance=numbers[:, statistics.VARIANCE],
-        r_squared=numbers[:, statistics.R_SQUARED],
-        aic=numbers[:, statistics.AIC],
-        noise=numbers[:, statistics.NOISE],
-        offset=numbers[:, statistics.OFFSET],
-        condition=numbers[:, statistics.CONDITION],
-        finite=numbers[:, statistics.FINITE] > 0,
+        total=sums[0],
+        size=sums[1],
+        variance=numbers[statistics.VARIANCE],
+        r_squared=numbers[statistics.R_SQUARED],
+        aic=numbers[statistics.AIC],
+        noise=numbers[statistics.NOISE],
+        offset=numbers[statistics.OFFSET],
+        condition=numbers[statistics.CONDITION],
+        finite=numbers[statistics.FINITE] > 0,
         covariance=covariance,
         stderr=stderr,
-        lost=flagged[:, statistics.LOST],
-        flat=flagged[:, statistics.FLAT],
-        held=flagged[:, statistics.HELD],
-        factor=factors,
+        lost=lost,
+        flat=flat,
+        held=held,
+        factor=factor,
     )
-    return figures, z
 
 
 def _reduced(problem: Problem, fits: Groups, theta: Tensor) -> tuple[Tensor, ...]:
@@ -216,8 +214,10 @@ def summarise(problem: Problem, theta: Tensor) -> Statistics:
     """The statistics of a problem's only fit at θ (params,)."""
     double = problem.double()
     at = theta.double().cpu().unsqueeze(0)
-    many, z = summarise_fits(double, Groups(problem.whole, at), at)
-    figures = many.one()
+    fits, rows = Groups(problem.whole, at), np.array([problem.rows])
+    factors, sums, z, numbers, *rest = _summed(double, fits, at, rows)
+    first = [each[0] for each in (factors, *rest)]
+    figures = _figures(problem, problem.rows, sums[0].tolist(), numbers[0].tolist(), *first)
     n, degrees, p = figures.n, figures.degrees_of_freedom, len(figures.free)
     lost = figures.lost.tolist()
     deficient = tuple([name for name, is_lost in zip(figures.free, lost, strict=False) if is_lost])

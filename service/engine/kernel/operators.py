@@ -21,7 +21,7 @@ from torch.library import Library
 
 from service.engine.kernel import composite, first_order, marquardt, reduction, rows, sharing
 from service.engine.kernel.marquardt_state import EPOCH, unpack
-from service.engine.kernel.sharing import merged, pieces_of, share_out
+from service.engine.kernel.sharing import extent, merged, pieces_of, share_out
 from service.engine.kernel.types import Bools, Floats, Ints
 
 SAMPLE = 2**15
@@ -117,7 +117,7 @@ def _reduced(
             )
         )
 
-    share_out(part, len(of), float((spans[1] - spans[0]).sum()) * len(program[0]))
+    share_out(part, len(of), float(extent(spans)[1]) * len(program[0]))
     if counts is None:
         return sums, r, slopes
     starts = np.cumsum(counts) - counts
@@ -142,7 +142,7 @@ def _reduce(
     def targets(first: int, until: int) -> None:
         reduction.reduce_targets(*(*columns, spans, first, until, sums))
 
-    size = float((spans[1] - spans[0]).sum())
+    size = float(extent(spans)[1])
     share_out(part, len(of), size * len(arrays[0]))
     share_out(targets, len(sums), size)
     if counts is not None:
@@ -177,7 +177,7 @@ def _gradient(
     def part(first: int, until: int) -> None:
         first_order.measure(*(*arrays, loss, delta, *views, at, first, until, *into))
 
-    share_out(part, many, float((views[3][1] - views[3][0]).sum()) * len(arrays[0]))
+    share_out(part, many, float(extent(views[3])[1]) * len(arrays[0]))
     return losses, gradients
 
 
@@ -196,7 +196,7 @@ def _descend(
         )  # fmt: skip
         first_order.fit(*arguments)
 
-    size = float((views[3][1] - views[3][0]).sum())
+    size = float(extent(views[3])[1])
     share_out(part, views[3].shape[1], size * len(arrays[0]) * len(steps))
 
 
@@ -251,9 +251,10 @@ def _marquardt(
     limits, linear, tolerances = _views(rules)
     start, (numbers, counts), (table, recorded) = initial.numpy(), _views(state), _views(history)
     cornered = composite.is_cornered(loss)
-    sizes = views[3][1] - views[3][0]
-    chosen = np.arange(len(sizes))
-    if sizes.max(initial=0) > sharing.PIECE:
+    longest, size = extent(views[3])
+    chosen = np.arange(views[3].shape[1])
+    if longest > sharing.PIECE:
+        sizes = views[3][1] - views[3][0]
         *columns, spans = views
         q = (len(arrays[2]) - 3) // 2
         constant: Floats = rows.constant_losses(*(loss, delta, *views, SAMPLE))
@@ -276,7 +277,7 @@ def _marquardt(
         )  # fmt: skip
         marquardt.fit(*arguments)
 
-    share_out(part, len(chosen), float(sizes.sum()) * len(arrays[0]) * min(steps, 10))
+    share_out(part, len(chosen), float(size) * len(arrays[0]) * min(steps, 10))
 
 
 def _composite_marquardt(

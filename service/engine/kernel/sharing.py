@@ -31,12 +31,22 @@ def share_out(work: Callable[[int, int], None], count: int, cost: float) -> None
         list(pool.map(work, bounds[:-1], bounds[1:]))
 
 
+def extent(spans: Ints) -> tuple[int, int]:
+    """The rows of the longest group, and of all of them."""
+    if spans.shape[1] == 1:
+        rows = spans.item(1) - spans.item(0)
+        return rows, rows
+    sizes = spans[1] - spans[0]
+    return int(sizes.max(initial=0)), int(sizes.sum())
+
+
 def pieces_of(spans: Ints) -> tuple[Ints, Ints, Ints | None]:
     """Groups cut into pieces that are no longer than `PIECE`: of which group each is, their spans,
     and how many each group has; None where each has one."""
-    of, sizes = np.arange(spans.shape[1]), spans[1] - spans[0]
-    if not sizes.max(initial=0) > PIECE:
+    of = np.arange(spans.shape[1])
+    if extent(spans)[0] <= PIECE:
         return of, spans, None
+    sizes = spans[1] - spans[0]
     counts = np.maximum(-(-sizes // PIECE), 1)
     of = np.repeat(of, counts)
     within = np.arange(len(of)) - np.repeat(np.cumsum(counts) - counts, counts)

@@ -16,7 +16,15 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from service.engine.kernel import cache, first_order, marquardt, operators, statistics, updates
+from service.engine.kernel import (
+    cache,
+    first_order,
+    marquardt,
+    operators,
+    residuals,
+    statistics,
+    updates,
+)
 from service.engine.kernel.marquardt_state import room_of_state
 from service.engine.kernel.program import Program
 from service.engine.kernel.sharing import PIECE
@@ -175,6 +183,10 @@ def _summarise() -> None:
     statistics.summarise(
         factors, sums, np.array([3]), np.zeros((1, FREE)), limits, FREE, True, True, True, False
     )
+    columns, target, _, spans = (each.numpy() for each in _data(3, np.float64))
+    figures = np.empty((1, residuals.FIGURES))
+    residuals.look(columns, target, target, spans, 5.0, 0, 1, figures)
+    residuals.sizes(target, spans)
 
 
 if __name__ == "__main__":

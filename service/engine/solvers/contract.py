@@ -30,8 +30,9 @@ class Recorded(NamedTuple):
 
     def rows(self) -> list[Rows]:
         """Those of each fit."""
+        table = self.table.numpy()
         counts = self.counts.tolist()
-        return [Rows(self.table[i, :count]) for i, count in enumerate(counts)]
+        return [Rows(torch.from_numpy(table[i, :count])) for i, count in enumerate(counts)]
 
 
 class Progress(NamedTuple):

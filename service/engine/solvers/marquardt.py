@@ -46,10 +46,12 @@ class Marquardt:
         self._free = np.flatnonzero(problem.free)
         self._data = problem.data(fits.spans)
         self._initial = fits.initial.double()
+        self._alone = task.groups is None
         asked, epsilon = task.options.tolerance, torch.finfo(problem.target.dtype).eps
         tolerances = np.array([asked.loss, asked.params, asked.gradient, epsilon])
         self._rules = (problem.limits, problem.linear, torch.from_numpy(tolerances))
-        self.stride = max(1, QUICK // (int(fits.sizes.sum()) * problem.formula.operations))
+        rows = problem.rows if self._alone else int(fits.sizes.sum())
+        self.stride = max(1, QUICK // (rows * problem.formula.operations))
         is_formula = isinstance(problem.formula, Formula)
         self._objective = None if is_formula else Objective(problem)
 
@@ -80,28 +82,30 @@ class Marquardt:
         return Progress(int(counts[0, 0]), float(table[0, 3]), float(table[0, 2]), int(ended))
 
     def done(self, state: State) -> bool:
-        last = state.counts.numpy()[-COUNTS * len(self._fits) :]
-        return bool((last[REASON::COUNTS] != RUNNING).all())
+        counts = state.counts.numpy()
+        if self._alone:
+            return bool(counts[REASON - COUNTS] != RUNNING)
+        return bool((counts[-COUNTS * len(self._fits) :][REASON::COUNTS] != RUNNING).all())
 
     def ends(self, state: State) -> Ends:
         if not int(state.counts[-COUNTS + PHASE]):
             state, _ = self.step(state, 0)
         problem, p = self._task.problem, self._params
-        standing = self._standing(state)
-        table, counts, factor = (torch.from_numpy(each) for each in standing)
+        table, counts, factor = self._standing(state)
         exact = problem.loss.is_least_squares and problem.target.dtype == torch.float64
+        tensor = torch.from_numpy
         return Ends(
-            theta=table[:, 4 : 4 + p],
-            loss=table[:, 0],
-            epochs=counts[:, 0],
-            reasons=tuple([REASONS[code] for code in standing[1][:, 1].tolist()]),
-            best=table[:, 4 + p : 4 + 2 * p],
-            best_loss=table[:, 2],
-            best_epoch=counts[:, 2],
-            first_loss=table[:, 1],
-            first_gradient=table[:, 4 + 2 * p :],
+            theta=tensor(table[:, 4 : 4 + p]),
+            loss=tensor(table[:, 0]),
+            epochs=tensor(counts[:, 0]),
+            reasons=tuple([REASONS[code] for code in counts[:, 1].tolist()]),
+            best=tensor(table[:, 4 + p : 4 + 2 * p]),
+            best_loss=tensor(table[:, 2]),
+            best_epoch=tensor(counts[:, 2]),
+            first_loss=tensor(table[:, 1]),
+            first_gradient=tensor(table[:, 4 + 2 * p :]),
             initial=self._initial,
-            factor=factor if exact else None,
+            factor=tensor(factor) if exact else None,
         )
 
     def _standing(self, state: State) -> tuple[Floats, Ints, Floats]:

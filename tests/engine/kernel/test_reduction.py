@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from service.engine import Groups, Problem
-from service.engine.inference.statistics import summarise_fits
+from service.engine.inference.statistics import summarise
 from service.engine.kernel import composite
 from service.engine.kernel.losses import NAMES
 from tests.engine.builders import problem
@@ -59,7 +59,7 @@ def test_figures_are_those_of_the_rows(seed: int, rows: int, weighed: bool, abso
     )
     a, b, c = theta = of.initial.numpy() * rng.uniform(0.9, 1.1, 3)
     fits = Groups(spans_of([rows]), torch.from_numpy(theta[None]))
-    figures = summarise_fits(of, fits, fits.initial)[0].one()
+    figures = summarise(of, fits.initial[0]).figures
     x, y = of.columns["x"].numpy(), of.target.numpy()
     decay = np.exp(-b * x)
     jacobian = np.column_stack([decay, -a * x * decay, np.ones(rows)]) / sigma[:, None]

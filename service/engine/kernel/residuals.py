@@ -1,0 +1,116 @@
+"""What the residuals of fits look like: how far the farthest lie, and whether neighbours err alike.
+
+Sources: the median absolute deviation, Rousseeuw and Croux, J. Am. Stat. Assoc. 88 (1993) 1273; the
+ratio of the mean square of successive differences to the variance, von Neumann, Annals of
+Mathematical Statistics 12 (1941) 367.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from service.engine.kernel.compiled import allocating, compiled
+from service.engine.kernel.types import Floats, Ints
+
+SAMPLE = 2**15
+"""Rows of a group above which an even sample of them is looked at."""
+
+FIGURES = 5
+CENTRE, SPREAD, FAR, RATIO, TARGET = range(FIGURES)
+"""Of a fit: the median of z; 1.4826 times its median absolute deviation; how many rows are farther
+from the median than so many of those; von Neumann's ratio along the first input, which is about 2
+for independent rows, NaN where there is no input; the largest |target|."""
+
+
+@allocating
+def look(
+    columns: Floats, target: Floats, z: Floats, spans: Ints, beyond: float,
+    begin: int, end: int, found: Floats,
+) -> None:  # fmt: skip
+    """Of the groups from number `begin` to `end`, spans (2, groups) of rows with residuals z
+    (rows,): figures (groups, FIGURES)."""
+    for g in range(begin, end):
+        first, until = spans[0, g], spans[1, g]
+        step = (until - first + SAMPLE - 1) // SAMPLE
+        sample = z[first:until:step].copy()
+        found[g, RATIO] = math.nan
+        if len(columns):
+            x = columns[0][first:until:step]
+            if not _is_sorted(x):
+                sample = sample[np.argsort(x, kind="mergesort")]
+            found[g, RATIO] = _ratio(sample)
+        sample.sort()
+        found[g, CENTRE] = _median(sample)
+        for i in range(len(sample)):
+            sample[i] = abs(sample[i] - found[g, CENTRE])
+        sample.sort()
+        found[g, SPREAD] = 1.4826 * _median(sample)
+        _add_largest(found[g], target, z, first, until, beyond * found[g, SPREAD])
+
+
+@compiled
+def _add_largest(
+    found: Floats, target: Floats, z: Floats, first: int, until: int, limit: float
+) -> None:
+    far, largest = 0, 0.0
+    for i in range(first, until):
+        if abs(z[i] - found[CENTRE]) > limit:
+            far += 1
+        largest = max(largest, abs(target[i]))
+    found[FAR], found[TARGET] = far, largest
+
+
+@compiled
+def _is_sorted(x: Floats) -> bool:
+    falls = 0
+    for i in range(1, len(x)):
+        falls += x[i] < x[i - 1]
+    return bool(falls == 0)
+
+
+@compiled
+def _median(ordered: Floats) -> float:
+    n = len(ordered)
+    middle: float = 0.5 * ordered[(n - 1) // 2] + 0.5 * ordered[n // 2]
+    return middle
+
+
+@compiled
+def _ratio(z: Floats) -> float:
+    """Of z in order of x; scaled by the largest, so that no square overflows or vanishes."""
+    largest = 0.0
+    for i in range(len(z)):
+        largest = max(largest, abs(z[i]))
+    if not 0.0 < largest < math.inf:
+        return math.nan
+    steps, squares, before = 0.0, 0.0, z[0] / largest
+    for i in range(len(z)):
+        here = z[i] / largest
+        steps += (here - before) * (here - before)
+        squares += here * here
+        before = here
+    return steps / squares
+
+
+@allocating
+def sizes(column: Floats, spans: Ints) -> Floats:
+    """Of each group, (groups, 2): the largest |x|, and the standard deviation of x."""
+    found = np.empty((spans.shape[1], 2))
+    for g in range(spans.shape[1]):
+        own = column[spans[0, g] : spans[1, g]]
+        largest, total = 0.0, 0.0
+        for i in range(len(own)):
+            largest = max(largest, abs(own[i]))
+        if not 0.0 < largest < math.inf:
+            found[g] = largest
+            continue
+        about = own[0] / largest
+        for i in range(len(own)):
+            total += own[i] / largest - about
+        mean, squares = about + total / len(own), 0.0
+        for i in range(len(own)):
+            squares += (own[i] / largest - mean) ** 2
+        found[g, 0], found[g, 1] = largest, largest * math.sqrt(squares / len(own))
+    return found
