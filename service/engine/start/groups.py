@@ -78,6 +78,9 @@ def advance(task: Task, starts: Starts) -> Starts:
     if search is None:
         return replace(starts, search=screen(problem, options.search, options.seed))
     if not search.done:
+        if not len(search.waiting):
+            again = screen(problem, options.search, options.seed, search)
+            return replace(starts, search=again)
         return replace(starts, search=polish(problem, search))
     if task.groups is None:
         return replace(starts, found=_best_of(search), waiting=())

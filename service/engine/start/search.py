@@ -9,7 +9,7 @@ multi-starts.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -23,6 +23,7 @@ from service.engine.kernel.types import Floats
 from service.engine.optimizers.levenberg_marquardt import LevenbergMarquardt
 from service.engine.problem import Groups, Options, Problem, Task, Tolerance
 from service.engine.solvers.marquardt import Marquardt
+from service.engine.start.ranges import drawn, ranges
 
 CANDIDATES = 512
 POLISHED = 12
@@ -39,7 +40,12 @@ POLISHING = POLISHED * POLISH.epochs
 SCREENED_ROWS = 250
 POLISHED_ROWS = 2000
 ENOUGH = 4
+"""So many candidates that came to the lowest loss end a search."""
+ROUNDS = 3
+"""Candidates are drawn anew, so often at most, where no two come to the lowest loss."""
 SAME = 1e-6
+ROUNDED = 1e6
+"""Residuals of so many units of the target's last place are the rounding of a fit."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +55,10 @@ class Search:
     waiting: Tensor
     """(candidates, params)"""
     ends: tuple[tuple[Tensor, float], ...] = ()
+    rounding: float = 0.0
+    """A loss that is no more than rounding."""
+    rounds: int = 1
+    """How often candidates were drawn."""
 
     @property
     def best(self) -> tuple[Tensor, float]:
@@ -58,22 +68,29 @@ class Search:
     @property
     def agreeing(self) -> int:
         """How many ends have the loss of the lowest."""
-        most = self.best[1] * (1 + SAME) + 1e-300
+        most = self.best[1] * (1 + SAME) + self.rounding
         return sum(loss <= most for _, loss in self.ends)
 
     @property
     def done(self) -> bool:
-        """Whether all candidates are polished, or enough of them agree."""
-        return not len(self.waiting) or (bool(self.ends) and self.agreeing >= ENOUGH)
+        """Whether enough of the candidates agree, or all are polished, of the last round."""
+        agreeing = self.agreeing if self.ends else 0
+        over = not len(self.waiting) and (self.rounds >= ROUNDS or agreeing > 1)
+        return over or agreeing >= ENOUGH
 
 
-def screen(problem: Problem, guessed: tuple[int, ...], seed: int) -> Search:
-    """The search at its start; `guessed` are the positions of the params to choose."""
-    generator = torch.Generator().manual_seed(seed)
+def screen(
+    problem: Problem, guessed: tuple[int, ...], seed: int, before: Search | None = None
+) -> Search:
+    """A search with the candidates of its first round or of another; `guessed` are the positions of
+    the params to choose."""
+    rounds = 1 if before is None else before.rounds + 1
+    generator = torch.Generator().manual_seed((seed + 7919 * (rounds - 1)) % 2**63)
     small = thinned(problem, SCREENED_ROWS)
     points, losses = _screened(small, _candidates(small, guessed, generator), guessed)
     order = np.argsort(np.nan_to_num(losses, nan=math.inf), kind="stable")
-    return Search(torch.from_numpy(points[_apart(points, order, POLISHED)]))
+    waiting = torch.from_numpy(points[_apart(points, order, POLISHED)])
+    return Search(waiting, () if before is None else before.ends, rounding(problem), rounds)
 
 
 def polish(problem: Problem, search: Search) -> Search:
@@ -88,7 +105,15 @@ def polish(problem: Problem, search: Search) -> Search:
         for theta, loss in zip(ends.best, ends.best_loss.tolist(), strict=True)
         if math.isfinite(loss)
     ]
-    return Search(search.waiting[AT_ONCE:], (*search.ends, *reached))
+    return replace(search, waiting=search.waiting[AT_ONCE:], ends=(*search.ends, *reached))
+
+
+def rounding(problem: Problem) -> float:
+    """A loss that is no more than the rounding of the target."""
+    of = problem.target.double()
+    z = of if problem.sigma is None else of / problem.sigma.double()
+    size = float(z.abs().max()) * ROUNDED * torch.finfo(problem.target.dtype).eps
+    return size * size if problem.loss.is_least_squares else size
 
 
 def thinned(problem: Problem, most: int) -> Problem:
@@ -104,34 +129,19 @@ def _shared(fits: int, rows: int, initial: Tensor) -> Groups:
 
 
 def _candidates(problem: Problem, guessed: tuple[int, ...], generator: torch.Generator) -> Floats:
-    """Params to try, (CANDIDATES, params): the first all ones, then on the data's own scales."""
-    scales = torch.tensor(_scales(problem), dtype=torch.float64)
-    shape = (CANDIDATES, len(guessed))
-    picked = torch.randint(len(scales), shape, generator=generator)
-    spread = torch.randn(shape, generator=generator, dtype=torch.float64)
-    sign = torch.where(torch.rand(shape, generator=generator) < 0.3, -1.0, 1.0)
-    values = sign * scales[picked] * 10 ** (0.5 * spread)
-    values[0] = 1.0
-    points = problem.initial.double().cpu().repeat(CANDIDATES, 1)
-    points[:, list(guessed)] = values
-    return _within(problem, points.numpy())
+    """Params to try, (CANDIDATES, params): the first all ones, then from their `ranges`."""
+    points = problem.initial.double().cpu().repeat(CANDIDATES, 1).numpy()
+    where = ranges(problem)
+    for i in guessed:
+        points[1:, i] = drawn(where[i], problem, CANDIDATES - 1, generator)
+        points[0, i] = 1.0
+    return _within(problem, points)
 
 
 def _within(problem: Problem, points: Floats) -> Floats:
     """The nearest params within their bounds."""
     lower, upper = problem.lower.double().cpu().numpy(), problem.upper.double().cpu().numpy()
     return np.clip(points, lower, upper)
-
-
-def _scales(problem: Problem) -> list[float]:
-    """Magnitudes that params of these data may have: 1, and those of x, 1/x, y and y/x."""
-    y = float(problem.target.abs().max()) or 1.0
-    scales = [1.0, 1.0, y]
-    for column in problem.columns.values():
-        for size in (float(column.abs().max()), float(column.std(correction=0))):
-            if size > 0 and math.isfinite(1 / size):
-                scales += [size, 1 / size, 5 / size, y / size]
-    return scales
 
 
 def _screened(problem: Problem, points: Floats, guessed: tuple[int, ...]) -> tuple[Floats, Floats]:
