@@ -12,7 +12,7 @@ from torch import Tensor
 from service.engine.formula import Formula
 from service.engine.models import FAMILIES, Family
 from service.engine.models.mlp import Network
-from service.engine.problem import Problem, Task, grouped
+from service.engine.problem import Options, Problem, Task, grouped
 from service.engine.scaling import Scale
 from service.errors import (
     InvalidData,
@@ -110,6 +110,8 @@ def to_plan(request: FitRequest, *, max_rows: int = 2**62, max_groups: int = 2**
     if isinstance(formula, Formula) and family is None and options.optimizer in SEARCHING:
         positions = tuple(formula.params.index(name) for name in start.guessed)
         options = replace(options, search=positions)
+    if isinstance(formula, Formula) and not problem.is_linear:
+        options = replace(options, challenge=_is_challenged(request, problem, options))
     if not start.guessed or options.optimizer == "exact":
         family = None
     told = start.guessed if isinstance(formula, Formula) else ()
@@ -119,6 +121,12 @@ def to_plan(request: FitRequest, *, max_rows: int = 2**62, max_groups: int = 2**
         history = request.group_by.history
         task = grouped(problem, options, torch.from_numpy(groups.codes), initial, history=history)
     return Plan(request, task, raw, scaling, told, dropped, groups, family)
+
+
+def _is_challenged(request: FitRequest, problem: Problem, options: Options) -> bool:
+    """Whether the end is to be compared with those of other starts: not where all was searched."""
+    searched = {problem.params[i] for i in options.search}
+    return request.challenge and not set(problem.free_params) <= searched
 
 
 def usable(request: FitRequest) -> list[str]:

@@ -16,6 +16,7 @@ from service.engine.diagnostics.descent import (
     POOR_SCALE,
 )
 from service.engine.diagnostics.determination import (
+    BETTER_MINIMUM,
     FEW_DEGREES_OF_FREEDOM,
     GUESSED_START,
     ILL_CONDITIONED,
@@ -47,6 +48,7 @@ CHECKS: Sequence[Check] = (
     POOR_SCALE,
     LOST_IN_ROUNDING,
     NON_FINITE,
+    BETTER_MINIMUM,
     NOT_CONVERGED,
     UNMOVED,
     RANK_DEFICIENT,

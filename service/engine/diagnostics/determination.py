@@ -96,6 +96,29 @@ def _tell_start(finding: Finding) -> Said:
     return Said(f"initial values were not given and are guessed: {listed}.", tuple(values))
 
 
+def _grade_lower(findings: Findings) -> Grades:
+    """From another start the same model comes to a lower loss."""
+    return findings.where(ERROR, findings.lower)
+
+
+def _tell_lower(finding: Finding) -> Said:
+    assert finding.result.lower is not None
+    theta, loss = finding.result.lower
+    names = finding.problem.free_params
+    start = {
+        name: {"value": float(f"{value:.6g}")}
+        for name, value in zip(finding.problem.params, theta.tolist(), strict=True)
+        if name in names
+    }
+    listed = ", ".join(f"{name}={value['value']:g}" for name, value in start.items())
+    return Said(
+        f"this is a local minimum of loss {finding.result.best.loss:.4g}; from another start the "
+        f"fit comes to {loss:.4g}, at {listed}. Start there, or keep this one if it is the one you "
+        "mean.",
+        suggestion={"params": start},
+    )
+
+
 def _grade_agreement(findings: Findings) -> Grades:
     """The start was searched for, and few of the ways came to the loss of the best."""
     agreed = findings.agreed
@@ -117,4 +140,5 @@ RANK_DEFICIENT = Check("rank_deficient", _grade_rank, _tell_rank)
 ILL_CONDITIONED = Check("ill_conditioned", _grade_condition, _tell_condition)
 FEW_DEGREES_OF_FREEDOM = Check("few_degrees_of_freedom", _grade_freedom, _tell_freedom)
 GUESSED_START = Check("guessed_start", _grade_start, _tell_start)
+BETTER_MINIMUM = Check("better_minimum", _grade_lower, _tell_lower)
 MULTI_START_DISAGREES = Check("multi_start_disagrees", _grade_agreement, _tell_agreement)

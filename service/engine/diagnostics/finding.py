@@ -102,6 +102,8 @@ class Findings:
     """The params without an initial value."""
     agreed: tuple[int, int] | None = None
     """Of a search for the start: how many ways of how many came to the same loss."""
+    lower: Each = False
+    """Whether other starts led to a better minimum."""
     one: Finding | None = None
     """Where it is one fit: what its checks need beyond this."""
 
@@ -254,6 +256,7 @@ class Finding:
             fits=self.task.fits,
             guessed=self.guessed,
             agreed=result.searched,
+            lower=result.lower is not None,
             one=self,
         )
 

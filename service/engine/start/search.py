@@ -26,6 +26,10 @@ from service.engine.solvers.marquardt import Marquardt
 from service.engine.start.ranges import drawn, ranges
 
 CANDIDATES = 512
+CHALLENGERS = 192
+"""Candidates that challenge an end."""
+LOWER = 0.005
+"""A loss that is lower by such a part of it is that of a better minimum."""
 POLISHED = 12
 AT_ONCE = 4
 """Candidates that are polished together."""
@@ -86,11 +90,36 @@ def screen(
     the params to choose."""
     rounds = 1 if before is None else before.rounds + 1
     generator = torch.Generator().manual_seed((seed + 7919 * (rounds - 1)) % 2**63)
-    small = thinned(problem, SCREENED_ROWS)
-    points, losses = _screened(small, _candidates(small, guessed, generator), guessed)
-    order = np.argsort(np.nan_to_num(losses, nan=math.inf), kind="stable")
-    waiting = torch.from_numpy(points[_apart(points, order, POLISHED)])
+    waiting = _promising(problem, guessed, generator, CANDIDATES)
     return Search(waiting, () if before is None else before.ends, rounding(problem), rounds)
+
+
+def challenge(problem: Problem, end: Tensor, seed: int) -> Search:
+    """A search for ends that are lower than one that a fit has come to, (params,), which is the
+    first to be polished; of a single round."""
+    chosen = tuple(i for i, free in enumerate(problem.free) if free)
+    generator = torch.Generator().manual_seed(seed)
+    waiting = _promising(problem, chosen, generator, CHALLENGERS)
+    waiting = torch.cat([end.double().cpu().unsqueeze(0), waiting])
+    return Search(waiting, (), rounding(problem), ROUNDS)
+
+
+def lower(search: Search) -> tuple[Tensor, float] | None:
+    """What a challenge has found, if it is lower than the end that it began with."""
+    if not search.ends:
+        return None
+    own, best = search.ends[0][1], search.best
+    return best if best[1] < own * (1 - LOWER) - search.rounding else None
+
+
+def _promising(
+    problem: Problem, guessed: tuple[int, ...], generator: torch.Generator, count: int
+) -> Tensor:
+    """The candidates of the lowest losses, which lie apart."""
+    small = thinned(problem, SCREENED_ROWS)
+    points, losses = _screened(small, _candidates(small, guessed, generator, count), guessed)
+    order = np.argsort(np.nan_to_num(losses, nan=math.inf), kind="stable")
+    return torch.from_numpy(points[_apart(points, order, POLISHED)])
 
 
 def polish(problem: Problem, search: Search) -> Search:
@@ -128,12 +157,14 @@ def _shared(fits: int, rows: int, initial: Tensor) -> Groups:
     return Groups(spans, initial)
 
 
-def _candidates(problem: Problem, guessed: tuple[int, ...], generator: torch.Generator) -> Floats:
-    """Params to try, (CANDIDATES, params): the first all ones, then from their `ranges`."""
-    points = problem.initial.double().cpu().repeat(CANDIDATES, 1).numpy()
+def _candidates(
+    problem: Problem, guessed: tuple[int, ...], generator: torch.Generator, count: int
+) -> Floats:
+    """Params to try, (count, params): the first all ones, then from their `ranges`."""
+    points = problem.initial.double().cpu().repeat(count, 1).numpy()
     where = ranges(problem)
     for i in guessed:
-        points[1:, i] = drawn(where[i], problem, CANDIDATES - 1, generator)
+        points[1:, i] = drawn(where[i], problem, count - 1, generator)
         points[0, i] = 1.0
     return _within(problem, points)
 
