@@ -2,6 +2,7 @@
 
 `python -m tests.engine.kernel.everything` loads the kernel's machine code, does it all, and prints
 as JSON for which arguments functions were loaded or compiled in doing so, that had not been before.
+With the name of a dtype it does what is of that dtype, and loads nothing beforehand.
 """
 
 from __future__ import annotations
@@ -122,16 +123,19 @@ def signatures() -> set[str]:
     return {f"{f.py_func.__name__}{signature}" for f in found for signature in f.signatures}
 
 
-def main() -> None:
-    """Loads, does it all, and prints what was missing."""
-    warm.call_all()
+def main(only: str | None = None) -> None:
+    """Loads, does it all, and prints what was missing; or does what is of one dtype alone."""
+    if only is None:
+        warm.call_all()
     before = signatures()
     for request in fits():
-        fit(request)
+        if only in (None, request.get("dtype", "float64")):
+            fit(request)
     for dtype in get_args(DType):
-        rest(dtype)
+        if only in (None, dtype):
+            rest(dtype)
     print(json.dumps(sorted(signatures() - before)))
 
 
 if __name__ == "__main__":
-    main()
+    main(*sys.argv[1:])
