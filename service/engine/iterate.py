@@ -21,6 +21,7 @@ from service.engine.result import Ends, GroupedResult, Result, Rows, StopReason,
 from service.engine.solvers.contract import Progress, Solver
 from service.engine.solvers.marquardt import Marquardt
 from service.engine.solvers.table import solver_of
+from service.engine.start.canonical import canonical
 from service.engine.start.groups import (
     Starts,
     advance,
@@ -169,7 +170,10 @@ class Run:
         ends = self._followed.ends(self._at.lower)
         own, found = self._ends(), (ends.best[0], float(ends.best_loss[0]))
         limit = float(own.best_loss[0]) * (1 - LOWER) - self._at.challenge.rounding
-        return found if found[1] < limit else None
+        if not found[1] < limit:
+            return None
+        problem = self.task.problem
+        return canonical(problem, found[0], tuple(problem.free_index.tolist())), found[1]
 
     def checkpoint(self) -> Checkpoint:
         """All that a later run needs to go on from here."""

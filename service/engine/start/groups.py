@@ -19,6 +19,7 @@ from service.engine.kernel.rows import MEASURE
 from service.engine.kernel.singular import least_norm
 from service.engine.problem import Groups, Task
 from service.engine.result import Ends
+from service.engine.start.canonical import canonical
 from service.engine.start.search import SAME, Search, polish, screen
 
 STARTS = 4
@@ -83,7 +84,8 @@ def advance(task: Task, starts: Starts) -> Starts:
             return replace(starts, search=again)
         return replace(starts, search=polish(problem, search))
     if task.groups is None:
-        return replace(starts, found=_best_of(search), waiting=())
+        best = canonical(problem, _best_of(search)[0], options.search)
+        return replace(starts, found=best.unsqueeze(0), waiting=())
     return _kept(task, starts, search)
 
 

@@ -188,8 +188,15 @@ def _screened(problem: Problem, points: Floats, guessed: tuple[int, ...]) -> tup
         points = points.copy()
         points[:, linear] += np.where(np.isfinite(steps), steps, 0.0)
         points = _within(problem, points)
-    sums = _read(problem, formula.program(()).tensors, points, MEASURE)[0]
-    return points, sums[:, 0 if problem.loss.is_smooth else 1] / problem.rows
+    return points, losses_at(problem, points)
+
+
+def losses_at(problem: Problem, points: Floats) -> Floats:
+    """The loss at each of some params, (points,)."""
+    assert isinstance(problem.formula, Formula)
+    sums = _read(problem, problem.formula.program(()).tensors, points, MEASURE)[0]
+    found: Floats = sums[:, 0 if problem.loss.is_smooth else 1] / problem.rows
+    return found
 
 
 def _read(
