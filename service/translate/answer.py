@@ -6,13 +6,12 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from service.engine.diagnostics import Diagnostic, Finding, examine, verdict
 from service.engine.formula import Formula
-from service.engine.inference.profile import profile_interval
+from service.engine.inference.intervals import Intervals, intervals
 from service.engine.inference.statistics import Statistics, summarise
 from service.engine.kernel.types import Floats
 from service.engine.problem import Problem
@@ -38,9 +37,11 @@ def to_fit(
     problem = plan.task.problem
     trusted = result.best.params if is_cut_short(result) else result.params
     statistics = summarise(problem, trusted)
-    finding = Finding(plan.task, result, trusted, statistics, plan.guessed)
+    asked = plan.request.confidence_interval
+    found = intervals(problem, trusted, statistics, asked.level, asked.method)
+    finding = Finding(plan.task, result, trusted, statistics, plan.guessed, found)
     diagnostics = examine(finding)
-    told = to_statistics(statistics, _interval(plan, trusted, statistics))
+    told = to_statistics(statistics, _interval(plan, found, statistics.free))
     return wire.Fit(
         job_id=job_id,
         status=_status(result),
@@ -138,23 +139,16 @@ def to_statistics(
     )
 
 
-def _interval(plan: Plan, theta: Tensor, statistics: Statistics) -> wire.ConfidenceInterval | None:
-    asked, stderr = plan.request.confidence_interval, statistics.stderr
-    if stderr is None or statistics.degrees_of_freedom <= 0:
+def _interval(
+    plan: Plan, found: Intervals | None, free: Sequence[str]
+) -> wire.ConfidenceInterval | None:
+    if found is None:
         return None
-    lower: Tensor | Floats
-    upper: Tensor | Floats
-    if asked.method == "profile":
-        lower, upper = profile_interval(plan.task.problem, theta, statistics, asked.level)
-    else:
-        values = theta.double().cpu().numpy()[np.flatnonzero(plan.task.problem.free)]
-        half = statistics.t(asked.level) * stderr
-        lower, upper = values - half, values + half
     return wire.ConfidenceInterval(
-        level=asked.level,
-        method=asked.method,
-        lower=named(statistics.free, lower),
-        upper=named(statistics.free, upper),
+        level=plan.request.confidence_interval.level,
+        method=found.method,
+        lower=named(free, found.lower),
+        upper=named(free, found.upper),
     )
 
 

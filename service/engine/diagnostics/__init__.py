@@ -21,7 +21,9 @@ from service.engine.diagnostics.determination import (
     GUESSED_START,
     ILL_CONDITIONED,
     MULTI_START_DISAGREES,
+    NONLINEAR_INTERVAL,
     RANK_DEFICIENT,
+    UNDETERMINED,
 )
 from service.engine.diagnostics.ending import AT_BOUND, NON_FINITE, NOT_CONVERGED, UNMOVED
 from service.engine.diagnostics.finding import (
@@ -52,6 +54,8 @@ CHECKS: Sequence[Check] = (
     NOT_CONVERGED,
     UNMOVED,
     RANK_DEFICIENT,
+    UNDETERMINED,
+    NONLINEAR_INTERVAL,
     ILL_CONDITIONED,
     FEW_DEGREES_OF_FREEDOM,
     AT_BOUND,

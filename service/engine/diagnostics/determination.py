@@ -102,8 +102,8 @@ def _grade_lower(findings: Findings) -> Grades:
 
 
 def _tell_lower(finding: Finding) -> Said:
-    assert finding.result.lower is not None
-    theta, loss = finding.result.lower
+    assert finding.lower is not None
+    theta, loss = finding.lower
     names = finding.problem.free_params
     start = {
         name: {"value": float(f"{value:.6g}")}
@@ -140,5 +140,53 @@ RANK_DEFICIENT = Check("rank_deficient", _grade_rank, _tell_rank)
 ILL_CONDITIONED = Check("ill_conditioned", _grade_condition, _tell_condition)
 FEW_DEGREES_OF_FREEDOM = Check("few_degrees_of_freedom", _grade_freedom, _tell_freedom)
 GUESSED_START = Check("guessed_start", _grade_start, _tell_start)
+
+
+def _grade_open(findings: Findings) -> Grades:
+    """The profile of a param does not close: the data set no limit on it, on some side."""
+    one = findings.one
+    found = None if one is None else one.intervals
+    if found is None or found.better is not None:
+        return findings.nowhere()
+    return findings.where(ERROR, bool(found.open.any()))
+
+
+def _tell_open(finding: Finding) -> Said:
+    found = finding.intervals
+    assert found is not None
+    names = tuple(
+        n for n, is_open in zip(finding.statistics.free, found.open, strict=True) if is_open
+    )
+    return Said(
+        f"the data do not determine {', '.join(names)}: at any level of confidence asked for there "
+        "is no limit on one side (NaN in the interval), whatever the standard error says. Data "
+        "where the model depends on it would, or a known value that is fixed.",
+        params=names,
+    )
+
+
+def _grade_bent(findings: Findings) -> Grades:
+    """The loss is far from quadratic within the interval."""
+    one = findings.one
+    if one is None or one.intervals is None:
+        return findings.nowhere()
+    return findings.where(INFO, bool(one.intervals.bent.any()))
+
+
+def _tell_bent(finding: Finding) -> Said:
+    found = finding.intervals
+    assert found is not None
+    names = tuple(
+        n for n, is_bent in zip(finding.statistics.free, found.bent, strict=True) if is_bent
+    )
+    return Said(
+        f"the loss is not quadratic in {', '.join(names)} as far as the intervals reach, so "
+        "value ± t standard errors would be wrong: the intervals given are by profile likelihood.",
+        params=names,
+    )
+
+
+UNDETERMINED = Check("undetermined", _grade_open, _tell_open)
+NONLINEAR_INTERVAL = Check("nonlinear_interval", _grade_bent, _tell_bent)
 BETTER_MINIMUM = Check("better_minimum", _grade_lower, _tell_lower)
 MULTI_START_DISAGREES = Check("multi_start_disagrees", _grade_agreement, _tell_agreement)

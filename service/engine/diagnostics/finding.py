@@ -12,10 +12,12 @@ import numpy as np
 from torch import Tensor
 
 from service.engine.curvature import curvatures, learning_rate_limit
+from service.engine.inference.intervals import Intervals
 from service.engine.inference.statistics import Figures, Statistics
 from service.engine.kernel import residuals
 from service.engine.kernel.sharing import extent, share_out
 from service.engine.kernel.types import Floats
+from service.engine.objectives.points import losses_at
 from service.engine.optimizers.first_order import Adagrad, Adam, Rmsprop, Sgd
 from service.engine.problem import Groups, Options, Problem, Task
 from service.engine.result import Result
@@ -220,12 +222,14 @@ class Finding:
         theta: Tensor,
         statistics: Statistics,
         guessed: Sequence[str] = (),
+        intervals: Intervals | None = None,
     ) -> None:
         self.task = task
         self.result = result
         self.theta = theta
         self.statistics = statistics
         self.guessed = tuple(guessed)
+        self.intervals = intervals
 
     @property
     def problem(self) -> Problem:
@@ -256,9 +260,19 @@ class Finding:
             fits=self.task.fits,
             guessed=self.guessed,
             agreed=result.searched,
-            lower=result.lower is not None,
+            lower=self.lower is not None,
             one=self,
         )
+
+    @cached_property
+    def lower(self) -> tuple[Tensor, float] | None:
+        """Params and loss of a better minimum, where other starts or a profile led to one."""
+        if self.result.lower is not None or self.intervals is None:
+            return self.result.lower
+        theta = self.intervals.better
+        if theta is None:
+            return None
+        return theta, float(losses_at(self.problem.double(), theta.numpy()[None])[0])
 
     @property
     def limit(self) -> float | None:

@@ -16,9 +16,10 @@ import torch
 from torch import Tensor
 
 from service.engine.kernel.types import Floats
+from service.engine.objectives.points import losses_at
 from service.engine.problem import Problem
 from service.engine.start.ranges import Range, ranges
-from service.engine.start.search import losses_at, rounding, thinned
+from service.engine.start.search import rounding, thinned
 
 SAME = 1e-9
 """Losses that differ by no more than such a part are the same."""

@@ -16,12 +16,11 @@ import torch
 from torch import Tensor
 
 from service.engine.formula import Formula
-from service.engine.kernel import operators
-from service.engine.kernel.rows import MEASURE
 from service.engine.kernel.singular import least_norm
 from service.engine.kernel.types import Floats
+from service.engine.objectives.points import linearised_at, losses_at, shared
 from service.engine.optimizers.levenberg_marquardt import LevenbergMarquardt
-from service.engine.problem import Groups, Options, Problem, Task, Tolerance
+from service.engine.problem import Options, Problem, Task, Tolerance
 from service.engine.solvers.marquardt import Marquardt
 from service.engine.start.ranges import drawn, ranges
 
@@ -125,7 +124,7 @@ def _promising(
 def polish(problem: Problem, search: Search) -> Search:
     """The search with a few more candidates polished."""
     small, chosen = thinned(problem, POLISHED_ROWS), search.waiting[:AT_ONCE]
-    solver = Marquardt(Task(small, POLISH, _shared(len(chosen), small.rows, chosen)))
+    solver = Marquardt(Task(small, POLISH, shared(len(chosen), small.rows, chosen)))
     state = solver.init()
     state, _ = solver.step(state, POLISH.epochs)
     ends = solver.ends(state)
@@ -149,12 +148,6 @@ def thinned(problem: Problem, most: int) -> Problem:
     """The problem on at most so many of its rows, evenly spread."""
     step = -(-problem.rows // most)
     return problem if step == 1 else problem.on(slice(None, None, step), problem.initial)
-
-
-def _shared(fits: int, rows: int, initial: Tensor) -> Groups:
-    """Fits of the same rows from several starts."""
-    spans = torch.tensor([[0], [rows]]).repeat(1, fits)
-    return Groups(spans, initial)
 
 
 def _candidates(
@@ -183,33 +176,12 @@ def _screened(problem: Problem, points: Floats, guessed: tuple[int, ...]) -> tup
     at = [formula.params.index(name) for name, is_linear in together if is_linear]
     linear = [i for i in at if i in guessed]
     if linear and problem.rows > len(linear):
-        r = _read(problem, formula.program(linear).tensors, points, 0.0)[1]
+        r = linearised_at(problem, formula.program(linear).tensors, points, 0.0)[1]
         steps = least_norm(r, np.full(len(r), float(problem.rows)))
         points = points.copy()
         points[:, linear] += np.where(np.isfinite(steps), steps, 0.0)
         points = _within(problem, points)
     return points, losses_at(problem, points)
-
-
-def losses_at(problem: Problem, points: Floats) -> Floats:
-    """The loss at each of some params, (points,)."""
-    assert isinstance(problem.formula, Formula)
-    sums = _read(problem, problem.formula.program(()).tensors, points, MEASURE)[0]
-    found: Floats = sums[:, 0 if problem.loss.is_smooth else 1] / problem.rows
-    return found
-
-
-def _read(
-    problem: Problem, program: tuple[Tensor, ...], points: Floats, width: float
-) -> tuple[Floats, Floats]:
-    """Sums and R factors at each point: see `operators.linearise`."""
-    many, loss = len(points), problem.loss
-    shared = _shared(many, problem.rows, problem.initial)
-    sums, r, _ = operators.linearise(
-        program, problem.loss_number, loss.delta, problem.data(shared.spans),
-        torch.from_numpy(points), torch.full((many,), width, dtype=torch.float64),
-    )  # fmt: skip
-    return sums.numpy(), r.numpy()
 
 
 def _apart(points: Floats, order: Floats, count: int) -> list[int]:
