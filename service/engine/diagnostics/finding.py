@@ -137,7 +137,7 @@ class Findings:
             return severity if mask else 0
         return np.where(mask, severity, 0).astype(np.int8)
 
-    def either(self, mask: Each, severity: int, otherwise: int) -> Grades:
+    def either(self, mask: Each, severity: Grades, otherwise: Grades) -> Grades:
         """One severity where the mask is true, another where it is not."""
         if self.one is not None:
             return severity if mask else otherwise
