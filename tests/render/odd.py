@@ -95,7 +95,8 @@ def fits(draw: st.DrawFn) -> wire.Fit:
                 max_size=2,
             )
         ),
-        trustworthy=draw(st.booleans()),
+        verdict=(verdict := draw(st.sampled_from(["trustworthy", "doubtful", "untrustworthy"]))),
+        trustworthy=verdict == "trustworthy",
         dropped=None,
         history=wire.History(
             epoch=list(range(1, rows + 1)),
