@@ -30,6 +30,7 @@ from service.schemas.answers import (
 )
 from service.schemas.base import Answer
 from service.schemas.compute import GradientRequest, LossAnswer, Predictions
+from service.schemas.names import Verdict
 from service.schemas.problems import Problem, ProblemError
 from tests.render.made import THERMOMETER, descent, fitted
 from tests.render.odd import NUMBERS, UNITS, fits
@@ -133,6 +134,7 @@ def test_lines_for_scripts() -> None:
 
 def grouped(count: int = 3) -> GroupedFit:
     keys = [f"plate {i}" for i in range(count)]
+    good: list[Verdict] = ["trustworthy"] * (count - 3)
     return GroupedFit(
         job_id="job_1",
         status="succeeded",
@@ -149,7 +151,7 @@ def grouped(count: int = 3) -> GroupedFit:
             status=["succeeded"] * count,
             stop_reason=["converged"] * count,
             epochs=[1] * count,
-            verdict=["trustworthy", "doubtful", *["trustworthy"] * (count - 3), "untrustworthy"],
+            verdict=["trustworthy", "doubtful", *good, "untrustworthy"],
             trustworthy=[True, False, *[True] * (count - 3), False],
             loss=[0.5] * count,
             r_squared=[0.99] * (count - 1) + [None],

@@ -141,7 +141,7 @@ class Findings:
         """One severity where the mask is true, another where it is not."""
         if self.one is not None:
             return severity if mask else otherwise
-        return np.where(mask, severity, otherwise).astype(np.int8)
+        return np.asarray(np.where(mask, severity, otherwise), dtype=np.int8)
 
     def nowhere(self) -> Grades:
         return 0 if self.one is not None else np.zeros(len(self.loss), dtype=np.int8)
