@@ -78,6 +78,7 @@ def test_the_limits_of_momentum(options: dict[str, Any], factor: float) -> None:
         assert ("learning_rate_too_high" in codes(answer)) is (reason == "diverged")
 
 
+TWO = {"a": 1.0, "b": 0.0}
 X = np.linspace(0, 5, 20)
 NOISE = np.random.default_rng(0).standard_normal(20)
 SLOW: dict[str, tuple[dict[str, Any], int]] = {
@@ -113,6 +114,24 @@ def test_a_slow_way_that_came_to_the_minimum_is_a_note(code: str) -> None:
     whole = fit(**{**request, "epochs": epochs, "record_every": 1000})
     assert codes(whole) == {code: "info"}
     assert (whole.verdict, whole.trustworthy) == ("trustworthy", True)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"loss": "mae"},
+        {"model": {"name": "mlp", "hidden": [2]}, "params": {}, "scaling": {"x": {"scale": 1.0}}},
+        {"model": "y = a*x + b", "params": TWO, "data": {"x": [100.0, 200.0], "y": [51.0, 99.0]}},
+    ],
+)
+def test_where_the_minimum_cannot_be_told_a_slow_way_is_a_warning(change: dict[str, Any]) -> None:
+    request, epochs = SLOW["poor_scale"]
+    answer = fit(**{**request, "epochs": epochs, "record_every": 1000, **change})
+    assert codes(answer)["poor_scale"] == "warning"
+    data = {**request, **change}["data"]
+    data = {**data, "g": ["a"] * len(data["x"])}
+    many = fit_groups(**{**request, "epochs": epochs, **change, "data": data, "group_by": "g"})
+    assert {each.code: each.severity for each in many.diagnostics}["poor_scale"] == "warning"
 
 
 @pytest.mark.parametrize("code", SLOW)

@@ -27,9 +27,14 @@ LOPSIDED = 100.0
 
 
 def _slow(findings: Findings) -> Grades:
-    """How bad it is that a fit's way was slow: INFO where its end is right, else WARNING."""
-    arrived = (findings.statistics.offset <= NEAR) & no(findings.ended("diverged"))
-    return findings.either(arrived, INFO, WARNING)
+    """How bad it is that a fit's way was slow: INFO where its end is known to be right, else
+    WARNING. The offset of a network, of a loss with corners and without rows to spare tells
+    nothing."""
+    problem, statistics = findings.problem, findings.statistics
+    if not (problem.loss.is_smooth and problem.formula.has_standard_errors):
+        return findings.everywhere(WARNING)
+    arrived = (statistics.offset <= NEAR) & (statistics.degrees_of_freedom > 0)
+    return findings.either(arrived & no(findings.ended("diverged")), INFO, WARNING)
 
 
 def _grade_rate(findings: Findings) -> Grades:

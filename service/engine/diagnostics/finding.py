@@ -129,7 +129,7 @@ class Findings:
     def condition(self) -> Each:
         """Of the Hessian at the start: infinite where it is flat, or no bowl."""
         low, high = self.eigenvalues[..., 0], self.eigenvalues[..., -1]
-        return np.where(low > 0, high / low, np.inf)
+        return np.divide(high, low, out=np.full(np.shape(high), np.inf), where=low > 0)
 
     def where(self, severity: Grades, mask: Each) -> Grades:
         """That severity where the mask is true."""
