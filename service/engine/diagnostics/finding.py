@@ -133,7 +133,7 @@ class Findings:
     def condition(self) -> Each:
         """Of the Hessian at the start: infinite where it is flat, or no bowl."""
         low, high = self.eigenvalues[..., 0], self.eigenvalues[..., -1]
-        return np.where(low > 0, high / low, np.inf)
+        return np.divide(high, low, out=np.full(np.shape(high), np.inf), where=low > 0)
 
     def where(self, severity: Grades, mask: Each) -> Grades:
         """That severity where the mask is true."""
@@ -141,11 +141,11 @@ class Findings:
             return severity if mask else 0
         return np.where(mask, severity, 0).astype(np.int8)
 
-    def either(self, mask: Each, severity: int, otherwise: int) -> Grades:
+    def either(self, mask: Each, severity: Grades, otherwise: Grades) -> Grades:
         """One severity where the mask is true, another where it is not."""
         if self.one is not None:
             return severity if mask else otherwise
-        return np.where(mask, severity, otherwise).astype(np.int8)
+        return np.asarray(np.where(mask, severity, otherwise), dtype=np.int8)
 
     def nowhere(self) -> Grades:
         return 0 if self.one is not None else np.zeros(len(self.loss), dtype=np.int8)
