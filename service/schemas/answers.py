@@ -120,6 +120,7 @@ class PredictBody(Answer):
     residual_std: Number | None = None
     """The standard deviation of a new observation; null where `sigma` says it row by row."""
     degrees_of_freedom: int | None = None
+    """Of Student's t for bands; 10¹², as good as normal, where `sigma_absolute`."""
 
 
 class Dropped(Answer):

@@ -22,6 +22,8 @@ from service.schemas.names import Status
 from service.translate.plan import Plan
 
 Named = dict[str, float]
+NORMAL = 10**12
+"""Degrees of freedom at which Student's t is the normal distribution to rounding."""
 
 
 def to_fit(
@@ -225,7 +227,9 @@ def _predict_body(
         dtype=plan.request.dtype,
         covariance=covariance,
         residual_std=statistics.residual_std if problem.sigma is None else None,
-        degrees_of_freedom=max(statistics.degrees_of_freedom, 0) or None,
+        degrees_of_freedom=NORMAL
+        if problem.sigma_absolute
+        else max(statistics.degrees_of_freedom, 0) or None,
     )
 
 

@@ -181,7 +181,7 @@ def _tell_bent(finding: Finding) -> Said:
     )
     return Said(
         f"the loss is not quadratic in {', '.join(names)} as far as the intervals reach, so "
-        "value ± t standard errors would be wrong: the intervals given are by profile likelihood.",
+        "value ± t standard errors would be wrong: their intervals are by profile likelihood.",
         params=names,
     )
 

@@ -8,7 +8,6 @@ import numpy as np
 
 from service.engine.diagnostics.finding import (
     ERROR,
-    OUTLYING,
     WARNING,
     Check,
     Each,
@@ -20,7 +19,15 @@ from service.engine.diagnostics.finding import (
     some,
 )
 from service.engine.inference.statistics import is_chance
-from service.engine.kernel.residuals import CENTRE, FAR, RATIO, SAMPLE, SPREAD, TARGET
+from service.engine.kernel.residuals import (
+    CENTRE,
+    FAR,
+    LIMIT,
+    RATIO,
+    SAMPLE,
+    SPREAD,
+    TARGET,
+)
 
 ENOUGH = 10
 MANY = 0.2
@@ -51,11 +58,12 @@ def _is_rounding(findings: Findings) -> Each:
 def _tell_outliers(finding: Finding) -> Said:
     spread = finding.all.seen(SPREAD)
     apart = np.abs(finding.statistics.z - finding.all.seen(CENTRE))
-    far = np.flatnonzero(apart > OUTLYING * spread).tolist()
+    limit = finding.all.seen(LIMIT)
+    far = np.flatnonzero(apart > limit).tolist()
     listed = ", ".join(str(row + 1) for row in far[:SHOWN]) + (", …" if len(far) > SHOWN else "")
     delta = float(f"{2 * spread:.2g}")
     return Said(
-        f"more than {OUTLYING:g} robust standard deviations off the curve: {len(far)} "
+        f"more than {limit / spread:.2g} robust standard deviations off the curve: {len(far)} "
         f"row{'s' * (len(far) > 1)} ({listed}), which pull it their way. Check them, or use a "
         "robust loss.",
         suggestion={"loss": {"name": "soft_l1", "delta": delta}} if delta > 0 else None,

@@ -47,18 +47,21 @@ class Intervals:
 def intervals(
     problem: Problem, theta: Tensor, statistics: Statistics, level: float, method: Method
 ) -> Intervals | None:
-    """The intervals of a fit at θ (params,), by `method`, or by profile where `t` would be wrong;
-    None where there are no standard errors."""
+    """The intervals of a fit at θ (params,), by `method`; those that `t` would be wrong of by
+    profile in any case. None where there are no standard errors."""
     stderr = statistics.stderr
-    if stderr is None or statistics.degrees_of_freedom <= 0:
+    if stderr is None or not statistics.t_degrees > 0:
         return None
     bent = _bent(problem, theta, statistics)
-    if method == "profile" or bent.any():
-        found = profile(problem, theta, statistics, level)
-        return Intervals("profile", found.below, found.above, bent, found.lower)
     values = theta.double().cpu().numpy()[np.flatnonzero(problem.free)]
     half = statistics.t(level) * stderr
-    return Intervals("t", values - half, values + half, bent)
+    lower, upper, chosen = values - half, values + half, bent | (method == "profile")
+    if not chosen.any():
+        return Intervals(method, lower, upper, bent)
+    found = profile(problem, theta, statistics, level, chosen)
+    lower = np.where(chosen, found.below, lower)
+    upper = np.where(chosen, found.above, upper)
+    return Intervals(method, lower, upper, bent, found.lower)
 
 
 def _bent(problem: Problem, theta: Tensor, statistics: Statistics) -> Bools:

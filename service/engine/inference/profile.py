@@ -20,7 +20,7 @@ import torch
 from torch import Tensor
 
 from service.engine.inference.statistics import Statistics
-from service.engine.kernel.types import Floats
+from service.engine.kernel.types import Bools, Floats
 from service.engine.objectives.points import shared
 from service.engine.optimizers.levenberg_marquardt import LevenbergMarquardt
 from service.engine.problem import Options, Problem, Task, Tolerance
@@ -58,8 +58,10 @@ class Profile:
     lower: Tensor | None = None
 
 
-def profile(problem: Problem, theta: Tensor, statistics: Statistics, level: float) -> Profile:
-    """The profile intervals of a fit at its minimum θ (params,)."""
+def profile(
+    problem: Problem, theta: Tensor, statistics: Statistics, level: float, chosen: Bools
+) -> Profile:
+    """The profile intervals of a fit at its minimum θ (params,), of the free params `chosen`."""
     problem = replace(problem.double(), initial=theta.double())
     stderr = statistics.stderr
     assert stderr is not None
@@ -67,6 +69,8 @@ def profile(problem: Problem, theta: Tensor, statistics: Statistics, level: floa
     ends, lower = np.full((2, len(stderr)), math.nan), None
     left = WORK / (problem.rows * problem.formula.operations * 10)
     for place, position in enumerate(problem.free_index.tolist()):
+        if not chosen[place]:
+            continue
         for side, sign in enumerate((-1.0, 1.0)):
             walk = _Walk(problem, statistics, place, position, variance, level)
             if left > 0:
@@ -123,7 +127,7 @@ class _Walk:
             if tau >= self._wanted:
                 return self._crossing(here, height, there, tau)
             if bounded != value:
-                return bounded
+                return float(bounded)
             rise = max(tau - height, 1e-3 * aim)
             step *= min(max(aim / rise, 0.5), 2.0)
             before, here, height = here, there, tau

@@ -40,6 +40,9 @@ NARROW, WIDE = 0.5, 1.2
 """Decades (standard deviations) that magnitudes are drawn over."""
 MAGNITUDES = 0.3
 """So many of the values of a place are drawn by its magnitude, as of a constant beside a column."""
+BEYOND = 0.25
+"""So many frequencies are drawn beyond Nyquist's for the median spacing, up to where a tenth of the
+gaps are too wide for it: uneven rows tell such frequencies apart too."""
 NEGATIVE = 0.3
 """So many of the magnitudes are drawn with a minus sign."""
 
@@ -52,8 +55,9 @@ class Range:
     """The logarithm to base 10 of its magnitude."""
     places: Floats | None = None
     """Values that it may well have: those of a column."""
-    frequency: tuple[float, float, int] | None = None
-    """θ to a power of 1 or -1, the last number, is between the first two."""
+    frequency: tuple[float, float, float, int] | None = None
+    """θ to a power of 1 or -1, the last number, is mostly between the first two, and else between
+    the second and the third."""
     turn: float | None = None
     """A phase: values so far apart are the same."""
     logarithm: bool = False
@@ -105,7 +109,7 @@ class _Reader:
         """Of each node, the logarithm of its magnitude: weights of the params', and a number."""
         self._equations: list[tuple[Floats, float]] = []
         self._places: dict[str, Floats] = {}
-        self._frequencies: dict[str, tuple[float, float, int]] = {}
+        self._frequencies: dict[str, tuple[float, float, float, int]] = {}
         self._turns: dict[str, float] = {}
         self._logarithms: set[str] = set()
         self._target = float(problem.target.double().square().mean().sqrt())
@@ -248,9 +252,11 @@ class _Reader:
                 self._turns[name] = abs(2 * math.pi / float(term.factor))
             if term.varies and not others and abs(power) == 1:
                 x = np.unique(term.factor)
-                gap, width = float(np.median(np.diff(x))), float(x[-1] - x[0])
-                if gap > 0 and math.isfinite(1 / width):
-                    self._frequencies[name] = (math.pi / 4 / width, math.pi / gap, power)
+                gaps, width = np.diff(x), float(x[-1] - x[0])
+                if width > 0 and math.isfinite(1 / width):
+                    most = [math.pi / float(np.quantile(gaps, part)) for part in (0.5, 0.1)]
+                    highest = min(most[1], 4 * most[0])
+                    self._frequencies[name] = (math.pi / 4 / width, most[0], highest, power)
 
 
 def _combined(name: str, parts: Sequence[Terms]) -> Terms | None:
@@ -301,8 +307,10 @@ def drawn(of: Range, problem: Problem, count: int, generator: torch.Generator) -
     """So many values of a param, from its range."""
     rng, values = generator, _magnitudes(of, count, generator)
     if of.frequency is not None:
-        low, high, power = of.frequency
-        values = low + (high - low) * _uniform(count, rng)
+        low, middle, high, power = of.frequency
+        values = low + (middle - low) * _uniform(count, rng)
+        beyond = middle + (high - middle) * _uniform(count, rng)
+        values = np.where(_uniform(count, rng) < BEYOND, beyond, values)
         values = values if power > 0 else 1 / values
     elif of.turn is not None:
         values = of.turn * (_uniform(count, rng) - 0.5)
