@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from difflib import get_close_matches
 
 import numpy as np
 import torch
@@ -12,7 +13,7 @@ from torch import Tensor
 from service.engine.formula import Formula
 from service.engine.models import FAMILIES, Family
 from service.engine.models.mlp import Network
-from service.engine.problem import Options, Problem, Task, grouped
+from service.engine.problem import Model, Options, Problem, Task, grouped
 from service.engine.scaling import Scale
 from service.errors import (
     InvalidData,
@@ -81,6 +82,7 @@ def to_plan(request: FitRequest, *, max_rows: int = 2**62, max_groups: int = 2**
         groups = to_groups(request.group_by, request.data, max_groups)
     raw = finite_columns(request.data, formula.inputs)
     target = explained(formula, request.data, rows)
+    _check_names(formula, request, usable(request))
     if not formula.params:
         raise InvalidFormula(
             "the formula has no param to fit; every name in it is a column", pointer="/model"
@@ -123,10 +125,32 @@ def to_plan(request: FitRequest, *, max_rows: int = 2**62, max_groups: int = 2**
     return Plan(request, task, raw, scaling, told, dropped, groups, family)
 
 
-def _is_challenged(request: FitRequest, problem: Problem, options: Options) -> bool:
-    """Whether the end is to be compared with those of other starts: not where all was searched."""
+def _check_names(formula: Model, request: FitRequest, columns: Sequence[str]) -> None:
+    """Raises InvalidFormula for a formula that has a column, or a family, for a param by mistake."""
+    if not isinstance(formula, Formula):
+        return
+    for name in set(formula.params) & set(FAMILIES):
+        raise InvalidFormula(
+            f"'{name}' is the name of a model, not of a param; to fit that model alone write "
+            f'"model": "{name}", else write out its formula',
+            pointer="/model",
+        )
+    left = [name for name in columns if name not in formula.target_columns]
+    if not formula.inputs and left:
+        near = get_close_matches(formula.params[0], left, 1, 0) if formula.params else left
+        said = ", ".join(f"'{name}'" for name in left)
+        raise InvalidFormula(
+            f"the formula uses no column: its names {', '.join(formula.params) or '(none)'} are "
+            f"params, and the data have {said}; did you mean '{near[0] if near else left[0]}' for "
+            "one of them?",
+            pointer="/model",
+        )
+
+
+def _is_challenged(request: FitRequest, problem: Problem, options: Options) -> bool | None:
+    """Whether the end is to be compared with those of other starts; None where all was searched."""
     searched = {problem.params[i] for i in options.search}
-    return request.challenge and not set(problem.free_params) <= searched
+    return None if set(problem.free_params) <= searched else request.challenge
 
 
 def usable(request: FitRequest) -> list[str]:
@@ -135,7 +159,8 @@ def usable(request: FitRequest) -> list[str]:
     by = None if request.group_by is None else request.group_by.column
     if isinstance(request.model, str) and request.model.strip() not in (*FAMILIES, "mlp"):
         return list(request.data)
-    return [n for n, c in request.data.items() if n != by and not isinstance(c, Labels)]
+    apart = (by, request.sigma if isinstance(request.sigma, str) else None)
+    return [n for n, c in request.data.items() if n not in apart and not isinstance(c, Labels)]
 
 
 def without_missing(request: FitRequest, used: list[str]) -> tuple[FitRequest, tuple[int, ...]]:

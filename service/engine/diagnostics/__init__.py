@@ -22,7 +22,9 @@ from service.engine.diagnostics.determination import (
     ILL_CONDITIONED,
     MULTI_START_DISAGREES,
     NONLINEAR_INTERVAL,
+    NOT_CHALLENGED,
     RANK_DEFICIENT,
+    STEP_PARAM,
     UNDETERMINED,
 )
 from service.engine.diagnostics.ending import AT_BOUND, NON_FINITE, NOT_CONVERGED, UNMOVED
@@ -54,6 +56,7 @@ CHECKS: Sequence[Check] = (
     NOT_CONVERGED,
     UNMOVED,
     RANK_DEFICIENT,
+    STEP_PARAM,
     UNDETERMINED,
     NONLINEAR_INTERVAL,
     ILL_CONDITIONED,
@@ -64,6 +67,7 @@ CHECKS: Sequence[Check] = (
     AUTOCORRELATED_RESIDUALS,
     GUESSED_START,
     MULTI_START_DISAGREES,
+    NOT_CHALLENGED,
 )
 """In the order in which they are told."""
 

@@ -16,6 +16,7 @@ from service.engine.diagnostics.finding import (
     no,
     some,
 )
+from service.engine.start.ranges import ranges
 
 POOR = 1e8
 """A condition number above which half of the digits are lost."""
@@ -23,16 +24,43 @@ POOR = 1e8
 
 def _grade_rank(findings: Findings) -> Grades:
     """Some params trade off against each other, or act on nothing."""
-    return findings.where(ERROR, some(findings.statistics.lost))
+    return findings.where(ERROR, some(findings.statistics.lost & ~findings.stepping))
 
 
 def _tell_rank(finding: Finding) -> Said:
-    names = finding.statistics.deficient
+    names, flat = finding.statistics.deficient, finding.all.statistics.flat
+    nothing = [n for n, is_flat in zip(finding.problem.free_params, flat, strict=False) if is_flat]
+    cure = None
+    if not set(names) & set(nothing) and finding.lower is None:
+        cure = {"params": {names[-1]: _as_it_is(finding, names[-1])}}
     return Said(
         f"the data do not tell these params apart: {', '.join(names)}. Other values of them fit as "
         "well; fix one, or simplify the model.",
         params=names,
-        suggestion={"params": {names[-1]: _as_it_is(finding, names[-1])}},
+        suggestion=cure,
+    )
+
+
+def _grade_step(findings: Findings) -> Grades:
+    """A param acts through a condition alone: all values between two rows fit alike."""
+    return findings.where(WARNING, some(findings.stepping))
+
+
+def _tell_step(finding: Finding) -> Said:
+    problem = finding.problem
+    free, stepping = problem.free_params, finding.all.stepping
+    names = tuple(name for name, is_step in zip(free, stepping.tolist(), strict=True) if is_step)
+    told = []
+    for name in names:
+        at = problem.params.index(name)
+        places, value = ranges(problem)[at].places, float(finding.theta[at])
+        if places is not None and (places <= value).any() and (places > value).any():
+            low, high = places[places <= value].max(), places[places > value].min()
+            told.append(f"any {name} from {low:.6g} to {high:.6g} gives the same fit")
+        else:
+            told.append(f"values of {name} next to {value:.6g} give the same fit")
+    return Said(
+        f"{'; '.join(told)}: it acts through a condition alone, and has no standard error.", names
     )
 
 
@@ -136,10 +164,22 @@ def _tell_agreement(finding: Finding) -> Said:
     )
 
 
+STEP_PARAM = Check("step_param", _grade_step, _tell_step)
 RANK_DEFICIENT = Check("rank_deficient", _grade_rank, _tell_rank)
 ILL_CONDITIONED = Check("ill_conditioned", _grade_condition, _tell_condition)
 FEW_DEGREES_OF_FREEDOM = Check("few_degrees_of_freedom", _grade_freedom, _tell_freedom)
 GUESSED_START = Check("guessed_start", _grade_start, _tell_start)
+
+
+def _grade_unchallenged(findings: Findings) -> Grades:
+    """The request asked that the end not be compared with those of other starts."""
+    if findings.options.challenge is not False:
+        return findings.nowhere()
+    return findings.everywhere(INFO)
+
+
+def _tell_unchallenged(finding: Finding) -> Said:
+    return Said("no other start was tried, as asked for: there may be a better minimum.")
 
 
 def _grade_open(findings: Findings) -> Grades:
@@ -186,6 +226,7 @@ def _tell_bent(finding: Finding) -> Said:
     )
 
 
+NOT_CHALLENGED = Check("not_challenged", _grade_unchallenged, _tell_unchallenged)
 UNDETERMINED = Check("undetermined", _grade_open, _tell_open)
 NONLINEAR_INTERVAL = Check("nonlinear_interval", _grade_bent, _tell_bent)
 BETTER_MINIMUM = Check("better_minimum", _grade_lower, _tell_lower)

@@ -117,6 +117,8 @@ def _unmoved(findings: Findings) -> Bools:
     if statistics.held.shape == same.shape:
         away = (away | statistics.flat) & ~statistics.held
     went = np.asarray((findings.epochs > 0) & no(findings.ended("diverged")))
+    if findings.stepping.shape == same.shape:
+        same &= ~findings.stepping
     still[..., free] = same & away & went[..., None]
     return still
 
@@ -132,7 +134,7 @@ def _tell_unmoved(finding: Finding) -> Said:
         f"{', '.join(names)} did not move from the start: there the loss does not depend on it, or "
         "no step lowers the loss. Start elsewhere.",
         params=names,
-        suggestion={"params": dict.fromkeys(names)},
+        suggestion=None if set(names) <= set(finding.guessed) else {"params": dict.fromkeys(names)},
     )
 
 

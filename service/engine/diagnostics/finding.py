@@ -12,11 +12,12 @@ import numpy as np
 from torch import Tensor
 
 from service.engine.curvature import curvatures, learning_rate_limit
+from service.engine.formula import Formula
 from service.engine.inference.intervals import Intervals
 from service.engine.inference.statistics import Figures, Statistics
 from service.engine.kernel import residuals
 from service.engine.kernel.sharing import extent, share_out
-from service.engine.kernel.types import Floats
+from service.engine.kernel.types import Bools, Floats
 from service.engine.objectives.points import losses_at
 from service.engine.optimizers.first_order import Adagrad, Adam, Rmsprop, Sgd
 from service.engine.problem import Groups, Options, Problem, Task
@@ -157,6 +158,17 @@ class Findings:
     def free(self) -> list[int]:
         """The positions of the free params."""
         return [i for i, is_free in enumerate(self.problem.free) if is_free]
+
+    @cached_property
+    def stepping(self) -> Bools:
+        """Which free params act through a condition alone, so that the prediction has no slope in
+        them, though not nothing to do with them."""
+        formula, flat = self.problem.formula, self.statistics.flat
+        names = self.problem.free_params
+        if not isinstance(formula, Formula) or flat.shape[-1] != len(names):
+            return np.zeros(flat.shape, dtype=np.bool_)
+        found: Bools = flat & np.array([name in formula.switches for name in names], dtype=np.bool_)
+        return found
 
     def ended(self, reason: str) -> Each:
         """Which fits ended for that reason."""
