@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from difflib import get_close_matches
 
 import numpy as np
 import torch
@@ -82,7 +81,7 @@ def to_plan(request: FitRequest, *, max_rows: int = 2**62, max_groups: int = 2**
         groups = to_groups(request.group_by, request.data, max_groups)
     raw = finite_columns(request.data, formula.inputs)
     target = explained(formula, request.data, rows)
-    _check_names(formula, request, usable(request))
+    _check_names(formula, request)
     if not formula.params:
         raise InvalidFormula(
             "the formula has no param to fit; every name in it is a column", pointer="/model"
@@ -125,8 +124,8 @@ def to_plan(request: FitRequest, *, max_rows: int = 2**62, max_groups: int = 2**
     return Plan(request, task, raw, scaling, told, dropped, groups, family)
 
 
-def _check_names(formula: Model, request: FitRequest, columns: Sequence[str]) -> None:
-    """Raises InvalidFormula for a formula that has a column, or a family, for a param by mistake."""
+def _check_names(formula: Model, request: FitRequest) -> None:
+    """Raises InvalidFormula for a formula that takes a column or a family for a param."""
     if not isinstance(formula, Formula):
         return
     for name in set(formula.params) & set(FAMILIES):
@@ -135,14 +134,13 @@ def _check_names(formula: Model, request: FitRequest, columns: Sequence[str]) ->
             f'"model": "{name}", else write out its formula',
             pointer="/model",
         )
-    left = [name for name in columns if name not in formula.target_columns]
+    by = None if request.group_by is None else request.group_by.column
+    left = [n for n in request.data if n not in (*formula.target_columns, by, request.sigma)]
     if not formula.inputs and left:
-        near = get_close_matches(formula.params[0], left, 1, 0) if formula.params else left
-        said = ", ".join(f"'{name}'" for name in left)
+        said = ", ".join(f"'{name}'" for name in left[:8])
         raise InvalidFormula(
-            f"the formula uses no column: its names {', '.join(formula.params) or '(none)'} are "
-            f"params, and the data have {said}; did you mean '{near[0] if near else left[0]}' for "
-            "one of them?",
+            f"the formula uses no column: {', '.join(formula.params[:8])} are params, and the data "
+            f"have {said} beside the target; did you mean '{left[0]}' for one of the params?",
             pointer="/model",
         )
 
