@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from service.engine.optimizers.levenberg_marquardt import LevenbergMarquardt
@@ -31,7 +32,7 @@ from service.engine.start.groups import (
     set_out,
     stopped,
 )
-from service.engine.start.search import LOWER, Search, challenge, lower, polish
+from service.engine.start.search import LOWER, Search, challenge, lower, polish, rounding
 from service.engine.stopping import has_diverged
 
 FOLLOWED = Options(
@@ -252,9 +253,10 @@ class Run:
         return ends
 
     def _once_more(self) -> None:
-        """A second turn for those groups, of the ones whose start was searched for, that ended
-        badly."""
-        if not self.task.options.search or self._at.groups is not None:
+        """A second turn for those groups that ended badly, where starts were searched for or the
+        ends are to be challenged."""
+        options = self.task.options
+        if not (options.search or options.challenge) or self._at.groups is not None:
             return
         before = self._ends()
         groups, starts = second_starts(self.task, before, self._at.starts)
@@ -269,11 +271,17 @@ class Run:
                 self._begin()
 
     def _joined(self) -> tuple[Ends, History]:
-        """How the groups ended, and what they recorded: in a second turn, where it is lower."""
+        """How the groups ended, and what they recorded: in a second turn, where it is lower and no
+        start was given."""
         again, before, groups = self._ends(), self._at.before, self._at.groups
         if before is None or groups is None:
             return again, self._at.history
         lower = lower_of(before, groups, again) & (again.epochs > 0)
+        if not self.task.options.search:
+            limit = before.loss[groups] * (1 - LOWER) - rounding(self.task.problem)
+            missed = torch.zeros(len(before), dtype=torch.bool)
+            missed[groups] = lower & (again.loss < limit)
+            return replace(before, missed=missed), self._at.history_before
         history = list(self._at.history_before)
         for group, place in zip(groups[lower].tolist(), lower.nonzero().flatten(), strict=True):
             history[group] = self._at.history[int(place)]

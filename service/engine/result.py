@@ -122,6 +122,8 @@ class Ends:
     factor: Tensor | None = None
     """R of QR [J z] at `theta`, (fits, q + 1, q + 1), where the solver has it."""
     searched: tuple[int, int] | None = None
+    missed: Tensor | None = None
+    """Which fits other starts led to a better minimum, (fits,); None where none were tried."""
 
     def __len__(self) -> int:
         return len(self.loss)

@@ -135,7 +135,8 @@ def _check_names(formula: Model, request: FitRequest) -> None:
             pointer="/model",
         )
     by = None if request.group_by is None else request.group_by.column
-    left = [n for n in request.data if n not in (*formula.target_columns, by, request.sigma)]
+    sigma = request.sigma if isinstance(request.sigma, str) else None
+    left = [n for n in request.data if n not in (*formula.target_columns, by, sigma)]
     if not formula.inputs and left:
         said = ", ".join(f"'{name}'" for name in left[:8])
         raise InvalidFormula(

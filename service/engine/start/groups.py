@@ -30,6 +30,8 @@ LITTLE = 0.05
 """So small a part, and what was found is no start."""
 PLACES = (1 / 2, 3 / 4, 1, 1 / 4, 0)
 """Where in the order of their sizes the groups lie that are searched on, in turn."""
+UNLIKE = 10.0
+"""So many times what most groups leave unexplained, and one has ended badly."""
 ENOUGH = 4
 """Rows for each free param that a group to search on should have."""
 AGAIN = 4
@@ -76,11 +78,12 @@ def advance(task: Task, starts: Starts) -> Starts:
     """One step of the search that is under way: its screening, a few candidates, or its end."""
     search, options = starts.search, task.options
     problem = task.one(starts.waiting[0]).problem
+    chosen = options.search or tuple(problem.free_index.tolist())
     if search is None:
-        return replace(starts, search=screen(problem, options.search, options.seed))
+        return replace(starts, search=screen(problem, chosen, options.seed))
     if not search.done:
         if not len(search.waiting):
-            again = screen(problem, options.search, options.seed, search)
+            again = screen(problem, chosen, options.seed, search)
             return replace(starts, search=again)
         return replace(starts, search=polish(problem, search))
     if task.groups is None:
@@ -122,9 +125,9 @@ def _kept(task: Task, starts: Starts, search: Search) -> Starts:
 
 
 def second_starts(task: Task, ends: Ends, starts: Starts) -> tuple[Tensor, Starts]:
-    """The groups that ended badly (short of convergence, explaining no more than chance would or
-    far less than some other does), and starts for them: those found, where others ended, and
-    searches on some."""
+    """The groups that ended badly (short of convergence, explaining no more than chance would, far
+    less than some other does, or leaving far more unexplained than most), and starts for them:
+    those found, where others ended, and searches on some."""
     assert task.groups is not None
     constant = _constant_losses(task, torch.arange(len(ends)))
     varied = constant > 0
@@ -133,7 +136,10 @@ def second_starts(task: Task, ends: Ends, starts: Starts) -> tuple[Tensor, Start
     telling = ends.converged & (task.groups.sizes > free)
     best = float(explained[telling].max()) if bool(telling.any()) else 0.0
     poor = explained < max(LITTLE, best - MUCH)
-    bad = ~ends.converged | (varied & (poor | is_chance(explained, task.groups.sizes - free, free)))
+    left = 1 - explained
+    unlike = left > UNLIKE * left[telling].median() if bool(telling.any()) else poor
+    chance = is_chance(explained, task.groups.sizes - free, free)
+    bad = ~ends.converged | (varied & (poor | unlike | chance))
     good = ends.theta[~bad & (explained > LITTLE)]
     middle = good.median(dim=0).values.unsqueeze(0) if len(good) else good
     initial = task.problem.initial.double().cpu().unsqueeze(0)
