@@ -7,6 +7,7 @@ a JSON merge patch (RFC 7396) of the request. `VERDICTS` says how far to trust a
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -80,6 +81,9 @@ def examine(finding: Finding) -> list[Diagnostic]:
         grade = check.grade(finding.all)
         if grade:
             said = check.tell(finding)
+            # Nothing helps a fit that is at the wrong end but to set out from elsewhere.
+            if finding.lower is not None and check is not BETTER_MINIMUM:
+                said = replace(said, suggestion=None)
             severity = SEVERITIES[grade - 1]
             found.append(
                 Diagnostic(check.code, severity, said.message, said.params, said.suggestion)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+from service.engine.diagnostics.ending import POOR
 from service.engine.diagnostics.finding import (
     ERROR,
     INFO,
@@ -17,9 +18,6 @@ from service.engine.diagnostics.finding import (
     some,
 )
 from service.engine.start.ranges import ranges
-
-POOR = 1e8
-"""A condition number above which half of the digits are lost."""
 
 
 def _grade_rank(findings: Findings) -> Grades:
@@ -56,7 +54,7 @@ def _tell_step(finding: Finding) -> Said:
         places, value = ranges(problem)[at].places, float(finding.theta[at])
         if places is not None and (places <= value).any() and (places > value).any():
             low, high = places[places <= value].max(), places[places > value].min()
-            told.append(f"any {name} from {low:.6g} to {high:.6g} gives the same fit")
+            told.append(f"any {name} between {low:.6g} and {high:.6g} gives the same fit")
         else:
             told.append(f"values of {name} next to {value:.6g} give the same fit")
     return Said(
@@ -83,7 +81,7 @@ def _tell_condition(finding: Finding) -> Said:
     return Said(
         f"the Jacobian's condition number is {condition:.2g}: about {math.log10(condition):.0f} of "
         "the 16 digits of the params are lost. Scale the inputs, or use fewer params.",
-        suggestion={"scaling": "standardize"},
+        suggestion={"scaling": "standardize"} if finding.problem.is_linear else None,
     )
 
 

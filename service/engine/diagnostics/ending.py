@@ -20,6 +20,8 @@ from service.engine.diagnostics.finding import (
 )
 from service.engine.kernel.types import Bools
 
+POOR = 1e8
+"""A condition number above which half of the digits are lost."""
 FAR = 0.1
 NEAR = 0.01
 """In units of the params' own uncertainty: Bates and Watts's relative offset."""
@@ -73,7 +75,8 @@ def _another_way(finding: Finding) -> dict[str, Any] | None:
     if finding.options.optimizer not in ("levenberg_marquardt", "exact"):
         return {"optimizer": "auto"}
     if finding.result.stop_reason == "max_epochs":
-        return {"epochs": 10 * finding.options.epochs}
+        crawls = finding.statistics.condition > POOR
+        return None if crawls else {"epochs": 10 * finding.options.epochs}
     return {"params": None} if finding.options.optimizer != "exact" else None
 
 

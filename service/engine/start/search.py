@@ -9,6 +9,7 @@ multi-starts.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -22,7 +23,7 @@ from service.engine.objectives.points import linearised_at, losses_at, shared
 from service.engine.optimizers.levenberg_marquardt import LevenbergMarquardt
 from service.engine.problem import Options, Problem, Task, Tolerance
 from service.engine.solvers.marquardt import Marquardt
-from service.engine.start.ranges import drawn, ranges
+from service.engine.start.ranges import Range, drawn, ranges
 
 CANDIDATES = 512
 CHALLENGERS = 192
@@ -44,6 +45,8 @@ SCREENED_ROWS = 250
 POLISHED_ROWS = 2000
 ENOUGH = 4
 """So many candidates that came to the lowest loss end a search."""
+PHASES = 4
+"""Phases that a candidate is tried at."""
 ROUNDS = 3
 """Candidates are drawn anew, so often at most, where no two come to the lowest loss."""
 SAME = 1e-6
@@ -159,7 +162,21 @@ def _candidates(
     for i in guessed:
         points[1:, i] = drawn(where[i], problem, count - 1, generator)
         points[0, i] = 1.0
-    return _within(problem, points)
+    return _within(problem, _at_phases(points, where, guessed))
+
+
+def _at_phases(points: Floats, where: Sequence[Range], guessed: tuple[int, ...]) -> Floats:
+    """Half of the candidates at several phases each, where there are any: a frequency is told to be
+    right at about the right phase alone. An amplitude that is solved for has either sign, so they
+    span half a turn."""
+    turns = {i: where[i].turn for i in guessed if where[i].turn is not None}
+    if not turns:
+        return points
+    found = np.repeat(points[: len(points) // 2], PHASES, axis=0)
+    for i, turn in turns.items():
+        assert turn is not None
+        found[:, i] += np.tile(np.arange(PHASES) * turn / (2 * PHASES), len(points) // 2)
+    return found
 
 
 def _within(problem: Problem, points: Floats) -> Floats:
