@@ -256,7 +256,8 @@ class Run:
         """A second turn for those groups that ended badly, where starts were searched for or the
         ends are to be challenged."""
         options = self.task.options
-        if not (options.search or options.challenge) or self._at.groups is not None:
+        challenged = options.challenge and options.optimizer == "levenberg_marquardt"
+        if not (options.search or challenged) or self._at.groups is not None:
             return
         before = self._ends()
         groups, starts = second_starts(self.task, before, self._at.starts)
@@ -280,7 +281,7 @@ class Run:
         if not self.task.options.search:
             limit = before.loss[groups] * (1 - LOWER) - rounding(self.task.problem)
             missed = torch.zeros(len(before), dtype=torch.bool)
-            missed[groups] = lower & (again.loss < limit)
+            missed[groups] = lower & (again.loss < limit) & before.converged[groups]
             return replace(before, missed=missed), self._at.history_before
         history = list(self._at.history_before)
         for group, place in zip(groups[lower].tolist(), lower.nonzero().flatten(), strict=True):

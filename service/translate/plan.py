@@ -81,7 +81,6 @@ def to_plan(request: FitRequest, *, max_rows: int = 2**62, max_groups: int = 2**
         groups = to_groups(request.group_by, request.data, max_groups)
     raw = finite_columns(request.data, formula.inputs)
     target = explained(formula, request.data, rows)
-    _check_names(formula, request)
     if not formula.params:
         raise InvalidFormula(
             "the formula has no param to fit; every name in it is a column", pointer="/model"
@@ -92,6 +91,7 @@ def to_plan(request: FitRequest, *, max_rows: int = 2**62, max_groups: int = 2**
     scaling = to_scaling(spec, raw)
     inputs = {name: scaling[name].apply(x) if name in scaling else x for name, x in raw.items()}
     start = to_start(request, resolved, target)
+    _check_names(formula, request)
     dtype = DTYPES[request.dtype]
     sigma = to_sigma(request.sigma, request.data, rows)
     problem = Problem(
@@ -126,7 +126,7 @@ def to_plan(request: FitRequest, *, max_rows: int = 2**62, max_groups: int = 2**
 
 def _check_names(formula: Model, request: FitRequest) -> None:
     """Raises InvalidFormula for a formula that takes a column or a family for a param."""
-    if not isinstance(formula, Formula):
+    if not isinstance(formula, Formula) or not isinstance(request.model, str):
         return
     for name in set(formula.params) & set(FAMILIES):
         raise InvalidFormula(

@@ -342,8 +342,7 @@ ODD: dict[str, dict[str, Any]] = {
     "a polynomial of degree 20": {"model": {"name": "polynomial", "degree": 20}},
     "a polynomial of degree 0": {"model": {"name": "polynomial", "degree": 0}},
     "a polynomial of degree 1": {"model": {"name": "polynomial", "degree": 1}},
-    "a constant": {"model": "y = a"},
-    "a constant, standardized": {"model": "y = a", "scaling": "standardize"},
+    "a constant": {"model": "y = a", "data": {"y": Y}},
     "everything fixed": {"params": {n: {"value": 1.0, "fixed": True} for n in "wb"}},
     "everything fixed, by sgd": {
         "params": {n: {"value": 1.0, "fixed": True} for n in "wb"},

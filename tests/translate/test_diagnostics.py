@@ -308,7 +308,7 @@ def _lost_peak() -> dict[str, Any]:
 
 
 def test_a_minimum_that_does_not_beat_chance_is_not_trusted_and_cured() -> None:
-    before, after = cured(_lost_peak(), "unexplained")
+    before, after = cured(_lost_peak(), "better_minimum")
     assert before.stop_reason == "converged"
     assert before.statistics.r_squared is not None
     assert 0.05 < before.statistics.r_squared < 0.15

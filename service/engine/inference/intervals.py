@@ -19,6 +19,8 @@ from service.engine.problem import Problem
 Method = Literal["t", "profile"]
 LOOKED_AT = 2.0
 """Standard errors from the minimum, where the loss is compared with what the Jacobian says."""
+NEAR = 0.01
+"""An end is at its minimum if it is no farther away, in units of the params' uncertainty."""
 BENT = 2.0
 """It has risen by more than so many times that, or by less than that part of it: then the interval
 by standard errors is wrong."""
@@ -61,7 +63,8 @@ def intervals(
     found = profile(problem, theta, statistics, level, chosen)
     lower = np.where(chosen, found.below, lower)
     upper = np.where(chosen, found.above, upper)
-    return Intervals(method, lower, upper, bent, found.lower)
+    at_minimum = bool(statistics.offset <= NEAR)
+    return Intervals(method, lower, upper, bent, found.lower if at_minimum else None)
 
 
 def _bent(problem: Problem, theta: Tensor, statistics: Statistics) -> Bools:
@@ -74,6 +77,8 @@ def _bent(problem: Problem, theta: Tensor, statistics: Statistics) -> Bools:
         return none
     variance = 1.0 if problem.sigma_absolute else figures.variance
     if figures.is_rounding or not variance > 0 or not (figures.stderr > 0).all():
+        return none
+    if not figures.offset <= NEAR:
         return none
     double = problem.double()
     here = theta.double().cpu().numpy()

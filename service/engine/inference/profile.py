@@ -91,14 +91,14 @@ class _Walk:
         free[position] = False
         self._problem, self._position = replace(problem, free=tuple(free)), position
         self._variance, self._wanted = variance, statistics.t(level)
-        self._first = problem.initial.numpy()
+        self._first = problem.initial.cpu().numpy()
         covariance, spread = statistics.covariance, float(statistics.figures.stderr[place])
         assert covariance is not None
         self._spread = spread
         self._along = np.zeros(len(self._first))
         """How the params move for one standard error of this one, at the minimum."""
         if spread > 0:
-            self._along[problem.free_index.numpy()] = covariance[place] / spread
+            self._along[np.flatnonzero(problem.free)] = covariance[place] / spread
         self._limits = problem.limits[:, position].tolist()
         self.readings = 0
         self.lower: Tensor | None = None

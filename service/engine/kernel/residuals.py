@@ -17,7 +17,7 @@ from service.engine.kernel.types import Floats, Ints
 SAMPLE = 2**15
 """Rows of a group above which an even sample of them is looked at."""
 
-FEW = 10.0
+FEW = 15.0
 """The spread of few rows is uncertain: of n rows, one is far beyond 1 + FEW/n times the limit."""
 
 FIGURES = 6

@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable, Iterator, Sequence
+from itertools import combinations
 
 import numpy as np
 import torch
@@ -23,6 +24,8 @@ from service.engine.start.search import rounding, thinned
 
 SAME = 1e-9
 """Losses that differ by no more than such a part are the same."""
+MOST_PAIRS = 6
+"""Pairs of linear params that are tried."""
 ROWS = 250
 """Rows, at most, that are looked at."""
 
@@ -70,9 +73,11 @@ def _turns(where: Sequence[Range], chosen: tuple[int, ...]) -> Iterator[Move]:
 
 def _signs(problem: Problem, where: Sequence[Range], chosen: tuple[int, ...]) -> Iterator[Move]:
     """Negative params made positive: alone; with the phases half a turn on; with the phases
-    negated, as a frequency's way is, and then with the linear params negated too."""
+    negated, as a frequency's way is, and then with the linear params negated too; with two linear
+    params swapped, as the levels of a sigmoid may be."""
     phases = {i: where[i].turn for i in chosen if where[i].turn is not None}
     linear = _linear(problem)
+    pairs = [*combinations(linear, 2)][:MOST_PAIRS]
     for i in chosen:
         if i in phases or where[i].places is not None or where[i].logarithm:
             continue
@@ -91,6 +96,15 @@ def _signs(problem: Problem, where: Sequence[Range], chosen: tuple[int, ...]) ->
                 return _with(point, {**others, i: -point[i]})
 
             yield move
+        for pair in pairs:
+
+            def swap(point: Floats, i: int = i, pair: tuple[int, int] = pair) -> Floats | None:
+                if not point[i] < 0 or i in pair:
+                    return None
+                one, other = pair
+                return _with(point, {i: -point[i], one: point[other], other: point[one]})
+
+            yield swap
 
 
 def _orders(problem: Problem, where: Sequence[Range]) -> Iterator[Move]:

@@ -17,7 +17,7 @@ from service.engine.inference.statistics import is_chance
 from service.engine.kernel import operators
 from service.engine.kernel.rows import MEASURE
 from service.engine.kernel.singular import least_norm
-from service.engine.problem import Groups, Task
+from service.engine.problem import Groups, Problem, Task
 from service.engine.result import Ends
 from service.engine.start.canonical import canonical
 from service.engine.start.search import SAME, Search, polish, screen
@@ -87,22 +87,23 @@ def advance(task: Task, starts: Starts) -> Starts:
             return replace(starts, search=again)
         return replace(starts, search=polish(problem, search))
     if task.groups is None:
-        best = canonical(problem, _best_of(search)[0], options.search)
+        best = canonical(problem, _best_of(search, problem), options.search)
         return replace(starts, found=best.unsqueeze(0), waiting=())
     return _kept(task, starts, search)
 
 
-def _best_of(search: Search) -> Tensor:
-    """The start of a single fit: the best end, or where none is, the best candidate."""
+def _best_of(search: Search, problem: Problem) -> Tensor:
+    """The start of a single fit: the best end, or where none is, the best candidate, if any."""
     if search.ends:
-        return search.best[0].unsqueeze(0)
-    return search.waiting[:1]
+        return search.best[0]
+    return search.waiting[0] if len(search.waiting) else problem.initial.double().cpu()
 
 
 def stopped(task: Task, starts: Starts) -> Starts:
     """The same with no search to come: a single fit's ends with what it has."""
     if task.groups is None and starts.search is not None:
-        return replace(starts, found=_best_of(starts.search), waiting=())
+        best = _best_of(starts.search, task.problem)
+        return replace(starts, found=best.unsqueeze(0), waiting=())
     return replace(starts, waiting=())
 
 
