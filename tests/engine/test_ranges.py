@@ -55,9 +55,7 @@ def test_a_place_lies_among_the_columns_values() -> None:
         told = found(text, X + 6558, "h m s c")["m"]
         assert told.places is not None
         assert told.places.min() == pytest.approx(6558)
-        values = drawn(
-            told, posed(text, X + 6558, "h m s c"), 200, torch.Generator().manual_seed(0)
-        )
+        values = drawn(told, posed(text, X + 6558, "h m s c"), 200, np.random.default_rng(0))
         assert np.mean((values >= 6557) & (values <= 6569)) > 0.6
     assert found("y = h*exp(-m*x) + s*c", X, "h m s c")["m"].places is None
 

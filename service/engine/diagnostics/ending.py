@@ -75,7 +75,8 @@ def _another_way(finding: Finding) -> dict[str, Any] | None:
     if finding.options.optimizer not in ("levenberg_marquardt", "exact"):
         return {"optimizer": "auto"}
     if finding.result.stop_reason == "max_epochs":
-        crawls = finding.statistics.condition > POOR
+        agreed = finding.result.searched
+        crawls = finding.statistics.condition > POOR or (agreed is not None and agreed[0] < 2)
         return None if crawls else {"epochs": 10 * finding.options.epochs}
     return {"params": None} if finding.options.optimizer != "exact" else None
 

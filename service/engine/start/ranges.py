@@ -303,47 +303,42 @@ def _magnitude(values: Floats) -> float:
     return math.log10(largest * math.sqrt(float(np.square(values / largest).mean())))
 
 
-def drawn(of: Range, problem: Problem, count: int, generator: torch.Generator) -> Floats:
+def drawn(of: Range, problem: Problem, count: int, rng: np.random.Generator) -> Floats:
     """So many values of a param, from its range."""
-    rng, values = generator, _magnitudes(of, count, generator)
+    values = _magnitudes(of, count, rng)
     if of.frequency is not None:
         low, middle, high, power = of.frequency
-        values = low + (middle - low) * _uniform(count, rng)
-        beyond = middle + (high - middle) * _uniform(count, rng)
-        values = np.where(_uniform(count, rng) < BEYOND, beyond, values)
+        values = low + (middle - low) * rng.random(count)
+        beyond = middle + (high - middle) * rng.random(count)
+        values = np.where(rng.random(count) < BEYOND, beyond, values)
         values = values if power > 0 else 1 / values
     elif of.turn is not None:
-        values = of.turn * (_uniform(count, rng) - 0.5)
+        values = of.turn * (rng.random(count) - 0.5)
     elif of.places is not None:
         among = _among(of.places, problem, count, rng)
-        values = np.where(_uniform(count, rng) < MAGNITUDES, values, among)
+        values = np.where(rng.random(count) < MAGNITUDES, values, among)
     return values
 
 
-def _magnitudes(of: Range, count: int, rng: torch.Generator) -> Floats:
-    spread = np.where(_uniform(count, rng) < 0.5, NARROW, WIDE)
-    powers = of.scale + spread * torch.randn(count, generator=rng, dtype=torch.float64).numpy()
-    sign = np.where(_uniform(count, rng) < NEGATIVE, -1.0, 1.0)
+def _magnitudes(of: Range, count: int, rng: np.random.Generator) -> Floats:
+    spread = np.where(rng.random(count) < 0.5, NARROW, WIDE)
+    powers = of.scale + spread * rng.standard_normal(count)
+    sign = np.where(rng.random(count) < NEGATIVE, -1.0, 1.0)
     values: Floats = sign * 10.0 ** np.clip(powers, -300, 300)
     return math.log(10) * powers if of.logarithm else values
 
 
-def _among(places: Floats, problem: Problem, count: int, rng: torch.Generator) -> Floats:
+def _among(places: Floats, problem: Problem, count: int, rng: np.random.Generator) -> Floats:
     """Between the values of a column: half evenly, half where the target is far from its median."""
     ordered = np.unique(places)
-    even: Floats = ordered[0] + (ordered[-1] - ordered[0]) * _uniform(count, rng)
+    even: Floats = ordered[0] + (ordered[-1] - ordered[0]) * rng.random(count)
     y = problem.target.double().cpu().numpy()
     weights = np.abs(y - np.median(y)) ** 2
     if places.shape != y.shape or not 0 < weights.sum() < math.inf:
         return even
     chances = np.cumsum(weights) / weights.sum()
-    at = np.minimum(np.searchsorted(chances, _uniform(count, rng)), len(y) - 1)
+    at = np.minimum(np.searchsorted(chances, rng.random(count)), len(y) - 1)
     gap = (ordered[-1] - ordered[0]) / max(len(ordered) - 1, 1)
-    near = places[at] + gap * (_uniform(count, rng) - 0.5)
-    values: Floats = np.where(_uniform(count, rng) < 0.5, even, near)
+    near = places[at] + gap * (rng.random(count) - 0.5)
+    values: Floats = np.where(rng.random(count) < 0.5, even, near)
     return values
-
-
-def _uniform(count: int, rng: torch.Generator) -> Floats:
-    found: Floats = torch.rand(count, generator=rng, dtype=torch.float64).numpy()
-    return found

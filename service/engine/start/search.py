@@ -91,8 +91,8 @@ def screen(
     """A search with the candidates of its first round or of another; `guessed` are the positions of
     the params to choose."""
     rounds = 1 if before is None else before.rounds + 1
-    generator = torch.Generator().manual_seed((seed + 7919 * (rounds - 1)) % 2**63)
-    waiting = _promising(problem, guessed, generator, CANDIDATES)
+    rng = np.random.default_rng([seed, rounds])
+    waiting = _promising(problem, guessed, rng, CANDIDATES)
     return Search(waiting, () if before is None else before.ends, rounding(problem), rounds)
 
 
@@ -100,8 +100,8 @@ def challenge(problem: Problem, end: Tensor, seed: int) -> Search:
     """A search for ends that are lower than one that a fit has come to, (params,), which is the
     first to be polished; of a single round."""
     chosen = tuple(i for i, free in enumerate(problem.free) if free)
-    generator = torch.Generator().manual_seed(seed)
-    waiting = _promising(problem, chosen, generator, CHALLENGERS)
+    rng = np.random.default_rng([seed, 0])
+    waiting = _promising(problem, chosen, rng, CHALLENGERS)
     waiting = torch.cat([end.double().cpu().unsqueeze(0), waiting])
     return Search(waiting, (), rounding(problem), ROUNDS)
 
@@ -115,11 +115,11 @@ def lower(search: Search) -> tuple[Tensor, float] | None:
 
 
 def _promising(
-    problem: Problem, guessed: tuple[int, ...], generator: torch.Generator, count: int
+    problem: Problem, guessed: tuple[int, ...], rng: np.random.Generator, count: int
 ) -> Tensor:
     """The candidates of the lowest losses, which lie apart."""
     small = thinned(problem, SCREENED_ROWS)
-    points, losses = _screened(small, _candidates(small, guessed, generator, count), guessed)
+    points, losses = _screened(small, _candidates(small, guessed, rng, count), guessed)
     order = np.argsort(np.nan_to_num(losses, nan=math.inf), kind="stable")
     return torch.from_numpy(points[_apart(points, order, POLISHED)])
 
@@ -154,13 +154,13 @@ def thinned(problem: Problem, most: int) -> Problem:
 
 
 def _candidates(
-    problem: Problem, guessed: tuple[int, ...], generator: torch.Generator, count: int
+    problem: Problem, guessed: tuple[int, ...], rng: np.random.Generator, count: int
 ) -> Floats:
     """Params to try, (count, params): the first all ones, then from their `ranges`."""
     points = problem.initial.double().cpu().repeat(count, 1).numpy()
     where = ranges(problem)
     for i in guessed:
-        points[1:, i] = drawn(where[i], problem, count - 1, generator)
+        points[1:, i] = drawn(where[i], problem, count - 1, rng)
         points[0, i] = 1.0
     return _within(problem, _at_phases(points, where, guessed))
 
