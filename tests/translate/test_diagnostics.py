@@ -335,3 +335,18 @@ def test_a_weak_curve_that_converged_is_no_error() -> None:
     found = fit(model="y = a*exp(-(x - m)**2/(2*s**2))", params=start, data={"x": x, "y": y})
     assert found.converged
     assert codes(found).get("unexplained") != "error"
+
+
+def test_a_line_through_a_peak_is_doubtful() -> None:
+    x = np.linspace(-3, 3, 40)
+    answer = fit(data={"x": x, "y": np.exp(-(x**2)) + 0.01 * np.cos(40 * x)})
+    assert codes(answer)["unexplained"] == "warning"
+    assert answer.verdict == "doubtful"
+
+
+def test_a_network_with_more_params_than_rows_is_doubtful() -> None:
+    x = np.linspace(-1, 1, 12)
+    network = {"name": "mlp", "hidden": [8]}
+    answer = fit(model=network, data={"x": x, "y": x**2}, epochs=30)
+    assert codes(answer)["few_degrees_of_freedom"] == "warning"
+    assert "smaller network" in answer.diagnostics[0].message

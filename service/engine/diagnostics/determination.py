@@ -87,9 +87,9 @@ def _tell_condition(finding: Finding) -> Said:
 
 def _grade_freedom(findings: Findings) -> Grades:
     """Too few rows to tell the noise."""
-    if not findings.problem.formula.has_standard_errors:
-        return findings.nowhere()
     degrees = findings.statistics.degrees_of_freedom
+    if not findings.problem.formula.has_standard_errors:
+        return findings.where(WARNING, degrees <= 0)
     return findings.where(findings.either(degrees < 0, ERROR, WARNING), degrees <= 2)
 
 
@@ -98,10 +98,13 @@ def _tell_freedom(finding: Finding) -> Said:
     none = (
         "no rows are" if degrees <= 0 else f"only {degrees} row{'s are' if degrees > 1 else ' is'}"
     )
+    unknown = "nothing tells what it predicts between the rows; a smaller network may"
+    if finding.problem.formula.has_standard_errors:
+        sure = "unknown" if degrees <= 0 else "very uncertain"
+        unknown = f"the standard errors are {sure}. Add data or fix params"
     return Said(
         f"{none} left over to tell the noise ({finding.statistics.n} rows, "
-        f"{len(finding.problem.free_params)} free params), so the standard errors are "
-        f"{'unknown' if degrees <= 0 else 'very uncertain'}. Add data or fix params.",
+        f"{len(finding.problem.free_params)} free params), so {unknown}.",
     )
 
 

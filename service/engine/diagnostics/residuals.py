@@ -6,6 +6,7 @@ import math
 
 import numpy as np
 
+from service.engine.diagnostics.ending import NEAR
 from service.engine.diagnostics.finding import (
     ERROR,
     WARNING,
@@ -98,8 +99,11 @@ def _grade_explained(findings: Findings) -> Grades:
     that explains no more than chance would is no answer, though it may be a minimum; nor is one
     that explains little and has not converged."""
     problem, statistics = findings.problem, findings.statistics
-    if problem.is_linear or not problem.loss.is_least_squares or not problem.formula.inputs:
+    if not problem.loss.is_least_squares or not problem.formula.inputs:
         return findings.nowhere()
+    if problem.is_linear:
+        little = (statistics.r_squared <= FOLLOWS) & (statistics.degrees_of_freedom >= 3)
+        return findings.where(WARNING, little & (statistics.offset <= NEAR))
     stderr, values = statistics.stderr, np.abs(findings.theta[..., findings.free])
     if stderr.shape != values.shape:
         stderr = np.full(values.shape, np.nan)
@@ -115,6 +119,11 @@ def _grade_explained(findings: Findings) -> Grades:
 
 def _tell_explained(finding: Finding) -> Said:
     explained = finding.statistics.r_squared
+    if finding.problem.is_linear:
+        return Said(
+            f"the curve explains almost none of the variation (R² = {explained:.2g}): the target "
+            "does not depend on the inputs in this way, or not at all."
+        )
     adrift = "" if finding.all.ended("converged") else " and the fit has not converged"
     return Said(
         f"the curve explains almost none of the variation (R² = {explained:.2g}){adrift}. A start "
