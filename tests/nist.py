@@ -26,6 +26,12 @@ FORMULAS = {
     "Roszman1": "b1 - b2*x - atan(b3/(x-b4))/pi",
 }
 """Each file's model in the language of formulas."""
+DOUBTS = {
+    "Chwirut1": ["outliers", "autocorrelated_residuals"],
+    "Kirby2": ["autocorrelated_residuals"],
+    "Nelson": ["autocorrelated_residuals"],
+}
+"""What is said of problems whose certified answer leaves a pattern in the residuals."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +47,11 @@ class Certified:
     rss: float
     residual_std: float
     degrees_of_freedom: int
+
+
+def verdict(name: str) -> str:
+    """How far to trust a problem's certified answer."""
+    return "doubtful" if name in DOUBTS else "trustworthy"
 
 
 @lru_cache

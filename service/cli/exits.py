@@ -14,11 +14,11 @@ from service.cli.terminal import paint
 if TYPE_CHECKING:
     from service.client import errors
 
-TRUSTWORTHY = 0
+DONE = 0
 FAILED = 1
 """The service, or the fit, failed; what was asked for was right as far as one can tell."""
 USAGE = 2
-NOT_TRUSTWORTHY = 3
+UNTRUSTWORTHY = 3
 REJECTED = 4
 UNREACHABLE = 5
 INTERRUPTED = 130
@@ -53,6 +53,11 @@ def leave(code: int, *lines: str) -> NoReturn:
     first, *others = lines
     print(f"{paint('descent:', 'red', sys.stderr)} {first}", *others, sep="\n", file=sys.stderr)
     raise typer.Exit(code) from None
+
+
+def say(line: str) -> None:
+    """Something to know that is no reason to end otherwise, on stderr."""
+    print(f"{paint('descent:', 'yellow', sys.stderr)} {line}", file=sys.stderr)
 
 
 def usage(why: str) -> NoReturn:

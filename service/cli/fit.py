@@ -57,13 +57,15 @@ def fit(
     background: Annotated[
         bool, typer.Option("--background", help="Print the job's id and do not wait for it.")
     ] = False,
+    strict: options.Strict = False,
     format: options.Format = Form.text,
     url: options.Url = None,
     api_key: options.ApiKey = None,
 ) -> None:
     """Fit a model to a table. Without --url a service is started for this one fit.
 
-    Exit code: 0 a fit to trust, 3 a fit not to trust, 4 rejected, 5 no service, 1 it failed.
+    Exit code: 0 a trustworthy or doubtful fit, 3 an untrustworthy one (with --strict a doubtful
+    one too), 4 rejected, 5 no service, 1 it failed.
     """
     from service.cli import connecting, exits, words
 
@@ -71,7 +73,7 @@ def fit(
         exits.usage(f"a picture is .svg, .png or .txt, not '{plot}'")
     if watch is not None:
         with connecting.descent(url, api_key, own=False) as client:
-            end(client, client.job(watch), format, plot, view, save, own=False)
+            end(client, client.job(watch), format, plot, view, save, own=False, strict=strict)
     if data is None:
         exits.usage("which table? `descent fit data.csv 'y = a*x + b'`; - is stdin")
     if background and url is None:
@@ -95,7 +97,7 @@ def fit(
         if background:
             typer.echo(job.id)
             raise typer.Exit
-        end(client, job, format, plot, view, save)
+        end(client, job, format, plot, view, save, strict=strict)
 
 
 def _column(group_by: Any) -> str | None:
@@ -124,6 +126,7 @@ def end(
     save: Path | None,
     *,
     own: bool = True,
+    strict: bool = False,
 ) -> NoReturn:
     """Waits for a job, shows its fit, and leaves with the code that says how far to trust it."""
     from service.cli import exits, printing, progress
@@ -138,7 +141,14 @@ def end(
         _draw(client, found, plot, view)
     if interrupted:
         raise typer.Exit(exits.INTERRUPTED)
-    raise typer.Exit(exits.TRUSTWORTHY if found.trustworthy else exits.NOT_TRUSTWORTHY)
+    if found.verdict == "doubtful":
+        exits.say(f"the fit is doubtful: {', '.join(_warnings(found))}")
+    bad = found.verdict == "untrustworthy" or (strict and not found.trustworthy)
+    raise typer.Exit(exits.UNTRUSTWORTHY if bad else exits.DONE)
+
+
+def _warnings(found: Fit | GroupedFit) -> list[str]:
+    return [each.code for each in found.diagnostics if each.severity == "warning"]
 
 
 def _draw(client: Descent, found: Fit | GroupedFit, plot: Path, view: str) -> None:

@@ -62,4 +62,5 @@ Setting = Annotated[
         "--set", help="Any other option of a request: optimizer.learning_rate=0.01, dtype=float32."
     ),
 ]
+Strict = Annotated[bool, typer.Option("--strict", help="Exit code 3 for a doubtful fit too.")]
 Format = Annotated[Form, typer.Option("--format", "-f", help="How the answer is written.")]

@@ -20,6 +20,7 @@ def watch(
         str, typer.Option(help="What the picture shows: fit, loss, residuals or path.")
     ] = "fit",
     save: Annotated[Path | None, typer.Option(help="Where the fit's JSON goes.")] = None,
+    strict: options.Strict = False,
     format: options.Format = Form.text,
     url: options.Url = None,
     api_key: options.ApiKey = None,
@@ -27,4 +28,7 @@ def watch(
     """Follow a job to its end, and show its fit. ^C ends the watch; the job goes on."""
     from service.cli.fit import fit
 
-    fit(watch=job, plot=plot, view=view, save=save, format=format, url=url, api_key=api_key)
+    fit(
+        watch=job, plot=plot, view=view, save=save, strict=strict, format=format, url=url,
+        api_key=api_key,
+    )  # fmt: skip

@@ -11,7 +11,7 @@ from pydantic_core import from_json, to_json
 from service.client import answers, bodies, errors
 from service.client.bodies import Ask
 from service.schemas import answers as wire
-from service.schemas.names import Status, StopReason
+from service.schemas.names import Status, StopReason, Verdict
 
 T = TypeVar("T")
 
@@ -46,6 +46,7 @@ class Kept:
     epochs = _Of[int]()
     optimizer = _Of[str]()
     diagnostics = _Of[list[wire.Diagnostic]]()
+    verdict = _Of[Verdict]()
     trustworthy = _Of[bool]()
     dropped = _Of["wire.Dropped | None"]()
     timings = _Of[wire.Timings]()
@@ -109,8 +110,7 @@ class FitDocument(Kept):
 
     def __repr__(self) -> str:
         found = ", ".join(f"{name}={value:.6g}" for name, value in self.params.items())
-        trust = "trustworthy" if self.trustworthy else "not trustworthy"
-        return f"<Fit {self.model.formula}: {found}; {self.stop_reason}, {trust}>"
+        return f"<Fit {self.model.formula}: {found}; {self.stop_reason}, {self.verdict}>"
 
 
 class Group(NamedTuple):
@@ -121,6 +121,7 @@ class Group(NamedTuple):
     status: Status
     stop_reason: StopReason | None
     epochs: int
+    verdict: Verdict
     trustworthy: bool
     loss: float
     r_squared: float | None
@@ -169,7 +170,7 @@ class GroupedFit(Kept):
             found[f"{param}_stderr"] = groups.stderr.get(param, [math.nan] * len(self))
         for name in ("n", "loss", "r_squared", "residual_std", "epochs"):
             found[name] = getattr(groups, name)
-        found |= {"stop_reason": groups.stop_reason, "trustworthy": groups.trustworthy}
+        found |= {"stop_reason": groups.stop_reason, "verdict": groups.verdict}
         return found
 
     def __repr__(self) -> str:

@@ -13,10 +13,9 @@ _COLOURS = {"info": "#3b6ea5", "warning": "#9a6700", "error": "#b42318"}
 
 def table(fit: Fit, svg: str | None = None) -> str:
     """The fit's params, how good they are, what was seen, and its picture where there is one."""
-    trust = "trustworthy" if fit.trustworthy else "not trustworthy"
     parts = [
         f"<p><code>{escape(fit.model.formula)}</code> "
-        f"({escape(fit.optimizer)}, {escape(fit.stop_reason)}, {trust})</p>",
+        f"({escape(fit.optimizer)}, {escape(fit.stop_reason)}, {fit.verdict})</p>",
         _rows(["param", "value", "standard error", "from", "to"], _params(fit)),
         f"<p>{escape(_quality(fit))}</p>",
         *(_diagnostic(found.severity, found.code, found.message) for found in fit.diagnostics),

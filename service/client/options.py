@@ -58,6 +58,7 @@ class FitOptions(TypedDict, total=False):
     confidence_interval: ConfidenceOptions | Object
     on_divergence: OnDivergence
     dtype: DType
+    challenge: bool
     seed: int
     tags: Mapping[str, str]
 

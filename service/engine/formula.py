@@ -108,12 +108,12 @@ class Formula:
     def is_linear_in(self, free: Collection[str]) -> bool:
         """Whether the prediction is linear in those params: no ∂/∂free holds one of them, and none
         acts where no derivative shows it."""
-        if self._switches & set(free):
+        if self.switches & set(free):
             return False
         return not any(self._slope_params[name] & set(free) for name in self.params if name in free)
 
     @cached_property
-    def _switches(self) -> frozenset[str]:
+    def switches(self) -> frozenset[str]:
         """The params that a condition, a step or a sign depends on."""
         nodes, found = self.prediction.nodes, set()
         for name in self.params:

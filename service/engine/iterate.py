@@ -10,14 +10,19 @@ import copy
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any
 
+import torch
 from torch import Tensor
 
-from service.engine.problem import Task
+from service.engine.optimizers.levenberg_marquardt import LevenbergMarquardt
+from service.engine.problem import Options, Task, Tolerance
 from service.engine.result import Ends, GroupedResult, Result, Rows, StopReason, joined
 from service.engine.solvers.contract import Progress, Solver
+from service.engine.solvers.marquardt import Marquardt
 from service.engine.solvers.table import solver_of
+from service.engine.start.canonical import canonical
 from service.engine.start.groups import (
     Starts,
     advance,
@@ -27,8 +32,14 @@ from service.engine.start.groups import (
     set_out,
     stopped,
 )
+from service.engine.start.search import LOWER, Search, challenge, lower, polish, rounding
 from service.engine.stopping import has_diverged
 
+FOLLOWED = Options(
+    "levenberg_marquardt", LevenbergMarquardt(), epochs=1000, record_every=1000,
+    tolerance=Tolerance(params=1e-10),
+)  # fmt: skip
+"""How the minimum is found that a challenge leads to."""
 History = list[list[Rows]]
 """What each fit recorded, a part for each step."""
 
@@ -48,6 +59,10 @@ class Checkpoint:
     history_before: History = field(default_factory=list)
     """and what they recorded."""
     history: History = field(default_factory=list)
+    challenge: Search | None = None
+    """Once a fit has ended, the search for a lower end,"""
+    lower: Any = None
+    """and the solver's state on the way there."""
 
 
 class Run:
@@ -85,7 +100,9 @@ class Run:
     @property
     def left(self) -> int:
         """The most epochs that any one fit may yet have."""
-        return self.task.options.epochs - (self.epoch if self.task.groups is None else 0)
+        if self.task.groups is not None or self._has_ended:
+            return self.task.options.epochs
+        return self.task.options.epochs - self.epoch
 
     @property
     def loss(self) -> float:
@@ -98,7 +115,66 @@ class Run:
 
     @property
     def done(self) -> bool:
+        return self._has_ended and not self._is_challenged
+
+    @property
+    def _has_ended(self) -> bool:
         return self._solver is not None and self._solver.done(self._at.state)
+
+    @property
+    def _is_challenged(self) -> bool:
+        """Whether a lower end is still looked for."""
+        search = self._at.challenge
+        if not self._may_be_challenged:
+            return False
+        if search is None or not search.done:
+            return True
+        return lower(search) is not None and not self._followed.done(self._at.lower)
+
+    @cached_property
+    def _may_be_challenged(self) -> bool:
+        """Whether the end, which is there, is to be compared with others, and can be."""
+        options = self.task.options
+        if not options.challenge or self.task.groups is not None:
+            return False
+        return self._ends().reasons[0] != "diverged"
+
+    @cached_property
+    def _followed(self) -> Marquardt:
+        """What goes from the lowest end of a challenge to its minimum, on all rows."""
+        assert self._at.challenge is not None
+        start = self._at.challenge.best[0].to(self.task.problem.target)
+        problem = replace(self.task.problem, initial=start)
+        solver = Marquardt(Task(problem, FOLLOWED))
+        if self._at.lower is None:
+            self._at.lower = solver.init()
+        return solver
+
+    def _challenge(self, steps: int) -> None:
+        """At most so many steps of the challenge of the end."""
+        problem, seed = self.task.problem, self.task.options.seed
+        while steps > 0 and self._is_challenged:
+            search = self._at.challenge
+            if search is None:
+                self._at.challenge = challenge(problem, self._ends().best[0], seed)
+            elif not search.done:
+                self._at.challenge = polish(problem, search)
+            else:
+                self._at.lower, _ = self._followed.step(self._at.lower, steps)
+                return
+            steps -= 1
+
+    def _lower(self) -> tuple[Tensor, float] | None:
+        """The better minimum that a challenge has found."""
+        if self._at.challenge is None or self._at.lower is None:
+            return None
+        ends = self._followed.ends(self._at.lower)
+        own, found = self._ends(), (ends.best[0], float(ends.best_loss[0]))
+        limit = float(own.best_loss[0]) * (1 - LOWER) - self._at.challenge.rounding
+        if not found[1] < limit:
+            return None
+        problem = self.task.problem
+        return canonical(problem, found[0], tuple(problem.free_index.tolist())), found[1]
 
     def checkpoint(self) -> Checkpoint:
         """All that a later run needs to go on from here."""
@@ -112,7 +188,9 @@ class Run:
             self._at.starts, epochs = advance(self._turn, self._at.starts), epochs - 1
             if self._at.starts.done:
                 self._begin()
-        if self._solver is None or epochs < 1 or self._solver.done(self._at.state):
+        if self._solver is None or epochs < 1 or self._has_ended:
+            if self._has_ended:
+                self._challenge(epochs)
             return Rows.none(len(self.task.problem.params))
         self._at.state, recorded = self._solver.step(self._at.state, epochs)
         if self.task.groups is None:
@@ -131,7 +209,8 @@ class Run:
             at = replace(self._at, starts=stopped(self._turn, self._at.starts))
             return Run(self.task, at).result(stop_reason)
         if self.task.groups is None:
-            return self._ends().one(stop_reason)
+            found = self._ends().one(stop_reason)
+            return replace(found, lower=self._lower(), challenged=self._at.challenge is not None)
         ends, parts = self._joined()
         history = None
         if self.task.groups.history:
@@ -174,9 +253,11 @@ class Run:
         return ends
 
     def _once_more(self) -> None:
-        """A second turn for those groups, of the ones whose start was searched for, that ended
-        badly."""
-        if not self.task.options.search or self._at.groups is not None:
+        """A second turn for those groups that ended badly, where starts were searched for or the
+        ends are to be challenged."""
+        options = self.task.options
+        challenged = options.challenge and options.optimizer == "levenberg_marquardt"
+        if not (options.search or challenged) or self._at.groups is not None:
             return
         before = self._ends()
         groups, starts = second_starts(self.task, before, self._at.starts)
@@ -191,11 +272,17 @@ class Run:
                 self._begin()
 
     def _joined(self) -> tuple[Ends, History]:
-        """How the groups ended, and what they recorded: in a second turn, where it is lower."""
+        """How the groups ended, and what they recorded: in a second turn, where it is lower and no
+        start was given."""
         again, before, groups = self._ends(), self._at.before, self._at.groups
         if before is None or groups is None:
             return again, self._at.history
         lower = lower_of(before, groups, again) & (again.epochs > 0)
+        if not self.task.options.search:
+            limit = before.loss[groups] * (1 - LOWER) - rounding(self.task.problem)
+            missed = torch.zeros(len(before), dtype=torch.bool)
+            missed[groups] = lower & (again.loss < limit) & before.converged[groups]
+            return replace(before, missed=missed), self._at.history_before
         history = list(self._at.history_before)
         for group, place in zip(groups[lower].tolist(), lower.nonzero().flatten(), strict=True):
             history[group] = self._at.history[int(place)]

@@ -199,6 +199,8 @@ class Options:
     seed: int = 0
     search: tuple[int, ...] = ()
     """Positions of the params whose start is to be searched for."""
+    challenge: bool | None = None
+    """Whether the end is compared with those of other starts; None where there is no need to."""
 
 
 AT_ONCE = 2**21

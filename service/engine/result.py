@@ -86,6 +86,10 @@ class Result:
     """R of QR [J z] at `params` over the free ones, float64, where the solver has it."""
     searched: tuple[int, int] | None = None
     """Of a search for the start: how many ways of how many came to the same loss."""
+    lower: tuple[Tensor, float] | None = None
+    """Params and loss of a better minimum, where other starts led to one."""
+    challenged: bool = False
+    """Whether other starts were tried."""
 
     @property
     def converged(self) -> bool:
@@ -118,6 +122,8 @@ class Ends:
     factor: Tensor | None = None
     """R of QR [J z] at `theta`, (fits, q + 1, q + 1), where the solver has it."""
     searched: tuple[int, int] | None = None
+    missed: Tensor | None = None
+    """Which fits other starts led to a better minimum, (fits,); None where none were tried."""
 
     def __len__(self) -> int:
         return len(self.loss)

@@ -42,6 +42,9 @@ class Scale:
     def apply(self, column: ColumnT) -> ColumnT:
         return column * self.scale + self.offset
 
+    def undo(self, column: ColumnT) -> ColumnT:
+        return (column - self.offset) / self.scale
+
     def between(self, part: float) -> Scale:
         """A point on the way from no scaling to this one."""
         return Scale(self.scale**part, self.offset * part)
@@ -97,10 +100,13 @@ def unscale(
     points = _points(raw)
     if linear:
         return _solved(formula, points, _scaled(points, scaling), theta)
-    here, values = formula.bind(_tensors(points), POINTS, theta), theta
+    scaled, values = _scaled(points, scaling), theta
+    wanted, slopes = formula.bind(_tensors(scaled), POINTS, theta).jacobian(theta)
     for part in (step / STEPS for step in range(1, STEPS + 1)):
-        scaled = _scaled(points, {name: scale.between(part) for name, scale in scaling.items()})
-        wanted, slopes = formula.bind(_tensors(scaled), POINTS, theta).jacobian(theta)
+        # The points that this part of the scaling takes to where all of it takes the data's.
+        way = {name: scale.between(part) for name, scale in scaling.items()}
+        own = {name: way[name].undo(x) if name in way else x for name, x in scaled.items()}
+        here = formula.bind(_tensors(own), POINTS, theta)
         followed = _follow(here, wanted, values)
         if followed is None:
             return None

@@ -17,14 +17,20 @@ from service.engine.optimizers.exact import Exact
 from service.engine.optimizers.lbfgs import Lbfgs
 from service.engine.optimizers.levenberg_marquardt import LevenbergMarquardt
 from service.engine.solvers.table import TOGETHER, has_closed_form
-from service.engine.start.search import POLISHING, SCREENING
+from service.engine.start.search import (
+    CANDIDATES,
+    CHALLENGERS,
+    POLISHING,
+    SCREENED_ROWS,
+    SCREENING,
+)
 from service.jobs.cores import cores
 from service.translate import Plan, has_cuda
 
-HERE_S = 3e-3
+HERE_S = 4e-3
 """Seconds of the event loop that one job may be expected to take. While they last, nobody else is
 answered."""
-PATIENCE_S = 2.5e-3
+PATIENCE_S = 4e-3
 """Seconds after which a job that takes longer than expected goes on in a worker."""
 
 HERE_THREADS = 1
@@ -55,6 +61,8 @@ _FEW_STEPS = 40
 """Trial steps in which most fits end,"""
 _MOST_STEPS = 4 * _FEW_STEPS
 """and those of the ends of a search."""
+_SEARCHED_S = 4e-4
+"""What a search takes besides: where the params lie, and the draws."""
 _SETTLED_S = 6e-8
 """An epoch of the closed form, for each param."""
 _RECORDED_S = 1e-6
@@ -116,8 +124,12 @@ def _seconds(plan: Plan, steps: int, polishing: int) -> float:
         return answer + 4 * reduced
     if isinstance(options.settings, LevenbergMarquardt):
         step = _STEP_S + reduced
-        screened = SCREENING * (_READ_S + problem.rows * _COST_S * 1.5 * formula.forward.cost)
-        searched = screened + polishing * step if options.search else 0.0
+        rows = min(problem.rows, SCREENED_ROWS)
+        screened = SCREENING * (_READ_S + rows * _COST_S * 1.5 * formula.forward.cost)
+        searched = _SEARCHED_S + screened + polishing * step if options.search else 0.0
+        if options.challenge:
+            part = CHALLENGERS / CANDIDATES
+            searched += _SEARCHED_S + part * screened + min(polishing, 2 * steps) * step
         return answer + searched + steps * step
     if has_closed_form(plan.task):
         work = options.epochs * _SETTLED_S * len(problem.params)

@@ -36,6 +36,7 @@ _line.register(Fit, summary)
 @_line.register
 def _groups(fit: GroupedFit) -> str:
     groups, lines = fit.groups, []
+    infos = {found.code for found in fit.diagnostics if found.severity == "info"}
     for i, key in enumerate(groups.key):
         words = [f"{visible(groups.by)}={key_text(key).replace(' ', '_')}"]
         for name, values in groups.params.items():
@@ -43,7 +44,8 @@ def _groups(fit: GroupedFit) -> str:
             words.append(f"{name}={joined(values[i], None if error != error else error)}")
         if groups.r_squared[i] is not None:
             words.append(f"r2={number(groups.r_squared[i], 3)}")
-        lines.append(" ".join([*words, verdict(groups.trustworthy[i], groups.diagnostics[i])]))
+        codes = [code for code in groups.diagnostics[i] if code not in infos]
+        lines.append(" ".join([*words, verdict(groups.verdict[i], codes)]))
     return "\n".join(lines)
 
 

@@ -12,7 +12,7 @@ from service.render.digits import counted, joined, number, uncertain
 from service.render.history import epochs_in_words, loss_of_fit
 from service.render.page import Colour, Page
 from service.schemas.answers import ConfidenceInterval, Diagnostic, Fit
-from service.schemas.names import Severity, StopReason
+from service.schemas.names import Severity, StopReason, Verdict
 from service.schemas.scenes import FitScene
 
 Units = Mapping[str, str]
@@ -30,6 +30,11 @@ MARKS: Mapping[Severity, tuple[str, Colour]] = {
     "warning": ("!", "yellow"),
     "info": ("·", "dim"),
 }
+COLOURS: Mapping[Verdict, Colour] = {
+    "trustworthy": "green",
+    "doubtful": "yellow",
+    "untrustworthy": "red",
+}
 _LONGEST_NAME = 24
 _MOST_PARAMS = 40
 _MOST_CORRELATIONS = 6
@@ -41,7 +46,7 @@ def write(page: Page, fit: Fit, units: Units, scene: FitScene | None) -> None:
     page.heading(fit.model.formula)
     page.space()
     page.text(_how_it_went(fit))
-    page.text(_trust(fit), colour="green" if fit.trustworthy else "red")
+    page.text(_trust(fit), colour=COLOURS[fit.verdict])
     _params(page, fit, units)
     _statistics(page, fit, units)
     _diagnostics(page, fit.diagnostics)
@@ -61,11 +66,18 @@ def _how_it_went(fit: Fit) -> str:
 
 
 def _trust(fit: Fit) -> str:
-    errors = sum(d.severity == "error" for d in fit.diagnostics)
-    warnings = sum(d.severity == "warning" for d in fit.diagnostics)
-    if not fit.trustworthy:
-        return f"Do not trust it: {counted(max(errors, 1), 'error')} below."
-    return "Trustworthy" + (f", with {counted(warnings, 'warning')} below." if warnings else ".")
+    count = len(reasons(fit))
+    if fit.verdict == "untrustworthy":
+        return f"Untrustworthy: {counted(max(count, 1), 'error')} below."
+    if fit.verdict == "doubtful":
+        return f"Doubtful: {counted(count, 'warning')} below."
+    return "Trustworthy."
+
+
+def reasons(fit: Fit) -> list[str]:
+    """The codes of the diagnostics that make a verdict what it is."""
+    severity = {"untrustworthy": "error", "doubtful": "warning", "trustworthy": ""}[fit.verdict]
+    return [found.code for found in fit.diagnostics if found.severity == severity]
 
 
 # --- params ---------------------------------------------------------------------------------------
@@ -222,10 +234,9 @@ def summary(fit: Fit) -> str:
         words.append(f"r2={number(r_squared, 3)}")
     else:
         words.append(f"loss={number(fit.loss, 6)}")
-    errors = [found.code for found in fit.diagnostics if found.severity == "error"]
-    return " ".join([*words, verdict(fit.trustworthy, errors)])
+    return " ".join([*words, verdict(fit.verdict, reasons(fit))])
 
 
-def verdict(trustworthy: bool, errors: Sequence[str]) -> str:
-    """ "trustworthy", or "doubtful:" with the codes of the errors."""
-    return "trustworthy" if trustworthy else f"doubtful:{','.join(errors)}".rstrip(":")
+def verdict(said: Verdict, codes: Sequence[str]) -> str:
+    """The verdict; where it is not "trustworthy", with the codes that say why."""
+    return said if said == "trustworthy" else f"{said}:{','.join(codes)}".rstrip(":")

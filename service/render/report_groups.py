@@ -8,8 +8,9 @@ from collections.abc import Sequence
 from service.render.cells import clipped, visible, width
 from service.render.digits import counted, joined, number
 from service.render.page import Page
-from service.render.report_fit import MARKS
+from service.render.report_fit import COLOURS, MARKS
 from service.schemas.answers import GroupedFit, Groups
+from service.schemas.names import Verdict
 
 _MOST_GROUPS = 40
 _LONGEST_KEY = 20
@@ -22,11 +23,7 @@ def write_groups(page: Page, fit: GroupedFit) -> None:
     page.space()
     count = len(groups.key)
     page.text(f"{counted(count, 'group')} by {groups.by}, fitted by {fit.optimizer}.")
-    good = sum(groups.trustworthy)
-    page.text(
-        "All of them are trustworthy." if good == count else f"{good:,} of them are trustworthy.",
-        colour="green" if good == count else "red",
-    )
+    page.text(_trust(groups.verdict), colour=COLOURS[fit.verdict])
     for block in _blocks(groups, page.room):
         page.space()
         page.table(block, "<" + ">" * (len(block[0]) - 1), headed=True)
@@ -39,6 +36,14 @@ def write_groups(page: Page, fit: GroupedFit) -> None:
         page.text(found.message, indent="    ")
     if not fit.diagnostics:
         page.text("Nothing to remark.")
+
+
+def _trust(verdicts: Sequence[Verdict]) -> str:
+    counts = {verdict: verdicts.count(verdict) for verdict in COLOURS}
+    if counts["trustworthy"] == len(verdicts):
+        return "All of them are trustworthy."
+    told = [f"{count:,} {verdict}" for verdict, count in counts.items() if count]
+    return f"Of them {', '.join(told)}."
 
 
 def key_text(key: float | str | None) -> str:
@@ -72,5 +77,5 @@ def _columns(groups: Groups, shown: Sequence[int]) -> list[list[str]]:
         cells = [joined(values[i], None if math.isnan(errors[i]) else errors[i]) for i in shown]
         columns.append([clipped(visible(name), _LONGEST_KEY), *cells])
     columns.append(["R²", *(number(groups.r_squared[i], 3) for i in shown)])
-    columns.append(["trust", *("yes" if groups.trustworthy[i] else "no" for i in shown)])
+    columns.append(["verdict", *(groups.verdict[i] for i in shown)])
     return columns

@@ -112,7 +112,7 @@ def _groups(fit: GroupedFit) -> Table:
         "residual_std": groups.residual_std,
         "epochs": groups.epochs,
         "stop_reason": groups.stop_reason,
-        "trustworthy": groups.trustworthy,
+        "verdict": groups.verdict,
         "diagnostics": [" ".join(codes) for codes in groups.diagnostics],
     }
     return joined({groups.by: groups.key}, facts, rest)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from service.schemas.base import Answer, Number
-from service.schemas.names import DType, IntervalMethod, Severity, Status, StopReason
+from service.schemas.names import DType, IntervalMethod, Severity, Status, StopReason, Verdict
 
 
 class History(Answer):
@@ -120,6 +120,7 @@ class PredictBody(Answer):
     residual_std: Number | None = None
     """The standard deviation of a new observation; null where `sigma` says it row by row."""
     degrees_of_freedom: int | None = None
+    """Of Student's t for bands; 10¹², as good as normal, where `sigma_absolute`."""
 
 
 class Dropped(Answer):
@@ -170,8 +171,11 @@ class Fit(Answer):
     best: Best
     statistics: Statistics
     diagnostics: list[Diagnostic]
+    verdict: Verdict
+    """`trustworthy`; `doubtful` where a diagnostic of severity warning is there; `untrustworthy`
+    where one of severity error is."""
     trustworthy: bool
-    """False exactly when a diagnostic of severity error is there."""
+    """Whether that is the verdict."""
     dropped: Dropped | None
     """What `"missing": "drop"` left out."""
     history: History
@@ -193,6 +197,7 @@ class Groups(Answer):
     """`succeeded`, or `failed` for a group that could not be fitted: its diagnostics say why."""
     stop_reason: list[StopReason]
     epochs: list[int]
+    verdict: list[Verdict]
     trustworthy: list[bool]
     loss: list[Number]
     r_squared: list[Number | None]
@@ -230,6 +235,8 @@ class GroupedFit(Answer):
     groups: Groups
     diagnostics: list[Diagnostic]
     """What was seen in groups, by code, and in how many."""
+    verdict: Verdict
+    """The worst of the groups'."""
     trustworthy: bool
     """Whether every group is."""
     dropped: Dropped | None

@@ -62,6 +62,8 @@ class FitRequest(Request):
     """The level of the params' intervals, and how they are found."""
     on_divergence: OnDivergence = "stop"
     dtype: DType = "float64"
+    challenge: bool = True
+    """Whether the end of a nonlinear fit is compared with the ends of other starts."""
     seed: Annotated[int, Field(ge=0, le=2**63 - 1)] = 0
     background: bool = False
     """Answer at once with 202 and the job."""

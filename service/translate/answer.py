@@ -6,13 +6,12 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
-from service.engine.diagnostics import Diagnostic, Finding, examine
+from service.engine.diagnostics import Diagnostic, Finding, examine, verdict
 from service.engine.formula import Formula
-from service.engine.inference.profile import profile_interval
+from service.engine.inference.intervals import Intervals, intervals
 from service.engine.inference.statistics import Statistics, summarise
 from service.engine.kernel.types import Floats
 from service.engine.problem import Problem
@@ -23,6 +22,8 @@ from service.schemas.names import Status
 from service.translate.plan import Plan
 
 Named = dict[str, float]
+NORMAL = 10**12
+"""Degrees of freedom at which Student's t is the normal distribution to rounding."""
 
 
 def to_fit(
@@ -38,9 +39,11 @@ def to_fit(
     problem = plan.task.problem
     trusted = result.best.params if is_cut_short(result) else result.params
     statistics = summarise(problem, trusted)
-    finding = Finding(plan.task, result, trusted, statistics, plan.guessed)
+    asked = plan.request.confidence_interval
+    found = intervals(problem, trusted, statistics, asked.level, asked.method)
+    finding = Finding(plan.task, result, trusted, statistics, plan.guessed, found)
     diagnostics = examine(finding)
-    told = to_statistics(statistics, _interval(plan, trusted, statistics))
+    told = to_statistics(statistics, _interval(plan, found, statistics.free))
     return wire.Fit(
         job_id=job_id,
         status=_status(result),
@@ -60,7 +63,8 @@ def to_fit(
         ),
         statistics=told,
         diagnostics=[_diagnostic(diagnostic) for diagnostic in diagnostics],
-        trustworthy=all(diagnostic.severity != "error" for diagnostic in diagnostics),
+        verdict=(said := verdict(diagnostics)),
+        trustworthy=said == "trustworthy",
         dropped=dropped(plan),
         history=history,
         predict=_predict_body(plan, trusted, statistics, told.covariance),
@@ -137,23 +141,16 @@ def to_statistics(
     )
 
 
-def _interval(plan: Plan, theta: Tensor, statistics: Statistics) -> wire.ConfidenceInterval | None:
-    asked, stderr = plan.request.confidence_interval, statistics.stderr
-    if stderr is None or statistics.degrees_of_freedom <= 0:
+def _interval(
+    plan: Plan, found: Intervals | None, free: Sequence[str]
+) -> wire.ConfidenceInterval | None:
+    if found is None:
         return None
-    lower: Tensor | Floats
-    upper: Tensor | Floats
-    if asked.method == "profile":
-        lower, upper = profile_interval(plan.task.problem, theta, statistics, asked.level)
-    else:
-        values = theta.double().cpu().numpy()[np.flatnonzero(plan.task.problem.free)]
-        half = statistics.t(asked.level) * stderr
-        lower, upper = values - half, values + half
     return wire.ConfidenceInterval(
-        level=asked.level,
-        method=asked.method,
-        lower=named(statistics.free, lower),
-        upper=named(statistics.free, upper),
+        level=plan.request.confidence_interval.level,
+        method=found.method,
+        lower=named(free, found.lower),
+        upper=named(free, found.upper),
     )
 
 
@@ -230,7 +227,9 @@ def _predict_body(
         dtype=plan.request.dtype,
         covariance=covariance,
         residual_std=statistics.residual_std if problem.sigma is None else None,
-        degrees_of_freedom=max(statistics.degrees_of_freedom, 0) or None,
+        degrees_of_freedom=NORMAL
+        if problem.sigma_absolute
+        else max(statistics.degrees_of_freedom, 0) or None,
     )
 
 

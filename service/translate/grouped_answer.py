@@ -7,9 +7,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
+import numpy.typing as npt
 
 from service.engine.diagnostics import ERROR, Findings, grades
-from service.engine.diagnostics.finding import SEVERITIES
+from service.engine.diagnostics.finding import SEVERITIES, VERDICTS, WARNING
 from service.engine.diagnostics.many import look_at
 from service.engine.inference.statistics import Figures
 from service.engine.kernel.types import Floats
@@ -22,6 +23,7 @@ from service.translate.groups import Groups
 from service.translate.plan import Plan
 
 Names = Sequence[str]
+Bytes = npt.NDArray[np.int8]
 
 
 @dataclass(eq=False)
@@ -38,7 +40,8 @@ class _Columns:
     stderr: Floats
     """(groups, free)"""
     failed: Floats
-    untrusted: Floats
+    worst: Bytes
+    """The worst grade of what there is to say about each."""
     reasons: list[StopReason]
     codes: list[list[str]]
     history: list[wire.History | None]
@@ -54,8 +57,8 @@ class _Columns:
         return cls(
             np.zeros(groups), np.zeros(groups), nothing(), nothing(), nothing(),
             np.full((groups, params), np.nan), np.full((groups, free), np.nan),
-            np.ones(groups), np.ones(groups), [stopped] * groups, [[] for _ in range(groups)],
-            [None] * groups,
+            np.ones(groups), np.full(groups, ERROR, dtype=np.int8), [stopped] * groups,
+            [[] for _ in range(groups)], [None] * groups,
         )  # fmt: skip
 
     def say(self, group: int, code: str, severity: Severity) -> None:
@@ -95,7 +98,8 @@ def to_grouped_fit(
         epochs=int(columns.epochs.max(initial=0)),
         groups=_groups(columns, groups, problem.params, problem.free_params, task.groups.history),
         diagnostics=_told(columns, len(groups.keys)),
-        trustworthy=not bool(columns.untrusted.any()),
+        verdict=VERDICTS[int(columns.worst.max(initial=0))],
+        trustworthy=bool((columns.worst < WARNING).all()),
         dropped=dropped(plan),
         predict=wire.GroupedPredictBody(
             model=model_again(problem), scaling=scales(plan), dtype=plan.request.dtype
@@ -119,14 +123,14 @@ def _add(columns: _Columns, findings: Findings) -> None:
         worst = np.maximum(worst, grade)
         for i in np.flatnonzero(grade).tolist():
             columns.say(i, code, SEVERITIES[int(grade[i]) - 1])
-    columns.untrusted[:] = worst == ERROR
+    columns.worst[:] = worst
 
 
 def _leave_out(columns: _Columns, result: GroupedResult) -> None:
     """Nothing is said of groups that were not begun before the fit was stopped."""
     for group in np.flatnonzero(result.ends.epochs.numpy() == 0).tolist():
         columns.codes[group] = []
-        columns.untrusted[group] = columns.failed[group] = 1.0
+        columns.worst[group], columns.failed[group] = ERROR, 1.0
         for column in (columns.loss, columns.r_squared, columns.residual_std):
             column[group] = np.nan
         columns.params[group] = columns.stderr[group] = np.nan
@@ -180,7 +184,8 @@ def _groups(
         status=["failed" if bad else "succeeded" for bad in failed],
         stop_reason=columns.reasons,
         epochs=columns.epochs.astype(np.int64).tolist(),
-        trustworthy=(columns.untrusted == 0).tolist(),
+        verdict=[VERDICTS[grade] for grade in columns.worst.tolist()],
+        trustworthy=(columns.worst < WARNING).tolist(),
         loss=columns.loss.tolist(),
         r_squared=_or_null(columns.r_squared),
         residual_std=_or_null(columns.residual_std),

@@ -12,7 +12,7 @@ from torch import Tensor
 from service.engine.formula import Formula
 from service.engine.models import FAMILIES, Family
 from service.engine.models.mlp import Network
-from service.engine.problem import Problem, Task, grouped
+from service.engine.problem import Model, Options, Problem, Task, grouped
 from service.engine.scaling import Scale
 from service.errors import (
     InvalidData,
@@ -91,6 +91,7 @@ def to_plan(request: FitRequest, *, max_rows: int = 2**62, max_groups: int = 2**
     scaling = to_scaling(spec, raw)
     inputs = {name: scaling[name].apply(x) if name in scaling else x for name, x in raw.items()}
     start = to_start(request, resolved, target)
+    _check_names(formula, request)
     dtype = DTYPES[request.dtype]
     sigma = to_sigma(request.sigma, request.data, rows)
     problem = Problem(
@@ -110,6 +111,8 @@ def to_plan(request: FitRequest, *, max_rows: int = 2**62, max_groups: int = 2**
     if isinstance(formula, Formula) and family is None and options.optimizer in SEARCHING:
         positions = tuple(formula.params.index(name) for name in start.guessed)
         options = replace(options, search=positions)
+    if isinstance(formula, Formula) and not problem.is_linear:
+        options = replace(options, challenge=_is_challenged(request, problem, options))
     if not start.guessed or options.optimizer == "exact":
         family = None
     told = start.guessed if isinstance(formula, Formula) else ()
@@ -121,13 +124,42 @@ def to_plan(request: FitRequest, *, max_rows: int = 2**62, max_groups: int = 2**
     return Plan(request, task, raw, scaling, told, dropped, groups, family)
 
 
+def _check_names(formula: Model, request: FitRequest) -> None:
+    """Raises InvalidFormula for a formula that takes a column or a family for a param."""
+    if not isinstance(formula, Formula) or not isinstance(request.model, str):
+        return
+    for name in set(formula.params) & set(FAMILIES):
+        raise InvalidFormula(
+            f"'{name}' is the name of a model, not of a param; to fit that model alone write "
+            f'"model": "{name}", else write out its formula',
+            pointer="/model",
+        )
+    by = None if request.group_by is None else request.group_by.column
+    sigma = request.sigma if isinstance(request.sigma, str) else None
+    left = [n for n in request.data if n not in (*formula.target_columns, by, sigma)]
+    if not formula.inputs and left:
+        said = ", ".join(f"'{name}'" for name in left[:8])
+        raise InvalidFormula(
+            f"the formula uses no column: {', '.join(formula.params[:8])} are params, and the data "
+            f"have {said} beside the target; did you mean '{left[0]}' for one of the params?",
+            pointer="/model",
+        )
+
+
+def _is_challenged(request: FitRequest, problem: Problem, options: Options) -> bool | None:
+    """Whether the end is to be compared with those of other starts; None where all was searched."""
+    searched = {problem.params[i] for i in options.search}
+    return None if set(problem.free_params) <= searched else request.challenge
+
+
 def usable(request: FitRequest) -> list[str]:
     """The columns that a model may use: for a family those of numbers that tell no groups apart; a
     formula says itself which it means."""
     by = None if request.group_by is None else request.group_by.column
     if isinstance(request.model, str) and request.model.strip() not in (*FAMILIES, "mlp"):
         return list(request.data)
-    return [n for n, c in request.data.items() if n != by and not isinstance(c, Labels)]
+    apart = (by, request.sigma if isinstance(request.sigma, str) else None)
+    return [n for n, c in request.data.items() if n not in apart and not isinstance(c, Labels)]
 
 
 def without_missing(request: FitRequest, used: list[str]) -> tuple[FitRequest, tuple[int, ...]]:

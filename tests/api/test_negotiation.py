@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import io
 from collections.abc import AsyncIterator
 from typing import Any
@@ -96,7 +97,30 @@ async def test_a_fit_in_every_form(client: httpx.AsyncClient) -> None:
     read = pyarrow.ipc.open_stream(io.BytesIO(arrow.content)).read_all()
     assert read.column_names == lines[0].split(",")
     assert read["name"].to_pylist() == ["w", "b"]
-    assert (await asked("json")).json()["trustworthy"]
+    whole = (await asked("json")).json()
+    assert (whole["verdict"], whole["trustworthy"]) == ("trustworthy", True)
+
+
+async def test_a_doubtful_fit_in_each_form(client: httpx.AsyncClient) -> None:
+    async def asked(form: str, **more: Any) -> httpx.Response:
+        data = {"x": [1.0, 2.0, 3.0], "y": [1.0, 2.0, 4.0], "g": ["a"] * 3}
+        return await client.post("/fit", params={"format": form}, json={"data": data, **more})
+
+    line = {"model": "y = w * x + b"}
+    whole = (await asked("json", **line)).json()
+    assert (whole["verdict"], whole["trustworthy"]) == ("doubtful", False)
+    assert "\n  Doubtful: 1 warning below.\n" in (await asked("text", **line)).text
+    assert (await asked("oneline", **line)).text.endswith(" doubtful:few_degrees_of_freedom\n")
+    by = {**line, "group_by": "g"}
+    groups = (await asked("json", **by)).json()
+    assert (groups["verdict"], groups["trustworthy"]) == ("doubtful", False)
+    assert (groups["groups"]["verdict"], groups["groups"]["trustworthy"]) == (["doubtful"], [False])
+    assert "\n  Of them 1 doubtful.\n" in (await asked("text", **by)).text
+    head, row = csv.reader(io.StringIO((await asked("csv", **by)).text))
+    assert dict(zip(head, row, strict=True))["verdict"] == "doubtful"
+    read = pyarrow.ipc.open_stream(io.BytesIO((await asked("arrow", **by)).content)).read_all()
+    assert read["verdict"].to_pylist() == ["doubtful"]
+    assert "trustworthy" not in read.column_names
 
 
 @pytest.mark.parametrize(

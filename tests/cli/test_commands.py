@@ -52,10 +52,54 @@ def test_a_fit_from_stdin(run: Run) -> None:
     assert json.loads(as_json.stdout)["params"] == pytest.approx(LINE, rel=1e-12)
 
 
-def test_a_fit_not_to_be_trusted_is_3(run: Run) -> None:
-    done = run("fit", "decay.csv", DECAY, "--optimizer", "sgd", "--epochs", "5", "-f", "json")
-    assert done.returncode == 3
-    assert json.loads(done.stdout)["trustworthy"] is False
+@pytest.mark.parametrize("strict", [(), ("--strict",)])
+def test_an_untrustworthy_fit_is_3(run: Run, strict: tuple[str, ...]) -> None:
+    words = ("fit", "decay.csv", DECAY, "--optimizer", "sgd", "--epochs", "5", "-f", "json")
+    done = run(*words, *strict)
+    assert (done.returncode, done.stderr) == (3, "")
+    found = json.loads(done.stdout)
+    assert (found["verdict"], found["trustworthy"]) == ("untrustworthy", False)
+
+
+@pytest.mark.parametrize(("strict", "code"), [((), 0), (("--strict",), 3)])
+def test_a_doubtful_fit_is_told_on_stderr_and_3_if_strict(
+    run: Run, strict: tuple[str, ...], code: int
+) -> None:
+    done = run("fit", "-", "-f", "oneline", *strict, stdin="1 2.1\n2 3.9\n3 6.2\n")
+    assert done.returncode == code
+    assert done.stdout.endswith(" doubtful:few_degrees_of_freedom\n")
+    assert done.stderr == "descent: the fit is doubtful: few_degrees_of_freedom\n"
+    as_json = run("fit", "-", "-f", "json", *strict, stdin="1 2.1\n2 3.9\n3 6.2\n")
+    assert as_json.returncode == code
+    job = json.loads(as_json.stdout)["job_id"]
+    watched = run("watch", job, "-f", "json", *strict)
+    assert (watched.returncode, watched.stderr) == (code, done.stderr)
+
+
+def test_a_trustworthy_fit_is_0_if_strict_too(run: Run) -> None:
+    done = run("fit", "thermo.csv", MODEL, "--strict", "-f", "oneline")
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.parametrize(("strict", "code"), [((), 0), (("--strict",), 3)])
+def test_groups_are_as_their_worst(
+    run: Run, tables: Path, strict: tuple[str, ...], code: int
+) -> None:
+    rows = [(x, 2 * x + 1 + 0.1 * (-1) ** x, "a") for x in range(9)]
+    few = [(x, x + 0.1 * x * x, "b") for x in range(3)]
+    alone = [(1, 2, "c")]
+    words = ("y = w*x + b", "--group-by", "g", "-f", "csv", *strict)
+    for name, table in (("good", rows), ("few", rows + few), ("bad", rows + few + alone)):
+        text = "".join(f"{x},{y},{g}\n" for x, y, g in table)
+        (tables / f"{name}.csv").write_text("x,y,g\n" + text)
+    assert run("fit", "good.csv", *words).returncode == 0
+    doubtful = run("fit", "few.csv", *words)
+    assert doubtful.returncode == code
+    assert doubtful.stderr == "descent: the fit is doubtful: few_degrees_of_freedom\n"
+    bad = run("fit", "bad.csv", *words)
+    assert (bad.returncode, bad.stderr) == (3, "")
+    verdicts = [row["verdict"] for row in csv.DictReader(io.StringIO(bad.stdout))]
+    assert verdicts == ["trustworthy", "doubtful", "untrustworthy"]
 
 
 def test_options_reach_the_service(run: Run, client: Descent) -> None:

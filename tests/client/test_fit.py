@@ -87,6 +87,20 @@ class _Tags(HTMLParser):
         self.text += data + " "
 
 
+FEW = {"x": [1.0, 2.0, 3.0], "y": [1.0, 2.0, 4.0]}
+"""Three points, for a line."""
+
+
+@pytest.mark.parametrize(("rows", "verdict"), [(3, "doubtful"), (1, "untrustworthy")])
+def test_how_far_to_trust_it_is_said(client: Descent, rows: int, verdict: str) -> None:
+    fit = client.fit("y = w * x + b", {name: column[:rows] for name, column in FEW.items()})
+    assert (fit.verdict, fit.trustworthy) == (verdict, False)
+    assert repr(fit).endswith(f", {verdict}>")
+    said = _Tags(Fit(fit.raw)._repr_html_()).text
+    assert f", {verdict})" in said
+    assert all(found.code in said for found in fit.diagnostics)
+
+
 def drawing(fit: Fit, status: int = 200) -> tuple[Descent, list[httpx.Request]]:
     """A client of a service that draws, or not."""
     asked: list[httpx.Request] = []
@@ -173,6 +187,7 @@ GROUPS: dict[str, Any] = {
     "status": ["succeeded", "succeeded", "failed"],
     "stop_reason": ["converged", "max_epochs", "diverged"],
     "epochs": [3, 100, 0],
+    "verdict": ["trustworthy", "doubtful", "untrustworthy"],
     "trustworthy": [True, False, False],
     "loss": [0.1, 0.2, "NaN"],
     "r_squared": [0.9, 0.8, None],
@@ -187,7 +202,7 @@ GROUPS: dict[str, Any] = {
 def grouped(fit: Fit) -> GroupedFit:
     """As the service answers `group_by`."""
     shared = ("job_id", "status", "stop_reason", "converged", "model", "optimizer", "epochs",
-              "diagnostics", "trustworthy", "dropped", "timings", "urls")  # fmt: skip
+              "diagnostics", "verdict", "trustworthy", "dropped", "timings", "urls")  # fmt: skip
     predict = {"model": MODEL, "scaling": None, "dtype": "float64"}
     parts = {name: fit.raw[name] for name in shared}
     return GroupedFit({**parts, "predict": predict, "groups": GROUPS})
@@ -199,6 +214,8 @@ def test_the_fits_of_groups_are_a_sequence(grouped: GroupedFit) -> None:
     second = grouped.of("b")
     assert (second.params, second.stderr) == ({"w": 2.0, "b": 0.25}, {"w": 0.2})
     assert second.diagnostics == ["not_converged"]
+    assert (second.verdict, second.trustworthy) == ("doubtful", False)
+    assert [group.verdict for group in grouped] == GROUPS["verdict"]  # type: ignore[attr-defined]
     assert math.isnan(grouped.of(None).loss)
     with pytest.raises(KeyError):
         grouped.of("c")
@@ -211,7 +228,8 @@ def test_and_make_a_frame(grouped: GroupedFit) -> None:
     assert list(frame["plate"])[:2] == ["a", "b"]
     assert list(frame["w"])[:2] == [1.0, 2.0]
     assert list(frame["w_stderr"])[:2] == [0.1, 0.2]
-    assert list(frame["trustworthy"]) == [True, False, False]
+    assert list(frame["verdict"]) == ["trustworthy", "doubtful", "untrustworthy"]
+    assert "trustworthy" not in frame
 
 
 def test_which_kind_it_is_is_seen_in_the_document(client: Descent, grouped: GroupedFit) -> None:
@@ -221,3 +239,5 @@ def test_which_kind_it_is_is_seen_in_the_document(client: Descent, grouped: Grou
 
 def test_they_print_as_their_report(grouped: GroupedFit) -> None:
     assert "plate" in str(grouped)
+    assert "Of them 1 trustworthy, 1 doubtful, 1 untrustworthy." in str(grouped)
+    assert repr(grouped).endswith("3 groups, 1 trustworthy>")

@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 
 from service.engine.diagnostics import CHECKS
+from service.engine.diagnostics.finding import VERDICTS
 from service.engine.operations import CALLABLE
 
 ROOT = Path(__file__).parents[2]
@@ -21,5 +22,5 @@ def test_the_functions_of_the_language() -> None:
     assert first_cells("formulas.md") == set(CALLABLE)
 
 
-def test_the_codes_of_the_diagnostics() -> None:
-    assert first_cells("diagnostics.md") == {check.code for check in CHECKS}
+def test_the_verdicts_and_the_codes_of_the_diagnostics() -> None:
+    assert first_cells("diagnostics.md") == {*VERDICTS, *(check.code for check in CHECKS)}

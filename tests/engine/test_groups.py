@@ -115,7 +115,7 @@ def test_stopped_midway_it_answers_with_what_is_done(reason: Any, optimizer: str
         assert of.status[group] == ("succeeded" if was else "failed")
         assert of.n[group] > 0
         if not was:
-            assert (of.stop_reason[group], of.trustworthy[group]) == (reason, False)
+            assert (of.stop_reason[group], of.verdict[group]) == (reason, "untrustworthy")
     assert set(of.stop_reason) <= {reason, "converged", "max_epochs"}
 
 

@@ -31,7 +31,7 @@ HERE: dict[str, dict[str, Any]] = {
     "a line on thousands of rows": {"rows": 5000},
     "a curve": {"model": DECAY, "params": START},
     "a curve whose start is searched for": {"model": DECAY},
-    "a curve that mostly needs few steps": {"model": DECAY, "params": START, "rows": 500},
+    "a curve that mostly needs few steps": {"model": DECAY, "params": START, "rows": 300},
     "a robust loss": {"model": DECAY, "params": START, "loss": "huber"},
     "float32": {"dtype": "float32"},
     "a few mini-batches": {"optimizer": {**SGD, "batch_size": 4}, "epochs": 5},

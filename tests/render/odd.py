@@ -7,6 +7,7 @@ from typing import Any
 from hypothesis import strategies as st
 
 from service.schemas import answers as wire
+from service.schemas.names import Verdict
 
 NUMBERS = st.one_of(
     st.floats(allow_nan=True, allow_infinity=True),
@@ -26,6 +27,7 @@ NAMES = st.text(min_size=1, max_size=40) | st.sampled_from(
         "a,b",
     ]
 )
+VERDICTS: list[Verdict] = ["trustworthy", "doubtful", "untrustworthy"]
 UNITS = st.text(max_size=30)
 
 
@@ -95,7 +97,8 @@ def fits(draw: st.DrawFn) -> wire.Fit:
                 max_size=2,
             )
         ),
-        trustworthy=draw(st.booleans()),
+        verdict=(verdict := draw(st.sampled_from(VERDICTS))),
+        trustworthy=verdict == "trustworthy",
         dropped=None,
         history=wire.History(
             epoch=list(range(1, rows + 1)),

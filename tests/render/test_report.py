@@ -7,6 +7,7 @@ import json
 import re
 import subprocess
 import sys
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -18,6 +19,7 @@ from service.render.digits import joined, number, uncertain
 from service.render.oneline import oneline
 from service.render.report import report
 from service.schemas.answers import (
+    Diagnostic,
     Fit,
     FitUrls,
     GroupedFit,
@@ -28,6 +30,7 @@ from service.schemas.answers import (
 )
 from service.schemas.base import Answer
 from service.schemas.compute import GradientRequest, LossAnswer, Predictions
+from service.schemas.names import Verdict
 from service.schemas.problems import Problem, ProblemError
 from tests.render.made import THERMOMETER, descent, fitted
 from tests.render.odd import NUMBERS, UNITS, fits
@@ -63,7 +66,7 @@ def test_a_good_fit() -> None:
 def test_a_fit_that_diverged_tells_the_best_the_reason_and_the_cure() -> None:
     told = report(fitted(descent(1e-2, 100)))
     assert "sgd diverged after 5 epochs." in told
-    assert "Do not trust it: 1 error below." in told
+    assert "\n  Untrustworthy: 1 error below.\n" in told
     assert "These are the best, of epoch 1. The last were w = -4.968e8" in told
     assert "✗ learning_rate_too_high (error)" in told
     cure = re.search(r'\{"optimizer".*?\}\}', told, re.DOTALL)
@@ -71,6 +74,17 @@ def test_a_fit_that_diverged_tells_the_best_the_reason_and_the_cure() -> None:
     assert json.loads(cure[0]) == {"optimizer": {"name": "sgd", "learning_rate": 0.0003}}
     assert "Loss by epoch" in told
     assert "it diverged after 5 epochs" in told
+
+
+FEW: dict[str, Any] = {"data": {"x": [1.0, 2.0, 3.0], "y": [1.0, 2.0, 4.0]}}
+"""A line through three points."""
+
+
+def test_a_doubtful_fit_counts_its_warnings() -> None:
+    told = report(fitted(FEW))
+    assert "\n  Doubtful: 1 warning below.\n" in told
+    assert "! few_degrees_of_freedom (warning)" in told
+    assert "\x1b[33m  Doubtful: 1 warning below." in report(fitted(FEW), color=True)
 
 
 def test_fixed_params_raw_units_and_reasons() -> None:
@@ -103,14 +117,16 @@ def test_its_colours_take_no_room(fit: Fit) -> None:
 
 @given(fits())
 def test_a_line_is_a_line(fit: Fit) -> None:
-    assert oneline(fit).count("trustworthy") == fit.trustworthy
-    assert ("doubtful" in oneline(fit)) == (not fit.trustworthy)
+    last = oneline(fit).rstrip("\n").rpartition(" ")[2]
+    assert last.partition(":")[0] == fit.verdict
+    assert (last == "trustworthy") == fit.trustworthy
 
 
 def test_lines_for_scripts() -> None:
     assert oneline(fitted(THERMOMETER)) == "w=0.537±0.036 b=-17.3±1.9 r2=0.962 trustworthy\n"
-    doubtful = oneline(fitted(descent(1e-2, 100)))
-    assert doubtful.endswith(" r2=-21.9 doubtful:learning_rate_too_high\n")
+    assert oneline(fitted(FEW)).endswith(" r2=0.964 doubtful:few_degrees_of_freedom\n")
+    diverged = oneline(fitted(descent(1e-2, 100)))
+    assert diverged.endswith(" r2=-21.9 untrustworthy:learning_rate_too_high\n")
 
 
 # --- other answers --------------------------------------------------------------------------------
@@ -118,6 +134,7 @@ def test_lines_for_scripts() -> None:
 
 def grouped(count: int = 3) -> GroupedFit:
     keys = [f"plate {i}" for i in range(count)]
+    good: list[Verdict] = ["trustworthy"] * (count - 3)
     return GroupedFit(
         job_id="job_1",
         status="succeeded",
@@ -134,15 +151,22 @@ def grouped(count: int = 3) -> GroupedFit:
             status=["succeeded"] * count,
             stop_reason=["converged"] * count,
             epochs=[1] * count,
-            trustworthy=[True] * (count - 1) + [False],
+            verdict=["trustworthy", "doubtful", *good, "untrustworthy"],
+            trustworthy=[True, False, *[True] * (count - 3), False],
             loss=[0.5] * count,
             r_squared=[0.99] * (count - 1) + [None],
             residual_std=[0.1] * count,
             params={"a": [1.25] * count, "b": [float("nan")] * count},
             stderr={"a": [0.03] * count, "b": [float("nan")] * count},
-            diagnostics=[[]] * (count - 1) + [["unmoved", "at_bound"]],
+            diagnostics=[
+                ["guessed_start"],
+                ["guessed_start", "outliers"],
+                *[["guessed_start"]] * (count - 3),
+                ["unmoved", "at_bound", "guessed_start"],
+            ],
         ),
-        diagnostics=[],
+        diagnostics=[Diagnostic(code="guessed_start", severity="info", message="in every group")],
+        verdict="untrustworthy",
         trustworthy=False,
         dropped=None,
         timings=Timings(queued_s=0.0, fit_s=0.0),
@@ -152,13 +176,24 @@ def grouped(count: int = 3) -> GroupedFit:
 
 def test_groups_are_rows() -> None:
     told = report(grouped())
-    assert re.search(r"^  plate +n +a +b +R² +trust$", told, re.MULTILINE)
-    assert "  plate 0  8  1.250±0.030  NaN  0.99    yes\n" in told
-    assert "2 of them are trustworthy." in told
+    assert re.search(r"^  plate +n +a +b +R² +verdict$", told, re.MULTILINE)
+    assert "  plate 0  8  1.250±0.030  NaN  0.99    trustworthy\n" in told
+    assert "\n  Of them 1 trustworthy, 1 doubtful, 1 untrustworthy.\n" in told
+    assert "\x1b[31m  Of them 1 trustworthy" in report(grouped(), color=True)
+    assert "Of them 98 trustworthy, 1 doubtful, 1 untrustworthy." in report(grouped(100))
     assert "and 60 more; ?format=csv has them all" in report(grouped(100))
-    assert oneline(grouped()).splitlines()[2] == (
-        "plate=plate_2 a=1.250±0.030 b=NaN doubtful:unmoved,at_bound"
-    )
+    assert oneline(grouped()).splitlines() == [
+        "plate=plate_0 a=1.250±0.030 b=NaN r2=0.99 trustworthy",
+        "plate=plate_1 a=1.250±0.030 b=NaN r2=0.99 doubtful:outliers",
+        "plate=plate_2 a=1.250±0.030 b=NaN untrustworthy:unmoved,at_bound",
+    ]
+
+
+def test_groups_that_are_all_trustworthy() -> None:
+    fit = grouped()
+    groups = fit.groups.model_copy(update={"verdict": ["trustworthy"] * 3})
+    told = report(fit.model_copy(update={"groups": groups, "verdict": "trustworthy"}))
+    assert "\n  All of them are trustworthy.\n" in told
 
 
 def test_many_params_of_groups_stand_in_blocks() -> None:

@@ -41,9 +41,12 @@ def test_groups_are_rows() -> None:
     assert dict(zip(head, body[2], strict=True)) | {"b": "NaN"} == {
         **dict(zip(head, body[2], strict=True)),
         "r_squared": "",
-        "trustworthy": "false",
-        "diagnostics": "unmoved at_bound",
+        "verdict": "untrustworthy",
+        "diagnostics": "unmoved at_bound guessed_start",
     }
+    at = head.index("verdict")
+    assert [row[at] for row in body] == ["trustworthy", "doubtful", "untrustworthy"]
+    assert "trustworthy" not in head
 
 
 def test_predictions_stand_beside_what_they_were_made_of() -> None:

@@ -91,7 +91,8 @@ def test_one_bad_group_is_told_of_in_its_own_row(service: httpx.Client) -> None:
     assert "non_finite" in found["diagnostics"][2]
     assert "non_finite" not in found["diagnostics"][1]
     assert answer["status"] == "succeeded"
-    assert not answer["trustworthy"]
+    assert (answer["verdict"], answer["trustworthy"]) == ("untrustworthy", False)
+    assert found["verdict"][2] == "untrustworthy"
     told = service.post(
         "/predict", json={"job_id": answer["job_id"], "data": {"x": [1, 1], "id": ["k2", "k1"]}}
     )

@@ -117,7 +117,7 @@ def test_the_diagnosis_and_its_cure(service: httpx.Client) -> None:
     sick = ask(service, "/fit", params=TUTORIAL["start"], optimizer=optimizer, epochs=100)
     assert sick["stop_reason"] == "diverged"
     assert sick["status"] == "succeeded"
-    assert not sick["trustworthy"]
+    assert (sick["verdict"], sick["trustworthy"]) == ("untrustworthy", False)
     found = {d["code"]: d for d in sick["diagnostics"]}
     assert "0.00034" in found["learning_rate_too_high"]["message"]
     assert "54.7 times" in found["gradient_imbalance"]["message"]
@@ -139,7 +139,7 @@ def test_the_diagnosis_and_its_cure(service: httpx.Client) -> None:
         epochs=2000,
         **found["gradient_imbalance"]["suggestion"],
     )
-    assert cured["trustworthy"]
+    assert (cured["verdict"], cured["trustworthy"]) == ("trustworthy", True)
     raw = cured["params_unscaled"]["values"]
     assert raw["w"] == pytest.approx(TUTORIAL["exact"]["w"], rel=1e-6)
 

@@ -9,7 +9,7 @@ from typing import Any
 from torch import Tensor
 
 from service.engine import GroupedResult, Rows, Task, outcome, start
-from service.engine.diagnostics import Finding, examine
+from service.engine.diagnostics import Finding, Verdict, examine, verdict
 from service.engine.inference.statistics import summarise
 from service.engine.result import StopReason
 from service.schemas.answers import GroupedFit, Timings
@@ -56,7 +56,7 @@ class Alone:
     r_squared: float | None
     residual_std: float | None
     codes: list[str]
-    trustworthy: bool
+    verdict: Verdict
     stop_reason: StopReason
     epochs: int
     rows: Rows = field(repr=False)
@@ -82,7 +82,7 @@ def alone(made: Plan, group: int, initial: Tensor) -> Alone:
         r_squared=statistics.r_squared,
         residual_std=statistics.residual_std,
         codes=[each.code for each in said],
-        trustworthy=all(each.severity != "error" for each in said),
+        verdict=verdict(said),
         stop_reason=result.stop_reason,
         epochs=result.epochs,
         rows=rows,

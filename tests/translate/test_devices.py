@@ -146,7 +146,7 @@ def test_a_minimum_is_the_cpus(device: str, name: str) -> None:
     due = of_cpu(name)
     with on(device):
         found = fits.fit(**listed(MINIMA[name]))
-    assert (found.stop_reason, found.trustworthy) == (due.stop_reason, due.trustworthy)
+    assert (found.stop_reason, found.verdict) == (due.stop_reason, due.verdict)
     assert found.loss == pytest.approx(due.loss, rel=1e-9)
     stderr, theirs = found.statistics.stderr or {}, due.statistics.stderr or {}
     for param, value in due.params.items():

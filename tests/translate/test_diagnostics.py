@@ -43,7 +43,7 @@ def test_too_high_a_learning_rate_is_cured(options: dict[str, Any], epochs: int)
     before, after = cured({**sgd(1e-2, **options), "epochs": epochs}, "learning_rate_too_high")
     assert codes(before)["learning_rate_too_high"] == "error"
     assert before.stop_reason == "diverged"
-    assert not before.trustworthy
+    assert before.verdict == "untrustworthy"
     assert after.stop_reason == "max_epochs"
     assert "learning_rate_too_high" not in codes(after)
     assert after.loss < 40 < before.best.loss + 1e4
@@ -76,6 +76,108 @@ def test_the_limits_of_momentum(options: dict[str, Any], factor: float) -> None:
         answer = fit(**{**sgd(rate, **options), "epochs": 3000})
         assert answer.stop_reason == reason
         assert ("learning_rate_too_high" in codes(answer)) is (reason == "diverged")
+
+
+TWO = {"a": 1.0, "b": 0.0}
+X = np.linspace(0, 5, 20)
+NOISE = np.random.default_rng(0).standard_normal(20)
+SLOW: dict[str, tuple[dict[str, Any], int]] = {
+    "gradient_imbalance": (sgd(3e-4), 400_000),
+    "learning_rate_too_high": (
+        {
+            "model": "y = a*exp(-b*x)",
+            "data": {"x": X, "y": 2 * np.exp(-0.7 * X) + 0.02 * NOISE},
+            "params": {"a": 1.0, "b": 0.1},
+            "optimizer": {"name": "sgd", "learning_rate": 0.5},
+        },
+        3000,
+    ),
+    "poor_scale": (
+        {
+            "model": "y = a*x",
+            "data": {"x": 40 * X, "y": 20 * X + NOISE},
+            "params": {"a": 1.0},
+            "optimizer": {"name": "sgd", "learning_rate": 1e-6},
+        },
+        3000,
+    ),
+}
+"""Fits whose way is slow, and epochs that bring them to the minimum."""
+
+
+@pytest.mark.parametrize("code", SLOW)
+def test_a_slow_way_that_came_to_the_minimum_is_a_note(code: str) -> None:
+    request, epochs = SLOW[code]
+    short = fit(**{**request, "epochs": 2})
+    assert codes(short)[code] == "warning"
+    assert codes(short)["not_converged"] == "error"
+    whole = fit(**{**request, "epochs": epochs, "record_every": 1000})
+    assert codes(whole) == {code: "info"}
+    assert (whole.verdict, whole.trustworthy) == ("trustworthy", True)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"loss": "mae"},
+        {"model": {"name": "mlp", "hidden": [2]}, "params": {}, "scaling": {"x": {"scale": 1.0}}},
+        {"model": "y = a*x + b", "params": TWO, "data": {"x": [100.0, 200.0], "y": [51.0, 99.0]}},
+    ],
+)
+def test_where_the_minimum_cannot_be_told_a_slow_way_is_a_warning(change: dict[str, Any]) -> None:
+    request, epochs = SLOW["poor_scale"]
+    answer = fit(**{**request, "epochs": epochs, "record_every": 1000, **change})
+    assert codes(answer)["poor_scale"] == "warning"
+    data = {**request, **change}["data"]
+    data = {**data, "g": ["a"] * len(data["x"])}
+    many = fit_groups(**{**request, "epochs": epochs, **change, "data": data, "group_by": "g"})
+    assert {each.code: each.severity for each in many.diagnostics}["poor_scale"] == "warning"
+
+
+@pytest.mark.parametrize("code", SLOW)
+def test_of_groups_too(code: str) -> None:
+    request, epochs = SLOW[code]
+    data = {name: np.tile(column, 2) for name, column in request["data"].items()}
+    rows = len(next(iter(request["data"].values())))
+    data["g"] = np.repeat([0.0, 1.0], rows)
+    found = fit_groups(**{**request, "data": data, "group_by": "g", "epochs": epochs})
+    assert found.groups.diagnostics == [[code]] * 2
+    assert found.groups.verdict == ["trustworthy"] * 2
+    assert [(each.code, each.severity) for each in found.diagnostics] == [(code, "info")]
+    assert (found.verdict, found.trustworthy) == ("trustworthy", True)
+
+
+def test_of_groups_each_by_its_own_end() -> None:
+    """The second's input is too small for the rate, and it hardly moves."""
+    request, epochs = SLOW["poor_scale"]
+    x = np.concatenate([40 * X, 1e-3 * X])
+    data = {"x": x, "y": 0.5 * x + np.tile(NOISE, 2), "g": np.repeat([0.0, 1.0], 20)}
+    found = fit_groups(**{**request, "data": data, "group_by": "g", "epochs": epochs})
+    assert found.groups.diagnostics == [["poor_scale"], ["poor_scale", "not_converged"]]
+    assert found.groups.verdict == ["trustworthy", "untrustworthy"]
+    told = {each.code: each.severity for each in found.diagnostics}
+    assert told == {"poor_scale": "warning", "not_converged": "error"}
+
+
+def test_the_verdict_of_groups_is_the_worst_of_them() -> None:
+    good = thermometer.DATA
+    few = {name: column[:3] for name, column in good.items()}
+    none = {name: column[:1] for name, column in good.items()}
+    for groups, verdicts in (
+        ([good], ["trustworthy"]),
+        ([good, few], ["trustworthy", "doubtful"]),
+        ([few, none, good], ["doubtful", "untrustworthy", "trustworthy"]),
+    ):
+        data: dict[str, Any] = {
+            name: [value for group in groups for value in group[name]] for name in good
+        }
+        data["g"] = [float(i) for i, group in enumerate(groups) for _ in group["t_u"]]
+        found = fit_groups(model=thermometer.MODEL, data=data, group_by="g")
+        assert found.groups.verdict == verdicts
+        assert found.groups.trustworthy == [said == "trustworthy" for said in verdicts]
+        worst = next(v for v in ("untrustworthy", "doubtful", "trustworthy") if v in verdicts)
+        assert found.verdict == worst
+        assert found.trustworthy == (worst == "trustworthy")
 
 
 @pytest.mark.parametrize(
@@ -115,7 +217,7 @@ def test_a_fit_that_stopped_short_is_cured(optimizer: str) -> None:
     request = {**BASE, "optimizer": {"name": optimizer, "learning_rate": 1e-4}}
     before, after = cured(request, "not_converged")
     assert codes(before)["not_converged"] == "error"
-    assert not before.trustworthy
+    assert before.verdict == "untrustworthy"
     assert after.trustworthy
     assert after.loss == pytest.approx(2.9276456, abs=1e-7)
 
@@ -135,7 +237,7 @@ def test_dependent_params_are_cured(given: dict[str, Any]) -> None:
         "optimizer": "levenberg_marquardt",
     }
     before, after = cured(request, "rank_deficient")
-    assert not before.trustworthy
+    assert before.verdict == "untrustworthy"
     assert "rank_deficient" not in codes(after)
     assert after.loss == pytest.approx(before.loss, rel=1e-9)
 
@@ -185,13 +287,14 @@ def test_a_non_finite_fit_answers_with_its_best() -> None:
 def test_a_good_fit_has_nothing_to_say() -> None:
     answer = fit(model=thermometer.MODEL, data=thermometer.DATA)
     assert answer.diagnostics == []
-    assert answer.trustworthy
+    assert (answer.verdict, answer.trustworthy) == ("trustworthy", True)
 
 
 def test_few_rows_are_told() -> None:
     answer = fit(data={"x": [1.0, 2.0, 3.0], "y": [1.0, 2.0, 4.0]})
     assert codes(answer) == {"few_degrees_of_freedom": "warning"}
-    assert fit(data={"x": [1.0], "y": [2.0]}).trustworthy is False
+    assert (answer.verdict, answer.trustworthy) == ("doubtful", False)
+    assert fit(data={"x": [1.0], "y": [2.0]}).verdict == "untrustworthy"
 
 
 def _lost_peak() -> dict[str, Any]:
@@ -205,12 +308,12 @@ def _lost_peak() -> dict[str, Any]:
 
 
 def test_a_minimum_that_does_not_beat_chance_is_not_trusted_and_cured() -> None:
-    before, after = cured(_lost_peak(), "unexplained")
+    before, after = cured(_lost_peak(), "better_minimum")
     assert before.stop_reason == "converged"
     assert before.statistics.r_squared is not None
     assert 0.05 < before.statistics.r_squared < 0.15
     assert codes(before)["unexplained"] == "error"
-    assert not before.trustworthy
+    assert before.verdict == "untrustworthy"
     assert after.trustworthy
     assert after.params["m"] == pytest.approx(6.2, abs=0.01)
 
@@ -221,7 +324,7 @@ def test_nor_is_a_group_of_the_same() -> None:
     data["g"] = np.repeat([0.0, 1.0], 40)
     found = fit_groups(**{**request, "data": data, "group_by": "g"})
     assert found.groups.stop_reason == ["converged"] * 2
-    assert found.groups.trustworthy == [False] * 2
+    assert found.groups.verdict == ["untrustworthy"] * 2
     assert all("unexplained" in said for said in found.groups.diagnostics)
 
 
@@ -232,3 +335,18 @@ def test_a_weak_curve_that_converged_is_no_error() -> None:
     found = fit(model="y = a*exp(-(x - m)**2/(2*s**2))", params=start, data={"x": x, "y": y})
     assert found.converged
     assert codes(found).get("unexplained") != "error"
+
+
+def test_a_line_through_a_peak_is_doubtful() -> None:
+    x = np.linspace(-3, 3, 40)
+    answer = fit(data={"x": x, "y": np.exp(-(x**2)) + 0.01 * np.cos(40 * x)})
+    assert codes(answer)["unexplained"] == "warning"
+    assert answer.verdict == "doubtful"
+
+
+def test_a_network_with_more_params_than_rows_is_doubtful() -> None:
+    x = np.linspace(-1, 1, 12)
+    network = {"name": "mlp", "hidden": [8]}
+    answer = fit(model=network, data={"x": x, "y": x**2}, epochs=30)
+    assert codes(answer)["few_degrees_of_freedom"] == "warning"
+    assert "smaller network" in answer.diagnostics[0].message

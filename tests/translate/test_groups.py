@@ -107,7 +107,7 @@ def _agree(found: Groups, group: int, one: Alone, slack: float) -> None:
     both = f"group {group}, loss {found.loss[group]} at {values}; alone {one}"
     assert found.stop_reason[group] == one.stop_reason, both
     assert found.diagnostics[group] == one.codes, both
-    assert found.trustworthy[group] == one.trustworthy, both
+    assert found.verdict[group] == one.verdict, both
     failed = found.status[group] == "failed"
     assert failed == (not math.isfinite(one.loss)), both
     if failed:
@@ -323,7 +323,7 @@ def spoiled(groups: int = 90) -> tuple[dict[str, Any], dict[str, Any]]:
 def rows_of(found: GroupedFit) -> dict[Any, str]:
     """All that is said of each group, by its key, to the last bit."""
     of = found.groups
-    columns = [of.n, of.status, of.stop_reason, of.epochs, of.trustworthy, of.loss, of.r_squared]
+    columns = [of.n, of.status, of.stop_reason, of.epochs, of.verdict, of.loss, of.r_squared]
     columns += [of.residual_std, *of.params.values(), *of.stderr.values(), of.diagnostics]
     return dict(zip(of.key, map(repr, zip(*columns, strict=True)), strict=True))
 
@@ -348,7 +348,7 @@ def test_a_group_whose_start_diverges_fails_alone():
     assert all(math.isnan(values[at]) for values in found.groups.stderr.values())
     assert found.groups.r_squared[at] is None
     assert found.status == "succeeded"
-    assert (found.stop_reason, found.trustworthy) == ("diverged", False)
+    assert (found.stop_reason, found.verdict) == ("diverged", "untrustworthy")
     (told,) = [each for each in found.diagnostics if each.code == "non_finite"]
     assert told.message.startswith("in 1 of 70 groups")
 
@@ -364,7 +364,7 @@ def test_groups_that_were_not_begun_are_left_out(history: bool):
     result = run.result("time_limit")
     assert isinstance(result, GroupedResult)
     found, whole = answer(made, result), answer(made, finish(made))
-    assert (found.stop_reason, found.trustworthy) == ("time_limit", False)
+    assert (found.stop_reason, found.verdict) == ("time_limit", "untrustworthy")
     assert list(rows_of(found).values())[:2] == list(rows_of(whole).values())[:2]
     groups = found.groups
     assert groups.status == ["succeeded"] * 2 + ["failed"] * 2

@@ -64,8 +64,8 @@ class Playground:
     def text(self, selector: str) -> str:
         return self.browser.one(selector).text
 
-    def trusted(self) -> bool:
-        return bool(self.browser.js("return document.body.dataset.trustworthy === 'true'"))
+    def verdict(self) -> str:
+        return str(self.browser.js("return document.body.dataset.verdict"))
 
     def drawing(self, chart: str) -> str:
         """What a chart's canvas shows now."""

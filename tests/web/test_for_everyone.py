@@ -87,7 +87,7 @@ def test_a_keyboard_is_enough(page: Playground) -> None:
     before = page.runs
     press(browser, Keys.ENTER)
     assert page.ended(before) == "max_epochs"
-    assert page.trusted()
+    assert page.verdict() == "trustworthy"
     tab_to(browser, "#seek")
     press(browser, Keys.HOME)
     assert page.text("#readout").startswith("epoch 1 ")

@@ -43,8 +43,9 @@ def test_it_is_small_and_shows_the_thermometer_at_once(page: Playground) -> None
 
 def test_it_diverges_and_is_cured(page: Playground) -> None:
     assert page.run() == "diverged"
-    assert not page.trusted()
+    assert page.verdict() == "untrustworthy"
     assert "Diverged at epoch 5" in page.browser.status()
+    assert "Do not rely on these numbers" in page.text("#verdict")
     codes = [one.get_attribute("data-code") for one in page.browser.all("#diagnostics li")]
     assert codes == ["learning_rate_too_high", "gradient_imbalance"]
     cure = page.browser.one("[data-code=learning_rate_too_high] .cure")
@@ -53,7 +54,7 @@ def test_it_diverges_and_is_cured(page: Playground) -> None:
 
     assert page.run("[data-code=gradient_imbalance] .cure") == "max_epochs"
     assert page.browser.one("#scaling").get_attribute("value") == "standardize"
-    assert page.trusted()
+    assert page.verdict() == "trustworthy"
     assert "R² 0.962" in page.browser.status()
     assert page.browser.all("#diagnostics li") == []
     cells = [cell.text for cell in page.browser.all("#params tbody tr td")]
@@ -117,8 +118,20 @@ def test_a_spreadsheet_is_dropped_and_fitted(page: Playground) -> None:
     )
     page.ready()
     assert page.run() == "converged"
-    assert page.trusted()
+    assert page.verdict() == "trustworthy"
     assert [row.text.split()[0] for row in page.browser.all("#params tbody tr")] == ["w", "b"]
+
+
+def test_a_doubtful_fit_says_so(page: Playground) -> None:
+    page.drop("x,y\n1,2.1\n2,3.9\n3,6.2\n")
+    page.browser.wait("document.getElementById('data-said').textContent.startsWith('3 rows')")
+    page.ready()
+    assert page.run() == "converged"
+    assert page.verdict() == "doubtful"
+    assert page.browser.one("#status").get_attribute("data-kind") == "warn"
+    codes = [one.get_attribute("data-code") for one in page.browser.all("#diagnostics li")]
+    assert codes == ["few_degrees_of_freedom"]
+    assert page.text("#verdict") == "These numbers are doubtful: see the warnings above."
 
 
 def test_families_networks_and_several_inputs_run_too(page: Playground) -> None:

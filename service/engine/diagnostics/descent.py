@@ -1,4 +1,5 @@
-"""Gradient descent in trouble: its rate, and the scale of its inputs."""
+"""Gradient descent in trouble: its rate, and the scale of its inputs. Where a fit has come to its
+minimum all the same, that is only a note."""
 
 from __future__ import annotations
 
@@ -6,8 +7,10 @@ import math
 
 import numpy as np
 
+from service.engine.diagnostics.ending import NEAR
 from service.engine.diagnostics.finding import (
     ERROR,
+    INFO,
     WARNING,
     Check,
     Each,
@@ -23,12 +26,23 @@ IMBALANCE = 10.0
 LOPSIDED = 100.0
 
 
+def _slow(findings: Findings) -> Grades:
+    """How bad it is that a fit's way was slow: INFO where its end is known to be right, else
+    WARNING. The offset of a network, of a loss with corners and without rows to spare tells
+    nothing."""
+    problem, statistics = findings.problem, findings.statistics
+    if not (problem.loss.is_smooth and problem.formula.has_standard_errors):
+        return findings.everywhere(WARNING)
+    arrived = (statistics.offset <= NEAR) & (statistics.degrees_of_freedom > 0)
+    return findings.either(arrived & no(findings.ended("diverged")), INFO, WARNING)
+
+
 def _grade_rate(findings: Findings) -> Grades:
     """The rate is above the limit that the curvature sets."""
     rule = findings.options.settings
     if not isinstance(rule, Sgd):
         return findings.nowhere()
-    grade = findings.either(findings.ended("diverged"), ERROR, WARNING)
+    grade = findings.either(findings.ended("diverged"), ERROR, _slow(findings))
     return findings.where(grade, rule.learning_rate > findings.limit)
 
 
@@ -69,7 +83,7 @@ def _grade_imbalance(findings: Findings) -> Grades:
     sizes = np.abs(findings.first_gradient[..., findings.free])
     small, large = sizes.min(axis=-1), sizes.max(axis=-1)
     imbalanced = (large >= IMBALANCE * small) & (small > 0) & np.isfinite(large)
-    return findings.where(WARNING, imbalanced & (findings.condition > IMBALANCE))
+    return findings.where(_slow(findings), imbalanced & (findings.condition > IMBALANCE))
 
 
 def _tell_imbalance(finding: Finding) -> Said:
@@ -99,9 +113,9 @@ def _grade_scale(findings: Findings) -> Grades:
     found = findings.nowhere()
     if not findings.is_first_order:
         return found
+    grade = _slow(findings)
     for name in findings.problem.columns:
-        poor = _poor(*findings.sizes(name))
-        found = np.maximum(found, findings.where(WARNING, poor))
+        found = np.maximum(found, findings.where(grade, _poor(*findings.sizes(name))))
     return found
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+from service.engine.diagnostics.ending import POOR
 from service.engine.diagnostics.finding import (
     ERROR,
     INFO,
@@ -16,23 +17,48 @@ from service.engine.diagnostics.finding import (
     no,
     some,
 )
-
-POOR = 1e8
-"""A condition number above which half of the digits are lost."""
+from service.engine.start.ranges import ranges
 
 
 def _grade_rank(findings: Findings) -> Grades:
     """Some params trade off against each other, or act on nothing."""
-    return findings.where(ERROR, some(findings.statistics.lost))
+    return findings.where(ERROR, some(findings.statistics.lost & ~findings.stepping))
 
 
 def _tell_rank(finding: Finding) -> Said:
-    names = finding.statistics.deficient
+    names, flat = finding.statistics.deficient, finding.all.statistics.flat
+    nothing = [n for n, is_flat in zip(finding.problem.free_params, flat, strict=False) if is_flat]
+    cure = None
+    if not set(names) & set(nothing) and finding.lower is None:
+        cure = {"params": {names[-1]: _as_it_is(finding, names[-1])}}
     return Said(
         f"the data do not tell these params apart: {', '.join(names)}. Other values of them fit as "
         "well; fix one, or simplify the model.",
         params=names,
-        suggestion={"params": {names[-1]: _as_it_is(finding, names[-1])}},
+        suggestion=cure,
+    )
+
+
+def _grade_step(findings: Findings) -> Grades:
+    """A param acts through a condition alone: all values between two rows fit alike."""
+    return findings.where(WARNING, some(findings.stepping))
+
+
+def _tell_step(finding: Finding) -> Said:
+    problem = finding.problem
+    free, stepping = problem.free_params, finding.all.stepping
+    names = tuple(name for name, is_step in zip(free, stepping.tolist(), strict=True) if is_step)
+    told = []
+    for name in names:
+        at = problem.params.index(name)
+        places, value = ranges(problem)[at].places, float(finding.theta[at])
+        if places is not None and (places <= value).any() and (places > value).any():
+            low, high = places[places <= value].max(), places[places > value].min()
+            told.append(f"any {name} between {low:.6g} and {high:.6g} gives the same fit")
+        else:
+            told.append(f"values of {name} next to {value:.6g} give the same fit")
+    return Said(
+        f"{'; '.join(told)}: it acts through a condition alone, and has no standard error.", names
     )
 
 
@@ -55,15 +81,15 @@ def _tell_condition(finding: Finding) -> Said:
     return Said(
         f"the Jacobian's condition number is {condition:.2g}: about {math.log10(condition):.0f} of "
         "the 16 digits of the params are lost. Scale the inputs, or use fewer params.",
-        suggestion={"scaling": "standardize"},
+        suggestion={"scaling": "standardize"} if finding.problem.is_linear else None,
     )
 
 
 def _grade_freedom(findings: Findings) -> Grades:
     """Too few rows to tell the noise."""
-    if not findings.problem.formula.has_standard_errors:
-        return findings.nowhere()
     degrees = findings.statistics.degrees_of_freedom
+    if not findings.problem.formula.has_standard_errors:
+        return findings.where(WARNING, degrees <= 0)
     return findings.where(findings.either(degrees < 0, ERROR, WARNING), degrees <= 2)
 
 
@@ -72,10 +98,13 @@ def _tell_freedom(finding: Finding) -> Said:
     none = (
         "no rows are" if degrees <= 0 else f"only {degrees} row{'s are' if degrees > 1 else ' is'}"
     )
+    unknown = "nothing tells what it predicts between the rows; a smaller network may"
+    if finding.problem.formula.has_standard_errors:
+        sure = "unknown" if degrees <= 0 else "very uncertain"
+        unknown = f"the standard errors are {sure}. Add data or fix params"
     return Said(
         f"{none} left over to tell the noise ({finding.statistics.n} rows, "
-        f"{len(finding.problem.free_params)} free params), so the standard errors are "
-        f"{'unknown' if degrees <= 0 else 'very uncertain'}. Add data or fix params.",
+        f"{len(finding.problem.free_params)} free params), so {unknown}.",
     )
 
 
@@ -96,6 +125,29 @@ def _tell_start(finding: Finding) -> Said:
     return Said(f"initial values were not given and are guessed: {listed}.", tuple(values))
 
 
+def _grade_lower(findings: Findings) -> Grades:
+    """From another start the same model comes to a lower loss."""
+    return findings.where(ERROR, findings.lower)
+
+
+def _tell_lower(finding: Finding) -> Said:
+    assert finding.lower is not None
+    theta, loss = finding.lower
+    names = finding.problem.free_params
+    start = {
+        name: {"value": float(f"{value:.6g}")}
+        for name, value in zip(finding.problem.params, theta.tolist(), strict=True)
+        if name in names
+    }
+    listed = ", ".join(f"{name}={value['value']:g}" for name, value in start.items())
+    return Said(
+        f"this is a local minimum of loss {finding.result.best.loss:.4g}; from another start the "
+        f"fit comes to {loss:.4g}, at {listed}. Start there, or keep this one if it is the one you "
+        "mean.",
+        suggestion={"params": start},
+    )
+
+
 def _grade_agreement(findings: Findings) -> Grades:
     """The start was searched for, and few of the ways came to the loss of the best."""
     agreed = findings.agreed
@@ -113,8 +165,70 @@ def _tell_agreement(finding: Finding) -> Said:
     )
 
 
+STEP_PARAM = Check("step_param", _grade_step, _tell_step)
 RANK_DEFICIENT = Check("rank_deficient", _grade_rank, _tell_rank)
 ILL_CONDITIONED = Check("ill_conditioned", _grade_condition, _tell_condition)
 FEW_DEGREES_OF_FREEDOM = Check("few_degrees_of_freedom", _grade_freedom, _tell_freedom)
 GUESSED_START = Check("guessed_start", _grade_start, _tell_start)
+
+
+def _grade_unchallenged(findings: Findings) -> Grades:
+    """The request asked that the end not be compared with those of other starts."""
+    if findings.options.challenge is not False:
+        return findings.nowhere()
+    return findings.everywhere(INFO)
+
+
+def _tell_unchallenged(finding: Finding) -> Said:
+    return Said("no other start was tried, as asked for: there may be a better minimum.")
+
+
+def _grade_open(findings: Findings) -> Grades:
+    """The profile of a param does not close: the data set no limit on it, on some side."""
+    one = findings.one
+    found = None if one is None else one.intervals
+    if found is None or found.better is not None:
+        return findings.nowhere()
+    return findings.where(ERROR, bool(found.open.any()))
+
+
+def _tell_open(finding: Finding) -> Said:
+    found = finding.intervals
+    assert found is not None
+    names = tuple(
+        n for n, is_open in zip(finding.statistics.free, found.open, strict=True) if is_open
+    )
+    return Said(
+        f"the data do not determine {', '.join(names)}: at any level of confidence asked for there "
+        "is no limit on one side (NaN in the interval), whatever the standard error says. Data "
+        "where the model depends on it would, or a known value that is fixed.",
+        params=names,
+    )
+
+
+def _grade_bent(findings: Findings) -> Grades:
+    """The loss is far from quadratic within the interval."""
+    one = findings.one
+    if one is None or one.intervals is None:
+        return findings.nowhere()
+    return findings.where(INFO, bool(one.intervals.bent.any()))
+
+
+def _tell_bent(finding: Finding) -> Said:
+    found = finding.intervals
+    assert found is not None
+    names = tuple(
+        n for n, is_bent in zip(finding.statistics.free, found.bent, strict=True) if is_bent
+    )
+    return Said(
+        f"the loss is not quadratic in {', '.join(names)} as far as the intervals reach, so "
+        "value ± t standard errors would be wrong: their intervals are by profile likelihood.",
+        params=names,
+    )
+
+
+NOT_CHALLENGED = Check("not_challenged", _grade_unchallenged, _tell_unchallenged)
+UNDETERMINED = Check("undetermined", _grade_open, _tell_open)
+NONLINEAR_INTERVAL = Check("nonlinear_interval", _grade_bent, _tell_bent)
+BETTER_MINIMUM = Check("better_minimum", _grade_lower, _tell_lower)
 MULTI_START_DISAGREES = Check("multi_start_disagrees", _grade_agreement, _tell_agreement)

@@ -20,6 +20,8 @@ from service.engine.diagnostics.finding import (
 )
 from service.engine.kernel.types import Bools
 
+POOR = 1e8
+"""A condition number above which half of the digits are lost."""
 FAR = 0.1
 NEAR = 0.01
 """In units of the params' own uncertainty: Bates and Watts's relative offset."""
@@ -73,7 +75,9 @@ def _another_way(finding: Finding) -> dict[str, Any] | None:
     if finding.options.optimizer not in ("levenberg_marquardt", "exact"):
         return {"optimizer": "auto"}
     if finding.result.stop_reason == "max_epochs":
-        return {"epochs": 10 * finding.options.epochs}
+        agreed = finding.result.searched
+        crawls = finding.statistics.condition > POOR or (agreed is not None and agreed[0] < 2)
+        return None if crawls else {"epochs": 10 * finding.options.epochs}
     return {"params": None} if finding.options.optimizer != "exact" else None
 
 
@@ -117,6 +121,8 @@ def _unmoved(findings: Findings) -> Bools:
     if statistics.held.shape == same.shape:
         away = (away | statistics.flat) & ~statistics.held
     went = np.asarray((findings.epochs > 0) & no(findings.ended("diverged")))
+    if findings.stepping.shape == same.shape:
+        same &= ~findings.stepping
     still[..., free] = same & away & went[..., None]
     return still
 
@@ -132,7 +138,7 @@ def _tell_unmoved(finding: Finding) -> Said:
         f"{', '.join(names)} did not move from the start: there the loss does not depend on it, or "
         "no step lowers the loss. Start elsewhere.",
         params=names,
-        suggestion={"params": dict.fromkeys(names)},
+        suggestion=None if set(names) <= set(finding.guessed) else {"params": dict.fromkeys(names)},
     )
 
 

@@ -12,10 +12,13 @@ import numpy as np
 from torch import Tensor
 
 from service.engine.curvature import curvatures, learning_rate_limit
+from service.engine.formula import Formula
+from service.engine.inference.intervals import Intervals
 from service.engine.inference.statistics import Figures, Statistics
 from service.engine.kernel import residuals
 from service.engine.kernel.sharing import extent, share_out
-from service.engine.kernel.types import Floats
+from service.engine.kernel.types import Bools, Floats
+from service.engine.objectives.points import losses_at
 from service.engine.optimizers.first_order import Adagrad, Adam, Rmsprop, Sgd
 from service.engine.problem import Groups, Options, Problem, Task
 from service.engine.result import Result
@@ -30,6 +33,10 @@ OUTLYING = 5.0
 Severity = Literal["info", "warning", "error"]
 SEVERITIES: Sequence[Severity] = ("info", "warning", "error")
 INFO, WARNING, ERROR = 1, 2, 3
+
+Verdict = Literal["trustworthy", "doubtful", "untrustworthy"]
+VERDICTS: Sequence[Verdict] = ("trustworthy", "trustworthy", "doubtful", "untrustworthy")
+"""How far to trust a fit, by the worst grade of what there is to say about it."""
 
 Each = Any
 """A number or a truth: of one fit, or an array of those of each."""
@@ -98,6 +105,8 @@ class Findings:
     """The params without an initial value."""
     agreed: tuple[int, int] | None = None
     """Of a search for the start: how many ways of how many came to the same loss."""
+    lower: Each = False
+    """Whether other starts led to a better minimum."""
     one: Finding | None = None
     """Where it is one fit: what its checks need beyond this."""
 
@@ -125,7 +134,7 @@ class Findings:
     def condition(self) -> Each:
         """Of the Hessian at the start: infinite where it is flat, or no bowl."""
         low, high = self.eigenvalues[..., 0], self.eigenvalues[..., -1]
-        return np.where(low > 0, high / low, np.inf)
+        return np.divide(high, low, out=np.full(np.shape(high), np.inf), where=low > 0)
 
     def where(self, severity: Grades, mask: Each) -> Grades:
         """That severity where the mask is true."""
@@ -133,11 +142,11 @@ class Findings:
             return severity if mask else 0
         return np.where(mask, severity, 0).astype(np.int8)
 
-    def either(self, mask: Each, severity: int, otherwise: int) -> Grades:
+    def either(self, mask: Each, severity: Grades, otherwise: Grades) -> Grades:
         """One severity where the mask is true, another where it is not."""
         if self.one is not None:
             return severity if mask else otherwise
-        return np.where(mask, severity, otherwise).astype(np.int8)
+        return np.asarray(np.where(mask, severity, otherwise), dtype=np.int8)
 
     def nowhere(self) -> Grades:
         return 0 if self.one is not None else np.zeros(len(self.loss), dtype=np.int8)
@@ -149,6 +158,17 @@ class Findings:
     def free(self) -> list[int]:
         """The positions of the free params."""
         return [i for i, is_free in enumerate(self.problem.free) if is_free]
+
+    @cached_property
+    def stepping(self) -> Bools:
+        """Which free params act through a condition alone, so that the prediction has no slope in
+        them, though not nothing to do with them."""
+        formula, flat = self.problem.formula, self.statistics.flat
+        names = self.problem.free_params
+        if not isinstance(formula, Formula) or flat.shape[-1] != len(names):
+            return np.zeros(flat.shape, dtype=np.bool_)
+        found: Bools = flat & np.array([name in formula.switches for name in names], dtype=np.bool_)
+        return found
 
     def ended(self, reason: str) -> Each:
         """Which fits ended for that reason."""
@@ -214,12 +234,14 @@ class Finding:
         theta: Tensor,
         statistics: Statistics,
         guessed: Sequence[str] = (),
+        intervals: Intervals | None = None,
     ) -> None:
         self.task = task
         self.result = result
         self.theta = theta
         self.statistics = statistics
         self.guessed = tuple(guessed)
+        self.intervals = intervals
 
     @property
     def problem(self) -> Problem:
@@ -250,8 +272,19 @@ class Finding:
             fits=self.task.fits,
             guessed=self.guessed,
             agreed=result.searched,
+            lower=self.lower is not None,
             one=self,
         )
+
+    @cached_property
+    def lower(self) -> tuple[Tensor, float] | None:
+        """Params and loss of a better minimum, where other starts or a profile led to one."""
+        if self.result.lower is not None or self.intervals is None:
+            return self.result.lower
+        theta = self.intervals.better
+        if theta is None:
+            return None
+        return theta, float(losses_at(self.problem.double(), theta.numpy()[None])[0])
 
     @property
     def limit(self) -> float | None:

@@ -35,4 +35,5 @@ def look_at(task: Task, ends: Ends, guessed: tuple[str, ...]) -> Findings:
         reasons=[reason or "cancelled" for reason in ends.reasons],
         fits=fits,
         guessed=guessed,
+        lower=False if ends.missed is None else ends.missed.numpy(),
     )

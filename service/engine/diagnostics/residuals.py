@@ -6,9 +6,9 @@ import math
 
 import numpy as np
 
+from service.engine.diagnostics.ending import NEAR
 from service.engine.diagnostics.finding import (
     ERROR,
-    OUTLYING,
     WARNING,
     Check,
     Each,
@@ -20,7 +20,15 @@ from service.engine.diagnostics.finding import (
     some,
 )
 from service.engine.inference.statistics import is_chance
-from service.engine.kernel.residuals import CENTRE, FAR, RATIO, SAMPLE, SPREAD, TARGET
+from service.engine.kernel.residuals import (
+    CENTRE,
+    FAR,
+    LIMIT,
+    RATIO,
+    SAMPLE,
+    SPREAD,
+    TARGET,
+)
 
 ENOUGH = 10
 MANY = 0.2
@@ -51,11 +59,12 @@ def _is_rounding(findings: Findings) -> Each:
 def _tell_outliers(finding: Finding) -> Said:
     spread = finding.all.seen(SPREAD)
     apart = np.abs(finding.statistics.z - finding.all.seen(CENTRE))
-    far = np.flatnonzero(apart > OUTLYING * spread).tolist()
+    limit = finding.all.seen(LIMIT)
+    far = np.flatnonzero(apart > limit).tolist()
     listed = ", ".join(str(row + 1) for row in far[:SHOWN]) + (", …" if len(far) > SHOWN else "")
     delta = float(f"{2 * spread:.2g}")
     return Said(
-        f"more than {OUTLYING:g} robust standard deviations off the curve: {len(far)} "
+        f"more than {limit / spread:.2g} robust standard deviations off the curve: {len(far)} "
         f"row{'s' * (len(far) > 1)} ({listed}), which pull it their way. Check them, or use a "
         "robust loss.",
         suggestion={"loss": {"name": "soft_l1", "delta": delta}} if delta > 0 else None,
@@ -90,8 +99,11 @@ def _grade_explained(findings: Findings) -> Grades:
     that explains no more than chance would is no answer, though it may be a minimum; nor is one
     that explains little and has not converged."""
     problem, statistics = findings.problem, findings.statistics
-    if problem.is_linear or not problem.loss.is_least_squares or not problem.formula.inputs:
+    if not problem.loss.is_least_squares or not problem.formula.inputs:
         return findings.nowhere()
+    if problem.is_linear:
+        little = (statistics.r_squared <= FOLLOWS) & (statistics.degrees_of_freedom >= 3)
+        return findings.where(WARNING, little & (statistics.offset <= NEAR))
     stderr, values = statistics.stderr, np.abs(findings.theta[..., findings.free])
     if stderr.shape != values.shape:
         stderr = np.full(values.shape, np.nan)
@@ -107,6 +119,11 @@ def _grade_explained(findings: Findings) -> Grades:
 
 def _tell_explained(finding: Finding) -> Said:
     explained = finding.statistics.r_squared
+    if finding.problem.is_linear:
+        return Said(
+            f"the curve explains almost none of the variation (R² = {explained:.2g}): the target "
+            "does not depend on the inputs in this way, or not at all."
+        )
     adrift = "" if finding.all.ended("converged") else " and the fit has not converged"
     return Said(
         f"the curve explains almost none of the variation (R² = {explained:.2g}){adrift}. A start "

@@ -1,21 +1,27 @@
 """Intervals by profile likelihood: where the loss, minimised over the other params, has risen as
 far as the level allows.
 
-A value v of one param is in the interval when √((RSS(v) − RSS)/s²) ≤ t, RSS(v) being minimised over
-the others. For linear formulas that is the t interval; for others it follows the curvature. Source:
-Bates and Watts, Nonlinear Regression Analysis (1988), 6.1.
+With RSS(v) the sum of squares at a value v of one param, minimised over the others, v is in the
+interval while τ(v) = √((RSS(v) − RSS)/s²) ≤ t. For linear formulas that is the t interval; for
+others it follows the curvature. The profile is walked outward from the minimum in steps over which
+τ rises by a part of t, the other params going on as they went before, so that it stays on one
+branch; a step over which it leaps is halved. Source: Bates and Watts, Nonlinear Regression Analysis
+(1988), 6.1 and appendix A3.5.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from service.engine.inference.statistics import Statistics
+from service.engine.kernel.types import Bools, Floats
+from service.engine.objectives.points import shared
 from service.engine.optimizers.levenberg_marquardt import LevenbergMarquardt
 from service.engine.problem import Options, Problem, Task, Tolerance
 from service.engine.solvers.marquardt import Marquardt
@@ -25,88 +31,172 @@ OPTIONS = Options(
     "levenberg_marquardt", LevenbergMarquardt(), epochs=EPOCHS, record_every=EPOCHS,
     tolerance=Tolerance(params=1e-9),
 )  # fmt: skip
-WIDENINGS = 12
-REFINEMENTS = 40
+PARTS = 4
+"""Steps on the way to an end, of a profile that is a straight line."""
+LEAP = 3.0
+"""A step over which τ rises by so many times what was aimed at is too long."""
+STEPS = 60
+"""Steps of one walk, at most,"""
+REFINEMENTS = 30
+"""and of the search for the end in its last step."""
+WORK = 2e10
+"""Operations that the walks of a fit may cost, rows × operations × epochs; an end that would cost
+more is not looked for."""
+FAR = 1e9
+"""Standard errors beyond which nobody looks for an end."""
+SLACK = 1e-7
+"""A loss that is lower than the fit's by no more than such a part is the same."""
 
 
-def profile_interval(
-    problem: Problem, theta: Tensor, statistics: Statistics, level: float
-) -> tuple[Tensor, Tensor]:
-    """Lower and upper ends over the free params, float64; NaN where the profile never rises enough
-    (the data set no limit on that side)."""
+@dataclass(frozen=True)
+class Profile:
+    """Ends over the free params, float64: NaN where the profile does not rise enough (the data set
+    no limit on that side). `lower` is a better minimum, where a walk came upon one."""
+
+    below: Floats
+    above: Floats
+    lower: Tensor | None = None
+
+
+def profile(
+    problem: Problem, theta: Tensor, statistics: Statistics, level: float, chosen: Bools
+) -> Profile:
+    """The profile intervals of a fit at its minimum θ (params,), of the free params `chosen`."""
     problem = replace(problem.double(), initial=theta.double())
     stderr = statistics.stderr
     assert stderr is not None
     variance = 1.0 if problem.sigma_absolute else statistics.reduced_chi_squared or 0.0
-    ends = []
-    for position, spread in zip(problem.free_index.tolist(), stderr.tolist(), strict=True):
-        profile = _Profile(problem, position, variance)
-        wanted = statistics.t(level)
-        low, high = float(problem.lower[position]), float(problem.upper[position])
-        below, above = profile.end(-spread, wanted), profile.end(spread, wanted)
-        ends.append([max(below, low), min(above, high)])
-    both = torch.tensor(ends, dtype=torch.float64)
-    return both[:, 0], both[:, 1]
+    ends, lower = np.full((2, len(stderr)), math.nan), None
+    left = WORK / (problem.rows * problem.formula.operations * 10)
+    for place, position in enumerate(problem.free_index.tolist()):
+        if not chosen[place]:
+            continue
+        for side, sign in enumerate((-1.0, 1.0)):
+            walk = _Walk(problem, statistics, place, position, variance, level)
+            if left > 0:
+                ends[side, place] = walk.end(sign)
+            left -= walk.readings
+            lower = walk.lower if lower is None else lower
+    return Profile(ends[0], ends[1], lower)
 
 
-class _Profile:
-    """√((RSS(v) − RSS)/s²) of one param's value v, the others following."""
+class _Walk:
+    """Along the profile of one param, away from the minimum."""
 
-    def __init__(self, problem: Problem, position: int, variance: float) -> None:
-        self._position, self._variance = position, variance
+    def __init__(
+        self, problem: Problem, statistics: Statistics, place: int, position: int,
+        variance: float, level: float,
+    ) -> None:  # fmt: skip
         free = list(problem.free)
         free[position] = False
-        self._problem = replace(problem, free=tuple(free))
-        self._centre = float(problem.initial[position])
-        self._lowest = self._refit(problem.initial)[1]
+        self._problem, self._position = replace(problem, free=tuple(free)), position
+        self._variance, self._wanted = variance, statistics.t(level)
+        self._first = problem.initial.cpu().numpy()
+        covariance, spread = statistics.covariance, float(statistics.figures.stderr[place])
+        assert covariance is not None
+        self._spread = spread
+        self._along = np.zeros(len(self._first))
+        """How the params move for one standard error of this one, at the minimum."""
+        if spread > 0:
+            self._along[np.flatnonzero(problem.free)] = covariance[place] / spread
+        self._limits = problem.limits[:, position].tolist()
+        self.readings = 0
+        self.lower: Tensor | None = None
+        self._lowest = self._loss(self._first[None])[1]
 
-    def end(self, spread: float, wanted: float) -> float:
-        """The value on that side at which the profile reaches `wanted`."""
-        start = self._problem.initial
-        state = {"theta": start}
-
-        def height(distance: float) -> float:
-            trial = state["theta"].clone()
-            trial[self._position] = self._centre + distance
-            theta, loss = self._refit(trial)
-            if math.isfinite(loss):
-                state["theta"] = theta
-            risen = max(loss - self._lowest, 0.0) * self._problem.rows
-            return math.sqrt(risen / self._variance) - wanted if self._variance > 0 else math.inf
-
-        if spread == 0.0 or self._variance <= 0:
-            return self._centre
-        inside, outside = 0.0, wanted * spread
-        for _ in range(WIDENINGS):
-            if height(outside) >= 0:
-                return self._centre + _root(height, inside, outside, -wanted)
-            inside, outside = outside, outside * 1.6
+    def end(self, sign: float) -> float:
+        """The value on that side at which τ reaches what is wanted; the limit, where that comes
+        first; NaN for none."""
+        if not self._spread > 0 or not self._variance > 0:
+            return float(self._first[self._position])
+        low, high = self._limits
+        aim = self._wanted / PARTS
+        before, here, height = self._first - sign * aim * self._along, self._first, 0.0
+        step = aim * self._spread
+        for _ in range(STEPS):
+            value = here[self._position] + sign * step
+            bounded = min(max(value, low), high)
+            there, tau = self._risen(here, before, bounded)
+            if self.lower is not None:
+                return math.nan
+            if not tau - height <= LEAP * aim or tau < height - aim:
+                step /= 2
+                if step <= 1e-9 * self._spread:
+                    return float(here[self._position])
+                continue
+            if tau >= self._wanted:
+                return self._crossing(here, height, there, tau)
+            if bounded != value:
+                return float(bounded)
+            rise = max(tau - height, 1e-3 * aim)
+            step *= min(max(aim / rise, 0.5), 2.0)
+            before, here, height = here, there, tau
+            if abs(here[self._position] - self._first[self._position]) > FAR * self._spread:
+                return math.nan
         return math.nan
 
-    def _refit(self, theta: Tensor) -> tuple[Tensor, float]:
-        solver = Marquardt(Task(replace(self._problem, initial=theta), OPTIONS))
+    def _risen(self, here: Floats, before: Floats, value: float) -> tuple[Floats, float]:
+        """The params and τ at a value of the param, the others beginning where they would be if
+        they went on from `before` as far as `here`, and where they are."""
+        gone = here[self._position] - before[self._position]
+        part = (value - here[self._position]) / gone if gone else 0.0
+        starts = np.stack([here + part * (here - before), here])
+        starts[:, self._position] = value
+        theta, loss = self._loss(starts)
+        if not math.isfinite(loss):
+            return theta, math.inf
+        if loss < self._lowest * (1 - SLACK) and self._is_lower(loss):
+            self.lower = torch.from_numpy(theta)
+        risen = max(loss - self._lowest, 0.0) * self._problem.rows
+        return theta, math.sqrt(risen / self._variance)
+
+    def _is_lower(self, loss: float) -> bool:
+        """Whether a loss is lower by what noise would not do: a hundredth of a standard error."""
+        return (self._lowest - loss) * self._problem.rows > 1e-4 * self._variance
+
+    def _loss(self, starts: Floats) -> tuple[Floats, float]:
+        """The other params at the lowest of the minima next to some starts, and the loss there."""
+        problem = self._problem
+        fits = shared(len(starts), problem.rows, torch.from_numpy(starts))
+        solver = Marquardt(Task(problem, OPTIONS, fits))
         ends = solver.ends(solver.step(solver.init(), EPOCHS)[0])
-        return ends.best[0], float(ends.best_loss[0])
+        self.readings += int(ends.epochs.sum()) + len(starts)
+        at = int(ends.best_loss.nan_to_num(nan=math.inf).argmin())
+        return ends.best[at].numpy().copy(), float(ends.best_loss[at])
+
+    def _crossing(self, here: Floats, height: float, there: Floats, tau: float) -> float:
+        """Where τ is what is wanted, between two points of the walk."""
+        at = self._position
+
+        def over(value: float) -> float:
+            tau: float = self._risen(here, there, value)[1]
+            return tau - self._wanted
+
+        return _root(
+            over, (float(here[at]), height - self._wanted), (float(there[at]), tau - self._wanted)
+        )
 
 
-def _root(height: Callable[[float], float], low: float, high: float, at_low: float) -> float:
-    """Where the height crosses zero, by the Illinois method between a low and a high end."""
-    f_low, f_high = at_low if low == 0.0 else height(low), height(high)
+def _root(
+    over: Callable[[float], float], low: tuple[float, float], high: tuple[float, float]
+) -> float:
+    """Where a function crosses zero, by the Illinois method from a point below and one above."""
+    (inside, f_inside), (outside, f_outside) = low, high
     side = 0
     for _ in range(REFINEMENTS):
-        if not math.isfinite(f_high):
-            middle = 0.5 * (low + high)
-        else:
-            middle = (low * f_high - high * f_low) / (f_high - f_low)
-        value = height(middle)
-        if abs(value) <= 1e-9 or abs(high - low) <= 1e-10 * abs(high):
+        rise = f_outside - f_inside
+        middle = 0.5 * (inside + outside)
+        if 0 < rise < math.inf:
+            middle = (inside * f_outside - outside * f_inside) / rise
+        value = over(middle)
+        if abs(value) <= 1e-9 or abs(outside - inside) <= 1e-10 * abs(outside):
             return middle
         if value > 0:
-            high, f_high = middle, value
-            f_low = f_low / 2 if side == 1 else f_low
+            outside, f_outside = middle, value
+            f_inside = f_inside / 2 if side == 1 else f_inside
             side = 1
         else:
-            low, f_low = middle, value
-            f_high = f_high / 2 if side == -1 else f_high
+            inside, f_inside = middle, value
+            f_outside = f_outside / 2 if side == -1 else f_outside
             side = -1
     return middle

@@ -180,6 +180,8 @@ class Statistics:
     figures: Figures
     z: Floats
     """The residuals over σ, (rows,)."""
+    t_degrees: float
+    """The degrees of freedom of Student's t for the intervals; infinite where σ is known."""
 
     @property
     def offset(self) -> float:
@@ -206,8 +208,9 @@ class Statistics:
         return correlation
 
     def t(self, level: float = LEVEL) -> float:
-        """Half the width of a two-sided interval of that level, in standard errors."""
-        return t_quantile(0.5 + level / 2, float(self.degrees_of_freedom))
+        """Half the width of a two-sided interval of that level, in standard errors: of Student's
+        t, or normal where σ is known."""
+        return t_quantile(0.5 + level / 2, self.t_degrees)
 
 
 def summarise(problem: Problem, theta: Tensor) -> Statistics:
@@ -218,7 +221,8 @@ def summarise(problem: Problem, theta: Tensor) -> Statistics:
     factors, sums, z, numbers, *rest = _summed(double, fits, at, rows)
     first = [each[0] for each in (factors, *rest)]
     figures = _figures(problem, problem.rows, sums[0].tolist(), numbers[0].tolist(), *first)
-    n, degrees, p = figures.n, figures.degrees_of_freedom, len(figures.free)
+    n, degrees = figures.n, figures.degrees_of_freedom
+    k = len(figures.free) + (not problem.sigma_absolute)
     lost = figures.lost.tolist()
     deficient = tuple([name for name, is_lost in zip(figures.free, lost, strict=False) if is_lost])
     reason = _reason(problem, figures, deficient)
@@ -235,13 +239,14 @@ def summarise(problem: Problem, theta: Tensor) -> Statistics:
         r_squared=r_squared,
         adjusted_r_squared=adjusted,
         aic=aic,
-        aicc=None if aic is None or degrees <= 2 else aic + 2 * (p + 1) * (p + 2) / (n - p - 2),
-        bic=None if aic is None else aic + (math.log(n) - 2) * (p + 1),
+        aicc=None if aic is None or n <= k + 1 else aic + 2 * k * (k + 1) / (n - k - 1),
+        bic=None if aic is None else aic + (math.log(n) - 2) * k,
         covariance=figures.covariance if reason is None else None,
         covariance_reason=reason,
         deficient=deficient,
         figures=figures,
         z=z,
+        t_degrees=math.inf if problem.sigma_absolute else float(degrees),
     )
 
 

@@ -17,11 +17,14 @@ from service.engine.kernel.types import Floats, Ints
 SAMPLE = 2**15
 """Rows of a group above which an even sample of them is looked at."""
 
-FIGURES = 5
-CENTRE, SPREAD, FAR, RATIO, TARGET = range(FIGURES)
-"""Of a fit: the median of z; 1.4826 times its median absolute deviation; how many rows are farther
-from the median than so many of those; von Neumann's ratio along the first input, which is about 2
-for independent rows, NaN where there is no input; the largest |target|."""
+FEW = 15.0
+"""The spread of few rows is uncertain: of n rows, one is far beyond 1 + FEW/n times the limit."""
+
+FIGURES = 6
+CENTRE, SPREAD, LIMIT, FAR, RATIO, TARGET = range(FIGURES)
+"""Of a fit: the median of z; 1.4826 times its median absolute deviation; the distance from the
+median beyond which a row is an outlier; how many rows are; von Neumann's ratio along the first
+input, which is about 2 for independent rows, NaN where there is no input; the largest |target|."""
 
 
 @allocating
@@ -30,7 +33,7 @@ def look(
     begin: int, end: int, found: Floats,
 ) -> None:  # fmt: skip
     """Of the groups from number `begin` to `end`, spans (2, groups) of rows with residuals z
-    (rows,): figures (groups, FIGURES)."""
+    (rows,): figures (groups, FIGURES). Outliers are `beyond` robust standard deviations."""
     for g in range(begin, end):
         first, until = spans[0, g], spans[1, g]
         step = (until - first + SAMPLE - 1) // SAMPLE
@@ -47,16 +50,15 @@ def look(
             sample[i] = abs(sample[i] - found[g, CENTRE])
         sample.sort()
         found[g, SPREAD] = 1.4826 * _median(sample)
-        _add_largest(found[g], target, z, first, until, beyond * found[g, SPREAD])
+        found[g, LIMIT] = beyond * (1.0 + FEW / (until - first)) * found[g, SPREAD]
+        _add_largest(found[g], target, z, first, until)
 
 
 @compiled
-def _add_largest(
-    found: Floats, target: Floats, z: Floats, first: int, until: int, limit: float
-) -> None:
+def _add_largest(found: Floats, target: Floats, z: Floats, first: int, until: int) -> None:
     far, largest = 0, 0.0
     for i in range(first, until):
-        if abs(z[i] - found[CENTRE]) > limit:
+        if abs(z[i] - found[CENTRE]) > found[LIMIT]:
             far += 1
         largest = max(largest, abs(target[i]))
     found[FAR], found[TARGET] = far, largest

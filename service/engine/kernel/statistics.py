@@ -80,6 +80,9 @@ def _fill(
     if least_squares and named:
         logs = math.log(2.0 * math.pi) + 1.0 - math.log(n) + math.log(total)
         numbers[AIC] = n * logs + 2.0 * sums[LOG_SIGMA] + 2.0 * (q + 1)
+        if absolute:
+            known = n * math.log(2.0 * math.pi) + total
+            numbers[AIC] = known + 2.0 * sums[LOG_SIGMA] + 2.0 * q
     offset = found.offset[0]
     if not smooth:
         offset = 0.0

@@ -113,7 +113,7 @@ class ClosedForm(SingleFit):
         theta = np.repeat(self._start[None, :], len(k), axis=0)
         moved = less_one[self._moving] / self._s[self._moving, None] * self._u0[self._moving, None]
         theta[:, self._data.free] += self._turned(moved, self._moving)
-        if not np.abs(theta).max() < HUGE:
+        if not np.abs(theta).max(initial=0.0) < HUGE:
             self._overflow(theta, k)
         return theta
 

@@ -17,8 +17,9 @@ from service.engine.inference.statistics import is_chance
 from service.engine.kernel import operators
 from service.engine.kernel.rows import MEASURE
 from service.engine.kernel.singular import least_norm
-from service.engine.problem import Groups, Task
+from service.engine.problem import Groups, Problem, Task
 from service.engine.result import Ends
+from service.engine.start.canonical import canonical
 from service.engine.start.search import SAME, Search, polish, screen
 
 STARTS = 4
@@ -29,6 +30,8 @@ LITTLE = 0.05
 """So small a part, and what was found is no start."""
 PLACES = (1 / 2, 3 / 4, 1, 1 / 4, 0)
 """Where in the order of their sizes the groups lie that are searched on, in turn."""
+UNLIKE = 10.0
+"""So many times what most groups leave unexplained, and one has ended badly."""
 ENOUGH = 4
 """Rows for each free param that a group to search on should have."""
 AGAIN = 4
@@ -75,26 +78,32 @@ def advance(task: Task, starts: Starts) -> Starts:
     """One step of the search that is under way: its screening, a few candidates, or its end."""
     search, options = starts.search, task.options
     problem = task.one(starts.waiting[0]).problem
+    chosen = options.search or tuple(problem.free_index.tolist())
     if search is None:
-        return replace(starts, search=screen(problem, options.search, options.seed))
+        return replace(starts, search=screen(problem, chosen, options.seed))
     if not search.done:
+        if not len(search.waiting):
+            again = screen(problem, chosen, options.seed, search)
+            return replace(starts, search=again)
         return replace(starts, search=polish(problem, search))
     if task.groups is None:
-        return replace(starts, found=_best_of(search), waiting=())
+        best = canonical(problem, _best_of(search, problem), options.search)
+        return replace(starts, found=best.unsqueeze(0), waiting=())
     return _kept(task, starts, search)
 
 
-def _best_of(search: Search) -> Tensor:
-    """The start of a single fit: the best end, or where none is, the best candidate."""
+def _best_of(search: Search, problem: Problem) -> Tensor:
+    """The start of a single fit: the best end, or where none is, the best candidate, if any."""
     if search.ends:
-        return search.best[0].unsqueeze(0)
-    return search.waiting[:1]
+        return search.best[0]
+    return search.waiting[0] if len(search.waiting) else problem.initial.double().cpu()
 
 
 def stopped(task: Task, starts: Starts) -> Starts:
     """The same with no search to come: a single fit's ends with what it has."""
     if task.groups is None and starts.search is not None:
-        return replace(starts, found=_best_of(starts.search), waiting=())
+        best = _best_of(starts.search, task.problem)
+        return replace(starts, found=best.unsqueeze(0), waiting=())
     return replace(starts, waiting=())
 
 
@@ -117,9 +126,9 @@ def _kept(task: Task, starts: Starts, search: Search) -> Starts:
 
 
 def second_starts(task: Task, ends: Ends, starts: Starts) -> tuple[Tensor, Starts]:
-    """The groups that ended badly (short of convergence, explaining no more than chance would or
-    far less than some other does), and starts for them: those found, where others ended, and
-    searches on some."""
+    """The groups that ended badly (short of convergence, explaining no more than chance would, far
+    less than some other does, or leaving far more unexplained than most), and starts for them:
+    those found, where others ended, and searches on some."""
     assert task.groups is not None
     constant = _constant_losses(task, torch.arange(len(ends)))
     varied = constant > 0
@@ -128,7 +137,10 @@ def second_starts(task: Task, ends: Ends, starts: Starts) -> tuple[Tensor, Start
     telling = ends.converged & (task.groups.sizes > free)
     best = float(explained[telling].max()) if bool(telling.any()) else 0.0
     poor = explained < max(LITTLE, best - MUCH)
-    bad = ~ends.converged | (varied & (poor | is_chance(explained, task.groups.sizes - free, free)))
+    left = 1 - explained
+    unlike = left > UNLIKE * left[telling].median() if bool(telling.any()) else poor
+    chance = is_chance(explained, task.groups.sizes - free, free)
+    bad = ~ends.converged | (varied & (poor | unlike | chance))
     good = ends.theta[~bad & (explained > LITTLE)]
     middle = good.median(dim=0).values.unsqueeze(0) if len(good) else good
     initial = task.problem.initial.double().cpu().unsqueeze(0)

@@ -9,22 +9,27 @@ multi-starts.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from service.engine.formula import Formula
-from service.engine.kernel import operators
-from service.engine.kernel.rows import MEASURE
 from service.engine.kernel.singular import least_norm
 from service.engine.kernel.types import Floats
+from service.engine.objectives.points import linearised_at, losses_at, shared
 from service.engine.optimizers.levenberg_marquardt import LevenbergMarquardt
-from service.engine.problem import Groups, Options, Problem, Task, Tolerance
+from service.engine.problem import Options, Problem, Task, Tolerance
 from service.engine.solvers.marquardt import Marquardt
+from service.engine.start.ranges import Range, drawn, ranges
 
 CANDIDATES = 512
+CHALLENGERS = 192
+"""Candidates that challenge an end."""
+LOWER = 0.005
+"""A loss that is lower by such a part of it is that of a better minimum."""
 POLISHED = 12
 AT_ONCE = 4
 """Candidates that are polished together."""
@@ -39,7 +44,14 @@ POLISHING = POLISHED * POLISH.epochs
 SCREENED_ROWS = 250
 POLISHED_ROWS = 2000
 ENOUGH = 4
+"""So many candidates that came to the lowest loss end a search."""
+PHASES = 4
+"""Phases that a candidate is tried at."""
+ROUNDS = 3
+"""Candidates are drawn anew, so often at most, where no two come to the lowest loss."""
 SAME = 1e-6
+ROUNDED = 1e6
+"""Residuals of so many units of the target's last place are the rounding of a fit."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +61,10 @@ class Search:
     waiting: Tensor
     """(candidates, params)"""
     ends: tuple[tuple[Tensor, float], ...] = ()
+    rounding: float = 0.0
+    """A loss that is no more than rounding."""
+    rounds: int = 1
+    """How often candidates were drawn."""
 
     @property
     def best(self) -> tuple[Tensor, float]:
@@ -58,28 +74,60 @@ class Search:
     @property
     def agreeing(self) -> int:
         """How many ends have the loss of the lowest."""
-        most = self.best[1] * (1 + SAME) + 1e-300
+        most = self.best[1] * (1 + SAME) + self.rounding
         return sum(loss <= most for _, loss in self.ends)
 
     @property
     def done(self) -> bool:
-        """Whether all candidates are polished, or enough of them agree."""
-        return not len(self.waiting) or (bool(self.ends) and self.agreeing >= ENOUGH)
+        """Whether enough of the candidates agree, or all are polished, of the last round."""
+        agreeing = self.agreeing if self.ends else 0
+        over = not len(self.waiting) and (self.rounds >= ROUNDS or agreeing > 1)
+        return over or agreeing >= ENOUGH
 
 
-def screen(problem: Problem, guessed: tuple[int, ...], seed: int) -> Search:
-    """The search at its start; `guessed` are the positions of the params to choose."""
-    generator = torch.Generator().manual_seed(seed)
+def screen(
+    problem: Problem, guessed: tuple[int, ...], seed: int, before: Search | None = None
+) -> Search:
+    """A search with the candidates of its first round or of another; `guessed` are the positions of
+    the params to choose."""
+    rounds = 1 if before is None else before.rounds + 1
+    rng = np.random.default_rng([seed, rounds])
+    waiting = _promising(problem, guessed, rng, CANDIDATES)
+    return Search(waiting, () if before is None else before.ends, rounding(problem), rounds)
+
+
+def challenge(problem: Problem, end: Tensor, seed: int) -> Search:
+    """A search for ends that are lower than one that a fit has come to, (params,), which is the
+    first to be polished; of a single round."""
+    chosen = tuple(i for i, free in enumerate(problem.free) if free)
+    rng = np.random.default_rng([seed, 0])
+    waiting = _promising(problem, chosen, rng, CHALLENGERS)
+    waiting = torch.cat([end.double().cpu().unsqueeze(0), waiting])
+    return Search(waiting, (), rounding(problem), ROUNDS)
+
+
+def lower(search: Search) -> tuple[Tensor, float] | None:
+    """What a challenge has found, if it is lower than the end that it began with."""
+    if not search.ends:
+        return None
+    own, best = search.ends[0][1], search.best
+    return best if best[1] < own * (1 - LOWER) - search.rounding else None
+
+
+def _promising(
+    problem: Problem, guessed: tuple[int, ...], rng: np.random.Generator, count: int
+) -> Tensor:
+    """The candidates of the lowest losses, which lie apart."""
     small = thinned(problem, SCREENED_ROWS)
-    points, losses = _screened(small, _candidates(small, guessed, generator), guessed)
+    points, losses = _screened(small, _candidates(small, guessed, rng, count), guessed)
     order = np.argsort(np.nan_to_num(losses, nan=math.inf), kind="stable")
-    return Search(torch.from_numpy(points[_apart(points, order, POLISHED)]))
+    return torch.from_numpy(points[_apart(points, order, POLISHED)])
 
 
 def polish(problem: Problem, search: Search) -> Search:
     """The search with a few more candidates polished."""
     small, chosen = thinned(problem, POLISHED_ROWS), search.waiting[:AT_ONCE]
-    solver = Marquardt(Task(small, POLISH, _shared(len(chosen), small.rows, chosen)))
+    solver = Marquardt(Task(small, POLISH, shared(len(chosen), small.rows, chosen)))
     state = solver.init()
     state, _ = solver.step(state, POLISH.epochs)
     ends = solver.ends(state)
@@ -88,7 +136,15 @@ def polish(problem: Problem, search: Search) -> Search:
         for theta, loss in zip(ends.best, ends.best_loss.tolist(), strict=True)
         if math.isfinite(loss)
     ]
-    return Search(search.waiting[AT_ONCE:], (*search.ends, *reached))
+    return replace(search, waiting=search.waiting[AT_ONCE:], ends=(*search.ends, *reached))
+
+
+def rounding(problem: Problem) -> float:
+    """A loss that is no more than the rounding of the target."""
+    of = problem.target.double()
+    z = of if problem.sigma is None else of / problem.sigma.double()
+    size = float(z.abs().max()) * ROUNDED * torch.finfo(problem.target.dtype).eps
+    return size * size if problem.loss.is_least_squares else size
 
 
 def thinned(problem: Problem, most: int) -> Problem:
@@ -97,41 +153,36 @@ def thinned(problem: Problem, most: int) -> Problem:
     return problem if step == 1 else problem.on(slice(None, None, step), problem.initial)
 
 
-def _shared(fits: int, rows: int, initial: Tensor) -> Groups:
-    """Fits of the same rows from several starts."""
-    spans = torch.tensor([[0], [rows]]).repeat(1, fits)
-    return Groups(spans, initial)
+def _candidates(
+    problem: Problem, guessed: tuple[int, ...], rng: np.random.Generator, count: int
+) -> Floats:
+    """Params to try, (count, params): the first all ones, then from their `ranges`."""
+    points = problem.initial.double().cpu().repeat(count, 1).numpy()
+    where = ranges(problem)
+    for i in guessed:
+        points[1:, i] = drawn(where[i], problem, count - 1, rng)
+        points[0, i] = 1.0
+    return _within(problem, _at_phases(points, where, guessed))
 
 
-def _candidates(problem: Problem, guessed: tuple[int, ...], generator: torch.Generator) -> Floats:
-    """Params to try, (CANDIDATES, params): the first all ones, then on the data's own scales."""
-    scales = torch.tensor(_scales(problem), dtype=torch.float64)
-    shape = (CANDIDATES, len(guessed))
-    picked = torch.randint(len(scales), shape, generator=generator)
-    spread = torch.randn(shape, generator=generator, dtype=torch.float64)
-    sign = torch.where(torch.rand(shape, generator=generator) < 0.3, -1.0, 1.0)
-    values = sign * scales[picked] * 10 ** (0.5 * spread)
-    values[0] = 1.0
-    points = problem.initial.double().cpu().repeat(CANDIDATES, 1)
-    points[:, list(guessed)] = values
-    return _within(problem, points.numpy())
+def _at_phases(points: Floats, where: Sequence[Range], guessed: tuple[int, ...]) -> Floats:
+    """Half of the candidates at several phases each, where there are any: a frequency is told to be
+    right at about the right phase alone. An amplitude that is solved for has either sign, so they
+    span half a turn."""
+    turns = {i: where[i].turn for i in guessed if where[i].turn is not None}
+    if not turns:
+        return points
+    found = np.repeat(points[: len(points) // 2], PHASES, axis=0)
+    for i, turn in turns.items():
+        assert turn is not None
+        found[:, i] += np.tile(np.arange(PHASES) * turn / (2 * PHASES), len(points) // 2)
+    return found
 
 
 def _within(problem: Problem, points: Floats) -> Floats:
     """The nearest params within their bounds."""
     lower, upper = problem.lower.double().cpu().numpy(), problem.upper.double().cpu().numpy()
     return np.clip(points, lower, upper)
-
-
-def _scales(problem: Problem) -> list[float]:
-    """Magnitudes that params of these data may have: 1, and those of x, 1/x, y and y/x."""
-    y = float(problem.target.abs().max()) or 1.0
-    scales = [1.0, 1.0, y]
-    for column in problem.columns.values():
-        for size in (float(column.abs().max()), float(column.std(correction=0))):
-            if size > 0 and math.isfinite(1 / size):
-                scales += [size, 1 / size, 5 / size, y / size]
-    return scales
 
 
 def _screened(problem: Problem, points: Floats, guessed: tuple[int, ...]) -> tuple[Floats, Floats]:
@@ -142,26 +193,12 @@ def _screened(problem: Problem, points: Floats, guessed: tuple[int, ...]) -> tup
     at = [formula.params.index(name) for name, is_linear in together if is_linear]
     linear = [i for i in at if i in guessed]
     if linear and problem.rows > len(linear):
-        r = _read(problem, formula.program(linear).tensors, points, 0.0)[1]
+        r = linearised_at(problem, formula.program(linear).tensors, points, 0.0)[1]
         steps = least_norm(r, np.full(len(r), float(problem.rows)))
         points = points.copy()
         points[:, linear] += np.where(np.isfinite(steps), steps, 0.0)
         points = _within(problem, points)
-    sums = _read(problem, formula.program(()).tensors, points, MEASURE)[0]
-    return points, sums[:, 0 if problem.loss.is_smooth else 1] / problem.rows
-
-
-def _read(
-    problem: Problem, program: tuple[Tensor, ...], points: Floats, width: float
-) -> tuple[Floats, Floats]:
-    """Sums and R factors at each point: see `operators.linearise`."""
-    many, loss = len(points), problem.loss
-    shared = _shared(many, problem.rows, problem.initial)
-    sums, r, _ = operators.linearise(
-        program, problem.loss_number, loss.delta, problem.data(shared.spans),
-        torch.from_numpy(points), torch.full((many,), width, dtype=torch.float64),
-    )  # fmt: skip
-    return sums.numpy(), r.numpy()
+    return points, losses_at(problem, points)
 
 
 def _apart(points: Floats, order: Floats, count: int) -> list[int]:

@@ -9,7 +9,6 @@ const WORDS = {
   scaling(value, inputs) {
     const which = inputs.join(" and ") || "the inputs";
     if (value === "standardize") return `standardize ${which}`;
-    if (value === "min_max") return `scale ${which} to 0 … 1`;
     return `scale by ${JSON.stringify(value)}`;
   },
   loss: (value) => `use the loss ${value.name ?? value}`,

@@ -74,7 +74,7 @@ export class Landscape {
   /** A run ended at these params. */
   async ended(fit) {
     const finite = Object.values(fit.params).every((v) => Number.isFinite(Number(v)));
-    this.end = fit.trustworthy && finite ? fit.params : null;
+    this.end = fit.verdict !== "untrustworthy" && finite ? fit.params : null;
     this.best = fit.best.params;
     this.stderr = this.end ? fit.statistics.stderr : null;
     await this.refresh();

@@ -171,7 +171,7 @@ class Playground {
     report.diagnostics(this.fit, (suggestion) => this.#apply(suggestion));
     report.answer(this.fit);
     document.body.dataset.stopReason = this.fit.stop_reason;
-    document.body.dataset.trustworthy = String(this.fit.trustworthy);
+    document.body.dataset.verdict = this.fit.verdict;
     await this.stage.ended(this.fit);
   }
 

@@ -7,14 +7,15 @@ import { count, number, withError } from "./format.js";
 /** The sentence about how a fit ended, and its tone. */
 export function ending(fit) {
   const n = count(fit.epochs, "epoch");
-  const far = fit.trustworthy ? "" : " It has not arrived.";
+  const far = fit.verdict === "untrustworthy" ? " It has not arrived." : "";
+  const tone = fit.verdict === "trustworthy" ? "good" : "warn";
   const r2 = fit.statistics.r_squared;
   const how = `: loss ${number(fit.loss)}${r2 === null ? "" : `, R² ${number(r2, 3)}`}`;
   const said = {
-    converged: [`Converged after ${n}${how}.`, fit.trustworthy ? "good" : "warn"],
-    max_epochs: [`Done after ${n}${how}.${far}`, fit.trustworthy ? "good" : "warn"],
+    converged: [`Converged after ${n}${how}.`, tone],
+    max_epochs: [`Done after ${n}${how}.${far}`, tone],
     diverged: [`Diverged at epoch ${fit.epochs.toLocaleString("en")}: the loss ran away.`, "bad"],
-    stalled: [`Stalled after ${n}: no step was downhill any more.`, fit.trustworthy ? "good" : "warn"],
+    stalled: [`Stalled after ${n}: no step was downhill any more.`, tone],
     time_limit: [`Out of time after ${n}; this is the best so far.`, "warn"],
     cancelled: [`Cancelled after ${n}; this is the best so far.`, "warn"],
   }[fit.stop_reason];
@@ -85,11 +86,12 @@ export function answer(fit) {
 }
 
 function verdict(fit) {
-  if (!fit.trustworthy) {
-    return "Do not rely on these numbers: see what was found above.";
-  }
   const notes = fit.diagnostics.length ? " Mind the notes above." : "";
-  return `These numbers can be trusted, within their standard errors.${notes}`;
+  return {
+    trustworthy: `These numbers can be trusted, within their standard errors.${notes}`,
+    doubtful: "These numbers are doubtful: see the warnings above.",
+    untrustworthy: "Do not rely on these numbers: see what was found above.",
+  }[fit.verdict];
 }
 
 function paramsTable(fit) {

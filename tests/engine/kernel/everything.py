@@ -70,7 +70,7 @@ def fits() -> Iterator[dict[str, Any]]:
     yield {"data": GROUPED, "model": DECAY, "group_by": "g"}
     yield {"data": LONG, "model": DECAY, "epochs": 10}
     yield {"data": CURVE, "model": {"name": "exponential_decay"}, "scaling": "standardize"}
-    yield {"data": CURVE, "model": "y = c"}
+    yield {"data": {"y": Y}, "model": "y = c"}
     yield {
         "data": {**CURVE, "z": X[::-1]},
         "model": "log(y) = a * x + b * z**2 + where(x < 1, c, 0)",

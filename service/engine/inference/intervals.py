@@ -1,0 +1,96 @@
+"""Confidence intervals of params: from their standard errors where the likelihood is near enough
+to quadratic, else from its profile."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from torch import Tensor
+
+from service.engine.formula import Formula
+from service.engine.inference.profile import profile
+from service.engine.inference.statistics import Statistics
+from service.engine.kernel.types import Bools, Floats
+from service.engine.objectives.points import losses_at
+from service.engine.problem import Problem
+
+Method = Literal["t", "profile"]
+LOOKED_AT = 2.0
+"""Standard errors from the minimum, where the loss is compared with what the Jacobian says."""
+NEAR = 0.01
+"""An end is at its minimum if it is no farther away, in units of the params' uncertainty."""
+BENT = 2.0
+"""It has risen by more than so many times that, or by less than that part of it: then the interval
+by standard errors is wrong."""
+
+
+@dataclass(frozen=True)
+class Intervals:
+    """Ends over the free params, float64."""
+
+    method: Method
+    lower: Floats
+    """NaN where the data set no limit on that side."""
+    upper: Floats
+    bent: Bools
+    """Of which params the interval by standard errors would be wrong."""
+    better: Tensor | None = None
+    """Params of a lower loss, where a profile came upon some."""
+
+    @property
+    def open(self) -> Bools:
+        """On which params the data set no limit on some side."""
+        unlimited: Bools = np.isnan(self.lower) | np.isnan(self.upper)
+        return unlimited
+
+
+def intervals(
+    problem: Problem, theta: Tensor, statistics: Statistics, level: float, method: Method
+) -> Intervals | None:
+    """The intervals of a fit at θ (params,), by `method`; those that `t` would be wrong of by
+    profile in any case. None where there are no standard errors."""
+    stderr = statistics.stderr
+    if stderr is None or not statistics.t_degrees > 0:
+        return None
+    bent = _bent(problem, theta, statistics)
+    values = theta.double().cpu().numpy()[np.flatnonzero(problem.free)]
+    half = statistics.t(level) * stderr
+    lower, upper, chosen = values - half, values + half, bent | (method == "profile")
+    if not chosen.any():
+        return Intervals(method, lower, upper, bent)
+    found = profile(problem, theta, statistics, level, chosen)
+    lower = np.where(chosen, found.below, lower)
+    upper = np.where(chosen, found.above, upper)
+    at_minimum = bool(statistics.offset <= NEAR)
+    return Intervals(method, lower, upper, bent, found.lower if at_minimum else None)
+
+
+def _bent(problem: Problem, theta: Tensor, statistics: Statistics) -> Bools:
+    """Along which params the loss does not rise as the Jacobian says. A step of k standard errors
+    that the others follow is to raise the sum of squares by k²s²."""
+    figures, count = statistics.figures, len(statistics.free)
+    none = np.zeros(count, dtype=np.bool_)
+    formula, covariance = problem.formula, statistics.covariance
+    if problem.is_linear or covariance is None or not isinstance(formula, Formula):
+        return none
+    variance = 1.0 if problem.sigma_absolute else figures.variance
+    if figures.is_rounding or not variance > 0 or not (figures.stderr > 0).all():
+        return none
+    if not figures.offset <= NEAR:
+        return none
+    double = problem.double()
+    here = theta.double().cpu().numpy()
+    steps = np.zeros((count, len(here)))
+    steps[:, np.flatnonzero(problem.free)] = LOOKED_AT * covariance / figures.stderr[:, None]
+    points = np.concatenate([here[None], here + steps, here - steps])
+    limits = problem.limits.numpy()
+    points = np.clip(points, limits[0], limits[1])
+    with np.errstate(all="ignore"):
+        losses = losses_at(double, points)
+        risen = (losses[1:] - losses[0]) * problem.rows / (LOOKED_AT**2 * variance)
+        straight = (risen >= 1 / BENT) & (risen <= BENT)
+    clipped = (points[1:] != np.concatenate([here + steps, here - steps])).any(axis=1)
+    bent: Bools = ~(straight | clipped).reshape(2, count).all(axis=0)
+    return bent
