@@ -168,7 +168,7 @@ SITUATIONS: Mapping[str, str] = {
 """All but the first have noise of 1 to 6 %, where nothing else is said."""
 
 ABOUT = """
-2,880 simulated problems: 16 families in 9 situations, each fitted from a given start (half near the
+2,016 simulated problems: 16 families in 9 situations, each fitted from a given start (half near the
 truth, half poor: each param times exp(1.2·N(0,1)), one in seven of the wrong sign) and from none.
 The lowest loss known is that of fits from the truth, from six places around it, and of the two. A
 fit is *worse* above 1.01 times that, and *right* if it is not and the intervals of all params are
@@ -369,4 +369,4 @@ def _table(seen: Sequence[Seen]) -> str:
     return "\n".join(lines)
 
 
-BENCHMARK = Benchmark(ABOUT, run, Sizes(2880), Sizes(16))
+BENCHMARK = Benchmark(ABOUT, run, Sizes(2016), Sizes(16))
