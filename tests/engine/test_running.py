@@ -158,3 +158,39 @@ def test_rows_come_once_and_in_order() -> None:
     while not run.done:
         epochs += run.step(10).epoch.tolist()
     assert epochs == [1, 7, 14, 21, 28, 35, 42, 49, 56, 60]
+
+
+def lost() -> Task:
+    """A peak that is started beside, whose end is challenged."""
+    x = torch.linspace(0, 10, 60, dtype=torch.float64)
+    y = 3 * torch.exp(-((x - 7) ** 2) / 0.5) + 0.3 * torch.exp(-((x - 2) ** 2) / 0.5)
+    data = {"x": x.tolist(), "y": (y + 0.01 * torch.sin(40 * x)).tolist()}
+    near = {"a": 0.3, "m": 2.0, "s": 0.4}
+    peak = problem("a*exp(-(x - m)**2/(2*s**2))", data, near)
+    return task(peak, "levenberg_marquardt", LM, 60, tolerance=PRECISE, challenge=True)
+
+
+def challenged(of: Task, slices: int, *, resumed: bool = False) -> list[Any]:
+    """The end and what it is challenged by."""
+    run = start(of)
+    while not run.done:
+        run.step(slices)
+        if resumed:
+            run = start(of, pickle.loads(pickle.dumps(run.checkpoint())))
+    result = outcome(run)
+    assert result.challenged
+    assert result.lower is not None
+    return [result.params.tolist(), result.loss, result.lower[0].tolist(), result.lower[1]]
+
+
+def test_a_better_minimum_is_found_and_the_given_one_kept() -> None:
+    params, loss, better, least = challenged(lost(), 1000)
+    assert params[1] == pytest.approx(2, abs=0.1)
+    assert better[1] == pytest.approx(7, abs=0.01)
+    assert least < 0.1 * loss
+
+
+def test_a_challenge_is_sliced_and_resumed_without_changing_a_bit() -> None:
+    whole_way = challenged(lost(), 1000)
+    assert challenged(lost(), 1) == whole_way
+    assert challenged(lost(), 3, resumed=True) == whole_way
