@@ -32,7 +32,15 @@ from service.engine.start.groups import (
     set_out,
     stopped,
 )
-from service.engine.start.search import LOWER, Search, challenge, lower, polish, rounding
+from service.engine.start.search import (
+    LOWER,
+    Search,
+    challenge,
+    leaves_noise_alone,
+    lower,
+    polish,
+    rounding,
+)
 from service.engine.stopping import has_diverged
 
 FOLLOWED = Options(
@@ -133,11 +141,16 @@ class Run:
 
     @cached_property
     def _may_be_challenged(self) -> bool:
-        """Whether the end, which is there, is to be compared with others, and can be."""
+        """Whether the end, which is there, is to be compared with others."""
         options = self.task.options
         if not options.challenge or self.task.groups is not None:
             return False
-        return self._ends().reasons[0] != "diverged"
+        ends, problem = self._ends(), self.task.problem
+        if ends.reasons[0] == "diverged":
+            return False
+        if ends.reasons[0] != "converged":
+            return True
+        return not leaves_noise_alone(problem, ends.best[0], float(ends.best_loss[0]))
 
     @cached_property
     def _followed(self) -> Marquardt:

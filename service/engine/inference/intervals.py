@@ -7,11 +7,13 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
+import torch
 from torch import Tensor
 
 from service.engine.formula import Formula
 from service.engine.inference.profile import profile
 from service.engine.inference.statistics import Statistics
+from service.engine.kernel import operators
 from service.engine.kernel.types import Bools, Floats
 from service.engine.objectives.points import losses_at
 from service.engine.problem import Problem
@@ -19,6 +21,8 @@ from service.engine.problem import Problem
 Method = Literal["t", "profile"]
 LOOKED_AT = 2.0
 """Standard errors from the minimum, where the loss is compared with what the Jacobian says."""
+AT_ONCE = 2**16
+"""Predictions that are had at once."""
 NEAR = 0.01
 """An end is at its minimum if it is no farther away, in units of the params' uncertainty."""
 BENT = 2.0
@@ -67,6 +71,19 @@ def intervals(
     return Intervals(method, lower, upper, bent, found.lower if at_minimum else None)
 
 
+def _losses(problem: Problem, formula: Formula, points: Floats) -> Floats:
+    """The mean squared error at each of some params; of short data from their predictions at once,
+    which takes half the time."""
+    if problem.rows * len(points) > AT_ONCE or problem.target.device.type != "cpu":
+        return losses_at(problem, points)
+    read = operators.read(formula.forward.tensors, problem.inputs, torch.from_numpy(points))
+    z = read.numpy()[0] - problem.target.numpy()
+    if problem.sigma is not None:
+        z = z / problem.sigma.numpy()
+    found: Floats = (z * z).sum(axis=1) / problem.rows
+    return found
+
+
 def _bent(problem: Problem, theta: Tensor, statistics: Statistics) -> Bools:
     """Along which params the loss does not rise as the Jacobian says. A step of k standard errors
     that the others follow is to raise the sum of squares by k²s²."""
@@ -81,14 +98,14 @@ def _bent(problem: Problem, theta: Tensor, statistics: Statistics) -> Bools:
     if not figures.offset <= NEAR:
         return none
     double = problem.double()
-    here = theta.double().cpu().numpy()
+    here: Floats = theta.double().cpu().numpy()
     steps = np.zeros((count, len(here)))
     steps[:, np.flatnonzero(problem.free)] = LOOKED_AT * covariance / figures.stderr[:, None]
     points = np.concatenate([here[None], here + steps, here - steps])
     limits = problem.limits.numpy()
     points = np.clip(points, limits[0], limits[1])
     with np.errstate(all="ignore"):
-        losses = losses_at(double, points)
+        losses = _losses(double, formula, points)
         risen = (losses[1:] - losses[0]) * problem.rows / (LOOKED_AT**2 * variance)
         straight = (risen >= 1 / BENT) & (risen <= BENT)
     clipped = (points[1:] != np.concatenate([here + steps, here - steps])).any(axis=1)

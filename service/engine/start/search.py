@@ -17,6 +17,7 @@ import torch
 from torch import Tensor
 
 from service.engine.formula import Formula
+from service.engine.kernel import operators, residuals
 from service.engine.kernel.singular import least_norm
 from service.engine.kernel.types import Floats
 from service.engine.objectives.points import linearised_at, losses_at, shared
@@ -50,6 +51,14 @@ PHASES = 4
 ROUNDS = 3
 """Candidates are drawn anew, so often at most, where no two come to the lowest loss."""
 SAME = 1e-6
+MOST = 0.9
+"""So large a part of the variation is most of it."""
+SPARE = 10
+"""Rows beyond the params that tell what is noise."""
+WHITE = 2.0
+"""Standard errors of von Neumann's ratio within which residuals do not go together."""
+STANDING_OUT = 4.0
+"""Robust standard deviations beyond which one stands out."""
 ROUNDED = 1e6
 """Residuals of so many units of the target's last place are the rounding of a fit."""
 
@@ -94,6 +103,31 @@ def screen(
     rng = np.random.default_rng([seed, rounds])
     waiting = _promising(problem, guessed, rng, CANDIDATES)
     return Search(waiting, () if before is None else before.ends, rounding(problem), rounds)
+
+
+def leaves_noise_alone(problem: Problem, end: Tensor, loss: float) -> bool:
+    """Whether a fit that ended at those params leaves nothing but noise: it explains most of the
+    variation, and its residuals, of which there are enough, neither go together nor stand out. Then
+    no other minimum of the model could be lower by more than chance."""
+    if loss <= rounding(problem):
+        return True
+    rows, free = problem.rows, len(problem.free_params)
+    if not problem.loss.is_least_squares or rows > SCREENED_ROWS or rows - free < SPARE:
+        return False
+    double = problem.double()
+    columns, target, sigma, spans = (each.cpu() for each in double.data(double.whole))
+    data = (columns, target, sigma, spans)
+    constant = float(operators.constant_losses(problem.loss_number, problem.loss.delta, data)[0])
+    if not loss <= (1 - MOST) * constant or not len(columns):
+        return False
+    theta = end.double().cpu().unsqueeze(0)
+    program = double.program
+    z = operators.reduce(program, problem.loss_number, problem.loss.delta, data, theta)[2].numpy()
+    figures = np.empty((1, residuals.FIGURES))
+    arrays = (columns.numpy(), target.numpy(), z, spans.numpy())
+    residuals.look(*arrays, STANDING_OUT, 0, 1, figures)
+    ratio, far = figures[0, residuals.RATIO], figures[0, residuals.FAR]
+    return bool(abs(ratio - 2) <= WHITE * 2 / math.sqrt(rows) and not far)
 
 
 def challenge(problem: Problem, end: Tensor, seed: int) -> Search:
