@@ -39,6 +39,8 @@ STEPS = 60
 """Steps of one walk, at most,"""
 REFINEMENTS = 30
 """and of the search for the end in its last step."""
+FEW_ROWS = 2000
+"""So many rows, at most, are read by the CPU's kernel wherever they are."""
 WORK = 2e10
 """Operations that the walks of a fit may cost, rows × operations × epochs; an end that would cost
 more is not looked for."""
@@ -63,6 +65,8 @@ def profile(
 ) -> Profile:
     """The profile intervals of a fit at its minimum θ (params,), of the free params `chosen`."""
     problem = replace(problem.double(), initial=theta.double())
+    if problem.rows <= FEW_ROWS:
+        problem = problem.to("cpu")
     stderr = statistics.stderr
     assert stderr is not None
     variance = 1.0 if problem.sigma_absolute else statistics.reduced_chi_squared or 0.0
