@@ -311,8 +311,11 @@ def _covered(problem: Problem, fit: Fit) -> list[bool]:
     counted = _is_simulated(problem) and problem.family not in PERIODIC
     if not counted or fit.verdict != "trustworthy" or interval is None:
         return []
-    found = []
-    for name, value in problem.truth.items():
+    found, order = [], {name: name for name in problem.truth}
+    if problem.family == "two decays" and fit.params["k1"] < fit.params["k2"]:
+        order = {"a1": "a2", "k1": "k2", "a2": "a1", "k2": "k1"}
+    for truth, value in problem.truth.items():
+        name = order[truth]
         low, high = interval.lower[name], interval.upper[name]
         if name in FAMILIES[problem.family].either and fit.params[name] < 0:
             low, high = -high, -low

@@ -53,6 +53,8 @@ ROUNDS = 3
 SAME = 1e-6
 MOST = 0.9
 """So large a part of the variation is most of it."""
+CERTAIN = 50.0
+"""A condition number below which params are well told apart."""
 SPARE = 10
 """Rows beyond the params that tell what is noise."""
 WHITE = 2.0
@@ -107,8 +109,8 @@ def screen(
 
 def leaves_noise_alone(problem: Problem, end: Tensor, loss: float) -> bool:
     """Whether a fit that ended at those params leaves nothing but noise: it explains most of the
-    variation, and its residuals, of which there are enough, neither go together nor stand out. Then
-    no other minimum of the model could be lower by more than chance."""
+    variation, tells its params well apart, and its residuals, of which there are enough, neither go
+    together nor stand out. Then no other minimum of the model is lower by more than chance."""
     if loss <= rounding(problem):
         return True
     rows, free = problem.rows, len(problem.free_params)
@@ -121,13 +123,26 @@ def leaves_noise_alone(problem: Problem, end: Tensor, loss: float) -> bool:
     if not loss <= (1 - MOST) * constant or not len(columns):
         return False
     theta = end.double().cpu().unsqueeze(0)
-    program = double.program
-    z = operators.reduce(program, problem.loss_number, problem.loss.delta, data, theta)[2].numpy()
+    factors, _, of_rows = operators.reduce(
+        double.program, problem.loss_number, problem.loss.delta, data, theta
+    )
+    z = of_rows.numpy()
+    if not _condition(factors[0, :-1, :-1].numpy()) <= CERTAIN:
+        return False
     figures = np.empty((1, residuals.FIGURES))
     arrays = (columns.numpy(), target.numpy(), z, spans.numpy())
     residuals.look(*arrays, STANDING_OUT, 0, 1, figures)
     ratio, far = figures[0, residuals.RATIO], figures[0, residuals.FAR]
     return bool(abs(ratio - 2) <= WHITE * 2 / math.sqrt(rows) and not far)
+
+
+def _condition(r: Floats) -> float:
+    """Of a Jacobian with columns of unit norm, from its R; infinite where one is zero."""
+    norms = np.sqrt((r * r).sum(axis=0))
+    if not (norms > 0).all() or not np.isfinite(norms).all():
+        return math.inf
+    singular = np.linalg.svd(r / norms, compute_uv=False)
+    return float(singular[0] / singular[-1]) if singular[-1] > 0 else math.inf
 
 
 def challenge(problem: Problem, end: Tensor, seed: int) -> Search:
