@@ -107,6 +107,7 @@ def screen(
     return Search(waiting, () if before is None else before.ends, rounding(problem), rounds)
 
 
+@np.errstate(all="ignore")
 def leaves_noise_alone(problem: Problem, end: Tensor, loss: float) -> bool:
     """Whether a fit that ended at those params leaves nothing but noise: it explains most of the
     variation, tells its params well apart, and its residuals, of which there are enough, neither go
