@@ -12,6 +12,7 @@ import torch
 from service.engine.problem import Problem
 from service.engine.start.canonical import canonical
 from service.engine.start.ranges import Range, drawn, ranges
+from service.engine.start.search import screen
 from tests.engine.builders import problem
 
 X = np.linspace(0.0, 10.0, 41)
@@ -113,3 +114,13 @@ def test_params_that_predict_the_same_have_one_form(
 def test_what_predicts_otherwise_is_left_alone() -> None:
     truth = {"a": -2.0, "b": -0.5, "c": 1.0}
     assert told("y = a*exp(b*x) + c", "a b c", truth, truth) == pytest.approx(truth)
+
+
+@pytest.mark.parametrize(
+    "text", ["y = a - sqrt(x + c)", "y = (x + a)/(c + x)", "y = min(min(1e20/x, c*2), a)"]
+)
+def test_what_overflows_on_the_way_is_no_fault(text: str) -> None:
+    """Columns of 1e150, of which squares and differences are infinite: warnings are errors here."""
+    of = posed(text, 1e150 * X, "a c", 1e160 * np.cos(X))
+    search = screen(of, (0, 1), 0)
+    assert search.waiting.shape[1] == 2

@@ -303,6 +303,7 @@ def _magnitude(values: Floats) -> float:
     return math.log10(largest * math.sqrt(float(np.square(values / largest).mean())))
 
 
+@np.errstate(all="ignore")
 def drawn(of: Range, problem: Problem, count: int, rng: np.random.Generator) -> Floats:
     """So many values of a param, from its range."""
     values = _magnitudes(of, count, rng)

@@ -164,6 +164,7 @@ def lower(search: Search) -> tuple[Tensor, float] | None:
     return best if best[1] < own * (1 - LOWER) - search.rounding else None
 
 
+@np.errstate(all="ignore")
 def _promising(
     problem: Problem, guessed: tuple[int, ...], rng: np.random.Generator, count: int
 ) -> Tensor:
