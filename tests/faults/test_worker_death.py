@@ -26,7 +26,7 @@ from tests.faults.servers import (
     until,
 )
 
-SEEDS = range(30)
+SEEDS = range(20)
 KINDS: tuple[dict[str, Any], ...] = (
     {
         **DECAY,
