@@ -54,7 +54,8 @@ class Here:
             queued_s=queued_s,
             patience_s=lanes.PATIENCE_S,
         )
-        kit = replace(self._kit, plan=lambda request: plan)
+        explain = self._kit.explain_here or self._kit.explain
+        kit = replace(self._kit, plan=lambda request: plan, explain=explain)
         try:
             run_job(task, said.append, lambda: False, self._clock.monotonic, kit)
         except OSError:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 from service import engine, translate
+from service.engine.inference.intervals import TakesLong
 from service.jobs import lanes
 from service.jobs.history import Rows
 from service.jobs.run_job import Kit, Run
@@ -23,6 +25,7 @@ def _explain(
     *,
     job_id: str,
     timings: Timings,
+    patient: bool = True,
 ) -> Fit | GroupedFit:
     if isinstance(result, engine.GroupedResult):
         return translate.to_grouped_fit(plan, result, job_id=job_id, timings=timings)
@@ -35,7 +38,9 @@ def _explain(
         total=result.epochs,
         thinned=rows.thinned,
     )
-    return translate.to_fit(plan, result, job_id=job_id, history=history, timings=timings)
+    return translate.to_fit(
+        plan, result, job_id=job_id, history=history, timings=timings, patient=patient
+    )
 
 
 def _placed(plan: translate.Plan, asked: str) -> translate.Plan:
@@ -47,6 +52,8 @@ KIT = Kit(
     params=lambda plan: tuple(plan.task.problem.params),
     start=_start,
     explain=_explain,
+    explain_here=partial(_explain, patient=False),
+    takes_long=(TakesLong,),
     placed=_placed,
     out_of_memory=translate.OUT_OF_MEMORY,
 )

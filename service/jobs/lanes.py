@@ -75,8 +75,8 @@ def is_here(plan: Plan) -> bool:
 
 
 def is_surely_here(plan: Plan) -> bool:
-    """Whether it ends there, too, and needs no worker whatever comes."""
-    return seconds(plan) <= PATIENCE_S
+    """Whether it ends there, too, and needs no worker whatever comes: a curve may need profiles."""
+    return plan.task.problem.is_linear and seconds(plan) <= PATIENCE_S
 
 
 def device(plan: Plan, asked: str) -> str:

@@ -114,6 +114,9 @@ class Kit:
     """A run of a plan, from its start or from a checkpoint."""
     explain: Explain
     """The answer to a result."""
+    explain_here: Explain | None = None
+    """The same for who has no time: it raises one of `takes_long` where it would take long."""
+    takes_long: tuple[type[Exception], ...] = ()
     placed: Callable[[Any, str], Any] = lambda plan, device: plan
     """A plan on the device that the settings mean for it."""
     out_of_memory: tuple[type[Exception], ...] = (MemoryError,)
@@ -248,9 +251,14 @@ class _Attempt:
         if self._task.request.record_every is None:
             history = history.thin(SHORT_HISTORY)
         timings = Timings(queued_s=self._task.queued_s, fit_s=self._worked())
-        fit = self._kit.explain(
-            self._plan, result, history, job_id=self._task.job_id, timings=timings
-        )
+        try:
+            fit = self._kit.explain(
+                self._plan, result, history, job_id=self._task.job_id, timings=timings
+            )
+        except self._kit.takes_long:
+            self._send(self._slice(self._clock()))
+            self._send(HandedOver())
+            return
         last = self._slice(self._clock(), last=True)
         document = fit.model_dump_json().encode()
         self._send(Ended(last=last, stop_reason=fit.stop_reason, fit=document))

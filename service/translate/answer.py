@@ -33,6 +33,7 @@ def to_fit(
     job_id: str,
     history: wire.History,
     timings: wire.Timings,
+    patient: bool = True,
 ) -> wire.Fit:
     """The fit's document. Where its params are non-finite or it was cut short, the statistics and
     the body for /predict are those of `best`."""
@@ -40,7 +41,7 @@ def to_fit(
     trusted = result.best.params if is_cut_short(result) else result.params
     statistics = summarise(problem, trusted)
     asked = plan.request.confidence_interval
-    found = intervals(problem, trusted, statistics, asked.level, asked.method)
+    found = intervals(problem, trusted, statistics, asked.level, asked.method, patient=patient)
     finding = Finding(plan.task, result, trusted, statistics, plan.guessed, found)
     diagnostics = examine(finding)
     told = to_statistics(statistics, _interval(plan, found, statistics.free))

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -85,15 +87,20 @@ WEIGHED: dict[str, Any] = {
 SCALED = {**HERE["5,000 epochs at once"], "scaling": "standardize"}
 
 
+BENT = {"a curve whose start is searched for", "a curve that mostly needs few steps"}
+"""Decays fitted to a line, whose intervals are by profile: those a worker walks."""
+
+
 async def test_here_or_there_the_answer_is_the_same_bit_for_bit() -> None:
-    bodies = [*HERE.values(), DIVERGING, WEIGHED, SCALED]
-    requests = [plan(**body).request for body in bodies]
+    bodies = {**HERE, "diverging": DIVERGING, "weighed": WEIGHED, "scaled": SCALED}
+    requests = {name: plan(**body).request for name, body in bodies.items()}
     async with house() as near, house(kit=None) as far:
-        for asked in requests:
+        for name, asked in requests.items():
             here, there = await near.ended(asked), await far.ended(asked)
             assert near.store.lives[here.id][0] == "queued"
             assert fakes.without_urls(here.result) == fakes.without_urls(there.result)
-            same = ("status", "model", "params", "stop_reason", "attempts", "failure")
+            assert (here.attempts, there.attempts) == (2 if name in BENT else 1, 1)
+            same = ("status", "model", "params", "stop_reason", "failure")
             assert [getattr(here, n) for n in same] == [getattr(there, n) for n in same]
             for mine, theirs in zip(
                 (await near.store.history(here.id)).columns,
@@ -194,6 +201,18 @@ async def test_nothing_is_done_after_the_end() -> None:
 def patient(monkeypatch: pytest.MonkeyPatch) -> None:
     """What is done here is not handed over because the machine is slow."""
     monkeypatch.setattr(lanes, "PATIENCE_S", math.inf)
+
+
+async def test_intervals_that_take_long_are_left_to_a_worker() -> None:
+    """Profiles cost dozens of fits, which nobody else is to wait for."""
+    case = Path(__file__).parents[1] / "data" / "cases" / "profile_isomerization.json"
+    body = {**json.loads(case.read_text())["request"], "confidence_interval": {"level": 0.9}}
+    async with house() as near:
+        job = await near.ended(FitRequest.model_validate(body))
+        assert near.store.lives[job.id][:4] == ["queued", "running", "running", "queued"]
+        assert (job.status, job.attempts) == ("succeeded", 2)
+        said = {each["code"] for each in json.loads(job.result or b"")["diagnostics"]}
+        assert "nonlinear_interval" in said
 
 
 async def test_a_job_that_takes_long_goes_on_in_a_worker(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from benchmarks.verdicts import FAMILIES, simulated
-from tests.translate.fits import fit
+from service.engine.inference import intervals
+from tests.translate.fits import codes, fit
 
 PROBLEMS = [n for n in range(64) if simulated(n).family not in ("two decays", "Richards")][:52]
 STARTS = 4
@@ -56,6 +57,16 @@ def test_the_sum_of_squares_has_risen_as_it_should_at_each_end(number: int) -> N
             assert tau == pytest.approx(t, abs=0.01), (name, end)
             half = lowest(asked, found.params, name, 0.5 * (value + end)) - found.loss
             assert half * rows / variance < t * t, (name, end)
+
+
+def test_an_end_that_was_not_looked_for_is_not_called_open(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the work is spent: the ends asked for are unknown, and nothing is said of the data."""
+    monkeypatch.setattr(intervals, "WORK", 0.0)
+    asked, truth = request(0), simulated(0).truth
+    found = fit(**asked, params=truth, confidence_interval={"method": "profile"})
+    assert "undetermined" not in codes(found)
+    assert found.statistics.confidence_interval is not None
+    assert all(map(math.isnan, found.statistics.confidence_interval.lower.values()))
 
 
 def t_of(degrees: int) -> float:

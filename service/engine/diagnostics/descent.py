@@ -7,7 +7,6 @@ import math
 
 import numpy as np
 
-from service.engine.diagnostics.ending import NEAR
 from service.engine.diagnostics.finding import (
     ERROR,
     INFO,
@@ -20,6 +19,7 @@ from service.engine.diagnostics.finding import (
     Said,
     no,
 )
+from service.engine.inference.intervals import NEAR
 from service.engine.optimizers.first_order import Sgd
 
 IMBALANCE = 10.0

@@ -17,7 +17,12 @@ from service.engine.diagnostics.finding import (
     no,
     some,
 )
+from service.engine.kernel.types import Bools
 from service.engine.start.ranges import ranges
+
+
+def _among(names: tuple[str, ...], chosen: Bools) -> tuple[str, ...]:
+    return tuple(name for name, is_one in zip(names, chosen.tolist(), strict=True) if is_one)
 
 
 def _grade_rank(findings: Findings) -> Grades:
@@ -47,7 +52,7 @@ def _grade_step(findings: Findings) -> Grades:
 def _tell_step(finding: Finding) -> Said:
     problem = finding.problem
     free, stepping = problem.free_params, finding.all.stepping
-    names = tuple(name for name, is_step in zip(free, stepping.tolist(), strict=True) if is_step)
+    names = _among(free, stepping)
     told = []
     for name in names:
         at = problem.params.index(name)
@@ -165,13 +170,6 @@ def _tell_agreement(finding: Finding) -> Said:
     )
 
 
-STEP_PARAM = Check("step_param", _grade_step, _tell_step)
-RANK_DEFICIENT = Check("rank_deficient", _grade_rank, _tell_rank)
-ILL_CONDITIONED = Check("ill_conditioned", _grade_condition, _tell_condition)
-FEW_DEGREES_OF_FREEDOM = Check("few_degrees_of_freedom", _grade_freedom, _tell_freedom)
-GUESSED_START = Check("guessed_start", _grade_start, _tell_start)
-
-
 def _grade_unchallenged(findings: Findings) -> Grades:
     """The request asked that the end not be compared with those of other starts."""
     if findings.options.challenge is not False:
@@ -193,11 +191,8 @@ def _grade_open(findings: Findings) -> Grades:
 
 
 def _tell_open(finding: Finding) -> Said:
-    found = finding.intervals
-    assert found is not None
-    names = tuple(
-        n for n, is_open in zip(finding.statistics.free, found.open, strict=True) if is_open
-    )
+    assert finding.intervals is not None
+    names = _among(finding.statistics.free, finding.intervals.open)
     return Said(
         f"the data do not determine {', '.join(names)}: at any level of confidence asked for there "
         "is no limit on one side (NaN in the interval), whatever the standard error says. Data "
@@ -215,18 +210,21 @@ def _grade_bent(findings: Findings) -> Grades:
 
 
 def _tell_bent(finding: Finding) -> Said:
-    found = finding.intervals
-    assert found is not None
-    names = tuple(
-        n for n, is_bent in zip(finding.statistics.free, found.bent, strict=True) if is_bent
-    )
+    assert finding.intervals is not None
+    names = _among(finding.statistics.free, finding.intervals.bent)
     return Said(
         f"the loss is not quadratic in {', '.join(names)} as far as the intervals reach, so "
-        "value ± t standard errors would be wrong: their intervals are by profile likelihood.",
+        "value ± t standard errors would be wrong: their intervals are by profile likelihood, "
+        "unless that was too much work.",
         params=names,
     )
 
 
+STEP_PARAM = Check("step_param", _grade_step, _tell_step)
+RANK_DEFICIENT = Check("rank_deficient", _grade_rank, _tell_rank)
+ILL_CONDITIONED = Check("ill_conditioned", _grade_condition, _tell_condition)
+FEW_DEGREES_OF_FREEDOM = Check("few_degrees_of_freedom", _grade_freedom, _tell_freedom)
+GUESSED_START = Check("guessed_start", _grade_start, _tell_start)
 NOT_CHALLENGED = Check("not_challenged", _grade_unchallenged, _tell_unchallenged)
 UNDETERMINED = Check("undetermined", _grade_open, _tell_open)
 NONLINEAR_INTERVAL = Check("nonlinear_interval", _grade_bent, _tell_bent)

@@ -18,12 +18,12 @@ from service.engine.diagnostics.finding import (
     no,
     some,
 )
+from service.engine.inference.intervals import NEAR
 from service.engine.kernel.types import Bools
 
 POOR = 1e8
 """A condition number above which half of the digits are lost."""
 FAR = 0.1
-NEAR = 0.01
 """In units of the params' own uncertainty: Bates and Watts's relative offset."""
 
 

@@ -6,7 +6,6 @@ import math
 
 import numpy as np
 
-from service.engine.diagnostics.ending import NEAR
 from service.engine.diagnostics.finding import (
     ERROR,
     WARNING,
@@ -19,6 +18,7 @@ from service.engine.diagnostics.finding import (
     no,
     some,
 )
+from service.engine.inference.intervals import NEAR
 from service.engine.inference.statistics import is_chance
 from service.engine.kernel.residuals import (
     CENTRE,

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from service.engine.formula import Formula
-from service.engine.inference.profile import profile
+from service.engine.inference.profile import WORK, profile
 from service.engine.inference.statistics import Statistics
 from service.engine.kernel import operators
 from service.engine.kernel.types import Bools, Floats
@@ -21,6 +21,8 @@ from service.engine.problem import Problem
 Method = Literal["t", "profile"]
 LOOKED_AT = 2.0
 """Standard errors from the minimum, where the loss is compared with what the Jacobian says."""
+UNASKED = WORK / 20
+"""The work that profiles may cost that nobody asked for."""
 AT_ONCE = 2**16
 """Predictions that are had at once."""
 NEAR = 0.01
@@ -40,21 +42,23 @@ class Intervals:
     upper: Floats
     bent: Bools
     """Of which params the interval by standard errors would be wrong."""
+    open: Bools
+    """On which params the data set no limit on some side."""
     better: Tensor | None = None
     """Params of a lower loss, where a profile came upon some."""
 
-    @property
-    def open(self) -> Bools:
-        """On which params the data set no limit on some side."""
-        unlimited: Bools = np.isnan(self.lower) | np.isnan(self.upper)
-        return unlimited
+
+class TakesLong(Exception):
+    """Profiles are needed, which take longer than whoever asks has time for."""
 
 
 def intervals(
-    problem: Problem, theta: Tensor, statistics: Statistics, level: float, method: Method
-) -> Intervals | None:
+    problem: Problem, theta: Tensor, statistics: Statistics, level: float, method: Method, *,
+    patient: bool = True,
+) -> Intervals | None:  # fmt: skip
     """The intervals of a fit at θ (params,), by `method`; those that `t` would be wrong of by
-    profile in any case. None where there are no standard errors."""
+    profile in any case, as far as little work goes. None where there are no standard errors. Raises
+    TakesLong where there are profiles to walk and who asks is not `patient`."""
     stderr = statistics.stderr
     if stderr is None or not statistics.t_degrees > 0:
         return None
@@ -63,12 +67,16 @@ def intervals(
     half = statistics.t(level) * stderr
     lower, upper, chosen = values - half, values + half, bent | (method == "profile")
     if not chosen.any():
-        return Intervals(method, lower, upper, bent)
-    found = profile(problem, theta, statistics, level, chosen)
-    lower = np.where(chosen, found.below, lower)
-    upper = np.where(chosen, found.above, upper)
+        return Intervals(method, lower, upper, bent, np.zeros_like(bent))
+    if not patient:
+        raise TakesLong
+    asked = method == "profile"
+    found = profile(problem, theta, statistics, level, chosen, WORK if asked else UNASKED)
+    known = chosen & (asked | found.open | ~np.isnan(found.below + found.above))
+    lower, upper = np.where(known, found.below, lower), np.where(known, found.above, upper)
     at_minimum = bool(statistics.offset <= NEAR)
-    return Intervals(method, lower, upper, bent, found.lower if at_minimum else None)
+    better = found.lower if at_minimum else None
+    return Intervals(method, lower, upper, bent, found.open, better)
 
 
 def _losses(problem: Problem, formula: Formula, points: Floats) -> Floats:

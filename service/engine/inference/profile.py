@@ -57,13 +57,17 @@ class Profile:
 
     below: Floats
     above: Floats
+    open: Bools
+    """Of which params the profile was walked and does not rise enough on some side, (free,)."""
     lower: Tensor | None = None
 
 
 def profile(
-    problem: Problem, theta: Tensor, statistics: Statistics, level: float, chosen: Bools
-) -> Profile:
-    """The profile intervals of a fit at its minimum θ (params,), of the free params `chosen`."""
+    problem: Problem, theta: Tensor, statistics: Statistics, level: float, chosen: Bools,
+    work: float = WORK,
+) -> Profile:  # fmt: skip
+    """The profile intervals of a fit at its minimum θ (params,), of the free params `chosen`; NaN
+    where the data set no limit, or the `work` is spent."""
     problem = replace(problem.double(), initial=theta.double())
     if problem.rows <= FEW_ROWS:
         problem = problem.to("cpu")
@@ -71,7 +75,8 @@ def profile(
     assert stderr is not None
     variance = 1.0 if problem.sigma_absolute else statistics.reduced_chi_squared or 0.0
     ends, lower = np.full((2, len(stderr)), math.nan), None
-    left = WORK / (problem.rows * problem.formula.operations * 10)
+    unlimited = np.zeros(len(stderr), dtype=np.bool_)
+    left = work / (problem.rows * problem.formula.operations * 10)
     for place, position in enumerate(problem.free_index.tolist()):
         if not chosen[place]:
             continue
@@ -79,9 +84,10 @@ def profile(
             walk = _Walk(problem, statistics, place, position, variance, level)
             if left > 0:
                 ends[side, place] = walk.end(sign)
+                unlimited[place] |= math.isnan(ends[side, place]) and walk.lower is None
             left -= walk.readings
             lower = walk.lower if lower is None else lower
-    return Profile(ends[0], ends[1], lower)
+    return Profile(ends[0], ends[1], unlimited, lower)
 
 
 class _Walk:
