@@ -17,7 +17,8 @@ import torch
 from torch import Tensor
 
 from service.engine.formula import Formula
-from service.engine.kernel import operators, residuals
+from service.engine.inference.statistics import Statistics
+from service.engine.kernel import residuals
 from service.engine.kernel.singular import least_norm
 from service.engine.kernel.types import Floats
 from service.engine.objectives.points import linearised_at, losses_at, shared
@@ -53,14 +54,13 @@ ROUNDS = 3
 SAME = 1e-6
 MOST = 0.9
 """So large a part of the variation is most of it."""
-CERTAIN = 50.0
-"""A condition number below which params are well told apart."""
+CERTAIN = 100.0
+"""A condition number below which params are well told apart; it is known within the number of
+params."""
 SPARE = 10
 """Rows beyond the params that tell what is noise."""
 WHITE = 2.0
 """Standard errors of von Neumann's ratio within which residuals do not go together."""
-STANDING_OUT = 4.0
-"""Robust standard deviations beyond which one stands out."""
 ROUNDED = 1e6
 """Residuals of so many units of the target's last place are the rounding of a fit."""
 
@@ -107,43 +107,24 @@ def screen(
     return Search(waiting, () if before is None else before.ends, rounding(problem), rounds)
 
 
-@np.errstate(all="ignore")
-def leaves_noise_alone(problem: Problem, end: Tensor, loss: float) -> bool:
-    """Whether a fit that ended at those params leaves nothing but noise: it explains most of the
-    variation, tells its params well apart, and its residuals, of which there are enough, neither go
-    together nor stand out. Then no other minimum of the model is lower by more than chance."""
-    if loss <= rounding(problem):
-        return True
+def may_leave_noise(problem: Problem) -> bool:
+    """Whether there are enough rows to tell noise, and not too many for that to be cheap."""
     rows, free = problem.rows, len(problem.free_params)
-    if not problem.loss.is_least_squares or rows > SCREENED_ROWS or rows - free < SPARE:
-        return False
-    double = problem.double()
-    columns, target, sigma, spans = (each.cpu() for each in double.data(double.whole))
-    data = (columns, target, sigma, spans)
-    constant = float(operators.constant_losses(problem.loss_number, problem.loss.delta, data)[0])
-    if not loss <= (1 - MOST) * constant or not len(columns):
-        return False
-    theta = end.double().cpu().unsqueeze(0)
-    factors, _, of_rows = operators.reduce(
-        double.program, problem.loss_number, problem.loss.delta, data, theta
+    return problem.loss.is_least_squares and rows <= SCREENED_ROWS and rows - free >= SPARE
+
+
+def leaves_noise_alone(statistics: Statistics) -> bool:
+    """Whether a fit leaves nothing but noise: it explains most of the variation, tells its params
+    well apart, and its residuals, of which there are enough, neither go together nor stand out.
+    Then no other minimum of the model is lower by more than chance."""
+    figures = statistics.figures
+    ratio, apart = figures.looks[residuals.RATIO], figures.looks[residuals.APART]
+    return bool(
+        figures.r_squared >= MOST
+        and figures.condition <= CERTAIN
+        and abs(ratio - 2) <= WHITE * 2 / math.sqrt(figures.n)
+        and not apart
     )
-    z = of_rows.numpy()
-    if not _condition(factors[0, :-1, :-1].numpy()) <= CERTAIN:
-        return False
-    figures = np.empty((1, residuals.FIGURES))
-    arrays = (columns.numpy(), target.numpy(), z, spans.numpy())
-    residuals.look(*arrays, STANDING_OUT, 0, 1, figures)
-    ratio, far = figures[0, residuals.RATIO], figures[0, residuals.FAR]
-    return bool(abs(ratio - 2) <= WHITE * 2 / math.sqrt(rows) and not far)
-
-
-def _condition(r: Floats) -> float:
-    """Of a Jacobian with columns of unit norm, from its R; infinite where one is zero."""
-    norms = np.sqrt((r * r).sum(axis=0))
-    if not (norms > 0).all() or not np.isfinite(norms).all():
-        return math.inf
-    singular = np.linalg.svd(r / norms, compute_uv=False)
-    return float(singular[0] / singular[-1]) if singular[-1] > 0 else math.inf
 
 
 def challenge(problem: Problem, end: Tensor, seed: int) -> Search:
