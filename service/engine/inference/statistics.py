@@ -130,7 +130,7 @@ def _without_factors(problem: Problem, fits: Groups, theta: Tensor) -> tuple[Ten
 
 def _figures(problem: Problem, rows: Any, numbers: Any, found: statistics.Parts) -> Figures:
     """Of many fits, or of one: numbers come figure by figure."""
-    lost, flat, held = np.moveaxis(found.flags, -2, 0) > 0
+    flags = found.flags > 0
     return Figures(
         free=problem.free_params,
         n=rows,
@@ -146,9 +146,9 @@ def _figures(problem: Problem, rows: Any, numbers: Any, found: statistics.Parts)
         looks=numbers[statistics.LOOKED :],
         covariance=found.covariance,
         stderr=found.stderr,
-        lost=lost,
-        flat=flat,
-        held=held,
+        lost=flags[..., statistics.LOST, :],
+        flat=flags[..., statistics.FLAT, :],
+        held=flags[..., statistics.HELD, :],
         factor=found.factor,
     )
 
@@ -217,8 +217,10 @@ def summarise(problem: Problem, theta: Tensor) -> Statistics:
     figures = _figures(problem, problem.rows, found.numbers.tolist(), found)
     n, degrees = figures.n, figures.degrees_of_freedom
     k = len(figures.free) + (not problem.sigma_absolute)
-    lost = figures.lost.tolist()
-    deficient = tuple([name for name, is_lost in zip(figures.free, lost, strict=False) if is_lost])
+    deficient: tuple[str, ...] = ()
+    if figures.lost.any():
+        lost = zip(figures.free, figures.lost.tolist(), strict=False)
+        deficient = tuple([name for name, is_lost in lost if is_lost])
     reason = _reason(problem, figures, deficient)
     variance, r_squared, aic = map(_number, (figures.variance, figures.r_squared, figures.aic))
     adjusted = None
@@ -264,6 +266,6 @@ def _reason(problem: Problem, figures: Figures, deficient: tuple[str, ...]) -> s
         return f"the data do not tell these params apart: {', '.join(deficient)}"
     if figures.degrees_of_freedom <= 0 and not problem.sigma_absolute:
         return "there are no more rows than free params, so nothing tells the noise"
-    if np.isnan(figures.covariance).any():
+    if math.isnan(figures.noise):
         return "the covariance is beyond float64; scale the data or sigma"
     return None

@@ -30,8 +30,8 @@ from service.engine.kernel import (
     statistics,
 )
 from service.engine.kernel.marquardt_state import EPOCH, unpack
-from service.engine.kernel.singular import least_norm
 from service.engine.kernel.sharing import extent, merged, pieces_of, share_out
+from service.engine.kernel.singular import least_norm
 from service.engine.kernel.types import Bools, Floats, Ints
 
 SORTING = 10.0
@@ -220,8 +220,22 @@ def conclude(
     asked = np.array(options)
 
     def part(first: int, until: int) -> None:
-        arguments = (*given, columns, target, spans, at, bounds, positions, len(positions), asked)
-        statistics.conclude(*arguments, first, until, table)
+        statistics.conclude(
+            *(
+                *given,
+                columns,
+                target,
+                spans,
+                at,
+                bounds,
+                positions,
+                len(positions),
+                asked,
+                first,
+                until,
+                table,
+            )
+        )
 
     share_out(part, len(at), SORTING * extent(spans)[1])
     return torch.from_numpy(table)
@@ -236,7 +250,7 @@ def _composite_constant_losses(loss: int, delta: float, data: Sequence[Tensor]) 
     return composite.constant_losses(loss, delta, data, SAMPLE)
 
 
-# --- linear least squares ---------------------------------------------------------------------------
+# --- linear least squares -------------------------------------------------------------------------
 
 
 def _solve(

@@ -32,9 +32,7 @@ many rows stand out."""
 
 
 @allocating
-def look(
-    columns: Floats, target: Floats, z: Floats, first: int, until: int, found: Floats
-) -> None:
+def look(columns: Floats, target: Floats, z: Floats, first: int, until: int, found: Floats) -> None:
     """Of the rows from `first` to before `until`, with residuals z (rows,): figures (FIGURES,)."""
     step = (until - first + SAMPLE - 1) // SAMPLE
     sample = z[first:until:step].copy()
@@ -56,9 +54,7 @@ def look(
 
 
 @compiled
-def _count(
-    found: Floats, target: Floats, z: Floats, first: int, until: int, limit: float
-) -> None:
+def _count(found: Floats, target: Floats, z: Floats, first: int, until: int, limit: float) -> None:
     far, apart, largest = 0, 0, 0.0
     for i in range(first, until):
         distance = abs(z[i] - found[CENTRE])

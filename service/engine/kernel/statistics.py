@@ -196,9 +196,7 @@ def _fill(row: Floats, found: Any, n: int, q: int, options: Bools) -> None:
     offset = found.offset[0]
     if not options[SMOOTH]:
         offset = 0.0
-    elif (
-        not options[LEAST_SQUARES] and options[NAMED] and total > 0.0 and found.pull[0] == 0.0
-    ):
+    elif not options[LEAST_SQUARES] and options[NAMED] and total > 0.0 and found.pull[0] == 0.0:
         offset = math.inf
     row[OFFSET], row[CONDITION] = offset, found.condition[0]
     row[PULL], row[FINITE] = found.pull[0], 1.0 if found.finite[0] else 0.0
@@ -221,3 +219,26 @@ def _spread(row: Floats, found: Any, q: int, known: bool) -> None:
             row[HEAD + i] = math.nan
             for j in range(q):
                 row[place + i * q + j] = math.nan
+
+
+@allocating
+def probes(
+    theta: Floats, covariance: Floats, stderr: Floats, free: Ints, limits: Floats, far: float
+) -> tuple[Floats, Bools]:
+    """Params (1 + 2q, P): θ, and steps from it of `far` standard errors along each free param, the
+    others following as the covariance says, up and then down; clipped to the limits (2, P). And
+    which of the steps were (2q,)."""
+    q, params = len(free), len(theta)
+    points, clipped = np.empty((1 + 2 * q, params)), np.zeros(2 * q, np.bool_)
+    for n in range(1 + 2 * q):
+        points[n] = theta
+    for way in range(2):
+        for j in range(q):
+            n = way * q + j
+            for k in range(q):
+                step = far * covariance[j, k] / stderr[j]
+                i = free[k]
+                wanted = theta[i] - step if way else theta[i] + step
+                points[1 + n, i] = min(max(wanted, limits[0, i]), limits[1, i])
+                clipped[n] = clipped[n] or points[1 + n, i] != wanted
+    return points, clipped

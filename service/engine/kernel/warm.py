@@ -22,6 +22,7 @@ from service.engine.kernel import (
     marquardt,
     operators,
     residuals,
+    statistics,
     updates,
 )
 from service.engine.kernel.marquardt_state import room_of_state
@@ -181,6 +182,8 @@ def _summarise() -> None:
     least_norm(np.eye(FREE + 1)[None], np.array([3.0]))
     _, target, _, spans = (each.numpy() for each in _data(3, np.float64))
     residuals.sizes(target, spans)
+    square = np.eye(FREE)
+    statistics.probes(square[0], square, square[0], np.arange(FREE), _limits().numpy(), 2.0)
 
 
 if __name__ == "__main__":

@@ -74,18 +74,18 @@ class Exact:
         reasons: list[StopReason | None] = [None] * len(finite)
         if solved:
             reasons = ["converged" if fine else "diverged" for fine in finite]
-        found = linear.Parts(*map(torch.from_numpy, linear.parts(table)))
+        first_loss, loss, gradient, theta = map(torch.from_numpy, linear.parts(table))
         double = self._task.problem.target.dtype == torch.float64
         return Ends(
-            theta=found.theta,
-            loss=found.loss,
+            theta=theta,
+            loss=loss,
             epochs=torch.full((len(finite),), int(solved)),
             reasons=tuple(reasons),
             best=self._initial,
-            best_loss=found.first_loss,
+            best_loss=first_loss,
             best_epoch=torch.ones(len(finite), dtype=torch.int64),
-            first_loss=found.first_loss,
-            first_gradient=found.gradient,
+            first_loss=first_loss,
+            first_gradient=gradient,
             initial=self._initial,
             factor=state.factor if double else None,
         )

@@ -78,7 +78,7 @@ def advance(task: Task, starts: Starts) -> Starts:
     """One step of the search that is under way: its screening, a few candidates, or its end."""
     search, options = starts.search, task.options
     problem = task.one(starts.waiting[0]).problem
-    chosen = options.search or tuple(problem.free_index.tolist())
+    chosen = options.search or tuple(problem.places.tolist())
     if search is None:
         return replace(starts, search=screen(problem, chosen, options.seed))
     if not search.done:
