@@ -195,8 +195,8 @@ class Run:
         limit = float(own.best_loss[0]) * (1 - LOWER) - self._at.challenge.rounding
         if not found[1] < limit:
             return None
-        problem = self.task.problem
-        return canonical(problem, found[0], tuple(problem.free_index.tolist())), found[1]
+        problem, where = self.task.problem, self._at.challenge.where
+        return canonical(problem, found[0], where, tuple(problem.places.tolist())), found[1]
 
     def checkpoint(self) -> Checkpoint:
         """All that a later run needs to go on from here."""

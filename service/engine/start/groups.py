@@ -87,7 +87,7 @@ def advance(task: Task, starts: Starts) -> Starts:
             return replace(starts, search=again)
         return replace(starts, search=polish(problem, search))
     if task.groups is None:
-        best = canonical(problem, _best_of(search, problem), options.search)
+        best = canonical(problem, _best_of(search, problem), search.where, options.search)
         return replace(starts, found=best.unsqueeze(0), waiting=())
     return _kept(task, starts, search)
 
