@@ -27,7 +27,8 @@ settings.load_profile("house")
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Leaves out what is `long` where CUDA is pretended: each operation takes ten times as long."""
-    kept, left = [], []
+    kept: list[pytest.Item] = []
+    left: list[pytest.Item] = []
     for item in items:
         given = getattr(item, "callspec", None)
         pretended = given is not None and given.params.get("device") == PRETENDED

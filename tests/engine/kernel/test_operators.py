@@ -178,7 +178,7 @@ def test_what_there_is_to_explain(case: Case, sample: int) -> None:
     """In float64 of the data as they are; of long groups in a part of their rows."""
     _, loss, delta, data = case.arguments
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(operators, "SAMPLE", sample)
+        patch.setattr(readings, "SAMPLE", sample)
         found = operators.constant_losses(loss, delta, data)
     plain = composite.constant_losses(loss, delta, data, sample)
     torch.testing.assert_close(found, plain, rtol=1e-13, atol=1e-15)
