@@ -46,7 +46,7 @@ def hessians(problem: Problem, fits: Groups, theta: Floats) -> Floats:
     gradients = _gradients(problem.double(), fits)
     step = float(np.finfo(np.float64).eps) ** (1 / 3)
     columns = []
-    for i in np.flatnonzero(problem.free):
+    for i in problem.places:
         above, below = theta.copy(), theta.copy()
         delta = step * np.maximum(1.0, np.abs(theta[:, i]))
         above[:, i] += delta
@@ -59,7 +59,7 @@ def hessians(problem: Problem, fits: Groups, theta: Floats) -> Floats:
 
 def _gradients(problem: Problem, fits: Groups) -> Callable[[Floats], Floats]:
     """θ (fits, params) -> ∂loss/∂θ of each fit over the free params, (fits, free)."""
-    target, free = problem.target, np.flatnonzero(problem.free)
+    target, free = problem.target, problem.places
     if problem.has_program:
         model = (problem.program, problem.loss_number, problem.loss.delta)
         data = problem.data(fits.spans)

@@ -16,6 +16,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from service.engine.inference.statistics import Statistics, summarise
 from service.engine.optimizers.levenberg_marquardt import LevenbergMarquardt
 from service.engine.problem import Options, Task, Tolerance
 from service.engine.result import Ends, GroupedResult, Result, Rows, StopReason, joined
@@ -38,6 +39,7 @@ from service.engine.start.search import (
     challenge,
     leaves_noise_alone,
     lower,
+    may_leave_noise,
     polish,
     rounding,
 )
@@ -88,6 +90,8 @@ class Run:
         self._solver: Solver | None = None
         self._ended = 0
         self._standing: Progress | None = None
+        self._ended_so: Ends | None = None
+        self._statistics: Statistics | None = None
         if self._at.starts.done:
             self._begin()
 
@@ -150,7 +154,12 @@ class Run:
             return False
         if ends.reasons[0] != "converged":
             return True
-        return not leaves_noise_alone(problem, ends.best[0], float(ends.best_loss[0]))
+        if float(ends.best_loss[0]) <= rounding(problem):
+            return False
+        if not may_leave_noise(problem):
+            return True
+        self._statistics = summarise(problem, ends.best[0])
+        return not leaves_noise_alone(self._statistics)
 
     @cached_property
     def _followed(self) -> Marquardt:
@@ -186,8 +195,8 @@ class Run:
         limit = float(own.best_loss[0]) * (1 - LOWER) - self._at.challenge.rounding
         if not found[1] < limit:
             return None
-        problem = self.task.problem
-        return canonical(problem, found[0], tuple(problem.free_index.tolist())), found[1]
+        problem, where = self.task.problem, self._at.challenge.where
+        return canonical(problem, found[0], where, tuple(problem.places.tolist())), found[1]
 
     def checkpoint(self) -> Checkpoint:
         """All that a later run needs to go on from here."""
@@ -223,7 +232,7 @@ class Run:
             return Run(self.task, at).result(stop_reason)
         if self.task.groups is None:
             found = self._ends().one(stop_reason)
-            return replace(found, lower=self._lower(), challenged=self._at.challenge is not None)
+            return replace(found, lower=self._lower(), statistics=self._statistics)
         ends, parts = self._joined()
         history = None
         if self.task.groups.history:
@@ -260,9 +269,13 @@ class Run:
 
     def _ends(self) -> Ends:
         assert self._solver is not None
+        if self._ended_so is not None:
+            return self._ended_so
         ends, search = _with_last(self._solver.ends(self._at.state)), self._at.starts.search
         if self.task.groups is None and search is not None and search.ends:
-            return replace(ends, searched=(search.agreeing, len(search.ends)))
+            ends = replace(ends, searched=(search.agreeing, len(search.ends)))
+        if self._has_ended and self.task.groups is None:
+            self._ended_so = ends
         return ends
 
     def _once_more(self) -> None:

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from service.engine.formula import Formula
 from service.engine.kernel.losses import NAMES
+from service.engine.kernel.types import Ints
 from service.engine.losses import Loss
 from service.engine.models.mlp import Network
 from service.engine.objectives.bound import stacked
@@ -61,10 +62,14 @@ class Problem:
         return tuple(name for name, free in zip(self.params, self.free, strict=True) if free)
 
     @cached_property
-    def free_index(self) -> Tensor:
+    def places(self) -> Ints:
         """The positions of the free params."""
-        chosen = [i for i, free in enumerate(self.free) if free]
-        return torch.tensor(chosen, dtype=torch.int64, device=self.target.device)
+        return np.flatnonzero(self.free)
+
+    @cached_property
+    def free_index(self) -> Tensor:
+        """The same, where the data are."""
+        return torch.from_numpy(self.places).to(self.target.device)
 
     def on(self, rows: Tensor | slice, initial: Tensor) -> Problem:
         """The same on some of its rows, from another start."""

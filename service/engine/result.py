@@ -10,6 +10,8 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
+from service.engine.inference.statistics import Statistics
+
 StopReason = Literal["converged", "max_epochs", "diverged", "stalled", "time_limit", "cancelled"]
 
 
@@ -88,8 +90,8 @@ class Result:
     """Of a search for the start: how many ways of how many came to the same loss."""
     lower: tuple[Tensor, float] | None = None
     """Params and loss of a better minimum, where other starts led to one."""
-    challenged: bool = False
-    """Whether other starts were tried."""
+    statistics: Statistics | None = None
+    """Those of `best.params`, where the engine has had them."""
 
     @property
     def converged(self) -> bool:

@@ -40,7 +40,9 @@ def to_fit(
     the body for /predict are those of `best`."""
     problem = plan.task.problem
     trusted = result.best.params if is_cut_short(result) else result.params
-    statistics = summarise(problem, trusted)
+    statistics = result.statistics
+    if statistics is None or not torch.equal(statistics.theta, trusted.double()):
+        statistics = summarise(problem, trusted)
     asked = plan.request.confidence_interval
     found = intervals(problem, trusted, statistics, asked.level, asked.method, patient=patient)
     finding = Finding(

@@ -84,7 +84,7 @@ def told(
     y = of.formula.bind({"x": torch.from_numpy(X)}, len(X), theta).predict(theta)
     of = posed(text, X, names, y.numpy() + 0.1 * np.sin(7 * X))
     start = torch.tensor([given[name] for name in of.params], dtype=torch.float64)
-    made = canonical(of, start, tuple(range(len(of.params))))
+    made = canonical(of, start, ranges(of), tuple(range(len(of.params))))
     return dict(zip(of.params, made.tolist(), strict=True))
 
 

@@ -16,7 +16,6 @@ from service.engine.formula import Formula
 from service.engine.inference.intervals import Intervals
 from service.engine.inference.statistics import Figures, Statistics
 from service.engine.kernel import residuals
-from service.engine.kernel.sharing import extent, share_out
 from service.engine.kernel.types import Bools, Floats
 from service.engine.models.mlp import Network
 from service.engine.objectives.points import losses_at
@@ -29,10 +28,6 @@ from service.errors import InvalidData
 
 FEW = 64
 """More params than this have no Hessian reckoned."""
-SORTING = 10.0
-"""What a row costs to put in order, in operations of a program."""
-OUTLYING = 5.0
-"""Robust standard deviations beyond which a row is an outlier."""
 
 Severity = Literal["info", "warning", "error"]
 SEVERITIES: Sequence[Severity] = ("info", "warning", "error")
@@ -91,8 +86,6 @@ class Findings:
     """What they have in common; its data and initial values are those of the first."""
     options: Options
     statistics: Figures
-    residuals: Floats
-    """What they look like, (fits, FIGURES): see `kernel.residuals`."""
     theta: Floats
     params: Floats
     initial: Floats
@@ -194,8 +187,8 @@ class Findings:
         return np.where(spread > 0, spread, 1.0)
 
     def seen(self, figure: int) -> Each:
-        """A figure of the residuals."""
-        return self.residuals[..., figure] if self.one is None else float(self.residuals[figure])
+        """A figure of the residuals: see `kernel.residuals`."""
+        return self.statistics.looks[figure]
 
     def sizes(self, name: str) -> tuple[Each, Each]:
         """The largest |x| of an input in each fit, and its standard deviation."""
@@ -213,19 +206,6 @@ def some(mask: Each) -> Each:
     """Whether any along the last dimension, of one or of each."""
     found = mask.any(axis=-1)
     return found if mask.ndim > 1 else bool(found)
-
-
-def looked_at(problem: Problem, fits: Groups, z: Floats) -> Floats:
-    """What residuals z (rows,) look like, (fits, FIGURES): see `kernel.residuals`."""
-    double = problem.double()
-    columns, target = double.inputs.cpu().numpy(), double.target.cpu().contiguous().numpy()
-    spans, found = fits.spans.numpy(), np.empty((len(fits), residuals.FIGURES))
-
-    def part(first: int, until: int) -> None:
-        residuals.look(columns, target, z, spans, OUTLYING, first, until, found)
-
-    share_out(part, len(fits), SORTING * extent(spans)[1])
-    return found
 
 
 class Finding:
@@ -295,7 +275,6 @@ class Finding:
             problem=problem,
             options=self.options,
             statistics=self.statistics.figures,
-            residuals=looked_at(problem, self.task.fits, self.statistics.z)[0],
             theta=_array(self.theta),
             params=_array(result.params),
             initial=_array(result.initial),

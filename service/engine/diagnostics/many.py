@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from service.engine.diagnostics.finding import Findings, looked_at
+from service.engine.diagnostics.finding import Findings
 from service.engine.inference.statistics import summarise_fits
 from service.engine.problem import Task
 from service.engine.result import Ends
@@ -18,12 +18,10 @@ def look_at(task: Task, ends: Ends, guessed: tuple[str, ...]) -> Findings:
     whole = torch.tensor([reason not in (None, "diverged") for reason in ends.reasons])
     whole &= torch.isfinite(ends.loss) & torch.isfinite(ends.theta).all(dim=1)
     theta = torch.where((whole | (ends.loss < ends.best_loss)).unsqueeze(-1), ends.theta, ends.best)
-    figures, z = summarise_fits(problem, fits, theta)
     return Findings(
         problem=problem,
         options=task.options,
-        statistics=figures,
-        residuals=looked_at(problem, fits, z),
+        statistics=summarise_fits(problem, fits, theta),
         theta=theta.numpy(),
         params=ends.theta.numpy(),
         initial=ends.initial.double().numpy(),

@@ -14,6 +14,7 @@ from service.engine.formula import Formula
 from service.engine.inference.profile import WORK, profile
 from service.engine.inference.statistics import Statistics
 from service.engine.kernel import operators
+from service.engine.kernel.statistics import probes
 from service.engine.kernel.types import Bools, Floats
 from service.engine.objectives.points import losses_at
 from service.engine.problem import Problem
@@ -63,10 +64,10 @@ def intervals(
     if stderr is None or not statistics.t_degrees > 0:
         return None
     bent = _bent(problem, theta, statistics)
-    values = theta.double().cpu().numpy()[np.flatnonzero(problem.free)]
+    values = theta.double().cpu().numpy()[problem.places]
     half = statistics.t(level) * stderr
     lower, upper, chosen = values - half, values + half, bent | (method == "profile")
-    if not chosen.any():
+    if not (bent.any() or method == "profile"):
         return Intervals(method, lower, upper, bent, np.zeros_like(bent))
     if not patient:
         raise TakesLong
@@ -85,10 +86,11 @@ def _losses(problem: Problem, formula: Formula, points: Floats) -> Floats:
     if problem.rows * len(points) > AT_ONCE or problem.target.device.type != "cpu":
         return losses_at(problem, points)
     read = operators.read(formula.forward.tensors, problem.inputs, torch.from_numpy(points))
-    z = read.numpy()[0] - problem.target.numpy()
-    if problem.sigma is not None:
-        z = z / problem.sigma.numpy()
-    found: Floats = (z * z).sum(axis=1) / problem.rows
+    with np.errstate(all="ignore"):
+        z = read.numpy()[0] - problem.target.numpy()
+        if problem.sigma is not None:
+            z = z / problem.sigma.numpy()
+        found: Floats = np.einsum("ij,ij->i", z, z) / problem.rows
     return found
 
 
@@ -105,17 +107,15 @@ def _bent(problem: Problem, theta: Tensor, statistics: Statistics) -> Bools:
         return none
     if not figures.offset <= NEAR:
         return none
-    double = problem.double()
     here: Floats = theta.double().cpu().numpy()
-    steps = np.zeros((count, len(here)))
-    steps[:, np.flatnonzero(problem.free)] = LOOKED_AT * covariance / figures.stderr[:, None]
-    points = np.concatenate([here[None], here + steps, here - steps])
-    limits = problem.limits.numpy()
-    points = np.clip(points, limits[0], limits[1])
-    with np.errstate(all="ignore"):
-        losses = _losses(double, formula, points)
-        risen = (losses[1:] - losses[0]) * problem.rows / (LOOKED_AT**2 * variance)
-        straight = (risen >= 1 / BENT) & (risen <= BENT)
-    clipped = (points[1:] != np.concatenate([here + steps, here - steps])).any(axis=1)
-    bent: Bools = ~(straight | clipped).reshape(2, count).all(axis=0)
+    points, clipped = probes(
+        here, covariance, figures.stderr, problem.places, problem.limits.numpy(), LOOKED_AT
+    )
+    unit = LOOKED_AT**2 * variance / problem.rows
+    if unit == 0.0:
+        return none
+    losses = _losses(problem.double(), formula, points).tolist()
+    risen = [(loss - losses[0]) / unit for loss in losses[1:]]
+    straight = np.array([1 / BENT <= each <= BENT for each in risen])
+    bent: Bools = ~np.all((straight | clipped).reshape(2, count), axis=0)
     return bent

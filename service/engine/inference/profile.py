@@ -77,7 +77,7 @@ def profile(
     ends, lower = np.full((2, len(stderr)), math.nan), None
     unlimited = np.zeros(len(stderr), dtype=np.bool_)
     left = work / (problem.rows * problem.formula.operations * 10)
-    for place, position in enumerate(problem.free_index.tolist()):
+    for place, position in enumerate(problem.places.tolist()):
         if not chosen[place]:
             continue
         for side, sign in enumerate((-1.0, 1.0)):
@@ -108,7 +108,7 @@ class _Walk:
         self._along = np.zeros(len(self._first))
         """How the params move for one standard error of this one, at the minimum."""
         if spread > 0:
-            self._along[np.flatnonzero(problem.free)] = covariance[place] / spread
+            self._along[problem.places] = covariance[place] / spread
         self._limits = problem.limits[:, position].tolist()
         self.readings = 0
         self.lower: Tensor | None = None

@@ -17,8 +17,9 @@ from torch import Tensor
 from service.engine.formula import Formula
 from service.engine.inference.distributions import t_quantile
 from service.engine.kernel import composite, operators, statistics
-from service.engine.kernel.statistics import ROUNDING
-from service.engine.kernel.types import Bools, Floats, Ints
+from service.engine.kernel.reduction import SIZE, SUMS, TOTAL
+from service.engine.kernel.statistics import FIGURES, ROUNDING
+from service.engine.kernel.types import Bools, Floats
 from service.engine.objectives.objective import Objective
 from service.engine.problem import Groups, Problem
 
@@ -53,6 +54,8 @@ class Figures:
     """Of J with columns of unit norm; infinite where it is rank-deficient to the last bit."""
     finite: Any
     """Whether J is."""
+    looks: Any
+    """What the residuals look like, (FIGURES, fits): see `kernel.residuals`."""
     covariance: Floats
     """(fits, p, p)"""
     stderr: Floats
@@ -87,68 +90,34 @@ def is_chance(explained: Any, degrees: Any, free: int) -> Any:
     return (degrees >= 3) & (explained * degrees <= CHANCE * others * (1 - explained))
 
 
-def summarise_fits(problem: Problem, fits: Groups, theta: Tensor) -> tuple[Figures, Floats]:
-    """The statistics of fits at θ (fits, params) of a problem in float64, and z (rows,)."""
-    rows = fits.sizes.numpy()
-    factors, sums, z, numbers, covariance, stderr, flags = _summed(problem, fits, theta, rows)
-    each = (factors, covariance, stderr, np.moveaxis(flags, 1, 0))
-    return _figures(problem, rows, sums.T, numbers.T, *each), z
+def summarise_fits(problem: Problem, fits: Groups, theta: Tensor) -> Figures:
+    """The statistics of fits at θ (fits, params) of a problem in float64."""
+    found = statistics.parts(*_table(problem, fits, theta)[:2])
+    return _figures(problem, fits.sizes.numpy(), found.numbers.T, found)
 
 
-def _summed(problem: Problem, fits: Groups, theta: Tensor, rows: Ints) -> tuple[Floats, ...]:
-    """R factors, sums and z of `_reduced`; numbers, covariances, standard errors and flags of
-    `kernel.statistics.summarise`."""
-    factors, sums, z = [each.numpy() for each in _reduced(problem, fits, theta)]
-    named, loss, q = problem.formula.has_standard_errors, problem.loss, factors.shape[-1] - 1
-    at, limits = theta.double().cpu().numpy(), problem.limits.numpy()
-    if q < at.shape[1]:
-        free = np.flatnonzero(problem.free)[:q]
-        at, limits = at[:, free], limits[:, free]
-    found = statistics.summarise(
-        factors, sums, rows, np.ascontiguousarray(at), np.ascontiguousarray(limits),
-        len(problem.free_params), named, loss.is_least_squares, loss.is_smooth,
-        problem.sigma_absolute,
-    )  # fmt: skip
-    return (factors, sums, z, *found)
-
-
-def _figures(
-    problem: Problem, rows: Any, sums: Any, numbers: Any,
-    factor: Floats, covariance: Floats, stderr: Floats, flags: Floats,
-) -> Figures:  # fmt: skip
-    """Of many fits, or of one: sums, numbers and flags come figure by figure."""
-    lost, flat, held = flags > 0
-    return Figures(
-        free=problem.free_params,
-        n=rows,
-        total=sums[0],
-        size=sums[1],
-        variance=numbers[statistics.VARIANCE],
-        r_squared=numbers[statistics.R_SQUARED],
-        aic=numbers[statistics.AIC],
-        noise=numbers[statistics.NOISE],
-        offset=numbers[statistics.OFFSET],
-        condition=numbers[statistics.CONDITION],
-        finite=numbers[statistics.FINITE] > 0,
-        covariance=covariance,
-        stderr=stderr,
-        lost=lost,
-        flat=flat,
-        held=held,
-        factor=factor,
-    )
-
-
-def _reduced(problem: Problem, fits: Groups, theta: Tensor) -> tuple[Tensor, ...]:
-    """See `operators.reduce`. The params of a network mean nothing by themselves: it has no J."""
-    if isinstance(problem.formula, Formula):
-        data = problem.data(fits.spans)
-        found: tuple[Tensor, ...] = operators.reduce(
-            problem.program, problem.loss_number, problem.loss.delta, data, theta
+def _table(problem: Problem, fits: Groups, theta: Tensor) -> tuple[Floats, int, Floats]:
+    """The table of `operators.assess`, how many params its factors have, and z. The params of a
+    network mean nothing by themselves: it has no J, and no factors."""
+    formula, loss = problem.formula, problem.loss
+    named = formula.has_standard_errors
+    options = (named, loss.is_least_squares, loss.is_smooth, problem.sigma_absolute)
+    data = problem.data(fits.spans)
+    if isinstance(formula, Formula):
+        table, z = operators.assess(
+            problem.program, problem.loss_number, loss.delta, data, theta, problem.limits, options
         )
-        return found
+        return table.numpy(), len(problem.free_params), z.numpy()
+    factors, sums, z = _without_factors(problem, fits, theta)
+    free, limits = problem.free_index, problem.limits
+    table = operators.conclude(factors, sums, z, data, theta, limits, free, options)
+    return table.numpy(), 0, z.numpy()
+
+
+def _without_factors(problem: Problem, fits: Groups, theta: Tensor) -> tuple[Tensor, ...]:
+    """As `operators.reduce`."""
     z = torch.zeros(problem.rows, dtype=torch.float64)
-    sums = torch.zeros((len(fits), 4), dtype=torch.float64)
+    sums = torch.zeros((len(fits), SUMS), dtype=torch.float64)
     for i, (begin, end) in enumerate(fits.spans.T.tolist()):
         own = problem.on(slice(begin, end), theta[i].to(problem.initial))
         z[begin:end] = Objective(own).residuals(own.initial).cpu()
@@ -157,6 +126,31 @@ def _reduced(problem: Problem, fits: Groups, theta: Tensor) -> tuple[Tensor, ...
         about = composite.of_target(own.target, sigma)
         sums[i] = torch.stack([total, *(each.cpu() for each in about)])
     return torch.zeros((len(fits), 1, 1), dtype=torch.float64), sums, z
+
+
+def _figures(problem: Problem, rows: Any, numbers: Any, found: statistics.Parts) -> Figures:
+    """Of many fits, or of one: numbers come figure by figure."""
+    flags = found.flags > 0
+    return Figures(
+        free=problem.free_params,
+        n=rows,
+        total=numbers[FIGURES + TOTAL],
+        size=numbers[FIGURES + SIZE],
+        variance=numbers[statistics.VARIANCE],
+        r_squared=numbers[statistics.R_SQUARED],
+        aic=numbers[statistics.AIC],
+        noise=numbers[statistics.NOISE],
+        offset=numbers[statistics.OFFSET],
+        condition=numbers[statistics.CONDITION],
+        finite=numbers[statistics.FINITE] > 0,
+        looks=numbers[statistics.LOOKED :],
+        covariance=found.covariance,
+        stderr=found.stderr,
+        lost=flags[..., statistics.LOST, :],
+        flat=flags[..., statistics.FLAT, :],
+        held=flags[..., statistics.HELD, :],
+        factor=found.factor,
+    )
 
 
 @dataclass(frozen=True, eq=False)
@@ -178,6 +172,8 @@ class Statistics:
     deficient: tuple[str, ...]
     """The params that trade off against each other where the covariance cannot be had."""
     figures: Figures
+    theta: Tensor
+    """The params that they are of, (params,)."""
     z: Floats
     """The residuals over σ, (rows,)."""
     t_degrees: float
@@ -215,16 +211,16 @@ class Statistics:
 
 def summarise(problem: Problem, theta: Tensor) -> Statistics:
     """The statistics of a problem's only fit at θ (params,)."""
-    double = problem.double()
     at = theta.double().cpu().unsqueeze(0)
-    fits, rows = Groups(problem.whole, at), np.array([problem.rows])
-    factors, sums, z, numbers, *rest = _summed(double, fits, at, rows)
-    first = [each[0] for each in (factors, *rest)]
-    figures = _figures(problem, problem.rows, sums[0].tolist(), numbers[0].tolist(), *first)
+    table, q, z = _table(problem.double(), Groups(problem.whole, at), at)
+    found = statistics.parts(table[0], q)
+    figures = _figures(problem, problem.rows, found.numbers.tolist(), found)
     n, degrees = figures.n, figures.degrees_of_freedom
     k = len(figures.free) + (not problem.sigma_absolute)
-    lost = figures.lost.tolist()
-    deficient = tuple([name for name, is_lost in zip(figures.free, lost, strict=False) if is_lost])
+    deficient: tuple[str, ...] = ()
+    if figures.lost.any():
+        lost = zip(figures.free, figures.lost.tolist(), strict=False)
+        deficient = tuple([name for name, is_lost in lost if is_lost])
     reason = _reason(problem, figures, deficient)
     variance, r_squared, aic = map(_number, (figures.variance, figures.r_squared, figures.aic))
     adjusted = None
@@ -245,6 +241,7 @@ def summarise(problem: Problem, theta: Tensor) -> Statistics:
         covariance_reason=reason,
         deficient=deficient,
         figures=figures,
+        theta=theta,
         z=z,
         t_degrees=math.inf if problem.sigma_absolute else float(degrees),
     )
@@ -269,6 +266,6 @@ def _reason(problem: Problem, figures: Figures, deficient: tuple[str, ...]) -> s
         return f"the data do not tell these params apart: {', '.join(deficient)}"
     if figures.degrees_of_freedom <= 0 and not problem.sigma_absolute:
         return "there are no more rows than free params, so nothing tells the noise"
-    if np.isnan(figures.covariance).any():
+    if math.isnan(figures.noise):
         return "the covariance is beyond float64; scale the data or sigma"
     return None

@@ -19,11 +19,23 @@ import torch
 from torch import Tensor
 from torch.library import Library
 
-from service.engine.kernel import composite, first_order, marquardt, reduction, rows, sharing
+from service.engine.kernel import (
+    composite,
+    first_order,
+    linear,
+    marquardt,
+    reduction,
+    rows,
+    sharing,
+    statistics,
+)
 from service.engine.kernel.marquardt_state import EPOCH, unpack
 from service.engine.kernel.sharing import extent, merged, pieces_of, share_out
+from service.engine.kernel.singular import least_norm
 from service.engine.kernel.types import Bools, Floats, Ints
 
+SORTING = 10.0
+"""What a row costs to put in order, in operations of a program."""
 SAMPLE = 2**15
 """Rows of a long group by which what there is to explain is judged."""
 
@@ -37,6 +49,13 @@ _library.define("constant_losses(int loss, float delta, Tensor[] data) -> Tensor
 _library.define(
     "reduce(Tensor[] program, int loss, float delta, Tensor[] data, Tensor theta)"
     " -> (Tensor, Tensor, Tensor)"
+)
+_library.define(
+    "assess(Tensor[] program, int loss, float delta, Tensor[] data, Tensor theta, Tensor limits,"
+    " bool[] options) -> (Tensor, Tensor)"
+)
+_library.define(
+    "solve(Tensor[] program, Tensor[] data, Tensor initial, int steps) -> (Tensor, Tensor)"
 )
 _library.define(
     "gradient(Tensor[] program, int loss, float delta, Tensor[] data, Tensor theta)"
@@ -152,6 +171,76 @@ def _reduce(
     return torch.from_numpy(r), torch.from_numpy(sums), torch.from_numpy(z)
 
 
+def _assess(
+    program: Sequence[Tensor], loss: int, delta: float, data: Sequence[Tensor], theta: Tensor,
+    limits: Tensor, options: Sequence[bool],
+) -> tuple[Tensor, Tensor]:  # fmt: skip
+    arrays, views, (at, bounds) = _views(program), _views(data), _views((theta, limits))
+    spans, q = views[3], (len(arrays[2]) - 3) // 2
+    longest, size = extent(spans)
+    if longest > sharing.PIECE:
+        return _assess_reduced(_reduce, program, loss, delta, data, theta, limits, options)
+    table, z = np.empty((len(at), statistics.width(q))), np.empty(len(views[1]))
+    asked = np.array(options)
+
+    def part(first: int, until: int) -> None:
+        statistics.assess(
+            *(*arrays, loss, delta, *views, at, bounds, asked, first, until, table, z)
+        )
+
+    share_out(part, len(at), size * (len(arrays[0]) + SORTING))
+    return torch.from_numpy(table), torch.from_numpy(z)
+
+
+def _composite_assess(
+    program: Sequence[Tensor], loss: int, delta: float, data: Sequence[Tensor], theta: Tensor,
+    limits: Tensor, options: Sequence[bool],
+) -> tuple[Tensor, Tensor]:  # fmt: skip
+    return _assess_reduced(composite.reduce, program, loss, delta, data, theta, limits, options)
+
+
+def _assess_reduced(
+    reduced: Callable[..., tuple[Tensor, Tensor, Tensor]], program: Sequence[Tensor], loss: int,
+    delta: float, data: Sequence[Tensor], theta: Tensor, limits: Tensor, options: Sequence[bool],
+) -> tuple[Tensor, Tensor]:  # fmt: skip
+    factors, sums, z = reduced(program, loss, delta, data, theta)
+    free = program[2][3 + (len(program[2]) - 3) // 2 :]
+    return conclude(factors, sums, z, data, theta, limits, free, options), z
+
+
+def conclude(
+    factors: Tensor, sums: Tensor, z: Tensor, data: Sequence[Tensor], theta: Tensor,
+    limits: Tensor, free: Tensor, options: Sequence[bool],
+) -> Tensor:  # fmt: skip
+    """The table of `assess` for groups that were reduced: see `kernel.statistics.conclude`."""
+    columns, target, _, spans = _views([each.cpu() for each in data])
+    given = _views([each.cpu() for each in (factors, sums, z)])
+    at, bounds, positions = _views([each.cpu() for each in (theta, limits, free)])
+    table = np.empty((len(at), statistics.width(given[0].shape[1] - 1)))
+    asked = np.array(options)
+
+    def part(first: int, until: int) -> None:
+        statistics.conclude(
+            *(
+                *given,
+                columns,
+                target,
+                spans,
+                at,
+                bounds,
+                positions,
+                len(positions),
+                asked,
+                first,
+                until,
+                table,
+            )
+        )
+
+    share_out(part, len(at), SORTING * extent(spans)[1])
+    return torch.from_numpy(table)
+
+
 def _constant_losses(loss: int, delta: float, data: Sequence[Tensor]) -> Tensor:
     found: Floats = rows.constant_losses(*(loss, delta, *_views(data), SAMPLE))
     return torch.from_numpy(found)
@@ -159,6 +248,63 @@ def _constant_losses(loss: int, delta: float, data: Sequence[Tensor]) -> Tensor:
 
 def _composite_constant_losses(loss: int, delta: float, data: Sequence[Tensor]) -> Tensor:
     return composite.constant_losses(loss, delta, data, SAMPLE)
+
+
+# --- linear least squares -------------------------------------------------------------------------
+
+
+def _solve(
+    program: Sequence[Tensor], data: Sequence[Tensor], initial: Tensor, steps: int
+) -> tuple[Tensor, Tensor]:
+    arrays, views, start = _views(program), _views(data), initial.contiguous().numpy()
+    *columns, spans = views
+    longest, size = extent(spans)
+    if longest > sharing.PIECE:
+
+        def read(theta: Floats) -> tuple[Floats, Floats]:
+            sums, r, _ = _reduced(arrays, 0, 1.0, (*columns, spans), theta, np.zeros(len(theta)))
+            return sums[:, 0], r
+
+        return _solved(read, arrays[2], views, start, steps)
+    q = (len(arrays[2]) - 3) // 2
+    table, r = (
+        np.empty((len(start), linear.width(start.shape[1]))),
+        np.empty((len(start), q + 1, q + 1)),
+    )
+
+    def part(first: int, until: int) -> None:
+        linear.solve(*(*arrays, *views, start, steps, first, until, table, r))
+
+    share_out(part, len(start), float(size) * len(arrays[0]) * (1 + steps))
+    return torch.from_numpy(table), torch.from_numpy(r)
+
+
+def _composite_solve(
+    program: Sequence[Tensor], data: Sequence[Tensor], initial: Tensor, steps: int
+) -> tuple[Tensor, Tensor]:
+    def read(theta: Floats) -> tuple[Floats, Floats]:
+        width = torch.zeros(len(theta), dtype=torch.float64)
+        sums, r, _ = composite.linearise(program, 0, 1.0, data, torch.from_numpy(theta), width)
+        return sums[:, 0].numpy(), r.numpy()
+
+    layout, views = program[2].numpy(), _views([each.cpu() for each in data])
+    return _solved(read, layout, views, initial.cpu().numpy(), steps)
+
+
+def _solved(
+    read: Callable[[Floats], tuple[Floats, Floats]], layout: Ints, data: Sequence[Any],
+    initial: Floats, steps: int,
+) -> tuple[Tensor, Tensor]:  # fmt: skip
+    """The same by readings of any kind: θ (groups, params) -> Σz² (groups,) and R."""
+    rows, free = (data[3][1] - data[3][0]).astype(float), layout[3 + (len(layout) - 3) // 2 :]
+    theta, first = initial.copy(), read(initial)
+    last = first
+    for _ in range(steps if len(free) else 0):
+        theta[:, free] += least_norm(last[1], rows)
+        theta = theta.astype(data[1].dtype).astype(float)
+        last = read(theta)
+    table = linear.fill(first, last, theta, rows, free)
+    return torch.from_numpy(table), torch.from_numpy(last[1])
 
 
 # --- first-order descent --------------------------------------------------------------------------
@@ -311,6 +457,8 @@ IMPLEMENTATIONS: Mapping[str, tuple[Callable[..., Any], Callable[..., Any] | Non
     "linearise": (_linearise, composite.linearise),
     "constant_losses": (_constant_losses, _composite_constant_losses),
     "reduce": (_reduce, composite.reduce),
+    "assess": (_assess, _composite_assess),
+    "solve": (_solve, _composite_solve),
     "gradient": (_gradient, composite.gradient),
     "descend": (_descend, None),
     "marquardt": (_marquardt, _composite_marquardt),
@@ -334,6 +482,14 @@ constant_losses = torch.ops.descent.constant_losses.default
 reduce = torch.ops.descent.reduce.default
 """Groups at a θ each (groups, params), all of float64: R of QR [J | ψ] (groups, q + 1, q + 1), sums
 (groups, 4; see `reduction`), and z (rows,), on the CPU."""
+assess = torch.ops.descent.assess.default
+"""Groups at a θ each (groups, params) within limits (2, params), all of float64: the table of their
+statistics (groups, `statistics.width(q)`) and z (rows,), on the CPU. The options are those of
+`statistics.OPTIONS`."""
+solve = torch.ops.descent.solve.default
+"""Linear least squares of groups, from params (groups, params), by so many steps: how they end
+(groups, `linear.width(params, q)`; see `linear.Parts`) and R of [J z] there (groups, q + 1, q + 1),
+float64 on the CPU."""
 gradient = torch.ops.descent.gradient.default
 """Groups at a θ each (groups, params), of the data's dtype: their losses (groups,) and ∂loss/∂θ
 over the free params (groups, q)."""

@@ -26,7 +26,8 @@ from service.engine.kernel.rows import (
 )
 from service.engine.kernel.types import Floats, Ints
 
-TOTAL, SIZE, SPREAD, LOG_SIGMA = range(4)
+SUMS = 4
+TOTAL, SIZE, SPREAD, LOG_SIGMA = range(SUMS)
 """Of a group, columns of `sums`: Σz²; ‖y/σ‖, which the rounding of z is relative to; Σ((y − ȳ)/σ)²,
 ȳ the weighted mean; Σ ln σ."""
 
@@ -46,7 +47,7 @@ def reduce_spans(
     for n in range(first, until):
         room.seen[0] = -1
         settle(model, room, thetas[of[n]])
-        totals[n] = _read(model, data, room, z, spans[0, n], spans[1, n])
+        totals[n] = reduce(model, data, room, z, spans[0, n], spans[1, n])
         copy_matrix(room.r, r[n])
 
 
@@ -58,12 +59,12 @@ def reduce_targets(
     """What the targets alone say of the groups from number `first` to `until`: see `TOTAL`."""
     data = Data(columns, target, sigma, spans[0], spans[1])
     for g in range(first, until):
-        size, spread, logs = _of_target(data, spans[0, g], spans[1, g])
+        size, spread, logs = of_target(data, spans[0, g], spans[1, g])
         sums[g, SIZE], sums[g, SPREAD], sums[g, LOG_SIGMA] = size, spread, logs
 
 
 @compiled
-def _read(model: Any, data: Any, room: Any, z: Floats, first: int, until: int) -> float:
+def reduce(model: Any, data: Any, room: Any, z: Floats, first: int, until: int) -> float:
     """Σz² of the rows from `first` to `until`, which are written into `z`; R of [J | ψ] is then in
     `room.r`."""
     q, columns = len(model.free), room.columns
@@ -90,7 +91,7 @@ def _read(model: Any, data: Any, room: Any, z: Floats, first: int, until: int) -
 
 
 @compiled
-def _of_target(data: Any, first: int, until: int) -> tuple[float, float, float]:
+def of_target(data: Any, first: int, until: int) -> tuple[float, float, float]:
     """‖y/σ‖, Σ((y − ȳ)/σ)² and Σ ln σ. The mean is reckoned from the first target, so that a target
     that does not vary has a spread of 0."""
     y, sigma = data.target, data.sigma

@@ -20,48 +20,50 @@ SAMPLE = 2**15
 FEW = 15.0
 """The spread of few rows is uncertain: of n rows, one is far beyond 1 + FEW/n times the limit."""
 
-FIGURES = 6
-CENTRE, SPREAD, LIMIT, FAR, RATIO, TARGET = range(FIGURES)
+OUTLYING, STANDING_OUT = 5.0, 4.0
+"""Robust standard deviations beyond which a row is an outlier, and stands out."""
+
+FIGURES = 7
+CENTRE, SPREAD, LIMIT, FAR, RATIO, TARGET, APART = range(FIGURES)
 """Of a fit: the median of z; 1.4826 times its median absolute deviation; the distance from the
 median beyond which a row is an outlier; how many rows are; von Neumann's ratio along the first
-input, which is about 2 for independent rows, NaN where there is no input; the largest |target|."""
+input, which is about 2 for independent rows, NaN where there is no input; the largest |target|; how
+many rows stand out."""
 
 
 @allocating
-def look(
-    columns: Floats, target: Floats, z: Floats, spans: Ints, beyond: float,
-    begin: int, end: int, found: Floats,
-) -> None:  # fmt: skip
-    """Of the groups from number `begin` to `end`, spans (2, groups) of rows with residuals z
-    (rows,): figures (groups, FIGURES). Outliers are `beyond` robust standard deviations."""
-    for g in range(begin, end):
-        first, until = spans[0, g], spans[1, g]
-        step = (until - first + SAMPLE - 1) // SAMPLE
-        sample = z[first:until:step].copy()
-        found[g, RATIO] = math.nan
-        if len(columns):
-            x = columns[0][first:until:step]
-            if not _is_sorted(x):
-                sample = sample[np.argsort(x, kind="mergesort")]
-            found[g, RATIO] = _ratio(sample)
-        sample.sort()
-        found[g, CENTRE] = _median(sample)
-        for i in range(len(sample)):
-            sample[i] = abs(sample[i] - found[g, CENTRE])
-        sample.sort()
-        found[g, SPREAD] = 1.4826 * _median(sample)
-        found[g, LIMIT] = beyond * (1.0 + FEW / (until - first)) * found[g, SPREAD]
-        _add_largest(found[g], target, z, first, until)
+def look(columns: Floats, target: Floats, z: Floats, first: int, until: int, found: Floats) -> None:
+    """Of the rows from `first` to before `until`, with residuals z (rows,): figures (FIGURES,)."""
+    step = (until - first + SAMPLE - 1) // SAMPLE
+    sample = z[first:until:step].copy()
+    found[RATIO] = math.nan
+    if len(columns):
+        x = columns[0][first:until:step]
+        if not _is_sorted(x):
+            sample = sample[np.argsort(x, kind="mergesort")]
+        found[RATIO] = _ratio(sample)
+    sample.sort()
+    found[CENTRE] = _median(sample)
+    for i in range(len(sample)):
+        sample[i] = abs(sample[i] - found[CENTRE])
+    sample.sort()
+    found[SPREAD] = 1.4826 * _median(sample)
+    unit = (1.0 + FEW / (until - first)) * found[SPREAD]
+    found[LIMIT] = OUTLYING * unit
+    _count(found, target, z, first, until, STANDING_OUT * unit)
 
 
 @compiled
-def _add_largest(found: Floats, target: Floats, z: Floats, first: int, until: int) -> None:
-    far, largest = 0, 0.0
+def _count(found: Floats, target: Floats, z: Floats, first: int, until: int, limit: float) -> None:
+    far, apart, largest = 0, 0, 0.0
     for i in range(first, until):
-        if abs(z[i] - found[CENTRE]) > found[LIMIT]:
+        distance = abs(z[i] - found[CENTRE])
+        if distance > found[LIMIT]:
             far += 1
+        if distance > limit:
+            apart += 1
         largest = max(largest, abs(target[i]))
-    found[FAR], found[TARGET] = far, largest
+    found[FAR], found[APART], found[TARGET] = far, apart, largest
 
 
 @compiled

@@ -6,6 +6,7 @@ Van Loan, Matrix Computations, 4th ed., 5.3-5.5).
 
 from __future__ import annotations
 
+import math
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -100,13 +101,21 @@ def split(right: Floats, q: int, rank: int, room: Any) -> tuple[float, float]:
 
 
 @compiled
-def _least_norm(right: Floats, q: int, rank: int, room: Any, step: Floats) -> None:
-    """The δ of least ‖Rδ + right‖ in params measured in the columns' lengths, of least norm in
-    them; by the first `rank` singular values."""
+def least_norm_of(factor: Floats, rows: float, room: Any, step: Floats) -> None:
+    """The δ (q,) of least ‖Rδ + c‖ of a factor [R c; 0 ρ] (q + 1, q + 1), of a matrix of so many
+    rows: of least norm in the columns' lengths where R is short of rank; NaN where the factor is
+    not finite."""
+    q = len(step)
     for j in range(q):
         step[j] = 0.0
+    if not all_finite(factor):
+        for j in range(q):
+            step[j] = math.nan
+        return
+    scale_columns(factor, room)
+    rank = rank_of(room.scaled, q, rows, EPSILON, room)
     for k in range(rank):
-        along = product(room.u[k], right, q) / room.values[k]
+        along = product(room.u[k], room.right, q) / room.values[k]
         for j in range(q):
             step[j] -= along * room.v[k, j]
     for j in range(q):
@@ -115,14 +124,9 @@ def _least_norm(right: Floats, q: int, rank: int, room: Any, step: Floats) -> No
 
 @allocating
 def least_norm(factors: Floats, rows: Floats) -> Floats:
-    """The δ of least ‖Rδ + c‖ of each factor [R c; 0 ρ] (…, q + 1, q + 1), of matrices of so many
-    rows (…,): (…, q), of least norm in the columns' lengths where R is short of rank; NaN where a
-    factor is not finite."""
+    """`least_norm_of` each factor (…, q + 1, q + 1): (…, q)."""
     q = factors.shape[1] - 1
-    found, room = np.full((len(factors), q), np.nan), singular_room(q)
+    found, room = np.empty((len(factors), q)), singular_room(q)
     for n in range(len(factors)):
-        if q and all_finite(factors[n]):
-            scale_columns(factors[n], room)
-            rank = rank_of(room.scaled, q, rows[n], EPSILON, room)
-            _least_norm(room.right, q, rank, room, found[n])
+        least_norm_of(factors[n], rows[n], room, found[n])
     return found

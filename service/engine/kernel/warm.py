@@ -93,8 +93,9 @@ def _read(dtype: type[np.floating[Any]]) -> None:
         operators.linearise(program, MSE, DELTA, data, theta, width)
         operators.gradient(program, MSE, DELTA, data, like)
         operators.constant_losses(MSE, DELTA, data)
+        operators.solve(program, data, theta, 1)
         if dtype is np.float64:
-            operators.reduce(program, MSE, DELTA, data, theta)
+            operators.assess(program, MSE, DELTA, data, theta, _limits(), [True] * 4)
         _descend(program, data, like)
         _fit(program, data, theta)
 
@@ -177,16 +178,12 @@ def _drive() -> None:
 
 
 def _summarise() -> None:
-    factors, sums = np.eye(FREE + 1)[None], np.ones((1, 4))
-    least_norm(factors, np.array([3.0]))
-    limits = _limits().numpy()
-    statistics.summarise(
-        factors, sums, np.array([3]), np.zeros((1, FREE)), limits, FREE, True, True, True, False
-    )
-    columns, target, _, spans = (each.numpy() for each in _data(3, np.float64))
-    figures = np.empty((1, residuals.FIGURES))
-    residuals.look(columns, target, target, spans, 5.0, 0, 1, figures)
+    """What no operator calls."""
+    least_norm(np.eye(FREE + 1)[None], np.array([3.0]))
+    _, target, _, spans = (each.numpy() for each in _data(3, np.float64))
     residuals.sizes(target, spans)
+    square = np.eye(FREE)
+    statistics.probes(square[0], square, square[0], np.arange(FREE), _limits().numpy(), 2.0)
 
 
 if __name__ == "__main__":

@@ -44,7 +44,7 @@ class Compressed:
     @classmethod
     def of(cls, problem: Problem) -> Compressed:
         """Those of a problem whose prediction is linear in its free params, with loss mse."""
-        free = np.flatnonzero(problem.free)
+        free = problem.places
         theta = problem.initial.double().cpu().clone()
         theta[free] = 0.0
         _, factor = _linearised(problem, theta)

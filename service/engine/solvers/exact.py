@@ -1,10 +1,4 @@
-"""Linear least squares in one step.
-
-With prediction f₀ + Jθ the answer minimises ‖(f₀ + Jθ − y)/σ‖. R of QR [J z] holds all that is
-needed; its columns are scaled to unit norm before the singular values say what the rank is, and
-where it is short the answer is the one of least norm in those units (Golub and Van Loan, Matrix
-Computations, 4th ed., 5.3-5.5). The residuals are then read anew and the step refined once.
-"""
+"""Linear least squares in one step: see `kernel.linear`."""
 
 from __future__ import annotations
 
@@ -16,27 +10,24 @@ import torch
 from torch import Tensor
 
 from service.engine.formula import Formula
-from service.engine.kernel import operators
-from service.engine.kernel.singular import least_norm
+from service.engine.kernel import linear, operators
+from service.engine.kernel.types import Floats
 from service.engine.objectives.bound import stacked
 from service.engine.problem import Task
 from service.engine.result import Ends, Rows, StopReason
 from service.engine.solvers.contract import Progress
 
-REFINEMENTS = 2
+STEPS = 2
+"""The step, and its refinement."""
 
 
 class State(NamedTuple):
     """Where the fits stand: at the start, or at the answer."""
 
-    theta: Tensor
-    """(fits, params)"""
-    loss: Tensor
+    table: Floats
+    """See `kernel.linear.Parts`."""
     factor: Tensor
-    """R of [J z] at `theta`, (fits, q + 1, q + 1)."""
-    first_loss: Tensor
-    gradient: Tensor
-    """∂loss/∂θ at the start, (fits, params)."""
+    """R of [J z] there, (fits, q + 1, q + 1)."""
     solved: bool
 
 
@@ -46,76 +37,64 @@ class Exact:
     stride = 1
 
     def __init__(self, task: Task) -> None:
-        problem, fits = task.problem, task.fits
-        self._task, self._fits = task, fits
-        self._data = problem.data(fits.spans)
-        self._free = [i for i, free in enumerate(problem.free) if free]
-        self._rows = fits.sizes.double()
+        self._task, self._fits = task, task.fits
+        self._initial = task.fits.initial.double()
 
-    def init(self) -> State:
-        theta = self._fits.initial.double()
-        loss, factor = self._read(theta)
-        gradient = torch.zeros_like(theta)
-        slope = (factor[:, :-1, :-1].mT @ factor[:, :-1, -1:]).squeeze(-1)
-        gradient[:, self._free] = 2 * slope / self._rows.unsqueeze(-1)
-        return State(theta, loss, factor, loss, gradient, False)
+    def init(self) -> State | None:
+        """None: nothing is read before the step."""
+        return None
 
-    def step(self, state: State, epochs: int) -> tuple[State, Sequence[Rows]]:
-        if state.solved or epochs < 1:
+    def step(self, state: State | None, epochs: int) -> tuple[State | None, Sequence[Rows]]:
+        if state is not None or epochs < 1:
             return state, ()
-        theta, loss, factor = state.theta.clone(), state.loss, state.factor
-        if self._free:
-            for _ in range(REFINEMENTS):
-                steps = least_norm(factor.numpy(), self._rows.numpy())
-                theta[:, self._free] += torch.from_numpy(steps)
-                theta = self._rounded(theta)
-                loss, factor = self._read(theta)
-        state = state._replace(theta=theta, loss=loss, factor=factor, solved=True)
+        state = self._solved(STEPS)
         if not self._fits.history:
             return state, ()
-        ones = torch.ones_like(loss).unsqueeze(-1)
-        table = torch.cat([ones, state.first_loss.unsqueeze(-1), theta, state.gradient], dim=-1)
-        return state, [Rows(row.unsqueeze(0)) for row in table]
+        found = linear.parts(state.table)
+        table = np.empty((len(found.loss), 2 + 2 * found.theta.shape[1]))
+        table[:, 0], table[:, 1] = 1.0, found.first_loss
+        table[:, 2:] = np.concatenate([found.theta, found.gradient], axis=1)
+        return state, [Rows(torch.from_numpy(row)) for row in table[:, None]]
 
-    def progress(self, state: State) -> Progress:
-        first = float(state.first_loss[0])
+    def progress(self, state: State | None) -> Progress:
+        if state is None:
+            state = self._solved(0)
         done = int(state.solved)
-        return Progress(done, first, float(state.loss[0]), done * len(self._fits))
+        first, loss = state.table[0, linear.FIRST_LOSS], state.table[0, linear.LOSS]
+        return Progress(done, float(first), float(loss), done * len(self._fits))
 
-    def done(self, state: State) -> bool:
-        return state.solved
+    def done(self, state: State | None) -> bool:
+        return state is not None
 
-    def ends(self, state: State) -> Ends:
-        finite = torch.isfinite(state.first_loss).tolist()
+    def ends(self, state: State | None) -> Ends:
+        if state is None:
+            state = self._solved(0)
+        table, solved = state.table, state.solved
+        finite = np.isfinite(table[:, linear.FIRST_LOSS]).tolist()
         reasons: list[StopReason | None] = [None] * len(finite)
-        if state.solved:
+        if solved:
             reasons = ["converged" if fine else "diverged" for fine in finite]
-        done = torch.full((len(finite),), int(state.solved))
-        initial = self._fits.initial.double()
+        first_loss, loss, gradient, theta = map(torch.from_numpy, linear.parts(table))
         double = self._task.problem.target.dtype == torch.float64
         return Ends(
-            theta=state.theta,
-            loss=state.loss,
-            epochs=done,
+            theta=theta,
+            loss=loss,
+            epochs=torch.full((len(finite),), int(solved)),
             reasons=tuple(reasons),
-            best=initial,
-            best_loss=state.first_loss,
-            best_epoch=torch.ones_like(done),
-            first_loss=state.first_loss,
-            first_gradient=state.gradient,
-            initial=initial,
+            best=self._initial,
+            best_loss=first_loss,
+            best_epoch=torch.ones(len(finite), dtype=torch.int64),
+            first_loss=first_loss,
+            first_gradient=gradient,
+            initial=self._initial,
             factor=state.factor if double else None,
         )
 
-    def _read(self, theta: Tensor) -> tuple[Tensor, Tensor]:
-        problem, width = self._task.problem, torch.zeros(len(theta), dtype=torch.float64)
-        sums, factor, _ = operators.linearise(
-            problem.program, problem.loss_number, problem.loss.delta, self._data, theta, width
-        )
-        return sums[:, 0] / self._rows, factor
-
-    def _rounded(self, theta: Tensor) -> Tensor:
-        return theta.to(self._task.problem.target.dtype).double()
+    def _solved(self, steps: int) -> State:
+        problem = self._task.problem
+        data = problem.data(self._fits.spans)
+        table, factor = operators.solve(problem.program, data, self._initial, steps)
+        return State(table.numpy(), factor, steps > 0)
 
 
 def least_squares(
@@ -130,6 +109,6 @@ def least_squares(
         torch.tensor([[0], [rows]]),
     )  # fmt: skip
     start = torch.zeros((1, len(formula.params)), dtype=torch.float64)
-    _, factor, _ = operators.linearise(formula.full.tensors, 0, 1.0, data, start, start[:, 0])
-    found: list[float] = least_norm(factor.numpy(), np.array([float(rows)]))[0].tolist()
+    table, _ = operators.solve(formula.full.tensors, data, start, 1)
+    found: list[float] = linear.parts(table.numpy()).theta[0].tolist()
     return found

@@ -43,7 +43,7 @@ class Marquardt:
     def __init__(self, task: Task) -> None:
         problem, fits = task.problem, task.fits
         self._task, self._fits, self._params = task, fits, len(problem.params)
-        self._free = np.flatnonzero(problem.free)
+        self._free = problem.places
         self._data = problem.data(fits.spans)
         self._initial = fits.initial.double()
         self._alone = task.groups is None

@@ -19,7 +19,7 @@ from torch import Tensor
 from service.engine.kernel.types import Floats
 from service.engine.objectives.points import losses_at
 from service.engine.problem import Problem
-from service.engine.start.ranges import Range, ranges
+from service.engine.start.ranges import Range
 from service.engine.start.search import rounding, thinned
 
 SAME = 1e-9
@@ -33,10 +33,12 @@ Move = Callable[[Floats], Floats | None]
 """Params that may predict the same as those given; None where these are in order."""
 
 
-def canonical(problem: Problem, theta: Tensor, chosen: tuple[int, ...]) -> Tensor:
+def canonical(
+    problem: Problem, theta: Tensor, where: Sequence[Range], chosen: tuple[int, ...]
+) -> Tensor:
     """The form of θ (params,) with phases within half a turn of 0, signs positive and like terms in
     order, as far as that predicts the same; only params at the positions `chosen` change."""
-    small, where = thinned(problem, ROWS), ranges(problem)
+    small = thinned(problem, ROWS)
     limits = problem.limits.numpy()
     point: Floats = theta.double().cpu().numpy().copy()
     for move in (*_turns(where, chosen), *_signs(problem, where, chosen), *_orders(problem, where)):

@@ -78,7 +78,7 @@ def advance(task: Task, starts: Starts) -> Starts:
     """One step of the search that is under way: its screening, a few candidates, or its end."""
     search, options = starts.search, task.options
     problem = task.one(starts.waiting[0]).problem
-    chosen = options.search or tuple(problem.free_index.tolist())
+    chosen = options.search or tuple(problem.places.tolist())
     if search is None:
         return replace(starts, search=screen(problem, chosen, options.seed))
     if not search.done:
@@ -87,7 +87,7 @@ def advance(task: Task, starts: Starts) -> Starts:
             return replace(starts, search=again)
         return replace(starts, search=polish(problem, search))
     if task.groups is None:
-        best = canonical(problem, _best_of(search, problem), options.search)
+        best = canonical(problem, _best_of(search, problem), search.where, options.search)
         return replace(starts, found=best.unsqueeze(0), waiting=())
     return _kept(task, starts, search)
 

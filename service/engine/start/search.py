@@ -17,7 +17,8 @@ import torch
 from torch import Tensor
 
 from service.engine.formula import Formula
-from service.engine.kernel import operators, residuals
+from service.engine.inference.statistics import Statistics, summarise
+from service.engine.kernel import residuals
 from service.engine.kernel.singular import least_norm
 from service.engine.kernel.types import Floats
 from service.engine.objectives.points import linearised_at, losses_at, shared
@@ -48,19 +49,21 @@ ENOUGH = 4
 """So many candidates that came to the lowest loss end a search."""
 PHASES = 4
 """Phases that a candidate is tried at."""
-ROUNDS = 3
-"""Candidates are drawn anew, so often at most, where no two come to the lowest loss."""
+FIRST, ROUNDS = 1, 4
+"""Candidates are drawn anew, so often at most, where no two come to the lowest loss. The first
+round, of few, is for the many problems that it settles,"""
+FEW = 96
+"""which are so few."""
 SAME = 1e-6
 MOST = 0.9
 """So large a part of the variation is most of it."""
-CERTAIN = 50.0
-"""A condition number below which params are well told apart."""
+CERTAIN = 100.0
+"""A condition number below which params are well told apart; it is known within the number of
+params."""
 SPARE = 10
 """Rows beyond the params that tell what is noise."""
 WHITE = 2.0
 """Standard errors of von Neumann's ratio within which residuals do not go together."""
-STANDING_OUT = 4.0
-"""Robust standard deviations beyond which one stands out."""
 ROUNDED = 1e6
 """Residuals of so many units of the target's last place are the rounding of a fit."""
 
@@ -71,11 +74,15 @@ class Search:
 
     waiting: Tensor
     """(candidates, params)"""
+    where: tuple[Range, ...]
+    """Where each param was looked for."""
     ends: tuple[tuple[Tensor, float], ...] = ()
     rounding: float = 0.0
     """A loss that is no more than rounding."""
-    rounds: int = 1
+    rounds: int = FIRST
     """How often candidates were drawn."""
+    settled: bool = False
+    """Whether the best end leaves nothing to find."""
 
     @property
     def best(self) -> tuple[Tensor, float]:
@@ -90,7 +97,10 @@ class Search:
 
     @property
     def done(self) -> bool:
-        """Whether enough of the candidates agree, or all are polished, of the last round."""
+        """Whether the first round settled it, enough of the candidates agree, or all are polished,
+        of the last round."""
+        if self.settled or self.rounds == FIRST:
+            return self.settled
         agreeing = self.agreeing if self.ends else 0
         over = not len(self.waiting) and (self.rounds >= ROUNDS or agreeing > 1)
         return over or agreeing >= ENOUGH
@@ -101,49 +111,37 @@ def screen(
 ) -> Search:
     """A search with the candidates of its first round or of another; `guessed` are the positions of
     the params to choose."""
-    rounds = 1 if before is None else before.rounds + 1
+    if before is None:
+        rounds = FIRST if may_leave_noise(problem) else FIRST + 1
+        before = Search(problem.initial[:0], _ranges(problem), (), rounding(problem), rounds)
+    else:
+        rounds = before.rounds + 1
     rng = np.random.default_rng([seed, rounds])
-    waiting = _promising(problem, guessed, rng, CANDIDATES)
-    return Search(waiting, () if before is None else before.ends, rounding(problem), rounds)
+    count = FEW if rounds == FIRST else CANDIDATES
+    waiting = _promising(problem, before.where, guessed, rng, count)
+    if rounds == FIRST:
+        waiting = waiting[:AT_ONCE]
+    return replace(before, waiting=waiting, rounds=rounds)
 
 
-@np.errstate(all="ignore")
-def leaves_noise_alone(problem: Problem, end: Tensor, loss: float) -> bool:
-    """Whether a fit that ended at those params leaves nothing but noise: it explains most of the
-    variation, tells its params well apart, and its residuals, of which there are enough, neither go
-    together nor stand out. Then no other minimum of the model is lower by more than chance."""
-    if loss <= rounding(problem):
-        return True
+def may_leave_noise(problem: Problem) -> bool:
+    """Whether there are enough rows to tell noise, and not too many for that to be cheap."""
     rows, free = problem.rows, len(problem.free_params)
-    if not problem.loss.is_least_squares or rows > SCREENED_ROWS or rows - free < SPARE:
-        return False
-    double = problem.double()
-    columns, target, sigma, spans = (each.cpu() for each in double.data(double.whole))
-    data = (columns, target, sigma, spans)
-    constant = float(operators.constant_losses(problem.loss_number, problem.loss.delta, data)[0])
-    if not loss <= (1 - MOST) * constant or not len(columns):
-        return False
-    theta = end.double().cpu().unsqueeze(0)
-    factors, _, of_rows = operators.reduce(
-        double.program, problem.loss_number, problem.loss.delta, data, theta
+    return problem.loss.is_least_squares and rows <= SCREENED_ROWS and rows - free >= SPARE
+
+
+def leaves_noise_alone(statistics: Statistics) -> bool:
+    """Whether a fit leaves nothing but noise: it explains most of the variation, tells its params
+    well apart, and its residuals, of which there are enough, neither go together nor stand out.
+    Then no other minimum of the model is lower by more than chance."""
+    figures = statistics.figures
+    ratio, apart = figures.looks[residuals.RATIO], figures.looks[residuals.APART]
+    return bool(
+        figures.r_squared >= MOST
+        and figures.condition <= CERTAIN
+        and abs(ratio - 2) <= WHITE * 2 / math.sqrt(figures.n)
+        and not apart
     )
-    z = of_rows.numpy()
-    if not _condition(factors[0, :-1, :-1].numpy()) <= CERTAIN:
-        return False
-    figures = np.empty((1, residuals.FIGURES))
-    arrays = (columns.numpy(), target.numpy(), z, spans.numpy())
-    residuals.look(*arrays, STANDING_OUT, 0, 1, figures)
-    ratio, far = figures[0, residuals.RATIO], figures[0, residuals.FAR]
-    return bool(abs(ratio - 2) <= WHITE * 2 / math.sqrt(rows) and not far)
-
-
-def _condition(r: Floats) -> float:
-    """Of a Jacobian with columns of unit norm, from its R; infinite where one is zero."""
-    norms = np.sqrt((r * r).sum(axis=0))
-    if not (norms > 0).all() or not np.isfinite(norms).all():
-        return math.inf
-    singular = np.linalg.svd(r / norms, compute_uv=False)
-    return float(singular[0] / singular[-1]) if singular[-1] > 0 else math.inf
 
 
 def challenge(problem: Problem, end: Tensor, seed: int) -> Search:
@@ -151,9 +149,10 @@ def challenge(problem: Problem, end: Tensor, seed: int) -> Search:
     first to be polished; of a single round."""
     chosen = tuple(i for i, free in enumerate(problem.free) if free)
     rng = np.random.default_rng([seed, 0])
-    waiting = _promising(problem, chosen, rng, CHALLENGERS)
+    where = _ranges(problem)
+    waiting = _promising(problem, where, chosen, rng, CHALLENGERS)
     waiting = torch.cat([end.double().cpu().unsqueeze(0), waiting])
-    return Search(waiting, (), rounding(problem), ROUNDS)
+    return Search(waiting, where, (), rounding(problem), ROUNDS)
 
 
 def lower(search: Search) -> tuple[Tensor, float] | None:
@@ -166,11 +165,12 @@ def lower(search: Search) -> tuple[Tensor, float] | None:
 
 @np.errstate(all="ignore")
 def _promising(
-    problem: Problem, guessed: tuple[int, ...], rng: np.random.Generator, count: int
-) -> Tensor:
+    problem: Problem, where: Sequence[Range], guessed: tuple[int, ...],
+    rng: np.random.Generator, count: int,
+) -> Tensor:  # fmt: skip
     """The candidates of the lowest losses, which lie apart."""
     small = thinned(problem, SCREENED_ROWS)
-    points, losses = _screened(small, _candidates(small, guessed, rng, count), guessed)
+    points, losses = _screened(small, _candidates(small, where, guessed, rng, count), guessed)
     order = np.argsort(np.nan_to_num(losses, nan=math.inf), kind="stable")
     return torch.from_numpy(points[_apart(points, order, POLISHED)])
 
@@ -187,7 +187,13 @@ def polish(problem: Problem, search: Search) -> Search:
         for theta, loss in zip(ends.best, ends.best_loss.tolist(), strict=True)
         if math.isfinite(loss)
     ]
-    return replace(search, waiting=search.waiting[AT_ONCE:], ends=(*search.ends, *reached))
+    found = replace(search, waiting=search.waiting[AT_ONCE:], ends=(*search.ends, *reached))
+    if found.rounds > FIRST or not reached or found.agreeing < 2:
+        return found
+    settled = found.best[1] <= found.rounding or leaves_noise_alone(
+        summarise(problem, found.best[0])
+    )
+    return replace(found, settled=settled)
 
 
 def rounding(problem: Problem) -> float:
@@ -206,12 +212,16 @@ def thinned(problem: Problem, most: int) -> Problem:
     return small if small.target.device.type == "cpu" else small.to("cpu")
 
 
+def _ranges(problem: Problem) -> tuple[Range, ...]:
+    return ranges(thinned(problem, SCREENED_ROWS))
+
+
 def _candidates(
-    problem: Problem, guessed: tuple[int, ...], rng: np.random.Generator, count: int
-) -> Floats:
+    problem: Problem, where: Sequence[Range], guessed: tuple[int, ...],
+    rng: np.random.Generator, count: int,
+) -> Floats:  # fmt: skip
     """Params to try, (count, params): the first all ones, then from their `ranges`."""
     points = problem.initial.double().cpu().repeat(count, 1).numpy()
-    where = ranges(problem)
     for i in guessed:
         points[1:, i] = drawn(where[i], problem, count - 1, rng)
         points[0, i] = 1.0
@@ -245,13 +255,20 @@ def _screened(problem: Problem, points: Floats, guessed: tuple[int, ...]) -> tup
     together = zip(problem.free_params, problem.linear.tolist(), strict=True)
     at = [formula.params.index(name) for name, is_linear in together if is_linear]
     linear = [i for i in at if i in guessed]
-    if linear and problem.rows > len(linear):
-        r = linearised_at(problem, formula.program(linear).tensors, points, 0.0)[1]
-        steps = least_norm(r, np.full(len(r), float(problem.rows)))
-        points = points.copy()
-        points[:, linear] += np.where(np.isfinite(steps), steps, 0.0)
-        points = _within(problem, points)
-    return points, losses_at(problem, points)
+    if not linear or problem.rows <= len(linear):
+        return points, losses_at(problem, points)
+    r = linearised_at(problem, formula.program(linear).tensors, points, 0.0)[1]
+    steps = least_norm(r, np.full(len(r), float(problem.rows)))
+    steps = np.where(np.isfinite(steps), steps, 0.0)
+    solved = points.copy()
+    solved[:, linear] += steps
+    left = np.einsum("nij,nj->ni", r[:, :, :-1], steps) + r[:, :, -1]
+    losses = np.einsum("ni,ni->n", left, left) / problem.rows
+    within = _within(problem, solved)
+    clipped = (within != solved).any(axis=1)
+    if clipped.any():
+        losses[clipped] = losses_at(problem, within[clipped])
+    return within, losses
 
 
 def _apart(points: Floats, order: Floats, count: int) -> list[int]:

@@ -28,6 +28,7 @@ from service.engine.optimizers.first_order import Adagrad, Adam, Rmsprop, Sgd
 from service.engine.optimizers.levenberg_marquardt import LevenbergMarquardt
 from service.engine.problem import Tolerance
 from service.engine.solvers.marquardt import Marquardt, State
+from tests.engine.kernel.arrays import spans_of
 from tests.engine.kernel.formulas import COLUMNS, FORMULAS, Case, assert_read, cases, grams, numbers
 
 ROUNDING = {torch.float64: 4e-15, torch.float32: 2e-6}
@@ -101,6 +102,45 @@ def test_a_reduction(case: Case) -> None:
         in_groups[begin:end] = True
     if not (case.fits.spans[0, 1:] < case.fits.spans[1, :-1]).any():
         assert_read(z[in_groups], lambda: plain(2)[in_groups], rounding)
+
+
+@given(case=cases(dtypes=[torch.float64]), absolute=st.booleans())
+def test_an_assessment(case: Case, absolute: bool) -> None:
+    """Read and summarised in one go as one after the other, to the last bit."""
+    of, loss, spans = case.of, case.of.loss, case.fits.spans
+    assume(not (spans[0, 1:] < spans[1, :-1]).any())
+    options = [True, loss.is_least_squares, loss.is_smooth, absolute]
+    table, z = operators.assess(*case.arguments, case.theta, of.limits, options)
+    factors, sums, due_z = operators.reduce(*case.arguments, case.theta)
+    free = of.free_index
+    data = case.arguments[3]
+    due = operators.conclude(factors, sums, due_z, data, case.theta, of.limits, free, options)
+    assert torch.equal(table.nan_to_num(nan=-7.25), due.nan_to_num(nan=-7.25))
+    for begin, end in spans.T.tolist():
+        assert np.array_equal(z[begin:end], due_z[begin:end], equal_nan=True)
+
+
+@DTYPES
+@given(seed=SEEDS, fixed=st.booleans(), weighed=st.booleans())
+def test_a_linear_step(dtype: torch.dtype, seed: int, fixed: bool, weighed: bool) -> None:
+    """Of groups of which some have fewer rows than there are params."""
+    rng = np.random.default_rng(seed)
+    sizes = rng.integers(1, 60, 7).tolist()
+    rows = sum(sizes)
+    formula = read_formula("y = a + b*x1 + c*x1**2", ("x1", "y"))
+    program = formula.program([0, 2] if fixed else range(3)).tensors
+    x = torch.from_numpy(rng.uniform(-2, 2, (1, rows))).to(dtype)
+    y = torch.from_numpy(rng.normal(size=rows)).to(dtype)
+    sigma = torch.from_numpy(rng.uniform(0.5, 2, rows)).to(dtype) if weighed else y[:0]
+    data, start = (x, y, sigma, spans_of(sizes)), torch.ones((7, 3), dtype=torch.float64)
+    table, r = operators.solve(program, data, start, 2)
+    due, due_r = operators._composite_solve(program, data, start, 2)
+    rounding = 1e-10 if dtype == torch.float64 else 1e-4
+    assert torch.allclose(table, due, rtol=rounding, atol=rounding)
+    slopes, due_slopes = (each[:, :-1, :-1] for each in (r, due_r))  # of z, rounding may be left
+    assert torch.allclose(
+        slopes.mT @ slopes, due_slopes.mT @ due_slopes, rtol=rounding, atol=rounding
+    )
 
 
 def spreads_of(case: Case) -> Tensor:
