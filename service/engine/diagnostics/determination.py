@@ -189,11 +189,9 @@ def _tell_unchallenged(finding: Finding) -> Said:
 
 def _grade_open(findings: Findings) -> Grades:
     """The profile of a param does not close: the data set no limit on it, on some side."""
-    one = findings.one
-    found = None if one is None else one.intervals
-    if found is None or found.better is not None:
+    if findings.intervals is None:
         return findings.nowhere()
-    return findings.where(ERROR, bool(found.open.any()))
+    return findings.where(ERROR, some(findings.intervals.open))
 
 
 def _tell_open(finding: Finding) -> Said:
@@ -209,10 +207,9 @@ def _tell_open(finding: Finding) -> Said:
 
 def _grade_bent(findings: Findings) -> Grades:
     """The loss is far from quadratic within the interval."""
-    one = findings.one
-    if one is None or one.intervals is None:
+    if findings.intervals is None:
         return findings.nowhere()
-    return findings.where(INFO, bool(one.intervals.bent.any()))
+    return findings.where(INFO, some(findings.intervals.bent))
 
 
 def _tell_bent(finding: Finding) -> Said:

@@ -9,6 +9,7 @@ from functools import cached_property
 from typing import Any, Literal
 
 import numpy as np
+import torch
 from torch import Tensor
 
 from service.engine.curvature import curvatures, learning_rate_limit
@@ -104,6 +105,8 @@ class Findings:
     """Of a search for the start: how many ways of how many came to the same loss."""
     lower: Each = False
     """Whether other starts led to a better minimum."""
+    intervals: Intervals | None = None
+    """Of each, or of one where it has some."""
     one: Finding | None = None
     """Where it is one fit: what its checks need beyond this."""
 
@@ -288,6 +291,7 @@ class Finding:
             guessed=self.guessed,
             agreed=result.searched,
             lower=self.lower is not None,
+            intervals=self.intervals,
             one=self,
         )
 
@@ -297,9 +301,10 @@ class Finding:
         if self.result.lower is not None or self.intervals is None:
             return self.result.lower
         theta = self.intervals.better
-        if theta is None:
+        if not self.intervals.has_better:
             return None
-        return theta, float(losses_at(self.problem.double(), theta.numpy()[None])[0])
+        loss = float(losses_at(self.problem.double(), theta[None])[0])
+        return torch.from_numpy(theta), loss
 
     @property
     def limit(self) -> float | None:
