@@ -102,7 +102,7 @@ def _descent(callers: Callers, port: int, dtype: str, times: int) -> Measure:
     body = {
         "model": MODEL,
         "data": {"t_u": T_U, "t_c": T_C},
-        "params": {"w": 1.0, "b": 0.0},
+        "params": {"w": SCALE, "b": 0.0},
         "scaling": {"t_u": {"scale": SCALE}},
         "optimizer": {"name": "sgd", "learning_rate": RATE},
         "epochs": EPOCHS,

@@ -26,6 +26,7 @@ FIT: Examples = {
         "The same by plain gradient descent, its input scaled so that it converges",
         {
             **_AT_START,
+            "params": {"w": 0.1, "b": 0.0},
             "optimizer": {"name": "sgd", "learning_rate": 0.01},
             "scaling": {"t_u": {"scale": 0.1}},
             "epochs": 5000,

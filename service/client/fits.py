@@ -129,6 +129,9 @@ class Group(NamedTuple):
     params: dict[str, float]
     stderr: dict[str, float]
     diagnostics: list[str]
+    lower: dict[str, float]
+    """Ends of the intervals by profile, where they were asked for."""
+    upper: dict[str, float]
 
 
 class GroupedFit(Kept):
@@ -147,11 +150,17 @@ class GroupedFit(Kept):
 
     def __getitem__(self, place: int) -> Group:
         """The group at a place; `of` finds one by its key."""
-        groups = self.groups
-        single = (name for name in Group._fields if name not in {"params", "stderr"})
-        row = {name: getattr(groups, name)[place] for name in single}
-        for name in ("params", "stderr"):
-            row[name] = {param: values[place] for param, values in getattr(groups, name).items()}
+        groups, interval = self.groups, self.groups.confidence_interval
+        tables = {
+            "params": groups.params,
+            "stderr": groups.stderr,
+            "lower": {} if interval is None else interval.lower,
+            "upper": {} if interval is None else interval.upper,
+        }
+        single = (name for name in Group._fields if name not in tables)
+        row: dict[str, Any] = {name: getattr(groups, name)[place] for name in single}
+        for name, table in tables.items():
+            row[name] = {param: values[place] for param, values in table.items()}
         return Group(**row)
 
     def of(self, key: float | str | None) -> Group:
@@ -167,7 +176,11 @@ class GroupedFit(Kept):
         found: dict[str, list[Any]] = {groups.by: groups.key}
         for param in groups.params:
             found[param] = groups.params[param]
-            found[f"{param}_stderr"] = groups.stderr.get(param, [math.nan] * len(self))
+            none = [math.nan] * len(self)
+            found[f"{param}_stderr"] = groups.stderr.get(param, none)
+            if groups.confidence_interval is not None:
+                found[f"{param}_lower"] = groups.confidence_interval.lower.get(param, none)
+                found[f"{param}_upper"] = groups.confidence_interval.upper.get(param, none)
         for name in ("n", "loss", "r_squared", "residual_std", "epochs"):
             found[name] = getattr(groups, name)
         found |= {"stop_reason": groups.stop_reason, "verdict": groups.verdict}

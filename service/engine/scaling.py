@@ -9,26 +9,34 @@ rounding at points that span the data and reach beyond them.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TypeVar
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor
 
 from service.engine.formula import Formula
-from service.engine.objectives.bound import Bound
+from service.engine.kernel.types import Bools, Floats
+from service.engine.models.mlp import Network
 from service.errors import InvalidData
 
-Floats = npt.NDArray[np.float64]
 ColumnT = TypeVar("ColumnT", Tensor, Floats)
 Points = Mapping[str, Floats]
 POINTS = 64
-STEPS = 24
+TANGENT = 1e-4
+LEAST = 1e-9
+"""The first part of a way that is gone at once, and the least: it says where to look after the
+next,"""
+SHORTEST = 1 / 128
+"""which has at least this length."""
 NEWTON = 8
 AGREEMENT = 1e-9
+ROUGH = 1e-6
+"""How well params agree on the way."""
+NEARER = 0.5
+"""Newton's method from nearby leaves no more than such a part of what is wrong."""
 EPSILON = float(np.finfo(np.float64).eps)
 
 
@@ -44,10 +52,6 @@ class Scale:
 
     def undo(self, column: ColumnT) -> ColumnT:
         return (column - self.offset) / self.scale
-
-    def between(self, part: float) -> Scale:
-        """A point on the way from no scaling to this one."""
-        return Scale(self.scale**part, self.offset * part)
 
 
 Scaling = Mapping[str, Scale]
@@ -77,16 +81,17 @@ METHODS = {"standardize": standardize, "min_max": min_max}
 
 
 @dataclass(frozen=True, slots=True)
-class RawParams:
-    """Params in raw units, float64; `map` is ∂θ_raw/∂θ (params, params)."""
+class Moved:
+    """Params that predict the same of other inputs, float64, and their slopes by those."""
 
     values: Tensor
     map: Tensor
+    """(params, params)"""
 
 
 def unscale(
     formula: Formula, raw: Mapping[str, Tensor], scaling: Scaling, theta: Tensor
-) -> RawParams | None:
+) -> Moved | None:
     """The θ_raw of a θ fitted to scaled inputs; None where there is none exact.
 
     raw: the inputs before scaling, (rows,); theta (params,).
@@ -94,74 +99,171 @@ def unscale(
     theta = theta.double().cpu()
     if not bool(torch.isfinite(theta).all()):
         return None
-    linear = formula.is_linear_in(formula.params)
-    if not linear and any(scale.scale <= 0 for scale in scaling.values()):
-        return None
-    points = _points(raw)
-    if linear:
-        return _solved(formula, points, _scaled(points, scaling), theta)
-    scaled, values = _scaled(points, scaling), theta
-    wanted, slopes = formula.bind(_tensors(scaled), POINTS, theta).jacobian(theta)
-    for part in (step / STEPS for step in range(1, STEPS + 1)):
-        # The points that this part of the scaling takes to where all of it takes the data's.
-        way = {name: scale.between(part) for name, scale in scaling.items()}
-        own = {name: way[name].undo(x) if name in way else x for name, x in scaled.items()}
-        here = formula.bind(_tensors(own), POINTS, theta)
-        followed = _follow(here, wanted, values)
-        if followed is None:
-            return None
-        values = followed
-    return RawParams(values, -solve_columns(here.jacobian(values)[1], slopes))
-
-
-def _solved(formula: Formula, points: Points, scaled: Points, theta: Tensor) -> RawParams | None:
-    """θ_raw and its map where the formula is linear, so that one Jacobian serves for both."""
-    at = theta.numpy()
+    points = points_of(raw)
     with np.errstate(all="ignore"):
-        prediction, slopes = _read(formula, points, at)
-        wanted, sides = _read(formula, scaled, at)
-        steps = solve_small(slopes, np.concatenate(((prediction - wanted)[None], sides)))[0]
-        values = at + steps[0]
-        gap = np.abs(prediction + steps[0].dot(slopes) - wanted).max()
-        if not gap <= AGREEMENT * np.abs(wanted).max():
+        return _unscaled(formula, points, _scaled(points, scaling), scaling, theta.numpy())
+
+
+def scale_params(
+    formula: Formula, raw: Mapping[str, Tensor], scaling: Scaling, theta: Tensor
+) -> Moved | None:
+    """The other way: the θ of scaled inputs of a θ_raw; None where there is none exact."""
+    scaled = {name: scaling[name].apply(x) if name in scaling else x for name, x in raw.items()}
+    return unscale(formula, scaled, inverse(scaling), theta)
+
+
+def inverse(scaling: Scaling) -> dict[str, Scale]:
+    """The scaling that undoes one."""
+    return {name: Scale(1 / s.scale, -s.offset / s.scale) for name, s in scaling.items()}
+
+
+def scale_network(network: Network, scaling: Scaling, theta: Tensor) -> Tensor:
+    """The params of scaled inputs of a network's: only its first layer sees the inputs, so w' =
+    w/scale and b' = b − Σ w·offset/scale."""
+    scales = [scaling.get(name, Scale()) for name in network.inputs]
+    factors = torch.tensor([1 / scale.scale for scale in scales], dtype=theta.dtype)
+    offsets = torch.tensor([scale.offset for scale in scales], dtype=theta.dtype)
+    moved = theta.clone()
+    weights, biases = network.layers(moved)[0]
+    weights *= factors
+    biases -= weights @ offsets
+    return moved
+
+
+def _unscaled(
+    formula: Formula, points: Points, scaled: Points, scaling: Scaling, theta: Floats
+) -> Moved | None:
+    if formula.is_linear_in(formula.params):
+        return _solved(formula, points, scaled, theta)
+    if any(scale.scale <= 0 for scale in scaling.values()):
+        return None
+    wanted, slopes = Curve(formula, scaled).read(theta)
+    values = theta
+    for way in _ways(scaling):
+        found = _along(formula, scaled, way, wanted, values)
+        if found is None:
             return None
-    return RawParams(torch.from_numpy(values), torch.from_numpy(-steps[1:].T))
+        values = found
+    raw = Curve(formula, points)
+    settled = _follow(raw, wanted, values, tight=True)
+    if settled is None:
+        return None
+    back = -solve_small(raw.read(settled)[1], slopes)[0]
+    return Moved(torch.from_numpy(settled), torch.from_numpy(np.ascontiguousarray(back.T)))
 
 
-def _read(formula: Formula, points: Points, theta: Floats) -> tuple[Floats, Floats]:
-    """f (points,) and ∂f/∂θ (params, points)."""
-    like = torch.from_numpy(theta)
-    found, jacobian = formula.bind(_tensors(points), POINTS, like).jacobian(like)
-    return found.numpy(), np.ascontiguousarray(jacobian.numpy().T)
+Way = Callable[[float], Scaling]
+"""From no scaling, part 0, to part 1."""
 
 
-def _agree(here: Bound, wanted: Tensor, values: Tensor) -> bool:
-    gap = (here.predict(values) - wanted).abs().max()
-    return bool(gap <= AGREEMENT * wanted.abs().max())
+def _ways(scaling: Scaling) -> list[Way]:
+    """The scales first, then the offsets: along each of these params mostly go straight, or by a
+    factor."""
+    ways: list[Way] = []
+    if any(scale.scale != 1.0 for scale in scaling.values()):
+        ways.append(lambda part: {n: Scale(s.scale**part) for n, s in scaling.items()})
+    if any(scale.offset != 0.0 for scale in scaling.values()):
+        ways.append(lambda part: {n: Scale(s.scale, s.offset * part) for n, s in scaling.items()})
+    return ways
 
 
-def solve_columns(jacobian: Tensor, wanted: Tensor) -> Tensor:
-    """Column by column, the −δ of least ‖Jδ + wanted‖."""
-    steps, _ = solve_small(jacobian.numpy().T, np.ascontiguousarray(wanted.numpy().T))
-    return torch.from_numpy(np.ascontiguousarray(steps.T))
+def _along(
+    formula: Formula, scaled: Points, way: Way, wanted: Floats, values: Floats
+) -> Floats | None:
+    """The params of the prediction that is wanted, from part 0 of a way to part 1."""
+    factors = np.array(formula.linear_among(formula.params))
+    done, length, last, before = 0.0, TANGENT, 0.0, values
+    while done < 1.0:
+        part = min(1.0, done + length)
+        # The points that this part of the scaling takes to where all of it takes the data's.
+        gone = way(part)
+        own = {name: gone[name].undo(x) if name in gone else x for name, x in scaled.items()}
+        curve = Curve(formula, own)
+        start = values
+        if last:
+            ahead = _ahead(before, values, (part - done) / last, factors)
+            start = curve.nearest(ahead, wanted)
+        found = _follow(curve, wanted, start, tight=False)
+        if found is None:
+            length /= 2 if last else 1e4
+            if length < (SHORTEST if last else LEAST):
+                return None
+            continue
+        length = 2 * length if done else 1.0
+        before, values, last, done = values, found, part - done, part
+    return values
 
 
-def _follow(here: Bound, wanted: Tensor, values: Tensor) -> Tensor | None:
-    """Newton's method from `values` to the params whose raw prediction is the one wanted."""
+def _ahead(before: Floats, values: Floats, times: float, factors: Bools) -> Floats:
+    """Params so many times as far on as from `before` to `values`, (3, params): straight, by
+    factors, and by factors those alone that may be factors of the prediction."""
+    straight = values + times * (values - before)
+    by_factor = values * (values / before) ** times
+    by_factor = np.where(np.isfinite(by_factor), by_factor, straight)
+    return np.stack([straight, by_factor, np.where(factors, by_factor, straight)])
+
+
+def _solved(formula: Formula, points: Points, scaled: Points, theta: Floats) -> Moved | None:
+    """θ_raw and its map where the formula is linear, so that one Jacobian serves for both."""
+    prediction, slopes = Curve(formula, points).read(theta)
+    wanted, sides = Curve(formula, scaled).read(theta)
+    steps = solve_small(slopes, np.concatenate(((prediction - wanted)[None], sides)))[0]
+    values = theta + steps[0]
+    gap = np.abs(prediction + steps[0].dot(slopes) - wanted).max()
+    if not gap <= AGREEMENT * np.abs(wanted).max():
+        return None
+    return Moved(torch.from_numpy(values), torch.from_numpy(-steps[1:].T))
+
+
+class Curve:
+    """A formula at points, (POINTS,)."""
+
+    def __init__(self, formula: Formula, points: Points) -> None:
+        like = torch.zeros((), dtype=torch.float64)
+        self._bound = formula.bind(_tensors(points), POINTS, like)
+
+    def read(self, theta: Floats) -> tuple[Floats, Floats]:
+        """f (points,) and ∂f/∂θ (params, points)."""
+        found, jacobian = self._bound.jacobian(torch.from_numpy(theta))
+        return found.numpy(), np.ascontiguousarray(jacobian.numpy().T)
+
+    def slopes(self, thetas: Floats) -> Floats:
+        """∂f/∂θ at each of some params, (many, params) -> (many, points, params)."""
+        found: Floats = self._bound.jacobian(torch.from_numpy(thetas))[1].numpy()
+        return found
+
+    def predict(self, theta: Floats) -> Floats:
+        """f (points,), or of many params."""
+        found: Floats = self._bound.predict(torch.from_numpy(theta)).numpy()
+        return found
+
+    def nearest(self, thetas: Floats, wanted: Floats) -> Floats:
+        """The params among some, (many, params), whose prediction is nearest."""
+        gaps = np.abs(self.predict(thetas) - wanted).max(axis=-1)
+        best: Floats = thetas[int(np.nan_to_num(gaps, nan=np.inf).argmin())]
+        return best
+
+
+def _follow(curve: Curve, wanted: Floats, values: Floats, *, tight: bool) -> Floats | None:
+    """Newton's method from `values` to the params of the prediction that is wanted: to rounding
+    where it is to be `tight`. None where it does not come nearer fast, as it does from nearby."""
+    size, before = np.abs(wanted).max(), np.inf
     for _ in range(NEWTON):
-        prediction, jacobian = here.jacobian(values)
-        slopes, residual = jacobian.numpy().T, (prediction - wanted).numpy()
-        if not (np.isfinite(slopes).all() and np.isfinite(residual).all()):
+        prediction, slopes = curve.read(values)
+        gap = np.abs(prediction - wanted).max()
+        step = solve_small(slopes, prediction - wanted)[0]
+        if not (gap <= NEARER * before or gap <= AGREEMENT * size) or not np.isfinite(step).all():
             return None
-        step = torch.from_numpy(solve_small(slopes, residual)[0])
-        values = values + step
-        if float(step.norm()) <= 1e-14 * float(values.norm()):
+        values, before = values + step, gap
+        if np.linalg.norm(step) <= (1e-14 if tight else ROUGH) * np.linalg.norm(values):
             break
-    return values if _agree(here, wanted, values) else None
+    gap = np.abs(curve.predict(values) - wanted).max()
+    return values if gap <= (AGREEMENT if tight else ROUGH) * size else None
 
 
-def _points(raw: Mapping[str, Tensor]) -> Points:
-    """Points that span the inputs' ranges and half as much again, spread by Weyl's sequence."""
+def points_of(raw: Mapping[str, Tensor], scaling: Scaling | None = None) -> Points:
+    """Points that span the inputs' ranges and half as much again, spread by Weyl's sequence; those
+    of scaled inputs are the same points, scaled."""
     points: dict[str, Floats] = {}
     for i, (name, column) in enumerate(raw.items()):
         low, high = float(column.min()), float(column.max())
@@ -169,7 +271,7 @@ def _points(raw: Mapping[str, Tensor]) -> Points:
         turn = math.modf(math.sqrt((2, 3, 5, 7, 11, 13, 17, 19)[i % 8]))[0]
         fraction: Floats = np.arange(POINTS, dtype=np.float64) * turn % 1.0
         points[name] = low + width * (1.25 * fraction)
-    return points
+    return _scaled(points, scaling or {})
 
 
 def _scaled(points: Points, scaling: Scaling) -> Points:

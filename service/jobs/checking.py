@@ -13,7 +13,8 @@ from service.settings import Settings
 Check = Callable[[FitRequest, Settings], Outline]
 
 _QUICK_BYTES = 2**19
-"""Requests with more data than this are checked in a thread, off the event loop."""
+"""Requests with more data than this are checked in a thread, off the event loop; as are those whose
+params are to be taken over to scaled inputs."""
 
 
 def outline(request: FitRequest, settings: Settings) -> Outline:
@@ -25,6 +26,7 @@ def outline(request: FitRequest, settings: Settings) -> Outline:
 
 async def check_async(check: Check, request: FitRequest, settings: Settings) -> Outline:
     """The check, without holding up the event loop."""
-    if request_nbytes(request) <= _QUICK_BYTES:
+    taken_over = request.scaling is not None and bool(request.params)
+    if request_nbytes(request) <= _QUICK_BYTES and not taken_over:
         return check(request, settings)
     return await asyncio.to_thread(check, request, settings)

@@ -105,7 +105,12 @@ def _groups(fit: GroupedFit) -> Table:
     groups = fit.groups
     facts: dict[str, Sequence[Cell]] = {"n": groups.n, "status": groups.status}
     for name, values in groups.params.items():
-        facts |= {name: values, f"{name}_stderr": groups.stderr.get(name, [None] * len(values))}
+        none = [None] * len(values)
+        facts |= {name: values, f"{name}_stderr": groups.stderr.get(name, none)}
+        if groups.confidence_interval is not None:
+            interval = groups.confidence_interval
+            facts[f"{name}_lower"] = interval.lower.get(name, none)
+            facts[f"{name}_upper"] = interval.upper.get(name, none)
     rest: dict[str, Sequence[Cell]] = {
         "loss": groups.loss,
         "r_squared": groups.r_squared,

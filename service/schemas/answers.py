@@ -184,6 +184,16 @@ class Fit(Answer):
     urls: FitUrls
 
 
+class GroupedInterval(Answer):
+    """Two-sided intervals for the free params, one row a group. NaN where the data set no limit on
+    that side, and where there is no standard error."""
+
+    level: float
+    method: IntervalMethod
+    lower: dict[str, list[Number]]
+    upper: dict[str, list[Number]]
+
+
 class Groups(Answer):
     """The fits of groups as columns of equal length, one row a group, in order of appearance."""
 
@@ -206,6 +216,8 @@ class Groups(Answer):
     """NaN where the fit failed."""
     stderr: dict[str, list[Number]]
     """NaN where there is none."""
+    confidence_interval: GroupedInterval | None = None
+    """Where intervals by profile were asked for."""
     diagnostics: list[list[str]]
     """The codes of docs/diagnostics.md."""
     history: list[History] | None = None

@@ -60,6 +60,7 @@ class LossRequest(Request):
 
     model: Model = "linear"
     params: dict[Name, Finite]
+    """Every param's value, in scaled units where `scaling` is given, as a fit returns them."""
     data: Data
     sigma: Name | Positive | list[Positive] | None = None
     loss: Loss = PlainLoss()
@@ -92,6 +93,7 @@ class GradientRequest(Request):
 
     model: Model = "linear"
     params: dict[Name, Finite]
+    """Every param's value, in scaled units where `scaling` is given, as a fit returns them."""
     data: Data
     sigma: Name | Positive | list[Positive] | None = None
     loss: Loss = PlainLoss()

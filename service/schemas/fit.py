@@ -45,12 +45,13 @@ class FitRequest(Request):
     group_by: GroupBy | None = None
     """Fit each group of rows by itself: the column that tells them apart."""
     params: dict[Name, Finite | Param] = {}
-    """Initial values, or objects with `value`, `min`, `max`, `fixed`."""
+    """Initial values, or objects with `value`, `min`, `max`, `fixed`. In raw units, whatever the
+    `scaling`; refused where scaled inputs have none that mean the same."""
     loss: Loss = PlainLoss()
     optimizer: Optimizer = AutoOptimizer()
     scaling: Scaling | None = None
-    """x' = scale·x + offset of inputs. The params of the answer are in scaled units;
-    `params_unscaled` has them in raw ones."""
+    """x' = scale·x + offset of inputs. The `params` of the request are in raw units; those of the
+    answer, its history and statistics in scaled ones. `params_unscaled` has them in raw units."""
     epochs: Annotated[int, Field(ge=1, le=10**8)] | None = None
     """Passes over the data that end in an update. Default: 1,000; 1 for `exact`."""
     tolerance: Tolerance = Tolerance()

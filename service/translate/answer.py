@@ -16,7 +16,8 @@ from service.engine.inference.statistics import Statistics, summarise
 from service.engine.kernel.types import Floats
 from service.engine.problem import Problem
 from service.engine.result import Result
-from service.engine.scaling import unscale
+from service.engine.scaled_start import raw_params
+from service.engine.scaling import inverse, scale_network
 from service.schemas import answers as wire
 from service.schemas.names import Status
 from service.translate.plan import Plan
@@ -44,7 +45,9 @@ def to_fit(
         statistics = summarise(problem, trusted)
     asked = plan.request.confidence_interval
     found = intervals(problem, trusted, statistics, asked.level, asked.method, patient=patient)
-    finding = Finding(plan.task, result, trusted, statistics, plan.guessed, found)
+    finding = Finding(
+        plan.task, result, trusted, statistics, plan.guessed, found, plan.raw, plan.scaling
+    )
     diagnostics = examine(finding)
     told = to_statistics(statistics, _interval(plan, found, statistics.free))
     return wire.Fit(
@@ -189,8 +192,9 @@ def _unscaled(
             stderr = named(statistics.free, statistics.stderr)
         return wire.UnscaledParams(values=named(problem.params, theta), stderr=stderr)
     if not isinstance(problem.formula, Formula):
-        return None
-    raw = unscale(problem.formula, plan.raw, plan.scaling, theta)
+        values = scale_network(problem.formula, inverse(plan.scaling), theta.double().cpu())
+        return wire.UnscaledParams(values=named(problem.params, values), stderr=None)
+    raw = raw_params(problem, plan.raw, plan.scaling, theta)
     if raw is None:
         return None
     if statistics.covariance is not None and trusted is theta:

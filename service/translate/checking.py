@@ -6,7 +6,7 @@ import torch
 
 from service.engine.faults import fault
 from service.engine.formula import Formula
-from service.errors import BudgetExceeded, InvalidData, InvalidRequest
+from service.errors import BudgetExceeded, InvalidData
 from service.schemas.fit import FitRequest
 from service.settings import Settings
 from service.translate.columns import escape
@@ -22,11 +22,6 @@ def check(request: FitRequest, settings: Settings) -> Plan:
     options, problem = plan.task.options, plan.task.problem
     if request.group_by is None:
         _check_domain(plan)
-    elif request.confidence_interval.method == "profile":
-        raise InvalidRequest(
-            "profile intervals are not reckoned group by group; use the method 't'",
-            pointer="/confidence_interval/method",
-        )
     if len(problem.params) > settings.max_params:
         raise BudgetExceeded(
             f"{len(problem.params):,} params are more than the {settings.max_params:,} allowed",

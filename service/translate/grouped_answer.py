@@ -19,7 +19,6 @@ from service.engine.result import GroupedResult, Rows
 from service.schemas import answers as wire
 from service.schemas.names import Severity, Status, StopReason
 from service.translate.answer import dropped, model_again, scales, to_model
-from service.translate.groups import Groups
 from service.translate.plan import Plan
 
 Names = Sequence[str]
@@ -39,6 +38,8 @@ class _Columns:
     """(groups, params)"""
     stderr: Floats
     """(groups, free)"""
+    interval: Floats
+    """Below and above, (2, groups, free)."""
     failed: Floats
     worst: Bytes
     """The worst grade of what there is to say about each."""
@@ -57,6 +58,7 @@ class _Columns:
         return cls(
             np.zeros(groups), np.zeros(groups), nothing(), nothing(), nothing(),
             np.full((groups, params), np.nan), np.full((groups, free), np.nan),
+            np.full((2, groups, free), np.nan),
             np.ones(groups), np.full(groups, ERROR, dtype=np.int8), [stopped] * groups,
             [[] for _ in range(groups)], [None] * groups,
         )  # fmt: skip
@@ -78,8 +80,10 @@ def to_grouped_fit(
     stopped = result.stop_reason or "cancelled"
     columns = _Columns.of(len(groups.keys), len(problem.params), len(problem.free_params), stopped)
     columns.n[:] = task.groups.sizes.numpy()
+    asked = plan.request.confidence_interval
     with np.errstate(all="ignore"):
-        _add(columns, look_at(task, result.ends, plan.guessed))
+        findings = look_at(task, result.ends, plan.guessed, asked.level, asked.method)
+        _add(columns, findings)
     _leave_out(columns, result)
     for group, each in enumerate(result.ends.reasons):
         columns.reasons[group] = each or stopped
@@ -96,7 +100,7 @@ def to_grouped_fit(
         model=to_model(problem),
         optimizer=task.options.optimizer,
         epochs=int(columns.epochs.max(initial=0)),
-        groups=_groups(columns, groups, problem.params, problem.free_params, task.groups.history),
+        groups=_groups(columns, plan),
         diagnostics=_told(columns, len(groups.keys)),
         verdict=VERDICTS[int(columns.worst.max(initial=0))],
         trustworthy=bool((columns.worst < WARNING).all()),
@@ -133,7 +137,7 @@ def _leave_out(columns: _Columns, result: GroupedResult) -> None:
         columns.worst[group], columns.failed[group] = ERROR, 1.0
         for column in (columns.loss, columns.r_squared, columns.residual_std):
             column[group] = np.nan
-        columns.params[group] = columns.stderr[group] = np.nan
+        columns.params[group] = columns.stderr[group] = columns.interval[:, group] = np.nan
 
 
 def _fill(columns: _Columns, findings: Findings) -> None:
@@ -145,9 +149,12 @@ def _fill(columns: _Columns, findings: Findings) -> None:
     columns.params[:] = findings.params
     if statistics.stderr.shape[-1] == columns.stderr.shape[1]:
         columns.stderr[:] = statistics.stderr
+    if findings.intervals is not None:
+        columns.interval[:] = findings.intervals.lower, findings.intervals.upper
     columns.failed[:] = failed = ~np.isfinite(findings.loss)
     for column in (columns.r_squared, columns.residual_std, columns.params, columns.stderr):
         column[failed] = np.nan
+    columns.interval[:, failed] = np.nan
 
 
 def _history(task: Task, rows: Rows) -> wire.History:
@@ -173,9 +180,11 @@ def _reason(reasons: Sequence[StopReason], stopped: StopReason | None) -> StopRe
     return next((each for each in reasons if each != "converged"), "converged")
 
 
-def _groups(
-    columns: _Columns, groups: Groups, params: Names, free: Names, history: bool
-) -> wire.Groups:
+def _groups(columns: _Columns, plan: Plan) -> wire.Groups:
+    groups, problem, asked = plan.groups, plan.task.problem, plan.request.group_by
+    assert groups is not None
+    assert asked is not None
+    params, free = problem.params, problem.free_params
     failed = columns.failed.astype(bool).tolist()
     return wire.Groups.model_construct(
         by=groups.by,
@@ -191,10 +200,24 @@ def _groups(
         residual_std=_or_null(columns.residual_std),
         params={name: columns.params[:, i].tolist() for i, name in enumerate(params)},
         stderr={name: columns.stderr[:, i].tolist() for i, name in enumerate(free)},
+        confidence_interval=_interval(columns, plan),
         diagnostics=columns.codes,
         history=[each or wire.History.nothing(params) for each in columns.history]
-        if history
+        if asked.history
         else None,
+    )
+
+
+def _interval(columns: _Columns, plan: Plan) -> wire.GroupedInterval | None:
+    asked = plan.request.confidence_interval
+    if asked.method != "profile":
+        return None
+    lower, upper = (
+        {name: ends[:, i].tolist() for i, name in enumerate(plan.task.problem.free_params)}
+        for ends in columns.interval
+    )
+    return wire.GroupedInterval.model_construct(
+        level=asked.level, method=asked.method, lower=lower, upper=upper
     )
 
 

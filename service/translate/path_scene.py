@@ -139,13 +139,13 @@ def _lowest(seen: Looked, names: tuple[str, ...]) -> Pair | None:
     name = seen.formula.target_columns[0]
     if seen.formula.target != name:
         return None
+    columns = seen.problem().columns  # scaled, as the params are
     request = FitRequest(
         model=seen.formula.text,
-        data={**{n: column.numpy() for n, column in seen.raw.items()}, name: seen.target.numpy()},
+        data={**{n: x.numpy() for n, x in columns.items()}, name: seen.target.numpy()},
         sigma=None if seen.sigma is None else seen.sigma.tolist(),
         params={n: Param(value=v, fixed=n not in names) for n, v in given.items()},
         loss=seen.request.loss,
-        scaling=seen.scales,
         epochs=SEARCH_EPOCHS,
     )
     try:

@@ -29,7 +29,7 @@ from service.translate.columns import (
 from service.translate.groups import Groups, check_keys, to_groups
 from service.translate.models import resolve
 from service.translate.options import to_loss, to_options
-from service.translate.start import guessed, to_start
+from service.translate.start import guessed, of_scaled, to_start
 from service.translate.values import explained, narrowed, narrowed_sigma, to_scaling, to_sigma
 
 SEARCHING = ("levenberg_marquardt", "lbfgs")
@@ -106,6 +106,7 @@ def to_plan(request: FitRequest, *, max_rows: int = 2**62, max_groups: int = 2**
         sigma=None if sigma is None else narrowed_sigma(sigma, dtype),
         sigma_absolute=request.sigma_absolute,
     )
+    problem = of_scaled(problem, raw, scaling, start)
     options = to_options(request, problem)
     family = resolved.family
     if isinstance(formula, Formula) and family is None and options.optimizer in SEARCHING:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -12,7 +12,9 @@ from torch import Tensor
 from service.engine.formula import Formula
 from service.engine.models import Family
 from service.engine.models.mlp import Network
-from service.engine.problem import Task
+from service.engine.problem import Problem, Task
+from service.engine.scaled_start import Given, scaled_start
+from service.engine.scaling import Scaling
 from service.engine.solvers.exact import least_squares
 from service.errors import InvalidRequest, UnknownName
 from service.schemas.fit import FitRequest
@@ -28,7 +30,8 @@ _GUESS = Param()
 
 @dataclass(frozen=True, slots=True)
 class Start:
-    """Initial values and limits, (params,) float64 each, and the params without a value given."""
+    """Initial values and limits, (params,) float64 each, in raw units, and the params without a
+    value given."""
 
     initial: Tensor
     lower: Tensor
@@ -60,6 +63,26 @@ def to_start(request: FitRequest, resolved: Resolved, target: Tensor) -> Start:
         torch.from_numpy(np.array(upper)),
         tuple(not param.fixed for param in params.values()),
         guessed,
+    )
+
+
+def of_scaled(
+    problem: Problem, raw: Mapping[str, Tensor], scaling: Scaling, start: Start
+) -> Problem:
+    """The problem, whose inputs are scaled, with a start that is given in raw units. Raises
+    InvalidRequest for what cannot be taken over: see `engine.scaled_start`."""
+    values, lower, upper = (each.numpy() for each in (start.initial, start.lower, start.upper))
+    known = np.array([name not in start.guessed for name in problem.params], dtype=np.bool_)
+    given = Given(values, lower, upper, known, ~np.array(start.free, dtype=np.bool_))
+    found = scaled_start(problem, raw, scaling, given)
+    if found is given:
+        return problem
+    dtype = problem.initial.dtype
+    return replace(
+        problem,
+        initial=torch.from_numpy(found.values).to(dtype),
+        lower=torch.from_numpy(found.lower).to(dtype),
+        upper=torch.from_numpy(found.upper).to(dtype),
     )
 
 

@@ -25,7 +25,7 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 THERMOMETER: dict[str, Any] = {
     "model": "t_c = w * t_u + b",
     "data": {"t_u": [35.7, 55.9, 58.2, 81.9, 56.3], "t_c": [0.5, 14.0, 15.0, 28.0, 11.0]},
-    "params": {"w": 1.0, "b": 0.0},
+    "params": {"w": 0.1, "b": 0.0},
     "scaling": {"t_u": {"scale": 0.1}},
     "optimizer": {"name": "sgd", "learning_rate": 0.01},
     "epochs": 1000,

@@ -17,7 +17,7 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 THERMOMETER: dict[str, Any] = {
     "model": "t_c = w * t_u + b",
     "data": {"t_u": T_U, "t_c": T_C},
-    "params": {"w": 1.0, "b": 0.0},
+    "params": {"w": 0.1, "b": 0.0},
     "optimizer": {"name": "sgd", "learning_rate": 0.01},
     "scaling": {"t_u": {"scale": 0.1}},
     "epochs": 5000,

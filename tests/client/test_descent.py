@@ -38,7 +38,7 @@ def test_options_reach_the_service(client: Descent) -> None:
     fit = client.fit(
         MODEL,
         DATA,
-        params={"w": 1.0, "b": 0.0},
+        params={"w": 0.1, "b": 0.0},
         optimizer={"name": "sgd", "learning_rate": 0.01},
         scaling={"t_u": {"scale": 0.1}},
         epochs=5000,

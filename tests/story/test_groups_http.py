@@ -134,12 +134,6 @@ def test_in_the_background_it_is_a_job_like_any_other(service: httpx.Client) -> 
         ({"group_by": "di"}, "unknown-name", "/group_by", "did you mean 'id'"),
         ({"model": "y = a*id + b"}, "invalid-data", "/data/id/0", "the text 'k0'"),
         (
-            {"confidence_interval": {"method": "profile"}},
-            "invalid-request",
-            "/confidence_interval/method",
-            "use the method 't'",
-        ),
-        (
             {"data": rows(MOST + 1, 1)},
             "budget-exceeded",
             "/group_by",

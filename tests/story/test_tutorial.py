@@ -33,6 +33,11 @@ def ask(service: httpx.Client, route: str, **body: Any) -> dict[str, Any]:
     return document
 
 
+def raw_start(scale: float) -> dict[str, float]:
+    """The start of the tables, which is that of scaled readings, as a request gives it."""
+    return {"w": TUTORIAL["start"]["w"] * scale, "b": TUTORIAL["start"]["b"]}
+
+
 def agrees(got: float, printed: float, *, loss: bool = False) -> bool:
     """Issue 2's tolerances: any sensible order of float32 operations passes."""
     if math.isnan(printed):
@@ -51,7 +56,7 @@ def test_every_printed_row(service: httpx.Client, run: dict[str, Any]) -> None:
     fit = ask(
         service,
         "/fit",
-        params=TUTORIAL["start"],
+        params=raw_start(run["scale"]),
         optimizer={"name": "sgd", "learning_rate": run["learning_rate"]},
         scaling={"t_u": {"scale": run["scale"]}},
         epochs=run["epochs"],
@@ -148,7 +153,7 @@ def test_float64_and_raw_units(service: httpx.Client) -> None:
     fit = ask(
         service,
         "/fit",
-        params=TUTORIAL["start"],
+        params=raw_start(0.1),
         optimizer={"name": "sgd", "learning_rate": 0.01},
         scaling={"t_u": {"scale": 0.1}},
         epochs=5000,

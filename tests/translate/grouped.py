@@ -10,6 +10,7 @@ from torch import Tensor
 
 from service.engine import GroupedResult, Rows, Task, outcome, start
 from service.engine.diagnostics import Finding, Verdict, examine, verdict
+from service.engine.inference.intervals import intervals
 from service.engine.inference.statistics import summarise
 from service.engine.result import StopReason
 from service.schemas.answers import GroupedFit, Timings
@@ -72,7 +73,9 @@ def alone(made: Plan, group: int, initial: Tensor) -> Alone:
     result = outcome(run)
     theta = result.best.params if is_cut_short(result) else result.params
     statistics = summarise(task.problem, theta)
-    said = examine(Finding(task, result, theta, statistics, made.guessed))
+    asked = made.request.confidence_interval
+    found = intervals(task.problem, theta, statistics, asked.level, asked.method)
+    said = examine(Finding(task, result, theta, statistics, made.guessed, found))
     stderr = statistics.stderr
     free = len(task.problem.free_params)
     return Alone(

@@ -16,7 +16,7 @@ import pytest
 
 from service.errors import InvalidRequest
 from service.schemas.answers import Fit
-from tests.translate.fits import codes, fit, merge
+from tests.translate.fits import codes, cured, fit, merge
 
 CASES = {
     path.stem: json.loads(path.read_text())
@@ -111,7 +111,8 @@ def test_the_lowest_of_equal_frequencies_is_found(name: str) -> None:
 
 def test_a_peak_fitted_to_scaled_inputs_is_had_in_raw_units() -> None:
     case = CASES["gaussian_min_max_5_to_14"]["request"]
-    scaled = fit(**case).params_unscaled
+    start = {"a": 5, "x0": 9.5, "sigma": 2.25}  # x0 0.5 and sigma 0.25 on 0 … 1
+    scaled = fit(**{**case, "params": start}).params_unscaled
     raw = fit(model=case["model"], data=case["data"])
     assert scaled is not None
     assert scaled.stderr is not None
@@ -119,6 +120,15 @@ def test_a_peak_fitted_to_scaled_inputs_is_had_in_raw_units() -> None:
     for name, value in raw.params.items():
         assert abs(scaled.values[name]) == pytest.approx(abs(value), rel=1e-6)
         assert scaled.stderr[name] == pytest.approx(raw.statistics.stderr[name], rel=1e-5)
+
+
+def test_a_start_far_from_the_peak_is_cured_in_raw_units() -> None:
+    before, after = cured(CASES["gaussian_min_max_5_to_14"]["request"], "better_minimum")
+    assert before.verdict == "untrustworthy"
+    assert before.params_unscaled is not None
+    assert after.trustworthy
+    assert after.params_unscaled is not None
+    assert after.params_unscaled.values["x0"] == pytest.approx(10.016, abs=1e-3)
 
 
 def test_any_place_between_two_rows_is_as_good_for_a_step() -> None:

@@ -400,8 +400,9 @@ def test_what_groups_cannot_have_is_refused_where_it_was_asked():
     with pytest.raises(BudgetExceeded, match="20 groups, more than the 10 allowed") as e2:
         check(FitRequest.model_validate(line(12)), Settings(max_groups=10))
     assert e2.value.complaints[0].pointer == "/group_by"
-    with pytest.raises(InvalidRequest, match="use the method 't'") as e3:
-        plan(**line(12), confidence_interval={"method": "profile"})
+    profile = {**line(12), "confidence_interval": {"method": "profile"}}
+    with pytest.raises(BudgetExceeded, match="use the method 't'") as e3:
+        check(FitRequest.model_validate(profile), Settings(max_profile_operations=1e4))
     assert e3.value.complaints[0].pointer == "/confidence_interval/method"
 
 

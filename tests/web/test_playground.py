@@ -101,7 +101,7 @@ def test_the_playhead_goes_back_to_any_epoch(moving_page: Playground) -> None:
     page.run()
     at_the_end = {name: page.drawing(name) for name in ("fit-chart", "loss-chart", "surface-chart")}
     page.browser.one("#seek").send_keys(Keys.HOME)
-    assert page.text("#readout").startswith("epoch 1 · loss 171.2 · w 1.152 · b 0.21")
+    assert page.text("#readout").startswith("epoch 1 · loss 1,764 · w 15.9 · b 50.97")
     for name, drawing in at_the_end.items():
         page.browser.wait(
             "document.querySelector(arguments[0]).toDataURL() !== arguments[1]",

@@ -4,6 +4,7 @@ minimum all the same, that is only a note."""
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 
@@ -99,8 +100,15 @@ def _tell_imbalance(finding: Finding) -> Said:
         f"so no one learning rate suits both: a rate that is stable for {names[large]} leaves "
         f"{names[small]} crawling.{crawl} Scale the inputs.",
         params=(names[large], names[small]),
-        suggestion={"scaling": "standardize"},
+        suggestion=_scaled(finding),
     )
+
+
+def _scaled(finding: Finding) -> dict[str, Any]:
+    """Standardized inputs, where the request can have them; else a method that needs none."""
+    if finding.can_be_standardized:
+        return {"scaling": "standardize"}
+    return {"optimizer": "auto"}
 
 
 def _poor(size: Each, spread: Each) -> Each:
@@ -128,7 +136,7 @@ def _tell_scale(finding: Finding) -> Said:
     return Said(
         f"the inputs are poorly scaled for {finding.options.optimizer}: {', '.join(bad)}. Steps "
         "that suit one param are far too long or short for another.",
-        suggestion={"scaling": "standardize"},
+        suggestion=_scaled(finding),
     )
 
 

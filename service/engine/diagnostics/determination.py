@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 from service.engine.diagnostics.ending import POOR
 from service.engine.diagnostics.finding import (
@@ -35,7 +36,7 @@ def _tell_rank(finding: Finding) -> Said:
     nothing = [n for n, is_flat in zip(finding.problem.free_params, flat, strict=False) if is_flat]
     cure = None
     if not set(names) & set(nothing) and finding.lower is None:
-        cure = {"params": {names[-1]: _as_it_is(finding, names[-1])}}
+        cure = _fixed(finding, names[-1])
     return Said(
         f"the data do not tell these params apart: {', '.join(names)}. Other values of them fit as "
         "well; fix one, or simplify the model.",
@@ -53,7 +54,7 @@ def _tell_step(finding: Finding) -> Said:
     problem = finding.problem
     free, stepping = problem.free_params, finding.all.stepping
     names = _among(free, stepping)
-    told = []
+    of, told = " (of the scaled inputs)" if finding.is_scaled else "", []
     for name in names:
         at = problem.params.index(name)
         places, value = ranges(problem)[at].places, float(finding.theta[at])
@@ -63,14 +64,18 @@ def _tell_step(finding: Finding) -> Said:
         else:
             told.append(f"values of {name} next to {value:.6g} give the same fit")
     return Said(
-        f"{'; '.join(told)}: it acts through a condition alone, and has no standard error.", names
+        f"{'; '.join(told)}{of}: it acts through a condition alone, and has no standard error.",
+        names,
     )
 
 
-def _as_it_is(finding: Finding, name: str) -> dict[str, float | bool]:
-    """The param kept at its fitted value."""
-    value = float(finding.theta[finding.problem.params.index(name)])
-    return {"value": value if math.isfinite(value) else 1.0, "fixed": True}
+def _fixed(finding: Finding, name: str) -> dict[str, Any] | None:
+    """A patch that keeps the param at its fitted value."""
+    values = finding.in_request(finding.theta)
+    if values is None:
+        return None
+    value = values[name] if math.isfinite(values[name]) else 1.0
+    return {"params": {name: {"value": value, "fixed": True}}}
 
 
 def _grade_condition(findings: Findings) -> Grades:
@@ -83,10 +88,11 @@ def _grade_condition(findings: Findings) -> Grades:
 
 def _tell_condition(finding: Finding) -> Said:
     condition = finding.statistics.condition
+    scaled = finding.problem.is_linear and finding.can_be_standardized
     return Said(
         f"the Jacobian's condition number is {condition:.2g}: about {math.log10(condition):.0f} of "
         "the 16 digits of the params are lost. Scale the inputs, or use fewer params.",
-        suggestion={"scaling": "standardize"} if finding.problem.is_linear else None,
+        suggestion={"scaling": "standardize"} if scaled else None,
     )
 
 
@@ -121,13 +127,12 @@ def _grade_start(findings: Findings) -> Grades:
 
 
 def _tell_start(finding: Finding) -> Said:
-    values = {
-        name: float(f"{value:.6g}")
-        for name, value in zip(finding.problem.params, finding.result.initial.tolist(), strict=True)
-        if name in finding.guessed
-    }
-    listed = ", ".join(f"{name}={value:g}" for name, value in values.items())
-    return Said(f"initial values were not given and are guessed: {listed}.", tuple(values))
+    initial = finding.result.initial
+    raw = finding.in_request(initial)
+    said = raw or dict(zip(finding.problem.params, initial.tolist(), strict=True))
+    listed = ", ".join(f"{name}={said[name]:.6g}" for name in finding.guessed)
+    of = "" if raw else " (of the scaled inputs)"
+    return Said(f"initial values were not given and are guessed: {listed}{of}.", finding.guessed)
 
 
 def _grade_lower(findings: Findings) -> Grades:
@@ -138,18 +143,19 @@ def _grade_lower(findings: Findings) -> Grades:
 def _tell_lower(finding: Finding) -> Said:
     assert finding.lower is not None
     theta, loss = finding.lower
+    raw = finding.in_request(theta)
+    said = raw or dict(zip(finding.problem.params, theta.tolist(), strict=True))
     names = finding.problem.free_params
-    start = {
-        name: {"value": float(f"{value:.6g}")}
-        for name, value in zip(finding.problem.params, theta.tolist(), strict=True)
-        if name in names
-    }
-    listed = ", ".join(f"{name}={value['value']:g}" for name, value in start.items())
+    listed = ", ".join(f"{name}={said[name]:.6g}" for name in names)
+    of = "" if raw else " (of the scaled inputs)"
+    # The values on scaled inputs may be differences of larger ones.
+    digits = 15 if finding.is_scaled else 6
+    start = {name: {"value": float(f"{said[name]:.{digits}g}")} for name in names}
     return Said(
         f"this is a local minimum of loss {finding.result.best.loss:.4g}; from another start the "
-        f"fit comes to {loss:.4g}, at {listed}. Start there, or keep this one if it is the one you "
-        "mean.",
-        suggestion={"params": start},
+        f"fit comes to {loss:.4g}, at {listed}{of}. Start there, or keep this one if it is the one "
+        "you mean.",
+        suggestion={"params": start} if raw else None,
     )
 
 
@@ -183,11 +189,9 @@ def _tell_unchallenged(finding: Finding) -> Said:
 
 def _grade_open(findings: Findings) -> Grades:
     """The profile of a param does not close: the data set no limit on it, on some side."""
-    one = findings.one
-    found = None if one is None else one.intervals
-    if found is None or found.better is not None:
+    if findings.intervals is None:
         return findings.nowhere()
-    return findings.where(ERROR, bool(found.open.any()))
+    return findings.where(ERROR, some(findings.intervals.open))
 
 
 def _tell_open(finding: Finding) -> Said:
@@ -203,10 +207,9 @@ def _tell_open(finding: Finding) -> Said:
 
 def _grade_bent(findings: Findings) -> Grades:
     """The loss is far from quadratic within the interval."""
-    one = findings.one
-    if one is None or one.intervals is None:
+    if findings.intervals is None:
         return findings.nowhere()
-    return findings.where(INFO, bool(one.intervals.bent.any()))
+    return findings.where(INFO, some(findings.intervals.bent))
 
 
 def _tell_bent(finding: Finding) -> Said:

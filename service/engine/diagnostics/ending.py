@@ -134,11 +134,13 @@ def _grade_unmoved(findings: Findings) -> Grades:
 
 def _tell_unmoved(finding: Finding) -> Said:
     names = _named(finding, _unmoved(finding.all))
+    # On scaled inputs the values of the others may depend on these.
+    left = None if finding.is_scaled else dict.fromkeys(names)
     return Said(
         f"{', '.join(names)} did not move from the start: there the loss does not depend on it, or "
         "no step lowers the loss. Start elsewhere.",
         params=names,
-        suggestion=None if set(names) <= set(finding.guessed) else {"params": dict.fromkeys(names)},
+        suggestion=None if set(names) <= set(finding.guessed) else {"params": left},
     )
 
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Literal
 
 import numpy as np
+import torch
 from torch import Tensor
 
 from service.engine.curvature import curvatures, learning_rate_limit
@@ -17,10 +18,14 @@ from service.engine.inference.intervals import Intervals
 from service.engine.inference.statistics import Figures, Statistics
 from service.engine.kernel import residuals
 from service.engine.kernel.types import Bools, Floats
+from service.engine.models.mlp import Network
 from service.engine.objectives.points import losses_at
 from service.engine.optimizers.first_order import Adagrad, Adam, Rmsprop, Sgd
 from service.engine.problem import Groups, Options, Problem, Task
 from service.engine.result import Result
+from service.engine.scaled_start import can_be_scaled, raw_params
+from service.engine.scaling import Scaling, inverse, scale_network, standardize
+from service.errors import InvalidData
 
 FEW = 64
 """More params than this have no Hessian reckoned."""
@@ -100,6 +105,8 @@ class Findings:
     """Of a search for the start: how many ways of how many came to the same loss."""
     lower: Each = False
     """Whether other starts led to a better minimum."""
+    intervals: Intervals | None = None
+    """Of each, or of one where it has some."""
     one: Finding | None = None
     """Where it is one fit: what its checks need beyond this."""
 
@@ -215,13 +222,45 @@ class Finding:
         statistics: Statistics,
         guessed: Sequence[str] = (),
         intervals: Intervals | None = None,
+        raw: Mapping[str, Tensor] | None = None,
+        scaling: Scaling | None = None,
     ) -> None:
+        """`raw`: the inputs before that scaling."""
         self.task = task
         self.result = result
         self.theta = theta
         self.statistics = statistics
         self.guessed = tuple(guessed)
         self.intervals = intervals
+        self._raw, self._scaling = raw or task.problem.columns, scaling or {}
+
+    @property
+    def is_scaled(self) -> bool:
+        """Whether its params are those of scaled inputs."""
+        return bool(self._scaling)
+
+    def in_request(self, theta: Tensor) -> dict[str, float] | None:
+        """Params by name as a request gives them, in raw units; None where there are none."""
+        formula, theta = self.problem.formula, theta.double().cpu()
+        if isinstance(formula, Network):
+            theta = scale_network(formula, inverse(self._scaling), theta)
+        elif self._scaling:
+            found = raw_params(self.problem, self._raw, self._scaling, theta)
+            if found is None:
+                return None
+            theta = found.values
+        return dict(zip(self.problem.params, theta.tolist(), strict=True))
+
+    @property
+    def can_be_standardized(self) -> bool:
+        """Whether the request may ask for standardized inputs."""
+        columns = self.problem.columns
+        try:
+            scaling = {name: standardize(name, x.double()) for name, x in columns.items()}
+        except InvalidData:
+            return False
+        known = set(self.problem.params) - set(self.guessed)
+        return can_be_scaled(self.problem, scaling, known)
 
     @property
     def problem(self) -> Problem:
@@ -252,6 +291,7 @@ class Finding:
             guessed=self.guessed,
             agreed=result.searched,
             lower=self.lower is not None,
+            intervals=self.intervals,
             one=self,
         )
 
@@ -261,9 +301,10 @@ class Finding:
         if self.result.lower is not None or self.intervals is None:
             return self.result.lower
         theta = self.intervals.better
-        if theta is None:
+        if not self.intervals.has_better:
             return None
-        return theta, float(losses_at(self.problem.double(), theta.numpy()[None])[0])
+        loss = float(losses_at(self.problem.double(), theta[None])[0])
+        return torch.from_numpy(theta), loss
 
     @property
     def limit(self) -> float | None:

@@ -5,23 +5,30 @@ from __future__ import annotations
 import torch
 
 from service.engine.diagnostics.finding import Findings
-from service.engine.inference.statistics import summarise_fits
+from service.engine.inference.intervals import Method, intervals_of
+from service.engine.inference.statistics import LEVEL, summarise_fits
 from service.engine.problem import Task
 from service.engine.result import Ends
 
 
-def look_at(task: Task, ends: Ends, guessed: tuple[str, ...]) -> Findings:
+def look_at(
+    task: Task, ends: Ends, guessed: tuple[str, ...], level: float = LEVEL, method: Method = "t"
+) -> Findings:
     """What the checks look at, of groups that have ended, or stand where they were stopped. Of a
-    fit that was cut short, or is not finite, its best params speak, as of a single one."""
+    fit that was cut short, or is not finite, its best params speak, as of a single one. Its
+    intervals are of that level, by that method."""
     double = task.double()
     problem, fits = double.problem, double.fits
     whole = torch.tensor([reason not in (None, "diverged") for reason in ends.reasons])
     whole &= torch.isfinite(ends.loss) & torch.isfinite(ends.theta).all(dim=1)
     theta = torch.where((whole | (ends.loss < ends.best_loss)).unsqueeze(-1), ends.theta, ends.best)
+    statistics = summarise_fits(problem, fits, theta)
+    intervals = intervals_of(problem, fits, theta, statistics, level, method)
+    missed = False if ends.missed is None else ends.missed.numpy()
     return Findings(
         problem=problem,
         options=task.options,
-        statistics=summarise_fits(problem, fits, theta),
+        statistics=statistics,
         theta=theta.numpy(),
         params=ends.theta.numpy(),
         initial=ends.initial.double().numpy(),
@@ -33,5 +40,6 @@ def look_at(task: Task, ends: Ends, guessed: tuple[str, ...]) -> Findings:
         reasons=[reason or "cancelled" for reason in ends.reasons],
         fits=fits,
         guessed=guessed,
-        lower=False if ends.missed is None else ends.missed.numpy(),
+        lower=missed | intervals.has_better,
+        intervals=intervals,
     )

@@ -3,27 +3,31 @@ to quadratic, else from its profile."""
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from service.engine.formula import Formula
-from service.engine.inference.profile import WORK, profile
-from service.engine.inference.statistics import Statistics
+from service.engine.inference.distributions import t_quantile
+from service.engine.inference.profile import READING, WORK, profiles
+from service.engine.inference.statistics import Figures, Statistics
 from service.engine.kernel import operators
 from service.engine.kernel.statistics import probes
 from service.engine.kernel.types import Bools, Floats
-from service.engine.objectives.points import losses_at
-from service.engine.problem import Problem
+from service.engine.objectives.points import losses_at, losses_of
+from service.engine.problem import Groups, Problem
 
 Method = Literal["t", "profile"]
 LOOKED_AT = 2.0
 """Standard errors from the minimum, where the loss is compared with what the Jacobian says."""
 UNASKED = WORK / 20
 """The work that profiles may cost that nobody asked for."""
+WALKED = 200
+"""Readings of its rows that the profile of a param mostly takes, to both sides."""
 AT_ONCE = 2**16
 """Predictions that are had at once."""
 NEAR = 0.01
@@ -35,18 +39,23 @@ by standard errors is wrong."""
 
 @dataclass(frozen=True)
 class Intervals:
-    """Ends over the free params, float64."""
+    """Ends over the free params of a fit, (q,), or of each of many, (fits, q); float64."""
 
     method: Method
     lower: Floats
-    """NaN where the data set no limit on that side."""
+    """NaN where the data set no limit on that side, and where there is no standard error."""
     upper: Floats
     bent: Bools
     """Of which params the interval by standard errors would be wrong."""
     open: Bools
     """On which params the data set no limit on some side."""
-    better: Tensor | None = None
-    """Params of a lower loss, where a profile came upon some."""
+    better: Floats
+    """Params of a lower loss, (…, p), where a profile came upon some; else NaN."""
+
+    @property
+    def has_better(self) -> Any:
+        """Whether there is a lower loss, of one or of each."""
+        return ~np.isnan(self.better).all(axis=-1)
 
 
 class TakesLong(Exception):
@@ -64,20 +73,110 @@ def intervals(
     if stderr is None or not statistics.t_degrees > 0:
         return None
     bent = _bent(problem, theta, statistics)
-    values = theta.double().cpu().numpy()[problem.places]
-    half = statistics.t(level) * stderr
-    lower, upper, chosen = values - half, values + half, bent | (method == "profile")
-    if not (bent.any() or method == "profile"):
-        return Intervals(method, lower, upper, bent, np.zeros_like(bent))
+    here: Floats = theta.double().cpu().numpy()
+    values, t = here[problem.places], statistics.t(level)
+    lower, upper = values - t * stderr, values + t * stderr
+    asked = method == "profile"
+    if not (bent.any() or asked):
+        none = np.full_like(here, np.nan)
+        return Intervals(method, lower, upper, bent, np.zeros_like(bent), none)
     if not patient:
         raise TakesLong
+    fits = Groups(problem.whole, theta.double().cpu().unsqueeze(0))
+    ends, chosen = np.stack([lower, upper])[:, None], (bent | asked)[None]
+    found = _by_profile(
+        problem, fits, statistics.figures, np.array([t]), ends, bent[None], chosen, method
+    )
+    return Intervals(method, found.lower[0], found.upper[0], bent, found.open[0], found.better[0])
+
+
+def intervals_of(
+    problem: Problem, fits: Groups, theta: Tensor, figures: Figures, level: float, method: Method
+) -> Intervals:
+    """The same of many fits at θ (fits, params). Without being asked, the profiles of those params
+    are walked first of which the interval by standard errors would be most wrong."""
+    here: Floats = theta.numpy()
+    q, none = len(problem.places), np.full_like(here, np.nan)
+    if figures.stderr.shape[-1] != q or not problem.loss.is_least_squares:
+        nothing = np.full((len(fits), q), np.nan)
+        never = np.zeros(nothing.shape, dtype=np.bool_)
+        return Intervals(method, nothing, nothing, never, never, none)
+    degrees = np.full(len(fits), np.inf) if problem.sigma_absolute else figures.degrees_of_freedom
+    t = _quantiles(0.5 + level / 2, degrees)
+    departure = _departures(problem, fits, here, figures)
+    bent: Bools = departure > math.log(BENT)
+    whole = np.isfinite(figures.stderr).all(axis=1) & np.isfinite(t)
+    bent &= whole[:, None]
+    values, half = here[:, problem.places], t[:, None] * figures.stderr
+    lower, upper = values - half, values + half
+    if method == "profile":
+        chosen = whole[:, None] & np.ones_like(bent)
+    else:
+        chosen = bent & _first(departure, fits.sizes.numpy(), problem.formula.operations)
+    if not chosen.any():
+        return Intervals(method, lower, upper, bent, np.zeros_like(bent), none)
+    ends, fits = np.stack([lower, upper]), Groups(fits.spans, theta)
+    return _by_profile(problem, fits, figures, t, ends, bent, chosen, method)
+
+
+def _by_profile(
+    problem: Problem, fits: Groups, figures: Figures, t: Floats,
+    ends: Floats, bent: Bools, chosen: Bools, method: Method,
+) -> Intervals:  # fmt: skip
+    """Of fits at their `initial`: intervals by t standard errors with those ends (2, fits, q), and
+    by profile of the params `chosen`."""
     asked = method == "profile"
-    found = profile(problem, theta, statistics, level, chosen, WORK if asked else UNASKED)
-    known = chosen & (asked | found.open | ~np.isnan(found.below + found.above))
-    lower, upper = np.where(known, found.below, lower), np.where(known, found.above, upper)
-    at_minimum = bool(statistics.offset <= NEAR)
-    better = found.lower if at_minimum else None
-    return Intervals(method, lower, upper, bent, found.open, better)
+    found = profiles(problem, fits, figures, chosen, t, WORK if asked else UNASKED)
+    known = chosen & (asked | found.open | ~np.isnan(found.ends).any(axis=0))
+    lower, upper = np.where(known, found.ends, ends)
+    at_minimum = np.reshape(figures.offset, (-1, 1)) <= NEAR
+    better = np.where(at_minimum, found.lower, np.nan)
+    open_ended = found.open & np.isnan(better).all(axis=1, keepdims=True)
+    return Intervals(method, lower, upper, bent, open_ended, better)
+
+
+def _quantiles(part: float, degrees: Floats) -> Floats:
+    """Of Student's t, or normal where there are infinite degrees of freedom; NaN for none."""
+    kinds, of = np.unique(degrees, return_inverse=True)
+    found = [t_quantile(part, kind) if kind > 0 else math.nan for kind in kinds.tolist()]
+    return np.array(found)[of.reshape(-1)]
+
+
+def _first(departure: Floats, rows: Floats, operations: int) -> Bools:
+    """The params of fits that depart most, for whose profiles there is time (fits, q)."""
+    order = np.argsort(-departure, axis=None, kind="stable")
+    cost = np.repeat(rows * (WALKED * READING * operations), departure.shape[1])
+    chosen = np.zeros(departure.size, dtype=np.bool_)
+    chosen[order] = np.cumsum(cost[order]) <= UNASKED
+    return chosen.reshape(departure.shape)
+
+
+def _departures(problem: Problem, fits: Groups, here: Floats, figures: Figures) -> Floats:
+    """By what factor the loss of fits rises otherwise than the Jacobian says, along each param, as
+    a logarithm (fits, q): see `_bent`."""
+    q, stderr, limits = len(problem.places), figures.stderr, problem.limits.numpy()
+    departure = np.zeros((len(fits), q))
+    variance = np.ones(len(fits)) if problem.sigma_absolute else figures.variance
+    asked = (figures.offset <= NEAR) & ~figures.is_rounding & (variance > 0)
+    at = np.flatnonzero(asked & (stderr > 0).all(axis=1))
+    if problem.is_linear or not isinstance(problem.formula, Formula) or not len(at):
+        return departure
+    steps = np.zeros((len(at), q, here.shape[1]))
+    steps[:, :, problem.places] = LOOKED_AT * figures.covariance[at] / stderr[at, :, None]
+    steps = np.concatenate([steps, -steps], axis=1)
+    points = here[at, None] + steps
+    within = np.clip(points, *limits)
+    clipped = (within != points).any(axis=2)
+    spans = fits.spans[:, torch.from_numpy(np.repeat(at, 2 * q + 1))]
+    points = np.concatenate([here[at, None], within], axis=1)
+    flat = torch.from_numpy(points.reshape(-1, here.shape[1]))
+    losses = losses_of(problem.double(), Groups(spans, flat), flat).numpy().reshape(len(at), -1)
+    unit = LOOKED_AT**2 * variance[at] / fits.sizes.numpy()[at]
+    with np.errstate(all="ignore"):
+        found = np.abs(np.log((losses[:, 1:] - losses[:, :1]) / unit[:, None]))
+    found = np.where(clipped, 0.0, np.nan_to_num(found, nan=np.inf))
+    departure[at] = found.reshape(len(at), 2, q).max(axis=1)
+    return departure
 
 
 def _losses(problem: Problem, formula: Formula, points: Floats) -> Floats:

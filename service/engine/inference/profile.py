@@ -5,25 +5,22 @@ With RSS(v) the sum of squares at a value v of one param, minimised over the oth
 interval while τ(v) = √((RSS(v) − RSS)/s²) ≤ t. For linear formulas that is the t interval; for
 others it follows the curvature. The profile is walked outward from the minimum in steps over which
 τ rises by a part of t, the other params going on as they went before, so that it stays on one
-branch; a step over which it leaps is halved. Source: Bates and Watts, Nonlinear Regression Analysis
-(1988), 6.1 and appendix A3.5.
+branch; a step over which it leaps is halved. The walks of many fits, to both sides, go side by
+side. Source: Bates and Watts, Nonlinear Regression Analysis (1988), 6.1 and appendix A3.5.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
-from torch import Tensor
 
-from service.engine.inference.statistics import Statistics
-from service.engine.kernel.types import Bools, Floats
-from service.engine.objectives.points import shared
+from service.engine.inference.statistics import Figures
+from service.engine.kernel.types import Bools, Floats, Ints
 from service.engine.optimizers.levenberg_marquardt import LevenbergMarquardt
-from service.engine.problem import Options, Problem, Task, Tolerance
+from service.engine.problem import Groups, Options, Problem, Task, Tolerance
 from service.engine.solvers.marquardt import Marquardt
 
 EPOCHS = 100
@@ -39,11 +36,15 @@ STEPS = 60
 """Steps of one walk, at most,"""
 REFINEMENTS = 30
 """and of the search for the end in its last step."""
+AT_ONCE = 2**12
+"""Fits whose walks go side by side."""
 FEW_ROWS = 2000
 """So many rows, at most, are read by the CPU's kernel wherever they are."""
 WORK = 2e10
-"""Operations that the walks of a fit may cost, rows × operations × epochs; an end that would cost
-more is not looked for."""
+"""Operations that the walks of a request may cost, rows × operations × epochs; where they are spent
+ends are not looked for any more."""
+READING = 10
+"""What the reading of a row costs, in operations of the formula."""
 FAR = 1e9
 """Standard errors beyond which nobody looks for an end."""
 SLACK = 1e-7
@@ -51,162 +52,196 @@ SLACK = 1e-7
 
 
 @dataclass(frozen=True)
-class Profile:
-    """Ends over the free params, float64: NaN where the profile does not rise enough (the data set
-    no limit on that side). `lower` is a better minimum, where a walk came upon one."""
+class Profiles:
+    """Of fits with q free params and p in all, float64."""
 
-    below: Floats
-    above: Floats
+    ends: Floats
+    """Below and above, (2, fits, q): NaN where the profile does not rise enough (the data set no
+    limit on that side), and where it was not walked."""
     open: Bools
-    """Of which params the profile was walked and does not rise enough on some side, (free,)."""
-    lower: Tensor | None = None
+    """Of which params the profile was walked and does not rise enough on some side, (fits, q)."""
+    lower: Floats
+    """A better minimum, where a walk came upon one, (fits, p); else NaN."""
 
 
-def profile(
-    problem: Problem, theta: Tensor, statistics: Statistics, level: float, chosen: Bools,
-    work: float = WORK,
-) -> Profile:  # fmt: skip
-    """The profile intervals of a fit at its minimum θ (params,), of the free params `chosen`; NaN
-    where the data set no limit, or the `work` is spent."""
-    problem = replace(problem.double(), initial=theta.double())
-    if problem.rows <= FEW_ROWS:
+def profiles(
+    problem: Problem, fits: Groups, figures: Figures, chosen: Bools, t: Floats, work: float
+) -> Profiles:
+    """The profiles of fits at their minima, which are their `initial`: of the free params `chosen`
+    (fits, q), as far as t (fits,) standard errors would be."""
+    problem = problem.double()
+    if int(fits.sizes.max()) <= FEW_ROWS:
         problem = problem.to("cpu")
-    stderr = statistics.stderr
-    assert stderr is not None
-    variance = 1.0 if problem.sigma_absolute else statistics.reduced_chi_squared or 0.0
-    ends, lower = np.full((2, len(stderr)), math.nan), None
-    unlimited = np.zeros(len(stderr), dtype=np.bool_)
-    left = work / (problem.rows * problem.formula.operations * 10)
+    theta: Floats = fits.initial.double().numpy()
+    found = Profiles(
+        np.full((2, *chosen.shape), math.nan), np.zeros_like(chosen), np.full_like(theta, math.nan)
+    )
+    budget = _Budget(work / (problem.formula.operations * READING))
+    many, q = chosen.shape
+    variance = np.ones(many) if problem.sigma_absolute else np.reshape(figures.variance, many)
+    errors = figures.stderr.reshape(many, q)
+    covariances = figures.covariance.reshape(many, q, q)
     for place, position in enumerate(problem.places.tolist()):
-        if not chosen[place]:
-            continue
-        for side, sign in enumerate((-1.0, 1.0)):
-            walk = _Walk(problem, statistics, place, position, variance, level)
-            if left > 0:
-                ends[side, place] = walk.end(sign)
-                unlimited[place] |= math.isnan(ends[side, place]) and walk.lower is None
-            left -= walk.readings
-            lower = walk.lower if lower is None else lower
-    return Profile(ends[0], ends[1], unlimited, lower)
+        asked = np.flatnonzero(chosen[:, place])
+        for start in range(0, len(asked), AT_ONCE):
+            at = asked[start : start + AT_ONCE]
+            if budget.spent:
+                return found
+            spread = errors[at, place]
+            along = np.zeros((len(at), theta.shape[1]))
+            with np.errstate(all="ignore"):
+                along[:, problem.places] = covariances[at, place] / spread[:, None]
+                walks = _Walks(
+                    problem, fits, at, position, spread, along, variance[at], t[at], budget
+                )
+                walks.go()
+            found.ends[:, at, place] = walks.ends.reshape(2, -1)
+            found.open[at, place] = walks.open.reshape(2, -1).any(axis=0)
+            for lower in walks.lower.reshape(2, len(at), -1):
+                new = np.isnan(found.lower[at, 0]) & ~np.isnan(lower[:, 0])
+                found.lower[at[new]] = lower[new]
+    return found
 
 
-class _Walk:
-    """Along the profile of one param, away from the minimum."""
+@dataclass
+class _Budget:
+    """Rows that may yet be read."""
+
+    left: float
+
+    @property
+    def spent(self) -> bool:
+        return self.left <= 0
+
+
+class _Walks:
+    """Along the profiles of one param of some fits, away from their minima: to smaller values first
+    and to larger ones then, (2·fits,)."""
 
     def __init__(
-        self, problem: Problem, statistics: Statistics, place: int, position: int,
-        variance: float, level: float,
+        self, problem: Problem, fits: Groups, at: Ints, position: int, spread: Floats,
+        along: Floats, variance: Floats, wanted: Floats, budget: _Budget,
     ) -> None:  # fmt: skip
         free = list(problem.free)
         free[position] = False
         self._problem, self._position = replace(problem, free=tuple(free)), position
-        self._variance, self._wanted = variance, statistics.t(level)
-        self._first = problem.initial.cpu().numpy()
-        covariance, spread = statistics.covariance, float(statistics.figures.stderr[place])
-        assert covariance is not None
-        self._spread = spread
-        self._along = np.zeros(len(self._first))
+        self._budget = budget
+        self._spans, self._sizes = fits.spans.numpy()[:, at], fits.sizes.numpy()[at].astype(float)
+        self._first: Floats = fits.initial.double().numpy()[at]
+        self._spread, self._variance, self._wanted = spread, variance, wanted
+        self._along = along
         """How the params move for one standard error of this one, at the minimum."""
-        if spread > 0:
-            self._along[problem.places] = covariance[place] / spread
-        self._limits = problem.limits[:, position].tolist()
-        self.readings = 0
-        self.lower: Tensor | None = None
-        self._lowest = self._loss(self._first[None])[1]
+        self._lowest = self._losses(np.arange(len(at)), self._first[:, None])[1]
+        count = 2 * len(at)
+        self._of = np.tile(np.arange(len(at)), 2)
+        """Whose walk each is."""
+        self.ends = np.full(count, math.nan)
+        self.open = np.zeros(count, dtype=np.bool_)
+        self.lower = np.full((count, self._first.shape[1]), math.nan)
 
-    def end(self, sign: float) -> float:
-        """The value on that side at which τ reaches what is wanted; the limit, where that comes
-        first; NaN for none."""
-        if not self._spread > 0 or not self._variance > 0:
-            return float(self._first[self._position])
-        low, high = self._limits
-        aim = self._wanted / PARTS
-        before, here, height = self._first - sign * aim * self._along, self._first, 0.0
-        step = aim * self._spread
+    def go(self) -> None:
+        """To where τ reaches what is wanted; the limit, where that comes first; NaN for none."""
+        of, position = self._of, self._position
+        limits = self._problem.limits[:, position].tolist()
+        sign = np.repeat([-1.0, 1.0], len(of) // 2)
+        first, spread, wanted = self._first[of], self._spread[of], self._wanted[of]
+        aim = wanted / PARTS
+        step = aim * spread
+        before = first - (sign * aim)[:, None] * self._along[of]
+        here, height = first.copy(), np.zeros(len(of))
+        still = ~((spread > 0) & (self._variance[of] > 0))
+        self.ends[still] = first[still, position]
+        crossed: list[tuple[Ints, Floats, Floats, Floats, Floats]] = []
+        going = np.flatnonzero(~still)
         for _ in range(STEPS):
-            value = here[self._position] + sign * step
-            bounded = min(max(value, low), high)
-            there, tau = self._risen(here, before, bounded)
-            if self.lower is not None:
-                return math.nan
-            if not tau - height <= LEAP * aim or tau < height - aim:
-                step /= 2
-                if step <= 1e-9 * self._spread:
-                    return float(here[self._position])
-                continue
-            if tau >= self._wanted:
-                return self._crossing(here, height, there, tau)
-            if bounded != value:
-                return float(bounded)
-            rise = max(tau - height, 1e-3 * aim)
-            step *= min(max(aim / rise, 0.5), 2.0)
-            before, here, height = here, there, tau
-            if abs(here[self._position] - self._first[self._position]) > FAR * self._spread:
-                return math.nan
-        return math.nan
+            if not len(going) or self._budget.spent:
+                break
+            value = here[going, position] + sign[going] * step[going]
+            bounded = np.clip(value, *limits)
+            there, tau = self._risen(going, here[going], before[going], bounded)
+            lost = ~np.isnan(self.lower[going]).any(axis=1)
+            long = ~(tau - height[going] <= LEAP * aim[going]) | (tau < height[going] - aim[going])
+            over, limited = tau >= wanted[going], bounded != value
+            step[going[long]] /= 2
+            short = long & (step[going] <= 1e-9 * spread[going])
+            self.ends[going[short & ~lost]] = here[going[short & ~lost], position]
+            met = over & ~long & ~lost
+            i = going[met]
+            crossed.append((i, here[i], height[i], there[met], tau[met]))
+            held = limited & ~over & ~long & ~lost
+            self.ends[going[held]] = bounded[held]
+            on = ~(lost | long | over | limited)
+            i = going[on]
+            rise = np.maximum(tau[on] - height[i], 1e-3 * aim[i])
+            step[i] *= np.clip(aim[i] / rise, 0.5, 2.0)
+            before[i], here[i], height[i] = here[i], there[on], tau[on]
+            beyond = on.copy()
+            beyond[on] = np.abs(here[i, position] - first[i, position]) > FAR * spread[i]
+            self.open[going[beyond]] = True
+            going = going[(long & ~short & ~lost) | (on & ~beyond)]
+        if not self._budget.spent:
+            self.open[going] = True
+        for each in crossed:
+            self._cross(*each)
 
-    def _risen(self, here: Floats, before: Floats, value: float) -> tuple[Floats, float]:
-        """The params and τ at a value of the param, the others beginning where they would be if
-        they went on from `before` as far as `here`, and where they are."""
-        gone = here[self._position] - before[self._position]
-        part = (value - here[self._position]) / gone if gone else 0.0
-        starts = np.stack([here + part * (here - before), here])
-        starts[:, self._position] = value
-        theta, loss = self._loss(starts)
-        if not math.isfinite(loss):
-            return theta, math.inf
-        if loss < self._lowest * (1 - SLACK) and self._is_lower(loss):
-            self.lower = torch.from_numpy(theta)
-        risen = max(loss - self._lowest, 0.0) * self._problem.rows
-        return theta, math.sqrt(risen / self._variance)
+    def _risen(
+        self, walks: Ints, here: Floats, before: Floats, value: Floats
+    ) -> tuple[Floats, Floats]:
+        """The params and τ of walks at values of the param, the others beginning where they would
+        be if they went on from `before` as far as `here`, and where they are."""
+        position, of = self._position, self._of[walks]
+        gone = here[:, position] - before[:, position]
+        moved = gone != 0
+        part = np.divide(value - here[:, position], gone, out=np.zeros_like(gone), where=moved)
+        starts = np.stack([here + part[:, None] * (here - before), here], axis=1)
+        starts[:, :, position] = value[:, None]
+        theta, loss = self._losses(of, starts)
+        lowest, rows, variance = self._lowest[of], self._sizes[of], self._variance[of]
+        # Lower by what noise would not do: a hundredth of a standard error.
+        lower = (loss < lowest * (1 - SLACK)) & ((lowest - loss) * rows > 1e-4 * variance)
+        self.lower[walks[lower]] = theta[lower]
+        tau = np.sqrt(np.maximum(loss - lowest, 0.0) * rows / variance)
+        return theta, np.where(np.isfinite(loss), tau, math.inf)
 
-    def _is_lower(self, loss: float) -> bool:
-        """Whether a loss is lower by what noise would not do: a hundredth of a standard error."""
-        return (self._lowest - loss) * self._problem.rows > 1e-4 * self._variance
-
-    def _loss(self, starts: Floats) -> tuple[Floats, float]:
-        """The other params at the lowest of the minima next to some starts, and the loss there."""
-        problem = self._problem
-        fits = shared(len(starts), problem.rows, torch.from_numpy(starts))
-        solver = Marquardt(Task(problem, OPTIONS, fits))
+    def _losses(self, of: Ints, starts: Floats) -> tuple[Floats, Floats]:
+        """For each of some fits the other params at the lowest of the minima next to its starts
+        (many, starts, p), and the loss there."""
+        many, each, params = starts.shape
+        spans = torch.from_numpy(np.repeat(self._spans[:, of], each, axis=1))
+        fits = Groups(spans, torch.from_numpy(starts.reshape(-1, params)))
+        solver = Marquardt(Task(self._problem, OPTIONS, fits))
         ends = solver.ends(solver.step(solver.init(), EPOCHS)[0])
-        self.readings += int(ends.epochs.sum()) + len(starts)
-        at = int(ends.best_loss.nan_to_num(nan=math.inf).argmin())
-        return ends.best[at].numpy().copy(), float(ends.best_loss[at])
+        readings = (ends.epochs.numpy() + 1).reshape(many, each).sum(axis=1)
+        self._budget.left -= float(readings @ self._sizes[of])
+        losses = ends.best_loss.numpy().reshape(many, each)
+        at = np.nan_to_num(losses, nan=math.inf).argmin(axis=1)
+        theta = ends.best.numpy().reshape(many, each, params)
+        return theta[np.arange(many), at], losses[np.arange(many), at]
 
-    def _crossing(self, here: Floats, height: float, there: Floats, tau: float) -> float:
-        """Where τ is what is wanted, between two points of the walk."""
-        at = self._position
-
-        def over(value: float) -> float:
-            tau: float = self._risen(here, there, value)[1]
-            return tau - self._wanted
-
-        return _root(
-            over, (float(here[at]), height - self._wanted), (float(there[at]), tau - self._wanted)
-        )
-
-
-def _root(
-    over: Callable[[float], float], low: tuple[float, float], high: tuple[float, float]
-) -> float:
-    """Where a function crosses zero, by the Illinois method from a point below and one above."""
-    (inside, f_inside), (outside, f_outside) = low, high
-    side = 0
-    for _ in range(REFINEMENTS):
-        rise = f_outside - f_inside
+    def _cross(self, walks: Ints, here: Floats, height: Floats, there: Floats, tau: Floats) -> None:
+        """The ends of walks between two points, the first inside and the second outside: where τ is
+        what is wanted, by the Illinois method."""
+        position, wanted = self._position, self._wanted[self._of[walks]]
+        inside, outside = here[:, position].copy(), there[:, position].copy()
+        below, above = height - wanted, tau - wanted
+        side, going = np.zeros(len(walks), dtype=np.int64), np.arange(len(walks))
         middle = 0.5 * (inside + outside)
-        if 0 < rise < math.inf:
-            middle = (inside * f_outside - outside * f_inside) / rise
-        value = over(middle)
-        if abs(value) <= 1e-9 or abs(outside - inside) <= 1e-10 * abs(outside):
-            return middle
-        if value > 0:
-            outside, f_outside = middle, value
-            f_inside = f_inside / 2 if side == 1 else f_inside
-            side = 1
-        else:
-            inside, f_inside = middle, value
-            f_outside = f_outside / 2 if side == -1 else f_outside
-            side = -1
-    return middle
+        for _ in range(REFINEMENTS):
+            if not len(going):
+                break
+            rise = above[going] - below[going]
+            steady = (rise > 0) & (rise < math.inf)
+            secant = (inside[going] * above[going] - outside[going] * below[going]) / rise
+            middle[going] = np.where(steady, secant, 0.5 * (inside[going] + outside[going]))
+            risen = self._risen(walks[going], here[going], there[going], middle[going])[1]
+            over = risen - wanted[going]
+            near = np.abs(outside[going] - inside[going]) <= 1e-10 * np.abs(outside[going])
+            left = ~((np.abs(over) <= 1e-9) | near)
+            going, over = going[left], over[left]
+            up, down = going[over > 0], going[~(over > 0)]
+            outside[up], above[up] = middle[up], over[over > 0]
+            below[up] = np.where(side[up] == 1, below[up] / 2, below[up])
+            inside[down], below[down] = middle[down], over[~(over > 0)]
+            above[down] = np.where(side[down] == -1, above[down] / 2, above[down])
+            side[up], side[down] = 1, -1
+        self.ends[walks] = middle

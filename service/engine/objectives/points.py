@@ -18,6 +18,18 @@ def shared(fits: int, rows: int, initial: Tensor) -> Groups:
     return Groups(spans, initial)
 
 
+def losses_of(problem: Problem, fits: Groups, theta: Tensor) -> Tensor:
+    """The loss of each fit at its params, (fits, params) -> (fits,)."""
+    assert isinstance(problem.formula, Formula)
+    program, data = problem.formula.program(()).tensors, problem.data(fits.spans)
+    widths = torch.full((len(fits),), MEASURE, dtype=torch.float64)
+    sums = operators.linearise(
+        program, problem.loss_number, problem.loss.delta, data, theta, widths
+    )[0]
+    found: Tensor = sums[:, 0 if problem.loss.is_smooth else 1] / fits.sizes
+    return found
+
+
 def linearised_at(
     problem: Problem, program: tuple[Tensor, ...], points: Floats, width: float
 ) -> tuple[Floats, Floats]:
@@ -34,7 +46,5 @@ def linearised_at(
 def losses_at(problem: Problem, points: Floats) -> Floats:
     """The loss at each of some params, (points, params) -> (points,)."""
     assert isinstance(problem.formula, Formula)
-    program = problem.formula.program(()).tensors
-    sums = linearised_at(problem, program, points, MEASURE)[0]
-    found: Floats = sums[:, 0 if problem.loss.is_smooth else 1] / problem.rows
-    return found
+    fits = shared(len(points), problem.rows, problem.initial)
+    return losses_of(problem, fits, torch.from_numpy(points)).numpy()

@@ -15,8 +15,8 @@ from torch import Tensor
 
 from service.engine.inference.statistics import is_chance
 from service.engine.kernel import operators
-from service.engine.kernel.rows import MEASURE
 from service.engine.kernel.singular import least_norm
+from service.engine.objectives.points import losses_of
 from service.engine.problem import Groups, Problem, Task
 from service.engine.result import Ends
 from service.engine.start.canonical import canonical
@@ -166,7 +166,7 @@ def set_out(task: Task, starts: Starts) -> Task:
         if starts.again:
             theta = _with_linear(task, theta)
         points.append(theta)
-        losses.append(_losses(task, theta))
+        losses.append(losses_of(task.problem, task.fits, theta))
     best = torch.stack(losses).nan_to_num(nan=torch.inf).argmin(dim=0)
     initial = torch.stack(points)[best, torch.arange(len(best))]
     return task.starting(initial.to(task.fits.initial.dtype))
@@ -197,13 +197,6 @@ def _with_linear(task: Task, theta: Tensor) -> Tensor:
     moved[:, linear] += torch.where(torch.isfinite(steps), steps, 0.0)
     lower, upper = problem.lower.double().cpu(), problem.upper.double().cpu()
     return torch.clamp(moved, lower, upper)
-
-
-def _losses(task: Task, theta: Tensor) -> Tensor:
-    """The loss of each fit at its θ."""
-    program = task.problem.formula.program(()).tensors  # type: ignore[union-attr]
-    sums = _linearise(task, task.fits, program, theta, MEASURE)[0]
-    return sums[:, 0 if task.problem.loss.is_smooth else 1] / task.fits.sizes
 
 
 def _linearise(

@@ -33,7 +33,7 @@ export class Stage {
     const params = this.start;
     await Promise.all([
       params && this.#startCurve(params),
-      this.landscape.preview(params).catch(() => {}),
+      this.landscape.preview(this.#startOnMap()).catch(() => {}),
     ]);
   }
 
@@ -69,8 +69,13 @@ export class Stage {
 
   async #startCurve(params) {
     const scene = this.scene;
-    const curve = await this.#predictions(params);
+    const curve = await this.#predictions(params, null); // a start is in raw units
     if (scene === this.scene && curve) this.fit.setStart(curve);
+  }
+
+  /** Params on the map are those of scaled inputs; a start, which is given in raw units, is not. */
+  #startOnMap() {
+    return this.scene.request.scaling ? null : this.start;
   }
 
   /** A run begins: `rows` are about as many as it will record. */
@@ -80,10 +85,10 @@ export class Stage {
     else {
       this.#begin(scene);
       if (this.start) this.#startCurve(this.start);
-      this.landscape.preview(this.start).catch(() => {});
+      this.landscape.preview(this.#startOnMap()).catch(() => {});
     }
     this.loss.reset(epochs);
-    this.landscape.follow(this.history, this.start);
+    this.landscape.follow(this.history, this.#startOnMap());
     this.player.reset(rows);
     this.player.play({ live: true });
   }
@@ -102,7 +107,7 @@ export class Stage {
       (history.params[name] ??= []).push(...column);
     }
     this.loss.setRows(history.epoch, history.loss);
-    this.landscape.follow(history, this.start);
+    this.landscape.follow(history, this.#startOnMap());
     this.player.grew(history.epoch.length);
     byId("seek").max = Math.max(0, history.epoch.length - 1);
     byId("loss-empty").hidden = history.epoch.length > 0;
@@ -210,10 +215,15 @@ export class Stage {
     return curve && { curve, band: null };
   }
 
-  async #predictions(params) {
-    if (this.fit.empty || !Object.values(params).every(Number.isFinite)) return null;
+  /** The scaling of the params in the history and in the answer. */
+  #scaling() {
     const { request, columns, understood } = this.scene;
-    const scaling = resolved(request.scaling ?? standard(understood), columns, understood.inputs);
+    return resolved(request.scaling ?? standard(understood), columns, understood.inputs);
+  }
+
+  async #predictions(params, scaling = this.#scaling()) {
+    if (this.fit.empty || !Object.values(params).every(Number.isFinite)) return null;
+    const { request } = this.scene;
     try {
       const asked = { model: request.model, params, data: this.fit.inputs, scaling };
       return drawable((await call("predict", { body: asked })).predictions);
