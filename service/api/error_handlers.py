@@ -18,7 +18,7 @@ from service import errors
 from service.api.answers import LastAnswer, ProblemAnswer
 from service.api.complaints import MOST
 from service.api.negotiation import NotAcceptable, UnknownPicture
-from service.api.places import TooManyBytes, TooManyPictures, TooManyStreams
+from service.api.places import TooManyAnswers, TooManyBytes, TooManyPictures, TooManyStreams
 from service.api.reading import bodies
 from service.api.reading.table import MalformedBody
 from service.api.request_id import request_id
@@ -44,6 +44,7 @@ STATUS: Mapping[type[DescentError], int] = {
     TooManyBytes: 429,
     MalformedBody: 400,
     TooManyPictures: 429,
+    TooManyAnswers: 429,
     NotAcceptable: 406,
     UnknownPicture: 404,
     errors.NotReady: 503,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from contextlib import suppress
 
@@ -15,6 +16,7 @@ from service.api.answers import ProblemAnswer, json_answer
 from service.api.clients import client, owner
 from service.api.direct_route import DirectRoute
 from service.api.hanging_up import unless_gone
+from service.api.meaning import fingerprint
 from service.api.prefer import preference
 from service.api.queries import FormQuery
 from service.api.reading import bodies
@@ -40,8 +42,9 @@ _HEADERS = [
     ),
     openapi.header(
         "Idempotency-Key",
-        "A key of your own for this request: sent again with the same body it is answered by the "
-        "same job, so that a retry is safe. Such as `5f2b0c1e-calibration-17`.",
+        "A key of your own for this request: sent again with what means the same, in "
+        "whatever form of body, it is answered by the same job, so that a retry is safe. Such as "
+        "`5f2b0c1e-calibration-17`.",
         pattern="^[!-~]{1,255}$",
     ),
 ]
@@ -75,14 +78,15 @@ async def fit(request: Request) -> Response:
     form = negotiation.form(request)
     prefer = preference(request.headers)
     key = _idempotency_key(request.headers)
-    asked, fingerprint = await bodies.read_marked(request, FitRequest, _keys, mark=key is not None)
+    asked = await bodies.read(request, FitRequest, _keys)
+    meaning = None if key is None else await asyncio.to_thread(fingerprint, asked)
     jobs = request.state["jobs"]
     job, replayed = await jobs.submit(
         asked,
         owner=owner(request),
         client=client(request),
         idempotency_key=key,
-        fingerprint=fingerprint,
+        fingerprint=meaning,
     )
     wait_s = 0.0 if asked.background else prefer.wait(request.state["settings"].max_wait_s)
     if wait_s > 0:

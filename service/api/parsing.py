@@ -21,7 +21,18 @@ from service.schemas.base import Request as Body
 _COUNTABLE = 10_000
 """Errors that pydantic is asked for; a million would take it seconds and a gigabyte."""
 
+QUICK = 2**18
+"""Bytes that are parsed in a millisecond or two,"""
+FLAT = 2**12
+"""if there are at most so many lists, objects and texts among them. A body of nested lists, or of
+nothing but names, takes a hundred times as long."""
+
 BodyT = TypeVar("BodyT", bound=Body)
+
+
+def is_quick(body: bytes | bytearray, longest: int = QUICK) -> bool:
+    """Whether a body is parsed, and its slips are explained, in no time that others notice."""
+    return len(body) <= longest and sum(map(body.count, (b"[", b"{", b'"'))) <= FLAT
 
 
 def parse(body: bytes | bytearray, schema: type[BodyT]) -> BodyT:

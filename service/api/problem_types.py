@@ -97,7 +97,8 @@ KINDS: dict[str, Kind] = {
     "quota-exceeded": Kind(429, "This API key has all that one may have just now.", _LATER),
     "too-many-streams": Kind(429, "There is no room for another event stream.", _LATER),
     "too-many-bytes": Kind(429, "There is no room for another large body.", _LATER),
-    "too-many-pictures": Kind(429, "There is no room for another picture.", _LATER),
+    "too-many-answers": Kind(429, "There is no room for another long answer.", _LATER),
+    "too-many-pictures": Kind(429, "There is no room for another picture or long table.", _LATER),
     "head-too-large": Kind(431, "The request line and headers are too long.", "Send fewer."),
     "job-failed": Kind(500, "The job ended without an answer.", "The detail says why."),
     "internal-error": Kind(

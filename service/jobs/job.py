@@ -13,7 +13,7 @@ from service.schemas.fit import FitRequest
 from service.schemas.names import Status, StopReason
 
 if TYPE_CHECKING:
-    from service.translate import Plan
+    from service.translate import Curve, Plan
 
 TRANSITIONS: Mapping[Status, frozenset[Status]] = MappingProxyType(
     {
@@ -82,6 +82,8 @@ class Job:
     stop_reason: StopReason | None = None
     result: bytes | None = None
     """The finished `service.schemas.answers.Fit` as JSON."""
+    curve: Curve | None = None
+    """What predictions take of it."""
     failure: Failure | None = None
     attempts: int = 0
     version: int = 0

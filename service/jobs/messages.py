@@ -5,12 +5,15 @@ Named tuples, because they pickle several times faster than dataclasses.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from service.jobs.history import Rows
 from service.jobs.job import Failure, Progress
 from service.schemas.fit import FitRequest
 from service.schemas.names import StopReason
+
+if TYPE_CHECKING:
+    from service.translate import Curve
 
 
 class Task(NamedTuple):
@@ -72,6 +75,8 @@ class Ended(NamedTuple):
     stop_reason: StopReason
     fit: bytes
     """`service.schemas.answers.Fit` as JSON."""
+    curve: Curve
+    """What predictions take of it."""
 
 
 class Failed(NamedTuple):
