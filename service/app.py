@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from functools import partial
@@ -141,9 +142,11 @@ def _lifespan(
         if tracing is not None:
             tracing.start()
         settle()
+        watching = asyncio.create_task(metrics.watch_loop())
         try:
             yield state
         finally:
+            watching.cancel()
             await service.stop()
             await state["parser"].close()
             await state["draughtsman"].close()

@@ -12,6 +12,7 @@ from starlette.responses import Response, StreamingResponse
 from starlette.types import Receive, Scope, Send
 
 from service.api.turns import Turns
+from service.jobs.job import Stored
 from service.schemas.base import Answer
 from service.schemas.problems import Problem
 
@@ -46,15 +47,15 @@ class LongAnswer(StreamingResponse):
 
 
 def json_answer(
-    answer: Answer | bytes, status: int = 200, headers: Mapping[str, str] | None = None
+    answer: Answer | Stored, status: int = 200, headers: Mapping[str, str] | None = None
 ) -> Response:
     """An answer, or the JSON of one; the newline is for whoever reads it in a terminal."""
-    content = answer if isinstance(answer, bytes) else answer.document()
+    content = answer.document() if isinstance(answer, Answer) else answer
     return stored((content, b"\n"), status, headers, JSON)
 
 
 def stored(
-    parts: tuple[bytes, ...],
+    parts: tuple[Stored, ...],
     status: int,
     headers: Mapping[str, str] | None,
     media_type: str,
@@ -79,7 +80,7 @@ def made_meanwhile(
     return LongAnswer(_written(pieces, turns, caller), 200, headers, JSON, room)
 
 
-async def _sliced(parts: tuple[bytes, ...]) -> AsyncIterator[bytes]:
+async def _sliced(parts: tuple[Stored, ...]) -> AsyncIterator[bytes]:
     for part in parts:
         view = memoryview(part)
         for start in range(0, len(part), PIECE):

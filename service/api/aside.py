@@ -7,11 +7,13 @@ what it imports costs the service nothing until then.
 from __future__ import annotations
 
 import asyncio
+from pickle import PickleBuffer
 from typing import NamedTuple
 
 from service.api.apart import Apart
 from service.api.turns import Turns
 from service.errors import Complaint, InvalidRequest, WorkerLost
+from service.jobs.job import Stored
 
 IDLE_S = 300.0
 """Seconds after which a process that nobody needs goes."""
@@ -27,7 +29,11 @@ class Ask(NamedTuple):
 class Done(NamedTuple):
     """What came of it."""
 
-    made: bytes
+    made: Stored
+
+    def __reduce__(self) -> tuple[object, ...]:
+        """What is long travels as a buffer."""
+        return Done, (PickleBuffer(self.made),)
 
 
 class Refused(NamedTuple):
@@ -55,7 +61,7 @@ class Aside:
         """Of the process; 0 while there is none."""
         return self._apart.pid
 
-    async def call(self, name: str, *arguments: object, caller: str = "") -> bytes:
+    async def call(self, name: str, *arguments: object, caller: str = "") -> Stored:
         """What that function makes of the arguments; raises what it refuses them with."""
         async with self._turns.turn(caller):
             self._stay_up()

@@ -23,7 +23,7 @@ from service.api.hanging_up import unless_gone
 from service.api.state import Request
 from service.errors import DescentError, UnknownName
 from service.jobs.history import Rows
-from service.jobs.job import Job
+from service.jobs.job import Job, Stored
 from service.schemas.base import Answer
 from service.schemas.columns import Data
 from service.schemas.fit import FitRequest
@@ -130,7 +130,7 @@ async def answer(
     """An answer in a form that is not JSON; `size` is about how many numbers it has. `room` is held
     until it is sent."""
     if size <= LONG and chosen != "arrow":
-        content = await asyncio.to_thread(writing.write, chosen, made, None, data)
+        content: Stored = await asyncio.to_thread(writing.write, chosen, made, None, data)
     else:
         content = await apart(request, "write", chosen, made, None, data)
     return _response(content, chosen, status, headers, room)
@@ -139,14 +139,14 @@ async def answer(
 async def fit_answer(
     request: Request,
     chosen: AnswerFormat,
-    fit: bytes,
+    fit: Stored,
     asked: FitRequest,
     headers: Mapping[str, str] | None = None,
 ) -> Response:
     """A fit, of which there is the JSON, in a form that is not."""
     rows = len(next(iter(asked.data.values()), ()))
     if max(len(fit), rows) <= LONG_DOCUMENT and chosen != "arrow":
-        content = await asyncio.to_thread(writing.write_fit, chosen, fit, asked)
+        content: Stored = await asyncio.to_thread(writing.write_fit, chosen, fit, asked)
     else:
         content = await apart(request, "write_fit", chosen, PickleBuffer(fit), asked)
     return _response(content, chosen, 200, headers)
@@ -158,13 +158,13 @@ async def history_answer(
     """Rows of a job's history in a form that is not JSON."""
     known = (chosen, job.params, rows, job.progress.epoch)
     if len(rows) * (2 + 2 * len(job.params)) <= LONG and chosen != "arrow":
-        content = await asyncio.to_thread(writing.write_history, *known)
+        content: Stored = await asyncio.to_thread(writing.write_history, *known)
     else:
         content = await apart(request, "write_history", *known)
     return _response(content, chosen, 200, None, room)
 
 
-async def apart(request: Request, name: str, *arguments: Any) -> bytes:
+async def apart(request: Request, name: str, *arguments: Any) -> Stored:
     """What that function of the draughtsman makes, while a place is held; who hangs up meanwhile
     takes it along."""
     caller = client(request)
@@ -174,7 +174,7 @@ async def apart(request: Request, name: str, *arguments: Any) -> bytes:
 
 
 def _response(
-    content: bytes,
+    content: Stored,
     chosen: AnswerFormat,
     status: int,
     headers: Mapping[str, str] | None,

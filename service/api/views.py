@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from service.api.error_handlers import problem_of
-from service.jobs.job import Job
+from service.jobs.job import Job, Stored
 from service.jobs.service import JobService
 from service.schemas import jobs as wire
 from service.schemas.answers import History
@@ -23,7 +23,7 @@ def url(job: Job) -> str:
     return f"/jobs/{job.id}"
 
 
-def full(job: Job, service: JobService) -> tuple[bytes, ...]:
+def full(job: Job, service: JobService) -> tuple[Stored, ...]:
     """The JSON of the job with its fit, in parts: the fit is as its worker wrote it, and however
     large it is, it is neither read nor copied."""
     document = brief(job, service).document()
@@ -34,7 +34,7 @@ def full(job: Job, service: JobService) -> tuple[bytes, ...]:
     return before, null.removesuffix(b"null"), job.result, after
 
 
-def server_timing(result: bytes) -> dict[str, str]:
+def server_timing(result: Stored) -> dict[str, str]:
     """The Server-Timing header of a fit, in milliseconds (W3C Server Timing)."""
     found = _TIMINGS.search(result, max(0, len(result) - _TAIL))
     if found is None:

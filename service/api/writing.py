@@ -10,6 +10,7 @@ import numpy as np
 from service import translate
 from service.errors import InvalidRequest
 from service.jobs.history import Rows
+from service.jobs.job import Stored
 from service.render import tables
 from service.render.oneline import oneline
 from service.render.report import report
@@ -62,7 +63,7 @@ def history(names: Names, rows: Rows, total: int) -> History:
     )
 
 
-def write_fit(form: AnswerFormat, document: bytes | memoryview, request: FitRequest) -> bytes:
+def write_fit(form: AnswerFormat, document: Stored, request: FitRequest) -> bytes:
     """A fit in that form; as text with its picture over the data of the request."""
     fit, units = bytes(document), request.units
     if request.group_by is not None:

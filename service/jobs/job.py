@@ -26,6 +26,9 @@ TRANSITIONS: Mapping[Status, frozenset[Status]] = MappingProxyType(
 )
 """From each status, those that may follow; a job that lost its worker goes back to `queued`."""
 
+Stored = bytes | memoryview
+"""Bytes that are kept as they came: those of a long document as the buffer they arrived in."""
+
 RECORD_BYTES = 4096
 """What a job costs besides its data, history and result; measured, and rounded up."""
 
@@ -80,7 +83,7 @@ class Job:
     finished_at: datetime | None = None
     progress: Progress = Progress()
     stop_reason: StopReason | None = None
-    result: bytes | None = None
+    result: Stored | None = None
     """The finished `service.schemas.answers.Fit` as JSON."""
     curve: Curve | None = None
     """What predictions take of it."""

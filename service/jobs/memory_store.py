@@ -12,7 +12,7 @@ from service.errors import JobStillRunning, QueueFull, QuotaExceeded, UnknownJob
 from service.jobs.clock import Clock, SystemClock
 from service.jobs.gone import Gone
 from service.jobs.history import History, Rows
-from service.jobs.job import Failure, IllegalTransition, Job, Progress
+from service.jobs.job import Failure, IllegalTransition, Job, Progress, Stored
 from service.jobs.observing import NOBODY, Observer
 from service.jobs.shares import Shares
 from service.schemas.names import Status, StopReason
@@ -146,7 +146,7 @@ class MemoryStore:
         at: datetime,
         *,
         stop_reason: StopReason | None = None,
-        result: bytes | None = None,
+        result: Stored | None = None,
         curve: Curve | None = None,
         failure: Failure | None = None,
     ) -> Job:

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Protocol
 
 from service.jobs.history import Rows
-from service.jobs.job import Failure, Job, Progress
+from service.jobs.job import Failure, Job, Progress, Stored
 from service.schemas.names import Status, StopReason
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ class JobStore(Protocol):
         at: datetime,
         *,
         stop_reason: StopReason | None = None,
-        result: bytes | None = None,
+        result: Stored | None = None,
         curve: Curve | None = None,
         failure: Failure | None = None,
     ) -> Job:

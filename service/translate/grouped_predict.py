@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import torch
 from pydantic import TypeAdapter
+from pydantic_core import from_json, to_json
 from torch import Tensor
 
 from service.engine import slices
@@ -30,6 +31,8 @@ from service.translate.groups import Codes
 from service.translate.models import resolve
 from service.translate.values import narrowed, series
 
+_TEXT_BYTES = 150
+"""Of a group's text and its place."""
 _MODEL: TypeAdapter[ModelRequest] = TypeAdapter(ModelRequest)
 
 
@@ -41,8 +44,8 @@ class Curves:
     scaling: dict[str, dict[str, float]] | None
     dtype: DType
     by: str
-    keys: Numbers | Labels
-    """(groups,)"""
+    keys: Numbers | bytes
+    """(groups,), or the JSON of texts, which is read where the first rows are told apart by it."""
     names: tuple[str, ...]
     theta: Numbers
     """(groups, params)"""
@@ -53,7 +56,7 @@ class Curves:
         groups, body = fit.groups, fit.predict
         texts = [key for key in groups.key if not isinstance(key, float | int)]
         is_text = len(texts) == len(groups.key) and any(text is not None for text in texts)
-        keys = Labels.of(texts) if is_text else np.array(groups.key, dtype=np.float64)
+        keys = to_json(texts) if is_text else np.array(groups.key, dtype=np.float64)
         theta = np.empty((len(groups.key), len(groups.params)))
         for i, values in enumerate(groups.params.values()):
             theta[:, i] = values
@@ -62,19 +65,21 @@ class Curves:
 
     @property
     def nbytes(self) -> int:
-        """Bytes held."""
-        return self.keys.nbytes + self.theta.nbytes
+        """Bytes held, `order` or `places` with them."""
+        if isinstance(self.keys, bytes):
+            return len(self.keys) + self.theta.nbytes + _TEXT_BYTES * len(self.theta)
+        return 2 * self.keys.nbytes + self.theta.nbytes
 
     @cached_property
     def order(self) -> Codes:
         """The groups in the order of their numbers, that of null last."""
-        assert not isinstance(self.keys, Labels)
+        assert not isinstance(self.keys, bytes)
         return np.argsort(self.keys, kind="stable")
 
     @property
     def null(self) -> int:
         """The group of the rows that have no key; −1 where there is none."""
-        if isinstance(self.keys, Labels):
+        if isinstance(self.keys, bytes):
             return self.places.get(None, -1)
         last = int(self.order[-1])
         return last if np.isnan(self.keys[last]) else -1
@@ -82,9 +87,8 @@ class Curves:
     @cached_property
     def places(self) -> Mapping[str | None, int]:
         """Where each text is; None for the rows that have none."""
-        assert isinstance(self.keys, Labels)
-        groups = self.keys.codes.tolist()
-        return {None if code < 0 else self.keys.names[code]: i for i, code in enumerate(groups)}
+        assert isinstance(self.keys, bytes)
+        return {text: i for i, text in enumerate(from_json(self.keys))}
 
 
 def predict_from_groups(
@@ -158,13 +162,13 @@ def _places(data: Data, fit: Curves) -> Codes:
     column = data[by]
     if not isinstance(column, Labels):
         refuse_infinite(data, by)
-    if isinstance(column, Labels) and isinstance(fit.keys, Labels):
+    if isinstance(column, Labels) and isinstance(fit.keys, bytes):
         # The label of a row without one is −1: the last.
         codes = np.array([fit.places.get(name, -1) for name in (*column.names, None)])
         at = codes[column.codes]
     elif isinstance(column, Labels):
         at = np.where(column.codes < 0, fit.null, -1)
-    elif isinstance(fit.keys, Labels):
+    elif isinstance(fit.keys, bytes):
         at = np.where(np.isnan(column), fit.null, -1)
     else:
         at = _numbered(column, fit)
@@ -186,10 +190,11 @@ def _numbered(column: Numbers, fit: Curves) -> Codes:
 def _unknown(key: object, row: int, fit: Curves) -> InvalidRequest:
     by = fit.by
     pointer = f"/data/{escape(by)}/{row}"
-    if isinstance(key, str) and isinstance(fit.keys, Labels):
-        return UnknownName(f"group in row {row + 1}:", key, fit.keys.names, pointer=pointer)
+    if isinstance(key, str) and isinstance(fit.keys, bytes):
+        known = filter(None, fit.places)
+        return UnknownName(f"group in row {row + 1}:", key, known, pointer=pointer)
     shown = "null" if key is None or key != key else shortened(str(key))
-    kind = "text" if isinstance(fit.keys, Labels) else "numbers"
+    kind = "text" if isinstance(fit.keys, bytes) else "numbers"
     return InvalidData(
         f"the job has no group {shown} ('{by}', row {row + 1}); its groups are {kind}, and are "
         "listed in its `groups.key`",

@@ -19,7 +19,7 @@ import numpy as np
 from pydantic import ValidationError
 from pydantic_core import from_json
 
-from service.api.parsing import QUICK, is_quick
+from service.api.parsing import QUICK, is_flat
 from service.schemas.base import Request as Body
 from service.schemas.columns import Data, Numbers
 
@@ -44,7 +44,7 @@ def parse_numbers(body: bytes | bytearray, schema: type[BodyT]) -> BodyT | None:
     pieces = _between(body, spans)
     marks = _marks(len(spans))
     rest = _joined(pieces, marks)
-    if not is_quick(rest, len(rest)):
+    if not is_flat(rest, MOST_LISTS):
         return None
     try:
         asked = schema.model_validate_json(rest)
