@@ -98,10 +98,19 @@ def _layers(
 ) -> list[Middleware]:
     """What stands before the routes, outermost first; what is switched off is not there at all."""
     hosts = _listed(settings.allowed_hosts)
-    layers = [Middleware(front.Front, hosts=hosts, metrics=metrics, access_log=settings.access_log)]
+    origins = _listed(settings.cors_origins)
+    layers = [
+        Middleware(
+            front.Front,
+            hosts=hosts,
+            allowed_origins=origins,
+            metrics=metrics,
+            access_log=settings.access_log,
+        )
+    ]
     if tracing is not None:
         layers.append(Middleware(Traced, tracing=tracing))
-    if origins := _listed(settings.cors_origins):
+    if origins:
         cors = Middleware(
             CORSMiddleware,
             allow_origins=origins,

@@ -30,7 +30,8 @@ class Settings(BaseSettings):
     """Host names that are answered to, with commas between; `*`, the default, is any. `local` is
     names without a dot and addresses, the default on a loopback address."""
     cors_origins: str = ""
-    """Origins whose pages may call the service from a browser, with commas between; `*` is any."""
+    """Origins whose pages may call the service from a browser, with commas between; `*` is any.
+    From all others what is no GET is refused."""
     log_format: Literal["console", "json"] = "console"
     """How the log is written to stderr: lines for a person, or JSON objects."""
     access_log: bool = False

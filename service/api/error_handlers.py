@@ -39,6 +39,7 @@ STATUS: Mapping[type[DescentError], int] = {
     errors.QueueFull: 429,
     errors.QuotaExceeded: 429,
     errors.Unauthorized: 401,
+    errors.CrossOrigin: 403,
     errors.Misdirected: 421,
     TooManyStreams: 429,
     TooManyBytes: 429,

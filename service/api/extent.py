@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from contextlib import ExitStack
 
+from service import translate
 from service.api.clients import client
 from service.api.state import Request
 from service.errors import BudgetExceeded
@@ -12,14 +13,10 @@ from service.schemas.columns import Data
 from service.schemas.names import AnswerFormat
 
 NUMBER_BYTES: Mapping[AnswerFormat, int] = {
-    "json": 25,
-    "csv": 25,
-    "oneline": 25,
-    "text": 8,
-    "arrow": 8,
+    **dict.fromkeys(("json", "csv", "oneline"), translate.NUMBER_BYTES),
+    **dict.fromkeys(("text", "arrow"), 8),
 }
-"""Bytes of a number, at most: as text it has 17 digits, a sign, a point, an exponent and a comma.
-As `text` few are shown, and all are made."""
+"""Bytes of a number, at most. As `text` few are shown, and all are made."""
 _BESIDE = frozenset({"csv", "arrow"})
 """Forms in which the columns of the data stand beside what was made of them."""
 SHORT = 2**20

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import re
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 
 from fastapi import APIRouter
 from starlette.datastructures import Headers
 from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 
-from service.api import examples, negotiation, openapi, views
+from service.api import examples, extent, negotiation, openapi, views
 from service.api.answers import ProblemAnswer, json_answer
 from service.api.clients import client, owner
 from service.api.direct_route import DirectRoute
@@ -24,7 +24,7 @@ from service.api.reading.keys import Keys
 from service.api.request_id import request_id
 from service.api.state import Request
 from service.errors import InvalidRequest, UnknownJob
-from service.jobs.job import Job
+from service.jobs.job import Job, request_nbytes
 from service.schemas.answers import Fit
 from service.schemas.fit import FitRequest
 from service.schemas.jobs import Job as JobAnswer
@@ -32,6 +32,8 @@ from service.schemas.problems import Problem
 
 router = APIRouter(tags=["fits"], default_response_class=Response, route_class=DirectRoute)
 
+_QUICK_BYTES = 2**19
+"""Of columns that are looked at where others wait."""
 _KEY = re.compile(r"[\x21-\x7e]{1,255}", re.ASCII)
 _HEADERS = [
     openapi.header(
@@ -79,15 +81,17 @@ async def fit(request: Request) -> Response:
     prefer = preference(request.headers)
     key = _idempotency_key(request.headers)
     asked = await bodies.read(request, FitRequest, _keys)
-    meaning = None if key is None else await asyncio.to_thread(fingerprint, asked)
+    meaning = None if key is None else await _meaning(asked)
     jobs = request.state["jobs"]
-    job, replayed = await jobs.submit(
-        asked,
-        owner=owner(request),
-        client=client(request),
-        idempotency_key=key,
-        fingerprint=meaning,
-    )
+    with ExitStack() as room:  # until the store counts its columns
+        extent.hold(request, room, "text", asked.data, 0)
+        job, replayed = await jobs.submit(
+            asked,
+            owner=owner(request),
+            client=client(request),
+            idempotency_key=key,
+            fingerprint=meaning,
+        )
     wait_s = 0.0 if asked.background else prefer.wait(request.state["settings"].max_wait_s)
     if wait_s > 0:
         job = await _wait(request, job, wait_s, abandon=key is None)
@@ -104,6 +108,12 @@ async def fit(request: Request) -> Response:
     if form != "json":
         return await negotiation.answer(request, form, shown, status=202, headers=headers)
     return json_answer(shown, 202, headers)
+
+
+async def _meaning(asked: FitRequest) -> bytes:
+    if request_nbytes(asked) <= _QUICK_BYTES:
+        return fingerprint(asked)
+    return await asyncio.to_thread(fingerprint, asked)
 
 
 async def _keys(asked: FitRequest) -> Keys | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import ExitStack
 from pickle import PickleBuffer
 from time import perf_counter
 from typing import Any, get_args
@@ -10,7 +11,7 @@ from typing import Any, get_args
 from fastapi import APIRouter
 from starlette.responses import Response
 
-from service.api import examples, negotiation, openapi, queries
+from service.api import examples, extent, negotiation, openapi, queries
 from service.api.clients import owner
 from service.api.direct_route import DirectRoute
 from service.api.negotiation import UnknownPicture
@@ -60,7 +61,9 @@ async def plot(request: Request) -> Response:
         # What `curl --json` sends by itself says nothing of pictures.
         chosen = negotiation.choose(b"" if accept == b"application/json" else accept, MEDIA)
         asked = asked.model_copy(update={"format": chosen})
-    return await _drawn(request, asked, "picture")
+    with ExitStack() as room:
+        extent.hold(request, room, "text", asked.data or {}, 0)
+        return await _drawn(request, asked, "picture")
 
 
 @router.get(

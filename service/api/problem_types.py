@@ -47,7 +47,7 @@ KINDS: dict[str, Kind] = {
     ),
     "idempotency-conflict": Kind(
         422,
-        "The `Idempotency-Key` was used for another body.",
+        "The `Idempotency-Key` was used for another request.",
         "Send a new key with a new request, the old one with the old.",
     ),
     "malformed-json": Kind(400, "The body is not JSON.", "The detail says where it stops being."),
@@ -61,6 +61,11 @@ KINDS: dict[str, Kind] = {
         401,
         "The server asks for an API key, and none that it knows came.",
         "Send `Authorization: Bearer KEY`. The operator makes keys with `descent key NAME`.",
+    ),
+    "cross-origin": Kind(
+        403,
+        "A page of another origin asked for a change.",
+        "The operator names the origins that may in `DESCENT_CORS_ORIGINS`.",
     ),
     "unknown-route": Kind(404, "There is no such path.", "The nearest is named."),
     "unknown-job": Kind(

@@ -2,7 +2,7 @@
 
 from service.translate.answer import to_fit, to_history
 from service.translate.catalogue import loss_list, model_list, optimizer_list
-from service.translate.checking import check
+from service.translate.checking import NUMBER_BYTES, check
 from service.translate.compute import gradient, loss, predict
 from service.translate.costs import is_little
 from service.translate.curves import Curve, curve, curve_nbytes, predict_from
@@ -15,6 +15,7 @@ from service.translate.scenes import scene
 from service.translate.threads import use_threads
 
 __all__ = [
+    "NUMBER_BYTES",
     "OUT_OF_MEMORY",
     "Curve",
     "NoDevice",
