@@ -59,7 +59,16 @@ class Door:
     def __init__(self, app: FastAPI, state: Any) -> None:
         self._app, self._state = app, state
 
-    async def ask(self, method: str, target: str, body: bytes = b"", **headers: str) -> Told:
+    async def ask(
+        self,
+        method: str,
+        target: str,
+        body: bytes = b"",
+        *,
+        gone: asyncio.Event | None = None,
+        **headers: str,
+    ) -> Told:
+        """An answer; the caller hangs up when it is there, or earlier where `gone` says so."""
         path, _, query = target.partition("?")
         named = {"host": "localhost", "content-type": "application/json", **headers}
         scope: Scope = {
@@ -78,7 +87,7 @@ class Door:
             "state": dict(self._state),
         }
         parts = [body[i : i + PART] for i in range(0, len(body), PART)] or [b""]
-        told, sent = Told(0, 0, b""), asyncio.Event()
+        told, sent = Told(0, 0, b""), gone or asyncio.Event()
 
         async def receive() -> Message:
             if not parts:
