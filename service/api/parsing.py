@@ -15,6 +15,7 @@ from pydantic_core import from_json
 from starlette.exceptions import HTTPException
 
 from service.api.complaints import complaints
+from service.api.repeats import refuse_repeats
 from service.errors import InvalidRequest
 from service.schemas.base import Request as Body
 
@@ -43,7 +44,7 @@ def is_flat(body: bytes | bytearray, most: int) -> bool:
 def parse(body: bytes | bytearray, schema: type[BodyT]) -> BodyT:
     """The body as `schema`; errors point into the body and say how to mend it."""
     try:
-        return schema.model_validate_json(body)
+        asked = schema.model_validate_json(body)
     except ValidationError as error:
         if error.error_count() > _COUNTABLE:
             raise InvalidRequest(
@@ -54,6 +55,8 @@ def parse(body: bytes | bytearray, schema: type[BodyT]) -> BodyT:
             raise _malformed(body, slip["ctx"]["error"]) from None
         found = complaints(error.errors(include_url=False), from_json(body), schema)
         raise InvalidRequest.of(found) from None
+    refuse_repeats(body)
+    return asked
 
 
 def _malformed(body: bytes | bytearray, reason: str) -> HTTPException:

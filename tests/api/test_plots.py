@@ -239,6 +239,18 @@ async def test_a_call_has_a_limit_and_a_process_that_never_lives_is_given_up() -
     await mortal.close()
 
 
+async def test_a_process_that_is_stopped_blames_itself() -> None:
+    made = Aside(DRAUGHTSMAN, PATIENCE_S)
+    await made.call("picture", LOSSES, 10)
+    os.kill(made.pid, signal.SIGSTOP)
+    made._apart._longest_s = 0.05
+    with pytest.raises(WorkerLost, match="was stopped"):
+        await made.call("picture", LOSSES, 10)
+    made._apart._longest_s = PATIENCE_S
+    assert await made.call("picture", LOSSES, 10)
+    await made.close()
+
+
 async def test_long_tables_of_one_caller_keep_nobody_waiting(draughtsman: Aside) -> None:
     """Another's picture has its turn after one of them."""
     table = ("csv", Predictions(predictions=np.arange(10_000.0), target="y"), None, None)

@@ -13,6 +13,7 @@ from service.api.complaints import complaints
 from service.api.parsing import is_flat
 from service.api.reading.options import Tree, read_options
 from service.api.reading.table import MalformedBody, Table, check_names, fold
+from service.api.repeats import refuse_repeats
 from service.errors import Complaint, InvalidRequest
 from service.schemas.base import Request as Body
 
@@ -57,6 +58,7 @@ def _told(request: bytes) -> Tree:
         raise InvalidRequest("the request within the body must be an object")
     if "data" in told:
         raise InvalidRequest("the data stand beside this request, not in it", pointer="/data")
+    refuse_repeats(request)
     return told
 
 

@@ -20,6 +20,8 @@ from pydantic import ValidationError
 from pydantic_core import from_json
 
 from service.api.parsing import QUICK, is_flat
+from service.api.repeats import refuse_repeats
+from service.errors import InvalidRequest
 from service.schemas.base import Request as Body
 from service.schemas.columns import Data, Numbers
 
@@ -48,6 +50,7 @@ def parse_numbers(body: bytes | bytearray, schema: type[BodyT]) -> BodyT | None:
         return None
     try:
         asked = schema.model_validate_json(rest)
+        refuse_repeats(rest)
         cut = dict(zip(marks, spans, strict=True))
         data: Data | None = getattr(asked, "data", None)
         if data is None or not _hold_each_mark(data, cut):
@@ -56,7 +59,7 @@ def parse_numbers(body: bytes | bytearray, schema: type[BodyT]) -> BodyT | None:
             name: _parsed(body, cut[mark]) if (mark := _mark_of(column)) in cut else column
             for name, column in data.items()
         }
-    except (ValidationError, ValueError, TypeError, OverflowError):
+    except (ValidationError, ValueError, TypeError, OverflowError, InvalidRequest):
         return None
     return asked.model_copy(update={"data": columns})
 
