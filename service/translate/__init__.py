@@ -1,7 +1,13 @@
 """Schema -> problem, result -> schema: the only seam between the wire and the engine."""
 
 from service.translate.answer import to_fit, to_history
-from service.translate.catalogue import loss_list, model_list, optimizer_list
+from service.translate.catalogue import (
+    diagnostic,
+    diagnostic_list,
+    loss_list,
+    model_list,
+    optimizer_list,
+)
 from service.translate.checking import check
 from service.translate.compute import gradient, loss, predict, predict_from_fit
 from service.translate.costs import is_little
@@ -19,6 +25,8 @@ __all__ = [
     "NoDevice",
     "Plan",
     "check",
+    "diagnostic",
+    "diagnostic_list",
     "gradient",
     "has_cuda",
     "is_little",

@@ -10,6 +10,7 @@ from service.engine.diagnostics.finding import (
     ERROR,
     INFO,
     WARNING,
+    About,
     Check,
     Finding,
     Findings,
@@ -223,13 +224,147 @@ def _tell_bent(finding: Finding) -> Said:
     )
 
 
-STEP_PARAM = Check("step_param", _grade_step, _tell_step)
-RANK_DEFICIENT = Check("rank_deficient", _grade_rank, _tell_rank)
-ILL_CONDITIONED = Check("ill_conditioned", _grade_condition, _tell_condition)
-FEW_DEGREES_OF_FREEDOM = Check("few_degrees_of_freedom", _grade_freedom, _tell_freedom)
-GUESSED_START = Check("guessed_start", _grade_start, _tell_start)
-NOT_CHALLENGED = Check("not_challenged", _grade_unchallenged, _tell_unchallenged)
-UNDETERMINED = Check("undetermined", _grade_open, _tell_open)
-NONLINEAR_INTERVAL = Check("nonlinear_interval", _grade_bent, _tell_bent)
-BETTER_MINIMUM = Check("better_minimum", _grade_lower, _tell_lower)
-MULTI_START_DISAGREES = Check("multi_start_disagrees", _grade_agreement, _tell_agreement)
+STEP_PARAM = Check(
+    "step_param",
+    _grade_step,
+    _tell_step,
+    About(
+        seen="a param acts through a condition alone (`where(x < p, …)`)",
+        severity="warning",
+        matters="all its values between two rows fit alike, and it has no standard error",
+        cure=(
+            "none is needed where the interval between the rows is narrow enough; rows "
+            "closer together, or a smooth transition"
+        ),
+    ),
+)
+RANK_DEFICIENT = Check(
+    "rank_deficient",
+    _grade_rank,
+    _tell_rank,
+    About(
+        seen="the data do not tell some params apart",
+        severity="error",
+        matters=(
+            "other values of them fit as well, so that none of theirs means anything by "
+            "itself; there are no standard errors"
+        ),
+        cure=(
+            "one of them fixed at its value, where that determines the others; else a "
+            "simpler model, or data where the params act differently"
+        ),
+    ),
+)
+ILL_CONDITIONED = Check(
+    "ill_conditioned",
+    _grade_condition,
+    _tell_condition,
+    About(
+        seen="the condition number of the Jacobian, its columns of unit norm, is above 10⁸",
+        severity="warning",
+        matters="half of the digits of the params are lost or more",
+        cure="standardized inputs where the formula is linear, or fewer params",
+    ),
+)
+FEW_DEGREES_OF_FREEDOM = Check(
+    "few_degrees_of_freedom",
+    _grade_freedom,
+    _tell_freedom,
+    About(
+        seen="two rows or fewer are left over to tell the noise; of a network, none",
+        severity="warning; error where there are fewer rows than params, but for a network",
+        matters=(
+            "the residuals tell next to nothing of the noise, so that the standard errors "
+            "are very uncertain or unknown"
+        ),
+        cure="more data, or fixed params",
+    ),
+)
+GUESSED_START = Check(
+    "guessed_start",
+    _grade_start,
+    _tell_start,
+    About(
+        seen="initial values were not given",
+        severity="info",
+        matters="it says from which values the fit set out",
+        cure="none is needed",
+    ),
+)
+NOT_CHALLENGED = Check(
+    "not_challenged",
+    _grade_unchallenged,
+    _tell_unchallenged,
+    About(
+        seen='`"challenge": false`: no other start was tried',
+        severity="info",
+        matters="there may be a better minimum, and nobody has looked for one",
+        cure='the fit without `"challenge": false`',
+    ),
+)
+UNDETERMINED = Check(
+    "undetermined",
+    _grade_open,
+    _tell_open,
+    About(
+        seen=(
+            "the profile of a param does not close: the data set no limit on it on one "
+            "side, at the level asked for"
+        ),
+        severity="error",
+        matters=(
+            "however far the param goes that way, the curve fits the data about as well; "
+            "its standard error says otherwise, and is wrong"
+        ),
+        cure="data where the model depends on that param, or a known value that is fixed",
+    ),
+)
+NONLINEAR_INTERVAL = Check(
+    "nonlinear_interval",
+    _grade_bent,
+    _tell_bent,
+    About(
+        seen=(
+            "the loss two standard errors from the minimum is not what the Jacobian says, "
+            "by a factor of 2"
+        ),
+        severity="info",
+        matters=(
+            "value ± t standard errors would hold the truth more or less often than they "
+            "should; the intervals of these params are by profile likelihood, unless that "
+            "was too much work"
+        ),
+        cure="none is needed: use the intervals rather than the standard errors",
+    ),
+)
+BETTER_MINIMUM = Check(
+    "better_minimum",
+    _grade_lower,
+    _tell_lower,
+    About(
+        seen=(
+            "from another start, or on the way along a profile, the same model comes to a "
+            "loss that is at least 0.5 % lower"
+        ),
+        severity="error",
+        matters=(
+            "the params are those of a local minimum, not of the best curve of this model; "
+            "their standard errors know nothing of the better one"
+        ),
+        cure=(
+            "the start that leads to the lower loss; or keep this minimum, if it is the one "
+            "you mean"
+        ),
+    ),
+)
+MULTI_START_DISAGREES = Check(
+    "multi_start_disagrees",
+    _grade_agreement,
+    _tell_agreement,
+    About(
+        seen="of the starts that were searched, up to 36, only one came to this loss",
+        severity="warning",
+        matters="there may be a lower loss where none of them came to",
+        cure="initial values near what you expect",
+    ),
+)
