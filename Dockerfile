@@ -50,10 +50,9 @@ ENV PATH=/opt/descent/bin:/opt/venv/bin:$PATH \
     PYTHONPATH=/opt/descent \
     PYTHONDONTWRITEBYTECODE=1 \
     PYTHONUNBUFFERED=1
-# Within a container every caller comes from outside. Who may reach its port is decided by what
-# publishes it: compose and the README's `docker run` do on 127.0.0.1 alone. Before you publish it
-# further, give it keys (DESCENT_KEYS_FILE) and set this to 0, which makes a start without them fail.
-ENV DESCENT_ALLOW_PUBLIC=1
+# Within a container every caller comes from outside, and `-p 8000:8000` publishes to the network. So it
+# starts with keys (DESCENT_KEYS_FILE) alone, unless -e DESCENT_ALLOW_PUBLIC=1 says that something else lets in
+# only whom it should, such as `-p 127.0.0.1:8000:8000`: this machine alone.
 # Two layers: a change of the source ships the small one alone.
 COPY --from=dependencies /opt/venv /opt/venv
 COPY --from=package /opt/descent /opt/descent

@@ -1,11 +1,14 @@
 # The commands of the house; `make` alone lists them.
 PYTHON ?= python3
 PORT ?= 8000
+# The build of torch: cpu, or one with CUDA (cu130, auto).
+TORCH ?= cpu
 ARGS ?=
 SECONDS ?= 600
 
 BIN := .venv/bin
-PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
+INSTALL := PIP_DISABLE_PIP_VERSION_CHECK=1 $(BIN)/python .ci/install.py
+PIP_INSTALL := $(INSTALL) pip install --quiet --constraint constraints.txt
 # Each stamp builds on the one before: the runtime, then the tools, then what bench compares with.
 RUNTIME := .venv/.runtime
 KERNEL := .venv/.kernel
@@ -21,7 +24,7 @@ help: ## this list
 	@sed -n 's/^\([a-z]*\):[^#]*## \(.*\)/  make \1|\2/p' Makefile | while IFS='|' read -r target what; do \
 		printf '%-16s %s\n' "$$target" "$$what"; done
 
-install: $(DEV) $(KERNEL) ## a .venv with the package, its tools and their pins (PYTHON=python3.12 for another Python)
+install: $(DEV) $(KERNEL) ## a .venv with the package, its tools and their pins (PYTHON=python3.12 for another, TORCH=cu130 for CUDA)
 	@echo "Descent is installed in .venv"
 
 serve: $(KERNEL) ## run the service (PORT=8000)
@@ -70,8 +73,9 @@ $(RUNTIME): pyproject.toml constraints.txt
 		echo "Descent needs Python 3.11 or later; '$(PYTHON)' is $$($(PYTHON) --version 2>/dev/null || echo 'not found')." \
 			"Try: make PYTHON=python3.12 $(MAKECMDGOALS)" >&2; exit 1; }
 	@[ -x $(BIN)/pip ] || $(PYTHON) -m venv .venv
-	@echo "Installing Descent in .venv (once; torch is large)"
-	@$(PIP_INSTALL) torch setuptools
+	@echo "Installing Descent in .venv, once: about 0.6 GB to fetch with the CPU build of torch, 2 GB on disk"
+	@$(INSTALL) torch $(TORCH)
+	@$(PIP_INSTALL) setuptools
 	@$(PIP_INSTALL) --no-build-isolation --editable .
 	@touch $@
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from functools import partial
@@ -97,10 +98,19 @@ def _layers(
 ) -> list[Middleware]:
     """What stands before the routes, outermost first; what is switched off is not there at all."""
     hosts = _listed(settings.allowed_hosts)
-    layers = [Middleware(front.Front, hosts=hosts, metrics=metrics, access_log=settings.access_log)]
+    origins = _listed(settings.cors_origins)
+    layers = [
+        Middleware(
+            front.Front,
+            hosts=hosts,
+            allowed_origins=origins,
+            metrics=metrics,
+            access_log=settings.access_log,
+        )
+    ]
     if tracing is not None:
         layers.append(Middleware(Traced, tracing=tracing))
-    if origins := _listed(settings.cors_origins):
+    if origins:
         cors = Middleware(
             CORSMiddleware,
             allow_origins=origins,
@@ -141,9 +151,11 @@ def _lifespan(
         if tracing is not None:
             tracing.start()
         settle()
+        watching = asyncio.create_task(metrics.watch_loop())
         try:
             yield state
         finally:
+            watching.cancel()
             await service.stop()
             await state["parser"].close()
             await state["draughtsman"].close()

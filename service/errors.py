@@ -13,6 +13,7 @@ DescentError
 ├── QueueFull                 no room for another job just now
 │   └── QuotaExceeded         this caller has all that one may have, just now
 ├── Unauthorized              keys are asked for, and none that is known came
+├── CrossOrigin               a page of another origin asked for a change
 ├── Misdirected               the request is for a host that this is not
 ├── NotReady                  the service is starting or stopping
 └── JobFailed                 the job ended without an answer
@@ -152,6 +153,13 @@ class Misdirected(DescentError):
     """This server does not answer to the Host of the request; DESCENT_ALLOWED_HOSTS names those."""
 
     type = "misdirected-request"
+
+
+class CrossOrigin(DescentError):
+    """A page of another origin may change nothing here; the operator names those that may in
+    DESCENT_CORS_ORIGINS."""
+
+    type = "cross-origin"
 
 
 class NotReady(DescentError):

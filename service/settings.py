@@ -30,7 +30,8 @@ class Settings(BaseSettings):
     """Host names that are answered to, with commas between; `*`, the default, is any. `local` is
     names without a dot and addresses, the default on a loopback address."""
     cors_origins: str = ""
-    """Origins whose pages may call the service from a browser, with commas between; `*` is any."""
+    """Origins whose pages may call the service from a browser, with commas between; `*` is any.
+    From all others what is no GET is refused."""
     log_format: Literal["console", "json"] = "console"
     """How the log is written to stderr: lines for a person, or JSON objects."""
     access_log: bool = False
@@ -90,6 +91,11 @@ class Settings(BaseSettings):
     max_answer_operations: PositiveFloat = 1e10
     """The budget of a prediction, a loss or a gradient: evaluations × rows × the formula's
     operations."""
+    max_answer_bytes: PositiveInt = 256 * 2**20
+    """The longest answer, by what its numbers take at most in the form that is asked for."""
+    max_answers_bytes: PositiveInt = 768 * 2**20
+    """Bytes that long answers which are made or sent, and the columns that they are made of, may
+    take at once; one address may hold half, and always one request."""
     max_wait_s: PositiveFloat = 60.0
     """How long a synchronous fit is waited for before it is answered with 202."""
     keep_alive_s: PositiveFloat = 15.0
@@ -114,7 +120,7 @@ class Settings(BaseSettings):
     """History numbers kept for one job, two a row and two a param and row: fewer rows of a wide
     model."""
     max_pictures: PositiveInt = 32
-    """Pictures that are drawn or wait for it; one address may hold half."""
+    """Pictures and long tables that are made or wait for it; one address may hold half."""
     max_picture_pixels: PositiveInt = 4_000_000
     """The largest picture: width × height."""
     cancel_grace_s: PositiveFloat = 2.0

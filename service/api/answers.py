@@ -1,13 +1,18 @@
-"""Answers as they leave: bytes that pydantic wrote, with their media type."""
+"""Answers as they leave: bytes with their media type. Long ones go out piece by piece, no faster
+than they are read."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import asyncio
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import ExitStack
 
 import anyio
-from starlette.responses import Response
+from starlette.responses import Response, StreamingResponse
 from starlette.types import Receive, Scope, Send
 
+from service.api.turns import Turns
+from service.jobs.job import Stored
 from service.schemas.base import Answer
 from service.schemas.problems import Problem
 
@@ -17,12 +22,91 @@ _DRAIN_BYTES = 64 * 2**20
 _DRAIN_S = 5.0
 
 
+JSON = "application/json"
+PIECE = 2**16
+"""Bytes of an answer that are sent at once."""
+
+
+class LongAnswer(StreamingResponse):
+    """An answer in pieces, and what is held until it is sent."""
+
+    def __init__(
+        self,
+        pieces: AsyncIterator[bytes],
+        status: int,
+        headers: Mapping[str, str] | None,
+        media_type: str,
+        room: ExitStack | None = None,
+    ) -> None:
+        super().__init__(pieces, status, headers, media_type)
+        self._room = room or ExitStack()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        with self._room:
+            await super().__call__(scope, receive, send)
+
+
 def json_answer(
-    answer: Answer | bytes, status: int = 200, headers: Mapping[str, str] | None = None
+    answer: Answer | Stored, status: int = 200, headers: Mapping[str, str] | None = None
 ) -> Response:
     """An answer, or the JSON of one; the newline is for whoever reads it in a terminal."""
-    content = answer if isinstance(answer, bytes) else answer.document()
-    return Response(content + b"\n", status, headers, "application/json")
+    content = answer.document() if isinstance(answer, Answer) else answer
+    return stored((content, b"\n"), status, headers, JSON)
+
+
+def stored(
+    parts: tuple[Stored, ...],
+    status: int,
+    headers: Mapping[str, str] | None,
+    media_type: str,
+    room: ExitStack | None = None,
+) -> Response:
+    """An answer that is there, in parts that are not put together where they are long."""
+    length = sum(map(len, parts))
+    if length <= PIECE and room is None:
+        return Response(b"".join(parts), status, headers, media_type)
+    told = {**(headers or {}), "Content-Length": str(length)}
+    return LongAnswer(_sliced(parts), status, told, media_type, room)
+
+
+def made_meanwhile(
+    pieces: Iterator[bytes],
+    turns: Turns,
+    caller: str,
+    headers: Mapping[str, str] | None = None,
+    room: ExitStack | None = None,
+) -> Response:
+    """The JSON of an answer that is written while it is sent, off the event loop."""
+    return LongAnswer(_written(pieces, turns, caller), 200, headers, JSON, room)
+
+
+async def _sliced(parts: tuple[Stored, ...]) -> AsyncIterator[bytes]:
+    for part in parts:
+        view = memoryview(part)
+        for start in range(0, len(part), PIECE):
+            yield bytes(view[start : start + PIECE])
+            await asyncio.sleep(0)  # who reads as fast as this would keep the others waiting
+
+
+async def _written(pieces: Iterator[bytes], turns: Turns, caller: str) -> AsyncIterator[bytes]:
+    while True:
+        async with turns.turn(caller):
+            piece = await asyncio.to_thread(_gathered, pieces)
+        if not piece:
+            break
+        yield piece
+    yield b"\n"
+
+
+def _gathered(pieces: Iterator[bytes]) -> bytes:
+    """The next pieces, until they are enough to be sent."""
+    some, length = [], 0
+    for piece in pieces:
+        some.append(piece)
+        length += len(piece)
+        if length >= PIECE:
+            break
+    return b"".join(some)
 
 
 class Health(Answer):

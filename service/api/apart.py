@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 
-from service.errors import BudgetExceeded
-from service.jobs.worker_process import WorkerProcess
+from service.errors import BudgetExceeded, WorkerLost
+from service.jobs.worker_process import WorkerProcess, processor_s
+
+_NO_PROCESSOR = "The process that worked on the request was stopped, or had no processor to do it."
 
 
 class Apart:
@@ -42,13 +44,18 @@ class Apart:
             leaving.add_done_callback(self._leaving.discard)
 
     async def _ask(self, asked: object) -> object | None:
+        worked_s = 0.0
         try:
             async with asyncio.timeout(self._longest_s):
                 process = await self._ready()
+                worked_s = processor_s(process.pid)
                 await process.send(asked)
                 return await process.receive()
         except TimeoutError:
+            worked_s = processor_s(self.pid) - worked_s
             self.drop()
+            if worked_s < self._longest_s / 2:
+                raise WorkerLost(_NO_PROCESSOR) from None
             raise BudgetExceeded(self._too_long) from None
         except (EOFError, OSError):
             self.drop()

@@ -7,10 +7,13 @@ what it imports costs the service nothing until then.
 from __future__ import annotations
 
 import asyncio
+from pickle import PickleBuffer
 from typing import NamedTuple
 
 from service.api.apart import Apart
+from service.api.turns import Turns
 from service.errors import Complaint, InvalidRequest, WorkerLost
+from service.jobs.job import Stored
 
 IDLE_S = 300.0
 """Seconds after which a process that nobody needs goes."""
@@ -26,7 +29,11 @@ class Ask(NamedTuple):
 class Done(NamedTuple):
     """What came of it."""
 
-    made: bytes
+    made: Stored
+
+    def __reduce__(self) -> tuple[object, ...]:
+        """What is long travels as a buffer."""
+        return Done, (PickleBuffer(self.made),)
 
 
 class Refused(NamedTuple):
@@ -46,7 +53,7 @@ class Aside:
     def __init__(self, entry: str, longest_s: float) -> None:
         too_long = f"it would have taken longer than {longest_s:g} s; ask for less"
         self._apart = Apart(entry, longest_s, too_long)
-        self._turn = asyncio.Lock()
+        self._turns = Turns()
         self._bedtime: asyncio.TimerHandle | None = None
 
     @property
@@ -54,9 +61,9 @@ class Aside:
         """Of the process; 0 while there is none."""
         return self._apart.pid
 
-    async def call(self, name: str, *arguments: object) -> bytes:
+    async def call(self, name: str, *arguments: object, caller: str = "") -> Stored:
         """What that function makes of the arguments; raises what it refuses them with."""
-        async with self._turn:
+        async with self._turns.turn(caller):
             self._stay_up()
             answer = await self._apart.ask(Ask(name, arguments))
             self._bedtime = asyncio.get_running_loop().call_later(IDLE_S, self._apart.drop)

@@ -21,7 +21,7 @@ from service.errors import Complaint
 
 MOST = 20
 """Complaints in one answer; who has more is helped by the first few."""
-_READ = 1000
+_READ = 300
 
 
 @dataclass(frozen=True, slots=True)

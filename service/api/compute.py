@@ -7,7 +7,9 @@ need not wait for it; what takes too long is refused before it is begun.
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import ExitStack
 from functools import partial
+from math import prod
 from typing import TypeVar
 
 from anyio import to_thread
@@ -15,16 +17,16 @@ from fastapi import APIRouter
 from starlette.responses import Response
 
 from service import translate
-from service.api import examples, negotiation, openapi
-from service.api.answers import json_answer
-from service.api.clients import owner
+from service.api import examples, extent, negotiation, openapi
+from service.api.answers import PIECE, json_answer, made_meanwhile
+from service.api.clients import client, owner
 from service.api.direct_route import DirectRoute
 from service.api.queries import FormQuery
 from service.api.reading import bodies
 from service.api.reading.keys import Keys
 from service.api.state import Request
 from service.errors import InvalidRequest, JobStillRunning
-from service.schemas.answers import Fit, GroupedFit
+from service.schemas.base import Answer
 from service.schemas.columns import Data, Labels
 from service.schemas.compute import (
     GradientAnswer,
@@ -34,6 +36,7 @@ from service.schemas.compute import (
     Predictions,
     PredictRequest,
 )
+from service.schemas.series import pieces
 
 router = APIRouter(tags=["compute"], default_response_class=Response, route_class=DirectRoute)
 
@@ -42,7 +45,10 @@ _FEW_NUMBERS = 1000
 """Of data that no model takes long to be read on."""
 _MANY_NUMBERS = 20_000
 """Of data that are not looked at where others wait."""
-_SHORT_DOCUMENT = 2**16
+_SMALL_CURVE = 2**16
+"""Bytes of a finished fit that are read where others wait."""
+_OF_A_BAND = 4
+"""Columns of predictions with a band."""
 _REFUSALS = (400, 406, 408, 413, 415, 422, 429, 500, 503)
 
 AnswerT = TypeVar("AnswerT")
@@ -68,16 +74,21 @@ async def predict(request: Request) -> Response:
     most = (settings.max_rows, settings.max_answer_operations)
     work = partial(translate.predict, asked, *most)
     if asked.job_id is not None:
-        document, is_grouped = await _finished_fit(request, asked.job_id)
-        work = partial(_predict_from, document, asked, *most, is_grouped=is_grouped)
-        few = _size(asked.data) <= _FEW_NUMBERS and len(document) <= _SHORT_DOCUMENT
+        curve = await _curve(request, asked.job_id)
+        work = partial(translate.predict_from, asked, curve, *most)
+        few = _size(asked.data) <= _FEW_NUMBERS and translate.curve_nbytes(curve) <= _SMALL_CURVE
     else:
         few = _is_little(asked, plain=asked.interval is None)
-    found = await _reckon(work, few=few)
-    if form == "json":
-        return json_answer(found)
-    size = _size(asked.data) + len(found.predictions)
-    return await negotiation.answer(request, form, found, size=size, data=asked.data)
+    with ExitStack() as room:
+        columns = 1 if asked.interval is None else _OF_A_BAND
+        length = extent.hold(request, room, form, asked.data, columns)
+        found = await _reckon(request, work, few=few)
+        if form == "json":
+            return _json(request, found, length, room)
+        size = _size(asked.data) + columns * len(found.predictions)
+        return await negotiation.answer(
+            request, form, found, size=size, data=asked.data, room=room.pop_all()
+        )
 
 
 @router.post(
@@ -96,11 +107,14 @@ async def loss(request: Request) -> Response:
     asked = await bodies.read(request, LossRequest)
     work = partial(translate.loss, asked, request.state["settings"])
     few = asked.surface is None and _is_little(asked)
-    found = await _reckon(work, few=few)
-    if form == "json":
-        return json_answer(found)
-    size = 0 if few else _size(asked.data) + negotiation.LONG
-    return await negotiation.answer(request, form, found, size=size)
+    with ExitStack() as room:
+        points = prod(axis.steps for axis in (asked.surface or {}).values())
+        length = extent.hold(request, room, form, asked.data, int(asked.residuals), 3 * points)
+        found = await _reckon(request, work, few=few)
+        if form == "json":
+            return _json(request, found, length, room)
+        size = length // extent.NUMBER_BYTES[form]
+        return await negotiation.answer(request, form, found, size=size, room=room.pop_all())
 
 
 @router.post(
@@ -122,12 +136,25 @@ async def gradient(request: Request) -> Response:
     plain = asked.gradient.method != "numeric" and not asked.check
     # What there is to explain grows with the formula, not with the data.
     few = not asked.explain and _is_little(asked, plain=plain)
-    found = await _reckon(partial(translate.gradient, asked, *most), few=few)
+    with ExitStack() as room:
+        extent.hold(request, room, form, asked.data, 0)
+        found = await _reckon(request, partial(translate.gradient, asked, *most), few=few)
     return json_answer(found) if form == "json" else await negotiation.answer(request, form, found)
 
 
-async def _reckon(work: Callable[[], AnswerT], *, few: bool) -> AnswerT:
-    return work() if few else await to_thread.run_sync(work)
+async def _reckon(request: Request, work: Callable[[], AnswerT], *, few: bool) -> AnswerT:
+    if few:
+        return work()
+    async with request.state["makers"].turn(client(request)):
+        return await to_thread.run_sync(work)
+
+
+def _json(request: Request, found: Answer, length: int, room: ExitStack) -> Response:
+    """The JSON of an answer of so many bytes at most."""
+    if length <= PIECE:
+        return json_answer(found)
+    turns, caller = request.state["makers"], client(request)
+    return made_meanwhile(pieces(found), turns, caller, room=room.pop_all())
 
 
 def _is_little(
@@ -145,16 +172,6 @@ def _size(data: Data) -> int:
     return sum(map(len, data.values()))
 
 
-def _predict_from(
-    document: bytes, asked: PredictRequest, rows: int, operations: float, *, is_grouped: bool
-) -> Predictions:
-    if is_grouped:
-        fits = GroupedFit.model_validate_json(document)
-        return translate.predict_from_groups(asked, fits, rows, operations)
-    fit = Fit.model_validate_json(document)
-    return translate.predict_from_fit(asked, fit, rows, operations)
-
-
 async def _keys(request: Request, asked: PredictRequest) -> Keys | None:
     """The column by which the job was fitted, and what its groups are told apart by."""
     if asked.job_id is None:
@@ -166,13 +183,13 @@ async def _keys(request: Request, asked: PredictRequest) -> Keys | None:
     return Keys(by, "text" if isinstance(fitted.data.get(by), Labels) else "numbers")
 
 
-async def _finished_fit(request: Request, job_id: str) -> tuple[bytes, bool]:
-    """A finished fit's document, and whether it is one of groups."""
+async def _curve(request: Request, job_id: str) -> translate.Curve:
+    """What predictions take of a finished fit."""
     job = await request.state["jobs"].get(job_id, owner(request))
     if not job.finished:
         raise JobStillRunning(f"job {job.id} is {job.status}: predict once it has finished")
-    if job.result is None:
+    if job.curve is None:
         raise InvalidRequest(
             f"job {job.id} {job.status} without a fit to predict from", pointer="/job_id"
         )
-    return job.result, job.request.group_by is not None
+    return job.curve

@@ -37,7 +37,7 @@ def picture(asked: PlotRequest, max_rows: int) -> bytes:
 def picture_of_job(
     asked: PlotRequest,
     request: FitRequest,
-    fit: bytes | None,
+    fit: bytes | memoryview | None,
     rows: Rows,
     names: tuple[str, ...],
     max_rows: int,
@@ -49,7 +49,7 @@ def picture_of_job(
         params={name: rows.params[:, i].tolist() for i, name in enumerate(names)},
         thinned=rows.thinned,
     )
-    made = None if fit is None else Fit.model_validate_json(fit)
+    made = None if fit is None else Fit.model_validate_json(bytes(fit))
     filled = translate.plot_of_job(asked, request, made, history)
     if made is None:
         return _drawn(_scene(filled, max_rows), asked)
@@ -91,7 +91,8 @@ def _drawn(scene: Scene, asked: PlotRequest) -> bytes:
 
 
 CALLS: Mapping[str, Callable[..., bytes]] = {
-    call.__name__: call for call in (picture, picture_of_job, writing.write, writing.write_fit)
+    call.__name__: call
+    for call in (picture, picture_of_job, writing.write, writing.write_fit, writing.write_history)
 }
 """What the process can be asked for."""
 

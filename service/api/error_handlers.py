@@ -18,7 +18,7 @@ from service import errors
 from service.api.answers import LastAnswer, ProblemAnswer
 from service.api.complaints import MOST
 from service.api.negotiation import NotAcceptable, UnknownPicture
-from service.api.places import TooManyBytes, TooManyPictures, TooManyStreams
+from service.api.places import TooManyAnswers, TooManyBytes, TooManyPictures, TooManyStreams
 from service.api.reading import bodies
 from service.api.reading.table import MalformedBody
 from service.api.request_id import request_id
@@ -40,11 +40,13 @@ STATUS: Mapping[type[DescentError], int] = {
     errors.QueueFull: 429,
     errors.QuotaExceeded: 429,
     errors.Unauthorized: 401,
+    errors.CrossOrigin: 403,
     errors.Misdirected: 421,
     TooManyStreams: 429,
     TooManyBytes: 429,
     MalformedBody: 400,
     TooManyPictures: 429,
+    TooManyAnswers: 429,
     NotAcceptable: 406,
     UnknownPicture: 404,
     errors.NotReady: 503,

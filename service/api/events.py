@@ -60,14 +60,15 @@ async def watch_job(request: Request, job_id: str) -> Response:
         after_epoch = last_seen
     service, settings = request.state["jobs"], request.state["settings"]
     job = await service.get(job_id, owner(request))
-    told = streaming.news(service, job, after_epoch, settings.keep_alive_s)
+    histories, caller = request.state["histories"], client(request)
+    told = streaming.news(service, job, after_epoch, settings.keep_alive_s, histories, caller)
     if _prefers_lines(request.headers):
         media_type, chunks = streaming.LINES, streaming.chunks(told, streaming.as_lines)
     else:
         greeting = format_sse_event(retry=streaming.RETRY_MS)
         media_type = streaming.EVENTS
         chunks = streaming.chunks(told, streaming.as_events, greeting)
-    return streaming.Stream(chunks, media_type, request.state["streams"], client(request))
+    return streaming.Stream(chunks, media_type, request.state["streams"], caller)
 
 
 def _last_event_id(headers: Headers) -> int | None:

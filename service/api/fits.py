@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 
 from fastapi import APIRouter
 from starlette.datastructures import Headers
 from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 
-from service.api import examples, negotiation, openapi, views
+from service.api import examples, extent, negotiation, openapi, views
 from service.api.answers import ProblemAnswer, json_answer
 from service.api.clients import client, owner
 from service.api.direct_route import DirectRoute
 from service.api.hanging_up import unless_gone
+from service.api.meaning import fingerprint
 from service.api.prefer import preference
 from service.api.queries import FormQuery
 from service.api.reading import bodies
@@ -22,7 +24,7 @@ from service.api.reading.keys import Keys
 from service.api.request_id import request_id
 from service.api.state import Request
 from service.errors import InvalidRequest, UnknownJob
-from service.jobs.job import Job
+from service.jobs.job import Job, request_nbytes
 from service.schemas.answers import Fit
 from service.schemas.fit import FitRequest
 from service.schemas.jobs import Job as JobAnswer
@@ -30,6 +32,8 @@ from service.schemas.problems import Problem
 
 router = APIRouter(tags=["fits"], default_response_class=Response, route_class=DirectRoute)
 
+_QUICK_BYTES = 2**19
+"""Of columns that are looked at where others wait."""
 _KEY = re.compile(r"[\x21-\x7e]{1,255}", re.ASCII)
 _HEADERS = [
     openapi.header(
@@ -40,8 +44,9 @@ _HEADERS = [
     ),
     openapi.header(
         "Idempotency-Key",
-        "A key of your own for this request: sent again with the same body it is answered by the "
-        "same job, so that a retry is safe. Such as `5f2b0c1e-calibration-17`.",
+        "A key of your own for this request: sent again with what means the same, in "
+        "whatever form of body, it is answered by the same job, so that a retry is safe. Such as "
+        "`5f2b0c1e-calibration-17`.",
         pattern="^[!-~]{1,255}$",
     ),
 ]
@@ -75,15 +80,18 @@ async def fit(request: Request) -> Response:
     form = negotiation.form(request)
     prefer = preference(request.headers)
     key = _idempotency_key(request.headers)
-    asked, fingerprint = await bodies.read_marked(request, FitRequest, _keys, mark=key is not None)
+    asked = await bodies.read(request, FitRequest, _keys)
+    meaning = None if key is None else await _meaning(asked)
     jobs = request.state["jobs"]
-    job, replayed = await jobs.submit(
-        asked,
-        owner=owner(request),
-        client=client(request),
-        idempotency_key=key,
-        fingerprint=fingerprint,
-    )
+    with ExitStack() as room:  # until the store counts its columns
+        extent.hold(request, room, "text", asked.data, 0)
+        job, replayed = await jobs.submit(
+            asked,
+            owner=owner(request),
+            client=client(request),
+            idempotency_key=key,
+            fingerprint=meaning,
+        )
     wait_s = 0.0 if asked.background else prefer.wait(request.state["settings"].max_wait_s)
     if wait_s > 0:
         job = await _wait(request, job, wait_s, abandon=key is None)
@@ -100,6 +108,12 @@ async def fit(request: Request) -> Response:
     if form != "json":
         return await negotiation.answer(request, form, shown, status=202, headers=headers)
     return json_answer(shown, 202, headers)
+
+
+async def _meaning(asked: FitRequest) -> bytes:
+    if request_nbytes(asked) <= _QUICK_BYTES:
+        return fingerprint(asked)
+    return await asyncio.to_thread(fingerprint, asked)
 
 
 async def _keys(asked: FitRequest) -> Keys | None:

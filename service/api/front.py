@@ -1,4 +1,5 @@
-"""The front of every request: its id, its trace, its host; and the headers of every answer.
+"""The front of every request: its id, its trace, its host, its origin; and the headers of every
+answer.
 
 One plain ASGI layer, since each costs a small prediction some microseconds.
 """
@@ -7,18 +8,18 @@ from __future__ import annotations
 
 import logging
 import uuid
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from ipaddress import ip_address
 from time import perf_counter
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from service.api import request_id, trace
+from service.api import origins, request_id, trace
 from service.api.answers import PROBLEM
 from service.api.clients import OWNER
 from service.api.error_handlers import refuse
 from service.api.metrics import Metrics
-from service.errors import Misdirected
+from service.errors import CrossOrigin, Misdirected
 
 _Pair = tuple[bytes, bytes]
 
@@ -45,18 +46,21 @@ log = logging.getLogger("descent.access")
 
 
 class Front:
-    """Gives each request an id, the one it came with where that is sane; refuses other hosts."""
+    """Gives each request an id, the one it came with where that is sane; refuses other hosts, and
+    changes by pages of other origins."""
 
     def __init__(
         self,
         app: ASGIApp,
         *,
         hosts: Iterable[str] = (),
+        allowed_origins: Iterable[str] = (),
         metrics: Metrics,
         access_log: bool = False,
     ) -> None:
         self.app = app
         self._hosts = Hosts(hosts)
+        self._origins = frozenset(allowed_origins)
         self._metrics = metrics
         self._log = access_log
 
@@ -64,7 +68,8 @@ class Front:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        given, host, parent = _heads(scope)
+        heads = _heads(scope)
+        given, parent = heads[b"x-request-id"], heads[b"traceparent"]
         identity = request_id.sane(given) or uuid.uuid4().hex.encode()
         extra = (*ALWAYS, (b"x-request-id", identity))
         request_id.mark(scope, identity.decode())
@@ -82,13 +87,22 @@ class Front:
             await send(message)
 
         try:
-            await self._pass(scope, receive, send_with_headers, host)
+            await self._pass(scope, receive, send_with_headers, heads)
         finally:
             self._record(scope, status, perf_counter() - began)
 
-    async def _pass(self, scope: Scope, receive: Receive, send: Send, host: bytes) -> None:
+    async def _pass(
+        self, scope: Scope, receive: Receive, send: Send, heads: Mapping[bytes, bytes]
+    ) -> None:
+        host, site, origin = heads[b"host"], heads[b"sec-fetch-site"], heads[b"origin"]
         if self._hosts and not self._hosts.know(host):
             await refuse(Misdirected(), scope, receive, send)
+        elif (
+            (site or origin)
+            and scope["method"] not in origins.SAFE
+            and origins.is_foreign(site, origin, host, self._origins)
+        ):
+            await refuse(CrossOrigin(), scope, receive, send)
         elif scope["method"] == "HEAD":
             await _head(self.app, scope, receive, send)
         else:
@@ -165,17 +179,16 @@ def _log(scope: Scope, route: str, status: int, seconds: float) -> None:
     log.info("%s %s %d %.1f ms [%s]", scope["method"], path, status, took, named, extra=told)
 
 
-def _heads(scope: Scope) -> tuple[bytes, bytes, bytes]:
-    """X-Request-ID, Host and traceparent."""
-    given = host = parent = b""
+_LOOKED_AT = (b"host", b"origin", b"sec-fetch-site", b"traceparent", b"x-request-id")
+
+
+def _heads(scope: Scope) -> dict[bytes, bytes]:
+    """The headers that are looked at here, empty where they did not come."""
+    found = dict.fromkeys(_LOOKED_AT, b"")
     for name, value in scope["headers"]:
-        if name == b"host":
-            host = value
-        elif name == b"x-request-id":
-            given = value
-        elif name == b"traceparent":
-            parent = value
-    return given, host, parent
+        if name in found:
+            found[name] = value
+    return found
 
 
 def _completed(headers: list[_Pair], extra: tuple[_Pair, ...]) -> list[_Pair]:

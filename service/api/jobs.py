@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
+from contextlib import ExitStack
+
 from fastapi import APIRouter
 from starlette.responses import Response
 
-from service.api import negotiation, openapi, queries, views
-from service.api.answers import json_answer
-from service.api.clients import owner
+from service.api import extent, histories, negotiation, openapi, queries, views
+from service.api.answers import JSON, json_answer, made_meanwhile, stored
+from service.api.clients import client, owner
 from service.api.direct_route import DirectRoute
 from service.api.hanging_up import unless_gone
 from service.api.queries import HistoryQuery, JobQuery, JobsQuery, NoQuery
@@ -16,6 +19,9 @@ from service.jobs.job import Job as Record
 from service.schemas.answers import History
 from service.schemas.jobs import Job, JobList
 from service.schemas.names import AnswerFormat
+
+_FEW_JOBS = 50
+_FEW_NUMBERS = 1_000
 
 router = APIRouter(tags=["jobs"], default_response_class=Response, route_class=DirectRoute)
 
@@ -36,13 +42,20 @@ async def list_jobs(request: Request) -> Response:
     service = request.state["jobs"]
     found, has_more = await service.list(owner(request), asked.status, asked.limit, asked.after)
     page = JobList(
-        jobs=[views.brief(job, service) for job in found],
+        jobs=[await _brief(job, request) for job in found],
         has_more=has_more,
         next_after=found[-1].id if has_more else None,
     )
     if form != "json":
-        return await negotiation.answer(request, form, page)
-    return json_answer(page, headers=negotiation.VARY)
+        return await negotiation.answer(request, form, page, size=10 * len(found))
+    if len(found) <= _FEW_JOBS:
+        return json_answer(page, headers=negotiation.VARY)
+    return json_answer(await asyncio.to_thread(page.document), headers=negotiation.VARY)
+
+
+async def _brief(job: Record, request: Request) -> Job:
+    await asyncio.sleep(0)  # a page may have a thousand of them
+    return views.brief(job, request.state["jobs"])
 
 
 @router.get(
@@ -65,7 +78,7 @@ async def get_job(request: Request, job_id: str) -> Response:
         job = await unless_gone(request, service.wait(job_id, wait_s))
     if form != "json":
         return await _in_form(request, form, job)
-    return json_answer(views.full(job, service), headers=negotiation.VARY)
+    return stored((*views.full(job, service), b"\n"), 200, negotiation.VARY, JSON)
 
 
 async def _in_form(request: Request, form: AnswerFormat, job: Record) -> Response:
@@ -93,10 +106,16 @@ async def get_job_history(request: Request, job_id: str) -> Response:
     rows = await service.history(
         job_id, job.owner, asked.after_epoch, asked.limit, asked.max_points
     )
+    numbers = len(rows) * (2 + 2 * len(job.params))
     if form != "json":
-        size = len(rows) * (2 + 2 * len(job.params))
-        return await negotiation.answer(request, form, views.history(job, rows), size=size)
-    return json_answer(await views.history_document(job, rows), headers=negotiation.VARY)
+        with ExitStack() as room:
+            extent.hold(request, room, form, {}, 0, numbers)
+            return await negotiation.history_answer(request, form, job, rows, room.pop_all())
+    pieces = histories.pieces(job, rows)
+    if numbers <= _FEW_NUMBERS:
+        return json_answer(b"".join(pieces), headers=negotiation.VARY)
+    turns = request.state["makers"]
+    return made_meanwhile(pieces, turns, client(request), negotiation.VARY)
 
 
 @router.post(
@@ -113,7 +132,8 @@ async def cancel_job(request: Request, job_id: str) -> Response:
     `cancelled`."""
     queries.read(request, NoQuery)
     service = request.state["jobs"]
-    return json_answer(views.full(await service.cancel(job_id, owner(request)), service))
+    job = await service.cancel(job_id, owner(request))
+    return stored((*views.full(job, service), b"\n"), 200, None, JSON)
 
 
 @router.delete(

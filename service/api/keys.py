@@ -78,13 +78,14 @@ def _refuse_shared(known: Iterable[tuple[str, str]]) -> None:
 
 class LiveKeys:
     """The keys that the settings name, read anew when their file has changed: a key that is taken
-    out of it lets nobody in a second later. A file that cannot be read, or has no key in it, is
-    said in the log, and the keys stay as they were: a slip neither opens nor shuts the door."""
+    out of it lets nobody in two seconds later. A file that still changes is not read, for whoever
+    rewrites it in place may not be done. One that cannot be read, or has no key in it, is said in
+    the log, and the keys stay as they were: a slip neither opens nor shuts the door."""
 
     def __init__(self, settings: Settings, monotonic: Callable[[], float]) -> None:
         """Raises UnusableKeys."""
         self._settings, self._monotonic = settings, monotonic
-        self._mark = _mark(settings.keys_file)
+        self._mark = self._seen = _mark(settings.keys_file)
         self._ring = keyring(settings)
         self._look_at = monotonic() + LOOK_S
 
@@ -100,15 +101,18 @@ class LiveKeys:
     def _look(self) -> None:
         self._look_at = self._monotonic() + LOOK_S
         mark = _mark(self._settings.keys_file)
-        if mark == self._mark:
+        settled, self._seen = mark == self._seen, mark
+        if mark == self._mark or not settled:
             return
-        self._mark = mark
         try:
-            self._ring = keyring(self._settings)
+            ring = keyring(self._settings)
         except UnusableKeys as error:
+            self._mark = mark
             log.error("the keys stay as they were: %s", error)
-        else:
-            log.info("the keys were read anew: there are %d", len(self._ring.known))
+            return
+        if _mark(self._settings.keys_file) == mark:  # else it has just been written to
+            self._mark, self._ring = mark, ring
+            log.info("the keys were read anew: there are %d", len(ring.known))
 
 
 def _mark(path: Path | None) -> tuple[int, ...] | None:

@@ -6,6 +6,7 @@ send: routes are templates, methods and types are those we know, and no job has 
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
@@ -20,6 +21,8 @@ _METHODS = frozenset({"GET", "HEAD", "POST", "DELETE", "OPTIONS", "PUT", "PATCH"
 _ANSWER_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
 _FIT_S = (0.001, 0.005, 0.02, 0.1, 0.5, 2, 10, 60, 300, 1800)
 _PICTURE_S = (0.01, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
+_DELAY_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5)
+_PAUSE_S = 0.05
 _STATUSES = ("queued", "running", "succeeded", "failed", "cancelled")
 
 
@@ -91,6 +94,13 @@ class Metrics:
             buckets=_PICTURE_S,
             registry=registry,
         )
+        self._delays = Histogram(
+            "descent_event_loop_delay_seconds",
+            "By how much a short pause of the event loop was too long: who is to be answered waits "
+            "so long.",
+            buckets=_DELAY_S,
+            registry=registry,
+        )
         registry.register(_Gauges(self))
         ProcessCollector(registry=registry)
         self._known: dict[tuple[str, str, int], tuple[Counter, Histogram]] = {}
@@ -125,6 +135,14 @@ class Metrics:
     def worker_replaced(self) -> None:
         """A worker died, and another has taken its place."""
         self._restarts.inc()
+
+    async def watch_loop(self) -> None:
+        """Measures how late the event loop is, for as long as it runs."""
+        loop = asyncio.get_running_loop()
+        while True:
+            began = loop.time()
+            await asyncio.sleep(_PAUSE_S)
+            self._delays.observe(max(0.0, loop.time() - began - _PAUSE_S))
 
     def text(self) -> bytes:
         """All of it, as Prometheus reads it."""

@@ -6,7 +6,10 @@ look at its headers, and nothing more is done for it.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
+from contextlib import ExitStack
+from pickle import PickleBuffer
 from typing import Any, TypeVar
 from urllib.parse import parse_qsl
 
@@ -14,8 +17,13 @@ from starlette.responses import Response
 from starlette.types import Scope
 
 from service.api import header_values, writing
+from service.api.answers import stored
+from service.api.clients import client
+from service.api.hanging_up import unless_gone
 from service.api.state import Request
 from service.errors import DescentError, UnknownName
+from service.jobs.history import Rows
+from service.jobs.job import Job, Stored
 from service.schemas.base import Answer
 from service.schemas.columns import Data
 from service.schemas.fit import FitRequest
@@ -31,8 +39,10 @@ MEDIA: Mapping[AnswerFormat, str] = {
 """The forms, and the media type of each. The first that suits a range is taken."""
 
 VARY = {"Vary": "Accept"}
-LONG = 20_000
-"""Numbers (or bytes of JSON) above which an answer is written in a process apart."""
+LONG = 2_000
+"""Numbers above which an answer is written in a process apart,"""
+LONG_DOCUMENT = 20_000
+"""and bytes of a fit's JSON."""
 
 _ANYTHING = frozenset({b"", b"*/*", b"application/json"})
 
@@ -115,35 +125,59 @@ async def answer(
     data: Data | None = None,
     status: int = 200,
     headers: Mapping[str, str] | None = None,
+    room: ExitStack | None = None,
 ) -> Response:
-    """An answer in a form that is not JSON; `size` is about how many numbers it has."""
+    """An answer in a form that is not JSON; `size` is about how many numbers it has. `room` is held
+    until it is sent."""
     if size <= LONG and chosen != "arrow":
-        return _response(writing.write(chosen, made, None, data), chosen, status, headers)
-    content = await _apart(request, "write", chosen, made, None, data)
-    return _response(content, chosen, status, headers)
+        content: Stored = await asyncio.to_thread(writing.write, chosen, made, None, data)
+    else:
+        content = await apart(request, "write", chosen, made, None, data)
+    return _response(content, chosen, status, headers, room)
 
 
 async def fit_answer(
     request: Request,
     chosen: AnswerFormat,
-    fit: bytes,
+    fit: Stored,
     asked: FitRequest,
     headers: Mapping[str, str] | None = None,
 ) -> Response:
     """A fit, of which there is the JSON, in a form that is not."""
     rows = len(next(iter(asked.data.values()), ()))
-    if max(len(fit), rows) <= LONG and chosen != "arrow":
-        return _response(writing.write_fit(chosen, fit, asked), chosen, 200, headers)
-    content = await _apart(request, "write_fit", chosen, fit, asked)
+    if max(len(fit), rows) <= LONG_DOCUMENT and chosen != "arrow":
+        content: Stored = await asyncio.to_thread(writing.write_fit, chosen, fit, asked)
+    else:
+        content = await apart(request, "write_fit", chosen, PickleBuffer(fit), asked)
     return _response(content, chosen, 200, headers)
 
 
-async def _apart(request: Request, name: str, *arguments: Any) -> bytes:
-    made: bytes = await request.state["draughtsman"].call(name, *arguments)
-    return made
+async def history_answer(
+    request: Request, chosen: AnswerFormat, job: Job, rows: Rows, room: ExitStack
+) -> Response:
+    """Rows of a job's history in a form that is not JSON."""
+    known = (chosen, job.params, rows, job.progress.epoch)
+    if len(rows) * (2 + 2 * len(job.params)) <= LONG and chosen != "arrow":
+        content: Stored = await asyncio.to_thread(writing.write_history, *known)
+    else:
+        content = await apart(request, "write_history", *known)
+    return _response(content, chosen, 200, None, room)
+
+
+async def apart(request: Request, name: str, *arguments: Any) -> Stored:
+    """What that function of the draughtsman makes, while a place is held; who hangs up meanwhile
+    takes it along."""
+    caller = client(request)
+    with request.state["pictures"].hold(caller):
+        working = request.state["draughtsman"].call(name, *arguments, caller=caller)
+        return await unless_gone(request, working)
 
 
 def _response(
-    content: bytes, chosen: AnswerFormat, status: int, headers: Mapping[str, str] | None
+    content: Stored,
+    chosen: AnswerFormat,
+    status: int,
+    headers: Mapping[str, str] | None,
+    room: ExitStack | None = None,
 ) -> Response:
-    return Response(content, status, {**VARY, **(headers or {})}, MEDIA[chosen])
+    return stored((content,), status, {**VARY, **(headers or {})}, MEDIA[chosen], room)

@@ -69,6 +69,7 @@ _ANSWERS = (
 _PROBLEMS = {
     400: "The body is not what its Content-Type says",
     401: "The server asks for an API key, and none that it knows came",
+    403: "A page of another origin may change nothing here",
     404: "There is none of that name: no such job, picture or diagnostic",
     406: "The answer has no form that `Accept` asks for; `detail` lists those it has",
     409: "The job's status does not allow it",
@@ -230,10 +231,10 @@ def document(app: FastAPI) -> Part:
         "securitySchemes": _KEYS,
     }
     for at, path in made["paths"].items():
-        for operation in path.values():
+        for method, operation in path.items():
             if "parameters" in operation:
                 operation["parameters"] = list(filter(_speakable, operation["parameters"]))
-            _guard(operation, asks=not is_open(at))
+            _guard(operation, asks=not is_open(at), changes=method != "get")
             for response in operation["responses"].values():
                 response.setdefault("headers", {}).update(_header_refs(["X-Request-ID"]))
     return made
@@ -250,9 +251,10 @@ def text(made: Part) -> str:
     return json.dumps(made, indent=2, ensure_ascii=False) + "\n"
 
 
-def _guard(operation: Part, *, asks: bool) -> None:
-    """What may be answered before the route is reached, where keys or hosts are set."""
-    before = refusals(421, *((401, 429) if asks else ()))
+def _guard(operation: Part, *, asks: bool, changes: bool) -> None:
+    """What may be answered before the route is reached: to pages of other origins, and where keys
+    or hosts are set."""
+    before = refusals(421, *((401, 429) if asks else ()), *((403,) if changes else ()))
     for status, told in before.items():
         operation["responses"].setdefault(str(status), told)
     if asks:

@@ -13,6 +13,7 @@ from service.api.apart import Apart
 from service.api.parser_process import Ask, Malformed, Slips, TooManyColumns
 from service.api.reading.json_numbers import parse_numbers
 from service.api.reading.table import Bounds
+from service.api.turns import Turns
 from service.errors import InvalidRequest, WorkerLost
 from service.schemas.base import Request as Body
 
@@ -31,24 +32,26 @@ class Parser:
     def __init__(self, bounds: Bounds, entry: str = ENTRY, longest_s: float = LONGEST_S) -> None:
         self._bounds = bounds
         self._apart = Apart(entry, longest_s, f"parsing the body took longer than {longest_s:g} s")
-        self._turn = asyncio.Lock()
+        self._turns = Turns()
 
     @property
     def pid(self) -> int:
         """Of the process; 0 while there is none."""
         return self._apart.pid
 
-    async def parse(self, body: bytes | bytearray, schema: type[BodyT]) -> BodyT:
+    async def parse(self, body: bytes | bytearray, schema: type[BodyT], caller: str = "") -> BodyT:
         """The body as `schema`; raises what `parsing.parse` does, and InvalidData for too many
         columns."""
-        async with self._turn:
+        async with self._turns.turn(caller):
             parsed = await asyncio.to_thread(parse_numbers, body, schema)
-        return parsed or await self.parse_apart(body, schema)
+        return parsed or await self.parse_apart(body, schema, caller)
 
-    async def parse_apart(self, body: bytes | bytearray, schema: type[BodyT]) -> BodyT:
+    async def parse_apart(
+        self, body: bytes | bytearray, schema: type[BodyT], caller: str = ""
+    ) -> BodyT:
         """The same, by the process."""
         asked = Ask(pickle.PickleBuffer(body), schema, self._bounds.columns)
-        async with self._turn:
+        async with self._turns.turn(caller):
             answer = await self._apart.ask(asked)
             if len(body) > _HEAVY_BYTES:
                 self._apart.drop()

@@ -15,19 +15,36 @@ from pydantic_core import from_json
 from starlette.exceptions import HTTPException
 
 from service.api.complaints import complaints
+from service.api.repeats import refuse_repeats
 from service.errors import InvalidRequest
 from service.schemas.base import Request as Body
 
 _COUNTABLE = 10_000
 """Errors that pydantic is asked for; a million would take it seconds and a gigabyte."""
 
+QUICK = 2**17
+"""Bytes that are parsed in a millisecond or two,"""
+FLAT = 1_000
+"""if there are at most so many lists, objects and texts among them. A body of nested lists, or of
+nothing but names, takes a hundred times as long."""
+
 BodyT = TypeVar("BodyT", bound=Body)
+
+
+def is_quick(body: bytes | bytearray) -> bool:
+    """Whether a body is parsed, and its slips are explained, in no time that others notice."""
+    return len(body) <= QUICK and is_flat(body, FLAT)
+
+
+def is_flat(body: bytes | bytearray, most: int) -> bool:
+    """Whether it has at most so many lists, objects and texts, of which names have two quotes."""
+    return sum(map(body.count, (b"[", b"{", b'"'))) <= most
 
 
 def parse(body: bytes | bytearray, schema: type[BodyT]) -> BodyT:
     """The body as `schema`; errors point into the body and say how to mend it."""
     try:
-        return schema.model_validate_json(body)
+        asked = schema.model_validate_json(body)
     except ValidationError as error:
         if error.error_count() > _COUNTABLE:
             raise InvalidRequest(
@@ -38,6 +55,8 @@ def parse(body: bytes | bytearray, schema: type[BodyT]) -> BodyT:
             raise _malformed(body, slip["ctx"]["error"]) from None
         found = complaints(error.errors(include_url=False), from_json(body), schema)
         raise InvalidRequest.of(found) from None
+    refuse_repeats(body)
+    return asked
 
 
 def _malformed(body: bytes | bytearray, reason: str) -> HTTPException:

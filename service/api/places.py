@@ -21,8 +21,14 @@ class TooManyBytes(QueueFull):
     type = "too-many-bytes"
 
 
+class TooManyAnswers(QueueFull):
+    """No room for another long answer just now; try again later."""
+
+    type = "too-many-answers"
+
+
 class TooManyPictures(QueueFull):
-    """No room for another picture just now; try again later."""
+    """No room for another picture or long table just now; try again later."""
 
     type = "too-many-pictures"
 
@@ -30,9 +36,12 @@ class TooManyPictures(QueueFull):
 class Places:
     """A count of what is held, by caller."""
 
-    def __init__(self, most: int, share: int, full: type[QueueFull], retry_after_s: int) -> None:
+    def __init__(
+        self, most: int, share: int, full: type[QueueFull], retry_after_s: int, unit: str = ""
+    ) -> None:
         self._most, self._share, self._full = most, share, full
         self._retry_after_s = retry_after_s
+        self._unit = unit or full.type.removeprefix("too-many-")
         self._held: Counter[str] = Counter()
         self._total = 0
 
@@ -44,8 +53,8 @@ class Places:
         """Holds so many places for as long as it lasts; raises where there are not so many."""
         if self._held[client] + count > self._share:
             raise self._full(
-                f"This caller holds {self._held[client]} of the {self._share} {_noun(self._full)} "
-                "that one may; try again later.",
+                f"This caller holds {self._held[client]:,} of the {self._share:,} "
+                f"{self._unit} that one may; try again later.",
                 retry_after_s=self._retry_after_s,
             )
         if self._total + count > self._most:
@@ -59,7 +68,3 @@ class Places:
             self._total -= count
             if not self._held[client]:
                 del self._held[client]
-
-
-def _noun(full: type[QueueFull]) -> str:
-    return full.type.removeprefix("too-many-")

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import ExitStack
+from pickle import PickleBuffer
 from time import perf_counter
 from typing import Any, get_args
 
 from fastapi import APIRouter
 from starlette.responses import Response
 
-from service.api import examples, negotiation, openapi, queries
-from service.api.clients import client, owner
+from service.api import examples, extent, negotiation, openapi, queries
+from service.api.clients import owner
 from service.api.direct_route import DirectRoute
-from service.api.hanging_up import unless_gone
 from service.api.negotiation import UnknownPicture
 from service.api.queries import NoQuery, PictureQuery
 from service.api.reading import bodies
@@ -60,7 +61,9 @@ async def plot(request: Request) -> Response:
         # What `curl --json` sends by itself says nothing of pictures.
         chosen = negotiation.choose(b"" if accept == b"application/json" else accept, MEDIA)
         asked = asked.model_copy(update={"format": chosen})
-    return await _drawn(request, asked, "picture")
+    with ExitStack() as room:
+        extent.hold(request, room, "text", asked.data or {}, 0)
+        return await _drawn(request, asked, "picture")
 
 
 @router.get(
@@ -84,7 +87,8 @@ async def get_job_picture(request: Request, job_id: str, view: str, format: str)
     if view in _WHILE_RUNNING and not len(rows) and job.result is None:
         raise _too_early(job, view)
     asked = asked.model_copy(update={"title": job.model})
-    known = (job.request, job.result, rows, job.params)
+    fit = None if job.result is None else PickleBuffer(job.result)
+    known = (job.request, fit, rows, job.params)
     return await _drawn(request, asked, "picture_of_job", *known)
 
 
@@ -120,7 +124,7 @@ def _too_early(job: Job, view: str) -> JobStillRunning:
 
 async def _drawn(request: Request, asked: PlotRequest, call: str, *known: object) -> Response:
     """The picture that this call of the draughtsman makes."""
-    settings, draughtsman = request.state["settings"], request.state["draughtsman"]
+    settings = request.state["settings"]
     if asked.width * asked.height > settings.max_picture_pixels:
         raise BudgetExceeded(
             f"{asked.width} × {asked.height} pixels are more than the "
@@ -128,9 +132,7 @@ async def _drawn(request: Request, asked: PlotRequest, call: str, *known: object
             pointer="/width",
         )
     began = perf_counter()
-    with request.state["pictures"].hold(client(request)):
-        drawing = draughtsman.call(call, asked, *known, settings.max_rows)
-        made = await unless_gone(request, drawing)
+    made = await negotiation.apart(request, call, asked, *known, settings.max_rows)
     assert asked.format is not None
     request.state["metrics"].drawn(asked.view, asked.format, perf_counter() - began)
     return Response(made, 200, {**negotiation.VARY, **_HARMLESS}, MEDIA[asked.format])

@@ -47,7 +47,7 @@ KINDS: dict[str, Kind] = {
     ),
     "idempotency-conflict": Kind(
         422,
-        "The `Idempotency-Key` was used for another body.",
+        "The `Idempotency-Key` was used for another request.",
         "Send a new key with a new request, the old one with the old.",
     ),
     "malformed-json": Kind(400, "The body is not JSON.", "The detail says where it stops being."),
@@ -61,6 +61,11 @@ KINDS: dict[str, Kind] = {
         401,
         "The server asks for an API key, and none that it knows came.",
         "Send `Authorization: Bearer KEY`. The operator makes keys with `descent key NAME`.",
+    ),
+    "cross-origin": Kind(
+        403,
+        "A page of another origin asked for a change.",
+        "The operator names the origins that may in `DESCENT_CORS_ORIGINS`.",
     ),
     "unknown-route": Kind(404, "There is no such path.", "The nearest is named."),
     "unknown-job": Kind(
@@ -98,7 +103,8 @@ KINDS: dict[str, Kind] = {
     "quota-exceeded": Kind(429, "This API key has all that one may have just now.", _LATER),
     "too-many-streams": Kind(429, "There is no room for another event stream.", _LATER),
     "too-many-bytes": Kind(429, "There is no room for another large body.", _LATER),
-    "too-many-pictures": Kind(429, "There is no room for another picture.", _LATER),
+    "too-many-answers": Kind(429, "There is no room for another long answer.", _LATER),
+    "too-many-pictures": Kind(429, "There is no room for another picture or long table.", _LATER),
     "head-too-large": Kind(431, "The request line and headers are too long.", "Send fewer."),
     "job-failed": Kind(500, "The job ended without an answer.", "The detail says why."),
     "internal-error": Kind(

@@ -5,18 +5,18 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import suppress
+from typing import Literal, NamedTuple
 
-from fastapi.sse import format_sse_event
 from starlette.responses import StreamingResponse
 from starlette.types import Receive, Scope, Send
 
 from service.api import views
+from service.api.histories import Histories
 from service.api.places import Places
 from service.errors import UnknownJob
 from service.jobs.history import Rows
 from service.jobs.job import Job
 from service.jobs.service import JobService
-from service.schemas.jobs import DoneEvent, ProgressEvent
 
 EVENTS, LINES = "text/event-stream", "application/jsonl"
 
@@ -29,9 +29,18 @@ NEVER_MS = 3_600_000
 EVENT_NUMBERS = 8_192
 """Numbers of history in one event; more rows make more events, so that none takes long to write."""
 
-Event = ProgressEvent | DoneEvent
-News = tuple[Event, bool]
-"""An event, and whether it says no more than that the stream is alive."""
+
+class News(NamedTuple):
+    """An event."""
+
+    kind: Literal["progress", "done"]
+    document: bytes
+    """Its JSON."""
+    last_epoch: int | None
+    quiet: bool = False
+    """Whether it says no more than that the stream is alive."""
+
+
 Encode = Callable[[News], bytes]
 
 
@@ -52,7 +61,12 @@ class Stream(StreamingResponse):
 
 
 async def news(
-    service: JobService, watched: Job, after_epoch: int | None, keep_alive_s: float
+    service: JobService,
+    watched: Job,
+    after_epoch: int | None,
+    keep_alive_s: float,
+    histories: Histories,
+    caller: str = "",
 ) -> AsyncIterator[News]:
     """What happens to a job. Nothing is kept for the reader: however late it asks for the next
     event, that has all that is new."""
@@ -65,9 +79,10 @@ async def news(
         for rows in _parts(update.rows):
             last = int(rows.epoch[-1]) if len(rows) else last
             if len(rows) or not job.finished:
-                yield views.progress_event(job, rows, last, service), quiet
+                written = await histories.written(job, rows, caller)
+                yield News("progress", views.progress(job, written, last, service), last, quiet)
         if job.finished:
-            yield views.done_event(job, last, service), False
+            yield News("done", views.done(job, last, service), last)
             return
         with suppress(UnknownJob):
             await service.wait(watched.id, PACE_S)
@@ -86,20 +101,19 @@ async def chunks(
 
 def as_events(told: News) -> bytes:
     """As a server-sent event whose id is the epoch; a sign of life is a comment."""
-    event, quiet = told
-    if quiet:
+    if told.quiet:
         return b": still here\n\n"
-    return format_sse_event(
-        data_str=event.document().decode(),
-        event=event.event,
-        id=None if event.last_epoch is None else str(event.last_epoch),
-        retry=NEVER_MS if isinstance(event, DoneEvent) else None,
-    )
+    lines = [b"event: %b" % told.kind.encode(), b"data: " + told.document]
+    if told.last_epoch is not None:
+        lines.append(b"id: %d" % told.last_epoch)
+    if told.kind == "done":
+        lines.append(b"retry: %d" % NEVER_MS)
+    return b"\n".join(lines) + b"\n\n"
 
 
 def as_lines(told: News) -> bytes:
     """As a line of JSON; a sign of life is a `progress` without rows."""
-    return told[0].document() + b"\n"
+    return told.document + b"\n"
 
 
 def _parts(rows: Rows) -> Iterator[Rows]:

@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
 import re
 
-from pydantic_core import to_json
-
 from service.api.error_handlers import problem_of
-from service.jobs.history import Epochs, Floats, Rows
-from service.jobs.job import Job
+from service.jobs.job import Job, Stored
 from service.jobs.service import JobService
 from service.schemas import jobs as wire
 from service.schemas.answers import History
@@ -17,6 +13,9 @@ from service.schemas.problems import Problem
 
 # The quotes within a string are escaped, so this is no string's content.
 _TIMINGS = re.compile(rb'"timings":\{"queued_s":([\d.e+-]+),"fit_s":([\d.e+-]+)\}')
+_TAIL = 2**11
+"""Bytes at the end of a fit in which they stand."""
+_NOTHING = History.nothing(())
 
 
 def url(job: Job) -> str:
@@ -24,19 +23,20 @@ def url(job: Job) -> str:
     return f"/jobs/{job.id}"
 
 
-def full(job: Job, service: JobService) -> bytes:
-    """The JSON of the job with its fit, which is as its worker wrote it: however large it is, it is
-    not read again."""
+def full(job: Job, service: JobService) -> tuple[Stored, ...]:
+    """The JSON of the job with its fit, in parts: the fit is as its worker wrote it, and however
+    large it is, it is neither read nor copied."""
     document = brief(job, service).document()
     if job.result is None:
-        return document
+        return (document,)
     # The quotes within a string are escaped, so this is no string's content.
-    return document.replace(b'"result":null', b'"result":' + job.result, 1)
+    before, null, after = document.partition(b'"result":null')
+    return before, null.removesuffix(b"null"), job.result, after
 
 
-def server_timing(result: bytes) -> dict[str, str]:
+def server_timing(result: Stored) -> dict[str, str]:
     """The Server-Timing header of a fit, in milliseconds (W3C Server Timing)."""
-    found = _TIMINGS.search(result)
+    found = _TIMINGS.search(result, max(0, len(result) - _TAIL))
     if found is None:
         return {}
     queued, fitted = (1000 * float(seconds) for seconds in found.groups())
@@ -50,62 +50,26 @@ def failure(job: Job, request_id: str | None = None) -> Problem | None:
     return problem_of(job.failure.type, job.failure.detail, request_id=request_id, job_id=job.id)
 
 
-def history(job: Job, rows: Rows) -> History:
-    """Rows of the job's history."""
-    return History(
-        epoch=rows.epoch.tolist(),
-        loss=rows.loss.tolist(),
-        params={name: rows.params[:, i].tolist() for i, name in enumerate(job.params)},
-        gradient={name: rows.gradient[:, i].tolist() for i, name in enumerate(job.params)},
-        total=job.progress.epoch,
-        thinned=rows.thinned,
-    )
-
-
-async def history_document(job: Job, rows: Rows) -> bytes:
-    """The JSON of the same, written column by column: all of a wide one would take seconds, and
-    others have theirs to do."""
-
-    async def columns(table: Floats) -> bytes:
-        written = [
-            to_json(name) + b":" + await _column(table[:, i]) for i, name in enumerate(job.params)
-        ]
-        return b"{" + b",".join(written) + b"}"
-
-    members = {
-        b"epoch": await _column(rows.epoch),
-        b"loss": await _column(rows.loss),
-        b"params": await columns(rows.params),
-        b"gradient": await columns(rows.gradient),
-        b"total": to_json(job.progress.epoch),
-        b"thinned": to_json(rows.thinned),
-    }
-    return b"{" + b",".join(b'"%s":%s' % member for member in members.items()) + b"}"
-
-
-async def _column(values: Floats | Epochs) -> bytes:
-    await asyncio.sleep(0)
-    return to_json(values.tolist(), inf_nan_mode="strings")
-
-
-def progress_event(
-    job: Job, rows: Rows, last_epoch: int | None, service: JobService
-) -> wire.ProgressEvent:
-    """How far the job is, and rows that its watcher has not seen."""
-    return wire.ProgressEvent(
+def progress(job: Job, rows: bytes, last_epoch: int | None, service: JobService) -> bytes:
+    """The JSON of an event: how far the job is, and rows that its watcher has not seen, as
+    `history` wrote them."""
+    event = wire.ProgressEvent(
         job_id=job.id,
         status=job.status,
         queue_position=service.queue_position(job),
         starts_in_s=_starts_in(job, service),
         progress=_progress(job),
-        history=history(job, rows),
+        history=_NOTHING,
         last_epoch=last_epoch,
     )
+    before, _, after = event.document().partition(_NOTHING.document())
+    return before + rows + after
 
 
-def done_event(job: Job, last_epoch: int | None, service: JobService) -> wire.DoneEvent:
-    """The end of a job."""
-    return wire.DoneEvent(job_id=job.id, job=brief(job, service), last_epoch=last_epoch)
+def done(job: Job, last_epoch: int | None, service: JobService) -> bytes:
+    """The JSON of the event that ends a job."""
+    event = wire.DoneEvent(job_id=job.id, job=brief(job, service), last_epoch=last_epoch)
+    return event.document()
 
 
 def brief(job: Job, service: JobService) -> wire.Job:

@@ -9,10 +9,12 @@ import numpy as np
 
 from service import translate
 from service.errors import InvalidRequest
+from service.jobs.history import Rows
+from service.jobs.job import Stored
 from service.render import tables
 from service.render.oneline import oneline
 from service.render.report import report
-from service.schemas.answers import Fit, GroupedFit
+from service.schemas.answers import Fit, GroupedFit, History
 from service.schemas.base import Answer
 from service.schemas.columns import Data, Numbers
 from service.schemas.fit import FitRequest
@@ -21,6 +23,7 @@ from service.schemas.plot import PlotHistory, PlotRequest
 from service.schemas.scenes import FitScene
 
 Units = Mapping[str, str]
+Names = Sequence[str]
 
 
 def write(
@@ -43,9 +46,26 @@ def write(
     return arrow_stream(columns)
 
 
-def write_fit(form: AnswerFormat, fit: bytes, request: FitRequest) -> bytes:
+def write_history(form: AnswerFormat, names: Names, rows: Rows, total: int) -> bytes:
+    """Rows of a job's history in that form."""
+    return write(form, history(names, rows, total))
+
+
+def history(names: Names, rows: Rows, total: int) -> History:
+    """Rows of a history, of so many epochs, as they are answered."""
+    return History(
+        epoch=rows.epoch.tolist(),
+        loss=rows.loss.tolist(),
+        params={name: rows.params[:, i].tolist() for i, name in enumerate(names)},
+        gradient={name: rows.gradient[:, i].tolist() for i, name in enumerate(names)},
+        total=total,
+        thinned=rows.thinned,
+    )
+
+
+def write_fit(form: AnswerFormat, document: Stored, request: FitRequest) -> bytes:
     """A fit in that form; as text with its picture over the data of the request."""
-    units = request.units
+    fit, units = bytes(document), request.units
     if request.group_by is not None:
         return write(form, GroupedFit.model_validate_json(fit), units)
     answer = Fit.model_validate_json(fit)

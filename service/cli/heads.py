@@ -20,6 +20,8 @@ def fault(fields: Fields, version: str) -> Fault | None:
             coding = value if coding is None else coding + b"," + value
     if hosts != 1 and (hosts or version != "1.0"):
         return 400, "malformed-request", _HOST.format("no" if not hosts else "more than one")
+    if coding is not None and version == "1.0":
+        return 400, "malformed-request", "HTTP/1.0 has no transfer codings (RFC 9112, section 6.1)"
     if coding is not None and coding.strip().lower() != b"chunked":
         return 501, "not-implemented", "of transfer codings this server knows `chunked` alone"
     return None

@@ -8,6 +8,7 @@ import logging.config
 import os
 import signal
 import sys
+from contextlib import suppress
 from types import FrameType
 from typing import TYPE_CHECKING, Annotated, NoReturn
 
@@ -26,7 +27,8 @@ _ONE_PROCESS = (
 _NO_KEYS = (
     "--host={host} can be reached from other machines, and no API keys are asked for: refused. "
     "`descent key NAME` makes a key and the line for DESCENT_KEYS_FILE (or DESCENT_KEYS). Where "
-    "something else lets in only whom it should, say --allow-public or DESCENT_ALLOW_PUBLIC=1."
+    "something else lets in only whom it should, say --allow-public or DESCENT_ALLOW_PUBLIC=1; of "
+    "a container's port, for example, `-p 127.0.0.1:8000:8000` is for this machine alone."
 )
 _OTHER_FILES = 512
 """Libraries, workers' sockets, logs."""
@@ -66,6 +68,8 @@ def serve(
     settings = settings.model_copy(update={"access_log": access_log or settings.access_log})
     for signum in (signal.SIGTERM, signal.SIGINT):
         signal.signal(signum, _leave)
+    if signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:  # as `nohup` has it
+        signal.signal(signal.SIGHUP, _hang_up)
     # Numpy's are small matrices: a second thread would wait for the first, and a core for both.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     gc.disable()  # all that is made now stays
@@ -80,7 +84,7 @@ def serve(
         app = create_app(settings)
     except (NoTelemetry, NoDevice) as error:
         _refuse(str(error))
-    logging.config.dictConfig(logs.config(settings.log_format))
+    logging.config.dictConfig(logs.config(settings.log_format, alone=True))
     kernel.prepare()
     fork_zygote()
     gc.enable()
@@ -132,7 +136,8 @@ def _is_loopback(host: str) -> bool:
 def _end(code: object) -> NoReturn:
     """Ends at once: all is closed, and putting torch away would take longer than all the rest."""
     logging.shutdown()
-    sys.stdout.flush()
+    with suppress(OSError):  # where the terminal is gone
+        sys.stdout.flush()
     os._exit(code if isinstance(code, int) else 1)
 
 
@@ -156,6 +161,11 @@ def _settings() -> Settings:
 def _refuse(why: str) -> NoReturn:
     typer.echo(why, err=True)
     raise typer.Exit(2)
+
+
+def _hang_up(signum: int, frame: FrameType | None) -> None:
+    """The terminal was closed: an end like any other, with its grace."""
+    signal.raise_signal(signal.SIGTERM)
 
 
 def _leave(signum: int, frame: FrameType | None) -> NoReturn:

@@ -22,7 +22,7 @@ def predict(formula: Model, columns: Mapping[str, Tensor], rows: int, theta: Ten
     A row of a formula is the same in whatever slice. A network's, whose sums are taken by products
     of matrices, may differ in its last bit.
     """
-    step = _step(formula)
+    step = at_once(formula)
     if rows <= step:
         return formula.bind(columns, rows, theta).predict(theta)
     prediction = theta.new_empty(rows)
@@ -37,5 +37,6 @@ def slices(rows: int, step: int) -> Iterator[slice]:
     return (slice(start, min(start + step, rows)) for start in range(0, rows, step))
 
 
-def _step(formula: Model) -> int:
+def at_once(formula: Model) -> int:
+    """Rows that are read at once."""
     return ROWS if isinstance(formula, Formula) else max(1, NUMBERS // sum(formula.widths))

@@ -71,7 +71,12 @@ class Here:
             await self._keep(job_id, message.last)
             status: Status = "cancelled" if message.stop_reason == "cancelled" else "succeeded"
             await store.finish(
-                job_id, status, now, stop_reason=message.stop_reason, result=message.fit
+                job_id,
+                status,
+                now,
+                stop_reason=message.stop_reason,
+                result=message.fit,
+                curve=message.curve,
             )
         elif isinstance(message, Failed):
             await store.finish(job_id, "failed", now, failure=message.failure)

@@ -13,7 +13,7 @@ from service.schemas.fit import FitRequest
 from service.schemas.names import Status, StopReason
 
 if TYPE_CHECKING:
-    from service.translate import Plan
+    from service.translate import Curve, Plan
 
 TRANSITIONS: Mapping[Status, frozenset[Status]] = MappingProxyType(
     {
@@ -25,6 +25,9 @@ TRANSITIONS: Mapping[Status, frozenset[Status]] = MappingProxyType(
     }
 )
 """From each status, those that may follow; a job that lost its worker goes back to `queued`."""
+
+Stored = bytes | memoryview
+"""Bytes that are kept as they came: those of a long document as the buffer they arrived in."""
 
 RECORD_BYTES = 4096
 """What a job costs besides its data, history and result; measured, and rounded up."""
@@ -80,8 +83,10 @@ class Job:
     finished_at: datetime | None = None
     progress: Progress = Progress()
     stop_reason: StopReason | None = None
-    result: bytes | None = None
+    result: Stored | None = None
     """The finished `service.schemas.answers.Fit` as JSON."""
+    curve: Curve | None = None
+    """What predictions take of it."""
     failure: Failure | None = None
     attempts: int = 0
     version: int = 0

@@ -52,6 +52,7 @@ KIT = Kit(
     params=lambda plan: tuple(plan.task.problem.params),
     start=_start,
     explain=_explain,
+    curve=translate.curve,
     explain_here=partial(_explain, patient=False),
     takes_long=(TakesLong,),
     placed=_placed,

@@ -12,11 +12,12 @@ from service.errors import JobStillRunning, QueueFull, QuotaExceeded, UnknownJob
 from service.jobs.clock import Clock, SystemClock
 from service.jobs.gone import Gone
 from service.jobs.history import History, Rows
-from service.jobs.job import Failure, IllegalTransition, Job, Progress
+from service.jobs.job import Failure, IllegalTransition, Job, Progress, Stored
 from service.jobs.observing import NOBODY, Observer
 from service.jobs.shares import Shares
 from service.schemas.names import Status, StopReason
 from service.settings import Settings
+from service.translate import Curve, curve_nbytes
 
 
 class _Entry:
@@ -145,7 +146,8 @@ class MemoryStore:
         at: datetime,
         *,
         stop_reason: StopReason | None = None,
-        result: bytes | None = None,
+        result: Stored | None = None,
+        curve: Curve | None = None,
         failure: Failure | None = None,
     ) -> Job:
         entry = self._entry(job_id)
@@ -156,8 +158,9 @@ class MemoryStore:
             finished_at=at,
             stop_reason=stop_reason,
             result=result,
+            curve=curve,
             failure=failure,
-            nbytes=entry.job.nbytes + len(result or b""),
+            nbytes=entry.job.nbytes + len(result or b"") + curve_nbytes(curve or b""),
         )
         entry.history.trim()
         self._grown(entry, entry.nbytes - before)

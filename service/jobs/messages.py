@@ -5,12 +5,16 @@ Named tuples, because they pickle several times faster than dataclasses.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from pickle import PickleBuffer
+from typing import TYPE_CHECKING, NamedTuple
 
 from service.jobs.history import Rows
-from service.jobs.job import Failure, Progress
+from service.jobs.job import Failure, Progress, Stored
 from service.schemas.fit import FitRequest
 from service.schemas.names import StopReason
+
+if TYPE_CHECKING:
+    from service.translate import Curve
 
 
 class Task(NamedTuple):
@@ -70,8 +74,14 @@ class Ended(NamedTuple):
 
     last: Slice
     stop_reason: StopReason
-    fit: bytes
+    fit: Stored
     """`service.schemas.answers.Fit` as JSON."""
+    curve: Curve
+    """What predictions take of it."""
+
+    def __reduce__(self) -> tuple[object, ...]:
+        """A long document travels as a buffer."""
+        return Ended, (self.last, self.stop_reason, PickleBuffer(self.fit), self.curve)
 
 
 class Failed(NamedTuple):

@@ -224,7 +224,12 @@ class WorkPlace:
             await self._keep(errand, message.last)
             status: Status = "cancelled" if message.stop_reason == "cancelled" else "succeeded"
             await store.finish(
-                job_id, status, now, stop_reason=message.stop_reason, result=message.fit
+                job_id,
+                status,
+                now,
+                stop_reason=message.stop_reason,
+                result=message.fit,
+                curve=message.curve,
             )
             self._done(errand)
         elif isinstance(message, Failed):

@@ -22,7 +22,7 @@ from typing import NamedTuple
 from service.jobs import zygote
 from service.jobs.parentage import die_with
 
-_UNHEARD = (signal.SIGTERM, signal.SIGINT)
+_UNHEARD = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 """What is sent to the whole group is this process's business, and not its children's."""
 
 

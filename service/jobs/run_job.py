@@ -6,7 +6,7 @@ import logging
 import pickle
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -27,6 +27,9 @@ from service.jobs.pace import SLICE_S, Pace
 from service.schemas.answers import Fit, GroupedFit, Timings
 from service.schemas.fit import FitRequest
 from service.schemas.names import StopReason
+
+if TYPE_CHECKING:
+    from service.translate import Curve
 
 CHECKPOINT_S = 0.25
 """Seconds between checkpoints: what a lost worker costs, at most, besides a slice."""
@@ -114,6 +117,8 @@ class Kit:
     """A run of a plan, from its start or from a checkpoint."""
     explain: Explain
     """The answer to a result."""
+    curve: Callable[[Any], Curve]
+    """What predictions take of an answer."""
     explain_here: Explain | None = None
     """The same for who has no time: it raises one of `takes_long` where it would take long."""
     takes_long: tuple[type[Exception], ...] = ()
@@ -260,5 +265,5 @@ class _Attempt:
             self._send(HandedOver())
             return
         last = self._slice(self._clock(), last=True)
-        document = fit.model_dump_json().encode()
-        self._send(Ended(last=last, stop_reason=fit.stop_reason, fit=document))
+        document, curve = fit.document(), self._kit.curve(fit)
+        self._send(Ended(last=last, stop_reason=fit.stop_reason, fit=document, curve=curve))

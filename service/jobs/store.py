@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from service.jobs.history import Rows
-from service.jobs.job import Failure, Job, Progress
+from service.jobs.job import Failure, Job, Progress, Stored
 from service.schemas.names import Status, StopReason
+
+if TYPE_CHECKING:
+    from service.translate import Curve
 
 
 class JobStore(Protocol):
@@ -52,7 +55,8 @@ class JobStore(Protocol):
         at: datetime,
         *,
         stop_reason: StopReason | None = None,
-        result: bytes | None = None,
+        result: Stored | None = None,
+        curve: Curve | None = None,
         failure: Failure | None = None,
     ) -> Job:
         """The one last transition: to succeeded, failed or cancelled."""

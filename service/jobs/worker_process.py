@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import math
+import os
 import socket
 import weakref
 from contextlib import suppress
+from pathlib import Path
 
 from service.jobs import frames, processes
 from service.jobs.zygote import NUMBER
@@ -70,6 +73,16 @@ class WorkerProcess:
             return await _number(self._lease)
         finally:
             self._close()
+
+
+def processor_s(pid: int) -> float:
+    """Seconds of a processor that a process has used; infinite where that cannot be known."""
+    try:
+        # The fields after the name in brackets, which may hold anything.
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return math.inf
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 async def _start(entry: str, threads: int, sock: socket.socket) -> tuple[int, socket.socket]:

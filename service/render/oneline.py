@@ -72,7 +72,7 @@ def _jobs(jobs: JobList) -> str:
 
 @_line.register
 def _predictions(found: Predictions) -> str:
-    return " ".join(map(number, found.predictions))
+    return " ".join(map(number, found.predictions.tolist()))
 
 
 @_line.register

@@ -13,6 +13,7 @@ from service.render.digits import counted, number
 from service.render.page import Page
 from service.render.report_fit import Units
 from service.render.report_groups import write_groups
+from service.render.tables import Column, listed
 from service.schemas.answers import Fit, GroupedFit, History
 from service.schemas.base import Answer
 from service.schemas.catalogue import (
@@ -105,15 +106,15 @@ def _jobs(jobs: JobList, page: Page, units: Units, scene: FitScene | None) -> No
 def _predictions(found: Predictions, page: Page, units: Units, scene: FitScene | None) -> None:
     unit = f" [{units[found.target]}]" if found.target in units else ""
     band = {"± error": found.stderr, "from": found.lower, "to": found.upper}
-    columns = {found.target + unit: found.predictions}
+    columns: dict[str, Column] = {found.target + unit: found.predictions}
     columns |= {name: column for name, column in band.items() if column is not None}
     page.heading(counted(len(found.predictions), "prediction"))
     _numbers(page, columns)
 
 
-def _numbers(page: Page, columns: Mapping[str, list[float]]) -> None:
+def _numbers(page: Page, columns: Mapping[str, Column]) -> None:
     """Columns of numbers, of which the first rows are shown."""
-    first = [column[:_MOST_ROWS] for column in columns.values()]
+    first = [listed(column[:_MOST_ROWS]) for column in columns.values()]
     rows = [[number(value) for value in row] for row in zip(*first, strict=True)]
     page.table([list(columns), *rows], ">" * len(columns), headed=True)
     more = len(next(iter(columns.values()))) - _MOST_ROWS
@@ -158,7 +159,7 @@ def _gradient(found: GradientAnswer, page: Page, units: Units, scene: FitScene |
 @_write.register
 def _history(rows: History, page: Page, units: Units, scene: FitScene | None) -> None:
     page.heading(f"{counted(len(rows.epoch), 'row')} of {counted(rows.total, 'epoch')}")
-    columns: dict[str, list[float]] = {"epoch": [*rows.epoch], "loss": rows.loss, **rows.params}
+    columns: dict[str, Column] = {"epoch": rows.epoch, "loss": rows.loss, **rows.params}
     _numbers(page, columns)
 
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import singledispatch
 from itertools import chain
+
+import numpy as np
 
 from service.schemas.answers import Fit, GroupedFit, History
 from service.schemas.base import Answer
@@ -20,13 +22,18 @@ from service.schemas.catalogue import (
     OptimizerEntry,
 )
 from service.schemas.catalogue import OptimizerList as Optimizers
-from service.schemas.columns import Data
+from service.schemas.columns import Data, Labels, Numbers
 from service.schemas.compute import GradientAnswer, LossAnswer, LossSurface, Predictions
 from service.schemas.jobs import Job, JobList
+from service.schemas.series import Array
 
 Cell = float | int | str | bool | None
-Table = Mapping[str, Sequence[Cell]]
+Column = Sequence[Cell] | Array
+Table = Mapping[str, Column]
 """Columns of equal length, in order."""
+
+_ROWS = 2**12
+"""Rows that are written at once: an array stays one until then."""
 
 _QUOTES = re.compile(r'[",\r\n]|^ | $')
 """What is only text within quotes; a space at an end is, to some readers."""
@@ -44,7 +51,7 @@ def table(
     if isinstance(answer, Fit) and units:
         return {**made, "unit": [units.get(str(name)) for name in made["name"]]}
     if isinstance(answer, Predictions) and data:
-        return joined({name: column.tolist() for name, column in data.items()}, made)
+        return joined(dict(zip(data, map(_beside, data.values()), strict=True)), made)
     return made
 
 
@@ -56,21 +63,40 @@ def csv_text(columns: Table) -> str:
     them, and where it is empty, which is not missing. (Python's writer passes over both a lone
     carriage return and an empty text.)
     """
-    rows = zip(*(map(_cell, column) for column in columns.values()), strict=True)
-    lines = [",".join(map(_quoted, columns)), *map(",".join, rows)]
+    count = len(next(iter(columns.values()), ()))
+    parts = (_lines(columns, start) for start in range(0, count, _ROWS))
+    return "".join([_line(map(_quoted, columns)), *parts])
+
+
+def _lines(columns: Table, start: int) -> str:
+    """Some rows."""
+    some = [listed(column[start : start + _ROWS]) for column in columns.values()]
+    return "".join(map(_line, zip(*(map(_cell, column) for column in some), strict=True)))
+
+
+def _line(cells: Iterable[str]) -> str:
     # A line without a character would be none.
-    return "".join(f"{line}\n" if line else '""\n' for line in lines)
+    return (",".join(cells) or '""') + "\n"
+
+
+def listed(column: Column) -> Sequence[Cell]:
+    """The values of a column, or of a part of it."""
+    return column.tolist() if isinstance(column, np.ndarray) else column
 
 
 def joined(*tables: Table) -> Table:
     """The tables side by side; a name that was there gets an underscore."""
-    made: dict[str, Sequence[Cell]] = {}
+    made: dict[str, Column] = {}
     for name, column in chain.from_iterable(each.items() for each in tables):
         own = name
         while own in made:
             own += "_"
         made[own] = column
     return made
+
+
+def _beside(column: Numbers | Labels) -> Column:
+    return column.tolist() if isinstance(column, Labels) else column
 
 
 def _quoted(text: str) -> str:
@@ -180,12 +206,12 @@ def _surface(surface: LossSurface) -> Table:
     """A row a point of the grid."""
     first, *others = surface.axes.items()
     if not others:
-        return joined({first[0]: first[1]}, {"loss": surface.loss})  # type: ignore[dict-item]
+        return joined({first[0]: first[1]}, {"loss": surface.loss})
     (second,) = others
     return joined(
-        {first[0]: [a for a in first[1] for _ in second[1]]},
-        {second[0]: [b for _ in first[1] for b in second[1]]},
-        {"loss": [loss for row in surface.loss for loss in row]},  # type: ignore[union-attr]
+        {first[0]: np.repeat(first[1], len(second[1]))},
+        {second[0]: np.tile(second[1], len(first[1]))},
+        {"loss": surface.loss.ravel()},
     )
 
 

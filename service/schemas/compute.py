@@ -13,6 +13,7 @@ from service.schemas.names import DType, GradientMethod
 from service.schemas.numbers import NonNegative, Positive
 from service.schemas.optimizers import Gradient, GradientOptions
 from service.schemas.options import Band, Loss, PlainLoss, Scaling
+from service.schemas.series import Grid, Series
 
 
 class PredictRequest(Request):
@@ -39,12 +40,12 @@ class PredictRequest(Request):
 class Predictions(Sparse):
     """One prediction a row, on the scale of the formula's left side."""
 
-    predictions: list[Number]
+    predictions: Series
     target: str
-    stderr: list[Number] | None = None
+    stderr: Series | None = None
     """With `interval`: of the curve, or of a new observation."""
-    lower: list[Number] | None = None
-    upper: list[Number] | None = None
+    lower: Series | None = None
+    upper: Series | None = None
 
 
 class GridAxis(Request):
@@ -77,14 +78,14 @@ class LossSurface(Answer):
     second; with one axis, `loss[i]`."""
 
     axes: dict[str, list[float]]
-    loss: list[list[Number]] | list[Number]
+    loss: Grid
 
 
 class LossAnswer(Sparse):
     """The loss at the params given."""
 
     loss: Number
-    residuals: list[Number] | None = None
+    residuals: Series | None = None
     surface: LossSurface | None = None
 
 

@@ -8,12 +8,12 @@ from service.translate.catalogue import (
     model_list,
     optimizer_list,
 )
-from service.translate.checking import check
-from service.translate.compute import gradient, loss, predict, predict_from_fit
+from service.translate.checking import NUMBER_BYTES, check
+from service.translate.compute import gradient, loss, predict
 from service.translate.costs import is_little
+from service.translate.curves import Curve, curve, curve_nbytes, predict_from
 from service.translate.devices import OUT_OF_MEMORY, NoDevice, has_cuda, must_have
 from service.translate.grouped_answer import to_grouped_fit
-from service.translate.grouped_predict import predict_from_groups
 from service.translate.of_job import note_of, plot_of_job
 from service.translate.plan import Plan, to_plan
 from service.translate.plotted import needed
@@ -21,10 +21,14 @@ from service.translate.scenes import scene
 from service.translate.threads import use_threads
 
 __all__ = [
+    "NUMBER_BYTES",
     "OUT_OF_MEMORY",
+    "Curve",
     "NoDevice",
     "Plan",
     "check",
+    "curve",
+    "curve_nbytes",
     "diagnostic",
     "diagnostic_list",
     "gradient",
@@ -39,8 +43,7 @@ __all__ = [
     "optimizer_list",
     "plot_of_job",
     "predict",
-    "predict_from_fit",
-    "predict_from_groups",
+    "predict_from",
     "scene",
     "to_fit",
     "to_grouped_fit",

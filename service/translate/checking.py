@@ -14,6 +14,10 @@ from service.translate.plan import Plan, to_plan
 
 PROFILE_STEPS = 300
 """Trial steps that the profile of one param takes, about."""
+NUMBER_BYTES = 25
+"""Bytes of a number in JSON, at most: 17 digits, a sign, a point, an exponent and a comma."""
+_GROUP_NUMBERS = 12
+"""A group's row has as much as so many numbers beside its params."""
 
 
 def check(request: FitRequest, settings: Settings) -> Plan:
@@ -56,7 +60,27 @@ def check(request: FitRequest, settings: Settings) -> Plan:
         raise BudgetExceeded(
             f"time_limit_s is at most {settings.max_time_limit_s:g}", pointer="/time_limit_s"
         )
+    _check_answer(plan, settings)
     return plan
+
+
+def _check_answer(plan: Plan, settings: Settings) -> None:
+    """Raises BudgetExceeded where the answer of many groups would be too long."""
+    options, asked, problem = plan.task.options, plan.request.group_by, plan.task.problem
+    if asked is None or plan.groups is None:
+        return
+    groups, params = len(plan.groups.keys), len(problem.params)
+    recorded = options.epochs // options.record_every + 2 if asked.history else 0
+    columns = 4 if plan.request.confidence_interval.method == "profile" else 2
+    numbers = _GROUP_NUMBERS + columns * params + recorded * (2 + 2 * params)
+    length = groups * numbers * NUMBER_BYTES
+    if length > settings.max_answer_bytes:
+        fewer = "leave out the history, record fewer epochs" if asked.history else "fewer params"
+        raise BudgetExceeded(
+            f"the answer of {groups:,} groups would have up to {length:,} bytes, more than the "
+            f"{settings.max_answer_bytes:,} allowed; {fewer} or send fewer groups at a time",
+            pointer="/group_by",
+        )
 
 
 def _check_domain(plan: Plan) -> None:

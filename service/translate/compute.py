@@ -25,7 +25,7 @@ from service.errors import (
     UnknownName,
 )
 from service.schemas import compute as wire
-from service.schemas.answers import Fit
+from service.schemas.answers import PredictBody
 from service.schemas.columns import Data
 from service.schemas.options import BandOptions
 from service.schemas.options import Scaling as ScalingRequest
@@ -42,7 +42,14 @@ from service.translate.columns import (
 from service.translate.models import resolve
 from service.translate.options import to_gradient, to_loss
 from service.translate.start import known_names
-from service.translate.values import explained, narrowed, narrowed_sigma, to_scaling, to_sigma
+from service.translate.values import (
+    explained,
+    narrowed,
+    narrowed_sigma,
+    series,
+    to_scaling,
+    to_sigma,
+)
 
 
 def predict(
@@ -60,14 +67,14 @@ def predict(
     theta = to_theta(request.params, formula, DTYPES[request.dtype])
     prediction = slices.predict(formula, columns, rows, theta)
     if request.interval is None:
-        return wire.Predictions(predictions=prediction.tolist(), target=formula.target)
+        return wire.Predictions(predictions=series(prediction), target=formula.target)
     around = _band(request, request.interval, formula, columns, theta, rows)
     return wire.Predictions(
-        predictions=prediction.tolist(),
+        predictions=series(prediction),
         target=formula.target,
-        stderr=around.stderr.tolist(),
-        lower=around.lower.tolist(),
-        upper=around.upper.tolist(),
+        stderr=series(around.stderr),
+        lower=series(around.lower),
+        upper=series(around.upper),
     )
 
 
@@ -84,19 +91,18 @@ def _read(formula: Formula, params: Mapping[str, float], data: Data, rows: int) 
     for i, column in enumerate(finite_arrays(data, formula.inputs).values()):
         inputs[i] = column
     found: Tensor = operators.read(formula.forward.tensors, torch.from_numpy(inputs), theta)
-    return wire.Predictions(predictions=found[0, 0].tolist(), target=formula.target)
+    return wire.Predictions(predictions=series(found[0, 0]), target=formula.target)
 
 
 def predict_from_fit(
     request: wire.PredictRequest,
-    fit: Fit,
+    body: PredictBody,
     max_rows: int = 2**62,
     max_operations: float = math.inf,
 ) -> wire.Predictions:
     """The same with a finished fit's model, params and scaling."""
     if request.params is not None or request.scaling is not None:
         raise InvalidRequest("with a job_id, the job gives params and scaling", pointer="/job_id")
-    body = fit.predict
     bad = [name for name, value in body.params.items() if not math.isfinite(value)]
     if bad:
         raise InvalidRequest(
@@ -160,7 +166,7 @@ def loss(request: wire.LossRequest, settings: Settings) -> wire.LossAnswer:
     objective = Objective(problem)
     residuals = None
     if request.residuals:
-        residuals = (objective.predict(problem.initial) - problem.target).tolist()
+        residuals = series(objective.predict(problem.initial) - problem.target)
     return wire.LossAnswer(
         loss=float(objective.loss(problem.initial)),
         residuals=residuals,
@@ -281,7 +287,7 @@ def _surface(request: wire.LossRequest, problem: Problem, settings: Settings) ->
     )
     grid = losses.reshape([len(axis) for axis in axes.values()])
     return wire.LossSurface(
-        axes={name: axis.tolist() for name, axis in axes.items()}, loss=grid.tolist()
+        axes={name: axis.tolist() for name, axis in axes.items()}, loss=series(grid)
     )
 
 

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
 
 import numpy as np
 import torch
 from pydantic import TypeAdapter
+from pydantic_core import from_json, to_json
 from torch import Tensor
 
 from service.engine import slices
@@ -16,22 +20,80 @@ from service.engine.kernel.composite import outputs_of
 from service.engine.problem import Model
 from service.engine.scaling import Scale
 from service.errors import InvalidData, InvalidRequest, UnknownName, shortened
-from service.schemas.answers import GroupedFit, Groups
-from service.schemas.columns import Data, Labels
+from service.schemas.answers import GroupedFit
+from service.schemas.columns import Data, Labels, Numbers
 from service.schemas.compute import Predictions, PredictRequest
 from service.schemas.models import Model as ModelRequest
+from service.schemas.names import DType
 from service.translate import costs
 from service.translate.columns import DTYPES, check_shape, escape, finite_columns, refuse_infinite
-from service.translate.groups import Codes, Key
+from service.translate.groups import Codes
 from service.translate.models import resolve
-from service.translate.values import narrowed
+from service.translate.values import narrowed, series
 
+_TEXT_BYTES = 150
+"""Of a group's text and its place."""
 _MODEL: TypeAdapter[ModelRequest] = TypeAdapter(ModelRequest)
+
+
+@dataclass(frozen=True)
+class Curves:
+    """What predictions take of the fits of groups, as columns: one row a group."""
+
+    model: str | dict[str, Any]
+    scaling: dict[str, dict[str, float]] | None
+    dtype: DType
+    by: str
+    keys: Numbers | bytes
+    """(groups,), or the JSON of texts, which is read where the first rows are told apart by it."""
+    names: tuple[str, ...]
+    theta: Numbers
+    """(groups, params)"""
+
+    @classmethod
+    def of(cls, fit: GroupedFit) -> Curves:
+        """Those of a fit's document."""
+        groups, body = fit.groups, fit.predict
+        texts = [key for key in groups.key if not isinstance(key, float | int)]
+        is_text = len(texts) == len(groups.key) and any(text is not None for text in texts)
+        keys = to_json(texts) if is_text else np.array(groups.key, dtype=np.float64)
+        theta = np.empty((len(groups.key), len(groups.params)))
+        for i, values in enumerate(groups.params.values()):
+            theta[:, i] = values
+        names = tuple(groups.params)
+        return cls(body.model, body.scaling, body.dtype, groups.by, keys, names, theta)
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes held, `order` or `places` with them."""
+        if isinstance(self.keys, bytes):
+            return len(self.keys) + self.theta.nbytes + _TEXT_BYTES * len(self.theta)
+        return 2 * self.keys.nbytes + self.theta.nbytes
+
+    @cached_property
+    def order(self) -> Codes:
+        """The groups in the order of their numbers, that of null last."""
+        assert not isinstance(self.keys, bytes)
+        return np.argsort(self.keys, kind="stable")
+
+    @property
+    def null(self) -> int:
+        """The group of the rows that have no key; −1 where there is none."""
+        if isinstance(self.keys, bytes):
+            return self.places.get(None, -1)
+        last = int(self.order[-1])
+        return last if np.isnan(self.keys[last]) else -1
+
+    @cached_property
+    def places(self) -> Mapping[str | None, int]:
+        """Where each text is; None for the rows that have none."""
+        assert isinstance(self.keys, bytes)
+        return {text: i for i, text in enumerate(from_json(self.keys))}
 
 
 def predict_from_groups(
     request: PredictRequest,
-    fit: GroupedFit,
+    fit: Curves,
     max_rows: int = 2**62,
     max_operations: float = math.inf,
 ) -> Predictions:
@@ -39,20 +101,19 @@ def predict_from_groups(
     InvalidRequest."""
     _check(request)
     rows = check_shape(request.data, max_rows)
-    body, groups = fit.predict, fit.groups
-    model = _MODEL.validate_python(body.model)
-    formula = resolve(model, request.data.keys(), groups.params.keys()).formula
+    model = _MODEL.validate_python(fit.model)
+    formula = resolve(model, request.data.keys(), fit.names).formula
     costs.check(costs.of_prediction(formula, request), rows, max_operations)
-    at = _places(request.data, groups)
-    dtype = DTYPES[body.dtype]
+    at = _places(request.data, fit)
+    dtype = DTYPES[fit.dtype]
     raw = finite_columns(request.data, formula.inputs)
-    scaling = {name: Scale(**given) for name, given in (body.scaling or {}).items()}
+    scaling = {name: Scale(**given) for name, given in (fit.scaling or {}).items()}
     inputs = {name: scaling[name].apply(x) if name in scaling else x for name, x in raw.items()}
     columns = {name: narrowed(column, dtype, name) for name, column in inputs.items()}
-    values = [groups.params[name] for name in formula.params]
-    theta = torch.tensor(values, dtype=dtype).mT.contiguous()
+    own = [fit.names.index(name) for name in formula.params]
+    theta = torch.from_numpy(fit.theta[:, own]).to(dtype)
     prediction = _predict(formula, columns, theta, torch.from_numpy(at), rows)
-    return Predictions(predictions=prediction.tolist(), target=formula.target)
+    return Predictions(predictions=series(prediction), target=formula.target)
 
 
 def _check(request: PredictRequest) -> None:
@@ -89,51 +150,51 @@ def _predict(
     return prediction
 
 
-def _places(data: Data, groups: Groups) -> Codes:
+def _places(data: Data, fit: Curves) -> Codes:
     """Which of the fit's groups each row belongs to, (rows,). Raises UnknownName for a column or a
     group that is not there."""
-    by, keys = groups.by, groups.key
+    by = fit.by
     if by not in data:
         raise InvalidRequest(
             f"the job was fitted by '{by}': send that column too, it says whose params a row has",
             pointer="/data",
         )
     column = data[by]
-    if isinstance(column, Labels):
-        place: dict[Key, int] = {key: i for i, key in enumerate(keys)}
-        # The label of a row without one is −1: the last.
-        codes = np.array([place.get(name, -1) for name in (*column.names, None)])
-        at = codes[column.codes]
-    else:
+    if not isinstance(column, Labels):
         refuse_infinite(data, by)
-        at = _numbered(np.asarray(column, dtype=np.float64), keys)
+    if isinstance(column, Labels) and isinstance(fit.keys, bytes):
+        # The label of a row without one is −1: the last.
+        codes = np.array([fit.places.get(name, -1) for name in (*column.names, None)])
+        at = codes[column.codes]
+    elif isinstance(column, Labels):
+        at = np.where(column.codes < 0, fit.null, -1)
+    elif isinstance(fit.keys, bytes):
+        at = np.where(np.isnan(column), fit.null, -1)
+    else:
+        at = _numbered(column, fit)
     if (at < 0).any():
         row = int(np.argmax(at < 0))
-        raise _unknown(column.tolist()[row], row, by, keys)
+        raise _unknown(column[row : row + 1].tolist()[0], row, fit)
     return at.astype(np.int64)
 
 
-def _numbered(column: np.typing.NDArray[np.float64], keys: Sequence[Key]) -> Codes:
+def _numbered(column: Numbers, fit: Curves) -> Codes:
     """The place of each number among the keys, −1 where it has none; NaN is the group of null."""
-    numbers = np.array([math.nan if not isinstance(key, float | int) else key for key in keys])
-    order = np.argsort(numbers, kind="stable")
-    ordered = numbers[order]
+    keys = np.asarray(fit.keys)
+    ordered = keys[fit.order]
     found = np.minimum(np.searchsorted(ordered, column), len(keys) - 1)
-    at = np.where(ordered[found] == column, order[found], -1)
-    missing = np.isnan(column)
-    if missing.any():
-        at[missing] = next((i for i, key in enumerate(keys) if key is None), -1)
-    return at
+    at = np.where(ordered[found] == column, fit.order[found], -1)
+    return np.where(np.isnan(column), fit.null, at)
 
 
-def _unknown(key: object, row: int, by: str, keys: Collection[Key]) -> InvalidRequest:
+def _unknown(key: object, row: int, fit: Curves) -> InvalidRequest:
+    by = fit.by
     pointer = f"/data/{escape(by)}/{row}"
-    if isinstance(key, str) and any(isinstance(known, str) for known in keys):
-        known = [each for each in keys if isinstance(each, str)]
+    if isinstance(key, str) and isinstance(fit.keys, bytes):
+        known = filter(None, fit.places)
         return UnknownName(f"group in row {row + 1}:", key, known, pointer=pointer)
     shown = "null" if key is None or key != key else shortened(str(key))
-    first = next((each for each in keys if each is not None), None)
-    kind = "text" if isinstance(first, str) else "numbers"
+    kind = "text" if isinstance(fit.keys, bytes) else "numbers"
     return InvalidData(
         f"the job has no group {shown} ('{by}', row {row + 1}); its groups are {kind}, and are "
         "listed in its `groups.key`",

@@ -70,7 +70,7 @@ def fit_scene(request: PlotRequest, max_rows: int = 2**62) -> FitScene:
     return replace(
         base,
         curve_x=places,
-        curve_y=np.array(curve.predictions),
+        curve_y=curve.predictions,
         confidence=_ribbon(found.get("confidence"), request.level),
         prediction=_ribbon(found.get("prediction"), request.level),
         log_x=log,

@@ -10,7 +10,7 @@ from torch import Tensor
 from service.engine.problem import Model
 from service.engine.scaling import METHODS, Scale
 from service.errors import InvalidData, InvalidRequest, UnknownName
-from service.schemas.columns import Data
+from service.schemas.columns import Data, Numbers
 from service.schemas.options import Scaling as ScalingRequest
 from service.translate.columns import escape, finite_columns, first_bad, is_finite
 
@@ -46,6 +46,11 @@ def narrowed_sigma(sigma: Tensor, dtype: torch.dtype) -> Tensor:
             pointer="/sigma",
         )
     return narrow
+
+
+def series(values: Tensor) -> Numbers:
+    """Values as they are answered."""
+    return values.double().numpy()
 
 
 def explained(formula: Model, data: Data, rows: int) -> Tensor:

@@ -1,11 +1,12 @@
 from __future__ import annotations
 
-import hashlib
 from typing import Any
 
 import httpx
 import pytest
 
+from service.api.meaning import fingerprint
+from service.schemas.fit import FitRequest
 from service.settings import Settings
 from tests.api.doors import fake
 from tests.api.fakes import BODY, FakeJobs, failed, job
@@ -79,13 +80,12 @@ async def test_a_cancelled_fit_is_the_best_so_far_if_there_is_one() -> None:
     assert without.json()["job_id"] == "job_1"
 
 
-async def test_an_idempotency_key_travels_with_the_bodys_digest() -> None:
+async def test_an_idempotency_key_travels_with_what_the_body_means() -> None:
     jobs = FakeJobs(ended=job(result=RESULT))
     answer = await _fit(jobs, idempotency_key="key-1")
     assert "idempotent-replayed" not in answer.headers
     assert jobs.asked["idempotency_key"] == "key-1"
-    sent = answer.request.content
-    assert jobs.asked["fingerprint"] == hashlib.sha256(sent).digest()
+    assert jobs.asked["fingerprint"] == fingerprint(FitRequest.model_validate(BODY))
 
 
 async def test_a_replay_joins_the_job_and_says_so() -> None:

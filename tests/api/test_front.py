@@ -7,7 +7,7 @@ import pytest
 from service.api.front import Hosts
 from service.settings import Settings
 from tests.api.doors import fake
-from tests.api.fakes import BODY, FakeJobs
+from tests.api.fakes import BODY, FakeJobs, job
 
 PAGE = "https://page.example"
 
@@ -81,6 +81,7 @@ async def test_pages_of_other_origins_are_let_in_by_name_alone() -> None:
         answer = await client.post("/fit", json=BODY, headers={"origin": PAGE})
         assert answer.headers["access-control-allow-origin"] == PAGE
         other = await client.post("/fit", json=BODY, headers={"origin": "https://evil.example"})
+        assert other.status_code == 403
         assert "access-control-allow-origin" not in other.headers
 
 
@@ -91,6 +92,65 @@ async def test_by_default_no_page_of_another_origin_is() -> None:
         )
     assert answer.status_code == 405
     assert not any(name.startswith("access-control") for name in answer.headers)
+
+
+FORM = (
+    b'--x\r\nContent-Disposition: form-data; name="data"\r\nContent-Type: text/csv\r\n\r\n'
+    b"x,y\n1,2\n2,4\n3,7\n\r\n--x--\r\n"
+)
+SIMPLE = {
+    "multipart/form-data; boundary=x": FORM,
+    "application/x-www-form-urlencoded": b"model=y",
+    "text/plain": b'{"data": {"x": [1, 2], "y": [1, 2]}}',
+}
+"""What a page may send to whomever it likes: no preflight is asked for these."""
+
+
+@pytest.mark.parametrize("kind", SIMPLE)
+@pytest.mark.parametrize(
+    "said",
+    [
+        {"sec-fetch-site": "cross-site", "origin": "http://evil.example"},
+        {"sec-fetch-site": "cross-site"},
+        {"sec-fetch-site": "same-site", "origin": "http://descent:3000"},
+        {"origin": "http://evil.example"},
+        {"origin": "http://descent:3000"},
+        {"origin": "null"},
+        {"origin": "http://[descent"},
+    ],
+)
+async def test_a_page_of_another_origin_changes_nothing(kind: str, said: dict[str, str]) -> None:
+    jobs = FakeJobs()
+    async with fake(jobs) as client:
+        for path in ("/fit", "/predict", "/plot", "/jobs/job_1/cancel"):
+            sent = {"content-type": kind, **said}
+            answer = await client.post(path, content=SIMPLE[kind], headers=sent)
+            assert answer.status_code == 403
+            assert answer.json()["type"] == "cross-origin"
+            assert "DESCENT_CORS_ORIGINS" in answer.json()["detail"]
+        assert (await client.delete("/jobs/job_1", headers=said)).status_code == 403
+        assert (await client.get("/jobs", headers=said)).status_code == 200
+    assert jobs.asked.keys() <= {"list"}
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        {},
+        {"sec-fetch-site": "same-origin", "origin": "https://seen.by.the.proxy"},
+        {"sec-fetch-site": "none"},
+        {"origin": "http://descent"},
+        {"origin": "https://DESCENT"},
+        {"sec-fetch-site": "cross-site", "origin": PAGE},
+        {"origin": PAGE},
+    ],
+)
+async def test_programs_our_own_pages_and_those_that_are_named_may(said: dict[str, str]) -> None:
+    settings = Settings(cors_origins=f"https://other.example, {PAGE}")
+    headers = {"content-type": "multipart/form-data; boundary=x", **said}
+    async with fake(FakeJobs(job("queued")), settings) as client:
+        answer = await client.post("/fit?background=true", content=FORM, headers=headers)
+    assert answer.status_code == 202, answer.text
 
 
 async def test_a_trace_goes_on() -> None:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import io
+import json
 import os
 import signal
 from collections.abc import AsyncIterator
 from typing import Any, cast
 
 import httpx
+import numpy as np
 import pytest
 import pytest_asyncio
 
@@ -19,10 +22,12 @@ from service.api.state import DRAUGHTSMAN, new_state
 from service.app import create_app
 from service.errors import BudgetExceeded, InvalidRequest, WorkerLost
 from service.jobs.service import JobService
+from service.schemas.compute import Predictions
 from service.schemas.plot import PlotRequest
 from service.settings import Settings
 from tests.api.doors import door, fake, real
 from tests.api.fakes import FakeJobs, failed, job
+from tests.attack.watchdog import Door
 from tests.render.made import THERMOMETER, descent
 from tests.soon import PATIENCE_S
 
@@ -232,6 +237,62 @@ async def test_a_call_has_a_limit_and_a_process_that_never_lives_is_given_up() -
     with pytest.raises(WorkerLost):
         await mortal.call("picture", LOSSES, 10)
     await mortal.close()
+
+
+async def test_a_process_that_is_stopped_blames_itself() -> None:
+    made = Aside(DRAUGHTSMAN, PATIENCE_S)
+    await made.call("picture", LOSSES, 10)
+    os.kill(made.pid, signal.SIGSTOP)
+    made._apart._longest_s = 0.05
+    with pytest.raises(WorkerLost, match="was stopped"):
+        await made.call("picture", LOSSES, 10)
+    made._apart._longest_s = PATIENCE_S
+    assert await made.call("picture", LOSSES, 10)
+    await made.close()
+
+
+async def test_long_tables_of_one_caller_keep_nobody_waiting(draughtsman: Aside) -> None:
+    """Another's picture has its turn after one of them."""
+    table = ("csv", Predictions(predictions=np.arange(10_000.0), target="y"), None, None)
+    done: list[str] = []
+
+    async def call(caller: str, name: str, *arguments: object) -> None:
+        await draughtsman.call(name, *arguments, caller=caller)
+        done.append(caller)
+
+    await draughtsman.call("picture", LOSSES, 10)
+    os.kill(draughtsman.pid, signal.SIGSTOP)
+    tables = [asyncio.create_task(call("a", "write", *table)) for _ in range(12)]
+    await asyncio.sleep(0)
+    picture = asyncio.create_task(call("b", "picture", LOSSES, 10))
+    await asyncio.sleep(0)
+    os.kill(draughtsman.pid, signal.SIGCONT)
+    await asyncio.gather(*tables, picture)
+    assert done.index("b") <= 2
+
+
+async def test_long_tables_hold_places_and_a_hang_up_is_heard() -> None:
+    settings = Settings()
+    state = new_state(settings, cast(JobService, FakeJobs()))
+    state["pictures"] = Places(1, 1, TooManyPictures, retry_after_s=2)
+    target = "/predict?model=y~a*x&params=a:1&format=csv"
+    file = io.BytesIO()
+    np.savez(file, x=np.arange(10_000.0))
+    body, npz = file.getvalue(), "application/x-npz"
+    service, gone = Door(create_app(settings), state), asyncio.Event()
+    assert (await service.ask("POST", target, body, content_type=npz)).status == 200
+    os.kill(state["draughtsman"].pid, signal.SIGSTOP)
+    waiting = asyncio.create_task(service.ask("POST", target, body, content_type=npz, gone=gone))
+    while not len(state["pictures"]):
+        await asyncio.sleep(0)
+    answer = await service.ask("POST", target, body, content_type=npz)
+    assert answer.status == 429
+    assert json.loads(answer.start)["type"] == "too-many-pictures"
+    gone.set()
+    await waiting
+    assert len(state["pictures"]) == 0
+    assert (await service.ask("POST", target, body, content_type=npz)).status == 200
+    await state["draughtsman"].close()
 
 
 async def test_pictures_that_wait_are_bounded() -> None:

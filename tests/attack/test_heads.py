@@ -99,6 +99,7 @@ def test_a_header_of_two_lines_stays_one(server: Server) -> None:
             post(b"/fit", b"Transfer-Encoding: gzip", b"Transfer-Encoding: chunked") + chunked(FIT),
             501,
         ),
+        (post(b"/fit", b"Transfer-Encoding: chunked").replace(b"1.1", b"1.0") + chunked(FIT), 400),
         (b"CONNECT a:80 HTTP/1.1\r\nHost: a:80\r\n\r\n", 501),
     ],
 )

@@ -27,6 +27,7 @@ def test_a_public_address_without_keys_is_refused(host: str) -> None:
     said = _refused("--host", host)
     assert "descent key NAME" in said
     assert "--allow-public" in said
+    assert "-p 127.0.0.1:8000:8000" in said
 
 
 def test_keys_that_cannot_be_read_are_refused(tmp_path: Path) -> None:

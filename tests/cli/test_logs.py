@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import subprocess
 import sys
@@ -12,6 +13,7 @@ from typing import Any
 import httpx
 import pytest
 
+from service.cli import logs
 from tests.soon import PATIENCE_S
 
 TRACE, PARENT = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"
@@ -64,6 +66,48 @@ def test_as_lines_nobody_can_forge_one() -> None:
     assert len(lines) == 3
     assert f"GET /jobs/{job} 200" in lines[1]
     assert "%0a" in lines[2].lower()
+
+
+def test_a_reader_that_stalls_stops_nothing() -> None:
+    """A pipe holds 64 KiB, and nobody reads this one until the end; then all lines are there."""
+    command = [sys.executable, "-m", "service", "serve", "--port", "0", "--access-log"]
+    environment = {**os.environ, "DESCENT_WORKERS": "1"}
+    process = subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment
+    )
+    assert process.stdout is not None
+    with process:
+        url = process.stdout.readline().split()[-1]
+        try:
+            with httpx.Client(base_url=url, trust_env=False, timeout=PATIENCE_S) as client:
+                for n in range(100):
+                    assert client.get(f"/{n}{'x' * 2000}").status_code == 404
+            process.terminate()
+            said = process.communicate(timeout=PATIENCE_S)[1]
+            assert process.returncode == 0
+        finally:
+            process.kill()
+    assert said.count(" 404 ") == 100
+
+
+def test_lines_for_which_there_is_no_room_are_counted() -> None:
+    reading, writing = os.pipe()
+    with os.fdopen(writing, "w") as stream, os.fdopen(reading) as reader:
+        handler = logs.InItsOwnTime(stream)
+        handler._lines.maxsize = 3
+        log = logging.Logger("a")
+        log.addHandler(handler)
+        log.warning("x" * 2**17)  # longer than a pipe: the thread is held by it
+        while handler._lines.qsize():
+            pass
+        for n in range(10):
+            log.warning("line %d", n)
+        assert reader.readline() == "x" * 2**17 + "\n"
+        assert [reader.readline() for _ in range(3)] == [f"line {n}\n" for n in range(3)]
+        log.warning("the last")
+        assert reader.readline() == "7 lines were left out here: nobody read the log in time\n"
+        assert reader.readline() == "the last\n"
+        handler.close()
 
 
 @pytest.mark.parametrize("form", ["xml", ""])

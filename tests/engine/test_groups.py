@@ -127,6 +127,7 @@ def test_before_its_first_step_nothing_is_begun():
     assert not found.converged
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("epochs", [1, 2, 149, 150, 151, 300, 301])
 def test_no_group_is_left_undecided(epochs: int):
     """Groups of few rows have no end but that of their epochs, on one way or the other."""

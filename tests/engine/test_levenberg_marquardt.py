@@ -345,6 +345,7 @@ def best_line(x: list[float], y: list[float], quantile: float) -> float:
     return best
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("quantile", [0.1, 0.25, 0.5, 0.9])
 def test_a_quantile_line_reaches_the_minimum_of_all_lines(quantile: float) -> None:
     """The minimum of a linear programme lies at a vertex, found here by trying every one."""

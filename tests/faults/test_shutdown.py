@@ -89,6 +89,20 @@ def test_sigterm_under_load_answers_everyone_and_leaves_nobody() -> None:
     assert set(callers.statuses) <= {200, 409, 503}
 
 
+def test_a_terminal_that_is_closed_ends_it_with_the_same_grace() -> None:
+    with started(workers=1, shutdown_grace_s=GRACE_S) as server, server.client() as client:
+        at = submit(client, ENDLESS)
+        until(lambda: look(client, at)["status"] == "running")
+        with ThreadPoolExecutor() as pool, family(server) as gone:
+            watching = pool.submit(_events, server, at)
+            until(lambda: "descent_streams 1" in client.get("/metrics").text)
+            server.process.send_signal(signal.SIGHUP)
+            assert soon(lambda: server.process.poll() is not None, LONGEST_S)
+            assert gone()
+        assert server.process.returncode == 0
+        assert watching.result()["event"] == "done"
+
+
 def _fit(server: Server) -> Any:
     with server.client() as client:
         return client.post("/fit", json=ENDLESS).json()

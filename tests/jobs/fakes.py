@@ -28,7 +28,7 @@ import numpy as np
 from service.errors import BudgetExceeded
 from service.jobs import frames
 from service.jobs.history import Rows
-from service.jobs.job import Outline
+from service.jobs.job import Outline, Stored
 from service.jobs.messages import Ready, Task
 from service.jobs.run_job import Kit, Send, run_job
 from service.jobs.worker_loop import WorkerLoop, settle_in
@@ -182,6 +182,7 @@ KIT = Kit(
     params=lambda plan: PARAMS,
     start=FakeRun,
     explain=explain,
+    curve=lambda fit: b"{}",
 )
 
 
@@ -226,15 +227,15 @@ def request(
     )
 
 
-def without_timings(fit: bytes | None) -> dict[str, Any]:
+def without_timings(fit: Stored | None) -> dict[str, Any]:
     """An answer, less what no two runs have in common."""
     assert fit is not None
-    answer: dict[str, Any] = json.loads(fit)
+    answer: dict[str, Any] = json.loads(bytes(fit))
     del answer["timings"], answer["job_id"]
     return answer
 
 
-def without_urls(fit: bytes | None) -> dict[str, Any]:
+def without_urls(fit: Stored | None) -> dict[str, Any]:
     """An answer of the service, less its job's id and its timings."""
     answer = without_timings(fit)
     del answer["urls"]

@@ -120,7 +120,7 @@ class Puppet:
         reason: Any = "cancelled" if self.cancelled else self.task.stop_reason or "max_epochs"
         fit = f"{self.task.job_id} at {self.epoch}".encode()
         self.task = None
-        self._said.put_nowait(Ended(self._slice(False, False), reason, fit))
+        self._said.put_nowait(Ended(self._slice(False, False), reason, fit, b"{}"))
 
     def fail(self) -> None:
         self.task = None

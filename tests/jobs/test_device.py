@@ -95,7 +95,7 @@ def run(request: FitRequest, device: str, **given: Any) -> list[Any]:
 def params(message: Any) -> dict[str, Any]:
     """By name; of groups, of the first of them."""
     assert isinstance(message, Ended)
-    fit: dict[str, Any] = json.loads(message.fit)
+    fit: dict[str, Any] = json.loads(bytes(message.fit))
     named: dict[str, Any] = fit.get("groups", fit)["params"]
     return {name: np.ravel(value)[0] for name, value in named.items()}
 

@@ -211,7 +211,7 @@ async def test_intervals_that_take_long_are_left_to_a_worker() -> None:
         job = await near.ended(FitRequest.model_validate(body))
         assert near.store.lives[job.id][:4] == ["queued", "running", "running", "queued"]
         assert (job.status, job.attempts) == ("succeeded", 2)
-        said = {each["code"] for each in json.loads(job.result or b"")["diagnostics"]}
+        said = {each["code"] for each in json.loads(bytes(job.result or b""))["diagnostics"]}
         assert "nonlinear_interval" in said
 
 

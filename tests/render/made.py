@@ -44,4 +44,4 @@ def fitted(body: dict[str, Any], **task: Any) -> Fit:
     )
     run_job(made, sent.append, lambda: False, time.perf_counter, KIT)
     (ended,) = [message for message in sent if isinstance(message, Ended)]
-    return Fit.model_validate_json(ended.fit)
+    return Fit.model_validate_json(bytes(ended.fit))

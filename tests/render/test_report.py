@@ -9,6 +9,7 @@ import subprocess
 import sys
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -211,8 +212,13 @@ GRADIENT = translate.gradient(
     GradientRequest.model_validate({**THERMOMETER, "check": True, "explain": True})
 )
 OTHERS: list[Answer] = [
-    Predictions(predictions=[1.0, float("nan")], target="y", lower=[0.5, 1.0], upper=[1.5, 2.0]),
-    LossAnswer(loss=float("inf"), residuals=[1.0] * 100),
+    Predictions(
+        predictions=np.array([1.0, np.nan]),
+        target="y",
+        lower=np.array([0.5, 1.0]),
+        upper=np.array([1.5, 2.0]),
+    ),
+    LossAnswer(loss=float("inf"), residuals=np.ones(100)),
     GRADIENT,
     fitted(THERMOMETER).history,
     translate.model_list(),

@@ -13,7 +13,7 @@ import pytest
 
 from service import translate
 from service.render.arrow import arrow_stream
-from service.render.tables import csv_text, joined, table
+from service.render.tables import csv_text, joined, listed, table
 from service.schemas.answers import Timings
 from service.schemas.compute import GradientRequest, LossRequest, Predictions
 from service.settings import Settings
@@ -50,7 +50,12 @@ def test_groups_are_rows() -> None:
 
 
 def test_predictions_stand_beside_what_they_were_made_of() -> None:
-    found = Predictions(predictions=[2.0, 4.0], target="y", lower=[1.0, 3.0], upper=[3.0, 5.0])
+    found = Predictions(
+        predictions=np.array([2.0, 4.0]),
+        target="y",
+        lower=np.array([1.0, 3.0]),
+        upper=np.array([3.0, 5.0]),
+    )
     data: Any = {"x": np.array([1.0, 2.0]), "lower": np.array([0.0, 0.0])}
     assert csv_text(table(found, data=data)) == (
         "x,lower,prediction,lower_,upper\n1.0,0.0,2.0,1.0,3.0\n2.0,0.0,4.0,3.0,5.0\n"
@@ -63,10 +68,10 @@ def test_a_surface_is_a_row_a_point() -> None:
     found = translate.loss(asked, Settings())
     made = table(found)
     assert list(made) == ["w", "b", "loss"]
-    assert made["w"] == [0.0, 0.0, 0.0, 1.0, 1.0, 1.0]
-    assert made["b"] == [0.0, 1.0, 2.0] * 2
+    assert listed(made["w"]) == [0.0, 0.0, 0.0, 1.0, 1.0, 1.0]
+    assert listed(made["b"]) == [0.0, 1.0, 2.0] * 2
     assert found.surface is not None
-    assert made["loss"][4] == found.surface.loss[1][1]  # type: ignore[index]
+    assert made["loss"][4] == found.surface.loss[1, 1]
 
 
 def test_others() -> None:

@@ -35,6 +35,7 @@ def test_the_merge_patch_of_rfc_7396() -> None:
     assert merge(["a"], {"a": "b"}) == {"a": "b"}
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("epochs", [100, 2000])
 @pytest.mark.parametrize(
     "options", [{}, {"momentum": 0.9}, {"momentum": 0.9, "nesterov": True}, {"weight_decay": 1.0}]
@@ -62,6 +63,7 @@ def test_the_limit_that_is_claimed_is_the_limit() -> None:
         assert fit(**above).stop_reason == "diverged"
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("options", "factor"),
     [({"momentum": 0.5}, 2 * 1.5), ({"momentum": 0.9, "nesterov": True}, 2 * 1.9 / 2.8)],
@@ -105,6 +107,7 @@ SLOW: dict[str, tuple[dict[str, Any], int]] = {
 """Fits whose way is slow, and epochs that bring them to the minimum."""
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("code", SLOW)
 def test_a_slow_way_that_came_to_the_minimum_is_a_note(code: str) -> None:
     request, epochs = SLOW[code]
@@ -116,6 +119,7 @@ def test_a_slow_way_that_came_to_the_minimum_is_a_note(code: str) -> None:
     assert (whole.verdict, whole.trustworthy) == ("trustworthy", True)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     "change",
     [
@@ -134,6 +138,7 @@ def test_where_the_minimum_cannot_be_told_a_slow_way_is_a_warning(change: dict[s
     assert {each.code: each.severity for each in many.diagnostics}["poor_scale"] == "warning"
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("code", SLOW)
 def test_of_groups_too(code: str) -> None:
     request, epochs = SLOW[code]

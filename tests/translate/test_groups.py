@@ -23,7 +23,8 @@ from service.schemas.answers import GroupedFit, Groups
 from service.schemas.compute import Predictions, PredictRequest
 from service.schemas.fit import FitRequest
 from service.settings import Settings
-from service.translate import check, predict_from_groups
+from service.translate import check, predict_from
+from service.translate import curve as curve_of
 from tests.engine.builders import formula
 from tests.translate.fits import fit as fit_one
 from tests.translate.grouped import Alone, alone, answer, finish, fit, plan
@@ -418,7 +419,7 @@ def test_text_is_no_input():
 
 def predict(found: GroupedFit, **asked: Any) -> Predictions:
     stored = GroupedFit.model_validate_json(found.model_dump_json())
-    return predict_from_groups(PredictRequest.model_validate({"job_id": "j", **asked}), stored)
+    return predict_from(PredictRequest.model_validate({"job_id": "j", **asked}), curve_of(stored))
 
 
 @pytest.mark.parametrize("kind", ["numbers", "text", "null"])

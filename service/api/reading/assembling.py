@@ -10,10 +10,17 @@ from pydantic import ValidationError
 from pydantic_core import from_json
 
 from service.api.complaints import complaints
+from service.api.parsing import is_flat
 from service.api.reading.options import Tree, read_options
 from service.api.reading.table import MalformedBody, Table, check_names, fold
+from service.api.repeats import refuse_repeats
 from service.errors import Complaint, InvalidRequest
 from service.schemas.base import Request as Body
+
+LONGEST_REQUEST = 2**20
+"""Bytes of what stands beside the data,"""
+MOST_PARTS = 10_000
+"""and lists, objects and texts in it: they are read in a thread that keeps the others waiting."""
 
 BodyT = TypeVar("BodyT", bound=Body)
 
@@ -38,6 +45,11 @@ def _told(request: bytes) -> Tree:
     """The options that stand in the body."""
     if not request:
         return {}
+    if len(request) > LONGEST_REQUEST or not is_flat(request, MOST_PARTS):
+        raise InvalidRequest(
+            f"the request within the body is longer than {LONGEST_REQUEST:,} bytes, or has more "
+            f"than {MOST_PARTS:,} brackets and quotes: send it as JSON, with its data in it"
+        )
     try:
         told: Any = from_json(request)
     except ValueError as error:
@@ -46,6 +58,7 @@ def _told(request: bytes) -> Tree:
         raise InvalidRequest("the request within the body must be an object")
     if "data" in told:
         raise InvalidRequest("the data stand beside this request, not in it", pointer="/data")
+    refuse_repeats(request)
     return told
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import re
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import ExitStack, nullcontext
@@ -12,10 +11,10 @@ from typing import NamedTuple, TypeVar
 from starlette.exceptions import HTTPException
 from starlette.types import Scope
 
+from service.api.clients import client
 from service.api.hanging_up import unless_gone
-from service.api.parsing import parse
+from service.api.parsing import is_quick, parse
 from service.api.reading import arrival, gzip, keys, media_type
-from service.api.reading.arrival import LARGE
 from service.api.reading.assembling import assemble
 from service.api.reading.csv_lines import Lines
 from service.api.reading.forms import form_of
@@ -43,37 +42,30 @@ async def read(
     request: Request, schema: type[BodyT], keys_of: KeysOf[BodyT] | None = None
 ) -> BodyT:
     """The body as `schema`."""
-    return (await read_marked(request, schema, keys_of, mark=False))[0]
-
-
-async def read_marked(
-    request: Request, schema: type[BodyT], keys_of: KeysOf[BodyT] | None = None, *, mark: bool
-) -> tuple[BodyT, bytes | None]:
-    """The body as `schema`, and with `mark` the SHA-256 of what was sent."""
     head = _head(request)
     with ExitStack() as room:
         if not head.is_json:
-            return await _read_form(request, schema, room, head, keys_of, mark=mark)
-        asked, digest, body = await _read_json(request, schema, room, head, mark=mark)
+            return await _read_form(request, schema, room, head, keys_of)
+        asked, body = await _read_json(request, schema, room, head)
         if keys_of is not None and (told := await keys_of(asked)) is not None:
             await _check_keys(request, asked, body, told)
-        return asked, digest
+        return asked
 
 
 async def _read_json(
-    request: Request, schema: type[BodyT], room: ExitStack, head: _Head, *, mark: bool
-) -> tuple[BodyT, bytes | None, bytes | bytearray]:
+    request: Request, schema: type[BodyT], room: ExitStack, head: _Head
+) -> tuple[BodyT, bytes | bytearray]:
     if request.scope["query_string"]:
         refuse_options(request.scope["query_string"], schema)
     body = await _arrived(request, room, head)
-    if len(body) <= LARGE:
-        asked, digest = parse(body, schema), _digest(body) if mark else None
+    if is_quick(body):
+        asked = parse(body, schema)
     else:
-        digest = await asyncio.to_thread(_digest, body) if mark else None
-        asked = await unless_gone(request, request.state["parser"].parse(body, schema))
+        parsing = request.state["parser"].parse(body, schema, client(request))
+        asked = await unless_gone(request, parsing)
         check_nbytes(asked, request.state["settings"])
     check_counts(asked, request.state["settings"])
-    return asked, digest, body
+    return asked, body
 
 
 async def _check_keys(request: Request, asked: Body, body: bytes | bytearray, told: Keys) -> None:
@@ -81,9 +73,11 @@ async def _check_keys(request: Request, asked: Body, body: bytes | bytearray, to
     data: Data = getattr(asked, "data", None) or {}
     if not keys.may_be_inexact(data, told.column):
         return
-    is_small = len(body) <= LARGE
-    parser = request.state["parser"]
-    again = parse(body, Inexact) if is_small else await parser.parse_apart(body, Inexact)
+    if is_quick(body):
+        again = parse(body, Inexact)
+    else:
+        parsing = request.state["parser"].parse_apart(body, Inexact, client(request))
+        again = await unless_gone(request, parsing)
     again.check(told.column)
 
 
@@ -93,30 +87,27 @@ async def _read_form(
     room: ExitStack,
     head: _Head,
     keys_of: KeysOf[BodyT] | None,
-    *,
-    mark: bool,
-) -> tuple[BodyT, bytes | None]:
+) -> BodyT:
     kind = media_type.parse(head.content_type)
     form = form_of(kind)
     body = await _arrived(request, room, head)
     query: bytes = request.scope["query_string"]
 
-    def work() -> tuple[Table, BodyT, bytes | None]:
+    def work() -> tuple[Table, BodyT]:
         table = form.read(body, kind, Bounds.of(request.state["settings"]))
         request.scope[_LINES] = table.lines
-        # What is asked stands in all of these.
-        digest = _digest(body, head.content_type.encode(), query) if mark else None
         asked = assemble(schema, table, query)
         check_counts(asked, request.state["settings"])
-        return table, asked, digest
+        return table, asked
 
-    async with nullcontext() if len(body) <= _SMALL else request.state["readers"]:
-        table, asked, digest = await asyncio.to_thread(work)
+    readers = request.state["readers"].turn(client(request))
+    async with nullcontext() if len(body) <= _SMALL else readers:
+        table, asked = await asyncio.to_thread(work)
         if keys_of is not None and (told := await keys_of(asked)) is not None:
             data = getattr(asked, "data", None) or {}
             data = await asyncio.to_thread(table.with_keys, data, told)
             asked = asked.model_copy(update={"data": data})
-        return asked, digest
+        return asked
 
 
 async def _arrived(request: Request, room: ExitStack, head: _Head) -> bytes | bytearray:
@@ -171,10 +162,3 @@ def _head(request: Request) -> _Head:
             415, f"the body's Content-Encoding may be gzip or none, not '{clip(encoding)}'"
         )
     return _Head(content_type, length, encoding in gzip.ENCODINGS)
-
-
-def _digest(*parts: bytes | bytearray) -> bytes:
-    digest = hashlib.sha256()
-    for part in parts:
-        digest.update(part)
-    return digest.digest()

@@ -19,6 +19,9 @@ import numpy as np
 from pydantic import ValidationError
 from pydantic_core import from_json
 
+from service.api.parsing import QUICK, is_flat
+from service.api.repeats import refuse_repeats
+from service.errors import InvalidRequest
 from service.schemas.base import Request as Body
 from service.schemas.columns import Data, Numbers
 
@@ -28,8 +31,6 @@ LONG = 2**12
 """Bytes of a list that is worth cutting out."""
 MOST_LISTS = 10_000
 """Lists that are looked at before it is given up."""
-LONGEST_REST = 2**18
-"""Bytes of the rest that are validated here, about 1 ms."""
 _LEAST_MARK = 2**52
 """Marks are whole numbers from here to 2^53, which a float64 holds exactly."""
 
@@ -40,12 +41,16 @@ Span = tuple[int, int]
 def parse_numbers(body: bytes | bytearray, schema: type[BodyT]) -> BodyT | None:
     """The body as `schema`, or None where the plain way has to be taken."""
     spans = _long_lists(body)
-    if not spans or len(body) - sum(end - start for start, end in spans) > LONGEST_REST:
+    if not spans or len(body) - sum(end - start for start, end in spans) > QUICK:
         return None
     pieces = _between(body, spans)
     marks = _marks(len(spans))
+    rest = _joined(pieces, marks)
+    if not is_flat(rest, MOST_LISTS):
+        return None
     try:
-        asked = schema.model_validate_json(_joined(pieces, marks))
+        asked = schema.model_validate_json(rest)
+        refuse_repeats(rest)
         cut = dict(zip(marks, spans, strict=True))
         data: Data | None = getattr(asked, "data", None)
         if data is None or not _hold_each_mark(data, cut):
@@ -54,7 +59,7 @@ def parse_numbers(body: bytes | bytearray, schema: type[BodyT]) -> BodyT | None:
             name: _parsed(body, cut[mark]) if (mark := _mark_of(column)) in cut else column
             for name, column in data.items()
         }
-    except (ValidationError, ValueError, TypeError, OverflowError):
+    except (ValidationError, ValueError, TypeError, OverflowError, InvalidRequest):
         return None
     return asked.model_copy(update={"data": columns})
 

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from service.engine.formula import Formula
 from service.engine.inference.distributions import t_quantile
-from service.engine.kernel import composite, operators, statistics
+from service.engine.kernel import composite, operators, readings, statistics
 from service.engine.kernel.reduction import SIZE, SUMS, TOTAL
 from service.engine.kernel.statistics import FIGURES, ROUNDING
 from service.engine.kernel.types import Bools, Floats
@@ -110,7 +110,7 @@ def _table(problem: Problem, fits: Groups, theta: Tensor) -> tuple[Floats, int, 
         return table.numpy(), len(problem.free_params), z.numpy()
     factors, sums, z = _without_factors(problem, fits, theta)
     free, limits = problem.free_index, problem.limits
-    table = operators.conclude(factors, sums, z, data, theta, limits, free, options)
+    table = readings.conclude(factors, sums, z, data, theta, limits, free, options)
     return table.numpy(), 0, z.numpy()
 
 

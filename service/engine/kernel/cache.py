@@ -31,7 +31,7 @@ from numba.core.serialize import dumps
 
 _config: Any = numba.config
 _SOURCES = Path(__file__).parent
-CALLERS = {"__init__", "composite", "operators", "sharing", "warm"}
+CALLERS = {"__init__", "composite", "operators", "readings", "fitting", "sharing", "warm"}
 """Modules that compile nothing, and of which the others know nothing."""
 
 X86_64_V3 = (

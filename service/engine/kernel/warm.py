@@ -19,6 +19,7 @@ from torch import Tensor
 from service.engine.kernel import (
     cache,
     first_order,
+    fitting,
     marquardt,
     operators,
     residuals,
@@ -165,7 +166,7 @@ def _drive() -> None:
     limits, linear, tolerances = (each.numpy() for each in _rules())
     numbers, counts = (each.numpy() for each in _marquardt_state())
     table, recorded = (each.numpy() for each in _history())
-    machine = operators.Machine(
+    machine = fitting.Machine(
         limits, np.arange(FREE), linear, tolerances, 1, False, np.zeros((1, FREE)), np.ones(1),
         numbers, counts, table, recorded,
     )  # fmt: skip
@@ -173,7 +174,7 @@ def _drive() -> None:
     def read(groups: Ints, theta: Floats, width: Floats) -> tuple[Floats, Floats, Floats]:
         return np.ones((1, 3)), np.eye(FREE + 1)[None], np.zeros((1, FREE))
 
-    operators.drive(read, machine, np.zeros(1, dtype=np.int64), np.array([3.0]), 1, 1)
+    fitting.drive(read, machine, np.zeros(1, dtype=np.int64), np.array([3.0]), 1, 1)
     marquardt.ends_of(numbers, counts, machine.free, 1, FREE)
 
 

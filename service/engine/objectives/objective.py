@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 
 import torch
 from torch import Tensor
 
+from service.engine.formula import Formula
 from service.engine.objectives.bound import Bound
 from service.engine.problem import GradientMethod, Problem
+from service.engine.slices import at_once, slices
 
 
 class Objective:
@@ -36,8 +38,10 @@ class Objective:
         return part
 
     def predict(self, theta: Tensor) -> Tensor:
-        """f(x; θ): (rows,)."""
-        return self._bound.predict(theta)
+        """f(x; θ): (rows,). A network's layers are had for all rows only where a gradient is."""
+        if self._is_formula or theta.dim() > 1 or theta.requires_grad or self._is_short:
+            return self._bound.predict(theta)
+        return torch.cat([self._bound.on(rows).predict(theta) for rows in self._slices()])
 
     def residuals(self, theta: Tensor) -> Tensor:
         """z = (f(x; θ) − y)/σ: (rows,)."""
@@ -76,10 +80,37 @@ class Objective:
 
     def gradient(self, theta: Tensor, method: GradientMethod) -> tuple[Tensor, Tensor]:
         """The loss and ∂loss/∂θ (params,); zero for the fixed params."""
-        loss, gradient = GRADIENTS[method.method](self, theta, method.delta)
+        loss, gradient = self._gradient(theta, method)
         for i in self._fixed:
             gradient[i] = 0.0
         return loss, gradient
+
+    def _gradient(self, theta: Tensor, method: GradientMethod) -> tuple[Tensor, Tensor]:
+        """The same for all params. Of long data slice by slice, where the method holds what it had
+        in between: by autograd each operation's values, of a network the layers'."""
+        found = GRADIENTS[method.method]
+        is_lean = method.method == "numeric" or (self._is_formula and method.method == "analytic")
+        if is_lean or self._is_short:
+            return found(self, theta, method.delta)
+        loss, gradient = theta.new_zeros(()), torch.zeros_like(theta)
+        for rows in self._slices():
+            share = (rows.stop - rows.start) / len(self._target)
+            own_loss, own_gradient = found(self.on(rows), theta, method.delta)
+            loss += share * own_loss
+            gradient += share * own_gradient
+        return loss, gradient
+
+    @property
+    def _is_formula(self) -> bool:
+        """Whether it is read by the kernel, which holds nothing in between but a block."""
+        return isinstance(self.problem.formula, Formula)
+
+    @property
+    def _is_short(self) -> bool:
+        return len(self._target) <= at_once(self.problem.formula)
+
+    def _slices(self) -> Iterator[slice]:
+        return slices(len(self._target), at_once(self.problem.formula))
 
     def _weighed(self, prediction: Tensor) -> Tensor:
         residual = prediction - self._target

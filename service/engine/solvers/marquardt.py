@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from service.engine.formula import Formula
-from service.engine.kernel import composite, marquardt, operators
+from service.engine.kernel import composite, fitting, marquardt, operators
 from service.engine.kernel.marquardt_state import COUNTS, PHASE, REASON, RUNNING, room_of_state
 from service.engine.kernel.types import Floats, Ints
 from service.engine.objectives.objective import Objective
@@ -121,7 +121,7 @@ class Marquardt:
         problem, options = self._task.problem, self._task.options
         limits, linear, tolerances = (each.numpy() for each in self._rules)
         constant = operators.constant_losses(problem.loss_number, problem.loss.delta, self._data)
-        machine = operators.Machine(
+        machine = fitting.Machine(
             limits, self._free, linear, tolerances, options.epochs, not problem.loss.is_smooth,
             self._initial.numpy(), constant.numpy(), state.numbers.numpy(), state.counts.numpy(),
             recorded.table.numpy(), recorded.counts.numpy(),
@@ -136,4 +136,4 @@ class Marquardt:
             return sums, r, slopes
 
         one, rows = np.zeros(1, dtype=np.int64), np.array([float(problem.rows)])
-        operators.drive(read, machine, one, rows, epochs, options.record_every)
+        fitting.drive(read, machine, one, rows, epochs, options.record_every)

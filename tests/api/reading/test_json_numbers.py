@@ -122,7 +122,7 @@ def test_what_is_not_as_expected_is_left_to_the_plain_way(body: bytes) -> None:
 def test_a_rest_that_is_long_is_left_too(monkeypatch: pytest.MonkeyPatch) -> None:
     body = b'{"data": {"x": [' + NUMBERS + b"]}}"
     assert check(body) is not None
-    monkeypatch.setattr(json_numbers, "LONGEST_REST", 10)
+    monkeypatch.setattr(json_numbers, "QUICK", 10)
     assert parse_numbers(body, FitRequest) is None
     monkeypatch.undo()
     monkeypatch.setattr(json_numbers, "MOST_LISTS", 1)

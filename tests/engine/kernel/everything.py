@@ -94,7 +94,7 @@ def fit(request: dict[str, Any]) -> dict[str, Any]:
     task = Task("job_1", FitRequest.model_validate(request), 1e9, 50)
     run_job(task, sent.append, lambda: False, lambda: 0.1 * next(ticks), KIT)
     assert isinstance(sent[-1], Ended), (request, sent[-1])
-    answer: dict[str, Any] = json.loads(sent[-1].fit)
+    answer: dict[str, Any] = json.loads(bytes(sent[-1].fit))
     return answer
 
 

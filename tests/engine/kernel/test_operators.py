@@ -22,7 +22,7 @@ from torch import Tensor
 
 from service.engine import Ends, GroupedResult, Rows, Task, start
 from service.engine.formula import Formula, read_formula
-from service.engine.kernel import composite, operators, sharing
+from service.engine.kernel import composite, fitting, operators, readings, sharing
 from service.engine.optimizers.exact import Exact
 from service.engine.optimizers.first_order import Adagrad, Adam, Rmsprop, Sgd
 from service.engine.optimizers.levenberg_marquardt import LevenbergMarquardt
@@ -114,7 +114,7 @@ def test_an_assessment(case: Case, absolute: bool) -> None:
     factors, sums, due_z = operators.reduce(*case.arguments, case.theta)
     free = of.free_index
     data = case.arguments[3]
-    due = operators.conclude(factors, sums, due_z, data, case.theta, of.limits, free, options)
+    due = readings.conclude(factors, sums, due_z, data, case.theta, of.limits, free, options)
     assert torch.equal(table.nan_to_num(nan=-7.25), due.nan_to_num(nan=-7.25))
     for begin, end in spans.T.tolist():
         assert np.array_equal(z[begin:end], due_z[begin:end], equal_nan=True)
@@ -134,7 +134,7 @@ def test_a_linear_step(dtype: torch.dtype, seed: int, fixed: bool, weighed: bool
     sigma = torch.from_numpy(rng.uniform(0.5, 2, rows)).to(dtype) if weighed else y[:0]
     data, start = (x, y, sigma, spans_of(sizes)), torch.ones((7, 3), dtype=torch.float64)
     table, r = operators.solve(program, data, start, 2)
-    due, due_r = operators._composite_solve(program, data, start, 2)
+    due, due_r = readings.composite_solve(program, data, start, 2)
     rounding = 1e-10 if dtype == torch.float64 else 1e-4
     assert torch.allclose(table, due, rtol=rounding, atol=rounding)
     slopes, due_slopes = (each[:, :-1, :-1] for each in (r, due_r))  # of z, rounding may be left
@@ -178,7 +178,7 @@ def test_what_there_is_to_explain(case: Case, sample: int) -> None:
     """In float64 of the data as they are; of long groups in a part of their rows."""
     _, loss, delta, data = case.arguments
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(operators, "SAMPLE", sample)
+        patch.setattr(readings, "SAMPLE", sample)
         found = operators.constant_losses(loss, delta, data)
     plain = composite.constant_losses(loss, delta, data, sample)
     torch.testing.assert_close(found, plain, rtol=1e-13, atol=1e-15)
@@ -204,7 +204,7 @@ def by_plain_torch(*, compiled_readings: bool) -> Iterator[None]:
             patch.setattr(
                 composite, "constant_losses", lambda *given: operators.constant_losses(*given[:3])
             )
-        patch.setattr(operators, "marquardt_slice", operators._composite_marquardt)
+        patch.setattr(operators, "marquardt_slice", fitting.composite_marquardt)
         yield
 
 
