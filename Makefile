@@ -29,7 +29,7 @@ install: $(DEV) $(KERNEL) ## a .venv with the package, its tools and their pins 
 
 serve: $(KERNEL) ## run the service (PORT=8000)
 	@echo "Try, in another terminal:"
-	@echo "  curl --json '{\"data\": {\"x\": [1,2,3], \"y\": [2.1,3.9,6.2]}}' localhost:$(PORT)/fit"
+	@echo "  curl --json '{\"data\": {\"x\": [1,2,3,4,5], \"y\": [2.1,3.9,6.2,7.8,10.1]}}' localhost:$(PORT)/fit"
 	@exec $(BIN)/descent serve --host 127.0.0.1 --port $(PORT)
 
 test: $(DEV) $(KERNEL) ## run the tests (ARGS="-k tutorial -n0")

@@ -4,6 +4,7 @@ DescentError
 ├── InvalidRequest            the request cannot be carried out as it stands
 │   ├── InvalidFormula        the model's text does not parse, at a column of that text
 │   ├── UnknownName           a name that is in no table; the nearest known one is offered
+│   │   └── UnknownDiagnostic that of no diagnostic
 │   ├── InvalidData           a column, a row or a value that cannot be used
 │   └── BudgetExceeded        it would cost more than one request may
 ├── UnknownJob                no job has that id, any more or at all
@@ -88,6 +89,12 @@ class UnknownName(InvalidRequest):
         super().__init__(
             f"unknown {kind} '{shortened(name)}'{hint}", pointer=pointer[:MOST_POINTED]
         )
+
+
+class UnknownDiagnostic(UnknownName):
+    """No diagnostic has that code."""
+
+    type = "unknown-diagnostic"
 
 
 class InvalidData(InvalidRequest):

@@ -1,8 +1,9 @@
-"""GET /models, /losses and /optimizers: what there is, and when to use it."""
+"""GET /models, /losses, /optimizers and /diagnostics: what there is, and when to use it."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 from fastapi import APIRouter
 from starlette.responses import Response
@@ -14,7 +15,13 @@ from service.api.direct_route import DirectRoute
 from service.api.queries import FormQuery
 from service.api.state import Request
 from service.schemas.base import Answer
-from service.schemas.catalogue import LossList, ModelList, OptimizerList
+from service.schemas.catalogue import (
+    DiagnosticEntry,
+    DiagnosticList,
+    LossList,
+    ModelList,
+    OptimizerList,
+)
 
 router = APIRouter(tags=["catalogue"], default_response_class=Response, route_class=DirectRoute)
 
@@ -58,9 +65,49 @@ async def list_optimizers(request: Request) -> Response:
     return await _list(request, translate.optimizer_list)
 
 
+@router.get(
+    "/diagnostics",
+    operation_id="list_diagnostics",
+    summary="What may be said of a fit, and the verdicts",
+    responses={
+        200: openapi.forms(DiagnosticList, "All diagnostics"),
+        **openapi.refusals(406, 422, 500),
+    },
+    openapi_extra=openapi.query(FormQuery),
+)
+async def list_diagnostics(request: Request) -> Response:
+    """Each with when it is said, how severe it is, why it matters, and what cures it."""
+    return await _list(request, translate.diagnostic_list)
+
+
+@router.get(
+    "/diagnostics/{code}",
+    operation_id="explain_diagnostic",
+    summary="What a diagnostic of a fit means",
+    responses={
+        200: openapi.forms(DiagnosticEntry, "That diagnostic"),
+        **openapi.refusals(404, 406, 422, 500),
+    },
+    openapi_extra=openapi.query(FormQuery),
+)
+async def explain_diagnostic(request: Request, code: str) -> Response:
+    """When it is said, how severe it is, why it matters, and what cures it."""
+    return await _list(request, partial(translate.diagnostic, code))
+
+
 async def _list(request: Request, entries: Callable[[], Answer]) -> Response:
     form = negotiation.form(request)
     queries.read(request, FormQuery)
     if form == "json":
         return json_answer(entries(), headers=negotiation.VARY)
     return await negotiation.answer(request, form, entries())
+
+
+def markdown() -> str:
+    """The table of docs/diagnostics.md."""
+    head = ["| code | seen | severity | why it matters | what cures it |", "|---|---|---|---|---|"]
+    rows = [
+        f"| `{e.code}` | {e.seen} | {e.severity} | {e.why_it_matters} | {e.cure} |"
+        for e in translate.diagnostic_list().diagnostics
+    ]
+    return "\n".join([*head, *rows])

@@ -31,6 +31,7 @@ STATUS: Mapping[type[DescentError], int] = {
     errors.InvalidRequest: 422,
     errors.InvalidFormula: 422,
     errors.UnknownName: 422,
+    errors.UnknownDiagnostic: 404,
     errors.InvalidData: 422,
     errors.BudgetExceeded: 422,
     errors.UnknownJob: 404,

@@ -19,7 +19,8 @@ def _example(summary: str, value: dict[str, Any]) -> dict[str, Any]:
 
 FIT: Examples = {
     "smallest": _example(
-        "A line through three points", {"data": {"x": [1, 2, 3], "y": [2.1, 3.9, 6.2]}}
+        "A line through five points",
+        {"data": {"x": [1, 2, 3, 4, 5], "y": [2.1, 3.9, 6.2, 7.8, 10.1]}},
     ),
     "thermometer": _example("An unlabelled thermometer against degrees Celsius", _THERMOMETER),
     "gradient_descent": _example(

@@ -34,7 +34,10 @@ TAGS = [
     {"name": "compute", "description": "The parts of a fit, one at a time and without state."},
     {"name": "jobs", "description": "Every fit is a job: watch it, cancel it, forget it."},
     {"name": "pictures", "description": "The fit, its loss, its residuals, its path, drawn."},
-    {"name": "catalogue", "description": "The models, losses and optimizers there are."},
+    {
+        "name": "catalogue",
+        "description": "The models, losses, optimizers and diagnostics there are.",
+    },
     {"name": "operations", "description": "For those who run the service."},
 ]
 
@@ -49,6 +52,8 @@ _ANSWERS = (
     Health,
     answers.Fit,
     answers.History,
+    catalogue.DiagnosticEntry,
+    catalogue.DiagnosticList,
     catalogue.LossList,
     catalogue.ModelList,
     catalogue.OptimizerList,
@@ -65,7 +70,7 @@ _PROBLEMS = {
     400: "The body is not what its Content-Type says",
     401: "The server asks for an API key, and none that it knows came",
     403: "A page of another origin may change nothing here",
-    404: "No such job",
+    404: "There is none of that name: no such job, picture or diagnostic",
     406: "The answer has no form that `Accept` asks for; `detail` lists those it has",
     409: "The job's status does not allow it",
     408: "The body paused for too long; the connection closes",

@@ -73,6 +73,7 @@ KINDS: dict[str, Kind] = {
         "No job has that id, any more or for this caller.",
         "The detail says whether it was deleted or expired. Send the fit again.",
     ),
+    "unknown-diagnostic": Kind(404, "No diagnostic has that code.", "The nearest is named."),
     "unknown-picture": Kind(404, "There is no such picture of a job.", "The nearest is named."),
     "not-acceptable": Kind(
         406,

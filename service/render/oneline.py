@@ -11,7 +11,13 @@ from service.render.report_fit import summary, verdict
 from service.render.report_groups import key_text
 from service.schemas.answers import Fit, GroupedFit, History
 from service.schemas.base import Answer
-from service.schemas.catalogue import LossList, ModelList, OptimizerList
+from service.schemas.catalogue import (
+    DiagnosticEntry,
+    DiagnosticList,
+    LossList,
+    ModelList,
+    OptimizerList,
+)
 from service.schemas.compute import GradientAnswer, LossAnswer, Predictions
 from service.schemas.jobs import Job, JobList
 
@@ -100,3 +106,13 @@ def _losses(found: LossList) -> str:
 @_line.register
 def _optimizers(found: OptimizerList) -> str:
     return "\n".join(f"{entry.name}: {entry.formula}" for entry in found.optimizers)
+
+
+@_line.register
+def _diagnostics(found: DiagnosticList) -> str:
+    return "\n".join(map(_line, found.diagnostics))
+
+
+@_line.register
+def _diagnostic(found: DiagnosticEntry) -> str:
+    return f"{found.code}: {found.seen}"

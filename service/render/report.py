@@ -16,7 +16,14 @@ from service.render.report_groups import write_groups
 from service.render.tables import Column, listed
 from service.schemas.answers import Fit, GroupedFit, History
 from service.schemas.base import Answer
-from service.schemas.catalogue import LossList, ModelList, OptimizerList, OptionEntry
+from service.schemas.catalogue import (
+    DiagnosticEntry,
+    DiagnosticList,
+    LossList,
+    ModelList,
+    OptimizerList,
+    OptionEntry,
+)
 from service.schemas.compute import GradientAnswer, LossAnswer, Predictions
 from service.schemas.jobs import Job, JobList, Progress
 from service.schemas.problems import Problem
@@ -193,6 +200,23 @@ def _optimizers(found: OptimizerList, page: Page, units: Units, scene: FitScene 
         page.text(optimizer.formula)
         page.text(optimizer.when_to_use)
         _options(page, optimizer.options)
+
+
+@_write.register
+def _diagnostics(found: DiagnosticList, page: Page, units: Units, scene: FitScene | None) -> None:
+    page.heading("Verdicts")
+    page.table([(entry.verdict, entry.when) for entry in found.verdicts], "<<")
+    for entry in found.diagnostics:
+        _diagnostic(entry, page, units, scene)
+
+
+@_write.register
+def _diagnostic(entry: DiagnosticEntry, page: Page, units: Units, scene: FitScene | None) -> None:
+    page.heading(entry.code)
+    page.text(f"Severity: {entry.severity}.")
+    page.text(f"Seen: {entry.seen}.")
+    page.text(f"Why it matters: {entry.why_it_matters}.")
+    page.text(f"Cure: {entry.cure}.")
 
 
 def _options(page: Page, options: list[OptionEntry]) -> None:

@@ -12,7 +12,15 @@ import numpy as np
 
 from service.schemas.answers import Fit, GroupedFit, History
 from service.schemas.base import Answer
-from service.schemas.catalogue import LossEntry, LossList, ModelEntry, ModelList, OptimizerEntry
+from service.schemas.catalogue import (
+    DiagnosticEntry,
+    DiagnosticList,
+    LossEntry,
+    LossList,
+    ModelEntry,
+    ModelList,
+    OptimizerEntry,
+)
 from service.schemas.catalogue import OptimizerList as Optimizers
 from service.schemas.columns import Data, Labels, Numbers
 from service.schemas.compute import GradientAnswer, LossAnswer, LossSurface, Predictions
@@ -238,6 +246,17 @@ def _losses(found: LossList) -> Table:
 @_table.register
 def _optimizers(found: Optimizers) -> Table:
     return _catalogue(found.optimizers)
+
+
+@_table.register
+def _diagnostics(found: DiagnosticList) -> Table:
+    names = DiagnosticEntry.model_fields
+    return {name: [getattr(entry, name) for entry in found.diagnostics] for name in names}
+
+
+@_table.register
+def _diagnostic(found: DiagnosticEntry) -> Table:
+    return _diagnostics(DiagnosticList(verdicts=[], diagnostics=[found]))
 
 
 def _catalogue(entries: Sequence[ModelEntry | LossEntry | OptimizerEntry]) -> Table:

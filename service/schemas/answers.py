@@ -219,7 +219,7 @@ class Groups(Answer):
     confidence_interval: GroupedInterval | None = None
     """Where intervals by profile were asked for."""
     diagnostics: list[list[str]]
-    """The codes of docs/diagnostics.md."""
+    """The codes of `GET /diagnostics`."""
     history: list[History] | None = None
     """Where `group_by` asked for it."""
 

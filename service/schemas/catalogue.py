@@ -1,10 +1,11 @@
-"""GET /models, /losses, /optimizers: the catalogue."""
+"""GET /models, /losses, /optimizers, /diagnostics: the catalogue."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from service.schemas.base import Answer
+from service.schemas.names import Verdict
 
 
 class ParamEntry(Answer):
@@ -74,3 +75,30 @@ class OptimizerList(Answer):
     """All optimizers."""
 
     optimizers: list[OptimizerEntry]
+
+
+class DiagnosticEntry(Answer):
+    """What may be said of a fit, by its code."""
+
+    code: str
+    seen: str
+    """When it is said."""
+    severity: str
+    """How severe that is: `info`, `warning` or `error`, and when which."""
+    why_it_matters: str
+    cure: str
+    """What the suggestion does, where there is one, or what else would help."""
+
+
+class VerdictEntry(Answer):
+    """How far to trust a fit."""
+
+    verdict: Verdict
+    when: str
+
+
+class DiagnosticList(Answer):
+    """The verdicts, and all diagnostics that they follow from."""
+
+    verdicts: list[VerdictEntry]
+    diagnostics: list[DiagnosticEntry]

@@ -1,7 +1,13 @@
 """Schema -> problem, result -> schema: the only seam between the wire and the engine."""
 
 from service.translate.answer import to_fit, to_history
-from service.translate.catalogue import loss_list, model_list, optimizer_list
+from service.translate.catalogue import (
+    diagnostic,
+    diagnostic_list,
+    loss_list,
+    model_list,
+    optimizer_list,
+)
 from service.translate.checking import NUMBER_BYTES, check
 from service.translate.compute import gradient, loss, predict
 from service.translate.costs import is_little
@@ -23,6 +29,8 @@ __all__ = [
     "check",
     "curve",
     "curve_nbytes",
+    "diagnostic",
+    "diagnostic_list",
     "gradient",
     "has_cuda",
     "is_little",

@@ -7,12 +7,15 @@ from collections.abc import Mapping
 
 from pydantic import BaseModel
 
+from service.engine.diagnostics import CHECKS, Check
 from service.engine.losses import LOSSES, LossFunction
 from service.engine.models import FAMILIES, Family
 from service.engine.optimizers import METHODS
+from service.errors import UnknownDiagnostic
 from service.schemas import catalogue as wire
 from service.schemas import optimizers
 from service.schemas.models import MlpModel
+from service.schemas.names import Verdict
 
 OPTIMIZER_SCHEMAS: Mapping[str, type[BaseModel]] = {
     "auto": optimizers.AutoOptimizer,
@@ -25,6 +28,14 @@ OPTIMIZER_SCHEMAS: Mapping[str, type[BaseModel]] = {
     "rmsprop": optimizers.RmspropOptimizer,
     "adagrad": optimizers.AdagradOptimizer,
 }
+
+
+VERDICTS: Mapping[Verdict, str] = {
+    "trustworthy": "no diagnostic is above `info`",
+    "doubtful": "one is a `warning`, none an `error`",
+    "untrustworthy": "one is an `error`",
+}
+"""When a fit is said to be what: its verdict follows from its diagnostics alone."""
 
 
 def model_list() -> wire.ModelList:
@@ -55,6 +66,33 @@ def loss_list() -> wire.LossList:
 def optimizer_list() -> wire.OptimizerList:
     """Every optimizer, `auto` first."""
     return wire.OptimizerList(optimizers=[_optimizer(name) for name in OPTIMIZER_SCHEMAS])
+
+
+def diagnostic_list() -> wire.DiagnosticList:
+    """Every diagnostic, in the order in which they are told."""
+    return wire.DiagnosticList(
+        verdicts=[wire.VerdictEntry(verdict=name, when=when) for name, when in VERDICTS.items()],
+        diagnostics=[_diagnostic(check) for check in {c.code: c for c in CHECKS}.values()],
+    )
+
+
+def diagnostic(code: str) -> wire.DiagnosticEntry:
+    """That of a code. Raises UnknownDiagnostic."""
+    known = {entry.code: entry for entry in diagnostic_list().diagnostics}
+    if code not in known:
+        raise UnknownDiagnostic("diagnostic", code, known)
+    return known[code]
+
+
+def _diagnostic(check: Check) -> wire.DiagnosticEntry:
+    about = check.about
+    return wire.DiagnosticEntry(
+        code=check.code,
+        seen=about.seen,
+        severity=about.severity,
+        why_it_matters=about.matters,
+        cure=about.cure,
+    )
 
 
 def _model(family: Family) -> wire.ModelEntry:

@@ -71,7 +71,8 @@ def _check_answer(plan: Plan, settings: Settings) -> None:
         return
     groups, params = len(plan.groups.keys), len(problem.params)
     recorded = options.epochs // options.record_every + 2 if asked.history else 0
-    numbers = _GROUP_NUMBERS + 2 * params + recorded * (2 + 2 * params)
+    columns = 4 if plan.request.confidence_interval.method == "profile" else 2
+    numbers = _GROUP_NUMBERS + columns * params + recorded * (2 + 2 * params)
     length = groups * numbers * NUMBER_BYTES
     if length > settings.max_answer_bytes:
         fewer = "leave out the history, record fewer epochs" if asked.history else "fewer params"

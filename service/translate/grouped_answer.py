@@ -236,7 +236,7 @@ def _told(columns: _Columns, groups: int) -> list[wire.Diagnostic]:
             wire.Diagnostic(
                 code=code,
                 severity=worst,
-                message=f"in {whole}; their rows name it, and docs/diagnostics.md says what to do.",
+                message=f"in {whole}; their rows name it, and GET /diagnostics/{code} says more.",
             )
         )
     return told

@@ -62,7 +62,7 @@ def test_every_command_of_the_quick_start_runs(address: str) -> None:
     needs("curl")
     blocks = re.findall(r"(?:^  .*\n)+", get(address, "/").text, re.MULTILINE)
     commands = [command for block in blocks for command in _commands(block)]
-    assert len(commands) == 7
+    assert len(commands) == 8
     for command in commands:
         arguments = shlex.split(command)
         assert arguments[0] == "curl"

@@ -17,13 +17,9 @@ from service.engine.diagnostics.descent import (
     POOR_SCALE,
 )
 from service.engine.diagnostics.determination import (
-    BETTER_MINIMUM,
     FEW_DEGREES_OF_FREEDOM,
-    GUESSED_START,
     ILL_CONDITIONED,
-    MULTI_START_DISAGREES,
     NONLINEAR_INTERVAL,
-    NOT_CHALLENGED,
     RANK_DEFICIENT,
     STEP_PARAM,
     UNDETERMINED,
@@ -45,6 +41,12 @@ from service.engine.diagnostics.residuals import (
     LOST_IN_ROUNDING,
     OUTLIERS,
     UNEXPLAINED,
+)
+from service.engine.diagnostics.starts import (
+    BETTER_MINIMUM,
+    GUESSED_START,
+    MULTI_START_DISAGREES,
+    NOT_CHALLENGED,
 )
 
 CHECKS: Sequence[Check] = (

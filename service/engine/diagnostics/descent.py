@@ -12,6 +12,7 @@ from service.engine.diagnostics.finding import (
     ERROR,
     INFO,
     WARNING,
+    About,
     Check,
     Each,
     Finding,
@@ -140,6 +141,65 @@ def _tell_scale(finding: Finding) -> Said:
     )
 
 
-LEARNING_RATE_TOO_HIGH = Check("learning_rate_too_high", _grade_rate, _tell_rate)
-GRADIENT_IMBALANCE = Check("gradient_imbalance", _grade_imbalance, _tell_imbalance)
-POOR_SCALE = Check("poor_scale", _grade_scale, _tell_scale)
+LEARNING_RATE_TOO_HIGH = Check(
+    "learning_rate_too_high",
+    _grade_rate,
+    _tell_rate,
+    About(
+        seen=(
+            "the rate of plain gradient descent is above 2/λmax of the loss, the largest "
+            "that is stable (with momentum and Nesterov's, its kin); claimed for `sgd` over "
+            "all rows at a constant rate"
+        ),
+        severity="error where the fit diverged; info where it is at the minimum; else warning",
+        matters=(
+            "each step overshoots the minimum by more than the last, so that the params run "
+            "away or jump about"
+        ),
+        cure="a rate just below the limit; or scaled inputs, which raise the limit",
+    ),
+)
+GRADIENT_IMBALANCE = Check(
+    "gradient_imbalance",
+    _grade_imbalance,
+    _tell_imbalance,
+    About(
+        seen=(
+            "at the start the gradient in one param is ten times that in another or more, "
+            "and the loss is that much steeper one way than another"
+        ),
+        severity="warning; info where the fit is at the minimum",
+        matters=(
+            "no one learning rate suits both params: one that is stable for the first "
+            "leaves the other crawling"
+        ),
+        cure=(
+            "standardized inputs, where the formula and what is given of its params allow "
+            'them; else `"optimizer": "auto"`, which needs none'
+        ),
+    ),
+)
+POOR_SCALE = Check(
+    "poor_scale",
+    _grade_scale,
+    _tell_scale,
+    About(
+        seen=(
+            "of a first-order method: an input lies far from zero next to its spread, or is "
+            "far larger or smaller than 1. Of any: the squares of the residuals vanish or "
+            "overflow"
+        ),
+        severity=(
+            "warning; info where the fit is at the minimum; error where the squares vanish "
+            "or overflow"
+        ),
+        matters=(
+            "steps that suit one param are far too long or short for another; squares that "
+            "vanish tell no fit from another"
+        ),
+        cure=(
+            "standardized inputs, where the formula and what is given of its params allow "
+            'them, else `"optimizer": "auto"`; a target in another unit'
+        ),
+    ),
+)

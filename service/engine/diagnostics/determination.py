@@ -1,4 +1,4 @@
-"""How well the data determine the params, and from where the fit set out."""
+"""How well the data determine the params."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from service.engine.diagnostics.finding import (
     ERROR,
     INFO,
     WARNING,
+    About,
     Check,
     Finding,
     Findings,
@@ -119,74 +120,6 @@ def _tell_freedom(finding: Finding) -> Said:
     )
 
 
-def _grade_start(findings: Findings) -> Grades:
-    """Some initial values were not given."""
-    if not findings.guessed or findings.options.optimizer == "exact":
-        return findings.nowhere()
-    return findings.everywhere(INFO)
-
-
-def _tell_start(finding: Finding) -> Said:
-    initial = finding.result.initial
-    raw = finding.in_request(initial)
-    said = raw or dict(zip(finding.problem.params, initial.tolist(), strict=True))
-    listed = ", ".join(f"{name}={said[name]:.6g}" for name in finding.guessed)
-    of = "" if raw else " (of the scaled inputs)"
-    return Said(f"initial values were not given and are guessed: {listed}{of}.", finding.guessed)
-
-
-def _grade_lower(findings: Findings) -> Grades:
-    """From another start the same model comes to a lower loss."""
-    return findings.where(ERROR, findings.lower)
-
-
-def _tell_lower(finding: Finding) -> Said:
-    assert finding.lower is not None
-    theta, loss = finding.lower
-    raw = finding.in_request(theta)
-    said = raw or dict(zip(finding.problem.params, theta.tolist(), strict=True))
-    names = finding.problem.free_params
-    listed = ", ".join(f"{name}={said[name]:.6g}" for name in names)
-    of = "" if raw else " (of the scaled inputs)"
-    # The values on scaled inputs may be differences of larger ones.
-    digits = 15 if finding.is_scaled else 6
-    start = {name: {"value": float(f"{said[name]:.{digits}g}")} for name in names}
-    return Said(
-        f"this is a local minimum of loss {finding.result.best.loss:.4g}; from another start the "
-        f"fit comes to {loss:.4g}, at {listed}{of}. Start there, or keep this one if it is the one "
-        "you mean.",
-        suggestion={"params": start} if raw else None,
-    )
-
-
-def _grade_agreement(findings: Findings) -> Grades:
-    """The start was searched for, and few of the ways came to the loss of the best."""
-    agreed = findings.agreed
-    if agreed is None or agreed[0] >= min(2, agreed[1]):
-        return findings.nowhere()
-    return findings.everywhere(WARNING)
-
-
-def _tell_agreement(finding: Finding) -> Said:
-    assert finding.result.searched is not None
-    agreeing, tried = finding.result.searched
-    return Said(
-        f"of {tried} searched starts only {agreeing} came to this loss, so there may be a lower "
-        "one elsewhere. Give initial values near what you expect.",
-    )
-
-
-def _grade_unchallenged(findings: Findings) -> Grades:
-    """The request asked that the end not be compared with those of other starts."""
-    if findings.options.challenge is not False:
-        return findings.nowhere()
-    return findings.everywhere(INFO)
-
-
-def _tell_unchallenged(finding: Finding) -> Said:
-    return Said("no other start was tried, as asked for: there may be a better minimum.")
-
-
 def _grade_open(findings: Findings) -> Grades:
     """The profile of a param does not close: the data set no limit on it, on some side."""
     if findings.intervals is None:
@@ -223,13 +156,94 @@ def _tell_bent(finding: Finding) -> Said:
     )
 
 
-STEP_PARAM = Check("step_param", _grade_step, _tell_step)
-RANK_DEFICIENT = Check("rank_deficient", _grade_rank, _tell_rank)
-ILL_CONDITIONED = Check("ill_conditioned", _grade_condition, _tell_condition)
-FEW_DEGREES_OF_FREEDOM = Check("few_degrees_of_freedom", _grade_freedom, _tell_freedom)
-GUESSED_START = Check("guessed_start", _grade_start, _tell_start)
-NOT_CHALLENGED = Check("not_challenged", _grade_unchallenged, _tell_unchallenged)
-UNDETERMINED = Check("undetermined", _grade_open, _tell_open)
-NONLINEAR_INTERVAL = Check("nonlinear_interval", _grade_bent, _tell_bent)
-BETTER_MINIMUM = Check("better_minimum", _grade_lower, _tell_lower)
-MULTI_START_DISAGREES = Check("multi_start_disagrees", _grade_agreement, _tell_agreement)
+STEP_PARAM = Check(
+    "step_param",
+    _grade_step,
+    _tell_step,
+    About(
+        seen="a param acts through a condition alone (`where(x < p, …)`)",
+        severity="warning",
+        matters="all its values between two rows fit alike, and it has no standard error",
+        cure=(
+            "none is needed where the interval between the rows is narrow enough; rows "
+            "closer together, or a smooth transition"
+        ),
+    ),
+)
+RANK_DEFICIENT = Check(
+    "rank_deficient",
+    _grade_rank,
+    _tell_rank,
+    About(
+        seen="the data do not tell some params apart",
+        severity="error",
+        matters=(
+            "other values of them fit as well, so that none of theirs means anything by "
+            "itself; there are no standard errors"
+        ),
+        cure=(
+            "one of them fixed at its value, where that determines the others; else a "
+            "simpler model, or data where the params act differently"
+        ),
+    ),
+)
+ILL_CONDITIONED = Check(
+    "ill_conditioned",
+    _grade_condition,
+    _tell_condition,
+    About(
+        seen="the condition number of the Jacobian, its columns of unit norm, is above 10⁸",
+        severity="warning",
+        matters="half of the digits of the params are lost or more",
+        cure="standardized inputs where the formula is linear, or fewer params",
+    ),
+)
+FEW_DEGREES_OF_FREEDOM = Check(
+    "few_degrees_of_freedom",
+    _grade_freedom,
+    _tell_freedom,
+    About(
+        seen="two rows or fewer are left over to tell the noise; of a network, none",
+        severity="warning; error where there are fewer rows than params, but for a network",
+        matters=(
+            "the residuals tell next to nothing of the noise, so that the standard errors "
+            "are very uncertain or unknown"
+        ),
+        cure="more data, or fixed params",
+    ),
+)
+UNDETERMINED = Check(
+    "undetermined",
+    _grade_open,
+    _tell_open,
+    About(
+        seen=(
+            "the profile of a param does not close: the data set no limit on it on one "
+            "side, at the level asked for"
+        ),
+        severity="error",
+        matters=(
+            "however far the param goes that way, the curve fits the data about as well; "
+            "its standard error says otherwise, and is wrong"
+        ),
+        cure="data where the model depends on that param, or a known value that is fixed",
+    ),
+)
+NONLINEAR_INTERVAL = Check(
+    "nonlinear_interval",
+    _grade_bent,
+    _tell_bent,
+    About(
+        seen=(
+            "the loss two standard errors from the minimum is not what the Jacobian says, "
+            "by a factor of 2"
+        ),
+        severity="info",
+        matters=(
+            "value ± t standard errors would hold the truth more or less often than they "
+            "should; the intervals of these params are by profile likelihood, unless that "
+            "was too much work"
+        ),
+        cure="none is needed: use the intervals rather than the standard errors",
+    ),
+)

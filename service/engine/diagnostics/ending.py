@@ -10,6 +10,7 @@ import numpy as np
 from service.engine.diagnostics.finding import (
     ERROR,
     WARNING,
+    About,
     Check,
     Finding,
     Findings,
@@ -148,7 +149,56 @@ def _named(finding: Finding, chosen: Bools) -> tuple[str, ...]:
     return tuple(n for n, on in zip(finding.problem.params, chosen.tolist(), strict=True) if on)
 
 
-NON_FINITE = Check("non_finite", _grade_finite, _tell_finite)
-NOT_CONVERGED = Check("not_converged", _grade_converged, _tell_converged)
-AT_BOUND = Check("at_bound", _grade_bound, _tell_bound)
-UNMOVED = Check("unmoved", _grade_unmoved, _tell_unmoved)
+NON_FINITE = Check(
+    "non_finite",
+    _grade_finite,
+    _tell_finite,
+    About(
+        seen="the params or the loss are no longer numbers",
+        severity="error",
+        matters="nothing can be predicted with them; predictions and statistics use `best`",
+        cure="a start where the loss is finite, or what the other diagnostics say",
+    ),
+)
+NOT_CONVERGED = Check(
+    "not_converged",
+    _grade_converged,
+    _tell_converged,
+    About(
+        seen=(
+            "the params are a good part of their own uncertainty away from the minimum (a "
+            "relative offset above 0.01), or the fit diverged for no cause named above"
+        ),
+        severity="error above 0.1, or where it diverged; else warning",
+        matters="other params fit better, and the standard errors are not those of the best ones",
+        cure='`"optimizer": "auto"`, or ten times the epochs, or another start',
+    ),
+)
+AT_BOUND = Check(
+    "at_bound",
+    _grade_bound,
+    _tell_bound,
+    About(
+        seen="a param ended on its limit",
+        severity="warning",
+        matters=(
+            "the data pull beyond it, so that the limit rather than the data sets its "
+            "value; its standard error does not know of the limit"
+        ),
+        cure="the fit without that limit, or a better reason for it",
+    ),
+)
+UNMOVED = Check(
+    "unmoved",
+    _grade_unmoved,
+    _tell_unmoved,
+    About(
+        seen="a param is where it began, away from the minimum",
+        severity="error",
+        matters=(
+            "there the loss does not depend on it, or no step lowers the loss: its value is "
+            "the start's, not the data's"
+        ),
+        cure="the fit without that initial value, so that a start is searched for",
+    ),
+)

@@ -65,12 +65,25 @@ class Diagnostic:
 
 
 @dataclass(frozen=True, slots=True)
+class About:
+    """A diagnostic in general, for whoever looks up its code."""
+
+    seen: str
+    """When it is said,"""
+    severity: str
+    """and how severe that is."""
+    matters: str
+    cure: str
+
+
+@dataclass(frozen=True, slots=True)
 class Check:
     """One thing that may be wrong: `grade` sees in which fits it is, `tell` says it of one."""
 
     code: str
     grade: Callable[[Findings], Grades]
     tell: Callable[[Finding], Said]
+    about: About
 
 
 @dataclass(frozen=True, eq=False)

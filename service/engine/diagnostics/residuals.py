@@ -6,9 +6,11 @@ import math
 
 import numpy as np
 
+from service.engine.diagnostics.descent import POOR_SCALE
 from service.engine.diagnostics.finding import (
     ERROR,
     WARNING,
+    About,
     Check,
     Each,
     Finding,
@@ -151,9 +153,54 @@ def _tell_rounding(finding: Finding) -> Said:
     )
 
 
-OUTLIERS = Check("outliers", _grade_outliers, _tell_outliers)
-AUTOCORRELATED_RESIDUALS = Check(
-    "autocorrelated_residuals", _grade_autocorrelation, _tell_autocorrelation
+OUTLIERS = Check(
+    "outliers",
+    _grade_outliers,
+    _tell_outliers,
+    About(
+        seen=(
+            "rows more than 5·(1 + 15/n) robust standard deviations off the curve, of n "
+            "rows, and no more than a fifth of them"
+        ),
+        severity="warning",
+        matters="a few rows pull the whole curve their way",
+        cure="those rows checked; or a robust loss, which counts them less",
+    ),
 )
-UNEXPLAINED = Check("unexplained", _grade_explained, _tell_explained)
-LOST_IN_ROUNDING = Check("poor_scale", _grade_rounding, _tell_rounding)
+AUTOCORRELATED_RESIDUALS = Check(
+    "autocorrelated_residuals",
+    _grade_autocorrelation,
+    _tell_autocorrelation,
+    About(
+        seen=(
+            "neighbours along the first input err alike (von Neumann's ratio, of 20 rows or more)"
+        ),
+        severity="warning",
+        matters="the model misses a shape in the data, and the standard errors are too small",
+        cure=(
+            "another model, with a term for that shape; the fit without initial values, "
+            "where they were given"
+        ),
+    ),
+)
+UNEXPLAINED = Check(
+    "unexplained",
+    _grade_explained,
+    _tell_explained,
+    About(
+        seen=(
+            "a curve explains less than 5 % of the variation, or a nonlinear one no more "
+            "than chance would"
+        ),
+        severity=(
+            "warning; of a nonlinear curve error where it does not beat chance, the fit has "
+            "not converged, or a standard error dwarfs its param"
+        ),
+        matters=(
+            "the curve follows nothing in the data: the target does not depend on the "
+            "inputs in this way, or the start was far from the answer"
+        ),
+        cure="the fit without initial values, so that a start is searched for; or another model",
+    ),
+)
+LOST_IN_ROUNDING = Check("poor_scale", _grade_rounding, _tell_rounding, POOR_SCALE.about)
