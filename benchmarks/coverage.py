@@ -16,9 +16,9 @@ import torch
 from benchmarks.harness import Benchmark, Comparison, Results
 from benchmarks.report import markdown
 from service.engine import outcome, start
+from service.fitting import to_fit, to_plan
 from service.schemas.answers import ConfidenceInterval, History, Timings
 from service.schemas.fit import FitRequest
-from service.translate import to_fit, to_plan
 
 LEVEL = 95.0
 

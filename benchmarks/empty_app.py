@@ -16,10 +16,10 @@ from typing import Any
 from fastapi import FastAPI
 from starlette.types import Receive, Scope, Send
 
-from service.cli.server import run
 from service.schemas.answers import Fit
 from service.schemas.compute import Predictions, PredictRequest
 from service.schemas.fit import FitRequest
+from service.server.run import run
 
 
 class _NoJobs:

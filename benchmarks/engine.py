@@ -14,8 +14,8 @@ from benchmarks.harness import Benchmark, Results
 from service.engine import Result, outcome, start
 from service.engine.diagnostics import Finding, examine
 from service.engine.inference.statistics import summarise
+from service.fitting import Plan, to_plan
 from service.schemas.fit import FitRequest
-from service.translate import Plan, to_plan
 
 FULL = Sizes(rounds=5, sets=40)
 QUICK = Sizes(rounds=1, sets=1)

@@ -10,8 +10,8 @@ import torch
 
 from benchmarks.harness import Benchmark, Comparison, Measure, Results, in_turns, seconds
 from service import engine
+from service.fitting import to_plan
 from service.schemas.fit import FitRequest
-from service.translate import to_plan
 
 ROWS = 50
 START = {"a": 4.0, "b": 0.8, "c": 0.5}

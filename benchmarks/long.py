@@ -106,9 +106,9 @@ def _status(field: str) -> float:
 
 def _by_engine(x: Floats, y: Floats) -> Callable[[], Floats]:
     from benchmarks.engine import explained
+    from service.fitting import to_plan, use_threads
     from service.jobs.memory import keep
     from service.schemas.fit import FitRequest
-    from service.translate import to_plan, use_threads
 
     use_threads(cores())
     keep()

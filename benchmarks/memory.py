@@ -14,7 +14,7 @@ from benchmarks.thermometer import FIT
 WORKERS, FITS = 2, 200
 _WAIT = "; print('ready', flush=True); import signal; signal.pause()"
 TORCH = ("-c", "import torch" + _WAIT)
-API = ("-c", "import service.app, service.cli.server" + _WAIT)
+API = ("-c", "import service.app, service.server.run" + _WAIT)
 
 ABOUT = f"""
 Proportional set size (`/proc/PID/smaps_rollup`) of the service and all its descendants, the API and

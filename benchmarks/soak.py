@@ -130,7 +130,7 @@ def _resident(pid: int) -> float:
 
 
 def _workers(pid: int) -> Iterator[int]:
-    """The children of the zygote, which is a child of the service."""
+    """The children of the fork server, which is a child of the service."""
     return chain.from_iterable(map(children, children(pid)))
 
 

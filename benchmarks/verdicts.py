@@ -19,9 +19,9 @@ import torch
 from benchmarks.harness import Benchmark, Comparison, Results
 from service.engine import start
 from service.engine.result import Result
+from service.fitting import to_fit, to_plan
 from service.schemas.answers import Fit, History, Timings
 from service.schemas.fit import FitRequest
-from service.translate import to_fit, to_plan
 
 Floats = npt.NDArray[np.float64]
 Params = dict[str, float]

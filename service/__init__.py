@@ -2,7 +2,7 @@
 
 The map, from the root up: `errors` (what can go wrong) and `settings` (every limit); beside each
 other `engine` (torch: formulas, losses, optimizers) and `schemas` (pydantic: what goes over the
-wire); `translate` (the seam between the two); `jobs` (every fit is one: store, workers, life);
+wire); `fitting` (the seam between the two); `jobs` (every fit is one: store, workers, life);
 `api` (HTTP: one router a noun); `app` (puts them together); `cli` (the command line).
 """
 

@@ -20,8 +20,8 @@ from service.api import (
     error_handlers,
     events,
     fits,
-    front,
     jobs,
+    middleware,
     openapi,
     operations,
     pages,
@@ -32,15 +32,15 @@ from service.api.keys import LiveKeys
 from service.api.metrics import Metrics, Now
 from service.api.state import State, new_state
 from service.api.tracing import Traced, Tracing
-from service.jobs import lanes
+from service.fitting import must_have, use_threads
+from service.jobs import scheduling
 from service.jobs.clock import Clock, SystemClock
-from service.jobs.kit import KIT
+from service.jobs.fit_backend import FIT_BACKEND
 from service.jobs.local_executor import LocalExecutor
 from service.jobs.memory import give_back, settle
 from service.jobs.memory_store import MemoryStore
 from service.jobs.service import JobService
 from service.settings import Settings
-from service.translate import must_have, use_threads
 
 _DESCRIPTION = """\
 Fits parametric models to data and says how far to trust the fit.
@@ -101,7 +101,7 @@ def _layers(
     origins = _listed(settings.cors_origins)
     layers = [
         Middleware(
-            front.Front,
+            middleware.RequestMiddleware,
             hosts=hosts,
             allowed_origins=origins,
             metrics=metrics,
@@ -141,12 +141,12 @@ def _lifespan(
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[State]:
         store = MemoryStore(settings, clock, metrics)
-        executor = LocalExecutor(settings, store, clock, kit=KIT, observer=metrics)
+        executor = LocalExecutor(settings, store, clock, backend=FIT_BACKEND, observer=metrics)
         service = JobService(settings, store, executor, clock)
         give_back()
         state = new_state(settings, service, metrics)
         metrics.now = partial(_now, settings, state, store, executor)
-        use_threads(lanes.HERE_THREADS)
+        use_threads(scheduling.INLINE_THREADS)
         await service.start()
         if tracing is not None:
             tracing.start()

@@ -11,7 +11,7 @@ import anyio
 from starlette.responses import Response, StreamingResponse
 from starlette.types import Receive, Scope, Send
 
-from service.api.turns import Turns
+from service.api.fair_limiter import FairLimiter
 from service.jobs.job import Stored
 from service.schemas.base import Answer
 from service.schemas.problems import Problem
@@ -71,7 +71,7 @@ def stored(
 
 def made_meanwhile(
     pieces: Iterator[bytes],
-    turns: Turns,
+    turns: FairLimiter,
     caller: str,
     headers: Mapping[str, str] | None = None,
     room: ExitStack | None = None,
@@ -88,7 +88,9 @@ async def _sliced(parts: tuple[Stored, ...]) -> AsyncIterator[bytes]:
             await asyncio.sleep(0)  # who reads as fast as this would keep the others waiting
 
 
-async def _written(pieces: Iterator[bytes], turns: Turns, caller: str) -> AsyncIterator[bytes]:
+async def _written(
+    pieces: Iterator[bytes], turns: FairLimiter, caller: str
+) -> AsyncIterator[bytes]:
     while True:
         async with turns.turn(caller):
             piece = await asyncio.to_thread(_gathered, pieces)

@@ -8,7 +8,7 @@ from functools import partial
 from fastapi import APIRouter
 from starlette.responses import Response
 
-from service import translate
+from service import fitting
 from service.api import negotiation, openapi, queries
 from service.api.answers import json_answer
 from service.api.direct_route import DirectRoute
@@ -35,7 +35,7 @@ router = APIRouter(tags=["catalogue"], default_response_class=Response, route_cl
 )
 async def list_models(request: Request) -> Response:
     """Each with its formula, what its params mean, and when to use it."""
-    return await _list(request, translate.model_list)
+    return await _list(request, fitting.model_list)
 
 
 @router.get(
@@ -47,7 +47,7 @@ async def list_models(request: Request) -> Response:
 )
 async def list_losses(request: Request) -> Response:
     """Each with its reduction and its options."""
-    return await _list(request, translate.loss_list)
+    return await _list(request, fitting.loss_list)
 
 
 @router.get(
@@ -62,7 +62,7 @@ async def list_losses(request: Request) -> Response:
 )
 async def list_optimizers(request: Request) -> Response:
     """Each with its options and their defaults."""
-    return await _list(request, translate.optimizer_list)
+    return await _list(request, fitting.optimizer_list)
 
 
 @router.get(
@@ -77,7 +77,7 @@ async def list_optimizers(request: Request) -> Response:
 )
 async def list_diagnostics(request: Request) -> Response:
     """Each with when it is said, how severe it is, why it matters, and what cures it."""
-    return await _list(request, translate.diagnostic_list)
+    return await _list(request, fitting.diagnostic_list)
 
 
 @router.get(
@@ -92,7 +92,7 @@ async def list_diagnostics(request: Request) -> Response:
 )
 async def explain_diagnostic(request: Request, code: str) -> Response:
     """When it is said, how severe it is, why it matters, and what cures it."""
-    return await _list(request, partial(translate.diagnostic, code))
+    return await _list(request, partial(fitting.diagnostic, code))
 
 
 async def _list(request: Request, entries: Callable[[], Answer]) -> Response:
@@ -108,6 +108,6 @@ def markdown() -> str:
     head = ["| code | seen | severity | why it matters | what cures it |", "|---|---|---|---|---|"]
     rows = [
         f"| `{e.code}` | {e.seen} | {e.severity} | {e.why_it_matters} | {e.cure} |"
-        for e in translate.diagnostic_list().diagnostics
+        for e in fitting.diagnostic_list().diagnostics
     ]
     return "\n".join([*head, *rows])

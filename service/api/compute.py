@@ -16,8 +16,8 @@ from anyio import to_thread
 from fastapi import APIRouter
 from starlette.responses import Response
 
-from service import translate
-from service.api import examples, extent, negotiation, openapi
+from service import fitting
+from service.api import answer_size, examples, negotiation, openapi
 from service.api.answers import PIECE, json_answer, made_meanwhile
 from service.api.clients import client, owner
 from service.api.direct_route import DirectRoute
@@ -72,16 +72,16 @@ async def predict(request: Request) -> Response:
     asked = await bodies.read(request, PredictRequest, partial(_keys, request))
     settings = request.state["settings"]
     most = (settings.max_rows, settings.max_answer_operations)
-    work = partial(translate.predict, asked, *most)
+    work = partial(fitting.predict, asked, *most)
     if asked.job_id is not None:
         curve = await _curve(request, asked.job_id)
-        work = partial(translate.predict_from, asked, curve, *most)
-        few = _size(asked.data) <= _FEW_NUMBERS and translate.curve_nbytes(curve) <= _SMALL_CURVE
+        work = partial(fitting.predict_from, asked, curve, *most)
+        few = _size(asked.data) <= _FEW_NUMBERS and fitting.curve_nbytes(curve) <= _SMALL_CURVE
     else:
         few = _is_little(asked, plain=asked.interval is None)
     with ExitStack() as room:
         columns = 1 if asked.interval is None else _OF_A_BAND
-        length = extent.hold(request, room, form, asked.data, columns)
+        length = answer_size.hold(request, room, form, asked.data, columns)
         found = await _reckon(request, work, few=few)
         if form == "json":
             return _json(request, found, length, room)
@@ -105,15 +105,15 @@ async def loss(request: Request) -> Response:
     """With `residuals` for those too, and with `surface` over a grid of one or two params."""
     form = negotiation.form(request)
     asked = await bodies.read(request, LossRequest)
-    work = partial(translate.loss, asked, request.state["settings"])
+    work = partial(fitting.loss, asked, request.state["settings"])
     few = asked.surface is None and _is_little(asked)
     with ExitStack() as room:
         points = prod(axis.steps for axis in (asked.surface or {}).values())
-        length = extent.hold(request, room, form, asked.data, int(asked.residuals), 3 * points)
+        length = answer_size.hold(request, room, form, asked.data, int(asked.residuals), 3 * points)
         found = await _reckon(request, work, few=few)
         if form == "json":
             return _json(request, found, length, room)
-        size = length // extent.NUMBER_BYTES[form]
+        size = length // answer_size.NUMBER_BYTES[form]
         return await negotiation.answer(request, form, found, size=size, room=room.pop_all())
 
 
@@ -137,8 +137,8 @@ async def gradient(request: Request) -> Response:
     # What there is to explain grows with the formula, not with the data.
     few = not asked.explain and _is_little(asked, plain=plain)
     with ExitStack() as room:
-        extent.hold(request, room, form, asked.data, 0)
-        found = await _reckon(request, partial(translate.gradient, asked, *most), few=few)
+        answer_size.hold(request, room, form, asked.data, 0)
+        found = await _reckon(request, partial(fitting.gradient, asked, *most), few=few)
     return json_answer(found) if form == "json" else await negotiation.answer(request, form, found)
 
 
@@ -164,7 +164,7 @@ def _is_little(
     size = _size(asked.data)
     if plain and size <= _FEW_NUMBERS:
         return True
-    return size <= _MANY_NUMBERS and translate.is_little(asked)
+    return size <= _MANY_NUMBERS and fitting.is_little(asked)
 
 
 def _size(data: Data) -> int:
@@ -183,7 +183,7 @@ async def _keys(request: Request, asked: PredictRequest) -> Keys | None:
     return Keys(by, "text" if isinstance(fitted.data.get(by), Labels) else "numbers")
 
 
-async def _curve(request: Request, job_id: str) -> translate.Curve:
+async def _curve(request: Request, job_id: str) -> fitting.Curve:
     """What predictions take of a finished fit."""
     job = await request.state["jobs"].get(job_id, owner(request))
     if not job.finished:

@@ -15,14 +15,14 @@ from starlette.responses import Response
 from starlette.routing import Match, Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from service import errors, translate
+from service import errors, fitting
 from service.api.answers import LastAnswer, ProblemAnswer
-from service.api.complaints import MOST
+from service.api.concurrency import TooManyAnswers, TooManyBytes, TooManyPictures, TooManyStreams
 from service.api.negotiation import NotAcceptable, UnknownPicture
-from service.api.places import TooManyAnswers, TooManyBytes, TooManyPictures, TooManyStreams
 from service.api.reading import bodies
 from service.api.reading.table import MalformedBody
 from service.api.request_id import request_id
+from service.api.validation_errors import MOST
 from service.errors import Complaint, DescentError, InvalidRequest, QueueFull, nearest_hint
 from service.schemas.problems import Problem, ProblemError
 
@@ -102,7 +102,7 @@ class Unexpected:
         except Exception as error:
             if started or scope["type"] != "http":
                 raise
-            if translate.is_out_of_memory(error):
+            if fitting.is_out_of_memory(error):
                 # What it was at is let go first: to tell of it takes memory too.
                 traceback.clear_frames(error.__traceback__)
                 logger.error("out of memory [%s]: %s", request_id(scope), error)

@@ -11,12 +11,12 @@ from starlette.datastructures import Headers
 from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 
-from service.api import examples, extent, negotiation, openapi, views
+from service.api import answer_size, examples, negotiation, openapi, views
 from service.api.answers import ProblemAnswer, json_answer
 from service.api.clients import client, owner
 from service.api.direct_route import DirectRoute
-from service.api.hanging_up import unless_gone
-from service.api.meaning import fingerprint
+from service.api.disconnect import unless_disconnected
+from service.api.fingerprint import fingerprint
 from service.api.prefer import preference
 from service.api.queries import FormQuery
 from service.api.reading import bodies
@@ -84,7 +84,7 @@ async def fit(request: Request) -> Response:
     meaning = None if key is None else await _meaning(asked)
     jobs = request.state["jobs"]
     with ExitStack() as room:  # until the store counts its columns
-        extent.hold(request, room, "text", asked.data, 0)
+        answer_size.hold(request, room, "text", asked.data, 0)
         job, replayed = await jobs.submit(
             asked,
             owner=owner(request),
@@ -129,7 +129,7 @@ async def _wait(request: Request, job: Job, wait_s: float, *, abandon: bool) -> 
     if job.finished:
         return job
     try:
-        return await unless_gone(request, jobs.wait(job.id, wait_s))
+        return await unless_disconnected(request, jobs.wait(job.id, wait_s))
     except ClientDisconnect:
         if abandon:
             with suppress(UnknownJob):

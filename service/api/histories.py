@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 from pydantic_core import to_json
 
-from service.api.turns import Turns
+from service.api.fair_limiter import FairLimiter
 from service.jobs.history import Rows
 from service.jobs.job import Job
 from service.schemas.series import columns, written
@@ -34,7 +34,7 @@ def pieces(job: Job, rows: Rows) -> Iterator[bytes]:
 class Histories:
     """The last that were written for those who watch."""
 
-    def __init__(self, turns: Turns) -> None:
+    def __init__(self, turns: FairLimiter) -> None:
         self._turns = turns
         self._kept: OrderedDict[tuple[object, ...], asyncio.Task[bytes]] = OrderedDict()
 

@@ -8,11 +8,11 @@ from contextlib import ExitStack
 from fastapi import APIRouter
 from starlette.responses import Response
 
-from service.api import extent, histories, negotiation, openapi, queries, views
+from service.api import answer_size, histories, negotiation, openapi, queries, views
 from service.api.answers import JSON, json_answer, made_meanwhile, stored
 from service.api.clients import client, owner
 from service.api.direct_route import DirectRoute
-from service.api.hanging_up import unless_gone
+from service.api.disconnect import unless_disconnected
 from service.api.queries import HistoryQuery, JobQuery, JobsQuery, NoQuery
 from service.api.state import Request
 from service.jobs.job import Job as Record
@@ -75,7 +75,7 @@ async def get_job(request: Request, job_id: str) -> Response:
     service = request.state["jobs"]
     job = await service.get(job_id, owner(request))
     if wait_s > 0 and not job.finished:
-        job = await unless_gone(request, service.wait(job_id, wait_s))
+        job = await unless_disconnected(request, service.wait(job_id, wait_s))
     if form != "json":
         return await _in_form(request, form, job)
     return stored((*views.full(job, service), b"\n"), 200, negotiation.VARY, JSON)
@@ -109,7 +109,7 @@ async def get_job_history(request: Request, job_id: str) -> Response:
     numbers = len(rows) * (2 + 2 * len(job.params))
     if form != "json":
         with ExitStack() as room:
-            extent.hold(request, room, form, {}, 0, numbers)
+            answer_size.hold(request, room, form, {}, 0, numbers)
             return await negotiation.history_answer(request, form, job, rows, room.pop_all())
     pieces = histories.pieces(job, rows)
     if numbers <= _FEW_NUMBERS:

@@ -19,7 +19,7 @@ from starlette.types import Scope
 from service.api import header_values, writing
 from service.api.answers import stored
 from service.api.clients import client
-from service.api.hanging_up import unless_gone
+from service.api.disconnect import unless_disconnected
 from service.api.state import Request
 from service.errors import DescentError, UnknownName
 from service.jobs.history import Rows
@@ -172,7 +172,7 @@ async def apart(request: Request, name: str, *arguments: Any) -> Stored:
         # A picture does not wait for all the long tables of its own caller either.
         lane = f"{name} {caller}"
         working = request.state["draughtsman"].call(name, *arguments, caller=lane)
-        return await unless_gone(request, working)
+        return await unless_disconnected(request, working)
 
 
 def _response(

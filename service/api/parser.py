@@ -9,11 +9,11 @@ from typing import TypeVar
 
 from starlette.exceptions import HTTPException
 
-from service.api.apart import Apart
+from service.api.fair_limiter import FairLimiter
+from service.api.helper_process import HelperProcess
 from service.api.parser_process import Ask, Malformed, Slips, TooManyColumns
 from service.api.reading.json_numbers import parse_numbers
 from service.api.reading.table import Bounds
-from service.api.turns import Turns
 from service.errors import InvalidRequest, WorkerLost
 from service.schemas.base import Request as Body
 
@@ -31,8 +31,10 @@ class Parser:
 
     def __init__(self, bounds: Bounds, entry: str = ENTRY, longest_s: float = LONGEST_S) -> None:
         self._bounds = bounds
-        self._apart = Apart(entry, longest_s, f"parsing the body took longer than {longest_s:g} s")
-        self._turns = Turns()
+        self._apart = HelperProcess(
+            entry, longest_s, f"parsing the body took longer than {longest_s:g} s"
+        )
+        self._turns = FairLimiter()
 
     @property
     def pid(self) -> int:

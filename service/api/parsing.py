@@ -14,8 +14,8 @@ from pydantic import ValidationError
 from pydantic_core import from_json
 from starlette.exceptions import HTTPException
 
-from service.api.complaints import complaints
-from service.api.repeats import refuse_repeats
+from service.api.duplicate_keys import refuse_repeats
+from service.api.validation_errors import validation_errors
 from service.errors import InvalidRequest
 from service.schemas.base import Request as Body
 
@@ -53,7 +53,7 @@ def parse(body: bytes | bytearray, schema: type[BodyT]) -> BodyT:
             ) from None
         if error.error_count() == 1 and (slip := error.errors()[0])["type"] == "json_invalid":
             raise _malformed(body, slip["ctx"]["error"]) from None
-        found = complaints(error.errors(include_url=False), from_json(body), schema)
+        found = validation_errors(error.errors(include_url=False), from_json(body), schema)
         raise InvalidRequest.of(found) from None
     refuse_repeats(body)
     return asked

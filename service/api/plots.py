@@ -11,7 +11,7 @@ from typing import Any, get_args
 from fastapi import APIRouter
 from starlette.responses import Response
 
-from service.api import examples, extent, negotiation, openapi, queries
+from service.api import answer_size, examples, negotiation, openapi, queries
 from service.api.clients import owner
 from service.api.direct_route import DirectRoute
 from service.api.negotiation import UnknownPicture
@@ -62,7 +62,7 @@ async def plot(request: Request) -> Response:
         chosen = negotiation.choose(b"" if accept == b"application/json" else accept, MEDIA)
         asked = asked.model_copy(update={"format": chosen})
     with ExitStack() as room:
-        extent.hold(request, room, "text", asked.data or {}, 0)
+        answer_size.hold(request, room, "text", asked.data or {}, 0)
         return await _drawn(request, asked, "picture")
 
 

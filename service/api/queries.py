@@ -6,8 +6,8 @@ from typing import Annotated, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from service.api.complaints import complaints
 from service.api.state import Request
+from service.api.validation_errors import validation_errors
 from service.errors import Complaint, InvalidRequest
 from service.schemas.names import AnswerFormat, Status, Theme
 from service.schemas.plot import Columns, Side
@@ -94,5 +94,5 @@ def read(request: Request, schema: type[QueryT]) -> QueryT:
     try:
         return schema.model_validate(given)
     except ValidationError as error:
-        found = complaints(error.errors(include_url=False), given, schema, "query parameter")
+        found = validation_errors(error.errors(include_url=False), given, schema, "query parameter")
         raise InvalidRequest.of(Complaint("", c.detail) for c in found) from None

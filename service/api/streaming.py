@@ -11,8 +11,8 @@ from starlette.responses import StreamingResponse
 from starlette.types import Receive, Scope, Send
 
 from service.api import views
+from service.api.concurrency import ConcurrencyLimit
 from service.api.histories import Histories
-from service.api.places import Places
 from service.errors import UnknownJob
 from service.jobs.history import Rows
 from service.jobs.job import Job
@@ -48,7 +48,7 @@ class Stream(StreamingResponse):
     """An answer that goes on until the job ends, and holds one of the places meanwhile."""
 
     def __init__(
-        self, chunks: AsyncIterator[bytes], media_type: str, streams: Places, client: str
+        self, chunks: AsyncIterator[bytes], media_type: str, streams: ConcurrencyLimit, client: str
     ) -> None:
         # Proxies that buffer answers (nginx by default) let these through as they come.
         headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no", "Vary": "Accept"}

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from service import translate
+from service import fitting
 from service.errors import InvalidRequest
 from service.jobs.history import Rows
 from service.jobs.job import Stored
@@ -77,7 +77,7 @@ def _scene(fit: Fit, request: FitRequest) -> FitScene | None:
     nothing = PlotHistory(epoch=[], loss=[])
     asked = PlotRequest(view="fit")
     try:
-        made = translate.scene(translate.plot_of_job(asked, request, fit, nothing))
+        made = fitting.scene(fitting.plot_of_job(asked, request, fit, nothing))
     except InvalidRequest:
         return None
     assert isinstance(made, FitScene)

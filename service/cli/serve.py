@@ -75,10 +75,11 @@ def serve(
     gc.disable()  # all that is made now stays
     from service.api.tracing import NoTelemetry
     from service.app import create_app
-    from service.cli import kernel, logs
-    from service.cli.server import run
-    from service.jobs.processes import close_zygote, fork_zygote
-    from service.translate import NoDevice
+    from service.cli import kernel
+    from service.fitting import NoDevice
+    from service.jobs.processes import close_forkserver, start_forkserver
+    from service.server import logs
+    from service.server.run import run
 
     try:
         app = create_app(settings)
@@ -86,13 +87,13 @@ def serve(
         _refuse(str(error))
     logging.config.dictConfig(logs.config(settings.log_format, alone=True))
     kernel.prepare()
-    fork_zygote()
+    start_forkserver()
     gc.enable()
     try:
         _allow_files(settings.max_connections)
         run(app, host, port, settings=settings)
     except SystemExit as end:
-        close_zygote()
+        close_forkserver()
         _end(end.code)
 
 

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, Self, TypeVar, Unpack, overload
 
-from service.client import address, answers, bodies, connection, conversations, retrying
+from service.client import address, answers, bodies, connection, exchanges, retrying
 from service.client.async_fit import AsyncFit
 from service.client.async_job import AsyncJob
 from service.client.calls import Call, Exchange, Reply
@@ -105,7 +105,7 @@ class AsyncDescent:
         goes on. An interrupt (^C) ends it.
         """
         ask, deadline = bodies.fit(model, data, group_by, options), self.deadline(timeout)
-        asked = conversations.fit(ask, self._wire, deadline, idempotency_key)
+        asked = exchanges.fit(ask, self._wire, deadline, idempotency_key)
         return self.understood(await self.run(asked, deadline))
 
     @overload
@@ -139,7 +139,7 @@ class AsyncDescent:
     ) -> AsyncJob[AsyncFit] | AsyncJob[GroupedFit]:
         """The same as a job that runs by itself."""
         ask = bodies.fit(model, data, group_by, options)
-        return self.job(await self.run(conversations.submit(ask, self._wire, idempotency_key)))
+        return self.job(await self.run(exchanges.submit(ask, self._wire, idempotency_key)))
 
     async def predict(
         self,
@@ -159,7 +159,7 @@ class AsyncDescent:
     ) -> LossAnswer:
         """The loss at params; with `residuals` or over a `surface` on request."""
         ask = bodies.ask("/loss", data, {"model": model, "params": params, **options})
-        return await self.run(conversations.loss(ask, self._wire))
+        return await self.run(exchanges.loss(ask, self._wire))
 
     async def gradient(
         self,
@@ -170,19 +170,19 @@ class AsyncDescent:
     ) -> GradientAnswer:
         """∂loss/∂param; with a `check` by all methods or an `explain` on request."""
         ask = bodies.ask("/gradient", data, {"model": model, "params": params, **options})
-        return await self.run(conversations.gradient(ask, self._wire))
+        return await self.run(exchanges.gradient(ask, self._wire))
 
     async def models(self) -> list[ModelEntry]:
         """The families of models."""
-        return await self.run(conversations.models())
+        return await self.run(exchanges.models())
 
     async def losses(self) -> list[LossEntry]:
         """The losses."""
-        return await self.run(conversations.losses())
+        return await self.run(exchanges.losses())
 
     async def optimizers(self) -> list[OptimizerEntry]:
         """The optimizers."""
-        return await self.run(conversations.optimizers())
+        return await self.run(exchanges.optimizers())
 
     def job(self, job_id: str) -> AsyncJob[Any]:
         """The job with that id; nothing is asked yet."""
@@ -196,13 +196,13 @@ class AsyncDescent:
         after: str | None = ""
         while after is not None:
             asked = {**query, "after": after} if after else query
-            records, after = await self.run(conversations.page(asked))
+            records, after = await self.run(exchanges.page(asked))
             for record in records:
                 yield record
 
     async def ready(self) -> dict[str, Any]:
         """What /readyz says; ServiceUnavailable where it is not ready."""
-        return await self.run(conversations.get_document("/readyz"))
+        return await self.run(exchanges.get_document("/readyz"))
 
     async def close(self) -> None:
         """Closes the connections."""
@@ -221,11 +221,11 @@ class AsyncDescent:
 
     async def predicted(self, ask: bodies.Ask) -> Predictions:
         """The answer to a request for predictions."""
-        return await self.run(conversations.predictions(ask, self._wire))
+        return await self.run(exchanges.predictions(ask, self._wire))
 
     async def fetch(self, path: str, accept: str) -> bytes:
         """The bytes of a page."""
-        return await self.run(conversations.get(path, accept))
+        return await self.run(exchanges.get(path, accept))
 
     async def watch(self, job_id: str, after_epoch: int | None = None) -> AsyncIterator[Event]:
         """A job's events, over as many connections as it takes."""

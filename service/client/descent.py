@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Self, TypeVar, Unpack, overload
 
-from service.client import address, answers, bodies, connection, conversations, retrying
+from service.client import address, answers, bodies, connection, exchanges, retrying
 from service.client.calls import Call, Exchange, Reply
 from service.client.deadline import Deadline
 from service.client.errors import ConnectionFailed
@@ -103,7 +103,7 @@ class Descent:
         goes on. An interrupt (^C) ends it.
         """
         ask, deadline = bodies.fit(model, data, group_by, options), self.deadline(timeout)
-        asked = conversations.fit(ask, self._wire, deadline, idempotency_key)
+        asked = exchanges.fit(ask, self._wire, deadline, idempotency_key)
         return self.understood(self.run(asked, deadline))
 
     @overload
@@ -137,7 +137,7 @@ class Descent:
     ) -> Job[Fit] | Job[GroupedFit]:
         """The same as a job that runs by itself."""
         ask = bodies.fit(model, data, group_by, options)
-        return self.job(self.run(conversations.submit(ask, self._wire, idempotency_key)))
+        return self.job(self.run(exchanges.submit(ask, self._wire, idempotency_key)))
 
     def predict(
         self,
@@ -157,7 +157,7 @@ class Descent:
     ) -> LossAnswer:
         """The loss at params; with `residuals` or over a `surface` on request."""
         ask = bodies.ask("/loss", data, {"model": model, "params": params, **options})
-        return self.run(conversations.loss(ask, self._wire))
+        return self.run(exchanges.loss(ask, self._wire))
 
     def gradient(
         self,
@@ -168,19 +168,19 @@ class Descent:
     ) -> GradientAnswer:
         """∂loss/∂param; with a `check` by all methods or an `explain` on request."""
         ask = bodies.ask("/gradient", data, {"model": model, "params": params, **options})
-        return self.run(conversations.gradient(ask, self._wire))
+        return self.run(exchanges.gradient(ask, self._wire))
 
     def models(self) -> list[ModelEntry]:
         """The families of models."""
-        return self.run(conversations.models())
+        return self.run(exchanges.models())
 
     def losses(self) -> list[LossEntry]:
         """The losses."""
-        return self.run(conversations.losses())
+        return self.run(exchanges.losses())
 
     def optimizers(self) -> list[OptimizerEntry]:
         """The optimizers."""
-        return self.run(conversations.optimizers())
+        return self.run(exchanges.optimizers())
 
     def job(self, job_id: str) -> Job[Any]:
         """The job with that id; nothing is asked yet."""
@@ -192,12 +192,12 @@ class Descent:
         after: str | None = ""
         while after is not None:
             asked = {**query, "after": after} if after else query
-            records, after = self.run(conversations.page(asked))
+            records, after = self.run(exchanges.page(asked))
             yield from records
 
     def ready(self) -> dict[str, Any]:
         """What /readyz says; ServiceUnavailable where it is not ready."""
-        return self.run(conversations.get_document("/readyz"))
+        return self.run(exchanges.get_document("/readyz"))
 
     def close(self) -> None:
         """Closes the connections."""
@@ -216,11 +216,11 @@ class Descent:
 
     def predicted(self, ask: bodies.Ask) -> Predictions:
         """The answer to a request for predictions."""
-        return self.run(conversations.predictions(ask, self._wire))
+        return self.run(exchanges.predictions(ask, self._wire))
 
     def fetch(self, path: str, accept: str) -> bytes:
         """The bytes of a page."""
-        return self.run(conversations.get(path, accept))
+        return self.run(exchanges.get(path, accept))
 
     def watch(self, job_id: str, after_epoch: int | None = None) -> Iterator[Event]:
         """A job's events, over as many connections as it takes."""

@@ -8,7 +8,7 @@ from pydantic import Field, TypeAdapter, ValidationError
 
 from service.client import errors
 from service.client.calls import Call
-from service.client.conversations import job_path
+from service.client.exchanges import job_path
 from service.client.retrying import pause
 from service.schemas.jobs import DoneEvent, ProgressEvent
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Generic, TypeVar, cast
 
-from service.client import conversations
+from service.client import exchanges
 from service.client.deadline import Deadline
 from service.client.events import Event
 from service.client.fit import Fit
@@ -29,7 +29,7 @@ class Job(Generic[FitT]):
 
     def record(self) -> JobRecord:
         """All about it but its fit: when, how far, which tags."""
-        return self._client.run(conversations.record(self.id))
+        return self._client.run(exchanges.record(self.id))
 
     def status(self) -> Status:
         """queued, running, succeeded, failed or cancelled."""
@@ -39,22 +39,22 @@ class Job(Generic[FitT]):
         """Its fit, when there is one. WaitTimeout after so many seconds (default: the client's);
         FitFailedError where it ended without."""
         deadline = self._client.deadline(timeout)
-        raw = self._client.run(conversations.wait(self.id, deadline), deadline)
+        raw = self._client.run(exchanges.wait(self.id, deadline), deadline)
         return cast(FitT, self._client.understood(raw))
 
     def result(self) -> FitT:
         """Its fit; WaitTimeout where there is none yet."""
-        raw = self._client.run(conversations.wait(self.id, Deadline(0)))
+        raw = self._client.run(exchanges.wait(self.id, Deadline(0)))
         return cast(FitT, self._client.understood(raw))
 
     def cancel(self) -> FitT | None:
         """Stops it. Its fit, as far as it came; one that had finished is unchanged."""
-        raw = self._client.run(conversations.cancel(self.id))
+        raw = self._client.run(exchanges.cancel(self.id))
         return None if raw is None else cast(FitT, self._client.understood(raw))
 
     def delete(self) -> None:
         """Has the service forget it, once it has finished."""
-        self._client.run(conversations.delete(self.id))
+        self._client.run(exchanges.delete(self.id))
 
     def history(
         self,
@@ -65,7 +65,7 @@ class Job(Generic[FitT]):
     ) -> History:
         """Its recorded epochs, also while it runs."""
         asked = {"after_epoch": after_epoch, "limit": limit, "max_points": max_points}
-        return self._client.run(conversations.history(self.id, **asked))
+        return self._client.run(exchanges.history(self.id, **asked))
 
     def events(self, after_epoch: int | None = None) -> Iterator[Event]:
         """What happens to it, as it does, until `done`. A connection that breaks is taken up where

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
-from service import translate
+from service import fitting
 from service.jobs.job import Outline, request_nbytes
 from service.schemas.fit import FitRequest
 from service.settings import Settings
@@ -19,7 +19,7 @@ params are to be taken over to scaled inputs."""
 
 def outline(request: FitRequest, settings: Settings) -> Outline:
     """The request as it was understood; InvalidRequest where it cannot be carried out."""
-    plan = translate.check(request, settings)
+    plan = fitting.check(request, settings)
     problem = plan.task.problem
     return Outline(problem.formula.text, tuple(problem.params), plan.task.options.epochs, plan)
 

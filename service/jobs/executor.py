@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol
 
+from service.fitting import Plan
 from service.jobs.job import Job
-from service.translate import Plan
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from service.schemas.fit import FitRequest
 from service.schemas.names import Status, StopReason
 
 if TYPE_CHECKING:
-    from service.translate import Curve, Plan
+    from service.fitting import Curve, Plan
 
 TRANSITIONS: Mapping[Status, frozenset[Status]] = MappingProxyType(
     {

@@ -7,30 +7,30 @@ import logging
 from contextlib import suppress
 
 from service.errors import NotReady, QueueFull, QuotaExceeded
-from service.jobs import lanes
+from service.fitting import Plan
+from service.jobs import scheduling
+from service.jobs.active_job import ActiveJob
 from service.jobs.clock import Clock, SystemClock
 from service.jobs.cores import cores
-from service.jobs.errand import Errand
 from service.jobs.estimates import Durations, whole_seconds
 from service.jobs.executor import Place
 from service.jobs.fair_queue import FairQueue
-from service.jobs.here import Here
+from service.jobs.inline_executor import InlineExecutor
 from service.jobs.job import Job
-from service.jobs.observing import NOBODY, Observer
-from service.jobs.places import Desk, WorkPlace
-from service.jobs.run_job import Kit
+from service.jobs.observer import NOBODY, Observer
+from service.jobs.run_job import FitBackend
 from service.jobs.store import JobStore
+from service.jobs.worker_slots import WorkerPool, WorkerSlot
 from service.settings import Settings
-from service.translate import Plan
 
 log = logging.getLogger("descent.executor")
 
 
 class LocalExecutor:
-    """An Executor whose workers are forks of one zygote.
+    """An Executor whose workers are forks of one fork server.
 
-    It owns the queue; each `WorkPlace` owns a process and the job at work in it. All run on one
-    event loop, so that nothing here needs a lock.
+    It owns the queue; each `WorkerSlot` owns a process and the job that it runs. All run on one
+    event loop, so nothing here needs a lock.
     """
 
     def __init__(
@@ -40,38 +40,42 @@ class LocalExecutor:
         clock: Clock | None = None,
         *,
         entry: str = "service.jobs.worker:main",
-        kit: Kit | None = None,
+        backend: FitBackend | None = None,
         observer: Observer = NOBODY,
     ) -> None:
-        """kit: what cheap jobs are done with in this process; without it all go to the workers."""
+        """backend: runs cheap jobs in this process; without it all jobs go to the workers."""
         count = settings.workers or cores()
         self._settings, self._store, self._clock = settings, store, clock or SystemClock()
-        self._queue: FairQueue[Errand] = FairQueue(settings.max_queued_jobs)
-        self._errands: dict[str, Errand] = {}
+        self._queue: FairQueue[ActiveJob] = FairQueue(settings.max_queued_jobs)
+        self._active: dict[str, ActiveJob] = {}
         """Every job that was accepted and has not ended."""
         self._durations = Durations()
-        desk = Desk(settings, store, self._clock, self._ended, self._freed, observer)
-        self._places = [WorkPlace(desk, entry, lanes.threads(count)) for _ in range(count)]
-        away = kit is None or settings.device == "cuda"  # the GPU is for the workers
-        self._here = None if away or kit is None else Here(settings, store, self._clock, kit)
-        self._free: list[WorkPlace] = []
-        """The one freed last is taken first: its caches are warm."""
-        self._coming = 0
-        """Jobs let in that the store is taking in."""
+        pool = WorkerPool(settings, store, self._clock, self._ended, self._freed, observer)
+        self._slots = [WorkerSlot(pool, entry, scheduling.threads(count)) for _ in range(count)]
+        away = backend is None or settings.device == "cuda"  # the GPU belongs to the workers
+        self._inline = (
+            None
+            if away or backend is None
+            else InlineExecutor(settings, store, self._clock, backend)
+        )
+        self._free: list[WorkerSlot] = []
+        """Last in, first out: the caches of the last one are warm."""
+        self._admitting = 0
+        """Jobs that passed admission and are being stored."""
         self._open = False
-        self._quiet = asyncio.Event()
-        """Set while there is no errand."""
-        self._quiet.set()
+        self._idle = asyncio.Event()
+        """Set while no job is active."""
+        self._idle.set()
 
     @property
     def pids(self) -> list[int]:
         """The worker processes that are alive."""
-        return [place.pid for place in self._places if place.pid]
+        return [slot.pid for slot in self._slots if slot.pid]
 
     @property
     def workers(self) -> int:
         """How many there should be."""
-        return len(self._places)
+        return len(self._slots)
 
     @property
     def queued(self) -> int:
@@ -82,11 +86,11 @@ class LocalExecutor:
     def oldest_wait_s(self) -> float:
         """For how long the first of them has."""
         now = self._clock.monotonic()
-        return max((now - errand.accepted for errand in self._queue), default=0.0)
+        return max((now - active.accepted for active in self._queue), default=0.0)
 
     async def start(self) -> None:
         opened = await asyncio.gather(
-            *(place.open() for place in self._places), return_exceptions=True
+            *(slot.open() for slot in self._slots), return_exceptions=True
         )
         for failure in filter(None, opened):
             await self._close()
@@ -96,12 +100,12 @@ class LocalExecutor:
     async def submit(self, job: Job, plan: Plan | None = None) -> None:
         if not self._open:
             raise NotReady
-        here = self._here if plan is not None and lanes.is_here(plan) else None
-        if here is None or plan is None or not lanes.is_surely_here(plan):
+        inline = self._inline if plan is not None and scheduling.runs_inline(plan) else None
+        if inline is None or plan is None or not scheduling.surely_ends_inline(plan):
             self._check_quota(job.owner)
             self._check_room(job.lane)
-        errand = Errand(job, self._clock.monotonic())
-        self._coming += 1
+        active = ActiveJob(job, self._clock.monotonic())
+        self._admitting += 1
         try:
             await self._store.create(job)
         except QueueFull as error:
@@ -109,17 +113,17 @@ class LocalExecutor:
                 str(error), retry_after_s=whole_seconds(self._until_next(0))
             ) from error
         finally:
-            self._coming -= 1
-        self._errands[job.id] = errand
-        self._quiet.clear()
-        if here is not None and plan is not None and await self._do_here(here, errand, plan):
+            self._admitting -= 1
+        self._active[job.id] = active
+        self._idle.clear()
+        if inline is not None and plan is not None and await self._run_inline(inline, active, plan):
             return
-        self._queue.push(job.lane, errand)
+        self._queue.push(job.lane, active)
         self._dispatch()
 
     def _check_quota(self, owner: str) -> None:
         most = self._settings.max_jobs_per_key
-        held = sum(errand.job.owner == owner for errand in self._errands.values()) if owner else 0
+        held = sum(active.job.owner == owner for active in self._active.values()) if owner else 0
         if held >= most:
             raise QuotaExceeded(
                 f"This key has {held} unfinished jobs, as many as one may have; try again later.",
@@ -127,89 +131,89 @@ class LocalExecutor:
             )
 
     def _check_room(self, lane: str) -> None:
-        if not self._free and not self._queue.has_room(lane, coming=self._coming):
+        if not self._free and not self._queue.has_room(lane, coming=self._admitting):
             raise QueueFull(retry_after_s=whole_seconds(self._until_next(0)))
 
-    async def _do_here(self, here: Here, errand: Errand, plan: Plan) -> bool:
-        """Takes no worker and no place in the queue, and tells nothing of how long jobs take.
-        Whether the job has ended: one that takes long is to go on in a worker."""
+    async def _run_inline(self, inline: InlineExecutor, active: ActiveJob, plan: Plan) -> bool:
+        """Runs the job without a worker or a place in the queue. Returns whether it ended: one that
+        takes long continues in a worker."""
         began = self._clock.monotonic()
         try:
-            waited = began - errand.accepted
-            errand.checkpoint = await here.carry_out(errand.job, plan, queued_s=waited)
+            waited = began - active.accepted
+            active.checkpoint = await inline.carry_out(active.job, plan, queued_s=waited)
         finally:
-            if errand.checkpoint is None:
-                self._ended(errand)
-        errand.began = None if errand.checkpoint is None else began
-        return errand.checkpoint is None
+            if active.checkpoint is None:
+                self._ended(active)
+        active.began = None if active.checkpoint is None else began
+        return active.checkpoint is None
 
     async def cancel(self, job_id: str) -> None:
-        errand = self._errands.get(job_id)
-        if errand is None:
+        active = self._active.get(job_id)
+        if active is None:
             return
-        if errand.place is not None:
-            await errand.place.cancel(errand)
+        if active.slot is not None:
+            await active.slot.cancel(active)
             return
         with suppress(ValueError):
-            self._queue.remove(errand.job.lane, errand)
-            await self._cancel_queued(errand)
+            self._queue.remove(active.job.lane, active)
+            await self._cancel_queued(active)
 
     def place(self, job_id: str) -> Place | None:
-        errand = self._errands.get(job_id)
-        if errand is None:
+        active = self._active.get(job_id)
+        if active is None:
             return None
-        position = self._queue.position(errand.job.lane, errand)
+        position = self._queue.position(active.job.lane, active)
         return None if position is None else Place(position, self._until_next(position))
 
     async def stop(self) -> None:
         self._open = False
         while len(self._queue):
             await self._cancel_queued(self._queue.pop())
-        grace, hearing = self._settings.shutdown_grace_s, self._settings.cancel_grace_s
-        if not await self._quiet_within(grace):
-            for job_id in list(self._errands):
+        grace, cancelling = self._settings.shutdown_grace_s, self._settings.cancel_grace_s
+        if not await self._idle_within(grace):
+            for job_id in list(self._active):
                 await self.cancel(job_id)
-            # Heard at once, or killed and its best taken from the checkpoint by another worker.
-            await self._quiet_within(2 * hearing)
+            # Cancelled at once, or killed and answered from its checkpoint by another worker.
+            await self._idle_within(2 * cancelling)
         await self._close()
 
     async def _close(self) -> None:
-        await asyncio.gather(*(place.close() for place in self._places))
+        await asyncio.gather(*(slot.close() for slot in self._slots))
 
     def _until_next(self, position: int) -> float:
         """Seconds until the queue has moved by so many and one."""
         now = self._clock.monotonic()
-        ages = (now - e.began for e in self._errands.values() if e.began is not None)
-        return self._durations.mean(ages) * (position + 1) / len(self._places)
+        ages = (now - e.began for e in self._active.values() if e.began is not None)
+        return self._durations.mean(ages) * (position + 1) / len(self._slots)
 
     def _dispatch(self) -> None:
         while self._free and len(self._queue):
             self._free.pop().take(self._queue.pop())
 
-    def _freed(self, place: WorkPlace, *, free: bool) -> None:
-        """A place has a worker that waits for a job, or has lost it."""
+    def _freed(self, slot: WorkerSlot, *, free: bool) -> None:
+        """A slot has an idle worker, or no longer has one."""
         if free:
-            self._free.append(place)
+            self._free.append(slot)
             self._dispatch()
-        elif place in self._free:
-            self._free.remove(place)
+        elif slot in self._free:
+            self._free.remove(slot)
 
-    def _ended(self, errand: Errand) -> None:
-        """The job came to its end, which the store knows."""
-        if errand.began is not None:
-            self._durations.add(self._clock.monotonic() - errand.began)
-        self._errands.pop(errand.job.id, None)
-        if not self._errands:
-            self._quiet.set()
+    def _ended(self, active: ActiveJob) -> None:
+        """The job ended, as the store has recorded."""
+        if active.began is not None:
+            self._durations.add(self._clock.monotonic() - active.began)
+        self._active.pop(active.job.id, None)
+        if not self._active:
+            self._idle.set()
 
-    async def _cancel_queued(self, errand: Errand) -> None:
+    async def _cancel_queued(self, active: ActiveJob) -> None:
         now = self._clock.now()
-        await self._store.finish(errand.job.id, "cancelled", now, stop_reason="cancelled")
-        self._ended(errand)
+        await self._store.finish(active.job.id, "cancelled", now, stop_reason="cancelled")
+        self._ended(active)
 
-    async def _quiet_within(self, seconds: float) -> bool:
+    async def _idle_within(self, seconds: float) -> bool:
         try:
-            await asyncio.wait_for(self._quiet.wait(), seconds)
+            await asyncio.wait_for(self._idle.wait(), seconds)
         except TimeoutError:
             return False
         return True

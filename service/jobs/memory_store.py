@@ -9,15 +9,15 @@ from datetime import datetime
 from typing import Any
 
 from service.errors import JobStillRunning, QueueFull, QuotaExceeded, UnknownJob
+from service.fitting import Curve, curve_nbytes
 from service.jobs.clock import Clock, SystemClock
-from service.jobs.gone import Gone
 from service.jobs.history import History, Rows
 from service.jobs.job import Failure, IllegalTransition, Job, Progress, Stored
-from service.jobs.observing import NOBODY, Observer
-from service.jobs.shares import Shares
+from service.jobs.observer import NOBODY, Observer
+from service.jobs.store_quota import StoreQuota
+from service.jobs.tombstones import Tombstones
 from service.schemas.names import Status, StopReason
 from service.settings import Settings
-from service.translate import Curve, curve_nbytes
 
 
 class _Entry:
@@ -60,8 +60,8 @@ class MemoryStore:
         self._entries: OrderedDict[str, _Entry] = OrderedDict()
         self._finished: OrderedDict[str, _Entry] = OrderedDict()
         """In the order in which they finished."""
-        self._shares = Shares(settings.max_jobs, settings.max_store_bytes)
-        self._gone = Gone(settings.max_jobs, since=self._clock.now())
+        self._shares = StoreQuota(settings.max_jobs, settings.max_store_bytes)
+        self._gone = Tombstones(settings.max_jobs, since=self._clock.now())
         self._created = 0
         self._nbytes = 0
 

@@ -14,7 +14,7 @@ from service.schemas.fit import FitRequest
 from service.schemas.names import StopReason
 
 if TYPE_CHECKING:
-    from service.translate import Curve
+    from service.fitting import Curve
 
 
 class Task(NamedTuple):

@@ -1,4 +1,5 @@
-"""One job, from its task to its answer, as a worker does it. It knows no torch: see `Kit`."""
+"""One job, from its task to its answer, as a worker runs it. It does not import torch: see
+`FitBackend`."""
 
 from __future__ import annotations
 
@@ -23,13 +24,13 @@ from service.jobs.messages import (
     Slice,
     Task,
 )
-from service.jobs.pace import SLICE_S, Pace
+from service.jobs.slice_size import SLICE_S, SliceSize
 from service.schemas.answers import Fit, GroupedFit, Timings
 from service.schemas.fit import FitRequest
 from service.schemas.names import StopReason
 
 if TYPE_CHECKING:
-    from service.translate import Curve
+    from service.fitting import Curve
 
 CHECKPOINT_S = 0.25
 """Seconds between checkpoints: what a lost worker costs, at most, besides a slice."""
@@ -98,7 +99,7 @@ class Run(Protocol):
 
 
 class Explain(Protocol):
-    """Makes the answer: `service.translate.to_fit` with the rows as its history."""
+    """Makes the answer: `service.fitting.to_fit` with the rows as its history."""
 
     def __call__(
         self, plan: Any, result: Any, rows: Rows, /, *, job_id: str, timings: Timings
@@ -106,8 +107,8 @@ class Explain(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Kit:
-    """What a job is done with: `kit.KIT` in the service, a double in tests."""
+class FitBackend:
+    """What a job is done with: `fit_backend.FIT_BACKEND` in the service, a double in tests."""
 
     plan: Callable[[FitRequest], Any]
     """The request as the engine understands it."""
@@ -133,17 +134,17 @@ def run_job(
     send: Send,
     cancelled: Callable[[], bool],
     clock: Callable[[], float],
-    kit: Kit,
+    backend: FitBackend,
 ) -> None:
     """Does the job and sends what comes of it: slices, then Ended or Failed, or HandedOver where it
     takes longer than the task's patience."""
     try:
-        _Attempt(task, send, cancelled, clock, kit).carry_out()
+        _Attempt(task, send, cancelled, clock, backend).carry_out()
     except DescentError as error:
         send(Failed(Failure(error.type, str(error))))
     except OSError:
         raise
-    except kit.out_of_memory:
+    except backend.out_of_memory:
         log.exception("%s ran out of memory", task.job_id)
         send(Failed(Failure("job-failed", "The fit needed more memory than there is.")))
     except Exception:
@@ -160,18 +161,18 @@ class _Attempt:
         send: Send,
         cancelled: Callable[[], bool],
         clock: Callable[[], float],
-        kit: Kit,
+        backend: FitBackend,
     ) -> None:
         self._task, self._send, self._cancelled, self._clock = task, send, cancelled, clock
         self._began = self._sent_at = self._saved_at = clock()
-        self._kit = kit
-        self._plan = kit.placed(kit.plan(task.request), task.device)
+        self._backend = backend
+        self._plan = backend.placed(backend.plan(task.request), task.device)
         saved = None if task.checkpoint is None else pickle.loads(task.checkpoint)
-        self._run = kit.start(self._plan, saved)
+        self._run = backend.start(self._plan, saved)
         self._first_epoch = self._run.epoch
         recorded = task.history
         if recorded is None:
-            recorded = Rows.empty(0, len(kit.params(self._plan)))
+            recorded = Rows.empty(0, len(backend.params(self._plan)))
         if task.stop_reason is not None:
             recorded = recorded.until(self._run.epoch)
         self._history = History(task.max_history_rows, recorded)
@@ -181,7 +182,7 @@ class _Attempt:
     def carry_out(self) -> None:
         """Steps to the end, or until told to stop, and answers."""
         run = self._run
-        pace = Pace(run.stride)
+        pace = SliceSize(run.stride)
         stop = self._stopped()
         while not (stop or run.done):
             began = self._clock()
@@ -257,13 +258,13 @@ class _Attempt:
             history = history.thin(SHORT_HISTORY)
         timings = Timings(queued_s=self._task.queued_s, fit_s=self._worked())
         try:
-            fit = self._kit.explain(
+            fit = self._backend.explain(
                 self._plan, result, history, job_id=self._task.job_id, timings=timings
             )
-        except self._kit.takes_long:
+        except self._backend.takes_long:
             self._send(self._slice(self._clock()))
             self._send(HandedOver())
             return
         last = self._slice(self._clock(), last=True)
-        document, curve = fit.document(), self._kit.curve(fit)
+        document, curve = fit.document(), self._backend.curve(fit)
         self._send(Ended(last=last, stop_reason=fit.stop_reason, fit=document, curve=curve))

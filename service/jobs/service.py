@@ -7,15 +7,15 @@ from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
 
 from service.errors import NotReady, UnknownJob
-from service.jobs import watching
+from service.jobs import job_updates
 from service.jobs.checking import Check, check_async, outline
 from service.jobs.clock import Clock, SystemClock
 from service.jobs.executor import Executor
 from service.jobs.history import Rows
 from service.jobs.idempotency import Keys
 from service.jobs.job import Job, new_job
+from service.jobs.job_updates import Update
 from service.jobs.store import JobStore
-from service.jobs.watching import Update
 from service.schemas.fit import FitRequest
 from service.schemas.names import Status
 from service.settings import Settings
@@ -171,9 +171,9 @@ class JobService:
         *,
         keep_alive_s: float | None = None,
     ) -> AsyncIterator[Update]:
-        """Updates until the job has finished: see `watching.watch`. Raises UnknownJob at first."""
+        """Updates until the job has finished: see `job_updates.watch`. Raises UnknownJob."""
         names = (await self._store.get(job_id, owner)).params
-        updates = watching.watch(
+        updates = job_updates.watch(
             self._store, job_id, after_epoch=after_epoch, keep_alive_s=keep_alive_s
         )
         async for update in updates:

@@ -11,7 +11,7 @@ from service.jobs.job import Failure, Job, Progress, Stored
 from service.schemas.names import Status, StopReason
 
 if TYPE_CHECKING:
-    from service.translate import Curve
+    from service.fitting import Curve
 
 
 class JobStore(Protocol):

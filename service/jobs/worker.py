@@ -11,8 +11,8 @@ from collections.abc import Callable
 
 import torch
 
+from service.jobs.fit_backend import FIT_BACKEND
 from service.jobs.job import request_nbytes
-from service.jobs.kit import KIT
 from service.jobs.memory import keep, trim
 from service.jobs.messages import Task
 from service.jobs.run_job import Send, run_job
@@ -31,7 +31,7 @@ def main(sock: socket.socket, threads: int) -> None:
 
 
 def _run(task: Task, send: Send, cancelled: Callable[[], bool]) -> None:
-    run_job(task, send, cancelled, time.perf_counter, KIT)
+    run_job(task, send, cancelled, time.perf_counter, FIT_BACKEND)
     if request_nbytes(task.request) > _LARGE:
         trim()
     if torch.cuda.is_initialized():  # type: ignore[no-untyped-call]

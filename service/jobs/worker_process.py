@@ -11,7 +11,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from service.jobs import frames, processes
-from service.jobs.zygote import NUMBER
+from service.jobs.forkserver import NUMBER
 
 _REAP_S = 5.0
 """Seconds to wait for a process whose socket has closed, before it is killed."""
@@ -64,7 +64,7 @@ class WorkerProcess:
 
     async def reap(self) -> int | None:
         """Closes the socket and sees the process off; its exit code, negative for a signal. None
-        where that is not known: the zygote was killed, and the process with it."""
+        where that is not known: the fork server was killed, and the process with it."""
         self._sock.close()
         try:
             with suppress(TimeoutError):
@@ -87,7 +87,7 @@ def processor_s(pid: int) -> float:
 
 async def _start(entry: str, threads: int, sock: socket.socket) -> tuple[int, socket.socket]:
     """The pid of a new process, and the lease on it."""
-    for _ in range(2):  # that the zygote has died may show only now
+    for _ in range(2):  # that the fork server has died may show only now
         lease = processes.request(entry, threads, sock)
         try:
             lease.setblocking(False)
@@ -102,7 +102,7 @@ async def _start(entry: str, threads: int, sock: socket.socket) -> tuple[int, so
 
 
 async def _number(lease: socket.socket) -> int | None:
-    """What the zygote says next; None where it says no more."""
+    """What the fork server says next; None where it says no more."""
     with suppress(OSError):
         if said := await asyncio.get_running_loop().sock_recv(lease, NUMBER.size):
             return int(NUMBER.unpack(said)[0])

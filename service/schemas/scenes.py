@@ -1,4 +1,4 @@
-"""What a picture shows, in numbers: reckoned by `translate`, drawn by `render`.
+"""What a picture shows, in numbers: reckoned by `fitting`, drawn by `render`.
 
 Arrays are float64 and may hold NaN where there is nothing to draw.
 """

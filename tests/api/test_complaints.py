@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from service.api.complaints import MOST, complaints
+from service.api.validation_errors import MOST, validation_errors
 from service.errors import Complaint
 from service.schemas.fit import FitRequest
 
@@ -17,7 +17,7 @@ def found(**members: Any) -> list[Complaint]:
     body = {"data": DATA, **members}
     with pytest.raises(ValidationError) as caught:
         FitRequest.model_validate_json(json.dumps(body))
-    return complaints(caught.value.errors(), body, FitRequest)
+    return validation_errors(caught.value.errors(), body, FitRequest)
 
 
 @pytest.mark.parametrize(
@@ -112,7 +112,7 @@ def test_one_slip_makes_one_complaint_with_its_mend(
 def test_a_missing_field_is_pointed_at_where_it_should_be() -> None:
     with pytest.raises(ValidationError) as caught:
         FitRequest.model_validate_json("{}")
-    (complaint,) = complaints(caught.value.errors(), {}, FitRequest)
+    (complaint,) = validation_errors(caught.value.errors(), {}, FitRequest)
     assert complaint == Complaint("/data", "data is required")
 
 

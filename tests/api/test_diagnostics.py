@@ -8,7 +8,7 @@ from pathlib import Path
 from service.api.catalogue import markdown
 from service.engine.diagnostics import CHECKS
 from service.engine.diagnostics.finding import SEVERITIES, VERDICTS
-from service.translate import diagnostic_list
+from service.fitting import diagnostic_list
 from tests.api.doors import fake
 from tests.api.fakes import FakeJobs
 

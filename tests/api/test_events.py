@@ -12,9 +12,9 @@ import pytest
 import pytest_asyncio
 
 from service.api import streaming
-from service.api.places import Places, TooManyStreams
+from service.api.concurrency import ConcurrencyLimit, TooManyStreams
 from service.jobs.history import Rows
-from service.jobs.watching import Update
+from service.jobs.job_updates import Update
 from service.schemas.jobs import DoneEvent, ProgressEvent
 from service.settings import Settings
 from tests.api.doors import fake, real
@@ -183,7 +183,7 @@ async def test_streams_are_counted_and_given_back() -> None:
 
 
 async def test_places_are_bounded_in_all_and_by_caller() -> None:
-    places = Places(3, 2, TooManyStreams, retry_after_s=5)
+    places = ConcurrencyLimit(3, 2, TooManyStreams, retry_after_s=5)
     with places.hold("ann"), places.hold("ann"):
         with pytest.raises(TooManyStreams, match="2 of the 2 streams"), places.hold("ann"):
             pass

@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from service.api.front import Hosts
+from service.api.middleware import AllowedHosts
 from service.settings import Settings
 from tests.api.doors import fake
 from tests.api.fakes import BODY, FakeJobs, job
@@ -61,10 +61,10 @@ async def test_another_host_is_refused() -> None:
 
 
 def test_hosts_are_any_unless_named() -> None:
-    assert not Hosts([])
-    assert not Hosts(["*"])
-    assert Hosts(["[::1]"]).know(b"[::1]:8000")
-    assert Hosts(["[::1]"]).know(b"[::1]")
+    assert not AllowedHosts([])
+    assert not AllowedHosts(["*"])
+    assert AllowedHosts(["[::1]"]).know(b"[::1]:8000")
+    assert AllowedHosts(["[::1]"]).know(b"[::1]")
 
 
 async def test_pages_of_other_origins_are_let_in_by_name_alone() -> None:

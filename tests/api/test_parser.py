@@ -15,19 +15,19 @@ import pytest
 import pytest_asyncio
 from starlette.exceptions import HTTPException
 
+from service.api.concurrency import ConcurrencyLimit, TooManyBytes
 from service.api.parser import Parser
 from service.api.parsing import parse
-from service.api.places import Places, TooManyBytes
 from service.api.reading import arrival
 from service.api.reading.table import Bounds
 from service.api.state import new_state
 from service.app import create_app
 from service.errors import BudgetExceeded, InvalidData, InvalidRequest, WorkerLost
+from service.fitting.columns import numbers
 from service.jobs.service import JobService
 from service.schemas.compute import PredictRequest
 from service.schemas.fit import FitRequest
 from service.settings import Settings
-from service.translate.columns import numbers
 from tests.api.doors import door, fake
 from tests.api.fakes import FakeJobs, job
 from tests.soon import PATIENCE_S
@@ -194,7 +194,7 @@ async def test_the_bytes_of_large_bodies_are_bounded(length: bool) -> None:
 
     settings = Settings(max_body_bytes=len(sent))
     state = new_state(settings, cast(JobService, FakeJobs()))
-    state["bodies"] = Places(len(sent) - 1, len(sent), TooManyBytes, retry_after_s=1)
+    state["bodies"] = ConcurrencyLimit(len(sent) - 1, len(sent), TooManyBytes, retry_after_s=1)
     async with door(create_app(settings), state) as client:
         content = sent if length else stream()
         answer = await client.post("/fit", content=content, headers=JSON)

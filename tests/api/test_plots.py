@@ -15,9 +15,9 @@ import numpy as np
 import pytest
 import pytest_asyncio
 
-from service.api import aside
-from service.api.aside import Aside
-from service.api.places import Places, TooManyPictures
+from service.api import render_process
+from service.api.concurrency import ConcurrencyLimit, TooManyPictures
+from service.api.render_process import RenderProcess
 from service.api.state import DRAUGHTSMAN, new_state
 from service.app import create_app
 from service.errors import BudgetExceeded, InvalidRequest, WorkerLost
@@ -27,8 +27,8 @@ from service.schemas.plot import PlotRequest
 from service.settings import Settings
 from tests.api.doors import door, fake, real
 from tests.api.fakes import FakeJobs, failed, job
-from tests.attack.watchdog import Door
 from tests.render.made import THERMOMETER, descent
+from tests.security.watchdog import Door
 from tests.soon import PATIENCE_S
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -44,8 +44,8 @@ async def client() -> AsyncIterator[httpx.AsyncClient]:
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def draughtsman() -> AsyncIterator[Aside]:
-    made = Aside(DRAUGHTSMAN, PATIENCE_S)
+async def draughtsman() -> AsyncIterator[RenderProcess]:
+    made = RenderProcess(DRAUGHTSMAN, PATIENCE_S)
     yield made
     await made.close()
 
@@ -203,7 +203,7 @@ async def test_there_is_no_process_until_one_is_needed() -> None:
         assert state["draughtsman"].pid == 0
 
 
-async def test_a_process_that_was_killed_is_replaced(draughtsman: Aside) -> None:
+async def test_a_process_that_was_killed_is_replaced(draughtsman: RenderProcess) -> None:
     first = await draughtsman.call("picture", LOSSES, 10)
     victim = draughtsman.pid
     os.kill(victim, signal.SIGKILL)
@@ -211,7 +211,7 @@ async def test_a_process_that_was_killed_is_replaced(draughtsman: Aside) -> None
     assert draughtsman.pid != victim
 
 
-async def test_what_it_refuses_keeps_its_type_and_its_pointer(draughtsman: Aside) -> None:
+async def test_what_it_refuses_keeps_its_type_and_its_pointer(draughtsman: RenderProcess) -> None:
     with pytest.raises(InvalidRequest) as refused:
         await draughtsman.call("picture", PlotRequest(view="path", format="txt"), 10)
     assert refused.value.complaints[0].pointer == "/history"
@@ -220,8 +220,8 @@ async def test_what_it_refuses_keeps_its_type_and_its_pointer(draughtsman: Aside
 
 
 async def test_it_goes_when_nobody_needs_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(aside, "IDLE_S", 0.0)
-    made = Aside(DRAUGHTSMAN, PATIENCE_S)
+    monkeypatch.setattr(render_process, "IDLE_S", 0.0)
+    made = RenderProcess(DRAUGHTSMAN, PATIENCE_S)
     await made.call("picture", LOSSES, 10)
     while made.pid:
         await asyncio.sleep(0)
@@ -229,18 +229,18 @@ async def test_it_goes_when_nobody_needs_it(monkeypatch: pytest.MonkeyPatch) -> 
 
 
 async def test_a_call_has_a_limit_and_a_process_that_never_lives_is_given_up() -> None:
-    slow = Aside(DRAUGHTSMAN, 0.0)
+    slow = RenderProcess(DRAUGHTSMAN, 0.0)
     with pytest.raises(BudgetExceeded, match="longer than 0 s"):
         await slow.call("picture", LOSSES, 10)
     await slow.close()
-    mortal = Aside("tests.jobs.fakes:stillborn", PATIENCE_S)
+    mortal = RenderProcess("tests.jobs.fakes:stillborn", PATIENCE_S)
     with pytest.raises(WorkerLost):
         await mortal.call("picture", LOSSES, 10)
     await mortal.close()
 
 
 async def test_a_process_that_is_stopped_blames_itself() -> None:
-    made = Aside(DRAUGHTSMAN, PATIENCE_S)
+    made = RenderProcess(DRAUGHTSMAN, PATIENCE_S)
     await made.call("picture", LOSSES, 10)
     os.kill(made.pid, signal.SIGSTOP)
     made._apart._longest_s = 0.05
@@ -251,7 +251,7 @@ async def test_a_process_that_is_stopped_blames_itself() -> None:
     await made.close()
 
 
-async def test_long_tables_of_one_caller_keep_nobody_waiting(draughtsman: Aside) -> None:
+async def test_long_tables_of_one_caller_keep_nobody_waiting(draughtsman: RenderProcess) -> None:
     """Another's picture has its turn after one of them."""
     table = ("csv", Predictions(predictions=np.arange(10_000.0), target="y"), None, None)
     done: list[str] = []
@@ -274,7 +274,7 @@ async def test_long_tables_of_one_caller_keep_nobody_waiting(draughtsman: Aside)
 async def test_long_tables_hold_places_and_a_hang_up_is_heard() -> None:
     settings = Settings()
     state = new_state(settings, cast(JobService, FakeJobs()))
-    state["pictures"] = Places(1, 1, TooManyPictures, retry_after_s=2)
+    state["pictures"] = ConcurrencyLimit(1, 1, TooManyPictures, retry_after_s=2)
     target = "/predict?model=y~a*x&params=a:1&format=csv"
     file = io.BytesIO()
     np.savez(file, x=np.arange(10_000.0))
@@ -298,7 +298,7 @@ async def test_long_tables_hold_places_and_a_hang_up_is_heard() -> None:
 async def test_pictures_that_wait_are_bounded() -> None:
     settings = Settings()
     state = new_state(settings, cast(JobService, FakeJobs()))
-    state["pictures"] = Places(0, 1, TooManyPictures, retry_after_s=2)
+    state["pictures"] = ConcurrencyLimit(0, 1, TooManyPictures, retry_after_s=2)
     async with door(create_app(settings), state) as client:
         answer = await client.post("/plot", json={"view": "losses"})
     assert answer.status_code == 429

@@ -16,7 +16,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from tests.faults.servers import started
+from tests.resilience.servers import started
 from tests.soon import PATIENCE_S
 
 FUZZ_S = "DESCENT_FUZZ_S"

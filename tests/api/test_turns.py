@@ -1,20 +1,20 @@
-"""Turns: who waits is served by caller, and who leaves takes nobody's turn along."""
+"""FairLimiter: who waits is served by caller, and who leaves takes nobody's turn along."""
 
 from __future__ import annotations
 
 import asyncio
 
-from service.api.turns import Turns
+from service.api.fair_limiter import FairLimiter
 
 
-async def waiting(turns: Turns, caller: str, said: list[str], done: asyncio.Event) -> None:
+async def waiting(turns: FairLimiter, caller: str, said: list[str], done: asyncio.Event) -> None:
     async with turns.turn(caller):
         said.append(caller)
         await done.wait()
 
 
 async def test_a_flood_by_one_caller_costs_another_one_turn() -> None:
-    turns, said, done = Turns(), list[str](), asyncio.Event()
+    turns, said, done = FairLimiter(), list[str](), asyncio.Event()
     flood = [asyncio.create_task(waiting(turns, "a", said, done)) for _ in range(12)]
     await asyncio.sleep(0)
     other = asyncio.create_task(waiting(turns, "b", said, done))
@@ -26,7 +26,7 @@ async def test_a_flood_by_one_caller_costs_another_one_turn() -> None:
 
 
 async def test_so_many_at_once() -> None:
-    turns, said, done = Turns(2), list[str](), asyncio.Event()
+    turns, said, done = FairLimiter(2), list[str](), asyncio.Event()
     all_of_them = [asyncio.create_task(waiting(turns, name, said, done)) for name in "abc"]
     await asyncio.sleep(0)
     assert said == ["a", "b"]
@@ -36,7 +36,7 @@ async def test_so_many_at_once() -> None:
 
 
 async def test_who_leaves_while_waiting_or_when_called_leaves_the_turn_to_the_next() -> None:
-    turns, said, done = Turns(), list[str](), asyncio.Event()
+    turns, said, done = FairLimiter(), list[str](), asyncio.Event()
     first = asyncio.create_task(waiting(turns, "a", said, done))
     await asyncio.sleep(0)
     others = [asyncio.create_task(waiting(turns, name, said, done)) for name in "bcd"]

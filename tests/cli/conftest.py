@@ -13,7 +13,7 @@ import pytest
 
 from service.client import Descent
 from tests.client.parts import DATA, DECAY_DATA
-from tests.faults.servers import Server, started
+from tests.resilience.servers import Server, started
 from tests.soon import PATIENCE_S
 
 

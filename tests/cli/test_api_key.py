@@ -10,7 +10,7 @@ from service.api.keys import new_key
 from service.client import AccessError, AsyncDescent, Descent, NotFoundError
 from tests.cli.conftest import Run
 from tests.client.parts import DATA
-from tests.faults.servers import Server, started
+from tests.resilience.servers import Server, started
 
 KEY, LINE = new_key("alice")
 OTHER, OTHER_LINE = new_key("bob")

@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 
 from service.api.keys import new_key
 from service.cli import main
-from tests.faults.servers import started
+from tests.resilience.servers import started
 from tests.soon import PATIENCE_S
 
 

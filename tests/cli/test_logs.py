@@ -13,7 +13,7 @@ from typing import Any
 import httpx
 import pytest
 
-from service.cli import logs
+from service.server import logs
 from tests.soon import PATIENCE_S
 
 TRACE, PARENT = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"

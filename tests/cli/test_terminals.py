@@ -18,7 +18,7 @@ import pytest
 from service.client import Descent
 from tests.cli.conftest import Run, command, surroundings
 from tests.client.parts import DECAY, MODEL
-from tests.faults.servers import Server, until
+from tests.resilience.servers import Server, until
 from tests.soon import PATIENCE_S
 
 LONG = ("--optimizer", "adam", "--epochs", "100000000", "--set", "record_every=1000000")

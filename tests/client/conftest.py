@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Iterator
 import pytest
 
 from service.client import AsyncDescent, Descent
-from tests.faults.servers import Server, started
+from tests.resilience.servers import Server, started
 
 
 @pytest.fixture(scope="module")

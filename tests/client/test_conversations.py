@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from service.client import bodies, conversations, errors
+from service.client import bodies, errors, exchanges
 from service.client.bodies import LARGE, Wire
 from service.client.calls import Call, Exchange, Reply
 from service.client.deadline import Deadline
@@ -60,7 +60,7 @@ def said(calls: list[Call]) -> list[str]:
 
 
 def fit(seconds: float | None = None) -> Exchange[Any]:
-    return conversations.fit(ASK, Wire(), Deadline(seconds))
+    return exchanges.fit(ASK, Wire(), Deadline(seconds))
 
 
 def test_a_fit_that_is_quick_is_one_call() -> None:
@@ -130,26 +130,26 @@ def test_a_job_that_failed_is_its_problem() -> None:
 
 def test_a_submit_takes_a_job_or_a_fit_that_was_there() -> None:
     for reply in (LATER, answer(200, FIT)):
-        calls, found = drive(conversations.submit(ASK, Wire()), reply)
+        calls, found = drive(exchanges.submit(ASK, Wire()), reply)
         assert found == "job_1"
         assert calls[0].headers["Prefer"] == "respond-async"
 
 
 def test_a_delete_whose_answer_was_lost_is_done() -> None:
     lost = Reply(404, {}, GONE.body, attempts=2)
-    assert drive(conversations.delete("job_1"), lost)[1] is None
+    assert drive(exchanges.delete("job_1"), lost)[1] is None
     with pytest.raises(errors.NotFoundError):
-        drive(conversations.delete("job_1"), GONE)
+        drive(exchanges.delete("job_1"), GONE)
 
 
 def test_large_data_go_as_arrow_and_as_json_to_who_does_not_know_it() -> None:
     large = bodies.ask("/fit", {"x": range(LARGE), "y": range(LARGE)}, {})
     wire = Wire(takes_arrow=True)
     refused = answer(415, {"type": "x", "title": "x", "status": 415, "detail": "JSON alone"})
-    calls, _ = drive(conversations.fit(large, wire, Deadline(None)), refused, answer(200, FIT))
+    calls, _ = drive(exchanges.fit(large, wire, Deadline(None)), refused, answer(200, FIT))
     kinds = [call.headers["Content-Type"] for call in calls]
     assert kinds == ["application/vnd.apache.arrow.stream", "application/json"]
-    calls, _ = drive(conversations.fit(large, wire, Deadline(None)), answer(200, FIT))
+    calls, _ = drive(exchanges.fit(large, wire, Deadline(None)), answer(200, FIT))
     assert calls[0].headers["Content-Type"] == "application/json"
 
 

@@ -21,7 +21,7 @@ from service.client import (
     WaitTimeout,
 )
 from tests.client.parts import DATA, DECAY, DECAY_DATA, ENDLESS, LINE, MODEL
-from tests.faults.servers import Server, until
+from tests.resilience.servers import Server, until
 from tests.serving import nobody
 from tests.soon import PATIENCE_S
 

@@ -17,7 +17,7 @@ from service.client import AsyncDescent, ConnectionFailed, Descent, Fit, connect
 from service.client.events import Event
 from tests.client.parts import DATA, DECAY, DECAY_DATA, ENDLESS, LINE, MODEL
 from tests.client.proxy import FAULTS, Proxy, proxied
-from tests.faults.servers import Server
+from tests.resilience.servers import Server
 from tests.soon import PATIENCE_S
 
 QUICK = sorted(set(FAULTS) - {"late"})

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from tests.client.parts import DATA, LINE, MODEL
-from tests.faults.servers import Server
+from tests.resilience.servers import Server
 
 ROOT = Path(__file__).parents[2]
 NAME = "descent_generated_client"

@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 from service.engine import GroupedResult, Groups, Rows, Run, start
 from service.engine.problem import UNEVEN, grouped
 from tests.engine.builders import problem, task
-from tests.translate.grouped import alone, answer, plan
-from tests.translate.test_groups import curve, line, rows_of
+from tests.fitting.grouped import alone, answer, plan
+from tests.fitting.test_groups import curve, line, rows_of
 
 pytestmark = pytest.mark.usefixtures("device")
 

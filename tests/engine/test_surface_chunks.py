@@ -7,8 +7,8 @@ import torch
 from torch import Tensor
 
 from service.engine.objectives.objective import Objective
+from service.fitting import to_plan
 from service.schemas.fit import FitRequest
-from service.translate import to_plan
 
 
 def test_no_chunk_holds_more_numbers_than_it_may(monkeypatch: pytest.MonkeyPatch) -> None:

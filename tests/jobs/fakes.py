@@ -30,7 +30,7 @@ from service.jobs import frames
 from service.jobs.history import Rows
 from service.jobs.job import Outline, Stored
 from service.jobs.messages import Ready, Task
-from service.jobs.run_job import Kit, Send, run_job
+from service.jobs.run_job import FitBackend, Send, run_job
 from service.jobs.worker_loop import WorkerLoop, settle_in
 from service.schemas.answers import Fit, Timings
 from service.schemas.base import Answer
@@ -177,7 +177,7 @@ def explain(plan: Any, result: Any, rows: Rows, /, *, job_id: str, timings: Timi
     )
 
 
-KIT = Kit(
+KIT = FitBackend(
     plan=lambda request: request,
     params=lambda plan: PARAMS,
     start=FakeRun,
@@ -208,7 +208,7 @@ def deaf(sock: socket.socket, threads: int) -> None:
 
 
 def check(request: FitRequest, settings: Settings) -> Outline:
-    """What `translate.check` is to the service."""
+    """What `fitting.check` is to the service."""
     if request.tags.get("refused"):
         raise BudgetExceeded("refused")
     return Outline("y = a * x + b", PARAMS, request.epochs or 1)

@@ -15,20 +15,20 @@ import torch
 
 from service.app import create_app
 from service.engine.solvers import first_order, marquardt
-from service.jobs import lanes
+from service.fitting import OUT_OF_MEMORY, NoDevice, to_plan
+from service.jobs import scheduling
 from service.jobs.clock import SystemClock
-from service.jobs.kit import KIT
+from service.jobs.fit_backend import FIT_BACKEND
 from service.jobs.local_executor import LocalExecutor
 from service.jobs.memory_store import MemoryStore
 from service.jobs.messages import Ended, Failed, Slice, Task
 from service.jobs.run_job import run_job
 from service.schemas.fit import FitRequest
 from service.settings import Settings
-from service.translate import OUT_OF_MEMORY, NoDevice, to_plan
 from tests.devices import HAS_CUDA, OTHERS, on
 from tests.soon import PATIENCE_S
 
-GPU = "service.jobs.lanes.has_cuda"
+GPU = "service.jobs.scheduling.has_cuda"
 X = np.linspace(0, 4, 40)
 GROUPS = {
     "model": "y = a*exp(-b*x)",
@@ -72,23 +72,23 @@ NARROW: dict[str, dict[str, Any]] = {
 
 @pytest.mark.parametrize("name", WIDE | NARROW)
 def test_auto_takes_a_gpu_for_many_rows_at_once(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    rows = lanes.GPU_ROWS
+    rows = scheduling.GPU_ROWS
     many = to_plan(long(rows, **(WIDE | NARROW)[name]))
     few = to_plan(long(rows - 1, **(WIDE | NARROW)[name]))
     monkeypatch.setattr(GPU, lambda: True)
-    assert lanes.device(many, "auto") == ("cuda" if name in WIDE else "cpu")
-    assert lanes.device(few, "auto") == "cpu"
-    assert lanes.device(few, "cuda") == "cuda"
-    assert lanes.device(many, "cpu") == "cpu"
+    assert scheduling.device(many, "auto") == ("cuda" if name in WIDE else "cpu")
+    assert scheduling.device(few, "auto") == "cpu"
+    assert scheduling.device(few, "cuda") == "cuda"
+    assert scheduling.device(many, "cpu") == "cpu"
     monkeypatch.setattr(GPU, lambda: False)
-    assert lanes.device(many, "auto") == "cpu"
+    assert scheduling.device(many, "auto") == "cpu"
 
 
 def run(request: FitRequest, device: str, **given: Any) -> list[Any]:
     said: list[Any] = []
     clock = iter(range(10**9))
     task = Task("job_x", request, 1e9, 1000, device=device, **given)
-    run_job(task, said.append, lambda: False, lambda: 0.3 * next(clock), KIT)
+    run_job(task, said.append, lambda: False, lambda: 0.3 * next(clock), FIT_BACKEND)
     return said
 
 
@@ -135,7 +135,7 @@ def test_a_gpu_without_room_is_said_to_be_that(error: type[Exception]) -> None:
 
     said: list[Any] = []
     task = Task("job_x", asked(**ONE), 1e9, 1000)
-    run_job(task, said.append, lambda: False, lambda: 0.0, replace(KIT, placed=full))
+    run_job(task, said.append, lambda: False, lambda: 0.0, replace(FIT_BACKEND, placed=full))
     (message,) = said
     assert isinstance(message, Failed)
     assert "memory" in message.failure.detail
@@ -144,8 +144,8 @@ def test_a_gpu_without_room_is_said_to_be_that(error: type[Exception]) -> None:
 @pytest.mark.parametrize(("device", "here"), [("cpu", True), ("auto", True), ("cuda", False)])
 def test_with_cuda_no_job_is_done_in_the_services_own_process(device: Any, here: bool) -> None:
     settings, clock = Settings(device=device), SystemClock()
-    executor = LocalExecutor(settings, MemoryStore(settings, clock), clock, kit=KIT)
-    assert (executor._here is not None) is here
+    executor = LocalExecutor(settings, MemoryStore(settings, clock), clock, backend=FIT_BACKEND)
+    assert (executor._inline is not None) is here
 
 
 @pytest.mark.skipif(HAS_CUDA, reason="there is a GPU")

@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from service.jobs import lanes
+from service.fitting import to_plan
+from service.jobs import scheduling
 from service.jobs.cores import cores
 from service.schemas.fit import FitRequest
-from service.translate import to_plan
 
 ROWS = 11
 
@@ -61,18 +61,18 @@ AWAY: dict[str, dict[str, Any]] = {
 
 @pytest.mark.parametrize("body", HERE.values(), ids=HERE)
 def test_what_is_surely_cheap_is_done_here(body: dict[str, Any]) -> None:
-    assert lanes.expected_s(plan(**body)) <= lanes.HERE_S
-    assert lanes.is_here(plan(**body))
+    assert scheduling.expected_s(plan(**body)) <= scheduling.INLINE_S
+    assert scheduling.runs_inline(plan(**body))
 
 
 @pytest.mark.parametrize("body", AWAY.values(), ids=AWAY)
 def test_the_rest_goes_to_a_worker(body: dict[str, Any]) -> None:
-    assert not lanes.is_here(plan(**body))
+    assert not scheduling.runs_inline(plan(**body))
 
 
 def test_the_cost_grows_with_the_epochs_and_the_history() -> None:
     costs = [
-        lanes.seconds(plan(optimizer=SGD, epochs=epochs, record_every=every))
+        scheduling.seconds(plan(optimizer=SGD, epochs=epochs, record_every=every))
         for epochs, every in ((100, 100), (5000, 5000), (5000, 50), (5000, 1))
     ]
     assert costs == sorted(costs)
@@ -80,6 +80,6 @@ def test_the_cost_grows_with_the_epochs_and_the_history() -> None:
 
 @pytest.mark.parametrize("workers", [1, 2, 64])
 def test_the_workers_share_the_cores(workers: int) -> None:
-    threads = lanes.threads(workers)
+    threads = scheduling.threads(workers)
     assert threads >= 1
     assert threads * workers <= max(cores(), workers)

@@ -212,15 +212,15 @@ def test_sigterm_ends_all_and_leaves_no_orphan(parent):
 
 
 async def test_a_signal_to_the_whole_group_is_the_parents_business(house):
-    """Ctrl-C and systemd's SIGTERM reach workers and the zygote too; they go on. No others are
+    """Ctrl-C and systemd's SIGTERM reach workers and the fork server too; they go on. No others are
     signalled: this process has servers of other tests below it."""
     job = await house.submit(200, epoch_s=0.001)
     await house.running(job)
-    (zygote,) = {parent_of(pid) for pid in house.executor.pids}
-    assert zygote in children(os.getpid())
-    handle = os.pidfd_open(zygote)
+    (server_pid,) = {parent_of(pid) for pid in house.executor.pids}
+    assert server_pid in children(os.getpid())
+    handle = os.pidfd_open(server_pid)
     try:
-        for pid in (zygote, *house.executor.pids):
+        for pid in (server_pid, *house.executor.pids):
             os.kill(pid, signal.SIGINT)
             os.kill(pid, signal.SIGTERM)
         job = await house.end(job)
@@ -228,7 +228,7 @@ async def test_a_signal_to_the_whole_group_is_the_parents_business(house):
         for pid in house.executor.pids:
             os.kill(pid, signal.SIGKILL)
         assert (await house.end(await house.submit(1))).status == "succeeded"
-        assert not ended([handle]), "the zygote lived"
+        assert not ended([handle]), "the fork server lived"
     finally:
         os.close(handle)
 

@@ -69,7 +69,7 @@ class JobMachine(RuleBasedStateMachine):
         super().__init__()
         self.clock, self.troupe = SetClock(), Troupe()
         self.loop = SetLoop(self.clock.monotonic)
-        self.patch = mock.patch("service.jobs.places.WorkerProcess", self.troupe)
+        self.patch = mock.patch("service.jobs.worker_slots.WorkerProcess", self.troupe)
         self.patch.start()
         self.errors: list[str] = []
         self.listener = logging.Handler(logging.ERROR)
@@ -212,14 +212,16 @@ class JobMachine(RuleBasedStateMachine):
     @invariant()
     def nothing_goes_wrong_in_secret(self) -> None:
         assert self.errors == []
-        assert not any(place._tending.done() for place in self.executor._places if place._tending)
+        assert not any(
+            slot._supervision.done() for slot in self.executor._slots if slot._supervision
+        )
 
     @invariant()
     def bounds_hold(self) -> None:
         assert len(self.executor._queue) <= QUEUED
         assert len(self.store) <= KEPT
         assert len(self.troupe.busy) <= WORKERS
-        unfinished = self.executor._errands
+        unfinished = self.executor._active
         assert len(unfinished) <= QUEUED + WORKERS
         assert set(unfinished) == {
             job_id for job_id, entry in self.store._entries.items() if not entry.job.finished
@@ -266,7 +268,7 @@ class JobMachine(RuleBasedStateMachine):
             assert watcher.ends == 1
             assert watcher.task.done()
         assert self.errors == []
-        assert not self.executor._errands
+        assert not self.executor._active
         assert not self.troupe.alive
         try:
             self.run(self.jobs.submit(fakes.request()))

@@ -1,4 +1,4 @@
-"""The zygote and its children, where it is started by exec: this process has threads."""
+"""The fork server and its children, where it is started by exec: this process has threads."""
 
 from __future__ import annotations
 
@@ -76,11 +76,11 @@ async def test_a_worker_that_does_not_go_is_killed(monkeypatch: pytest.MonkeyPat
     assert await one.reap() == -signal.SIGKILL
 
 
-async def test_a_zygote_that_was_killed_takes_its_workers_along_and_is_replaced() -> None:
+async def test_a_fork_server_that_was_killed_takes_its_workers_along_and_is_replaced() -> None:
     async with worker(DEAF) as one:
-        zygote, handle = parent_of(one.pid), os.pidfd_open(one.pid)
+        server_pid, handle = parent_of(one.pid), os.pidfd_open(one.pid)
         try:
-            os.kill(zygote, signal.SIGKILL)
+            os.kill(server_pid, signal.SIGKILL)
             await ended(handle)
         finally:
             os.close(handle)
@@ -88,16 +88,16 @@ async def test_a_zygote_that_was_killed_takes_its_workers_along_and_is_replaced(
             await one.receive()
         assert await one.reap() is None
         async with worker() as other:
-            assert parent_of(other.pid) != zygote
-            assert not Path(f"/proc/{zygote}").exists(), "it was reaped"
+            assert parent_of(other.pid) != server_pid
+            assert not Path(f"/proc/{server_pid}").exists(), "it was reaped"
 
 
-async def test_a_zygote_ends_whatever_it_is_at() -> None:
+async def test_a_fork_server_ends_whatever_it_is_at() -> None:
     async with worker() as one:
-        zygote = parent_of(one.pid)
-    os.kill(zygote, signal.SIGSTOP)
-    processes.close_zygote()
-    assert not Path(f"/proc/{zygote}").exists(), "it was reaped"
+        server_pid = parent_of(one.pid)
+    os.kill(server_pid, signal.SIGSTOP)
+    processes.close_forkserver()
+    assert not Path(f"/proc/{server_pid}").exists(), "it was reaped"
 
 
 async def test_an_entry_that_does_not_exist_is_a_worker_that_dies() -> None:
@@ -110,24 +110,24 @@ async def test_an_entry_that_does_not_exist_is_a_worker_that_dies() -> None:
 
 
 def test_a_process_with_threads_is_not_forked(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(processes, "_zygote", None)
+    monkeypatch.setattr(processes, "_forkserver", None)
     monkeypatch.setattr(processes, "_forked", lambda: pytest.fail("it was forked"))
     stop = threading.Event()
     thread = threading.Thread(target=stop.wait)
     thread.start()
     try:
-        processes.fork_zygote()
+        processes.start_forkserver()
     finally:
         stop.set()
         thread.join()
-    assert processes._zygote is None
+    assert processes._forkserver is None
 
 
 IMPORTS = """
 import os, threading, numpy
 count = lambda: len(os.listdir("/proc/self/task"))
 before = count()  # numpy's BLAS has threads from the start, and puts them away for a fork
-import service.app, service.cli.server
+import service.app, service.server.run
 from service.settings import Settings
 service.app.create_app(Settings())
 assert threading.active_count() == 1

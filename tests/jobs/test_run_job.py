@@ -11,8 +11,8 @@ import pytest
 from service.jobs.history import History
 from service.jobs.job import Failure
 from service.jobs.messages import Closing, Ended, Failed, Slice, Task
-from service.jobs.pace import SLICE_S, Pace
 from service.jobs.run_job import run_job
+from service.jobs.slice_size import SLICE_S, SliceSize
 from tests.jobs import fakes
 
 
@@ -155,7 +155,7 @@ def test_any_other_error_tells_nothing(error, caplog):
 
 
 def test_the_pace_aims_at_a_slice():
-    pace, per_epoch = Pace(), 1e-5
+    pace, per_epoch = SliceSize(), 1e-5
     for _ in range(10):
         pace.took(pace.epochs(10**8) * per_epoch)
     assert pace.epochs(10**8) * per_epoch == pytest.approx(SLICE_S, rel=0.01)
@@ -163,7 +163,7 @@ def test_the_pace_aims_at_a_slice():
 
 
 def test_the_pace_starts_with_one_epoch_and_slows_down():
-    pace = Pace()
+    pace = SliceSize()
     assert pace.epochs(10**8) == 1
     pace.took(0.0)
     assert pace.epochs(10**8) == 16

@@ -10,7 +10,7 @@ from service.errors import IdempotencyConflict, QueueFull, QuotaExceeded, Unknow
 from service.jobs.idempotency import Keys
 from service.jobs.job import Job
 from service.jobs.memory_store import MemoryStore
-from service.jobs.shares import Shares
+from service.jobs.store_quota import StoreQuota
 from service.settings import Settings
 from tests.jobs.conftest import SetClock, a_job
 
@@ -29,7 +29,7 @@ async def there(store: MemoryStore, job: Job) -> bool:
         return False
 
 
-def going(shares: Shares, asker: str, spare: str | None = None) -> list[str]:
+def going(shares: StoreQuota, asker: str, spare: str | None = None) -> list[str]:
     return [job_id for job_id, _ in shares.victims(asker, spare)]
 
 
@@ -85,7 +85,7 @@ async def test_what_is_deleted_or_too_old_is_nobody_s_share() -> None:
 
 
 def test_the_owner_who_holds_the_most_gives_first() -> None:
-    shares = Shares(100, 1000)
+    shares = StoreQuota(100, 1000)
     for owner, nbytes in (("a", 10), ("b", 300), ("b", 10), ("c", 200)):
         shares.add(owner, nbytes)
     assert going(shares, "a") == []

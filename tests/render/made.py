@@ -6,7 +6,7 @@ import time
 from typing import Any
 
 from service.api.examples import T_C, T_U
-from service.jobs.kit import KIT
+from service.jobs.fit_backend import FIT_BACKEND
 from service.jobs.messages import Ended, Task
 from service.jobs.run_job import run_job
 from service.schemas.answers import Fit
@@ -42,6 +42,6 @@ def fitted(body: dict[str, Any], **task: Any) -> Fit:
             **task,
         }
     )
-    run_job(made, sent.append, lambda: False, time.perf_counter, KIT)
+    run_job(made, sent.append, lambda: False, time.perf_counter, FIT_BACKEND)
     (ended,) = [message for message in sent if isinstance(message, Ended)]
     return Fit.model_validate_json(bytes(ended.fit))

@@ -29,10 +29,10 @@ from service.schemas.scenes import (
     ResidualsScene,
     Scene,
 )
+from tests.fitting.test_scenes import given as scene_of
+from tests.fitting.test_scenes import seen
 from tests.render.made import THERMOMETER, descent, fitted
 from tests.render.odd import NAMES, NUMBERS, fits
-from tests.translate.test_scenes import given as scene_of
-from tests.translate.test_scenes import seen
 
 SVG = "{http://www.w3.org/2000/svg}"
 JUMPS, CRAWLS = descent(1e-2, 100), descent(1e-4, 300)

@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.cells import cell_len
 
-from service import translate
+from service import fitting
 from service.render.digits import joined, number, uncertain
 from service.render.oneline import oneline
 from service.render.report import report
@@ -208,7 +208,7 @@ def test_many_params_of_groups_stand_in_blocks() -> None:
     assert all(name in told for name in names)
 
 
-GRADIENT = translate.gradient(
+GRADIENT = fitting.gradient(
     GradientRequest.model_validate({**THERMOMETER, "check": True, "explain": True})
 )
 OTHERS: list[Answer] = [
@@ -221,9 +221,9 @@ OTHERS: list[Answer] = [
     LossAnswer(loss=float("inf"), residuals=np.ones(100)),
     GRADIENT,
     fitted(THERMOMETER).history,
-    translate.model_list(),
-    translate.loss_list(),
-    translate.optimizer_list(),
+    fitting.model_list(),
+    fitting.loss_list(),
+    fitting.optimizer_list(),
     Problem(
         type="invalid-data",
         title="The data cannot be used",

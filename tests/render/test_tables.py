@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow.ipc
 import pytest
 
-from service import translate
+from service import fitting
 from service.render.arrow import arrow_stream
 from service.render.tables import csv_text, joined, listed, table
 from service.schemas.answers import Timings
@@ -65,7 +65,7 @@ def test_predictions_stand_beside_what_they_were_made_of() -> None:
 def test_a_surface_is_a_row_a_point() -> None:
     grid = {"w": {"min": 0.0, "max": 1.0, "steps": 2}, "b": {"min": 0.0, "max": 2.0, "steps": 3}}
     asked = LossRequest.model_validate({**THERMOMETER, "surface": grid})
-    found = translate.loss(asked, Settings())
+    found = fitting.loss(asked, Settings())
     made = table(found)
     assert list(made) == ["w", "b", "loss"]
     assert listed(made["w"]) == [0.0, 0.0, 0.0, 1.0, 1.0, 1.0]
@@ -77,9 +77,9 @@ def test_a_surface_is_a_row_a_point() -> None:
 def test_others() -> None:
     fit = fitted(THERMOMETER)
     assert list(table(fit.history)) == ["epoch", "loss", "w", "b", "gradient_w", "gradient_b"]
-    found = translate.gradient(GradientRequest.model_validate({**THERMOMETER, "check": True}))
+    found = fitting.gradient(GradientRequest.model_validate({**THERMOMETER, "check": True}))
     assert list(table(found)) == ["name", "gradient", "analytic", "autograd", "numeric"]
-    for entries in (translate.model_list(), translate.loss_list(), translate.optimizer_list()):
+    for entries in (fitting.model_list(), fitting.loss_list(), fitting.optimizer_list()):
         assert list(table(entries)) == ["name", "formula", "when_to_use", "reference"]
     with pytest.raises(TypeError, match="no columns"):
         table(Timings(queued_s=0.0, fit_s=0.0))

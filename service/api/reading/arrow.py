@@ -10,7 +10,7 @@ from service.api.reading.arrow_sizes import unpacked_size
 from service.api.reading.keys import Keys
 from service.api.reading.media_type import MediaType
 from service.api.reading.table import Bounds, MalformedBody, Table, check_names
-from service.api.sentences import clip
+from service.api.validation_messages import clip
 from service.errors import InvalidData, shortened
 from service.schemas.columns import Data, Labels, Numbers
 

@@ -9,11 +9,11 @@ from typing import Any, TypeVar
 from pydantic import ValidationError
 from pydantic_core import from_json
 
-from service.api.complaints import complaints
+from service.api.duplicate_keys import refuse_repeats
 from service.api.parsing import is_flat
 from service.api.reading.options import Tree, read_options
 from service.api.reading.table import MalformedBody, Table, check_names, fold
-from service.api.repeats import refuse_repeats
+from service.api.validation_errors import validation_errors
 from service.errors import Complaint, InvalidRequest
 from service.schemas.base import Request as Body
 
@@ -76,7 +76,7 @@ def _validated(schema: type[BodyT], options: Tree, noun: str) -> BodyT:
     try:
         return schema.model_validate_json(json.dumps(options))
     except ValidationError as error:
-        found = complaints(error.errors(include_url=False), options, schema, noun)
+        found = validation_errors(error.errors(include_url=False), options, schema, noun)
         raise InvalidRequest.of(found if noun == "field" else _unplaced(found)) from None
 
 

@@ -12,7 +12,7 @@ from starlette.exceptions import HTTPException
 from starlette.types import Scope
 
 from service.api.clients import client
-from service.api.hanging_up import unless_gone
+from service.api.disconnect import unless_disconnected
 from service.api.parsing import is_quick, parse
 from service.api.reading import arrival, gzip, keys, media_type
 from service.api.reading.assembling import assemble
@@ -21,8 +21,8 @@ from service.api.reading.forms import form_of
 from service.api.reading.keys import Inexact, Keys
 from service.api.reading.options import refuse_options
 from service.api.reading.table import Bounds, Table, check_counts, check_nbytes
-from service.api.sentences import clip
 from service.api.state import Request
+from service.api.validation_messages import clip
 from service.errors import Complaint
 from service.schemas.base import Request as Body
 from service.schemas.columns import Data
@@ -62,7 +62,7 @@ async def _read_json(
         asked = parse(body, schema)
     else:
         parsing = request.state["parser"].parse(body, schema, client(request))
-        asked = await unless_gone(request, parsing)
+        asked = await unless_disconnected(request, parsing)
         check_nbytes(asked, request.state["settings"])
     check_counts(asked, request.state["settings"])
     return asked, body
@@ -77,7 +77,7 @@ async def _check_keys(request: Request, asked: Body, body: bytes | bytearray, to
         again = parse(body, Inexact)
     else:
         parsing = request.state["parser"].parse_apart(body, Inexact, client(request))
-        again = await unless_gone(request, parsing)
+        again = await unless_disconnected(request, parsing)
     again.check(told.column)
 
 

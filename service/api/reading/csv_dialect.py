@@ -12,7 +12,7 @@ from itertools import islice
 
 from service.api.reading.media_type import MediaType
 from service.api.reading.table import MalformedBody
-from service.api.sentences import clip
+from service.api.validation_messages import clip
 from service.errors import InvalidData, InvalidRequest
 from service.schemas.keys import LONGEST_NUMBER
 

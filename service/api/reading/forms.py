@@ -10,7 +10,7 @@ from starlette.exceptions import HTTPException
 from service.api.reading import arrow, csv, multipart, npz
 from service.api.reading.media_type import MediaType
 from service.api.reading.table import Bounds, Table
-from service.api.sentences import clip
+from service.api.validation_messages import clip
 
 Reader = Callable[[bytes | bytearray, MediaType, Bounds], Table]
 

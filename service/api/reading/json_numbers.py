@@ -19,8 +19,8 @@ import numpy as np
 from pydantic import ValidationError
 from pydantic_core import from_json
 
+from service.api.duplicate_keys import refuse_repeats
 from service.api.parsing import QUICK, is_flat
-from service.api.repeats import refuse_repeats
 from service.errors import InvalidRequest
 from service.schemas.base import Request as Body
 from service.schemas.columns import Data, Numbers

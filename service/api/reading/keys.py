@@ -15,8 +15,8 @@ from typing import Annotated, Any, Literal, NamedTuple
 import numpy as np
 from pydantic import ConfigDict, PlainValidator
 
-from service.api.complaints import pointer
-from service.api.sentences import clip
+from service.api.validation_errors import pointer
+from service.api.validation_messages import clip
 from service.errors import InvalidData
 from service.schemas.base import Request as Body
 from service.schemas.columns import Data, Labels, Name, Numbers

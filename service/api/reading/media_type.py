@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from service.api.header_values import parameters
 from service.api.reading.table import MalformedBody
-from service.api.sentences import clip
+from service.api.validation_messages import clip
 
 LONGEST = 1024
 """Characters of a Content-Type; a boundary has at most 70 of them."""

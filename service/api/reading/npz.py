@@ -20,7 +20,7 @@ import numpy.typing as npt
 from service.api.reading.keys import Keys, refuse_inexact
 from service.api.reading.media_type import MediaType
 from service.api.reading.table import Bounds, MalformedBody, Table, check_names
-from service.api.sentences import clip
+from service.api.validation_messages import clip
 from service.errors import InvalidData, shortened
 from service.schemas.columns import Labels, Numbers
 from service.schemas.keys import EXACT_TO, is_exact

@@ -16,7 +16,7 @@ from urllib.parse import unquote_to_bytes
 from pydantic import BaseModel
 
 from service.api.schema_walk import Path, SchemaWalk
-from service.api.sentences import clip
+from service.api.validation_messages import clip
 from service.errors import InvalidRequest, nearest_hint
 from service.schemas.keys import LONGEST_NUMBER
 

@@ -8,7 +8,7 @@ from typing import cast
 import httpx
 import pytest
 
-from service.api.places import Places, TooManyBytes
+from service.api.concurrency import ConcurrencyLimit, TooManyBytes
 from service.api.state import new_state
 from service.app import create_app
 from service.jobs.service import JobService
@@ -96,7 +96,7 @@ async def test_a_large_body_within_gzip_holds_its_place() -> None:
     headers = {**JSON, "content-encoding": "gzip"}
     async with door(create_app(settings), state) as client:
         assert (await client.post("/fit", content=packed, headers=headers)).status_code == 200
-        state["bodies"] = Places(2**20, 2**20, TooManyBytes, retry_after_s=1)
+        state["bodies"] = ConcurrencyLimit(2**20, 2**20, TooManyBytes, retry_after_s=1)
     async with door(create_app(settings), state) as client:
         assert (await client.post("/fit", content=packed, headers=headers)).status_code == 429
 

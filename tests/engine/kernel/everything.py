@@ -17,7 +17,8 @@ from typing import Any, get_args
 from numba.core.dispatcher import Dispatcher
 
 from service.engine.kernel import warm
-from service.jobs.kit import KIT
+from service.fitting import gradient, loss, predict, scene
+from service.jobs.fit_backend import FIT_BACKEND
 from service.jobs.messages import Ended, Task
 from service.jobs.run_job import run_job
 from service.schemas.compute import GradientRequest, LossRequest, PredictRequest
@@ -25,7 +26,6 @@ from service.schemas.fit import FitRequest
 from service.schemas.names import DType, GradientMethod, LossName, OptimizerName, ScheduleName
 from service.schemas.plot import PlotRequest
 from service.settings import Settings
-from service.translate import gradient, loss, predict, scene
 
 X = [0.1 * i for i in range(40)]
 Y = [3 * math.exp(-0.7 * x) + 0.5 + 0.01 * math.sin(50 * x) for x in X]
@@ -92,7 +92,7 @@ def fit(request: dict[str, Any]) -> dict[str, Any]:
     sent: list[Any] = []
     ticks = count()
     task = Task("job_1", FitRequest.model_validate(request), 1e9, 50)
-    run_job(task, sent.append, lambda: False, lambda: 0.1 * next(ticks), KIT)
+    run_job(task, sent.append, lambda: False, lambda: 0.1 * next(ticks), FIT_BACKEND)
     assert isinstance(sent[-1], Ended), (request, sent[-1])
     answer: dict[str, Any] = json.loads(bytes(sent[-1].fit))
     return answer

@@ -9,10 +9,10 @@ import torch
 
 from benchmarks.self_start import data_set
 from service.engine.models import FAMILIES, Family
+from service.fitting.checking import check
 from service.schemas.fit import FitRequest
 from service.schemas.names import ModelName
 from service.settings import Settings
-from service.translate.checking import check
 from tests.engine.models.curves import curve, formula_of
 
 

@@ -1,0 +1,54 @@
+"""Schema -> problem, result -> schema: the only seam between the wire and the engine."""
+
+from service.fitting.answer import to_fit, to_history
+from service.fitting.catalogue import (
+    diagnostic,
+    diagnostic_list,
+    loss_list,
+    model_list,
+    optimizer_list,
+)
+from service.fitting.checking import NUMBER_BYTES, check
+from service.fitting.compute import gradient, loss, predict
+from service.fitting.costs import is_little
+from service.fitting.curves import Curve, curve, curve_nbytes, predict_from
+from service.fitting.devices import OUT_OF_MEMORY, NoDevice, has_cuda, is_out_of_memory, must_have
+from service.fitting.from_job import note_of, plot_of_job
+from service.fitting.grouped_answer import to_grouped_fit
+from service.fitting.plan import Plan, to_plan
+from service.fitting.plot_request import needed
+from service.fitting.scenes import scene
+from service.fitting.threads import use_threads
+
+__all__ = [
+    "NUMBER_BYTES",
+    "OUT_OF_MEMORY",
+    "Curve",
+    "NoDevice",
+    "Plan",
+    "check",
+    "curve",
+    "curve_nbytes",
+    "diagnostic",
+    "diagnostic_list",
+    "gradient",
+    "has_cuda",
+    "is_little",
+    "is_out_of_memory",
+    "loss",
+    "loss_list",
+    "model_list",
+    "must_have",
+    "needed",
+    "note_of",
+    "optimizer_list",
+    "plot_of_job",
+    "predict",
+    "predict_from",
+    "scene",
+    "to_fit",
+    "to_grouped_fit",
+    "to_history",
+    "to_plan",
+    "use_threads",
+]

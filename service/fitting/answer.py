@@ -1,0 +1,261 @@
+"""The engine's result -> the fit that is answered."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from service.engine.diagnostics import Diagnostic, Finding, examine, verdict
+from service.engine.formula import Formula
+from service.engine.inference.intervals import Intervals, intervals
+from service.engine.inference.statistics import Statistics, summarise
+from service.engine.kernel.types import Floats
+from service.engine.problem import Problem
+from service.engine.result import Result
+from service.engine.scaled_start import raw_params
+from service.engine.scaling import inverse, scale_network
+from service.fitting.plan import Plan
+from service.schemas import answers as wire
+from service.schemas.names import Status
+
+Named = dict[str, float]
+NORMAL = 10**12
+"""Degrees of freedom at which Student's t is the normal distribution to rounding."""
+
+
+def to_fit(
+    plan: Plan,
+    result: Result,
+    *,
+    job_id: str,
+    history: wire.History,
+    timings: wire.Timings,
+    patient: bool = True,
+) -> wire.Fit:
+    """The fit's document. Where its params are non-finite or it was cut short, the statistics and
+    the body for /predict are those of `best`."""
+    problem = plan.task.problem
+    trusted = result.best.params if is_cut_short(result) else result.params
+    statistics = result.statistics
+    if statistics is None or not torch.equal(statistics.theta, trusted.double()):
+        statistics = summarise(problem, trusted)
+    asked = plan.request.confidence_interval
+    found = intervals(problem, trusted, statistics, asked.level, asked.method, patient=patient)
+    finding = Finding(
+        plan.task, result, trusted, statistics, plan.guessed, found, plan.raw, plan.scaling
+    )
+    diagnostics = examine(finding)
+    told = to_statistics(statistics, _interval(plan, found, statistics.free))
+    return wire.Fit(
+        job_id=job_id,
+        status=_status(result),
+        stop_reason=result.stop_reason,
+        converged=result.converged,
+        model=to_model(problem),
+        params=named(problem.params, result.params),
+        params_unscaled=_unscaled(plan, result.params, trusted, statistics),
+        loss=result.loss,
+        epochs=result.epochs,
+        optimizer=plan.task.options.optimizer,
+        curvature=_curvature(finding),
+        best=wire.Best(
+            epoch=result.best.epoch,
+            loss=result.best.loss,
+            params=named(problem.params, result.best.params),
+        ),
+        statistics=told,
+        diagnostics=[_diagnostic(diagnostic) for diagnostic in diagnostics],
+        verdict=(said := verdict(diagnostics)),
+        trustworthy=said == "trustworthy",
+        dropped=dropped(plan),
+        history=history,
+        predict=_predict_body(plan, trusted, statistics, told.covariance),
+        timings=timings,
+        urls=wire.FitUrls(
+            self=f"/jobs/{job_id}",
+            history=f"/jobs/{job_id}/history",
+            events=f"/jobs/{job_id}/events",
+            cancel=f"/jobs/{job_id}/cancel",
+            plot=f"/jobs/{job_id}/plot/fit.svg",
+        ),
+    )
+
+
+def is_cut_short(result: Result) -> bool:
+    """Whether `best` speaks for the fit rather than its last params."""
+    finite = math.isfinite(result.loss) and all(map(math.isfinite, result.params.tolist()))
+    return not finite or result.stop_reason in ("cancelled", "time_limit", "diverged")
+
+
+def to_model(problem: Problem) -> wire.ModelSummary:
+    """The model as it was understood."""
+    formula = problem.formula
+    return wire.ModelSummary(
+        formula=formula.text,
+        inputs=list(formula.inputs),
+        target=formula.target,
+        params=list(formula.params),
+    )
+
+
+def to_history(
+    names: Sequence[str],
+    epoch: Sequence[int],
+    loss: Sequence[float],
+    params: Sequence[Sequence[float]],
+    gradient: Sequence[Sequence[float]],
+    *,
+    total: int,
+    thinned: bool,
+) -> wire.History:
+    """History rows as columns; params and gradient come a row at a time, in the order of names."""
+    return wire.History(
+        epoch=list(epoch),
+        loss=list(loss),
+        params={name: [row[i] for row in params] for i, name in enumerate(names)},
+        gradient={name: [row[i] for row in gradient] for i, name in enumerate(names)},
+        total=total,
+        thinned=thinned,
+    )
+
+
+def to_statistics(
+    statistics: Statistics, interval: wire.ConfidenceInterval | None
+) -> wire.Statistics:
+    """Statistics by name."""
+    names = statistics.free
+    stderr = statistics.stderr
+    return wire.Statistics(
+        stderr=None if stderr is None else named(names, stderr),
+        covariance=_matrix(names, statistics.covariance),
+        covariance_reason=statistics.covariance_reason,
+        correlation=_matrix(names, statistics.correlation),
+        confidence_interval=interval,
+        r_squared=statistics.r_squared,
+        adjusted_r_squared=statistics.adjusted_r_squared,
+        aic=statistics.aic,
+        aicc=statistics.aicc,
+        bic=statistics.bic,
+        reduced_chi_squared=statistics.reduced_chi_squared,
+        residual_std=statistics.residual_std,
+        degrees_of_freedom=statistics.degrees_of_freedom,
+        n=statistics.n,
+    )
+
+
+def _interval(
+    plan: Plan, found: Intervals | None, free: Sequence[str]
+) -> wire.ConfidenceInterval | None:
+    if found is None:
+        return None
+    return wire.ConfidenceInterval(
+        level=plan.request.confidence_interval.level,
+        method=found.method,
+        lower=named(free, found.lower),
+        upper=named(free, found.upper),
+    )
+
+
+def dropped(plan: Plan) -> wire.Dropped | None:
+    """The rows that were left out."""
+    if not plan.dropped:
+        return None
+    return wire.Dropped(count=len(plan.dropped), rows=[row + 1 for row in plan.dropped[:100]])
+
+
+def named(names: Sequence[str], values: Tensor | Floats) -> Named:
+    """Values by name."""
+    return dict(zip(names, values.tolist(), strict=True))
+
+
+def _matrix(names: Sequence[str], matrix: Floats | None) -> dict[str, Named] | None:
+    if matrix is None:
+        return None
+    rows = matrix.tolist()
+    return {name: dict(zip(names, row, strict=True)) for name, row in zip(names, rows, strict=True)}
+
+
+def _status(result: Result) -> Status:
+    return "cancelled" if result.stop_reason == "cancelled" else "succeeded"
+
+
+def _unscaled(
+    plan: Plan, theta: Tensor, trusted: Tensor, statistics: Statistics
+) -> wire.UnscaledParams | None:
+    problem, stderr = plan.task.problem, None
+    if not plan.scaling:
+        if statistics.stderr is not None and trusted is theta:
+            stderr = named(statistics.free, statistics.stderr)
+        return wire.UnscaledParams(values=named(problem.params, theta), stderr=stderr)
+    if not isinstance(problem.formula, Formula):
+        values = scale_network(problem.formula, inverse(plan.scaling), theta.double().cpu())
+        return wire.UnscaledParams(values=named(problem.params, values), stderr=None)
+    raw = raw_params(problem, plan.raw, plan.scaling, theta)
+    if raw is None:
+        return None
+    if statistics.covariance is not None and trusted is theta:
+        free = problem.free_index
+        change = raw.map[:, free.cpu()]
+        covariance = torch.from_numpy(statistics.covariance)
+        spread = (change @ covariance @ change.mT).diagonal().clamp(min=0).sqrt()
+        errors = named(problem.params, spread)
+        stderr = {name: errors[name] for name in problem.free_params}
+    return wire.UnscaledParams(values=named(problem.params, raw.values), stderr=stderr)
+
+
+def _curvature(finding: Finding) -> wire.Curvature | None:
+    if not finding.all.is_plain_descent:
+        return None
+    return wire.Curvature(learning_rate_limit=finding.limit, condition_number=finding.condition)
+
+
+def _diagnostic(diagnostic: Diagnostic) -> wire.Diagnostic:
+    return wire.Diagnostic(
+        code=diagnostic.code,
+        severity=diagnostic.severity,
+        message=diagnostic.message,
+        params=list(diagnostic.params) or None,
+        suggestion=diagnostic.suggestion,
+    )
+
+
+def _predict_body(
+    plan: Plan, theta: Tensor, statistics: Statistics, covariance: dict[str, Named] | None
+) -> wire.PredictBody:
+    problem = plan.task.problem
+    return wire.PredictBody(
+        model=model_again(problem),
+        params=named(problem.params, theta),
+        scaling=scales(plan),
+        dtype=plan.request.dtype,
+        covariance=covariance,
+        residual_std=statistics.residual_std if problem.sigma is None else None,
+        degrees_of_freedom=NORMAL
+        if problem.sigma_absolute
+        else max(statistics.degrees_of_freedom, 0) or None,
+    )
+
+
+def scales(plan: Plan) -> dict[str, dict[str, float]] | None:
+    """The scaling of the inputs, as a request would give it."""
+    return {
+        name: {"scale": scale.scale, "offset": scale.offset} for name, scale in plan.scaling.items()
+    } or None
+
+
+def model_again(problem: Problem) -> str | dict[str, Any]:
+    """The model as a request would name it."""
+    model = problem.formula
+    if isinstance(model, Formula):
+        return model.text
+    return {
+        "name": "mlp",
+        "hidden": list(model.hidden),
+        "activation": model.activation,
+        "inputs": list(model.inputs),
+        "target": model.target,
+    }

@@ -1,0 +1,101 @@
+"""What one request may cost, and whether it can be had: said before there is a job."""
+
+from __future__ import annotations
+
+import torch
+
+from service.engine.faults import fault
+from service.engine.formula import Formula
+from service.errors import BudgetExceeded, InvalidData
+from service.fitting.columns import escape
+from service.fitting.plan import Plan, to_plan
+from service.schemas.fit import FitRequest
+from service.settings import Settings
+
+PROFILE_STEPS = 300
+"""Trial steps that the profile of one param takes, about."""
+NUMBER_BYTES = 25
+"""Bytes of a number in JSON, at most: 17 digits, a sign, a point, an exponent and a comma."""
+_GROUP_NUMBERS = 12
+"""A group's row has as much as so many numbers beside its params."""
+
+
+def check(request: FitRequest, settings: Settings) -> Plan:
+    """The plan of a request, if one may run it. Raises InvalidRequest, with pointers."""
+    plan = to_plan(request, max_rows=settings.max_rows, max_groups=settings.max_groups)
+    options, problem = plan.task.options, plan.task.problem
+    if request.group_by is None:
+        _check_domain(plan)
+    if len(problem.params) > settings.max_params:
+        raise BudgetExceeded(
+            f"{len(problem.params):,} params are more than the {settings.max_params:,} allowed",
+            pointer="/model",
+        )
+    if options.epochs > settings.max_epochs:
+        raise BudgetExceeded(
+            f"{options.epochs:,} epochs are more than the {settings.max_epochs:,} allowed",
+            pointer="/epochs",
+        )
+    operations = problem.formula.operations
+    cost = float(options.epochs) * problem.rows * operations
+    if cost > settings.max_operations:
+        most = int(settings.max_operations / (problem.rows * operations))
+        raise BudgetExceeded(
+            f"{options.epochs:,} epochs × {problem.rows:,} rows × {operations} operations are "
+            f"{cost:.2g}, more than the {settings.max_operations:.2g} that one fit may cost; at "
+            f"most {most:,} epochs fit",
+            pointer="/epochs",
+        )
+    profile = PROFILE_STEPS * len(problem.free_params) * float(problem.rows) * operations
+    if (
+        request.confidence_interval.method == "profile"
+        and profile > settings.max_profile_operations
+    ):
+        raise BudgetExceeded(
+            f"profile intervals would cost about {profile:.2g} operations, more than the "
+            f"{settings.max_profile_operations:.2g} allowed; use the method 't'",
+            pointer="/confidence_interval/method",
+        )
+    if request.time_limit_s is not None and request.time_limit_s > settings.max_time_limit_s:
+        raise BudgetExceeded(
+            f"time_limit_s is at most {settings.max_time_limit_s:g}", pointer="/time_limit_s"
+        )
+    _check_answer(plan, settings)
+    return plan
+
+
+def _check_answer(plan: Plan, settings: Settings) -> None:
+    """Raises BudgetExceeded where the answer of many groups would be too long."""
+    options, asked, problem = plan.task.options, plan.request.group_by, plan.task.problem
+    if asked is None or plan.groups is None:
+        return
+    groups, params = len(plan.groups.keys), len(problem.params)
+    recorded = options.epochs // options.record_every + 2 if asked.history else 0
+    columns = 4 if plan.request.confidence_interval.method == "profile" else 2
+    numbers = _GROUP_NUMBERS + columns * params + recorded * (2 + 2 * params)
+    length = groups * numbers * NUMBER_BYTES
+    if length > settings.max_answer_bytes:
+        fewer = "leave out the history, record fewer epochs" if asked.history else "fewer params"
+        raise BudgetExceeded(
+            f"the answer of {groups:,} groups would have up to {length:,} bytes, more than the "
+            f"{settings.max_answer_bytes:,} allowed; {fewer} or send fewer groups at a time",
+            pointer="/group_by",
+        )
+
+
+def _check_domain(plan: Plan) -> None:
+    """Raises InvalidData where the formula is not finite in some row whatever its params."""
+    problem, formula = plan.task.problem, plan.task.problem.formula
+    if not isinstance(formula, Formula) or not formula.full.acts_on_columns_alone:
+        return
+    bound = formula.bind(problem.columns, problem.rows, problem.target)
+    rows = (~torch.isfinite(bound.predict(problem.initial))).nonzero().flatten()
+    found = fault(formula.tape, problem.columns, problem.target, rows) if len(rows) else None
+    if found is not None:
+        text, row = found
+        name = next((n for n in formula.inputs if n in text), formula.inputs[0])
+        values = ", ".join(f"{n} = {float(plan.raw[n][row]):g}" for n in formula.inputs)
+        raise InvalidData(
+            f"'{text}' is not finite in row {row + 1} ({values}), whatever the params",
+            pointer=f"/data/{escape(name)}/{row}",
+        )

@@ -1,0 +1,344 @@
+"""/predict, /loss and /gradient: the stateless parts of a fit."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection, Mapping
+from itertools import chain
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from service.engine import slices
+from service.engine.explain import Factor, explain
+from service.engine.formula import Formula
+from service.engine.inference.bands import Band, band
+from service.engine.kernel import operators
+from service.engine.objectives.objective import GRADIENTS, Objective
+from service.engine.problem import GradientMethod, Model, Problem
+from service.engine.scaling import Scale
+from service.errors import (
+    BudgetExceeded,
+    InvalidData,
+    InvalidFormula,
+    InvalidRequest,
+    UnknownName,
+)
+from service.fitting import costs
+from service.fitting.answer import named
+from service.fitting.columns import (
+    DTYPES,
+    check_shape,
+    escape,
+    finite_arrays,
+    finite_columns,
+)
+from service.fitting.models import resolve
+from service.fitting.options import to_gradient, to_loss
+from service.fitting.start import known_names
+from service.fitting.values import (
+    explained,
+    narrowed,
+    narrowed_sigma,
+    series,
+    to_scaling,
+    to_sigma,
+)
+from service.schemas import compute as wire
+from service.schemas.answers import PredictBody
+from service.schemas.columns import Data
+from service.schemas.options import BandOptions
+from service.schemas.options import Scaling as ScalingRequest
+from service.settings import Settings
+
+
+def predict(
+    request: wire.PredictRequest, max_rows: int = 2**62, max_operations: float = math.inf
+) -> wire.Predictions:
+    """f(x; θ) at each row. Raises InvalidRequest."""
+    if request.params is None:
+        raise InvalidRequest("params are required without a job_id", pointer="/params")
+    rows = check_shape(request.data, max_rows)
+    formula = resolve(request.model, request.data.keys(), request.params.keys()).formula
+    costs.check(costs.of_prediction(formula, request), rows, max_operations)
+    if _is_plain(request) and isinstance(formula, Formula) and rows <= slices.ROWS:
+        return _read(formula, request.params, request.data, rows)
+    columns = _inputs(formula, request, DTYPES[request.dtype])
+    theta = to_theta(request.params, formula, DTYPES[request.dtype])
+    prediction = slices.predict(formula, columns, rows, theta)
+    if request.interval is None:
+        return wire.Predictions(predictions=series(prediction), target=formula.target)
+    around = _band(request, request.interval, formula, columns, theta, rows)
+    return wire.Predictions(
+        predictions=series(prediction),
+        target=formula.target,
+        stderr=series(around.stderr),
+        lower=series(around.lower),
+        upper=series(around.upper),
+    )
+
+
+def _is_plain(request: wire.PredictRequest) -> bool:
+    """Whether the columns are the formula's inputs as they lie, and a curve is all that is asked
+    for."""
+    return request.scaling is None and request.interval is None and request.dtype == "float64"
+
+
+def _read(formula: Formula, params: Mapping[str, float], data: Data, rows: int) -> wire.Predictions:
+    """The same for columns that need no scaling and few rows."""
+    theta = torch.tensor([_values(params, formula)], dtype=torch.float64)
+    inputs = np.empty((len(formula.inputs), rows))
+    for i, column in enumerate(finite_arrays(data, formula.inputs).values()):
+        inputs[i] = column
+    found: Tensor = operators.read(formula.forward.tensors, torch.from_numpy(inputs), theta)
+    return wire.Predictions(predictions=series(found[0, 0]), target=formula.target)
+
+
+def predict_from_fit(
+    request: wire.PredictRequest,
+    body: PredictBody,
+    max_rows: int = 2**62,
+    max_operations: float = math.inf,
+) -> wire.Predictions:
+    """The same with a finished fit's model, params and scaling."""
+    if request.params is not None or request.scaling is not None:
+        raise InvalidRequest("with a job_id, the job gives params and scaling", pointer="/job_id")
+    bad = [name for name, value in body.params.items() if not math.isfinite(value)]
+    if bad:
+        raise InvalidRequest(
+            f"the job's params are not finite: {', '.join(bad)}", pointer="/job_id"
+        )
+    told = {**body.model_dump(), "data": dict(request.data), "interval": request.interval}
+    if not _are_finite(*(body.covariance or {}).values()):
+        told["covariance"] = None
+    if not _are_finite({"": body.residual_std or 0.0}):
+        told["residual_std"] = None
+    return predict(wire.PredictRequest.model_validate(told), max_rows, max_operations)
+
+
+def _are_finite(*rows: Mapping[str, float]) -> bool:
+    return all(map(math.isfinite, chain.from_iterable(row.values() for row in rows)))
+
+
+def _band(
+    request: wire.PredictRequest,
+    interval: BandOptions,
+    formula: Model,
+    columns: Mapping[str, Tensor],
+    theta: Tensor,
+    rows: int,
+) -> Band:
+    """The band that is asked for. Raises InvalidRequest where what it is made of is lacking."""
+    if request.covariance is None or request.degrees_of_freedom is None:
+        raise InvalidRequest(
+            "a band needs `covariance` and `degrees_of_freedom`; a fit's own `predict` has them "
+            "where the fit has standard errors",
+            pointer="/interval",
+        )
+    free = list(request.covariance)
+    known_names(free, formula.params, pointer="/covariance")
+    if any(list(row) != free for row in request.covariance.values()):
+        raise InvalidRequest(
+            "each row of the covariance needs the same params in the same order",
+            pointer="/covariance",
+        )
+    noise = None
+    if interval.kind == "prediction":
+        if request.residual_std is None:
+            raise InvalidRequest(
+                "a prediction band needs `residual_std`, a new observation's standard deviation",
+                pointer="/residual_std",
+            )
+        noise = torch.full((rows,), request.residual_std, dtype=torch.float64)
+    matrix = [list(row.values()) for row in request.covariance.values()]
+    return band(
+        formula,
+        columns,
+        theta,
+        free,
+        torch.tensor(matrix, dtype=torch.float64).reshape(len(free), len(free)),
+        level=interval.level,
+        degrees_of_freedom=float(request.degrees_of_freedom),
+        noise=noise,
+        rows=rows,
+    )
+
+
+def loss(request: wire.LossRequest, settings: Settings) -> wire.LossAnswer:
+    """The loss at the params given; its residuals and its surface on request."""
+    problem = _problem(request, settings.max_rows)
+    cost = costs.of_loss(problem.formula, request)
+    costs.check(cost, problem.rows, settings.max_answer_operations)
+    objective = Objective(problem)
+    residuals = None
+    if request.residuals:
+        residuals = series(objective.predict(problem.initial) - problem.target)
+    return wire.LossAnswer(
+        loss=float(objective.loss(problem.initial)),
+        residuals=residuals,
+        surface=_surface(request, problem, settings) if request.surface else None,
+    )
+
+
+def gradient(
+    request: wire.GradientRequest, max_rows: int = 2**62, max_operations: float = math.inf
+) -> wire.GradientAnswer:
+    """∂loss/∂param at the params given."""
+    problem = _problem(request, max_rows)
+    costs.check(costs.of_gradient(problem.formula, request), problem.rows, max_operations)
+    if not problem.params:
+        raise InvalidFormula("the formula has no param to derive by", pointer="/model")
+    objective, method = Objective(problem), to_gradient(request.gradient)
+    value, slope = objective.gradient(problem.initial, method)
+    return wire.GradientAnswer(
+        gradient=named(problem.params, slope),
+        loss=float(value),
+        method=request.gradient.method,
+        check=_check(objective, problem, method.delta) if request.check else None,
+        explain=_explanation(problem) if request.explain else None,
+    )
+
+
+def _problem(request: wire.LossRequest | wire.GradientRequest, max_rows: int) -> Problem:
+    rows = check_shape(request.data, max_rows)
+    dtype = DTYPES[request.dtype]
+    formula = resolve(request.model, request.data.keys()).formula
+    theta = to_theta(request.params, formula, dtype)
+    sigma = to_sigma(request.sigma, request.data, rows)
+    return Problem(
+        formula=formula,
+        columns=_inputs(formula, request, dtype),
+        target=narrowed(explained(formula, request.data, rows), dtype, formula.target_columns[0]),
+        initial=theta,
+        lower=torch.full_like(theta, -math.inf),
+        upper=torch.full_like(theta, math.inf),
+        free=(True,) * len(formula.params),
+        loss=to_loss(request.loss),
+        sigma=None if sigma is None else narrowed_sigma(sigma, dtype),
+    )
+
+
+def _inputs(
+    formula: Model,
+    request: wire.PredictRequest | wire.LossRequest | wire.GradientRequest,
+    dtype: torch.dtype,
+) -> dict[str, Tensor]:
+    raw = finite_columns(request.data, formula.inputs)
+    scaling = _given_scaling(
+        request.scaling, raw, predicting=isinstance(request, wire.PredictRequest)
+    )
+    return {
+        name: narrowed(scaling[name].apply(column) if name in scaling else column, dtype, name)
+        for name, column in raw.items()
+    }
+
+
+def _given_scaling(
+    spec: ScalingRequest | None, raw: Mapping[str, Tensor], *, predicting: bool
+) -> dict[str, Scale]:
+    if isinstance(spec, str) and predicting:
+        raise InvalidRequest(
+            f"'{spec}' would scale by the data to predict at, not by those of the fit; give the "
+            "fit's own scale and offset (they are in its `predict`)",
+            pointer="/scaling",
+        )
+    return to_scaling(spec, raw)
+
+
+def to_theta(given: Mapping[str, float], formula: Model, dtype: torch.dtype) -> Tensor:
+    """The params in the order of the formula. Raises InvalidRequest for one unknown or missing."""
+    return torch.tensor(_values(given, formula), dtype=dtype)
+
+
+def _values(given: Mapping[str, float], formula: Model) -> list[float]:
+    """θ in the order of the formula's params. Raises UnknownName or InvalidRequest."""
+    known_names(given, formula.params)
+    missing = [name for name in formula.params if name not in given]
+    if missing:
+        raise InvalidRequest(
+            f"params lack a value for {', '.join(missing)}, which the formula uses (a name that is "
+            "no column of the data is a param)",
+            pointer="/params",
+        )
+    return [given[name] for name in formula.params]
+
+
+def _surface(request: wire.LossRequest, problem: Problem, settings: Settings) -> wire.LossSurface:
+    assert request.surface is not None
+    axes = {}
+    for name, axis in request.surface.items():
+        if name not in problem.params:
+            raise UnknownName("param", name, problem.params, pointer=f"/surface/{escape(name)}")
+        if not axis.min < axis.max:
+            raise InvalidData("min must be below max", pointer=f"/surface/{escape(name)}")
+        ends = torch.tensor([axis.min, axis.max, axis.max - axis.min], dtype=problem.target.dtype)
+        if not bool(torch.isfinite(ends).all()):
+            raise InvalidData("the axis is beyond the dtype", pointer=f"/surface/{escape(name)}")
+        axes[name] = torch.linspace(axis.min, axis.max, axis.steps, dtype=problem.target.dtype)
+    points = math.prod(len(axis) for axis in axes.values())
+    if points > settings.max_surface_points:
+        raise BudgetExceeded(
+            f"{points:,} points are more than the {settings.max_surface_points:,} allowed",
+            pointer="/surface",
+        )
+    cost = float(points) * problem.rows * problem.formula.operations
+    if cost > settings.max_surface_operations:
+        raise BudgetExceeded(
+            f"{points:,} points × {problem.rows:,} rows cost {cost:.2g} operations, more than the "
+            f"{settings.max_surface_operations:.2g} allowed; use fewer steps",
+            pointer="/surface",
+        )
+    losses = Objective(problem).losses(
+        torch.cartesian_prod(*axes.values()), _positions(axes, problem)
+    )
+    grid = losses.reshape([len(axis) for axis in axes.values()])
+    return wire.LossSurface(
+        axes={name: axis.tolist() for name, axis in axes.items()}, loss=series(grid)
+    )
+
+
+def _positions(axes: Collection[str], problem: Problem) -> list[int]:
+    return [problem.params.index(name) for name in axes]
+
+
+def _check(objective: Objective, problem: Problem, delta: float | None) -> wire.GradientCheck:
+    slopes = {
+        method: objective.gradient(problem.initial, GradientMethod(method, delta))[1]
+        for method in GRADIENTS
+    }
+    stacked = torch.stack(list(slopes.values())).double()
+    size = max(1.0, float(stacked.abs().max()))
+    spread = float((stacked.amax(dim=0) - stacked.amin(dim=0)).max()) / size
+    epsilon = torch.finfo(problem.target.dtype).eps
+    slack = epsilon ** (1 / 2) if delta is None else max(epsilon ** (1 / 2), min(delta, 1.0) ** 2)
+    return wire.GradientCheck(
+        analytic=named(problem.params, slopes["analytic"]),
+        autograd=named(problem.params, slopes["autograd"]),
+        numeric=named(problem.params, slopes["numeric"]),
+        max_difference=spread,
+        agree=spread <= slack,
+    )
+
+
+def _explanation(problem: Problem) -> wire.Explanation:
+    if not isinstance(problem.formula, Formula):
+        raise InvalidRequest(
+            "the chain rule is written for formulas, not networks", pointer="/explain"
+        )
+    rule = explain(problem.formula, problem.loss, weighted=problem.sigma is not None)
+    return wire.Explanation(
+        text=rule.text,
+        latex=rule.latex,
+        steps=dict(rule.steps),
+        params={
+            name: wire.ChainRule(
+                text=one.text, latex=one.latex, paths=[[_factor(f) for f in p] for p in one.paths]
+            )
+            for name, one in rule.params.items()
+        },
+    )
+
+
+def _factor(factor: Factor) -> wire.ChainFactor:
+    return wire.ChainFactor(of=factor.of, by=factor.by, text=factor.text, latex=factor.latex)

@@ -1,0 +1,92 @@
+"""A job, as the request for a picture of it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+from service.fitting.plan import to_plan
+from service.schemas.answers import Fit
+from service.schemas.fit import FitRequest
+from service.schemas.optimizers import FirstOrderOptimizer
+from service.schemas.options import Scale
+from service.schemas.plot import PlotHistory, PlotRequest
+
+
+def plot_of_job(
+    asked: PlotRequest, request: FitRequest, fit: Fit | None, history: PlotHistory
+) -> PlotRequest:
+    """What `asked` wants to see, filled in from the job: its model at the params that speak for
+    it (those of `best`, where it was cut short), its data and its history. `asked.title` is the
+    model as the job shows it. A job with groups has no one fit to draw."""
+    filled: dict[str, Any] = {
+        "model": request.model,
+        "data": dict(request.data),
+        "sigma": request.sigma,
+        "loss": request.loss,
+        "history": history,
+        "units": asked.units or request.units,
+    }
+    if fit is not None:
+        filled |= _of_fit(fit)
+    if asked.view == "path":
+        filled |= _start(request, fit, history)
+    if asked.view in ("loss", "path"):
+        filled["title"] = _title(filled.get("model"), asked, request)
+    return asked.model_copy(update=filled)
+
+
+def note_of(fit: Fit) -> tuple[str, ...]:
+    """Whose params are drawn, where they are not the last ones."""
+    if fit.predict.params == fit.params:
+        return ()
+    return (f"drawn at the best params, of epoch {fit.best.epoch:,}",)
+
+
+def _of_fit(fit: Fit) -> dict[str, Any]:
+    body = fit.predict
+    rows = (body.covariance or {}).values()
+    known = bool(rows) and all(math.isfinite(v) for row in rows for v in row.values())
+    std = body.residual_std
+    scaling = {name: Scale.model_validate(scale) for name, scale in (body.scaling or {}).items()}
+    return {
+        "model": body.model if isinstance(body.model, str) else _model(body.model),
+        "params": body.params,
+        "scaling": scaling or None,
+        "covariance": body.covariance if known else None,
+        "residual_std": std if std is not None and math.isfinite(std) else None,
+        "degrees_of_freedom": body.degrees_of_freedom,
+    }
+
+
+def _model(spec: Mapping[str, Any]) -> Any:
+    return PlotRequest.model_validate({"view": "fit", "model": dict(spec)}).model
+
+
+def _start(request: FitRequest, fit: Fit | None, history: PlotHistory) -> dict[str, Any]:
+    """Where the path set out from; and, of a job without a fit yet, the model with its last
+    params."""
+    plan = to_plan(request).with_guesses()
+    problem = plan.task.problem
+    found: dict[str, Any] = {}
+    if not plan.task.options.search:
+        found["start"] = dict(zip(problem.params, problem.initial.tolist(), strict=True))
+    if fit is not None:
+        return found
+    last = {
+        name: next((v for v in reversed(column) if math.isfinite(v)), 1.0)
+        for name, column in history.params.items()
+    }
+    scales = {n: Scale(scale=s.scale, offset=s.offset) for n, s in plan.scaling.items()}
+    model = problem.formula.text if isinstance(request.model, str) else request.model
+    return {**found, "model": model, "params": last, "scaling": scales or None}
+
+
+def _title(model: Any, asked: PlotRequest, request: FitRequest) -> str:
+    """The model, and how fast it goes downhill."""
+    formula = model if isinstance(model, str) else asked.title or "loss"
+    optimizer = request.optimizer
+    if not isinstance(optimizer, FirstOrderOptimizer):
+        return formula
+    return f"{formula}  ·  {optimizer.name}, learning rate {optimizer.learning_rate:g}"

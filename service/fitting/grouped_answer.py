@@ -1,0 +1,242 @@
+"""The fits of groups -> the answer: columns, one row a group."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+
+from service.engine.diagnostics import ERROR, Findings, grades
+from service.engine.diagnostics.finding import SEVERITIES, VERDICTS, WARNING
+from service.engine.diagnostics.many import look_at
+from service.engine.inference.statistics import Figures
+from service.engine.kernel.types import Floats
+from service.engine.problem import Task
+from service.engine.result import GroupedResult, Rows
+from service.fitting.answer import dropped, model_again, scales, to_model
+from service.fitting.plan import Plan
+from service.schemas import answers as wire
+from service.schemas.names import Severity, Status, StopReason
+
+Names = Sequence[str]
+Bytes = npt.NDArray[np.int8]
+
+
+@dataclass(eq=False)
+class _Columns:
+    """The answer's columns, filled a batch at a time."""
+
+    n: Floats
+    epochs: Floats
+    loss: Floats
+    r_squared: Floats
+    residual_std: Floats
+    params: Floats
+    """(groups, params)"""
+    stderr: Floats
+    """(groups, free)"""
+    interval: Floats
+    """Below and above, (2, groups, free)."""
+    failed: Floats
+    worst: Bytes
+    """The worst grade of what there is to say about each."""
+    reasons: list[StopReason]
+    codes: list[list[str]]
+    history: list[wire.History | None]
+    seen: dict[str, Counter[Severity]] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, groups: int, params: int, free: int, stopped: StopReason) -> _Columns:
+        """Of groups that were not begun, because it was stopped before."""
+
+        def nothing() -> Floats:
+            return np.full(groups, np.nan)
+
+        return cls(
+            np.zeros(groups), np.zeros(groups), nothing(), nothing(), nothing(),
+            np.full((groups, params), np.nan), np.full((groups, free), np.nan),
+            np.full((2, groups, free), np.nan),
+            np.ones(groups), np.full(groups, ERROR, dtype=np.int8), [stopped] * groups,
+            [[] for _ in range(groups)], [None] * groups,
+        )  # fmt: skip
+
+    def say(self, group: int, code: str, severity: Severity) -> None:
+        """A diagnostic of one group."""
+        self.codes[group].append(code)
+        self.seen.setdefault(code, Counter())[severity] += 1
+
+
+def to_grouped_fit(
+    plan: Plan, result: GroupedResult, *, job_id: str, timings: wire.Timings
+) -> wire.GroupedFit:
+    """The document of many fits."""
+    task, groups = plan.task, plan.groups
+    assert task.groups is not None
+    assert groups is not None
+    problem = task.problem
+    stopped = result.stop_reason or "cancelled"
+    columns = _Columns.of(len(groups.keys), len(problem.params), len(problem.free_params), stopped)
+    columns.n[:] = task.groups.sizes.numpy()
+    asked = plan.request.confidence_interval
+    with np.errstate(all="ignore"):
+        findings = look_at(task, result.ends, plan.guessed, asked.level, asked.method)
+        _add(columns, findings)
+    _leave_out(columns, result)
+    for group, each in enumerate(result.ends.reasons):
+        columns.reasons[group] = each or stopped
+    for group, rows in enumerate(result.history or ()):
+        columns.history[group] = _history(task, rows)
+    reason = _reason(columns.reasons, result.stop_reason)
+    status: Status = "cancelled" if reason == "cancelled" else "succeeded"
+    converged = all(each == "converged" for each in columns.reasons)
+    return wire.GroupedFit.model_construct(
+        job_id=job_id,
+        status=status,
+        stop_reason=reason,
+        converged=converged,
+        model=to_model(problem),
+        optimizer=task.options.optimizer,
+        epochs=int(columns.epochs.max(initial=0)),
+        groups=_groups(columns, plan),
+        diagnostics=_told(columns, len(groups.keys)),
+        verdict=VERDICTS[int(columns.worst.max(initial=0))],
+        trustworthy=bool((columns.worst < WARNING).all()),
+        dropped=dropped(plan),
+        predict=wire.GroupedPredictBody(
+            model=model_again(problem), scaling=scales(plan), dtype=plan.request.dtype
+        ),
+        timings=timings,
+        urls=wire.FitUrls(
+            self=f"/jobs/{job_id}",
+            history=f"/jobs/{job_id}/history",
+            events=f"/jobs/{job_id}/events",
+            cancel=f"/jobs/{job_id}/cancel",
+            plot=f"/jobs/{job_id}/plot/fit.svg",
+        ),
+    )
+
+
+def _add(columns: _Columns, findings: Findings) -> None:
+    found = grades(findings)
+    _fill(columns, findings)
+    worst = np.zeros(len(columns.codes), dtype=np.int8)
+    for code, grade in found.items():
+        worst = np.maximum(worst, grade)
+        for i in np.flatnonzero(grade).tolist():
+            columns.say(i, code, SEVERITIES[int(grade[i]) - 1])
+    columns.worst[:] = worst
+
+
+def _leave_out(columns: _Columns, result: GroupedResult) -> None:
+    """Nothing is said of groups that were not begun before the fit was stopped."""
+    for group in np.flatnonzero(result.ends.epochs.numpy() == 0).tolist():
+        columns.codes[group] = []
+        columns.worst[group], columns.failed[group] = ERROR, 1.0
+        for column in (columns.loss, columns.r_squared, columns.residual_std):
+            column[group] = np.nan
+        columns.params[group] = columns.stderr[group] = columns.interval[:, group] = np.nan
+
+
+def _fill(columns: _Columns, findings: Findings) -> None:
+    statistics: Figures = findings.statistics
+    columns.epochs[:] = findings.epochs
+    columns.loss[:] = findings.loss
+    columns.r_squared[:] = statistics.r_squared
+    columns.residual_std[:] = statistics.residual_std
+    columns.params[:] = findings.params
+    if statistics.stderr.shape[-1] == columns.stderr.shape[1]:
+        columns.stderr[:] = statistics.stderr
+    if findings.intervals is not None:
+        columns.interval[:] = findings.intervals.lower, findings.intervals.upper
+    columns.failed[:] = failed = ~np.isfinite(findings.loss)
+    for column in (columns.r_squared, columns.residual_std, columns.params, columns.stderr):
+        column[failed] = np.nan
+    columns.interval[:, failed] = np.nan
+
+
+def _history(task: Task, rows: Rows) -> wire.History:
+    every, epoch = task.options.record_every, rows.epoch
+    keep = (epoch % every == 0) | (epoch == 1)
+    if len(epoch):
+        keep[-1] = True
+    names = task.problem.params
+    return wire.History(
+        epoch=epoch[keep].tolist(),
+        loss=rows.loss[keep].tolist(),
+        params={name: rows.params[keep, i].tolist() for i, name in enumerate(names)},
+        gradient={name: rows.gradient[keep, i].tolist() for i, name in enumerate(names)},
+        total=int(epoch[-1]) if len(epoch) else 0,
+        thinned=False,
+    )
+
+
+def _reason(reasons: Sequence[StopReason], stopped: StopReason | None) -> StopReason:
+    """Of the whole: how it was stopped, else what ended the first group that has not converged."""
+    if stopped is not None:
+        return stopped
+    return next((each for each in reasons if each != "converged"), "converged")
+
+
+def _groups(columns: _Columns, plan: Plan) -> wire.Groups:
+    groups, problem, asked = plan.groups, plan.task.problem, plan.request.group_by
+    assert groups is not None
+    assert asked is not None
+    params, free = problem.params, problem.free_params
+    failed = columns.failed.astype(bool).tolist()
+    return wire.Groups.model_construct(
+        by=groups.by,
+        key=list(groups.keys),
+        n=columns.n.astype(np.int64).tolist(),
+        status=["failed" if bad else "succeeded" for bad in failed],
+        stop_reason=columns.reasons,
+        epochs=columns.epochs.astype(np.int64).tolist(),
+        verdict=[VERDICTS[grade] for grade in columns.worst.tolist()],
+        trustworthy=(columns.worst < WARNING).tolist(),
+        loss=columns.loss.tolist(),
+        r_squared=_or_null(columns.r_squared),
+        residual_std=_or_null(columns.residual_std),
+        params={name: columns.params[:, i].tolist() for i, name in enumerate(params)},
+        stderr={name: columns.stderr[:, i].tolist() for i, name in enumerate(free)},
+        confidence_interval=_interval(columns, plan),
+        diagnostics=columns.codes,
+        history=[each or wire.History.nothing(params) for each in columns.history]
+        if asked.history
+        else None,
+    )
+
+
+def _interval(columns: _Columns, plan: Plan) -> wire.GroupedInterval | None:
+    asked = plan.request.confidence_interval
+    if asked.method != "profile":
+        return None
+    lower, upper = (
+        {name: ends[:, i].tolist() for i, name in enumerate(plan.task.problem.free_params)}
+        for ends in columns.interval
+    )
+    return wire.GroupedInterval.model_construct(
+        level=asked.level, method=asked.method, lower=lower, upper=upper
+    )
+
+
+def _or_null(values: Floats) -> list[float | None]:
+    return [None if value != value else value for value in values.tolist()]
+
+
+def _told(columns: _Columns, groups: int) -> list[wire.Diagnostic]:
+    """Each code once: how many groups it was seen in, and its worst severity there."""
+    told = []
+    for code, severities in columns.seen.items():
+        worst = max(severities, key=SEVERITIES.index)
+        count = severities.total()
+        whole = "every group" if count == groups else f"{count:,} of {groups:,} groups"
+        told.append(
+            wire.Diagnostic(
+                code=code,
+                severity=worst,
+                message=f"in {whole}; their rows name it, and GET /diagnostics/{code} says more.",
+            )
+        )
+    return told

@@ -1,0 +1,185 @@
+"""A fit's request -> the engine's task, refused with a pointer where it cannot be done."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from service.engine.formula import Formula
+from service.engine.models import FAMILIES, Family
+from service.engine.models.mlp import Network
+from service.engine.problem import Model, Options, Problem, Task, grouped
+from service.engine.scaling import Scale
+from service.errors import (
+    InvalidData,
+    InvalidFormula,
+)
+from service.fitting.columns import (
+    DTYPES,
+    check_shape,
+    finite_columns,
+    numbers,
+)
+from service.fitting.groups import Groups, check_keys, to_groups
+from service.fitting.models import resolve
+from service.fitting.options import to_loss, to_options
+from service.fitting.start import guessed, of_scaled, to_start
+from service.fitting.values import explained, narrowed, narrowed_sigma, to_scaling, to_sigma
+from service.schemas.columns import Labels
+from service.schemas.fit import FitRequest
+
+SEARCHING = ("levenberg_marquardt", "lbfgs")
+"""Optimizers whose start is searched for where nobody gives it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """A request understood: the engine's task, and what the answer needs beside it."""
+
+    request: FitRequest
+    task: Task
+    raw: Mapping[str, Tensor]
+    """The inputs before scaling, float64."""
+    scaling: Mapping[str, Scale]
+    guessed: tuple[str, ...]
+    """The params whose initial value was not given."""
+    dropped: tuple[int, ...] = ()
+    """The rows, counted from 0, that were left out for a missing value."""
+    groups: Groups | None = None
+    family: Family | None = None
+    """The family that guesses the initial values that were not given: see `with_guesses`."""
+
+    def to(self, device: str) -> Plan:
+        """The same with what is fitted on that device; `raw` stays."""
+        if device == self.task.problem.target.device.type:
+            return self
+        return replace(self, task=self.task.to(device))
+
+    def with_guesses(self) -> Plan:
+        """The same with the family's guesses of the initial values that were not given."""
+        if self.family is None:
+            return self
+        return replace(self, task=guessed(self.task, self.family, self.guessed), family=None)
+
+
+def to_plan(request: FitRequest, *, max_rows: int = 2**62, max_groups: int = 2**62) -> Plan:
+    """The plan of a request. Raises InvalidRequest, with pointers."""
+    check_shape(request.data, max_rows)
+    resolved = resolve(request.model, usable(request))
+    formula = resolved.formula
+    used = [*formula.inputs, *formula.target_columns]
+    if request.group_by is not None:
+        check_keys(request.group_by, request.data)
+    request, dropped = without_missing(request, used)
+    rows = len(next(iter(request.data.values())))
+    groups = None
+    if request.group_by is not None:
+        groups = to_groups(request.group_by, request.data, max_groups)
+    raw = finite_columns(request.data, formula.inputs)
+    target = explained(formula, request.data, rows)
+    if not formula.params:
+        raise InvalidFormula(
+            "the formula has no param to fit; every name in it is a column", pointer="/model"
+        )
+    spec = request.scaling
+    if spec is None and isinstance(formula, Network):
+        spec = "standardize"
+    scaling = to_scaling(spec, raw)
+    inputs = {name: scaling[name].apply(x) if name in scaling else x for name, x in raw.items()}
+    start = to_start(request, resolved, target)
+    _check_names(formula, request)
+    dtype = DTYPES[request.dtype]
+    sigma = to_sigma(request.sigma, request.data, rows)
+    problem = Problem(
+        formula=formula,
+        columns={name: narrowed(x, dtype, name, raw[name]) for name, x in inputs.items()},
+        target=narrowed(target, dtype, formula.target_columns[0], target),
+        initial=start.initial.to(dtype),
+        lower=start.lower.to(dtype),
+        upper=start.upper.to(dtype),
+        free=start.free,
+        loss=to_loss(request.loss),
+        sigma=None if sigma is None else narrowed_sigma(sigma, dtype),
+        sigma_absolute=request.sigma_absolute,
+    )
+    problem = of_scaled(problem, raw, scaling, start)
+    options = to_options(request, problem)
+    family = resolved.family
+    if isinstance(formula, Formula) and family is None and options.optimizer in SEARCHING:
+        positions = tuple(formula.params.index(name) for name in start.guessed)
+        options = replace(options, search=positions)
+    if isinstance(formula, Formula) and not problem.is_linear:
+        options = replace(options, challenge=_is_challenged(request, problem, options))
+    if not start.guessed or options.optimizer == "exact":
+        family = None
+    told = start.guessed if isinstance(formula, Formula) else ()
+    task = Task(problem, options)
+    if groups is not None and request.group_by is not None:
+        initial = problem.initial.repeat(len(groups.keys), 1)
+        history = request.group_by.history
+        task = grouped(problem, options, torch.from_numpy(groups.codes), initial, history=history)
+    return Plan(request, task, raw, scaling, told, dropped, groups, family)
+
+
+def _check_names(formula: Model, request: FitRequest) -> None:
+    """Raises InvalidFormula for a formula that takes a column or a family for a param."""
+    if not isinstance(formula, Formula) or not isinstance(request.model, str):
+        return
+    for name in set(formula.params) & set(FAMILIES):
+        raise InvalidFormula(
+            f"'{name}' is the name of a model, not of a param; to fit that model alone write "
+            f'"model": "{name}", else write out its formula',
+            pointer="/model",
+        )
+    by = None if request.group_by is None else request.group_by.column
+    sigma = request.sigma if isinstance(request.sigma, str) else None
+    left = [n for n in request.data if n not in (*formula.target_columns, by, sigma)]
+    if not formula.inputs and left:
+        said = ", ".join(f"'{name}'" for name in left[:8])
+        raise InvalidFormula(
+            f"the formula uses no column: {', '.join(formula.params[:8])} are params, and the data "
+            f"have {said} beside the target; did you mean '{left[0]}' for one of the params?",
+            pointer="/model",
+        )
+
+
+def _is_challenged(request: FitRequest, problem: Problem, options: Options) -> bool | None:
+    """Whether the end is to be compared with those of other starts; None where all was searched."""
+    searched = {problem.params[i] for i in options.search}
+    return None if set(problem.free_params) <= searched else request.challenge
+
+
+def usable(request: FitRequest) -> list[str]:
+    """The columns that a model may use: for a family those of numbers that tell no groups apart; a
+    formula says itself which it means."""
+    by = None if request.group_by is None else request.group_by.column
+    if isinstance(request.model, str) and request.model.strip() not in (*FAMILIES, "mlp"):
+        return list(request.data)
+    apart = (by, request.sigma if isinstance(request.sigma, str) else None)
+    return [n for n, c in request.data.items() if n not in apart and not isinstance(c, Labels)]
+
+
+def without_missing(request: FitRequest, used: list[str]) -> tuple[FitRequest, tuple[int, ...]]:
+    """The request without the rows in which a used column has no value, where it asks for that."""
+    if request.missing == "error":
+        return request, ()
+    if isinstance(request.sigma, str) and request.sigma in request.data:
+        used = [*used, request.sigma]
+    missing = np.zeros(len(next(iter(request.data.values()))), dtype=bool)
+    for name in used:
+        missing |= np.isnan(numbers(request.data, name))
+    dropped = np.flatnonzero(missing)
+    if not dropped.size:
+        return request, ()
+    if dropped.size == missing.size:
+        raise InvalidData("every row has a missing value", pointer="/data")
+    data = {name: column[~missing] for name, column in request.data.items()}
+    sigma = request.sigma
+    if isinstance(sigma, list) and len(sigma) == missing.size:
+        sigma = [value for value, gone in zip(sigma, missing, strict=True) if not gone]
+    kept = request.model_copy(update={"data": data, "sigma": sigma})
+    return kept, tuple(dropped.tolist())

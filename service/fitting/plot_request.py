@@ -1,0 +1,154 @@
+"""What the pictures of a model over its data begin with: the rows that are looked at."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TypeVar
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from service.engine.formula import Formula
+from service.engine.problem import Model, Problem
+from service.engine.scaling import Scale
+from service.errors import InvalidData, InvalidRequest
+from service.fitting.columns import check_shape, numbers, refuse_infinite
+from service.fitting.compute import to_theta
+from service.fitting.models import resolve
+from service.fitting.options import to_loss
+from service.fitting.values import explained, to_scaling, to_sigma
+from service.schemas import models as wire
+from service.schemas.columns import Numbers
+from service.schemas.options import Scale as ScaleRequest
+from service.schemas.plot import PlotRequest
+from service.schemas.scenes import Quantity
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Looked:
+    """Some of the rows of a request, every one of them finite; float64."""
+
+    request: PlotRequest
+    formula: Model
+    theta: Tensor
+    raw: Mapping[str, Tensor]
+    """The inputs before scaling."""
+    scaling: Mapping[str, Scale]
+    target: Tensor
+    sigma: Tensor | None
+    rows: int
+    """Of the request, as far as they have all values."""
+    notes: tuple[str, ...]
+
+    @property
+    def model(self) -> str | wire.MlpModel:
+        """The model, whatever columns it is asked about."""
+        if isinstance(self.formula, Formula):
+            return self.formula.text
+        assert isinstance(self.request.model, wire.MlpModel)
+        named = {"inputs": list(self.formula.inputs), "target": self.formula.target}
+        return self.request.model.model_copy(update=named)
+
+    @property
+    def scales(self) -> dict[str, ScaleRequest] | None:
+        """The scaling, as a request would have it."""
+        return {
+            name: ScaleRequest(scale=s.scale, offset=s.offset) for name, s in self.scaling.items()
+        } or None
+
+    def problem(self) -> Problem:
+        """The problem of these rows, at the params given."""
+        columns = {
+            name: self.scaling[name].apply(column) if name in self.scaling else column
+            for name, column in self.raw.items()
+        }
+        limits = torch.full_like(self.theta, torch.inf)
+        return Problem(
+            formula=self.formula,
+            columns=columns,
+            target=self.target,
+            initial=self.theta,
+            lower=-limits,
+            upper=limits,
+            free=(True,) * len(self.formula.params),
+            loss=to_loss(self.request.loss),
+            sigma=self.sigma,
+        )
+
+    def predict(self) -> Numbers:
+        """The prediction of each row."""
+        problem = self.problem()
+        bound = problem.formula.bind(problem.columns, problem.rows, self.theta)
+        predicted: Numbers = bound.predict(self.theta).numpy()
+        return predicted
+
+    def quantity(self, name: str) -> Quantity:
+        """A column or a param, with its unit where that is known."""
+        return Quantity(name, (self.request.units or {}).get(name))
+
+    @property
+    def title(self) -> str:
+        return self.formula.text if self.request.title is None else self.request.title
+
+
+def look(request: PlotRequest, most: int, max_rows: int = 2**62) -> Looked:
+    """At most so many of the rows that have all values, evenly chosen. Raises InvalidRequest."""
+    data = needed(request.data, "data", request.view)
+    params = needed(request.params, "params", request.view)
+    rows = check_shape(data, max_rows)
+    formula = resolve(request.model, data.keys()).formula
+    used = [*formula.inputs, *formula.target_columns]
+    there = np.ones(rows, dtype=bool)
+    for name in used:
+        there &= ~np.isnan(numbers(data, name))
+    whole = np.flatnonzero(there)
+    if not whole.size:
+        raise InvalidData("no row has all of its values", pointer="/data")
+    for name in used:
+        refuse_infinite(data, name)
+    scaling = to_scaling(
+        request.scaling, {n: _tensor(numbers(data, n)[whole]) for n in formula.inputs}
+    )
+    chosen = whole[evenly(whole.size, most)]
+    some = {name: numbers(data, name)[chosen] for name in used}
+    sigma = to_sigma(request.sigma, data, rows) if request.sigma is not None else None
+    return Looked(
+        request=request,
+        formula=formula,
+        theta=to_theta(params, formula, torch.float64),
+        raw={name: _tensor(some[name]) for name in formula.inputs},
+        scaling=scaling,
+        target=explained(formula, {**some}, chosen.size),
+        sigma=None if sigma is None else sigma[torch.from_numpy(chosen)],
+        rows=int(whole.size),
+        notes=_dropped(rows - whole.size),
+    )
+
+
+def needed(value: T | None, name: str, view: str) -> T:
+    """The value. Raises InvalidRequest where there is none."""
+    if value is None:
+        raise InvalidRequest(f"the view '{view}' needs `{name}`", pointer=f"/{name}")
+    return value
+
+
+def evenly(count: int, most: int) -> np.ndarray[tuple[int], np.dtype[np.intp]]:
+    """At most so many of the places from 0 on, the first and the last among them."""
+    return np.unique(np.linspace(0, count - 1, min(count, most)).astype(np.intp))
+
+
+def drawn_of(drawn: int, rows: int) -> tuple[str, ...]:
+    """A note where not every row is drawn."""
+    return (f"{drawn:,} of {rows:,} rows are drawn",) if drawn < rows else ()
+
+
+def _tensor(column: Numbers) -> Tensor:
+    return torch.from_numpy(np.array(column, dtype=np.float64))
+
+
+def _dropped(count: int) -> tuple[str, ...]:
+    return (f"{count:,} rows without a value are left out",) if count else ()

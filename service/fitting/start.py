@@ -1,0 +1,147 @@
+"""Where a fit sets out from: as given, guessed by its family, or drawn."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from service.engine.formula import Formula
+from service.engine.models import Family
+from service.engine.models.mlp import Network
+from service.engine.problem import Problem, Task
+from service.engine.scaled_start import Given, scaled_start
+from service.engine.scaling import Scaling
+from service.engine.solvers.exact import least_squares
+from service.errors import InvalidRequest, UnknownName
+from service.fitting.columns import escape
+from service.fitting.models import Resolved
+from service.schemas.fit import FitRequest
+from service.schemas.options import Param
+
+MOST_GUESSED = 2**16
+"""Rows that a guess is made from, at most."""
+
+_GUESS = Param()
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """Initial values and limits, (params,) float64 each, in raw units, and the params without a
+    value given."""
+
+    initial: Tensor
+    lower: Tensor
+    upper: Tensor
+    free: tuple[bool, ...]
+    guessed: tuple[str, ...]
+
+
+def to_start(request: FitRequest, resolved: Resolved, target: Tensor) -> Start:
+    """Initial values and limits: as given, else 1, or drawn for a network."""
+    given, names = request.params, resolved.formula.params
+    known_names(given, names)
+    params = {name: _param(given.get(name)) for name in names}
+    guessed = tuple(name for name in names if params[name].value is None)
+    guesses = dict.fromkeys(names, 1.0)
+    if isinstance(resolved.formula, Network):
+        drawn = resolved.formula.initial(target, request.seed).tolist()
+        guesses = dict(zip(names, drawn, strict=True))
+    values, lower, upper = [], [], []
+    for name, param in params.items():
+        low = float("-inf") if param.min is None else param.min
+        high = float("inf") if param.max is None else param.max
+        values.append(_value(name, param, low, high, guesses[name]))
+        lower.append(low)
+        upper.append(high)
+    return Start(
+        torch.from_numpy(np.array(values)),
+        torch.from_numpy(np.array(lower)),
+        torch.from_numpy(np.array(upper)),
+        tuple(not param.fixed for param in params.values()),
+        guessed,
+    )
+
+
+def of_scaled(
+    problem: Problem, raw: Mapping[str, Tensor], scaling: Scaling, start: Start
+) -> Problem:
+    """The problem, whose inputs are scaled, with a start that is given in raw units. Raises
+    InvalidRequest for what cannot be taken over: see `engine.scaled_start`."""
+    values, lower, upper = (each.numpy() for each in (start.initial, start.lower, start.upper))
+    known = np.array([name not in start.guessed for name in problem.params], dtype=np.bool_)
+    given = Given(values, lower, upper, known, ~np.array(start.free, dtype=np.bool_))
+    found = scaled_start(problem, raw, scaling, given)
+    if found is given:
+        return problem
+    dtype = problem.initial.dtype
+    return replace(
+        problem,
+        initial=torch.from_numpy(found.values).to(dtype),
+        lower=torch.from_numpy(found.lower).to(dtype),
+        upper=torch.from_numpy(found.upper).to(dtype),
+    )
+
+
+def known_names(given: Iterable[str], names: Collection[str], pointer: str = "/params") -> None:
+    """Raises UnknownName for a param that the formula lacks."""
+    for name in given:
+        if name not in names:
+            raise UnknownName("param", name, names, pointer=f"{pointer}/{escape(name)}")
+
+
+def _param(given: float | Param | None) -> Param:
+    if isinstance(given, Param):
+        return given
+    return _GUESS if given is None else Param(value=float(given))
+
+
+def _value(name: str, param: Param, low: float, high: float, guess: float) -> float:
+    at = f"/params/{escape(name)}"
+    if low > high or (low == high and not param.fixed):
+        raise InvalidRequest(
+            f"'{name}' has min {low:g} and max {high:g}; min must be below max, or fix the param",
+            pointer=at,
+        )
+    if param.value is None:
+        if param.fixed:
+            raise InvalidRequest(f"'{name}' is fixed, but has no value", pointer=f"{at}/value")
+        return min(max(guess, low), high)
+    if not low <= param.value <= high:
+        raise InvalidRequest(
+            f"'{name}' starts at {param.value:g}, outside its limits {low:g} to {high:g}",
+            pointer=f"{at}/value",
+        )
+    return float(param.value)
+
+
+def guessed(task: Task, family: Family, names: Collection[str]) -> Task:
+    """The task with the family's guesses for those params; long data are thinned."""
+    problem, fits = task.problem, task.fits
+    chosen = [i for i, name in enumerate(problem.params) if name in names]
+    initial = fits.initial.clone()
+    limits = problem.lower.cpu(), problem.upper.cpu()
+    for at in fits.alike():
+        found = torch.clamp(_guesses(task, family, at).to(initial.dtype), *limits)
+        found = found.nan_to_num(nan=1.0, posinf=1.0, neginf=1.0)
+        initial[at.unsqueeze(-1), torch.tensor(chosen)] = found[:, chosen]
+    return task.starting(initial)
+
+
+def _guesses(task: Task, family: Family, at: Tensor) -> Tensor:
+    """The guesses for fits of about as many rows, (fits, params) float64; longer ones are thinned
+    to the rows of the shortest."""
+    problem, fits = task.problem, task.fits.at(at)
+    width = min(int(fits.sizes.min()), MOST_GUESSED)
+    rows = fits.spans[0].unsqueeze(-1) + torch.arange(width) * fits.sizes.unsqueeze(-1) // width
+    columns = {name: column.cpu()[rows].double() for name, column in problem.columns.items()}
+    y = problem.target.cpu()[rows].double()
+    if len(at) == 1 and isinstance(problem.formula, Formula):
+        alone = {name: column[0] for name, column in columns.items()}
+        found = least_squares(problem.formula, alone, y[0])
+        if found is not None:
+            return torch.tensor([found], dtype=torch.float64)
+    return family.guess(next(iter(columns.values()), torch.zeros_like(y)), y)
