@@ -8,7 +8,7 @@ SECONDS ?= 600
 
 BIN := .venv/bin
 INSTALL := PIP_DISABLE_PIP_VERSION_CHECK=1 $(BIN)/python .ci/install.py
-PIP_INSTALL := $(INSTALL) pip install --quiet --constraint constraints.txt
+PIP_INSTALL := $(INSTALL) pip install --constraint constraints.txt
 # Each stamp builds on the one before: the runtime, then the tools, then what bench compares with.
 RUNTIME := .venv/.runtime
 KERNEL := .venv/.kernel

@@ -22,6 +22,8 @@ CONSTRAINED = ["--constraint", "constraints.txt"]
 GIGABYTE = 1e9
 CPU_GB, CUDA_GB = 3.0, 9.0
 """What an environment takes on disk with either build, and room to unpack it."""
+LINES = 15
+"""Of an installer's output, how many are shown."""
 LIBRARIES = ("nvidia-", "cuda-")
 """What a CUDA build depends on."""
 
@@ -41,7 +43,7 @@ REASONS = (
         "compiler; try another Python (make PYTHON=python3.12)",
     ),
     (
-        ("No matching distribution", "No solution found", "from versions: none"),
+        ("No matching distribution", "No solution found", "none)", "ResolutionImpossible"),
         "there is no build of it for this Python and machine; try another Python "
         "(make PYTHON=python3.12)",
     ),
@@ -74,7 +76,7 @@ def run(command: Sequence[str]) -> None:
     """Runs an installer; where it fails, says why and exits."""
     done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     if done.returncode:
-        sys.stderr.write(done.stdout)
+        sys.stderr.write("\n".join(done.stdout.splitlines()[-LINES:]) + "\n")
         why = reason(done.stdout)
         raise SystemExit(f"\nNot installed: {why}." if why else "\nNot installed: see above.")
 
@@ -99,7 +101,7 @@ def what_pip_finds() -> dict[str, Any] | None:
 
 def install_torch(build: str) -> None:
     """Installs torch: see the module."""
-    by_pip = [*PIP, "install", "--quiet", *CONSTRAINED, "torch"]
+    by_pip = [*PIP, "install", *CONSTRAINED, "torch"]
     found = what_pip_finds() if build in ("cpu", "default") else None
     if found is not None and (build == "default" or not needs_cuda(found)):
         check_disk(CUDA_GB if needs_cuda(found) else CPU_GB)
@@ -107,8 +109,8 @@ def install_torch(build: str) -> None:
         return run(by_pip)
     check_disk(CPU_GB if build == "cpu" else CUDA_GB)
     tell(build != "cpu")
-    run([*PIP, "install", "--quiet", *CONSTRAINED, "uv"])
-    by_uv = [sys.executable, "-m", "uv", "pip", "install", "--quiet", "--python", sys.executable]
+    run([*PIP, "install", *CONSTRAINED, "uv"])
+    by_uv = [sys.executable, "-m", "uv", "pip", "install", "--python", sys.executable]
     command = [*by_uv, f"--torch-backend={build}", *CONSTRAINED, "torch"]
     if build != "cpu" or found is None:
         return run(command)

@@ -15,6 +15,7 @@ DescentError
 ├── Unauthorized              keys are asked for, and none that is known came
 ├── CrossOrigin               a page of another origin asked for a change
 ├── Misdirected               the request is for a host that this is not
+├── OutOfMemory               there is no memory for it just now
 ├── NotReady                  the service is starting or stopping
 └── JobFailed                 the job ended without an answer
     └── WorkerLost            the process that ran it died
@@ -160,6 +161,12 @@ class CrossOrigin(DescentError):
     DESCENT_CORS_ORIGINS."""
 
     type = "cross-origin"
+
+
+class OutOfMemory(DescentError):
+    """There is no memory for that just now; ask for less, or try again later."""
+
+    type = "out-of-memory"
 
 
 class NotReady(DescentError):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import traceback
 from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any
@@ -14,7 +15,7 @@ from starlette.responses import Response
 from starlette.routing import Match, Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from service import errors
+from service import errors, translate
 from service.api.answers import LastAnswer, ProblemAnswer
 from service.api.complaints import MOST
 from service.api.negotiation import NotAcceptable, UnknownPicture
@@ -49,6 +50,7 @@ STATUS: Mapping[type[DescentError], int] = {
     TooManyAnswers: 429,
     NotAcceptable: 406,
     UnknownPicture: 404,
+    errors.OutOfMemory: 503,
     errors.NotReady: 503,
     errors.JobFailed: 500,
     errors.WorkerLost: 503,
@@ -97,9 +99,15 @@ class Unexpected:
 
         try:
             await self.app(scope, receive, watched_send)
-        except Exception:
+        except Exception as error:
             if started or scope["type"] != "http":
                 raise
+            if translate.is_out_of_memory(error):
+                # What it was at is let go first: to tell of it takes memory too.
+                traceback.clear_frames(error.__traceback__)
+                logger.error("out of memory [%s]: %s", request_id(scope), error)
+                await refuse(errors.OutOfMemory(), scope, receive, send)
+                return
             request = Request(scope)
             # As it was sent: decoded, it could hold what looks like another line of the log.
             path = scope.get("raw_path", b"").decode("latin-1")

@@ -169,7 +169,9 @@ async def apart(request: Request, name: str, *arguments: Any) -> Stored:
     takes it along."""
     caller = client(request)
     with request.state["pictures"].hold(caller):
-        working = request.state["draughtsman"].call(name, *arguments, caller=caller)
+        # A picture does not wait for all the long tables of its own caller either.
+        lane = f"{name} {caller}"
+        working = request.state["draughtsman"].call(name, *arguments, caller=lane)
         return await unless_gone(request, working)
 
 

@@ -120,6 +120,7 @@ KINDS: dict[str, Kind] = {
     "worker-lost": Kind(
         503, "The process that did the work died, and so did the next.", "Send it again, or less."
     ),
+    "out-of-memory": Kind(503, "The server has no memory for it just now.", _LATER),
     "not-ready": Kind(503, "The service is starting or stopping.", _LATER),
     "too-many-connections": Kind(503, "Too many connections are open.", _LATER),
 }

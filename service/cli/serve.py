@@ -27,8 +27,8 @@ _ONE_PROCESS = (
 _NO_KEYS = (
     "--host={host} can be reached from other machines, and no API keys are asked for: refused. "
     "`descent key NAME` makes a key and the line for DESCENT_KEYS_FILE (or DESCENT_KEYS). Where "
-    "something else lets in only whom it should, say --allow-public or DESCENT_ALLOW_PUBLIC=1; of "
-    "a container's port, for example, `-p 127.0.0.1:8000:8000` is for this machine alone."
+    "something else lets in only whom it should, say --allow-public or DESCENT_ALLOW_PUBLIC=1. (Of "
+    "a container's port `-p 127.0.0.1:8000:8000` lets in this machine alone.)"
 )
 _OTHER_FILES = 512
 """Libraries, workers' sockets, logs."""

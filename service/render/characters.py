@@ -7,6 +7,7 @@ import numpy as np
 from service.render.canvas import Canvas, framed, margin_of, side_by_side
 from service.render.cells import visible, wrapped
 from service.render.digits import number
+from service.render.extremes import drawable
 from service.render.scales import Scale, around
 from service.schemas.columns import Numbers
 from service.schemas.scenes import (
@@ -26,14 +27,17 @@ NOTHING = "  there is no finite number to draw"
 
 def picture(scene: Scene, *, width: int = 80, lines: int = LINES) -> str:
     """The whole picture: its title, what it shows, its notes."""
-    made = [*wrapped(scene.title, width), "", *body(scene, width=width, lines=lines)]
-    for note in scene.notes:
+    shown = drawable(scene)
+    made = [*wrapped(shown.title, width), "", *body(shown, width=width, lines=lines)]
+    for note in shown.notes:
         made += wrapped(note, width, "  ")
     return "\n".join(made) + "\n"
 
 
+@np.errstate(all="ignore")
 def body(scene: Scene, *, width: int = 80, lines: int = LINES) -> list[str]:
     """The lines of the picture alone."""
+    scene = drawable(scene)
     if isinstance(scene, FitScene):
         return _fit(scene, width, lines)
     if isinstance(scene, LossScene):

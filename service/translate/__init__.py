@@ -12,7 +12,7 @@ from service.translate.checking import NUMBER_BYTES, check
 from service.translate.compute import gradient, loss, predict
 from service.translate.costs import is_little
 from service.translate.curves import Curve, curve, curve_nbytes, predict_from
-from service.translate.devices import OUT_OF_MEMORY, NoDevice, has_cuda, must_have
+from service.translate.devices import OUT_OF_MEMORY, NoDevice, has_cuda, is_out_of_memory, must_have
 from service.translate.grouped_answer import to_grouped_fit
 from service.translate.of_job import note_of, plot_of_job
 from service.translate.plan import Plan, to_plan
@@ -34,6 +34,7 @@ __all__ = [
     "gradient",
     "has_cuda",
     "is_little",
+    "is_out_of_memory",
     "loss",
     "loss_list",
     "model_list",

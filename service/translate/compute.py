@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection, Mapping
+from itertools import chain
 
 import numpy as np
 import torch
@@ -108,10 +109,16 @@ def predict_from_fit(
         raise InvalidRequest(
             f"the job's params are not finite: {', '.join(bad)}", pointer="/job_id"
         )
-    filled = wire.PredictRequest.model_validate(
-        {**body.model_dump(), "data": dict(request.data), "interval": request.interval}
-    )
-    return predict(filled, max_rows, max_operations)
+    told = {**body.model_dump(), "data": dict(request.data), "interval": request.interval}
+    if not _are_finite(*(body.covariance or {}).values()):
+        told["covariance"] = None
+    if not _are_finite({"": body.residual_std or 0.0}):
+        told["residual_std"] = None
+    return predict(wire.PredictRequest.model_validate(told), max_rows, max_operations)
+
+
+def _are_finite(*rows: Mapping[str, float]) -> bool:
+    return all(map(math.isfinite, chain.from_iterable(row.values() for row in rows)))
 
 
 def _band(

@@ -8,6 +8,11 @@ OUT_OF_MEMORY: tuple[type[Exception], ...] = (MemoryError, torch.OutOfMemoryErro
 """What is raised where the memory of either is short."""
 
 
+def is_out_of_memory(error: Exception) -> bool:
+    """Whether memory was short: where a processor's is, torch says it in words alone."""
+    return isinstance(error, OUT_OF_MEMORY) or "can't allocate memory" in str(error)
+
+
 class NoDevice(RuntimeError):
     """The settings name a device that this machine lacks."""
 

@@ -39,6 +39,8 @@ PLACES = 400
 """Along a curve."""
 DECADES = 3.0
 """An input, above zero, that spans more powers of ten has a logarithmic axis."""
+WIDEST, NEAREST = 1e300, 1e-290
+"""A curve goes no farther, and by powers of ten no nearer to 0: beyond, its places overflow."""
 BESIDE = 3.0
 """Losses are shown for residuals to both sides of zero, so far."""
 
@@ -97,8 +99,8 @@ _ROW = "(row)"
 
 def _along(values: Numbers) -> tuple[Numbers, bool]:
     """The places of a curve over those inputs, and whether they go by powers of ten."""
-    low, high = float(values.min()), float(values.max())
-    if low > 0 and high / low > 10.0**DECADES:
+    low, high = np.clip([values.min(), values.max()], -WIDEST, WIDEST).tolist()
+    if low > NEAREST and high / low > 10.0**DECADES:
         return np.geomspace(low, high, PLACES), True
     if low == high:
         room = 0.1 * abs(low) or 1.0
@@ -186,8 +188,8 @@ def _ranks(count: int) -> np.ndarray[tuple[int], np.dtype[np.intp]]:
 def _through_quartiles(residuals: Numbers) -> tuple[float, float]:
     """Offset and slope of the normal quantiles' line: where the middle half lies, tails aside."""
     low, high = np.quantile(residuals, [0.25, 0.75]).tolist()
-    slope = (high - low) / (2 * NormalDist().inv_cdf(0.75))
-    return (low + high) / 2, slope
+    slope = (high / 2 - low / 2) / NormalDist().inv_cdf(0.75)
+    return low / 2 + high / 2, slope
 
 
 def losses_scene(request: PlotRequest, max_rows: int = 2**62) -> LossesScene:

@@ -7,6 +7,7 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
+from service.render.extremes import drawable
 from service.render.figures import fit, loss, losses, path, residuals
 from service.render.figures.paper import Look, Paper, printed
 from service.schemas.scenes import (
@@ -32,4 +33,5 @@ FIGURES: Mapping[type[Scene], Draw] = {
 
 def drawn(scene: Scene, paper: Paper) -> bytes:
     """The picture as an SVG or a PNG: the same bytes for the same scene."""
-    return printed(lambda figure, look: FIGURES[type(scene)](figure, scene, look), scene, paper)
+    shown = drawable(scene)
+    return printed(lambda figure, look: FIGURES[type(shown)](figure, shown, look), shown, paper)

@@ -16,6 +16,8 @@ def draw(figure: Figure, scene: LossScene, look: Look) -> None:
     """The loss, the best marked, and where it was no number any more."""
     axes = figure.add_subplot()
     axes.set_yscale("log")
+    if not (np.isfinite(scene.loss) & (scene.loss > 0)).any():
+        axes.set_ylim(0.1, 10)
     few = np.count_nonzero(np.isfinite(scene.loss)) <= _FEW
     axes.plot(
         scene.epoch,
@@ -48,8 +50,6 @@ def draw(figure: Figure, scene: LossScene, look: Look) -> None:
             linestyle=(0, (4, 3)),
             label=f"no number any more from epoch {scene.lost:,.0f} on",
         )
-    if not np.isfinite(scene.loss).any():
-        axes.set_ylim(0.1, 10)
     if scene.verdict is not None:
         axes.set_title(plain(scene.verdict), color=look.accent)
     named(axes, "epoch", "loss")
