@@ -15,7 +15,7 @@ import torch
 
 from benchmarks.harness import Benchmark, Comparison, Results
 from benchmarks.report import markdown
-from service.engine import outcome, start
+from service.engine import begin, outcome
 from service.fitting import to_fit, to_plan
 from service.schemas.answers import ConfidenceInterval, History, Timings
 from service.schemas.fit import FitRequest
@@ -76,7 +76,7 @@ class Experiment:
             "confidence_interval": {"level": LEVEL / 100, "method": method},
         }
         plan = to_plan(FitRequest.model_validate(asked))
-        run = start(plan.task)
+        run = begin(plan.task)
         while not run.done:
             run.step(run.epochs)
         answer = to_fit(plan, outcome(run), job_id="", history=NO_HISTORY, timings=NO_TIMINGS)

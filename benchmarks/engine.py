@@ -11,7 +11,7 @@ import torch
 from benchmarks.beside_scipy import BesideScipy, Fits, Sizes, given
 from benchmarks.families import DataSet
 from benchmarks.harness import Benchmark, Results
-from service.engine import Result, outcome, start
+from service.engine import Result, begin, outcome
 from service.engine.diagnostics import Finding, examine
 from service.engine.inference.statistics import summarise
 from service.fitting import Plan, to_plan
@@ -36,7 +36,7 @@ def run(sizes: Sizes) -> Results:
 
 def explained(plan: Plan) -> Result:
     """The fit of a plan, with its statistics and diagnostics: what an answer is made of."""
-    run = start(plan.task)
+    run = begin(plan.task)
     while not run.done:
         run.step(run.epochs)
     result = outcome(run)

@@ -86,7 +86,7 @@ def _engine(name: str, epochs: int, ends: dict[str, list[float]]) -> Measure:
     task = to_plan(FitRequest.model_validate(asked)).task
 
     def fit() -> None:
-        run = engine.start(task)
+        run = engine.begin(task)
         run.step(epochs)
         ends["engine"] = engine.outcome(run).params.tolist()
 
@@ -133,7 +133,7 @@ def _line(sizes: Sizes) -> Comparison:
 
     taken = in_turns(
         sizes.rounds,
-        lambda: 1e3 * seconds(lambda: engine.start(task).step(sizes.line_epochs)),
+        lambda: 1e3 * seconds(lambda: engine.begin(task).step(sizes.line_epochs)),
         lambda: 1e3 * seconds(once),
     )
     what = f"{sizes.line_epochs:,} epochs on {sizes.long:,} rows"

@@ -105,7 +105,7 @@ def to_task(u: torch.Tensor, v: torch.Tensor, z: torch.Tensor) -> engine.Task:
 
 def fitted(task: engine.Task, device: str) -> torch.Tensor:
     """The params (fits, params), back on the CPU."""
-    run = engine.start(task.to(device))
+    run = engine.begin(task.to(device))
     while not run.done:
         run.step(10)
     result = run.result()

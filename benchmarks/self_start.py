@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 
 from benchmarks.truths import TRUTHS, Draw
-from service.engine import Options, Problem, Result, Task, outcome, start
+from service.engine import Options, Problem, Result, Task, begin, outcome
 from service.engine.formula import Formula, read_formula
 from service.engine.losses import LOSSES, Loss
 from service.engine.models import FAMILIES
@@ -90,7 +90,7 @@ def fit(formula: Formula, x: Tensor, y: Tensor, theta: Tensor) -> Result:
     problem = Problem(formula, {"x": x}, y, theta, -limit, limit, free, loss)
     tolerance = Tolerance(params=1e-10)
     options = Options("levenberg_marquardt", LevenbergMarquardt(), 1000, 1, tolerance)
-    run = start(Task(problem, options))
+    run = begin(Task(problem, options))
     run.step(options.epochs)
     return outcome(run)
 

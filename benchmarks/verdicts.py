@@ -17,7 +17,7 @@ import numpy.typing as npt
 import torch
 
 from benchmarks.harness import Benchmark, Comparison, Results
-from service.engine import start
+from service.engine import begin
 from service.engine.result import Result
 from service.fitting import to_fit, to_plan
 from service.schemas.answers import Fit, History, Timings
@@ -251,7 +251,7 @@ def fitted(problem: Problem, params: Params | None, **options: Any) -> Fit:
         **options,
     }
     plan = to_plan(FitRequest.model_validate(body))
-    run = start(plan.with_guesses().task)
+    run = begin(plan.with_guesses().task)
     while not run.done:
         run.step(1000)
     result = run.result()

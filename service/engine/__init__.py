@@ -1,9 +1,9 @@
 """The engine: formulas, losses, gradients, solvers and statistics on torch tensors.
 
-Stateless: no clock, no I/O, no globals. `start(task)` hands out a run; whoever steps it owns time.
+Stateless: no clock, no I/O, no globals. `begin(task)` hands out a run; whoever steps it owns time.
 """
 
-from service.engine.iterate import Run, outcome, start
+from service.engine.iterate import Run, begin, outcome
 from service.engine.problem import Groups, Options, Problem, Task, grouped
 from service.engine.result import Best, Ends, GroupedResult, Result, Rows
 
@@ -18,7 +18,7 @@ __all__ = [
     "Rows",
     "Run",
     "Task",
+    "begin",
     "grouped",
     "outcome",
-    "start",
 ]

@@ -326,7 +326,7 @@ def _with_last(ends: Ends) -> Ends:
     return replace(ends, reasons=tuple(reasons))
 
 
-def start(task: Task, checkpoint: Checkpoint | None = None) -> Run:
+def begin(task: Task, checkpoint: Checkpoint | None = None) -> Run:
     """A run of the task, from its start or from a checkpoint of another run of the same task."""
     return Run(task, checkpoint)
 
@@ -338,4 +338,4 @@ def outcome(run: Run, stop_reason: StopReason | None = None) -> Result:
     return found
 
 
-__all__: Sequence[str] = ("Checkpoint", "Run", "outcome", "start")
+__all__: Sequence[str] = ("Checkpoint", "Run", "begin", "outcome")

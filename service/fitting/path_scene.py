@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 import torch
 
-from service.engine import outcome, start
+from service.engine import begin, outcome
 from service.engine.formula import Formula
 from service.engine.objectives.objective import Objective
 from service.errors import InvalidData, InvalidRequest, UnknownName
@@ -149,7 +149,7 @@ def _lowest(seen: Looked, names: tuple[str, ...]) -> Pair | None:
         epochs=SEARCH_EPOCHS,
     )
     try:
-        run = start(to_plan(request).task)
+        run = begin(to_plan(request).task)
         run.step(SEARCH_EPOCHS)
         found = outcome(run)
     except InvalidRequest:

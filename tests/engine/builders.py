@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from service.engine import Options, Problem, Result, Rows, Task, outcome, start
+from service.engine import Options, Problem, Result, Rows, Task, begin, outcome
 from service.engine.formula import Formula, read_formula
 from service.engine.kernel import operators
 from service.engine.kernel.program import Program
@@ -75,7 +75,7 @@ def task(
 
 def finish(a_task: Task) -> tuple[Rows, Result]:
     """The recorded rows and the result of a run that goes to its end."""
-    run = start(a_task)
+    run = begin(a_task)
     rows = run.step(a_task.options.epochs)
     return rows, outcome(run)
 

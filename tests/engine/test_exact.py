@@ -13,7 +13,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from service.engine import Ends, Groups, Problem, outcome, start
+from service.engine import Ends, Groups, Problem, begin, outcome
 from service.engine.formula import Formula
 from service.engine.inference.statistics import summarise
 from service.engine.kernel.sharing import PIECE
@@ -356,7 +356,7 @@ def test_columns_of_any_size_are_solved_alike() -> None:
 
 def test_the_history_has_the_one_epoch(noisy: dict[str, list[float]]) -> None:
     of = problem("a + b*x", noisy, {"a": 0.0, "b": 0.0})
-    run = start(task(of, "exact", Exact(), 1))
+    run = begin(task(of, "exact", Exact(), 1))
     rows = run.step(1)
     assert rows.epoch.tolist() == [1]
     assert run.done

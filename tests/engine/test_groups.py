@@ -12,7 +12,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from service.engine import GroupedResult, Groups, Rows, Run, start
+from service.engine import GroupedResult, Groups, Rows, Run, begin
 from service.engine.problem import UNEVEN, grouped
 from tests.engine.builders import problem, task
 from tests.fitting.grouped import alone, answer, plan
@@ -33,13 +33,13 @@ def result_of(run: Run, reason: Any = None) -> GroupedResult:
 def ended(made: Any, slices: list[int], *, pickled: bool = False) -> GroupedResult:
     """The result of a run in slices of those sizes over and over; or one that begins anew from its
     pickled checkpoint after each."""
-    run = start(made.task)
+    run = begin(made.task)
     turn = 0
     while not run.done:
         run.step(slices[turn % len(slices)])
         turn += 1
         if pickled:
-            run = start(made.task, pickle.loads(pickle.dumps(run.checkpoint())))
+            run = begin(made.task, pickle.loads(pickle.dumps(run.checkpoint())))
     return result_of(run)
 
 
@@ -102,7 +102,7 @@ def test_stopped_midway_it_answers_with_what_is_done(reason: Any, optimizer: str
         request["data"][name] = np.concatenate([column, np.repeat(column[long], 20)])
     request["data"]["y"] += 0.01 * rng.standard_normal(len(request["data"]["y"]))
     made = plan(**request)
-    run = start(made.task)
+    run = begin(made.task)
     run.step(3)
     found = answer(made, result_of(run, reason))
     assert found.stop_reason == reason
@@ -121,7 +121,7 @@ def test_stopped_midway_it_answers_with_what_is_done(reason: Any, optimizer: str
 
 def test_before_its_first_step_nothing_is_begun():
     made = plan(**curve("decay", 3, groups=3))
-    found = answer(made, result_of(start(made.task), "cancelled"))
+    found = answer(made, result_of(begin(made.task), "cancelled"))
     assert found.groups.status == ["failed"] * 3
     assert found.groups.stop_reason == ["cancelled"] * 3
     assert not found.converged

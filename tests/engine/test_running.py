@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import torch
 
-from service.engine import Problem, Rows, Run, Task, outcome, start
+from service.engine import Problem, Rows, Run, Task, begin, outcome
 from service.engine.optimizers.exact import Exact
 from service.engine.optimizers.first_order import Adagrad, Adam, Rmsprop, Sgd
 from service.engine.optimizers.lbfgs import Lbfgs
@@ -84,14 +84,14 @@ def same(run: Run, parts: list[Rows], other: Run, others: list[Rows]) -> None:
 
 
 def whole(of: Task) -> tuple[Run, list[Rows]]:
-    run = start(of)
+    run = begin(of)
     return run, [run.step(of.options.epochs)]
 
 
 @pytest.mark.parametrize("name", TASKS)
 @pytest.mark.parametrize("slices", [(1,), (7, 1, 20)])
 def test_slicing_changes_no_bit(name: str, slices: tuple[int, ...]) -> None:
-    run, parts = start(TASKS[name]), []
+    run, parts = begin(TASKS[name]), []
     i = 0
     while not run.done:
         parts.append(run.step(slices[i % len(slices)]))
@@ -103,10 +103,10 @@ def test_slicing_changes_no_bit(name: str, slices: tuple[int, ...]) -> None:
 @pytest.mark.parametrize("every", [7])
 def test_a_run_resumed_from_a_pickled_checkpoint_changes_no_bit(name: str, every: int) -> None:
     """As a worker is replaced: the checkpoint crosses a pipe each time."""
-    run, parts = start(TASKS[name]), []
+    run, parts = begin(TASKS[name]), []
     while not run.done:
         parts.append(run.step(every))
-        run = start(TASKS[name], pickle.loads(pickle.dumps(run.checkpoint())))
+        run = begin(TASKS[name], pickle.loads(pickle.dumps(run.checkpoint())))
     same(run, parts, *whole(TASKS[name]))
 
 
@@ -117,7 +117,7 @@ def test_two_runs_of_one_task_are_the_same(name: str) -> None:
 
 @pytest.mark.parametrize("name", TASKS)
 def test_the_result_is_valid_at_any_moment(name: str) -> None:
-    run = start(TASKS[name])
+    run = begin(TASKS[name])
     while True:
         result = outcome(run, "cancelled")
         assert result.params.shape == TASKS[name].problem.initial.shape
@@ -147,13 +147,13 @@ def test_a_checkpoint_is_small(name: str) -> None:
     data = {"x": x, "y": [0.5 - 0.1 * v for v in x]}
     text = "a*x + c" if len(of.params) == 2 else "a*exp(-k*x) + c"
     long = problem(text, data, {p: START[p] for p in of.params}, loss=of.loss.name)
-    run = start(Task(long, TASKS[name].options))
+    run = begin(Task(long, TASKS[name].options))
     run.step(2)
     assert len(pickle.dumps(run.checkpoint())) < 12_000
 
 
 def test_rows_come_once_and_in_order() -> None:
-    run = start(TASKS["sgd, thinned"])
+    run = begin(TASKS["sgd, thinned"])
     epochs: list[int] = []
     while not run.done:
         epochs += run.step(10).epoch.tolist()
@@ -172,11 +172,11 @@ def lost() -> Task:
 
 def challenged(of: Task, slices: int, *, resumed: bool = False) -> list[Any]:
     """The end and what it is challenged by."""
-    run = start(of)
+    run = begin(of)
     while not run.done:
         run.step(slices)
         if resumed:
-            run = start(of, pickle.loads(pickle.dumps(run.checkpoint())))
+            run = begin(of, pickle.loads(pickle.dumps(run.checkpoint())))
     result = outcome(run)
     assert result.lower is not None
     assert result.lower is not None

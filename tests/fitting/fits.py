@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from service.engine import outcome, start
+from service.engine import begin, outcome
 from service.engine.result import joined
 from service.fitting import Plan, check, to_fit, to_history
 from service.schemas.answers import Fit, Timings
@@ -24,7 +24,7 @@ def plan(request: Request) -> Plan:
 def fit(**request: Any) -> Fit:
     """The fit of a request."""
     made = plan(request)
-    run, parts = start(made.with_guesses().task), []
+    run, parts = begin(made.with_guesses().task), []
     while not run.done:
         parts.append(run.step(made.task.options.epochs))
     rows = joined(parts, len(made.task.problem.params))

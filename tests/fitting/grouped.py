@@ -8,7 +8,7 @@ from typing import Any
 
 from torch import Tensor
 
-from service.engine import GroupedResult, Rows, Task, outcome, start
+from service.engine import GroupedResult, Rows, Task, begin, outcome
 from service.engine.diagnostics import Finding, Verdict, examine, verdict
 from service.engine.inference.intervals import intervals
 from service.engine.inference.statistics import summarise
@@ -30,7 +30,7 @@ def plan(**request: Any) -> Plan:
 
 def finish(made: Plan, slices: int = 1000) -> GroupedResult:
     """The result of all groups, stepped so many epochs at a time."""
-    run = start(made.task)
+    run = begin(made.task)
     while not run.done:
         run.step(slices)
     found = run.result()
@@ -68,7 +68,7 @@ def alone(made: Plan, group: int, initial: Tensor) -> Alone:
     task = made.task.one(group)
     problem = replace(task.problem, initial=initial.to(task.problem.initial))
     task = Task(problem, replace(task.options, search=()))
-    run = start(task)
+    run = begin(task)
     rows = run.step(task.options.epochs)
     result = outcome(run)
     theta = result.best.params if is_cut_short(result) else result.params

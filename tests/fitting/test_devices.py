@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from service.engine import GroupedResult, Result, start
+from service.engine import GroupedResult, Result, begin
 from service.engine.kernel import composite
 from service.engine.losses import LOSSES
 from service.schemas.answers import Fit, GroupedFit
@@ -187,7 +187,7 @@ def test_groups_are_the_cpus(device: str, name: str) -> None:
 def test_the_data_stay_there_and_what_is_found_comes_back(device: str) -> None:
     with on(device) as known:
         plan = fits.plan(CURVE)
-        run = start(plan.task)
+        run = begin(plan.task)
         rows, found = run.step(3), run.result()
         assert isinstance(found, Result)
         assert {getattr(rows, name).device.type for name in ("epoch", "loss", "params")} == {"cpu"}
@@ -199,7 +199,7 @@ def test_the_data_stay_there_and_what_is_found_comes_back(device: str) -> None:
 
 def midway() -> GroupedFit:
     made = grouped.plan(**CURVE | {"group_by": "g", "data": GROUPS})
-    run = start(made.task)
+    run = begin(made.task)
     run.step(2)
     found = run.result("time_limit")
     assert isinstance(found, GroupedResult)

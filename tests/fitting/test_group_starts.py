@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from service.engine import GroupedResult, start
+from service.engine import GroupedResult, begin
 from tests.fitting.fits import fit as fit_one
 from tests.fitting.grouped import answer, finish, fit, plan
 from tests.fitting.test_groups import compare, rows_of
@@ -83,7 +83,7 @@ def test_groups_with_another_turn_are_as_alone_from_where_they_set_out():
 
 def test_another_turn_keeps_the_lower_end_whatever_the_slices():
     made = plan(**peaks(3, 12, "noise", seed=2), epochs=60)
-    run, shown = start(made.task), []
+    run, shown = begin(made.task), []
     before: list[float] = []
     while not run.done:
         run.step(1)
@@ -106,7 +106,7 @@ def test_another_turn_keeps_the_lower_end_whatever_the_slices():
 
 def test_it_may_be_stopped_in_any_search_and_goes_on_from_a_look_as_if_there_were_none():
     made = plan(**peaks(3, 12, "noise", seed=2), epochs=60)
-    run, first, again = start(made.task), 0, 0
+    run, first, again = begin(made.task), 0, 0
     while not run.done:
         point, stopped = run.checkpoint(), run.result("time_limit")
         assert isinstance(stopped, GroupedResult)

@@ -17,7 +17,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from service.engine import GroupedResult, start
+from service.engine import GroupedResult, begin
 from service.errors import BudgetExceeded, InvalidData, InvalidRequest, UnknownName
 from service.fitting import check, predict_from
 from service.fitting import curve as curve_of
@@ -358,7 +358,7 @@ def test_a_group_whose_start_diverges_fails_alone():
 def test_groups_that_were_not_begun_are_left_out(history: bool):
     by = {"column": "g", "history": history}
     made = plan(**curve("decay", 3, groups=4) | {"optimizer": "lbfgs", "group_by": by})
-    run = start(made.task)
+    run = begin(made.task)
     assert (run.epochs, run.left) == (4, made.task.options.epochs)
     while run.epoch < 2:
         run.step(1000)

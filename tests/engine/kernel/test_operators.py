@@ -20,7 +20,8 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from service.engine import Ends, GroupedResult, Rows, Task, start
+from service import engine
+from service.engine import Ends, GroupedResult, Rows, Task
 from service.engine.formula import Formula, read_formula
 from service.engine.kernel import composite, fitting, operators, readings, sharing
 from service.engine.optimizers.exact import Exact
@@ -308,12 +309,12 @@ Found = tuple[Ends, Sequence[Rows]]
 
 def run(task: Task, slices: Sequence[int] = (EPOCHS,), *, pickled: bool = False) -> Found:
     """How the fits end that are stepped in slices of those sizes, over and over."""
-    going, turn = start(task), 0
+    going, turn = engine.begin(task), 0
     while not going.done:
         going.step(slices[turn % len(slices)])
         turn += 1
         if pickled:
-            going = start(task, pickle.loads(pickle.dumps(going.checkpoint())))
+            going = engine.begin(task, pickle.loads(pickle.dumps(going.checkpoint())))
     found = going.result()
     assert isinstance(found, GroupedResult)
     assert found.history is not None
