@@ -35,7 +35,7 @@ def fit(
     loss: options.Loss = None,
     sigma: options.Sigma = None,
     group_by: Annotated[
-        str | None, typer.Option(help="A column: one fit for each of its values.")
+        list[str] | None, typer.Option(help="A column: one fit for each of its values.")
     ] = None,
     setting: options.Setting = None,
     patch: Annotated[
@@ -78,6 +78,11 @@ def fit(
         exits.usage("which table? `descent fit data.csv 'y = a*x + b'`; - is stdin")
     if background and url is None:
         exits.usage("--background needs a service that stays: --url, or DESCENT_URL")
+    if group_by is not None and len(group_by) > 1:
+        exits.usage(
+            f"--group-by takes one column, not {' and '.join(group_by)}: put both in one, such as "
+            "A1 of plate 2 as 2/A1"
+        )
     asked = words.request(
         params=param or (),
         fixed=fix or (),
@@ -89,7 +94,7 @@ def fit(
         epochs=epochs,
         loss=loss,
         sigma=sigma,
-        group_by=group_by,
+        group_by=group_by[0] if group_by else None,
     )
     columns = table(data, by=_column(asked.get("group_by")))
     with connecting.descent(url, api_key, own=True) as client:

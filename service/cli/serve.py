@@ -33,6 +33,8 @@ _NO_KEYS = (
 _OTHER_FILES = 512
 """Libraries, workers' sockets, logs."""
 _LOOPBACK_HOSTS = "local"
+_SWITCH_S = 0.001
+"""Seconds for which a thread may keep the event loop from going on."""
 
 
 def serve(
@@ -72,6 +74,7 @@ def serve(
         signal.signal(signal.SIGHUP, _hang_up)
     # Numpy's are small matrices: a second thread would wait for the first, and a core for both.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    sys.setswitchinterval(_SWITCH_S)
     gc.disable()  # all that is made now stays
     from service.api.tracing import NoTelemetry
     from service.app import create_app

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -124,7 +125,15 @@ def _input(model: NamedModel, columns: Collection[str], target: str) -> str:
         return others[0]
     if not others:
         raise InvalidFormula(f"the data have no column beside '{target}' for the input x")
+    given = model.model_dump(exclude_none=True)
+    if model.target is None and target != "y":
+        # The last column is but a guess: it may as well be the noise of the one before.
+        others = list(columns)
+        mend = {**given, "inputs": others[:1], "target": others[1]}
+        asked = f"which of {', '.join(others)} are the input and the target of '{model.name}'? Name"
+        raise InvalidFormula(f"{asked} them `x` and `y`, or give the model as {json.dumps(mend)}")
+    mend = {**given, "inputs": others[:1]}
     raise InvalidFormula(
         f"which of {', '.join(others)} is the input of '{model.name}'? Name it `x`, or give the "
-        f'model as {{"name": "{model.name}", "inputs": ["{others[0]}"]}}'
+        f"model as {json.dumps(mend)}"
     )

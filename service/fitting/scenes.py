@@ -143,7 +143,8 @@ def residuals_scene(request: PlotRequest, max_rows: int = 2**62) -> ResidualsSce
     (Blom, Statistical Estimates and Transformed Beta-Variables, 1958)."""
     seen = look(request, MOST_ROWS, max_rows)
     at = seen.predict()
-    residuals = at - seen.target.numpy()
+    with np.errstate(over="ignore"):
+        residuals = at - seen.target.numpy()
     target = seen.formula.target
     unit = seen.quantity(target).unit
     if seen.sigma is not None:

@@ -266,5 +266,7 @@ class _Attempt:
             self._send(HandedOver())
             return
         last = self._slice(self._clock(), last=True)
+        if not isinstance(fit, GroupedFit):  # the run's own is that before the last step
+            last = last._replace(progress=last.progress._replace(loss=fit.loss))
         document, curve = fit.document(), self._backend.curve(fit)
         self._send(Ended(last=last, stop_reason=fit.stop_reason, fit=document, curve=curve))

@@ -42,6 +42,7 @@ async def test_a_background_fit_is_watched_to_its_end(client: httpx.AsyncClient)
     assert done["status"] == "succeeded"
     assert done["tags"] == {"batch": "7"}
     assert done["progress"]["epoch"] == 5000
+    assert done["progress"]["loss"] == done["result"]["loss"]  # after the last step, not before it
     # tutorial.json: w 5.3671, b −17.3012 after 5,000 epochs
     assert done["result"]["params"]["w"] == pytest.approx(5.3671, abs=1e-4)
     assert done["result"]["params"]["b"] == pytest.approx(-17.3012, abs=1e-4)

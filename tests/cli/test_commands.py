@@ -44,6 +44,13 @@ def test_a_fit_as_csv_and_in_one_line(run: Run) -> None:
     assert line.count("\n") == 1
 
 
+def test_two_columns_to_group_by_are_refused(run: Run) -> None:
+    """Before, the last one counted in silence, and wells of two plates became one."""
+    done = run("fit", "thermo.csv", MODEL, "--group-by", "plate", "--group-by", "well")
+    assert done.returncode == 2
+    assert "--group-by takes one column, not plate and well" in " ".join(done.stderr.split())
+
+
 def test_a_fit_from_stdin(run: Run) -> None:
     text = "".join(f"{u}\t{c}\n" for u, c in zip(DATA["t_u"], DATA["t_c"], strict=True))
     done = run("fit", "-", "y = w*x + b", "-f", "json", stdin=text)

@@ -19,7 +19,11 @@ from service.settings import Settings
 from tests.api.doors import real
 from tests.security.test_numbers import strict
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+pytestmark = [
+    pytest.mark.asyncio(loop_scope="module"),
+    # Overflow is what is asked for, and no error outside the tests.
+    pytest.mark.filterwarnings("ignore::RuntimeWarning"),
+]
 
 AWKWARD = [0.0, -0.0, 5e-324, -1e-323, 2.3e-308, 1e-300, 1e-160, 1e-45, 1.0, -1.0, 3.0, 1 + 2**-52]
 AWKWARD += [16777217.0, 3.4e38, 1e40, 1e154, -1e160, 1e300, 1e307, -1e308, 1.7976931348623157e308]

@@ -174,6 +174,25 @@ def test_a_refusal_is_shown_at_its_field(page: Playground) -> None:
     assert refused == []
 
 
+@pytest.mark.parametrize("text", ["x,y\n1,2\n3,4,5\n", "x\n", ""])
+def test_data_that_are_refused_are_not_fitted_by_the_last_ones(page: Playground, text: str) -> None:
+    """Nor does what was said of those stand over these."""
+    page.run("#run")
+    before = page.runs
+    if text:
+        page.type("csv", text)
+    else:
+        page.choose("example", "own")
+    page.browser.wait("document.getElementById('verdict').textContent === ''")
+    page.browser.one("#run").click()
+    assert page.runs == before
+    assert "cannot be read" in page.browser.status() or "no data" in page.browser.status()
+    page.choose("example", "thermometer")
+    page.ready()
+    page.run()
+    assert page.runs == before + 1
+
+
 def test_what_is_copied_runs_in_a_terminal(page: Playground) -> None:
     page.browser.one("#terminal summary").click()
     command = page.text("#curl")

@@ -15,8 +15,7 @@ from service.api.state import Request
 from service.jobs import memory
 
 LARGE = 2**20
-"""Bytes above which a body is read apart. As JSON so many take 6 ms to parse here, while nobody
-else is served, and 11 ms there and back."""
+"""Bytes above which a body holds a place."""
 STALL_S = 30.0
 """Seconds that a body may pause for."""
 

@@ -9,9 +9,14 @@ const OWN = "own";
 const LONGEST_SHOWN = 200_000;
 
 export class DataField {
-  /** @param onData called with {columns, units, request, lesson}; request is null for own data */
-  constructor(onData) {
+  /**
+   * @param onData called with {columns, units, request, lesson}; request is null for own data
+   * @param onRefused called where what is in the field cannot be read; `refused` says why
+   */
+  constructor(onData, onRefused) {
     this.onData = onData;
+    this.onRefused = onRefused;
+    this.refused = "";
     const titles = Object.entries(EXAMPLES).map(([value, { title }]) => [value, title]);
     byId("example").append(
       ...[...titles, [OWN, "Your own data"]].map(([value, title]) =>
@@ -32,7 +37,8 @@ export class DataField {
     if (!found) {
       byId("csv").value = "";
       byId("csv").focus();
-      return this.#say("Paste columns with a header, such as x,y.");
+      this.#say("Paste columns with a header, such as x,y.");
+      return this.#refuse("There are no data yet.");
     }
     const { columns, units, request, lesson } = found;
     byId("csv").value = write(columns);
@@ -61,10 +67,17 @@ export class DataField {
       if (!(error instanceof Unreadable)) throw error;
       this.#say("");
       this.#fail(error.message);
+      this.#refuse("These data cannot be read.");
     }
   }
 
+  #refuse(why) {
+    this.refused = why;
+    this.onRefused();
+  }
+
   #say(text) {
+    this.refused = "";
     byId("data-said").textContent = text;
     this.#fail("");
   }

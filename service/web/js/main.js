@@ -25,7 +25,7 @@ class Playground {
     this.fit = null;
     this.form = new Form(catalogue, (request) => this.#edited(request));
     this.preview = settled(() => this.#preview(), 200);
-    this.data = new DataField((found) => this.#newData(found));
+    this.data = new DataField((found) => this.#newData(found), () => this.#noData());
     this.#listen();
     this.data.example("thermometer");
   }
@@ -65,6 +65,13 @@ class Playground {
     this.#edited(this.form.request);
   }
 
+  /** What is on the stage, and was said of it, is not of what the field holds now. */
+  #noData() {
+    this.#forget();
+    report.status(this.data.refused, "bad");
+    document.body.dataset.state = "ready";
+  }
+
   /** The request has changed: what is on the stage is of another one. */
   #edited(request) {
     this.request = request;
@@ -82,7 +89,7 @@ class Playground {
   }
 
   async #preview() {
-    if (this.job) return;
+    if (this.job || this.data.refused) return;
     const scene = this.#scene();
     if (this.fit && this.scene?.key === scene.key) return; // only how to descend has changed
     this.scene = scene;
@@ -100,6 +107,7 @@ class Playground {
 
   async run() {
     if (this.job) return;
+    if (this.data.refused) return this.#noData();
     report.clearProblems();
     this.scene = this.#scene();
     this.#forget();
@@ -165,6 +173,7 @@ class Playground {
   async #finished(job) {
     if (job.error) throw new Problem(job.error, job.error.status);
     if (!job.result) return report.status("Cancelled before it began.", "warn");
+    if (this.data.refused) return this.#noData();
     this.fit = job.result;
     const { text, kind } = report.ending(this.fit);
     report.status(text, kind);

@@ -75,6 +75,7 @@ function sentence(code) {
 /** The answer: the params with their errors, and how good the fit is. */
 export function answer(fit) {
   byId("answer").hidden = !fit;
+  byId("verdict").textContent = "";
   if (!fit) return;
   byId("verdict").textContent = verdict(fit);
   byId("params").replaceChildren(...paramsTable(fit));
