@@ -6,9 +6,9 @@ import json
 from typing import Any
 
 import pytest
-from service.fitting import to_plan
 
 from service.errors import InvalidFormula
+from service.fitting import to_plan
 from service.schemas.fit import FitRequest
 
 COLUMN = [1.0, 2.0, 3.0, 4.0, 5.0]
