@@ -107,7 +107,7 @@ def test_predictions(client: Descent) -> None:
     assert found.target == "t_c"
     assert client.predict(MODEL, at, fit.params).predictions == pytest.approx(expected, rel=1e-9)
     by_job = client.predict(None, at, job_id=fit.job_id)
-    assert by_job.predictions == found.predictions
+    assert by_job.predictions.tolist() == found.predictions.tolist()
 
 
 def test_losses_and_gradients(client: Descent) -> None:
