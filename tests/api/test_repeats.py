@@ -22,6 +22,7 @@ TWICE = {
     '{"data":{"x2":[1],"y":[2],"x²":[3]}}'.encode(): "/data/x2",
     b'{"model":"y=a*x","data":{"x":[1],"y":[2]},"model" : "y=b*x"}': "/model",
     b'{"data":{"x":[1],"y":[2]},"params":{"a":1,"a":2}}': "/params/a",
+    b'{"data":{"x":[1],"y":[2]},"tags":{"a":"v",":x":"1",":x":"2"}}': "/tags/:x",
     b'{"data":{"x":[1],"y":[2]},"params":{"a":{"value":1,"value":2}}}': "/params/a/value",
 }
 ONCE = (
