@@ -158,7 +158,7 @@ class Run:
             return False
         if not may_leave_noise(problem):
             return True
-        self._statistics = summarise(problem, ends.best[0])
+        self._statistics = summarise(problem, ends.theta[0])
         return not leaves_noise_alone(self._statistics)
 
     @cached_property
@@ -231,8 +231,7 @@ class Run:
             at = replace(self._at, starts=stopped(self._turn, self._at.starts))
             return Run(self.task, at).result(stop_reason)
         if self.task.groups is None:
-            found = self._ends().one(stop_reason)
-            return replace(found, lower=self._lower(), statistics=self._statistics)
+            return self._ends().one(stop_reason, self._lower(), self._statistics)
         ends, parts = self._joined()
         history = None
         if self.task.groups.history:

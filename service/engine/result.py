@@ -173,8 +173,14 @@ class Ends:
             reasons[fit] = reason
         return replace(self, **columns, reasons=tuple(reasons), factor=None)
 
-    def one(self, stop_reason: StopReason | None) -> Result:
-        """The only fit; `stop_reason` is the reason of whoever stops it before its end."""
+    def one(
+        self,
+        stop_reason: StopReason | None,
+        lower: tuple[Tensor, float] | None = None,
+        statistics: Statistics | None = None,
+    ) -> Result:
+        """The only fit; `stop_reason` is the reason of whoever stops it before its end. See
+        `Result` for what else is known."""
         loss, best_loss = float(self.loss[0]), float(self.best_loss[0])
         best = Best(int(self.best_epoch[0]), best_loss, self.best[0])
         if loss < best_loss or (not math.isfinite(best_loss) and math.isfinite(loss)):
@@ -190,6 +196,8 @@ class Ends:
             self.initial[0],
             None if self.factor is None else self.factor[0],
             self.searched,
+            lower,
+            statistics,
         )
 
 

@@ -12,7 +12,7 @@ from torch import Tensor
 from service.engine.formula import Formula
 from service.engine.models import FAMILIES, Family
 from service.engine.models.mlp import Network
-from service.engine.problem import Model, Options, Problem, Task, grouped
+from service.engine.problem import Model, Problem, Task, grouped
 from service.engine.scaling import Scale
 from service.errors import (
     InvalidData,
@@ -109,11 +109,14 @@ def to_plan(request: FitRequest, *, max_rows: int = 2**62, max_groups: int = 2**
     problem = of_scaled(problem, raw, scaling, start)
     options = to_options(request, problem)
     family = resolved.family
-    if isinstance(formula, Formula) and family is None and options.optimizer in SEARCHING:
-        positions = tuple(formula.params.index(name) for name in start.guessed)
-        options = replace(options, search=positions)
-    if isinstance(formula, Formula) and not problem.is_linear:
-        options = replace(options, challenge=_is_challenged(request, problem, options))
+    if isinstance(formula, Formula):
+        search, challenge = options.search, options.challenge
+        if family is None and options.optimizer in SEARCHING:
+            search = tuple(formula.params.index(name) for name in start.guessed)
+        if not problem.is_linear:
+            challenge = _is_challenged(request, problem, search)
+        if (search, challenge) != (options.search, options.challenge):
+            options = replace(options, search=search, challenge=challenge)
     if not start.guessed or options.optimizer == "exact":
         family = None
     told = start.guessed if isinstance(formula, Formula) else ()
@@ -147,9 +150,9 @@ def _check_names(formula: Model, request: FitRequest) -> None:
         )
 
 
-def _is_challenged(request: FitRequest, problem: Problem, options: Options) -> bool | None:
+def _is_challenged(request: FitRequest, problem: Problem, search: tuple[int, ...]) -> bool | None:
     """Whether the end is to be compared with those of other starts; None where all was searched."""
-    searched = {problem.params[i] for i in options.search}
+    searched = {problem.params[i] for i in search}
     return None if set(problem.free_params) <= searched else request.challenge
 
 

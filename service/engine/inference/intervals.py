@@ -15,7 +15,6 @@ from service.engine.formula import Formula
 from service.engine.inference.distributions import t_quantile
 from service.engine.inference.profile import READING, WORK, profiles
 from service.engine.inference.statistics import Figures, Statistics
-from service.engine.kernel import operators
 from service.engine.kernel.statistics import probes
 from service.engine.kernel.types import Bools, Floats
 from service.engine.objectives.points import losses_at, losses_of
@@ -179,20 +178,6 @@ def _departures(problem: Problem, fits: Groups, here: Floats, figures: Figures) 
     return departure
 
 
-def _losses(problem: Problem, formula: Formula, points: Floats) -> Floats:
-    """The mean squared error at each of some params; of short data from their predictions at once,
-    which takes half the time."""
-    if problem.rows * len(points) > AT_ONCE or problem.target.device.type != "cpu":
-        return losses_at(problem, points)
-    read = operators.read(formula.forward.tensors, problem.inputs, torch.from_numpy(points))
-    with np.errstate(all="ignore"):
-        z = read.numpy()[0] - problem.target.numpy()
-        if problem.sigma is not None:
-            z = z / problem.sigma.numpy()
-        found: Floats = np.einsum("ij,ij->i", z, z) / problem.rows
-    return found
-
-
 def _bent(problem: Problem, theta: Tensor, statistics: Statistics) -> Bools:
     """Along which params the loss does not rise as the Jacobian says. A step of k standard errors
     that the others follow is to raise the sum of squares by k²s²."""
@@ -213,7 +198,7 @@ def _bent(problem: Problem, theta: Tensor, statistics: Statistics) -> Bools:
     unit = LOOKED_AT**2 * variance / problem.rows
     if unit == 0.0:
         return none
-    losses = _losses(problem.double(), formula, points).tolist()
+    losses = losses_at(problem.double(), points).tolist()
     risen = [(loss - losses[0]) / unit for loss in losses[1:]]
     straight = np.array([1 / BENT <= each <= BENT for each in risen])
     bent: Bools = ~np.all((straight | clipped).reshape(2, count), axis=0)

@@ -25,6 +25,9 @@ _library.define(
     "linearise(Tensor[] program, int loss, float delta, Tensor[] data, Tensor theta, Tensor width)"
     " -> (Tensor, Tensor, Tensor)"
 )
+_library.define(
+    "losses(Tensor[] program, int loss, float delta, Tensor[] data, Tensor points) -> Tensor"
+)
 _library.define("constant_losses(int loss, float delta, Tensor[] data) -> Tensor")
 _library.define(
     "reduce(Tensor[] program, int loss, float delta, Tensor[] data, Tensor theta)"
@@ -55,6 +58,7 @@ _library.define(
 IMPLEMENTATIONS: Mapping[str, tuple[Callable[..., Any], Callable[..., Any] | None]] = {
     "read": (readings.read, composite.read),
     "linearise": (readings.linearise, composite.linearise),
+    "losses": (readings.losses, readings.composite_losses),
     "constant_losses": (readings.constant_losses, readings.composite_constant_losses),
     "reduce": (readings.reduce, composite.reduce),
     "assess": (readings.assess, readings.composite_assess),
@@ -77,6 +81,9 @@ linearise = torch.ops.descent.linearise.default
 """Groups at a θ each: a program, the loss's number and delta, data, θ (groups, params) and the
 widths of rounded corners (groups,), both float64 -> Σρ, Σρ of the loss as it is and Σ|z| (groups,
 3), R of [J z] (groups, q + 1, q + 1) and Σψ·∂z/∂θ (groups, q), float64 on the CPU."""
+losses = torch.ops.descent.losses.default
+"""The loss at several params (points, params), float64: a program without slopes, and data without
+spans, which are one group -> (points,), float64 on the CPU."""
 constant_losses = torch.ops.descent.constant_losses.default
 """The loss of each group's weighted mean, (groups,): see `rows.constant_loss`."""
 reduce = torch.ops.descent.reduce.default

@@ -53,6 +53,33 @@ def read(program: Sequence[Tensor], columns: Tensor, theta: Tensor) -> Tensor:
     return found
 
 
+def losses(
+    program: Sequence[Tensor], loss: int, delta: float, data: Sequence[Tensor], points: Tensor
+) -> Tensor:
+    """See `operators.losses`."""
+    arrays, views, thetas = arrays_of(program), arrays_of(data), points.contiguous().numpy()
+    found, exact = np.empty(len(thetas)), composite.is_cornered(loss)
+
+    def part(first: int, until: int) -> None:
+        rows.losses_at(*(*arrays, loss, delta, *views, exact, thetas, first, until, found))
+
+    share_out(part, len(thetas), float(len(thetas)) * len(views[1]) * len(arrays[0]))
+    return torch.from_numpy(found)
+
+
+def composite_losses(
+    program: Sequence[Tensor], loss: int, delta: float, data: Sequence[Tensor], points: Tensor
+) -> Tensor:
+    """See `operators.losses`, in plain torch."""
+    columns, target, sigma = data
+    spans = torch.tensor([[0], [len(target)]]).repeat(1, len(points))
+    width = torch.full((len(points),), rows.MEASURE, dtype=torch.float64)
+    sums, _, _ = composite.linearise(
+        program, loss, delta, (columns, target, sigma, spans), points, width
+    )
+    return sums[:, int(composite.is_cornered(loss))] / len(target)
+
+
 def linearise(
     program: Sequence[Tensor], loss: int, delta: float, data: Sequence[Tensor],
     theta: Tensor, width: Tensor,

@@ -236,6 +236,23 @@ def linearise_spans(
 
 
 @allocating
+def losses_at(
+    codes: Ints, constants: Floats, layout: Ints, loss: int, delta: float, columns: Floats,
+    target: Floats, sigma: Floats, exact: bool, thetas: Floats, first: int, until: int,
+    found: Floats,
+) -> None:  # fmt: skip
+    """The loss of all rows at each of the params (points, params) from number `first` to `until`:
+    found (points,). `exact` for a loss that has a corner."""
+    model = model_of(codes, constants, layout, loss, delta)
+    data = Data(columns, target, sigma, layout, layout)
+    room, rows = room_for(model, data, thetas.shape[1]), len(target)
+    for n in range(first, until):
+        settle(model, room, thetas[n])
+        sums = linearise(model, data, room, 0, rows, MEASURE)
+        found[n] = (sums[1] if exact else sums[0]) / rows
+
+
+@allocating
 def read_points(
     codes: Ints, constants: Floats, layout: Ints, columns: Floats, thetas: Floats, first: int,
     until: int, found: Floats,

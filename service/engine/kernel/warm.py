@@ -91,6 +91,7 @@ def _read(dtype: type[np.floating[Any]]) -> None:
         columns, width = data[0], torch.zeros(1, dtype=torch.float64)
         like = theta.to(columns.dtype)
         operators.read(program, columns, like)
+        operators.losses(program, MSE, DELTA, data[:3], theta)
         operators.linearise(program, MSE, DELTA, data, theta, width)
         operators.gradient(program, MSE, DELTA, data, like)
         operators.constant_losses(MSE, DELTA, data)

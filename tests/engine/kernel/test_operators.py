@@ -23,7 +23,7 @@ from torch import Tensor
 from service import engine
 from service.engine import Ends, GroupedResult, Rows, Task
 from service.engine.formula import Formula, read_formula
-from service.engine.kernel import composite, fitting, operators, readings, sharing
+from service.engine.kernel import composite, fitting, operators, readings, rows, sharing
 from service.engine.optimizers.exact import Exact
 from service.engine.optimizers.first_order import Adagrad, Adam, Rmsprop, Sgd
 from service.engine.optimizers.levenberg_marquardt import LevenbergMarquardt
@@ -85,6 +85,26 @@ def test_a_linearisation(case: Case, width: float) -> None:
         number = ~sums[:, 1].isnan()  # of no number torch says that its sign is 0
         size = sizes_of(case)[number]
         assert_read(slopes[number], lambda: plain(2)[number], rounding, size)
+
+
+@given(case=cases())
+def test_losses_at_several_points(case: Case) -> None:
+    """Of all rows, and the same bits as of one group alone."""
+    of, (_, loss, delta, data) = case.of, case.arguments
+    assert isinstance(of.formula, Formula)
+    program, points, whole = of.formula.program(()).tensors, case.theta.double(), data[:3]
+    found = operators.losses(program, loss, delta, whole, points)
+    spans, width = torch.tensor([[0], [of.rows]]), torch.full((1,), rows.MEASURE).double()
+    for point, mine in zip(points, found, strict=True):
+        alone = (program, loss, delta, (*whole, spans), point.unsqueeze(0), width)
+        sums = operators.linearise(*alone)[0]
+        due = sums[:, int(of.loss.name in CORNERED)] / of.rows
+        assert torch.equal(mine.nan_to_num(nan=-7.25), due[0].nan_to_num(nan=-7.25))
+
+    def plain() -> Tensor:
+        return readings.composite_losses(program, loss, delta, whole, points)
+
+    assert_read(found, plain, ROUNDING[of.target.dtype])
 
 
 @given(case=cases(dtypes=[torch.float64]))
