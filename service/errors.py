@@ -1,24 +1,24 @@
-"""What can go wrong, as a tree. It knows no HTTP: `api.error_handlers` gives each its status.
+"""The exceptions of the service. `api.error_handlers` maps each to its HTTP status.
 
 DescentError
-├── InvalidRequest            the request cannot be carried out as it stands
-│   ├── InvalidFormula        the model's text does not parse, at a column of that text
-│   ├── UnknownName           a name that is in no table; the nearest known one is offered
-│   │   └── UnknownDiagnostic that of no diagnostic
+├── InvalidRequest            the request is not valid
+│   ├── InvalidFormula        the formula has a syntax error, at a column of its text
+│   ├── UnknownName           unknown name; the nearest known one is suggested
+│   │   └── UnknownDiagnostic unknown diagnostic code
 │   ├── InvalidData           a column, a row or a value that cannot be used
-│   └── BudgetExceeded        it would cost more than one request may
-├── UnknownJob                no job has that id, any more or at all
-├── JobStillRunning           a job can be forgotten only once it has finished
-├── IdempotencyConflict       the key was used for another request
-├── QueueFull                 no room for another job just now
-│   └── QuotaExceeded         this caller has all that one may have, just now
-├── Unauthorized              keys are asked for, and none that is known came
-├── CrossOrigin               a page of another origin asked for a change
-├── Misdirected               the request is for a host that this is not
-├── OutOfMemory               there is no memory for it just now
+│   └── BudgetExceeded        the request would exceed a computing budget
+├── UnknownJob                no job has that id, or it was deleted or has expired
+├── JobStillRunning           only a finished job can be deleted
+├── IdempotencyConflict       the Idempotency-Key was used for another request
+├── QueueFull                 the job queue is full
+│   └── QuotaExceeded         the caller's quota is used up
+├── Unauthorized              the API key is missing or unknown
+├── CrossOrigin               a page of an origin that is not allowed sent a state-changing request
+├── Misdirected               the request's Host is not one of this server's
+├── OutOfMemory               not enough memory at the moment
 ├── NotReady                  the service is starting or stopping
-└── JobFailed                 the job ended without an answer
-    └── WorkerLost            the process that ran it died
+└── JobFailed                 the job ended without a result
+    └── WorkerLost            the worker process that ran it died
 """
 
 from __future__ import annotations
@@ -31,14 +31,14 @@ from typing import Self
 
 @dataclass(frozen=True, slots=True)
 class Complaint:
-    """One thing that is wrong, and where: `pointer` is a JSON Pointer (RFC 6901) into the body."""
+    """One validation error. `pointer` is a JSON Pointer (RFC 6901) into the body."""
 
     pointer: str
     detail: str
 
 
 class DescentError(Exception):
-    """Something that Descent can explain. `str(error)` is a sentence for the caller."""
+    """Base class. `str(error)` is the message for the caller; default: the class's docstring."""
 
     type = "error"
 
@@ -47,7 +47,7 @@ class DescentError(Exception):
 
 
 class InvalidRequest(DescentError):
-    """The request cannot be carried out as it stands."""
+    """The request is not valid."""
 
     type = "invalid-request"
 
@@ -57,20 +57,20 @@ class InvalidRequest(DescentError):
 
     @classmethod
     def of(cls, complaints: Iterable[Complaint]) -> Self:
-        """One error for several complaints; its sentence is the first of them."""
+        """One error for several validation errors; its message is that of the first."""
         gathered = tuple(complaints)
         error = cls(gathered[0].detail)
         error.complaints = gathered
         return error
 
     def at(self, pointer: str) -> Self:
-        """The same error, its complaints moved below `pointer`."""
+        """The same error with `pointer` prepended to the pointers of its validation errors."""
         self.complaints = tuple(Complaint(pointer + c.pointer, c.detail) for c in self.complaints)
         return self
 
 
 class InvalidFormula(InvalidRequest):
-    """The formula does not parse."""
+    """The formula has a syntax error."""
 
     type = "invalid-formula"
 
@@ -81,7 +81,7 @@ class InvalidFormula(InvalidRequest):
 
 
 class UnknownName(InvalidRequest):
-    """A name that is in no table."""
+    """Unknown name."""
 
     type = "unknown-name"
 
@@ -105,7 +105,7 @@ class InvalidData(InvalidRequest):
 
 
 class BudgetExceeded(InvalidRequest):
-    """The request would cost more than one request may."""
+    """The request would exceed a computing budget."""
 
     type = "budget-exceeded"
 
@@ -129,7 +129,7 @@ class IdempotencyConflict(DescentError):
 
 
 class QueueFull(DescentError):
-    """No room for another job just now; try again later."""
+    """The job queue is full; try again later."""
 
     type = "queue-full"
 
@@ -139,32 +139,33 @@ class QueueFull(DescentError):
 
 
 class QuotaExceeded(QueueFull):
-    """This key has all that one may have just now; try again later."""
+    """The quota of this API key is used up; try again later."""
 
     type = "quota-exceeded"
 
 
 class Unauthorized(DescentError):
-    """An API key is needed: send `Authorization: Bearer KEY` with one that this server knows."""
+    """An API key is required: send `Authorization: Bearer KEY` with a key that this server
+    knows."""
 
     type = "unauthorized"
 
 
 class Misdirected(DescentError):
-    """This server does not answer to the Host of the request; DESCENT_ALLOWED_HOSTS names those."""
+    """The request's Host is not in this server's DESCENT_ALLOWED_HOSTS."""
 
     type = "misdirected-request"
 
 
 class CrossOrigin(DescentError):
-    """A page of another origin may change nothing here; the operator names those that may in
+    """Pages of this origin may only send GET requests; the operator can allow the origin in
     DESCENT_CORS_ORIGINS."""
 
     type = "cross-origin"
 
 
 class OutOfMemory(DescentError):
-    """There is no memory for that just now; ask for less, or try again later."""
+    """Not enough memory at the moment; send a smaller request, or try again later."""
 
     type = "out-of-memory"
 
@@ -176,30 +177,30 @@ class NotReady(DescentError):
 
 
 class JobFailed(DescentError):
-    """The job ended without an answer."""
+    """The job ended without a result."""
 
     type = "job-failed"
 
 
 class WorkerLost(JobFailed):
-    """The process that ran the job died."""
+    """The worker process that ran the job died."""
 
     type = "worker-lost"
 
 
 LONGEST = 64
-"""Characters of a name that are echoed, or compared with others."""
+"""Maximum characters of a name that are echoed, or compared with known names."""
 MOST_LISTED = 20
 MOST_POINTED = 300
 
 
 def shortened(name: str) -> str:
-    """A name as it may be echoed."""
+    """The name, cut to `LONGEST` characters, for a message."""
     return name if len(name) <= LONGEST else name[: LONGEST - 1] + "…"
 
 
 def nearest_hint(name: str, known: Iterable[str]) -> str:
-    """A hint that names the nearest of `known`, or lists them all: "; did you mean 'sgd'?"."""
+    """A hint with the nearest of `known`, "; did you mean 'sgd'?", or else the list of them."""
     names = sorted(candidate for candidate in known if len(candidate) <= LONGEST)
     folded = {candidate.casefold(): candidate for candidate in names[:1000]}
     near = []

@@ -1,4 +1,4 @@
-"""Every limit and switch. Each is an environment variable `DESCENT_<NAME>` too."""
+"""The settings. Each is read from the environment variable `DESCENT_<NAME>`."""
 
 from __future__ import annotations
 
@@ -17,119 +17,126 @@ class Settings(BaseSettings):
     )
 
     keys: str = Field(default="", repr=False)
-    """API keys that are let in, as `name:sha256` with commas between; none asks nobody."""
+    """API keys that are accepted, as `name:sha256` separated by commas. Empty: no key is
+    required."""
     keys_file: Path | None = None
-    """A file of the same, one a line: `descent key NAME` prints it. Read anew when it changes."""
+    """A file of API keys, one `name:sha256` a line, as `descent key NAME` prints it. It is read
+    again when it changes."""
     max_requests_per_minute: PositiveInt = 60_000
-    """Requests a minute that one API key may make."""
+    """Maximum requests per minute of one API key."""
     max_jobs_per_key: PositiveInt = 128
-    """Jobs of one API key that may be queued or running."""
+    """Maximum queued and running jobs of one API key."""
     open_metrics: bool = False
-    """Whether /metrics is shown without an API key, where there are keys."""
+    """Whether /metrics is served without an API key where keys are required."""
     allowed_hosts: str = ""
-    """Host names that are answered to, with commas between; `*`, the default, is any. `local` is
-    names without a dot and addresses, the default on a loopback address."""
+    """Host names that requests may be addressed to, separated by commas. `*`: any, the default.
+    `local`: addresses and names without a dot, the default on a loopback address."""
     cors_origins: str = ""
-    """Origins whose pages may call the service from a browser, with commas between; `*` is any.
-    From all others what is no GET is refused."""
+    """Origins whose pages may call the service from a browser, separated by commas. `*`: any.
+    Requests from other origins that are not GET are refused."""
     log_format: Literal["console", "json"] = "console"
-    """How the log is written to stderr: lines for a person, or JSON objects."""
+    """Format of the log on stderr: lines of text, or JSON objects."""
     access_log: bool = False
     """Whether each request is logged."""
     otel: bool = False
-    """Whether requests are traced with OpenTelemetry; its own variables say whereto."""
+    """Whether requests are traced with OpenTelemetry, which is configured by its own variables."""
     workers: int = Field(default=0, ge=0, le=256)
-    """Worker processes; 0 is one a core."""
+    """Worker processes. 0: one per core."""
     device: Literal["cpu", "cuda", "auto"] = "cpu"
-    """Where fits are done: `cuda` is all of them on the GPU, `auto` there the groups and long data,
-    where there is one."""
+    """Where fits run. `cuda`: all on the GPU. `auto`: groups and long data on the GPU if there is
+    one, the rest on the CPU."""
     kernel_cache: Path | None = None
-    """The folder of the kernel's machine code; by default it lies in the package's own folder, or
-    in the user's cache."""
+    """Directory of the kernel's compiled code. Default: in the package's directory, or else in the
+    user's cache directory."""
     kernel_cpu: Literal["native", "portable"] = "native"
-    """What the kernel's machine code is for: this processor, or most of its kind."""
+    """Processor that the kernel is compiled for: this one, or most of its architecture."""
     max_connections: PositiveInt = 1000
-    """Connections open at once."""
+    """Maximum open connections."""
     max_connections_per_client: PositiveInt = 500
-    """Connections that one address may have open; a proxy in `FORWARDED_ALLOW_IPS` may have all."""
+    """Maximum open connections of one address; a proxy in `FORWARDED_ALLOW_IPS` may have all."""
     max_head_bytes: PositiveInt = 32 * 2**10
-    """The longest request line and headers."""
+    """Maximum bytes of the request line and headers."""
     head_timeout_s: PositiveFloat = 10.0
-    """Seconds in which a connection's request line and headers have to come."""
+    """Seconds for the request line and headers of a request to arrive."""
     body_timeout_s: PositiveFloat = 30.0
-    """Seconds in which a body has to come, and longer by its bytes at the least rate."""
+    """Seconds for a request body to arrive, extended for a long one according to
+    `min_body_rate`."""
     min_body_rate: PositiveFloat = 16 * 2**10
-    """Bytes a second that a long body has to come at, on average."""
+    """Bytes per second, on average, at which a long body must arrive."""
     read_timeout_s: PositiveFloat = 60.0
-    """Seconds in which something of an answer has to be read, where much of it is unread."""
+    """Seconds after which a connection is closed if none of a long unread answer has been read."""
     max_body_bytes: PositiveInt = 64 * 2**20
-    """The largest body that is read."""
+    """Maximum bytes of one request body."""
     max_bodies_bytes: PositiveInt = 256 * 2**20
-    """Bytes of large bodies that are read and parsed at once; one address may hold half."""
+    """Maximum bytes of large request bodies that are read and parsed at the same time; one address
+    may use half."""
     max_rows: PositiveInt = 10_000_000
-    """The longest column."""
+    """Maximum rows of one request."""
     max_columns: PositiveInt = 1000
-    """The most columns of one body."""
+    """Maximum columns of one request."""
     max_labels: PositiveInt = 1_000_000
-    """The most distinct texts of one column."""
+    """Maximum distinct labels of one text column."""
     max_data_bytes: PositiveInt = 256 * 2**20
-    """Bytes that the columns of one body may take, unpacked."""
+    """Maximum bytes of the columns of one request in memory, decompressed."""
     max_groups: PositiveInt = 100_000
-    """The most groups that one request may ask to fit."""
+    """Maximum groups of one fit."""
     max_params: PositiveInt = 4096
-    """The most params of one model. (A formula has at most 64, whatever this says.)"""
+    """Maximum params of one model. A formula has at most 64, whatever this setting."""
     max_epochs: PositiveInt = 10**8
-    """The most epochs a fit may ask for."""
+    """Maximum epochs of one fit."""
     max_operations: PositiveFloat = 1e13
-    """The budget of one fit: epochs × rows × the formula's operations."""
+    """Budget of one fit: epochs × rows × operations of the formula."""
     max_surface_points: PositiveInt = 250_000
-    """The largest grid of losses."""
+    """Maximum points of one loss surface."""
     max_profile_operations: PositiveFloat = 1e10
-    """The budget of profile intervals: some thousand trial steps × params × rows × operations."""
+    """Budget of profile intervals: trial steps (some thousand) × params × rows × operations of the
+    formula."""
     max_surface_operations: PositiveFloat = 1e9
-    """The budget of one grid of losses: points × rows × the formula's operations."""
+    """Budget of one loss surface: points × rows × operations of the formula."""
     max_answer_operations: PositiveFloat = 1e10
-    """The budget of a prediction, a loss or a gradient: evaluations × rows × the formula's
-    operations."""
+    """Budget of a prediction, a loss or a gradient: evaluations × rows × operations of the
+    formula."""
     max_answer_bytes: PositiveInt = 256 * 2**20
-    """The longest answer, by what its numbers take at most in the form that is asked for."""
+    """Maximum bytes of one answer, estimated as the most that its numbers take in the requested
+    format."""
     max_answers_bytes: PositiveInt = 768 * 2**20
-    """Bytes that long answers which are made or sent, and the columns that they are made of, may
-    take at once; one address may hold half, and always one request."""
+    """Maximum bytes of all long answers that are being computed or sent, with the columns that they
+    are computed from. One address may use half, and always one request."""
     max_wait_s: PositiveFloat = 60.0
-    """How long a synchronous fit is waited for before it is answered with 202."""
+    """Seconds that a synchronous fit is waited for before it is answered with 202."""
     keep_alive_s: PositiveFloat = 15.0
-    """Seconds of silence after which an event stream says that it is alive."""
+    """Seconds without an event after which an event stream sends a keep-alive message."""
     max_streams: PositiveInt = 512
-    """Event streams open at once."""
+    """Maximum open event streams."""
     max_streams_per_client: PositiveInt = 64
-    """Event streams that one address may have open."""
+    """Maximum open event streams of one address."""
     max_time_limit_s: PositiveFloat = 3600.0
-    """The longest `time_limit_s`, and the default."""
+    """Largest `time_limit_s` of a fit, and its default."""
     max_queued_jobs: PositiveInt = 256
-    """Jobs that may wait for a worker."""
+    """Maximum jobs waiting for a worker."""
     max_jobs: PositiveInt = 10_000
-    """Jobs that the store remembers."""
+    """Maximum jobs kept in the store."""
     max_store_bytes: PositiveInt = 512 * 2**20
-    """Bytes of data, history and results that the store holds."""
+    """Maximum bytes of data, histories and results kept in the store."""
     max_job_age_s: PositiveFloat = 24 * 3600.0
-    """Seconds for which a finished job is remembered."""
+    """Seconds that a finished job is kept."""
     max_history_rows: PositiveInt = 10_000
-    """History rows kept for one job; more are thinned."""
+    """Maximum history rows kept per job; a longer history is thinned."""
     max_history_numbers: PositiveInt = 2_000_000
-    """History numbers kept for one job, two a row and two a param and row: fewer rows of a wide
-    model."""
+    """Maximum history numbers kept per job, 2 + 2 × params in each row: fewer rows for a model of
+    many params."""
     max_pictures: PositiveInt = 32
-    """Pictures and long tables that are made or wait for it; one address may hold half."""
+    """Maximum pictures and long tables that are being rendered or wait for it; one address may use
+    half."""
     max_picture_pixels: PositiveInt = 4_000_000
-    """The largest picture: width × height."""
+    """Maximum pixels of one picture: width × height."""
     cancel_grace_s: PositiveFloat = 2.0
-    """Seconds a worker has to hear a cancel before it is killed."""
+    """Seconds that a worker has to stop after a cancellation before it is killed."""
     result_grace_s: PositiveFloat = 30.0
-    """Seconds in which a fit that took its last step has to reckon its answer."""
+    """Seconds that a fit has to compute its answer after its last step."""
     shutdown_grace_s: PositiveFloat = 10.0
-    """Seconds that running jobs have at SIGTERM before they are cancelled."""
+    """Seconds that running jobs have after SIGTERM before they are cancelled."""
 
     def rows_of_history(self, params: int) -> int:
-        """History rows kept for one job of so many params."""
+        """History rows kept for one job of a model with that number of params."""
         return min(self.max_history_rows, self.max_history_numbers // (2 + 2 * params))

@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
-from service.engine.diagnostics import ERROR, Findings, grades
+from service.engine.diagnostics import ERROR, Findings, severities
 from service.engine.diagnostics.finding import SEVERITIES, VERDICTS, WARNING
-from service.engine.diagnostics.many import look_at
+from service.engine.diagnostics.many import findings_of_groups
 from service.engine.inference.statistics import Figures
 from service.engine.kernel.types import Floats
 from service.engine.problem import Task
@@ -42,7 +42,7 @@ class _Columns:
     """Below and above, (2, groups, free)."""
     failed: Floats
     worst: Bytes
-    """The worst grade of what there is to say about each."""
+    """The worst severity of each group's diagnostics."""
     reasons: list[StopReason]
     codes: list[list[str]]
     history: list[wire.History | None]
@@ -63,8 +63,8 @@ class _Columns:
             [[] for _ in range(groups)], [None] * groups,
         )  # fmt: skip
 
-    def say(self, group: int, code: str, severity: Severity) -> None:
-        """A diagnostic of one group."""
+    def add(self, group: int, code: str, severity: Severity) -> None:
+        """Adds a diagnostic of one group."""
         self.codes[group].append(code)
         self.seen.setdefault(code, Counter())[severity] += 1
 
@@ -82,7 +82,7 @@ def to_grouped_fit(
     columns.n[:] = task.groups.sizes.numpy()
     asked = plan.request.confidence_interval
     with np.errstate(all="ignore"):
-        findings = look_at(task, result.ends, plan.guessed, asked.level, asked.method)
+        findings = findings_of_groups(task, result.ends, plan.guessed, asked.level, asked.method)
         _add(columns, findings)
     _leave_out(columns, result)
     for group, each in enumerate(result.ends.reasons):
@@ -101,7 +101,7 @@ def to_grouped_fit(
         optimizer=task.options.optimizer,
         epochs=int(columns.epochs.max(initial=0)),
         groups=_groups(columns, plan),
-        diagnostics=_told(columns, len(groups.keys)),
+        diagnostics=_diagnostics(columns, len(groups.keys)),
         verdict=VERDICTS[int(columns.worst.max(initial=0))],
         trustworthy=bool((columns.worst < WARNING).all()),
         dropped=dropped(plan),
@@ -120,13 +120,13 @@ def to_grouped_fit(
 
 
 def _add(columns: _Columns, findings: Findings) -> None:
-    found = grades(findings)
+    found = severities(findings)
     _fill(columns, findings)
     worst = np.zeros(len(columns.codes), dtype=np.int8)
-    for code, grade in found.items():
-        worst = np.maximum(worst, grade)
-        for i in np.flatnonzero(grade).tolist():
-            columns.say(i, code, SEVERITIES[int(grade[i]) - 1])
+    for code, severity in found.items():
+        worst = np.maximum(worst, severity)
+        for i in np.flatnonzero(severity).tolist():
+            columns.add(i, code, SEVERITIES[int(severity[i]) - 1])
     columns.worst[:] = worst
 
 
@@ -193,7 +193,7 @@ def _groups(columns: _Columns, plan: Plan) -> wire.Groups:
         status=["failed" if bad else "succeeded" for bad in failed],
         stop_reason=columns.reasons,
         epochs=columns.epochs.astype(np.int64).tolist(),
-        verdict=[VERDICTS[grade] for grade in columns.worst.tolist()],
+        verdict=[VERDICTS[severity] for severity in columns.worst.tolist()],
         trustworthy=(columns.worst < WARNING).tolist(),
         loss=columns.loss.tolist(),
         r_squared=_or_null(columns.r_squared),
@@ -225,18 +225,18 @@ def _or_null(values: Floats) -> list[float | None]:
     return [None if value != value else value for value in values.tolist()]
 
 
-def _told(columns: _Columns, groups: int) -> list[wire.Diagnostic]:
-    """Each code once: how many groups it was seen in, and its worst severity there."""
-    told = []
-    for code, severities in columns.seen.items():
-        worst = max(severities, key=SEVERITIES.index)
-        count = severities.total()
-        whole = "every group" if count == groups else f"{count:,} of {groups:,} groups"
-        told.append(
+def _diagnostics(columns: _Columns, groups: int) -> list[wire.Diagnostic]:
+    """One diagnostic per code: the number of groups that have it, and the worst severity."""
+    diagnostics = []
+    for code, counts in columns.seen.items():
+        worst = max(counts, key=SEVERITIES.index)
+        count = counts.total()
+        where = "every group" if count == groups else f"{count:,} of {groups:,} groups"
+        diagnostics.append(
             wire.Diagnostic(
                 code=code,
                 severity=worst,
-                message=f"in {whole}; their rows name it, and GET /diagnostics/{code} says more.",
+                message=f"in {where}; see their rows, and GET /diagnostics/{code}.",
             )
         )
-    return told
+    return diagnostics

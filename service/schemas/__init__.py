@@ -1,1 +1,1 @@
-"""What goes over the wire: pydantic models, and nothing else. No torch here."""
+"""Pydantic models of the request and response bodies. They do not import torch."""

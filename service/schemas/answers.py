@@ -1,4 +1,4 @@
-"""What a fit answers."""
+"""Response bodies of a fit."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from service.schemas.names import DType, IntervalMethod, Severity, Status, StopR
 
 
 class History(Answer):
-    """Recorded epochs as columns of equal length. A row holds the loss and the gradient before its
+    """Recorded epochs as columns of equal length. A row holds the loss and the gradient before the
     epoch's update, and the params after it."""
 
     epoch: list[int]
@@ -20,17 +20,17 @@ class History(Answer):
     total: int
     """Epochs done so far."""
     thinned: bool
-    """Whether recorded rows were left out, here or in the store."""
+    """Whether recorded rows were omitted, in this answer or in the store."""
 
     @classmethod
     def nothing(cls, params: Sequence[str]) -> History:
-        """Of a fit that was not begun."""
+        """The empty history of a fit that was not started."""
         none: dict[str, list[float]] = {name: [] for name in params}
         return cls(epoch=[], loss=[], params=none, gradient=none, total=0, thinned=False)
 
 
 class ModelSummary(Answer):
-    """The model as it was understood."""
+    """The model as it was parsed."""
 
     formula: str
     inputs: list[str]
@@ -39,7 +39,7 @@ class ModelSummary(Answer):
 
 
 class Best(Answer):
-    """The lowest loss seen, and the epoch and the params at which it was measured."""
+    """The lowest loss of the fit, with its epoch and params."""
 
     epoch: int
     loss: Number
@@ -51,11 +51,11 @@ class UnscaledParams(Answer):
 
     values: dict[str, Number]
     stderr: dict[str, Number] | None
-    """Null where there are no standard errors; `statistics.covariance_reason` says why."""
+    """Null where there are no standard errors; see `statistics.covariance_reason`."""
 
 
 class ConfidenceInterval(Answer):
-    """Two-sided intervals for the free params. NaN where the data set no limit on that side."""
+    """Two-sided intervals for the free params. NaN: the data set no limit on that side."""
 
     level: float
     method: IntervalMethod
@@ -64,23 +64,22 @@ class ConfidenceInterval(Answer):
 
 
 class Curvature(Answer):
-    """What the loss's Hessian at the start says of gradient descent."""
+    """Gradient descent's limits, from the Hessian of the loss at the start."""
 
     learning_rate_limit: Number | None
-    """The largest stable rate; null where none can be claimed."""
+    """The largest stable learning rate; null where it is unknown."""
     condition_number: Number
-    """How many times steeper the loss is one way than another: how many times too slow the rate
-    that suits the one is for the other."""
+    """Condition number of the Hessian: the ratio of its largest to its smallest eigenvalue."""
 
 
 class Statistics(Answer):
-    """How well the fit is determined. What cannot be had is null."""
+    """Statistics of the fit. A value that does not exist is null."""
 
     stderr: dict[str, Number] | None
     """Standard errors of the free params."""
     covariance: dict[str, dict[str, Number]] | None
     covariance_reason: str | None
-    """Why `covariance`, and all that rests on it, is null."""
+    """Why `covariance`, and all that is derived from it, is null."""
     correlation: dict[str, dict[str, Number]] | None
     confidence_interval: ConfidenceInterval | None
     r_squared: Number | None
@@ -89,68 +88,69 @@ class Statistics(Answer):
     aicc: Number | None
     bic: Number | None
     reduced_chi_squared: Number | None
-    """Σ(residual/σ)² by the degrees of freedom; null without degrees of freedom."""
+    """Σ(residual/σ)² divided by the degrees of freedom; null without degrees of freedom."""
     residual_std: Number | None
     degrees_of_freedom: int
     n: int
 
 
 class Diagnostic(Answer):
-    """Something worth knowing about the fit."""
+    """A finding about the fit."""
 
     code: str
     severity: Severity
     message: str
-    """What was seen, and why it matters."""
+    """What was found, and why it matters."""
     params: list[str] | None = None
-    """The params it is about."""
+    """The params concerned."""
     suggestion: dict[str, Any] | None = None
-    """A JSON merge patch (RFC 7396) of the request that cures it."""
+    """A JSON merge patch (RFC 7396) of the request that fixes it."""
 
 
 class PredictBody(Answer):
-    """A ready body for `POST /predict`: add `data` and send it."""
+    """The body of a `POST /predict` with this fit, without its `data`."""
 
     model: str | dict[str, Any]
     params: dict[str, Number]
     scaling: dict[str, dict[str, float]] | None = None
     dtype: DType
     covariance: dict[str, dict[str, Number]] | None = None
-    """Of the free params: what bands are made of."""
+    """Of the free params, for bands."""
     residual_std: Number | None = None
-    """The standard deviation of a new observation; null where `sigma` says it row by row."""
+    """The standard deviation of a new observation; null where `sigma` gives one for each row."""
     degrees_of_freedom: int | None = None
-    """Of Student's t for bands; 10¹², as good as normal, where `sigma_absolute`."""
+    """Of Student's t for bands; 10¹², which is practically normal, with `sigma_absolute`."""
 
 
 class Dropped(Answer):
-    """Rows left out for a missing value."""
+    """Rows dropped because of a missing value."""
 
     count: int
     rows: list[int]
-    """The first hundred of them, counted from 1."""
+    """The first hundred row numbers, counted from 1."""
 
 
 class Timings(Answer):
-    """Where the time went, in seconds."""
+    """Durations in seconds."""
 
     queued_s: float
     fit_s: float
 
 
 class FitUrls(Answer):
-    """Where to go from here."""
+    """Links of the job."""
 
     self: str
     history: str
     events: str
     cancel: str
     plot: str
-    """The fit over its data; beside it `loss`, `residuals` and `path`, as svg, png and txt."""
+    """The curve over its data. The views `loss`, `residuals` and `path` have the same path; the
+    formats are svg, png and txt."""
 
 
 class Fit(Answer):
-    """A fit: the params, how good they are, and how far to trust them."""
+    """A fit: the params, their statistics and diagnostics, and the verdict."""
 
     job_id: str
     status: Status
@@ -159,7 +159,7 @@ class Fit(Answer):
     model: ModelSummary
     params: dict[str, Number]
     params_unscaled: UnscaledParams | None
-    """In raw units, where that is exact; equal to `params` without scaling."""
+    """The params in raw units, where the conversion is exact; equal to `params` without scaling."""
     loss: Number
     """At `params`."""
     epochs: int
@@ -167,17 +167,17 @@ class Fit(Answer):
     optimizer: str
     """The method that was used."""
     curvature: Curvature | None
-    """For `sgd` alone."""
+    """Only for `sgd`."""
     best: Best
     statistics: Statistics
     diagnostics: list[Diagnostic]
     verdict: Verdict
-    """`trustworthy`; `doubtful` where a diagnostic of severity warning is there; `untrustworthy`
-    where one of severity error is."""
+    """`untrustworthy` with a diagnostic of severity error; `doubtful` with one of severity warning;
+    else `trustworthy`."""
     trustworthy: bool
-    """Whether that is the verdict."""
+    """Whether the verdict is `trustworthy`."""
     dropped: Dropped | None
-    """What `"missing": "drop"` left out."""
+    """The rows dropped by `"missing": "drop"`."""
     history: History
     predict: PredictBody
     timings: Timings
@@ -185,8 +185,8 @@ class Fit(Answer):
 
 
 class GroupedInterval(Answer):
-    """Two-sided intervals for the free params, one row a group. NaN where the data set no limit on
-    that side, and where there is no standard error."""
+    """Two-sided intervals for the free params, one row per group. NaN: the data set no limit on
+    that side, or there is no standard error."""
 
     level: float
     method: IntervalMethod
@@ -195,16 +195,16 @@ class GroupedInterval(Answer):
 
 
 class Groups(Answer):
-    """The fits of groups as columns of equal length, one row a group, in order of appearance."""
+    """The fits of groups as columns of equal length, one row per group, in order of appearance."""
 
     by: str
-    """The column that tells the groups apart."""
+    """The grouping column."""
     key: list[Number | str | None]
-    """Its value; null for the group of the rows that have none."""
+    """The group's value of that column; null for the rows without a value."""
     n: list[int]
-    """Rows."""
+    """Number of rows."""
     status: list[Status]
-    """`succeeded`, or `failed` for a group that could not be fitted: its diagnostics say why."""
+    """`succeeded`, or `failed` for a group that could not be fitted; see its diagnostics."""
     stop_reason: list[StopReason]
     epochs: list[int]
     verdict: list[Verdict]
@@ -217,15 +217,15 @@ class Groups(Answer):
     stderr: dict[str, list[Number]]
     """NaN where there is none."""
     confidence_interval: GroupedInterval | None = None
-    """Where intervals by profile were asked for."""
+    """With `"method": "profile"`."""
     diagnostics: list[list[str]]
-    """The codes of `GET /diagnostics`."""
+    """Codes, as in `GET /diagnostics`."""
     history: list[History] | None = None
-    """Where `group_by` asked for it."""
+    """With `"history": true` in `group_by`."""
 
 
 class GroupedPredictBody(Answer):
-    """What `POST /predict` with this `job_id` reckons with, beside the `params` of each group."""
+    """What `POST /predict` with this `job_id` uses, besides the `params` of each group."""
 
     model: str | dict[str, Any]
     scaling: dict[str, dict[str, float]] | None = None
@@ -233,24 +233,24 @@ class GroupedPredictBody(Answer):
 
 
 class GroupedFit(Answer):
-    """The fits of groups, each as far to trust as its own row says."""
+    """The fits of groups. Each group has its own verdict in its row of `groups`."""
 
     job_id: str
     status: Status
     stop_reason: StopReason
-    """`converged` where every group has; else how the first that has not ended."""
+    """`converged` if every group has converged; else the stop reason of the first that has not."""
     converged: bool
     model: ModelSummary
     optimizer: str
     epochs: int
-    """The most that a group took."""
+    """The largest number of epochs of a group."""
     groups: Groups
     diagnostics: list[Diagnostic]
-    """What was seen in groups, by code, and in how many."""
+    """The groups' diagnostics, one for each code, with the number of groups."""
     verdict: Verdict
-    """The worst of the groups'."""
+    """The worst verdict of a group."""
     trustworthy: bool
-    """Whether every group is."""
+    """Whether every group is trustworthy."""
     dropped: Dropped | None
     predict: GroupedPredictBody
     timings: Timings

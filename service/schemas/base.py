@@ -1,4 +1,4 @@
-"""What every schema shares: strict on the way in, exact on the way out."""
+"""Base classes of the schemas: strict validation of requests, exact numbers in answers."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ Finite = FiniteFloat
 
 
 class Request(BaseModel):
-    """A body that a caller sends: unknown fields and coercions ("1.5" for 1.5) are refused."""
+    """A request body. Unknown fields and coercions ("1.5" for 1.5) are refused."""
 
     model_config = ConfigDict(
         extra="forbid", strict=True, frozen=True, use_attribute_docstrings=True
@@ -33,7 +33,7 @@ class Request(BaseModel):
 
 
 class Answer(BaseModel):
-    """A body that the service sends: non-finite numbers leave as strings, never as literals."""
+    """A response body. Non-finite numbers are written as strings, never as literals."""
 
     model_config = ConfigDict(
         frozen=True,
@@ -49,7 +49,7 @@ class Answer(BaseModel):
 
 
 class Sparse(Answer):
-    """An answer without what was not asked for, rather than with null for it."""
+    """An answer that omits the fields that are null."""
 
     model_config = ConfigDict(json_schema_serialization_defaults_required=False)
 

@@ -1,4 +1,4 @@
-"""GET /models, /losses, /optimizers, /diagnostics: the catalogue."""
+"""Responses of GET /models, /losses, /optimizers and /diagnostics."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from service.schemas.names import Verdict
 
 
 class ParamEntry(Answer):
-    """What a param means."""
+    """A param of a model."""
 
     name: str
     meaning: str
@@ -18,7 +18,7 @@ class ParamEntry(Answer):
 
 
 class ModelEntry(Answer):
-    """A family of the catalogue."""
+    """A model of the catalogue."""
 
     name: str
     title: str
@@ -60,7 +60,7 @@ class OptimizerEntry(Answer):
 
 
 class ModelList(Answer):
-    """All families."""
+    """All models."""
 
     models: list[ModelEntry]
 
@@ -78,27 +78,28 @@ class OptimizerList(Answer):
 
 
 class DiagnosticEntry(Answer):
-    """What may be said of a fit, by its code."""
+    """A diagnostic."""
 
     code: str
     seen: str
-    """When it is said."""
+    """The condition for it."""
     severity: str
-    """How severe that is: `info`, `warning` or `error`, and when which."""
+    """`info`, `warning` or `error`, with the condition for each if there is more than one."""
     why_it_matters: str
     cure: str
-    """What the suggestion does, where there is one, or what else would help."""
+    """What the suggestion does, if there is one, or what else would help."""
 
 
 class VerdictEntry(Answer):
-    """How far to trust a fit."""
+    """A verdict: how reliable a fit is."""
 
     verdict: Verdict
     when: str
+    """The condition for it."""
 
 
 class DiagnosticList(Answer):
-    """The verdicts, and all diagnostics that they follow from."""
+    """All verdicts and all diagnostics."""
 
     verdicts: list[VerdictEntry]
     diagnostics: list[DiagnosticEntry]

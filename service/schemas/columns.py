@@ -1,4 +1,4 @@
-"""Columns of data: JSON arrays on the wire; inside, float64 arrays, or labels for text."""
+"""Columns of data: JSON arrays in bodies; float64 arrays, or labels for text, in memory."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ Numbers = npt.NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Labels:
-    """A column of text: each row's label as its place in `names`, or −1 where it has none.
+    """A column of text: each row's label as an index into `names`, or −1 where it is missing.
 
-    Nothing is reckoned with it; it tells groups apart.
+    Labels only identify groups; no arithmetic is done with them.
     """
 
     codes: npt.NDArray[np.int32]
@@ -30,7 +30,7 @@ class Labels:
 
     @classmethod
     def of(cls, values: Iterable[str | None]) -> Labels:
-        """The column of those values, its names in order of appearance."""
+        """The column of `values`, with `names` in order of appearance."""
         places: dict[str, int] = {}
         codes = [-1 if v is None else places.setdefault(v, len(places)) for v in values]
         return cls(np.array(codes, dtype=np.int32), tuple(places))
@@ -39,7 +39,7 @@ class Labels:
         return len(self.codes)
 
     def __getitem__(self, which: Any) -> Labels:
-        """Some of the rows."""
+        """The rows selected by an index, a slice or a mask."""
         return Labels(self.codes[which], self.names)
 
     @property
@@ -72,7 +72,7 @@ class _AsColumn:
 
         made = [core_schema.is_instance_schema(kind) for kind in (np.ndarray, Labels)]
         return core_schema.json_or_python_schema(
-            # Once in an array, a bare NaN could not be told from a value that is missing.
+            # In an array, a bare NaN could not be distinguished from a missing value.
             json_schema=from_list(finite=True),
             python_schema=core_schema.union_schema([*made, from_list(finite=False)]),
             serialization=core_schema.plain_serializer_function_ser_schema(_to_list),
@@ -100,7 +100,7 @@ Column = Annotated[Numbers | Labels, _AsColumn]
 """One named column: numbers or text, with null where a value is missing."""
 
 Name = Annotated[str, AfterValidator(lambda name: unicodedata.normalize("NFKC", name))]
-"""A column's or a param's name, folded as a formula's names are."""
+"""Name of a column or a param, NFKC-normalized as the names in a formula are."""
 
 Data = dict[Name, Column]
 """Named columns of equal length."""

@@ -1,4 +1,4 @@
-"""POST /predict, /loss and /gradient: the stateless parts of a fit, one at a time."""
+"""Bodies of POST /predict, /loss and /gradient: the stateless parts of a fit."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from service.schemas.series import Grid, Series
 
 
 class PredictRequest(Request):
-    """A model with its params, or a finished job; and the inputs to predict at."""
+    """A model with its params, or a finished job; and the inputs to predict for."""
 
     model: Model = "linear"
     params: dict[Name, Finite] | None = None
@@ -25,10 +25,10 @@ class PredictRequest(Request):
     data: Data
     scaling: Scaling | None = None
     job_id: str | None = None
-    """Take all but `data` and `interval` from this job."""
+    """The job to take everything but `data` and `interval` from."""
     interval: Band | None = None
-    """A band around the predictions; it needs `covariance` and `degrees_of_freedom`, which a fit's
-    own `predict` has."""
+    """A band around the predictions. Requires `covariance` and `degrees_of_freedom`, which the
+    `predict` of a fit contains."""
     covariance: dict[str, dict[str, Finite]] | None = None
     """Of the free params, by name."""
     residual_std: NonNegative | None = None
@@ -38,7 +38,7 @@ class PredictRequest(Request):
 
 
 class Predictions(Sparse):
-    """One prediction a row, on the scale of the formula's left side."""
+    """One prediction per row, on the scale of the formula's left side."""
 
     predictions: Series
     target: str
@@ -49,7 +49,7 @@ class Predictions(Sparse):
 
 
 class GridAxis(Request):
-    """`steps` values from `min` to `max`, ends included."""
+    """`steps` values from `min` to `max`, both included."""
 
     min: Finite
     max: Finite
@@ -57,7 +57,7 @@ class GridAxis(Request):
 
 
 class LossRequest(Request):
-    """A model with its params and data; and a loss."""
+    """A model with its params and data, and a loss."""
 
     model: Model = "linear"
     params: dict[Name, Finite]
@@ -67,22 +67,22 @@ class LossRequest(Request):
     loss: Loss = PlainLoss()
     scaling: Scaling | None = None
     residuals: bool = False
-    """Answer the residuals too, prediction − target, one a row."""
+    """Whether to return the residuals, prediction − target, one per row."""
     surface: Annotated[dict[Name, GridAxis], Field(min_length=1, max_length=2)] | None = None
-    """The loss over a grid of one or two params, the others kept at `params`."""
+    """The loss on a grid of one or two params, with the others at `params`."""
     dtype: DType = "float64"
 
 
 class LossSurface(Answer):
-    """Losses over a grid: `loss[i][j]` is at the i-th value of the first axis and the j-th of the
-    second; with one axis, `loss[i]`."""
+    """The loss on a grid: `loss[i][j]` at the i-th value of the first axis and the j-th value of
+    the second; with one axis, `loss[i]`."""
 
     axes: dict[str, list[float]]
     loss: Grid
 
 
 class LossAnswer(Sparse):
-    """The loss at the params given."""
+    """The loss at the given params."""
 
     loss: Number
     residuals: Series | None = None
@@ -90,7 +90,7 @@ class LossAnswer(Sparse):
 
 
 class GradientRequest(Request):
-    """A model with its params and data; and the way to its gradient."""
+    """A model with its params and data, and the method for the gradient."""
 
     model: Model = "linear"
     params: dict[Name, Finite]
@@ -101,14 +101,14 @@ class GradientRequest(Request):
     gradient: Gradient = GradientOptions()
     scaling: Scaling | None = None
     check: bool = False
-    """Answer all three methods side by side, with their largest difference."""
+    """Whether to return the gradient by all three methods, with their largest difference."""
     explain: bool = False
-    """Answer the chain rule, factor by factor, as text and LaTeX."""
+    """Whether to return the chain rule, factor by factor, as text and LaTeX."""
     dtype: DType = "float64"
 
 
 class GradientCheck(Answer):
-    """The three methods side by side."""
+    """The gradient by each of the three methods."""
 
     analytic: dict[str, Number]
     autograd: dict[str, Number]
@@ -117,7 +117,7 @@ class GradientCheck(Answer):
     """The largest |difference| between two methods for one param, relative to the largest
     |gradient| (or 1, if that is smaller)."""
     agree: bool
-    """Whether that is as small as `dtype` and `delta` let one expect."""
+    """Whether `max_difference` is within the tolerance for `dtype` and `delta`."""
 
 
 class ChainFactor(Answer):
@@ -135,18 +135,19 @@ class ChainRule(Answer):
     text: str
     latex: str
     paths: list[list[ChainFactor]]
-    """Each from the loss, through the prediction and the steps, to the param."""
+    """Each path leads from the loss, through the prediction and the steps, to the param."""
 
 
 class Explanation(Answer):
-    """The chain rule in words."""
+    """The chain rule as text and LaTeX."""
 
     text: str
-    """All of it, for a terminal."""
+    """The whole explanation as plain text."""
     latex: str
-    """All of it, an `aligned` block."""
+    """The whole explanation as an `aligned` block."""
     steps: dict[str, str]
-    """The names that the factors use, in order, with what each stands for; the prediction last."""
+    """The intermediate variables of the factors, in order, each with its expression; the prediction
+    is last."""
     params: dict[str, ChainRule]
 
 

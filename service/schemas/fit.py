@@ -1,4 +1,4 @@
-"""POST /fit: what is asked."""
+"""Request body of POST /fit."""
 
 from __future__ import annotations
 
@@ -28,45 +28,47 @@ Units = Annotated[dict[Name, Annotated[str, Field(max_length=64)]], Field(max_le
 
 
 class FitRequest(Request):
-    """A model, its data, and how to fit the one to the other. Only `data` is required."""
+    """A model, the data, and how to fit the model to them. Only `data` is required."""
 
     model: Model = "linear"
     """A formula, with or without its left side; a name of `GET /models`; or an object."""
     data: Data
     """Named columns of equal length."""
     units: Units = {}
-    """Units of columns, by name, for reports and axes. Nothing is reckoned with them."""
+    """Units of columns, by name, for reports and axes. They are not used in the computation."""
     sigma: Name | Positive | list[Positive] | None = None
     """The standard deviation of the target's noise: a column's name, a number or a list."""
     sigma_absolute: bool = False
-    """Take `sigma` at its word, rather than as weights whose scale the residuals tell."""
+    """Whether `sigma` is in the units of the target. False: it gives relative weights, whose scale
+    is estimated from the residuals."""
     missing: Missing = "error"
-    """Rows in which a column that is used has null: an error that names them, or dropped."""
+    """Rows with null in a column that is used: `error` refuses them, `drop` drops them."""
     group_by: GroupBy | None = None
-    """Fit each group of rows by itself: the column that tells them apart."""
+    """The column by whose values the rows are grouped; each group is fitted separately."""
     params: dict[Name, Finite | Param] = {}
     """Initial values, or objects with `value`, `min`, `max`, `fixed`. In raw units, whatever the
-    `scaling`; refused where scaled inputs have none that mean the same."""
+    `scaling`; refused where they cannot be converted to scaled inputs."""
     loss: Loss = PlainLoss()
     optimizer: Optimizer = AutoOptimizer()
     scaling: Scaling | None = None
     """x' = scale·x + offset of inputs. The `params` of the request are in raw units; those of the
-    answer, its history and statistics in scaled ones. `params_unscaled` has them in raw units."""
+    answer, its history and statistics in scaled units. `params_unscaled` are in raw units."""
     epochs: Annotated[int, Field(ge=1, le=10**8)] | None = None
-    """Passes over the data that end in an update. Default: 1,000; 1 for `exact`."""
+    """Maximum number of epochs (passes over the data). Default: 1,000; 1 for `exact`."""
     tolerance: Tolerance = Tolerance()
     time_limit_s: Annotated[Finite, Field(gt=0, le=86_400)] | None = None
-    """Seconds of work after which the best so far is the answer. Default: the server's."""
+    """Seconds of computing after which the best params so far are the answer. Default: the
+    server's."""
     record_every: Annotated[int, Field(ge=1)] | None = None
-    """History keeps the epochs that this divides, the first and the last."""
+    """The history has every n-th epoch, the first and the last."""
     confidence_interval: ConfidenceOptions = ConfidenceOptions()
-    """The level of the params' intervals, and how they are found."""
+    """Level and method of the params' confidence intervals."""
     on_divergence: OnDivergence = "stop"
     dtype: DType = "float64"
     challenge: bool = True
-    """Whether the end of a nonlinear fit is compared with the ends of other starts."""
+    """Whether the minimum of a nonlinear fit is compared with those found from other starts."""
     seed: Annotated[int, Field(ge=0, le=2**63 - 1)] = 0
     background: bool = False
-    """Answer at once with 202 and the job."""
+    """Whether to answer immediately with 202 and the job."""
     tags: Tags = {}
-    """Up to 16 words of your own, kept with the job."""
+    """Up to 16 tags, names with text values, kept with the job."""

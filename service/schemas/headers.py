@@ -1,4 +1,4 @@
-"""What a header's cells name: a name that a formula can use, and a unit for the axes."""
+"""Column headers of a table: a name that a formula can use, and a unit for the axes."""
 
 from __future__ import annotations
 
@@ -7,14 +7,13 @@ import unicodedata
 from collections.abc import Sequence
 
 _FUNCTIONS = frozenset({"log", "ln", "log10", "log2", "exp", "sqrt", "sin", "cos", "tan", "abs"})
-"""Before a parenthesis without a space: `log(dose)` is no dose in units of log."""
+"""Functions: `log(dose)` is a name, not `log` in units of dose."""
 LONGEST_UNIT = 64
 
 
 def split(cell: str) -> tuple[str, str]:
-    """A header's name and unit: `t_u (°C)` is `t_u` in °C, `flow rate [l/min]` is `flow_rate`.
-
-    The unit is empty where there is none.
+    """The name and the unit of a header cell: `t_u (°C)` is `t_u` in °C, `flow rate [l/min]` is
+    `flow_rate` in l/min. The unit is empty where there is none.
     """
     cell = cell.strip()
     before, bracket, unit = _bracketed(cell)
@@ -25,8 +24,8 @@ def split(cell: str) -> tuple[str, str]:
 
 
 def _bracketed(cell: str) -> tuple[str, str, str]:
-    """What stands before the brackets at a cell's end, the one that opens them, and what is in
-    them; empty where there are none, or others within. Found from the end, in one pass."""
+    """The text before the brackets at the end of a cell, the opening bracket and the text inside;
+    all empty without brackets or with nested ones. Linear in the length of the cell."""
     at = max(cell.rfind("["), cell.rfind("("))
     inner = cell[at + 1 : -1]
     if at < 0 or cell[-1] not in "])" or "]" in inner or ")" in inner:
@@ -35,7 +34,8 @@ def _bracketed(cell: str) -> tuple[str, str, str]:
 
 
 def identifier(text: str) -> str:
-    """A name that a formula can use: what is neither letter nor digit becomes `_`."""
+    """A name that a formula can use: runs of other characters than letters and digits become
+    `_`."""
     text = unicodedata.normalize("NFKC", text.strip())
     if text.isidentifier() and not text.startswith("__"):
         return text
@@ -44,13 +44,13 @@ def identifier(text: str) -> str:
 
 
 def unnamed(count: int) -> list[str]:
-    """The names of columns without a header: y; x and y; x1, x2, … and y."""
+    """Names for columns without a header: y; x and y; x1, x2, … and y."""
     if count <= 2:
         return ["x", "y"][2 - count :]
     return [*(f"x{i}" for i in range(1, count)), "y"]
 
 
 def of_header(cells: Sequence[str]) -> tuple[list[str], dict[str, str]]:
-    """The names of a header's cells, empty where one says nothing; and the units, by name."""
+    """The names of the header cells, empty for an empty cell; and the units, by name."""
     pairs = [split(cell) for cell in cells]
     return [name for name, _ in pairs], {name: unit for name, unit in pairs if name and unit}

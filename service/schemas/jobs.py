@@ -1,4 +1,4 @@
-"""Jobs on the wire."""
+"""Response bodies and events of jobs."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from service.schemas.problems import Problem
 
 
 class Progress(Answer):
-    """How far a job is."""
+    """The progress of a job."""
 
     epoch: int
     epochs: int
@@ -23,7 +23,7 @@ class Progress(Answer):
 
 
 class JobUrls(Answer):
-    """Where to go from here."""
+    """Links of the job."""
 
     self: str
     history: str
@@ -40,9 +40,9 @@ class Job(Answer):
     started_at: datetime | None
     finished_at: datetime | None
     queue_position: int | None
-    """Jobs that start before this one; null once it has started."""
+    """Number of jobs that start before this one; null once it has started."""
     starts_in_s: Number | None
-    """An estimate, by how long jobs took lately; null once it has started."""
+    """Estimated from the durations of recent jobs; null once it has started."""
     progress: Progress
     model: str
     tags: dict[str, str]
@@ -57,31 +57,31 @@ class JobList(Answer):
     jobs: list[Job]
     has_more: bool
     next_after: str | None
-    """Pass it as `after` for the next page."""
+    """The `after` parameter of the next page."""
 
 
 class ProgressEvent(Answer):
-    """What is new in a job since the event before."""
+    """The changes of a job since the previous event."""
 
     event: Literal["progress"] = "progress"
     job_id: str
     status: Status
     queue_position: int | None
-    """Jobs that start before this one; null once it has started."""
+    """Number of jobs that start before this one; null once it has started."""
     starts_in_s: Number | None
-    """An estimate, by how long jobs took lately; null once it has started."""
+    """Estimated from the durations of recent jobs; null once it has started."""
     progress: Progress
     history: History
-    """The rows recorded since the event before; there may be none."""
+    """The rows recorded since the previous event; there may be none."""
     last_epoch: int | None
-    """The last epoch sent: the event's `id`, and the `after_epoch` to go on from."""
+    """The last epoch sent: the event's `id`, and the `after_epoch` to continue from."""
 
 
 class DoneEvent(Answer):
-    """The job has finished; nothing comes after this."""
+    """The job has finished. This is the last event."""
 
     event: Literal["done"] = "done"
     job_id: str
     job: Job
-    """The job as it ended. Its `result` is null: the fit is at `urls.self`."""
+    """The finished job. Its `result` is null: get the fit from `urls.self`."""
     last_epoch: int | None

@@ -1,4 +1,4 @@
-"""How a request says which model it means: a formula, a name, or an object with options."""
+"""The `model` of a request: a formula, a name, or an object with options."""
 
 from __future__ import annotations
 
@@ -14,34 +14,34 @@ Width = Annotated[int, Field(ge=1, le=256)]
 
 
 class NamedModel(Request):
-    """A family of the catalogue, by name, with the columns that it is to use."""
+    """A model of the catalogue, by name, with the columns to use."""
 
     name: ModelName
     """A name listed by `GET /models`."""
     inputs: list[str] | None = None
-    """The column that stands for the family's x. Default: `x` where the data have it, else the one
-    column beside the target."""
+    """The predictor column, x in the model's formula. Default: `x` if the data have it, else the
+    only column besides the target."""
     target: str | None = None
-    """The column to explain. Default: `y` where the data have it, else the last column."""
+    """The response column. Default: `y` if the data have it, else the last column."""
     degree: Annotated[int, Field(ge=0, le=20)] | None = None
-    """For `polynomial` alone: its degree. Default: 2."""
+    """Degree; only for `polynomial`. Default: 2."""
 
 
 class MlpModel(Request):
-    """A multilayer perceptron. Its inputs are standardized unless `scaling` says otherwise."""
+    """A multilayer perceptron. Its inputs are standardized unless `scaling` is given."""
 
     name: Literal["mlp"] = "mlp"
     hidden: Annotated[list[Width], Field(min_length=1, max_length=8)] = [16, 16]
     """The widths of its hidden layers."""
     activation: Activation = "tanh"
     inputs: Annotated[list[str], Field(min_length=1)] | None = None
-    """Default: every column but the target."""
+    """The predictor columns. Default: every column but the target."""
     target: str | None = None
-    """Default: `y` where the data have it, else the last column."""
+    """The response column. Default: `y` if the data have it, else the last column."""
 
 
 def _kind(value: object) -> str:
-    """Which of the alternatives a value means to be."""
+    """The tag of the alternative that a value belongs to."""
     if isinstance(value, str):
         return "formula"
     name = value.get("name") if isinstance(value, dict) else getattr(value, "name", None)

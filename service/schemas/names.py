@@ -1,4 +1,4 @@
-"""The catalogue's names as types. A test holds them equal to the engine's tables."""
+"""The catalogue's names as types. A test compares them with the engine's tables."""
 
 from __future__ import annotations
 

@@ -14,5 +14,5 @@ Fraction = Annotated[Finite, Field(ge=0, lt=1)]
 
 
 def named(value: Any) -> Any:
-    """A bare name stands for the object with that name and default options."""
+    """Expands a bare name to the object with that name and default options."""
     return {"name": value} if isinstance(value, str) else value

@@ -1,4 +1,4 @@
-"""How to descend: optimizers, schedules and gradients, with torch.optim's names and options."""
+"""Optimizers, learning-rate schedules and gradients, with the names and options of torch.optim."""
 
 from __future__ import annotations
 
@@ -71,13 +71,14 @@ Schedule = Annotated[
 
 
 class GradientOptions(Request):
-    """How the gradient of the loss is reckoned."""
+    """How the gradient of the loss is computed."""
 
     method: GradientMethod = "analytic"
-    """`analytic`: the tape's own derivative. `autograd`: torch's. `numeric`: central difference."""
+    """`analytic`: symbolic derivatives. `autograd`: torch's autograd. `numeric`: central
+    differences."""
     delta: Positive | None = None
     """Half the width of the central difference, in units of the param.
-    Default: ε^(1/3)·max(1, |param|), ε the precision of `dtype`. Used by `numeric` alone."""
+    Default: ε^(1/3)·max(1, |param|), ε the precision of `dtype`. Only for `numeric`."""
 
 
 def _method(value: Any) -> Any:
@@ -92,14 +93,14 @@ Gradient = Annotated[
 
 
 class AutoOptimizer(Request):
-    """`exact` where the formula allows it, else the method that suits the model and the loss."""
+    """`exact` where the formula allows it, else a method chosen for the model and the loss."""
 
     name: Literal["auto"] = "auto"
     gradient: Gradient = GradientOptions()
 
 
 class ExactOptimizer(Request):
-    """Linear least squares by QR in one step: for formulas linear in their free params, mse."""
+    """Linear least squares by QR in one step, for formulas linear in their free params with mse."""
 
     name: Literal["exact"] = "exact"
 
@@ -115,16 +116,16 @@ class LbfgsOptimizer(Request):
 
     name: Literal["lbfgs"] = "lbfgs"
     history_size: Annotated[int, Field(ge=1, le=100)] = 10
-    """Steps remembered."""
+    """Number of steps in the quasi-Newton approximation."""
     gradient: Gradient = GradientOptions()
 
 
 class _FirstOrder(Request):
     gradient: Gradient = GradientOptions()
     schedule: Schedule | None = None
-    """How the learning rate changes from epoch to epoch. Default: it stays."""
+    """How the learning rate changes from epoch to epoch. Default: constant."""
     batch_size: Annotated[int, Field(ge=1)] | None = None
-    """Rows a mini-batch, drawn anew without replacement each epoch. Default: all rows, in order."""
+    """Rows per mini-batch, drawn without replacement in each epoch. Default: all rows, in order."""
 
 
 class SgdOptimizer(_FirstOrder):
@@ -135,7 +136,7 @@ class SgdOptimizer(_FirstOrder):
     momentum: Fraction = 0.0
     dampening: Annotated[Finite, Field(ge=0, le=1)] = 0.0
     nesterov: bool = False
-    """Nesterov's momentum; needs `momentum` above 0 and no `dampening`."""
+    """Nesterov's momentum; requires `momentum` above 0 and no `dampening`."""
     weight_decay: NonNegative = 0.0
 
 

@@ -1,4 +1,4 @@
-"""The other options of a fit: losses, scaling, params, tolerances, intervals."""
+"""Options of a fit: losses, scaling, params, tolerances, intervals, groups."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ class PlainLoss(Request):
 
 
 class RobustLoss(Request):
-    """A loss that counts far residuals less."""
+    """A loss that gives large residuals less weight."""
 
     name: Literal["huber", "soft_l1", "cauchy", "log_cosh", "arctan", "tukey"]
     delta: Positive | None = None
-    """The residual beyond which it counts less, in units of the target (or of `sigma`).
+    """The residual above which the weight decreases, in units of the target (or of `sigma`).
     Default: 1; 4.685 for `tukey`."""
 
 
@@ -48,18 +48,18 @@ class Scale(Request):
 
 
 Scaling = ScalingMethod | dict[Name, Scale]
-"""One of the methods for all inputs, or a scale and an offset for each input named."""
+"""One method for all inputs, or a scale and an offset for each named input."""
 
 
 class Param(Request):
-    """A param's start and limits."""
+    """Initial value and bounds of a param."""
 
     value: Finite | None = None
     """Initial value. Default: guessed."""
     min: Finite | None = None
     max: Finite | None = None
     fixed: bool = False
-    """Keep it at `value`."""
+    """Whether it is fixed at `value`."""
 
 
 Part = Annotated[Finite, Field(ge=0, le=1)]
@@ -67,7 +67,7 @@ Level = Annotated[Finite, Field(gt=0, le=0.999999999)]
 
 
 class Tolerance(Request):
-    """Relative changes per epoch under which a fit has converged; 0 is off."""
+    """Relative changes per epoch below which a fit has converged; 0 disables the criterion."""
 
     loss: Part | None = None
     params: Part | None = None
@@ -79,15 +79,15 @@ class ConfidenceOptions(Request):
 
     level: Level = 0.95
     method: IntervalMethod = "t"
-    """`t`: symmetric, from the standard errors. `profile`: by profile likelihood, which follows the
-    curvature of the loss; it costs some hundred short fits."""
+    """`t`: symmetric, from the standard errors. `profile`: by profile likelihood, for which the
+    loss need not be quadratic; it costs some hundred short fits."""
 
 
 class BandOptions(Request):
     """A band around predictions."""
 
     kind: BandKind = "confidence"
-    """`confidence`: where the curve may be. `prediction`: where a new observation may be."""
+    """`confidence`: a band for the curve. `prediction`: a band for new observations."""
     level: Level = 0.95
 
 
@@ -103,9 +103,9 @@ class GroupOptions(Request):
     """One fit for each distinct value of a column, in order of appearance."""
 
     column: Name
-    """Its values, numbers or text, tell the groups apart."""
+    """The grouping column, of numbers or text: one group for each distinct value."""
     history: bool = False
-    """Answer each group's history too."""
+    """Whether to return each group's history."""
 
 
 def _column(value: Any) -> Any:
@@ -115,4 +115,4 @@ def _column(value: Any) -> Any:
 GroupBy = Annotated[
     GroupOptions, BeforeValidator(_column, json_schema_input_type=Name | GroupOptions)
 ]
-"""A column's name, or an object that asks for the histories too."""
+"""A column's name, or an object with options."""

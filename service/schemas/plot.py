@@ -1,4 +1,4 @@
-"""POST /plot: a picture of what is given, without a job; and how any picture may look."""
+"""Request body of POST /plot, a picture without a job; and the options of all pictures."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ AnyNumber = Annotated[
         _number, json_schema_input_type=FiniteFloat | Literal["NaN", "Infinity", "-Infinity"]
     ),
 ]
-"""A number as an answer has it: a non-finite one is a string."""
+"""A number as in an answer: a non-finite one is a string."""
 MOST_ROWS = 100_000
 Epoch = Annotated[int, Field(ge=0, le=10**12)]
 AnyNumbers = Annotated[list[AnyNumber], Field(max_length=MOST_ROWS)]
@@ -41,7 +41,7 @@ Units = dict[Name, Annotated[str, Field(max_length=40)]]
 
 
 class PlotHistory(Request):
-    """A history as an answer has it."""
+    """A history as in an answer."""
 
     epoch: Annotated[list[Epoch], Field(max_length=MOST_ROWS)]
     loss: AnyNumbers
@@ -54,20 +54,20 @@ class PlotHistory(Request):
 
 
 class PlotRequest(Request):
-    """A view, and what it shows. A fit's own `predict` with its `data` and a `view` is a ready body
-    for `fit` and `residuals`; `loss` and `path` need a `history`; `losses` needs nothing."""
+    """A view, and what it shows. For `fit` and `residuals`, send the `predict` of a fit with `data`
+    and `view`; `loss` and `path` require a `history`; `losses` requires nothing else."""
 
     view: View
     format: PictureFormat | None = None
-    """Default: what `Accept` asks for, else `svg`."""
+    """Default: according to `Accept`, else `svg`."""
     theme: Theme = "light"
     transparent: bool = False
-    """Leave the background to the page."""
+    """Whether the background is transparent."""
     width: Side = 800
-    """Pixels; of a `txt` see `columns`."""
+    """Pixels; for `txt` see `columns`."""
     height: Side = 500
     columns: Columns = 80
-    """The width of a `txt`."""
+    """The width of a `txt`, in characters."""
     title: Annotated[str, Field(max_length=200)] | None = None
     """Default: the formula."""
     model: Model = "linear"
@@ -77,24 +77,24 @@ class PlotRequest(Request):
     """The inputs and the target."""
     sigma: Name | Positive | list[Positive] | None = None
     loss: Loss = PlainLoss()
-    """For `path`."""
+    """Only for `path`."""
     scaling: Scaling | None = None
     dtype: DType = "float64"
     units: Units | None = None
-    """Of columns and params, by name, for the axes."""
+    """Units of columns and params, by name, for the axes."""
     covariance: dict[str, dict[str, Finite]] | None = None
-    """Of the free params, by name: what the bands of `fit` are made of."""
+    """Covariance of the free params, by name, for the bands of `fit`."""
     residual_std: NonNegative | None = None
     degrees_of_freedom: Annotated[int, Field(ge=1, le=10**12)] | None = None
     level: Level = 0.95
-    """Of the bands."""
+    """Confidence level of the bands."""
     history: PlotHistory | None = None
-    """Of `path`, the params of each row are those after its epoch."""
+    """For `loss` and `path`. The params of each row are those after its epoch."""
     start: dict[Name, Finite] | None = None
     """For `path`: the params before the first epoch."""
     along: Annotated[list[Name], Field(min_length=1, max_length=2)] | None = None
-    """For `path`: one or two params to look at. Default: the two that went farthest."""
+    """For `path`: one or two params, one for each axis. Default: the two that changed most."""
     axes: Annotated[dict[Name, GridAxis], Field(max_length=2)] | None = None
-    """For `path`: what its axes show. Default: the start, the path and the lowest loss."""
+    """For `path`: the range of each axis. Default: the start, the path and the lowest loss."""
     losses: Annotated[list[LossName], Field(min_length=1, max_length=3)] = ["mse", "mae"]
-    """For `losses`: those to compare."""
+    """For `losses`: the losses to compare."""

@@ -1,4 +1,4 @@
-"""Errors on the wire: RFC 9457 problem details."""
+"""Error responses: RFC 9457 problem details."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from service.schemas.base import Answer, Sparse
 
 
 class ProblemError(Answer):
-    """One thing that is wrong with the request."""
+    """One validation error of the request."""
 
     pointer: str
     """JSON Pointer (RFC 6901) into the body; empty for the body as a whole."""
@@ -14,7 +14,7 @@ class ProblemError(Answer):
 
 
 class Problem(Sparse):
-    """Why a request was not done, and what would mend it (RFC 9457)."""
+    """Why a request failed, and how to fix it (RFC 9457)."""
 
     type: str
     title: str

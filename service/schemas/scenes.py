@@ -1,6 +1,6 @@
-"""What a picture shows, in numbers: reckoned by `fitting`, drawn by `render`.
+"""The numbers that a picture shows: computed by `fitting`, drawn by `render`.
 
-Arrays are float64 and may hold NaN where there is nothing to draw.
+Arrays are float64 and have NaN where there is nothing to draw.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from service.schemas.columns import Numbers
 
 @dataclass(frozen=True, slots=True)
 class Quantity:
-    """What an axis measures."""
+    """The quantity of an axis."""
 
     name: str
     unit: str | None = None
@@ -24,7 +24,7 @@ class Quantity:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Ribbon:
-    """A band around a curve, at the curve's own places."""
+    """A band around a curve, at the curve's x values."""
 
     level: float
     lower: Numbers
@@ -33,7 +33,7 @@ class Ribbon:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class FitScene:
-    """The curve over its data; without one input, the target against its prediction."""
+    """The curve over its data; with more than one input, the target against its prediction."""
 
     title: str
     x: Quantity
@@ -42,7 +42,7 @@ class FitScene:
     """(shown,)"""
     data_y: Numbers
     sigma: Numbers | None
-    """The standard deviation of each point, where it is known."""
+    """The standard deviation of each point, if known."""
     curve_x: Numbers
     """(places,)"""
     curve_y: Numbers
@@ -55,17 +55,17 @@ class FitScene:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class LossScene:
-    """The loss by epoch: before each epoch's step, and after the last where that is known."""
+    """The loss by epoch: before each epoch's step, and after the last step if known."""
 
     title: str
     epoch: Numbers
     loss: Numbers
     best: tuple[float, float] | None
-    """Where the lowest loss was, and what it was."""
+    """Epoch and value of the lowest loss."""
     lost: float | None
-    """The first epoch at which the loss was no number any more."""
+    """The first epoch at which the loss was not finite."""
     verdict: str | None = None
-    """What went wrong, if it did."""
+    """What went wrong, if anything."""
     notes: tuple[str, ...] = ()
 
 
@@ -82,7 +82,7 @@ class ResidualsScene:
     normal: Numbers
     """(quantiles,) of the standard normal distribution."""
     ordered: Numbers
-    """The residuals' own."""
+    """(quantiles,) of the residuals."""
     line: tuple[float, float]
     """Offset and slope of the line through the quartiles."""
     notes: tuple[str, ...] = ()
@@ -90,21 +90,21 @@ class ResidualsScene:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class PathScene:
-    """The way of one or two params over the loss, the others kept still."""
+    """The path of one or two params on the loss surface, with the other params constant."""
 
     title: str
     names: tuple[str, ...]
     """One or two."""
     axes: tuple[Numbers, ...]
-    """The grid's values of each."""
+    """The grid values of each."""
     surface: Numbers
     """Losses, (first axis,) or (first axis, second axis)."""
     path: Numbers
-    """(steps, names), from the start on; all of them finite."""
+    """(steps, names), from the start; all finite."""
     epochs: tuple[int, int]
-    """Of the first and the last point of the path."""
+    """Epochs of the first and the last point of the path."""
     left: Numbers | None
-    """(names,) The point at which the path leaves the picture for good."""
+    """(names,) The point after which the path stays outside the picture."""
     minimum: Numbers | None
     """(names,) Where the loss is lowest."""
     notes: tuple[str, ...] = ()
@@ -112,7 +112,7 @@ class PathScene:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class LossesScene:
-    """Losses of one residual, and their derivatives."""
+    """Losses as functions of the residual, and their derivatives."""
 
     title: str
     residual: Numbers

@@ -1,7 +1,7 @@
-"""Numbers in answers: arrays inside, lists on the wire.
+"""Numbers in answers: arrays in memory, lists in JSON.
 
-An answer may have millions of them. As an array they take 8 bytes each, and are written a slice at
-a time (`pieces`); as a Python list they would take 32, and hold up everyone while they are written.
+An answer may have millions of them. An array takes 8 bytes each and is serialized in slices
+(`pieces`); a Python list would take 32, and block the event loop while it is serialized.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ from service.schemas.base import Answer, Number, Sparse
 
 Array = npt.NDArray[Any]
 SLICE = 2**12
-"""Numbers that are written at once: half a millisecond."""
+"""Numbers that are serialized at a time: half a millisecond."""
 
 
 class _OnWire:
-    """Such lists on the wire, validated straight into a float64 array."""
+    """Validates a list of that kind into a float64 array, and serializes the array as a list."""
 
     def __init__(self, kind: Any) -> None:
         self._kind = kind
@@ -47,18 +47,18 @@ def _to_array(values: list[Any]) -> Array:
 
 
 Series = Annotated[npt.NDArray[np.float64], _OnWire(list[Number])]
-"""One number a row."""
+"""One number per row."""
 Grid = Annotated[npt.NDArray[np.float64], _OnWire(list[list[Number]] | list[Number])]
-"""Numbers in one dimension or two."""
+"""Numbers in one or two dimensions."""
 
 
 def pieces(answer: Answer) -> Iterator[bytes]:
-    """The JSON of an answer that may be long, as its `document` would be."""
+    """The JSON of a long answer in pieces; joined, they equal its `document`."""
     return written(answer.model_dump(exclude_none=isinstance(answer, Sparse)))
 
 
 def written(value: object) -> Iterator[bytes]:
-    """JSON in pieces: of objects, and of arrays in one dimension or two."""
+    """JSON in pieces, for nested objects and arrays of one or two dimensions."""
     if isinstance(value, Mapping):
         opening = b"{"
         for name, member in value.items():
@@ -73,7 +73,7 @@ def written(value: object) -> Iterator[bytes]:
 
 
 def columns(names: Sequence[str], table: Array) -> Iterator[bytes]:
-    """The JSON of an object with a column of the table, (rows, names), under each name."""
+    """The JSON of an object with one column of `table`, (rows, names), for each name."""
     step = max(1, SLICE // max(1, len(table)))
     if len(table) > SLICE:
         yield from written({name: table[:, i] for i, name in enumerate(names)})

@@ -74,6 +74,6 @@ def test_a_tables_entry_bears_the_name_that_it_is_found_by() -> None:
 
 
 def test_every_check_is_named_by_its_code_and_only_once() -> None:
-    found = [(check.code, check.grade) for check in diagnostics.CHECKS]
+    found = [(check.code, check.severity) for check in diagnostics.CHECKS]
     assert len(found) == len(set(found))
-    assert all(check.grade.__doc__ for check in diagnostics.CHECKS)
+    assert all(check.severity.__doc__ for check in diagnostics.CHECKS)

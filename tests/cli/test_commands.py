@@ -132,8 +132,7 @@ def test_what_is_rejected_is_4_and_told_on_stderr(run: Run) -> None:
     done = run("fit", "thermo.csv", "lineer")
     assert (done.returncode, done.stdout) == (4, "")
     assert done.stderr == (
-        "descent: A name that is in no table\n"
-        "  /model: unknown model 'lineer'; did you mean 'linear'?\n"
+        "descent: Unknown name\n  /model: unknown model 'lineer'; did you mean 'linear'?\n"
     )
 
 

@@ -1,7 +1,7 @@
-"""What went wrong with fits, why it matters, and the request that would cure it.
+"""Diagnostics of finished fits: what went wrong, why it matters, and a request that fixes it.
 
-Each check grades finished fits, many at once, and tells of one of them what it saw. A suggestion is
-a JSON merge patch (RFC 7396) of the request. `VERDICTS` says how far to trust a fit.
+Each check computes its severity for many fits at once, and describes one of them. A suggestion is a
+JSON merge patch (RFC 7396) of the request. `VERDICTS` maps the worst severity to a verdict.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from service.engine.diagnostics.finding import (
     Diagnostic,
     Finding,
     Findings,
-    Grades,
+    Severities,
     Verdict,
 )
 from service.engine.diagnostics.residuals import (
@@ -72,41 +72,46 @@ CHECKS: Sequence[Check] = (
     MULTI_START_DISAGREES,
     NOT_CHALLENGED,
 )
-"""In the order in which they are told."""
+"""All checks, in the order in which they are reported."""
 
 
 @np.errstate(all="ignore")
 def examine(finding: Finding) -> list[Diagnostic]:
-    """All that is worth saying about a fit."""
+    """The diagnostics of one fit."""
     found = []
     for check in CHECKS:
-        grade = check.grade(finding.all)
-        if grade:
-            said = check.tell(finding)
-            # Nothing helps a fit that is at the wrong end but to set out from elsewhere.
+        severity = check.severity(finding.all)
+        if severity:
+            message = check.describe(finding)
+            # At the wrong minimum, only another start helps.
             if finding.lower is not None and check is not BETTER_MINIMUM:
-                said = replace(said, suggestion=None)
-            severity = SEVERITIES[grade - 1]
+                message = replace(message, suggestion=None)
             found.append(
-                Diagnostic(check.code, severity, said.message, said.params, said.suggestion)
+                Diagnostic(
+                    check.code,
+                    SEVERITIES[severity - 1],
+                    message.text,
+                    message.params,
+                    message.suggestion,
+                )
             )
     return found
 
 
 def verdict(diagnostics: Sequence[Diagnostic]) -> Verdict:
-    """How far to trust a fit of which that is said."""
+    """The verdict on a fit with those diagnostics."""
     return VERDICTS[max((SEVERITIES.index(each.severity) + 1 for each in diagnostics), default=0)]
 
 
 @np.errstate(all="ignore")
-def grades(findings: Findings) -> dict[str, Grades]:
-    """What is worth saying about fits: for each code its severity in each of them."""
-    found: dict[str, Grades] = {}
+def severities(findings: Findings) -> dict[str, Severities]:
+    """The severity in each of many fits, (fits,) int8, by the codes that occur."""
+    found: dict[str, Severities] = {}
     for check in CHECKS:
-        grade = check.grade(findings)
-        if grade.any():
+        severity = check.severity(findings)
+        if severity.any():
             before = found.get(check.code)
-            found[check.code] = grade if before is None else np.maximum(before, grade)
+            found[check.code] = severity if before is None else np.maximum(before, severity)
     return found
 
 
@@ -119,6 +124,6 @@ __all__ = [
     "Findings",
     "Verdict",
     "examine",
-    "grades",
+    "severities",
     "verdict",
 ]

@@ -1,4 +1,4 @@
-"""How well the data determine the params."""
+"""Checks of how well the data determine the params."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from service.engine.diagnostics.finding import (
     Check,
     Finding,
     Findings,
-    Grades,
-    Said,
-    no,
-    some,
+    Message,
+    Severities,
+    any_of,
+    negated,
 )
 from service.engine.kernel.types import Bools
 from service.engine.start.ranges import ranges
@@ -27,51 +27,51 @@ def _among(names: tuple[str, ...], chosen: Bools) -> tuple[str, ...]:
     return tuple(name for name, is_one in zip(names, chosen.tolist(), strict=True) if is_one)
 
 
-def _grade_rank(findings: Findings) -> Grades:
-    """Some params trade off against each other, or act on nothing."""
-    return findings.where(ERROR, some(findings.statistics.lost & ~findings.stepping))
+def _rank_severity(findings: Findings) -> Severities:
+    """Some params are not identifiable: the Jacobian is rank deficient."""
+    return findings.where(ERROR, any_of(findings.statistics.lost & ~findings.stepping))
 
 
-def _tell_rank(finding: Finding) -> Said:
+def _describe_rank(finding: Finding) -> Message:
     names, flat = finding.statistics.deficient, finding.all.statistics.flat
     nothing = [n for n, is_flat in zip(finding.problem.free_params, flat, strict=False) if is_flat]
     cure = None
     if not set(names) & set(nothing) and finding.lower is None:
         cure = _fixed(finding, names[-1])
-    return Said(
-        f"the data do not tell these params apart: {', '.join(names)}. Other values of them fit as "
-        "well; fix one, or simplify the model.",
+    return Message(
+        f"the data do not determine {', '.join(names)} (the Jacobian is rank deficient): other "
+        "values fit equally well. Fix one of them, or simplify the model.",
         params=names,
         suggestion=cure,
     )
 
 
-def _grade_step(findings: Findings) -> Grades:
-    """A param acts through a condition alone: all values between two rows fit alike."""
-    return findings.where(WARNING, some(findings.stepping))
+def _step_severity(findings: Findings) -> Severities:
+    """A param occurs only in conditions, so that all its values between two rows fit equally."""
+    return findings.where(WARNING, any_of(findings.stepping))
 
 
-def _tell_step(finding: Finding) -> Said:
+def _describe_step(finding: Finding) -> Message:
     problem = finding.problem
     free, stepping = problem.free_params, finding.all.stepping
     names = _among(free, stepping)
-    of, told = " (of the scaled inputs)" if finding.is_scaled else "", []
+    of, parts = " (of the scaled inputs)" if finding.is_scaled else "", []
     for name in names:
         at = problem.params.index(name)
         places, value = ranges(problem)[at].places, float(finding.theta[at])
         if places is not None and (places <= value).any() and (places > value).any():
             low, high = places[places <= value].max(), places[places > value].min()
-            told.append(f"any {name} between {low:.6g} and {high:.6g} gives the same fit")
+            parts.append(f"any {name} between {low:.6g} and {high:.6g} gives the same fit")
         else:
-            told.append(f"values of {name} next to {value:.6g} give the same fit")
-    return Said(
-        f"{'; '.join(told)}{of}: it acts through a condition alone, and has no standard error.",
+            parts.append(f"values of {name} near {value:.6g} give the same fit")
+    return Message(
+        f"{'; '.join(parts)}{of}: it occurs only in a condition, and has no standard error.",
         names,
     )
 
 
 def _fixed(finding: Finding, name: str) -> dict[str, Any] | None:
-    """A patch that keeps the param at its fitted value."""
+    """A patch that fixes the param at its fitted value."""
     values = finding.in_request(finding.theta)
     if values is None:
         return None
@@ -79,171 +79,173 @@ def _fixed(finding: Finding, name: str) -> dict[str, Any] | None:
     return {"params": {name: {"value": value, "fixed": True}}}
 
 
-def _grade_condition(findings: Findings) -> Grades:
-    """The params are told apart, but only just."""
+def _condition_severity(findings: Findings) -> Severities:
+    """The Jacobian has full rank, but is ill-conditioned."""
     determined = findings.statistics
     condition = determined.condition
     poor = (condition > POOR) & (condition < math.inf)
-    return findings.where(WARNING, poor & no(some(determined.lost)))
+    return findings.where(WARNING, poor & negated(any_of(determined.lost)))
 
 
-def _tell_condition(finding: Finding) -> Said:
+def _describe_condition(finding: Finding) -> Message:
     condition = finding.statistics.condition
     scaled = finding.problem.is_linear and finding.can_be_standardized
-    return Said(
+    return Message(
         f"the Jacobian's condition number is {condition:.2g}: about {math.log10(condition):.0f} of "
         "the 16 digits of the params are lost. Scale the inputs, or use fewer params.",
         suggestion={"scaling": "standardize"} if scaled else None,
     )
 
 
-def _grade_freedom(findings: Findings) -> Grades:
-    """Too few rows to tell the noise."""
+def _freedom_severity(findings: Findings) -> Severities:
+    """Too few degrees of freedom to estimate the noise."""
     degrees = findings.statistics.degrees_of_freedom
     if not findings.problem.formula.has_standard_errors:
         return findings.where(WARNING, degrees <= 0)
     return findings.where(findings.either(degrees < 0, ERROR, WARNING), degrees <= 2)
 
 
-def _tell_freedom(finding: Finding) -> Said:
+def _describe_freedom(finding: Finding) -> Message:
     degrees = finding.statistics.degrees_of_freedom
-    none = (
-        "no rows are" if degrees <= 0 else f"only {degrees} row{'s are' if degrees > 1 else ' is'}"
+    left = (
+        "no degrees of freedom are left"
+        if degrees <= 0
+        else f"only {degrees} degree{'s' * (degrees > 1)} of freedom "
+        f"{'are' if degrees > 1 else 'is'} left"
     )
-    unknown = "nothing tells what it predicts between the rows; a smaller network may"
+    effect = "its predictions between the rows are arbitrary; use a smaller network"
     if finding.problem.formula.has_standard_errors:
         sure = "unknown" if degrees <= 0 else "very uncertain"
-        unknown = f"the standard errors are {sure}. Add data or fix params"
-    return Said(
-        f"{none} left over to tell the noise ({finding.statistics.n} rows, "
-        f"{len(finding.problem.free_params)} free params), so {unknown}.",
+        effect = f"the standard errors are {sure}. Add data or fix params"
+    return Message(
+        f"{left} to estimate the noise ({finding.statistics.n} rows, "
+        f"{len(finding.problem.free_params)} free params), so {effect}.",
     )
 
 
-def _grade_open(findings: Findings) -> Grades:
-    """The profile of a param does not close: the data set no limit on it, on some side."""
+def _open_severity(findings: Findings) -> Severities:
+    """The profile likelihood of a param sets no limit on it on one side."""
     if findings.intervals is None:
         return findings.nowhere()
-    return findings.where(ERROR, some(findings.intervals.open))
+    return findings.where(ERROR, any_of(findings.intervals.open))
 
 
-def _tell_open(finding: Finding) -> Said:
+def _describe_open(finding: Finding) -> Message:
     assert finding.intervals is not None
     names = _among(finding.statistics.free, finding.intervals.open)
-    return Said(
-        f"the data do not determine {', '.join(names)}: at any level of confidence asked for there "
-        "is no limit on one side (NaN in the interval), whatever the standard error says. Data "
-        "where the model depends on it would, or a known value that is fixed.",
+    return Message(
+        f"the data do not determine {', '.join(names)}: its profile likelihood sets no limit on "
+        "one side at this confidence level (NaN in the interval), so the standard error is "
+        "meaningless. Add data where the model depends on it, or fix it at a known value.",
         params=names,
     )
 
 
-def _grade_bent(findings: Findings) -> Grades:
-    """The loss is far from quadratic within the interval."""
+def _nonlinear_severity(findings: Findings) -> Severities:
+    """The loss is not quadratic within the confidence interval."""
     if findings.intervals is None:
         return findings.nowhere()
-    return findings.where(INFO, some(findings.intervals.bent))
+    return findings.where(INFO, any_of(findings.intervals.bent))
 
 
-def _tell_bent(finding: Finding) -> Said:
+def _describe_nonlinear(finding: Finding) -> Message:
     assert finding.intervals is not None
     names = _among(finding.statistics.free, finding.intervals.bent)
-    return Said(
-        f"the loss is not quadratic in {', '.join(names)} as far as the intervals reach, so "
+    return Message(
+        f"the loss is not quadratic in {', '.join(names)} within the confidence intervals, so "
         "value ± t standard errors would be wrong: their intervals are by profile likelihood, "
-        "unless that was too much work.",
+        "unless that was too expensive.",
         params=names,
     )
 
 
 STEP_PARAM = Check(
     "step_param",
-    _grade_step,
-    _tell_step,
+    _step_severity,
+    _describe_step,
     About(
-        seen="a param acts through a condition alone (`where(x < p, …)`)",
+        seen="a param occurs only in a condition (`where(x < p, …)`)",
         severity="warning",
-        matters="all its values between two rows fit alike, and it has no standard error",
+        matters="all its values between two rows fit equally well; it has no standard error",
         cure=(
-            "none is needed where the interval between the rows is narrow enough; rows "
-            "closer together, or a smooth transition"
+            "none needed if the interval between the rows is narrow enough; else rows closer "
+            "together, or a smooth transition"
         ),
     ),
 )
 RANK_DEFICIENT = Check(
     "rank_deficient",
-    _grade_rank,
-    _tell_rank,
+    _rank_severity,
+    _describe_rank,
     About(
-        seen="the data do not tell some params apart",
+        seen="the data do not determine some params: the Jacobian is rank deficient",
         severity="error",
         matters=(
-            "other values of them fit as well, so that none of theirs means anything by "
-            "itself; there are no standard errors"
+            "other values of these params fit equally well, so that the fitted values are "
+            "arbitrary; there are no standard errors"
         ),
         cure=(
-            "one of them fixed at its value, where that determines the others; else a "
-            "simpler model, or data where the params act differently"
+            "one of them fixed at its value, if that determines the others; else a simpler "
+            "model, or data where the params have different effects"
         ),
     ),
 )
 ILL_CONDITIONED = Check(
     "ill_conditioned",
-    _grade_condition,
-    _tell_condition,
+    _condition_severity,
+    _describe_condition,
     About(
         seen="the condition number of the Jacobian, its columns of unit norm, is above 10⁸",
         severity="warning",
-        matters="half of the digits of the params are lost or more",
-        cure="standardized inputs where the formula is linear, or fewer params",
+        matters="at least half of the digits of the params are lost",
+        cure="standardized inputs if the formula is linear, or fewer params",
     ),
 )
 FEW_DEGREES_OF_FREEDOM = Check(
     "few_degrees_of_freedom",
-    _grade_freedom,
-    _tell_freedom,
+    _freedom_severity,
+    _describe_freedom,
     About(
-        seen="two rows or fewer are left over to tell the noise; of a network, none",
-        severity="warning; error where there are fewer rows than params, but for a network",
+        seen="at most two degrees of freedom are left; of a network, none",
+        severity="warning; error with fewer rows than params, except for a network",
         matters=(
-            "the residuals tell next to nothing of the noise, so that the standard errors "
-            "are very uncertain or unknown"
+            "the noise cannot be estimated from the residuals, so that the standard errors are "
+            "very uncertain or unknown"
         ),
         cure="more data, or fixed params",
     ),
 )
 UNDETERMINED = Check(
     "undetermined",
-    _grade_open,
-    _tell_open,
+    _open_severity,
+    _describe_open,
     About(
         seen=(
-            "the profile of a param does not close: the data set no limit on it on one "
-            "side, at the level asked for"
+            "the profile likelihood of a param sets no limit on it on one side, at the "
+            "confidence level of the request"
         ),
         severity="error",
         matters=(
-            "however far the param goes that way, the curve fits the data about as well; "
-            "its standard error says otherwise, and is wrong"
+            "the curve fits the data about equally well however far the param moves in that "
+            "direction; its standard error is wrong"
         ),
-        cure="data where the model depends on that param, or a known value that is fixed",
+        cure="data where the model depends on that param, or the param fixed at a known value",
     ),
 )
 NONLINEAR_INTERVAL = Check(
     "nonlinear_interval",
-    _grade_bent,
-    _tell_bent,
+    _nonlinear_severity,
+    _describe_nonlinear,
     About(
         seen=(
-            "the loss two standard errors from the minimum is not what the Jacobian says, "
-            "by a factor of 2"
+            "the rise of the loss two standard errors from the minimum differs by a factor of 2 "
+            "from its quadratic approximation by the Jacobian"
         ),
         severity="info",
         matters=(
-            "value ± t standard errors would hold the truth more or less often than they "
-            "should; the intervals of these params are by profile likelihood, unless that "
-            "was too much work"
+            "value ± t standard errors would not have the nominal coverage; the intervals of "
+            "these params are by profile likelihood, unless that was too expensive"
         ),
-        cure="none is needed: use the intervals rather than the standard errors",
+        cure="none needed: use the intervals rather than the standard errors",
     ),
 )

@@ -1,4 +1,4 @@
-"""How a fit ended: not at a number, not at the minimum, on a limit, or where it began."""
+"""Checks of how a fit ended: non-finite, not at the minimum, at a bound, or at its start."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from service.engine.diagnostics.finding import (
     Check,
     Finding,
     Findings,
-    Grades,
-    Said,
-    no,
-    some,
+    Message,
+    Severities,
+    any_of,
+    negated,
 )
 from service.engine.inference.intervals import NEAR
 from service.engine.kernel.types import Bools
@@ -25,65 +25,65 @@ from service.engine.kernel.types import Bools
 POOR = 1e8
 """A condition number above which half of the digits are lost."""
 FAR = 0.1
-"""In units of the params' own uncertainty: Bates and Watts's relative offset."""
+"""Relative offset (Bates and Watts): distance to the minimum in units of the uncertainty."""
 
 
-def _grade_finite(findings: Findings) -> Grades:
-    """The params or the loss are no longer numbers."""
-    finite = np.isfinite(findings.loss) & no(some(~np.isfinite(findings.params)))
-    return findings.where(ERROR, no(finite))
+def _finite_severity(findings: Findings) -> Severities:
+    """The params or the loss are not finite."""
+    finite = np.isfinite(findings.loss) & negated(any_of(~np.isfinite(findings.params)))
+    return findings.where(ERROR, negated(finite))
 
 
-def _tell_finite(finding: Finding) -> Said:
+def _describe_finite(finding: Finding) -> Message:
     started = math.isfinite(finding.result.first_loss)
-    return Said(
-        "the params or the loss are no longer finite; predictions and statistics use `best`"
+    return Message(
+        "the params or the loss became non-finite; predictions and statistics use `best`"
         if started
-        else "the loss is not finite at the initial params; start elsewhere"
+        else "the loss is not finite at the initial params; use other initial values"
     )
 
 
-def _grade_converged(findings: Findings) -> Grades:
-    """The fit stopped short of the minimum: far, if its distance rivals the uncertainty itself."""
+def _converged_severity(findings: Findings) -> Severities:
+    """The fit stopped before the minimum: ERROR if it diverged or its relative offset is above
+    `FAR`."""
     offset, diverged = findings.statistics.offset, findings.ended("diverged")
     explained = diverged & np.isfinite(findings.limit)
     short = offset > NEAR
     if not findings.problem.loss.is_least_squares:
-        short = short & no(findings.ended("converged"))
-    grade = findings.either(diverged | (offset > FAR), ERROR, WARNING)
-    return findings.where(grade, (diverged | short) & no(explained))
+        short = short & negated(findings.ended("converged"))
+    severity = findings.either(diverged | (offset > FAR), ERROR, WARNING)
+    return findings.where(severity, (diverged | short) & negated(explained))
 
 
-def _tell_converged(finding: Finding) -> Said:
+def _describe_converged(finding: Finding) -> Message:
     result, offset = finding.result, finding.statistics.offset
     if result.diverged:
-        return Said(
+        return Message(
             "the fit diverged; predictions and statistics use `best`",
-            suggestion=_another_way(finding),
+            suggestion=_other_optimizer(finding),
         )
     distance = f"{offset:.2g}" if math.isfinite(offset) else "many"
     ran = f"{result.epochs:,} epoch" + "s" * (result.epochs != 1)
-    return Said(
+    return Message(
         f"after {ran} ({result.stop_reason}) the params are about {distance} times their own "
-        "uncertainty away from the minimum. More epochs, scaled inputs or another optimizer get "
-        "there.",
-        suggestion=_another_way(finding),
+        "uncertainty away from the minimum. Use more epochs, scaled inputs or another optimizer.",
+        suggestion=_other_optimizer(finding),
     )
 
 
-def _another_way(finding: Finding) -> dict[str, Any] | None:
-    """The optimizer that suits the problem; where it is that one already, more epochs."""
+def _other_optimizer(finding: Finding) -> dict[str, Any] | None:
+    """A patch: the optimizer chosen for the problem; if that was used already, more epochs."""
     if finding.options.optimizer not in ("levenberg_marquardt", "exact"):
         return {"optimizer": "auto"}
     if finding.result.stop_reason == "max_epochs":
         agreed = finding.result.searched
-        crawls = finding.statistics.condition > POOR or (agreed is not None and agreed[0] < 2)
-        return None if crawls else {"epochs": 10 * finding.options.epochs}
+        is_hopeless = finding.statistics.condition > POOR or (agreed is not None and agreed[0] < 2)
+        return None if is_hopeless else {"epochs": 10 * finding.options.epochs}
     return {"params": None} if finding.options.optimizer != "exact" else None
 
 
-def _on_limit(findings: Findings) -> Bools:
-    """Which params are on a limit, (fits, params)."""
+def _at_bound(findings: Findings) -> Bools:
+    """Which params are at a bound, (fits, params)."""
     lower, upper = findings.problem.lower, findings.problem.upper
     limits = (lower.double().cpu().numpy(), upper.double().cpu().numpy())
     on = (findings.params == limits[0]) | (findings.params == limits[1])
@@ -91,25 +91,25 @@ def _on_limit(findings: Findings) -> Bools:
     return np.asarray(on & np.isfinite(findings.params) & free)
 
 
-def _grade_bound(findings: Findings) -> Grades:
-    """A param ended on its limit."""
+def _bound_severity(findings: Findings) -> Severities:
+    """A param ended at its bound."""
     if not findings.problem.is_bounded:
         return findings.nowhere()
-    return findings.where(WARNING, some(_on_limit(findings)))
+    return findings.where(WARNING, any_of(_at_bound(findings)))
 
 
-def _tell_bound(finding: Finding) -> Said:
-    names = _named(finding, _on_limit(finding.all))
-    return Said(
-        f"{', '.join(names)} ended on a limit: the data pull beyond it. Its standard error does "
-        "not know of the limit.",
+def _describe_bound(finding: Finding) -> Message:
+    names = _named(finding, _at_bound(finding.all))
+    return Message(
+        f"{', '.join(names)} ended at a bound: the loss is lower beyond it. Its standard error "
+        "does not take the bound into account.",
         params=names,
         suggestion={"params": {name: {"min": None, "max": None} for name in names}},
     )
 
 
 def _unmoved(findings: Findings) -> Bools:
-    """Which params are where they began though they might go lower, (fits, params)."""
+    """Which params are unchanged from the start away from the minimum, (fits, params)."""
     still = np.zeros(findings.params.shape, dtype=bool)
     if findings.options.optimizer == "exact":
         return still
@@ -121,27 +121,27 @@ def _unmoved(findings: Findings) -> Bools:
     away = np.asarray(statistics.offset > NEAR)[..., None]
     if statistics.held.shape == same.shape:
         away = (away | statistics.flat) & ~statistics.held
-    went = np.asarray((findings.epochs > 0) & no(findings.ended("diverged")))
+    went = np.asarray((findings.epochs > 0) & negated(findings.ended("diverged")))
     if findings.stepping.shape == same.shape:
         same &= ~findings.stepping
     still[..., free] = same & away & went[..., None]
     return still
 
 
-def _grade_unmoved(findings: Findings) -> Grades:
-    """A free param is where it began, though the fit is not at the minimum."""
-    return findings.where(ERROR, some(_unmoved(findings)))
+def _unmoved_severity(findings: Findings) -> Severities:
+    """A free param is unchanged from the start, though the fit is not at the minimum."""
+    return findings.where(ERROR, any_of(_unmoved(findings)))
 
 
-def _tell_unmoved(finding: Finding) -> Said:
+def _describe_unmoved(finding: Finding) -> Message:
     names = _named(finding, _unmoved(finding.all))
-    # On scaled inputs the values of the others may depend on these.
-    left = None if finding.is_scaled else dict.fromkeys(names)
-    return Said(
+    # On scaled inputs the values of the other params may depend on these.
+    removed = None if finding.is_scaled else dict.fromkeys(names)
+    return Message(
         f"{', '.join(names)} did not move from the start: there the loss does not depend on it, or "
-        "no step lowers the loss. Start elsewhere.",
+        "no step lowers the loss. Use another initial value.",
         params=names,
-        suggestion=None if set(names) <= set(finding.guessed) else {"params": left},
+        suggestion=None if set(names) <= set(finding.guessed) else {"params": removed},
     )
 
 
@@ -151,53 +151,53 @@ def _named(finding: Finding, chosen: Bools) -> tuple[str, ...]:
 
 NON_FINITE = Check(
     "non_finite",
-    _grade_finite,
-    _tell_finite,
+    _finite_severity,
+    _describe_finite,
     About(
-        seen="the params or the loss are no longer numbers",
+        seen="the params or the loss are not finite",
         severity="error",
-        matters="nothing can be predicted with them; predictions and statistics use `best`",
-        cure="a start where the loss is finite, or what the other diagnostics say",
+        matters="such params cannot predict; predictions and statistics use `best`",
+        cure="a start where the loss is finite, or the cure of the other diagnostics",
     ),
 )
 NOT_CONVERGED = Check(
     "not_converged",
-    _grade_converged,
-    _tell_converged,
+    _converged_severity,
+    _describe_converged,
     About(
         seen=(
-            "the params are a good part of their own uncertainty away from the minimum (a "
-            "relative offset above 0.01), or the fit diverged for no cause named above"
+            "the params are more than 0.01 of their own uncertainty away from the minimum (Bates "
+            "and Watts's relative offset), or the fit diverged without a known cause"
         ),
-        severity="error above 0.1, or where it diverged; else warning",
+        severity="error above 0.1, or if the fit diverged; else warning",
         matters="other params fit better, and the standard errors are not those of the best ones",
         cure='`"optimizer": "auto"`, or ten times the epochs, or another start',
     ),
 )
 AT_BOUND = Check(
     "at_bound",
-    _grade_bound,
-    _tell_bound,
+    _bound_severity,
+    _describe_bound,
     About(
-        seen="a param ended on its limit",
+        seen="a param ended at its bound",
         severity="warning",
         matters=(
-            "the data pull beyond it, so that the limit rather than the data sets its "
-            "value; its standard error does not know of the limit"
+            "the loss is lower beyond it, so that the bound rather than the data determines the "
+            "value; its standard error does not take the bound into account"
         ),
-        cure="the fit without that limit, or a better reason for it",
+        cure="the fit without that bound; none needed if the bound is certain",
     ),
 )
 UNMOVED = Check(
     "unmoved",
-    _grade_unmoved,
-    _tell_unmoved,
+    _unmoved_severity,
+    _describe_unmoved,
     About(
-        seen="a param is where it began, away from the minimum",
+        seen="a param is unchanged from the start, away from the minimum",
         severity="error",
         matters=(
-            "there the loss does not depend on it, or no step lowers the loss: its value is "
-            "the start's, not the data's"
+            "the loss does not depend on it there, or no step lowers the loss: its value comes "
+            "from the start, not from the data"
         ),
         cure="the fit without that initial value, so that a start is searched for",
     ),

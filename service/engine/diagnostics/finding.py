@@ -1,4 +1,4 @@
-"""What the checks look at: finished fits, many at a time, and one of them when it is told of."""
+"""The input of the checks: finished fits, many at a time, or one."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from service.engine.scaling import Scaling, inverse, scale_network, standardize
 from service.errors import InvalidData
 
 FEW = 64
-"""More params than this have no Hessian reckoned."""
+"""With more params than this the Hessian is not computed."""
 
 Severity = Literal["info", "warning", "error"]
 SEVERITIES: Sequence[Severity] = ("info", "warning", "error")
@@ -36,26 +36,26 @@ INFO, WARNING, ERROR = 1, 2, 3
 
 Verdict = Literal["trustworthy", "doubtful", "untrustworthy"]
 VERDICTS: Sequence[Verdict] = ("trustworthy", "trustworthy", "doubtful", "untrustworthy")
-"""How far to trust a fit, by the worst grade of what there is to say about it."""
+"""The verdict by the worst severity, 0 to ERROR."""
 
 Each = Any
-"""A number or a truth: of one fit, or an array of those of each."""
-Grades = Each
-"""0 where there is nothing to say, else INFO, WARNING or ERROR."""
+"""A number or a boolean of one fit, or an array of those of many, (fits,)."""
+Severities = Each
+"""0 without a diagnostic, else INFO, WARNING or ERROR."""
 
 
 @dataclass(frozen=True, slots=True)
-class Said:
-    """What was seen and why it matters; which params it is about; the patch that mends it."""
+class Message:
+    """What was found and why it matters; the params concerned; the patch that fixes it."""
 
-    message: str
+    text: str
     params: tuple[str, ...] = ()
     suggestion: dict[str, Any] | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Diagnostic:
-    """Something said of one fit."""
+    """A diagnostic of one fit."""
 
     code: str
     severity: Severity
@@ -66,38 +66,38 @@ class Diagnostic:
 
 @dataclass(frozen=True, slots=True)
 class About:
-    """A diagnostic in general, for whoever looks up its code."""
+    """The description of a diagnostic in general, as in `GET /diagnostics`."""
 
     seen: str
-    """When it is said,"""
+    """The condition for it."""
     severity: str
-    """and how severe that is."""
+    """The severity, with the condition for each if there is more than one."""
     matters: str
+    """Why it matters."""
     cure: str
 
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One thing that may be wrong: `grade` sees in which fits it is, `tell` says it of one."""
+    """A diagnostic: `severity` computes it for each fit, `describe` writes the message for one."""
 
     code: str
-    grade: Callable[[Findings], Grades]
-    tell: Callable[[Finding], Said]
+    severity: Callable[[Findings], Severities]
+    describe: Callable[[Finding], Message]
     about: About
 
 
 @dataclass(frozen=True, eq=False)
 class Findings:
-    """Finished fits that share a model and options, or one. Of many all is arrays, the fits first;
-    of one, numbers, and vectors without that dimension, since an operation on an array of one takes
-    twenty times that on a number. The checks are written for both.
+    """Finished fits with the same model and options, or one. For many, the fields are arrays whose
+    first dimension is the fit; for one, they lack that dimension, since an operation on an array
+    of length 1 takes twenty times as long as on a number. The checks work with both.
 
-    `theta` are the params that speak for each, and that `statistics` are of: the best ones, where
-    it failed.
+    `theta` are the params that the answer and `statistics` use: the best ones, if the fit failed.
     """
 
     problem: Problem
-    """What they have in common; its data and initial values are those of the first."""
+    """The problem; its data and initial values are those of the first fit."""
     options: Options
     statistics: Figures
     theta: Floats
@@ -109,19 +109,19 @@ class Findings:
     first_gradient: Floats
     epochs: Each
     reasons: Sequence[str]
-    """How each ended."""
+    """Stop reason of each fit."""
     fits: Groups
-    """Which rows of the problem each has."""
+    """The rows of the problem of each fit."""
     guessed: tuple[str, ...] = ()
     """The params without an initial value."""
     agreed: tuple[int, int] | None = None
-    """Of a search for the start: how many ways of how many came to the same loss."""
+    """Of a search for the start: how many of the starts reached the same loss, of how many."""
     lower: Each = False
     """Whether other starts led to a better minimum."""
     intervals: Intervals | None = None
-    """Of each, or of one where it has some."""
+    """Confidence intervals, if computed."""
     one: Finding | None = None
-    """Where it is one fit: what its checks need beyond this."""
+    """The fit, if it is only one."""
 
     @property
     def is_plain_descent(self) -> bool:
@@ -130,7 +130,7 @@ class Findings:
 
     @cached_property
     def eigenvalues(self) -> Floats:
-        """Of the Hessian at the start, ascending, (fits, free)."""
+        """Eigenvalues of the Hessian at the start, ascending, (fits, free)."""
         initial = np.atleast_2d(self.initial)
         factors = self.statistics.factor.reshape(len(initial), *self.statistics.factor.shape[-2:])
         found = curvatures(self.problem, self.fits, initial, factors)
@@ -138,33 +138,33 @@ class Findings:
 
     @cached_property
     def limit(self) -> Each:
-        """The largest stable learning rate; NaN where none can be claimed."""
+        """The largest stable learning rate; NaN where it is unknown."""
         if not self.is_plain_descent:
             return self.loss * np.nan
         return learning_rate_limit(self.options, self.eigenvalues[..., -1])
 
     @cached_property
     def condition(self) -> Each:
-        """Of the Hessian at the start: infinite where it is flat, or no bowl."""
+        """Condition number of the Hessian at the start; infinite if not positive definite."""
         low, high = self.eigenvalues[..., 0], self.eigenvalues[..., -1]
         return np.divide(high, low, out=np.full(np.shape(high), np.inf), where=low > 0)
 
-    def where(self, severity: Grades, mask: Each) -> Grades:
-        """That severity where the mask is true."""
+    def where(self, severity: Severities, mask: Each) -> Severities:
+        """`severity` where the mask is true, else 0."""
         if self.one is not None:
             return severity if mask else 0
         return np.where(mask, severity, 0).astype(np.int8)
 
-    def either(self, mask: Each, severity: Grades, otherwise: Grades) -> Grades:
-        """One severity where the mask is true, another where it is not."""
+    def either(self, mask: Each, severity: Severities, otherwise: Severities) -> Severities:
+        """`severity` where the mask is true, else `otherwise`."""
         if self.one is not None:
             return severity if mask else otherwise
         return np.asarray(np.where(mask, severity, otherwise), dtype=np.int8)
 
-    def nowhere(self) -> Grades:
+    def nowhere(self) -> Severities:
         return 0 if self.one is not None else np.zeros(len(self.loss), dtype=np.int8)
 
-    def everywhere(self, severity: int) -> Grades:
+    def everywhere(self, severity: int) -> Severities:
         return severity if self.one is not None else np.full(len(self.loss), severity, np.int8)
 
     @cached_property
@@ -174,8 +174,8 @@ class Findings:
 
     @cached_property
     def stepping(self) -> Bools:
-        """Which free params act through a condition alone, so that the prediction has no slope in
-        them, though not nothing to do with them."""
+        """Which free params occur only in conditions: the prediction depends on them, but its
+        derivative with respect to them is 0."""
         formula, flat = self.problem.formula, self.statistics.flat
         names = self.problem.free_params
         if not isinstance(formula, Formula) or flat.shape[-1] != len(names):
@@ -184,7 +184,7 @@ class Findings:
         return found
 
     def ended(self, reason: str) -> Each:
-        """Which fits ended for that reason."""
+        """Which fits have that stop reason."""
         if self.one is not None:
             return self.reasons[0] == reason
         return np.array([each == reason for each in self.reasons])
@@ -195,7 +195,7 @@ class Findings:
 
     @cached_property
     def scale(self) -> Each:
-        """The standard deviation of z, or 1 where there is none."""
+        """The standard deviation of the residuals z, or 1 if it is 0 or unknown."""
         if self.one is not None:
             variance = self.statistics.variance
             return math.sqrt(variance) if variance > 0 else 1.0
@@ -203,7 +203,7 @@ class Findings:
         return np.where(spread > 0, spread, 1.0)
 
     def seen(self, figure: int) -> Each:
-        """A figure of the residuals: see `kernel.residuals`."""
+        """A statistic of the residuals, by its index in `kernel.residuals`."""
         return self.statistics.looks[figure]
 
     def sizes(self, name: str) -> tuple[Each, Each]:
@@ -213,19 +213,19 @@ class Findings:
         return (largest, spread) if self.one is None else (float(largest[0]), float(spread[0]))
 
 
-def no(mask: Each) -> Each:
-    """Not, of one or of each."""
+def negated(mask: Each) -> Each:
+    """The negation, of one boolean or of each."""
     return mask ^ True
 
 
-def some(mask: Each) -> Each:
-    """Whether any along the last dimension, of one or of each."""
+def any_of(mask: Each) -> Each:
+    """Whether any is true along the last dimension, of one fit or of each."""
     found = mask.any(axis=-1)
     return found if mask.ndim > 1 else bool(found)
 
 
 class Finding:
-    """One finished fit."""
+    """One finished fit, the input of `Check.describe`."""
 
     def __init__(
         self,
@@ -238,7 +238,7 @@ class Finding:
         raw: Mapping[str, Tensor] | None = None,
         scaling: Scaling | None = None,
     ) -> None:
-        """`raw`: the inputs before that scaling."""
+        """`raw` are the inputs before `scaling`."""
         self.task = task
         self.result = result
         self.theta = theta
@@ -249,11 +249,11 @@ class Finding:
 
     @property
     def is_scaled(self) -> bool:
-        """Whether its params are those of scaled inputs."""
+        """Whether the params are for scaled inputs."""
         return bool(self._scaling)
 
     def in_request(self, theta: Tensor) -> dict[str, float] | None:
-        """Params by name as a request gives them, in raw units; None where there are none."""
+        """Params by name in raw units, as in a request; None if they cannot be converted."""
         formula, theta = self.problem.formula, theta.double().cpu()
         if isinstance(formula, Network):
             theta = scale_network(formula, inverse(self._scaling), theta)
@@ -285,7 +285,7 @@ class Finding:
 
     @cached_property
     def all(self) -> Findings:
-        """What the checks look at."""
+        """The input of `Check.severity`."""
         problem, result = self.problem, self.result
         return Findings(
             problem=problem,
@@ -321,16 +321,16 @@ class Finding:
 
     @property
     def limit(self) -> float | None:
-        """The largest stable learning rate, where one can be claimed."""
+        """The largest stable learning rate; None where it is unknown."""
         limit = float(self.all.limit)
         return None if math.isnan(limit) else limit
 
     @property
     def condition(self) -> float:
-        """Of the Hessian at the start: infinite where it is flat, or no bowl."""
+        """Condition number of the Hessian at the start; infinite if not positive definite."""
         return float(self.all.condition)
 
 
 def _array(tensor: Tensor) -> Floats:
-    """As float64."""
+    """The tensor as a float64 array."""
     return np.asarray(tensor.cpu().numpy(), dtype=np.float64)

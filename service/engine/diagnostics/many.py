@@ -1,4 +1,4 @@
-"""What there is to say of the fits of groups."""
+"""The input of the checks for the fits of groups."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from service.engine.problem import Task
 from service.engine.result import Ends
 
 
-def look_at(
+def findings_of_groups(
     task: Task, ends: Ends, guessed: tuple[str, ...], level: float = LEVEL, method: Method = "t"
 ) -> Findings:
-    """What the checks look at, of groups that have ended, or stand where they were stopped. Of a
-    fit that was cut short, or is not finite, its best params speak, as of a single one. Its
+    """The input of the checks, of groups that have ended or were stopped. For a fit that was
+    stopped early, or is not finite, the best params are used, as for a single fit. Confidence
     intervals are of that level, by that method."""
     double = task.double()
     problem, fits = double.problem, double.fits

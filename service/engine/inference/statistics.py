@@ -255,7 +255,7 @@ def _number(value: float) -> float | None:
 def _reason(problem: Problem, figures: Figures, deficient: tuple[str, ...]) -> str | None:
     """Why there is no covariance; None where there is."""
     if not problem.loss.is_least_squares:
-        return f"loss '{problem.loss.name}' has no covariance by this method; 'mse' has"
+        return f"the covariance is only computed for the loss 'mse', not for loss '{problem.loss.name}'"
     if not problem.formula.has_standard_errors:
         return "the params of a network have no standard errors"
     if not problem.free_params:
@@ -263,9 +263,9 @@ def _reason(problem: Problem, figures: Figures, deficient: tuple[str, ...]) -> s
     if not figures.finite:
         return "the Jacobian at these params is not finite"
     if deficient:
-        return f"the data do not tell these params apart: {', '.join(deficient)}"
+        return f"the data do not determine {', '.join(deficient)} (the Jacobian is rank deficient)"
     if figures.degrees_of_freedom <= 0 and not problem.sigma_absolute:
-        return "there are no more rows than free params, so nothing tells the noise"
+        return "there are no more rows than free params, so the noise cannot be estimated"
     if math.isnan(figures.noise):
         return "the covariance is beyond float64; scale the data or sigma"
     return None
