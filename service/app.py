@@ -29,9 +29,9 @@ from service.api import (
     problem_types,
 )
 from service.api.keys import LiveKeys
-from service.api.metrics import Metrics, Now
+from service.api.metrics import Metrics, Snapshot
 from service.api.state import State, new_state
-from service.api.tracing import Traced, Tracing
+from service.api.tracing import Tracing, TracingMiddleware
 from service.fitting import must_have, use_threads
 from service.jobs import scheduling
 from service.jobs.clock import Clock, SystemClock
@@ -109,7 +109,7 @@ def _layers(
         )
     ]
     if tracing is not None:
-        layers.append(Middleware(Traced, tracing=tracing))
+        layers.append(Middleware(TracingMiddleware, tracing=tracing))
     if origins:
         cors = Middleware(
             CORSMiddleware,
@@ -121,14 +121,14 @@ def _layers(
         layers.append(cors)
     if keys := LiveKeys(settings, clock.monotonic):
         door = Middleware(
-            admission.Admission,
+            admission.KeyMiddleware,
             keys=keys,
             requests_per_minute=settings.max_requests_per_minute,
             open_metrics=settings.open_metrics,
             monotonic=clock.monotonic,
         )
         layers.append(door)
-    return [*layers, Middleware(error_handlers.Unexpected)]
+    return [*layers, Middleware(error_handlers.UnexpectedErrorMiddleware)]
 
 
 def _listed(text: str) -> list[str]:
@@ -158,15 +158,15 @@ def _lifespan(
             watching.cancel()
             await service.stop()
             await state["parser"].close()
-            await state["draughtsman"].close()
+            await state["renderer"].close()
             if tracing is not None:
                 await tracing.stop()
 
     return lifespan
 
 
-def _now(settings: Settings, state: State, store: MemoryStore, executor: LocalExecutor) -> Now:
-    return Now(
+def _now(settings: Settings, state: State, store: MemoryStore, executor: LocalExecutor) -> Snapshot:
+    return Snapshot(
         jobs=store.census(),
         queue_depth=executor.queued,
         queue_room=settings.max_queued_jobs,

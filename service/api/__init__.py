@@ -1,7 +1,7 @@
-"""HTTP, and nothing else: routers by noun, how bodies are read, how errors are told.
+"""The HTTP layer: routers by resource, reading of bodies, answering of errors.
 
-`reading` is the one place that turns a request's bytes into a schema (JSON by `parsing`; large ones
-in a process apart: `parser`), `error_handlers` the one table of error -> status, `views` what turns
-records into answers, `streaming` what turns a job's life into events. An endpoint does HTTP, then
-makes one call.
+
+`reading` converts a request's bytes to a schema (JSON by `parsing`; large bodies by `parser`),
+`error_handlers` has the table of error -> status, `views` converts records to answers, `streaming`
+a job's updates to events. An endpoint does HTTP and makes one call.
 """

@@ -1,4 +1,4 @@
-"""Who may ask what: the door that stands before the routes where there are keys."""
+"""Authentication and rate limits by API key, before the routes; installed where keys are set."""
 
 from __future__ import annotations
 
@@ -14,19 +14,20 @@ from service.api.keys import LiveKeys
 from service.errors import QuotaExceeded, Unauthorized
 
 OPEN = frozenset({"/", "/livez", "/readyz", "/docs", "/openapi.json"})
-"""Pages and signs of life: they hold nobody's data."""
+"""Pages and health checks: they hold no caller's data."""
 OPEN_BELOW = ("/problems/", "/assets/")
 
 _WINDOW_S = 60.0
 
 
 def is_open(path: str) -> bool:
-    """Whether that path asks nobody who they are."""
+    """Whether that path needs no key."""
     return path in OPEN or path.startswith(OPEN_BELOW)
 
 
-class Admission:
-    """Lets in who has a key, marks the request with its name, and counts what it asks."""
+class KeyMiddleware:
+    """Requires a valid API key, stores its name in the request's scope, and limits its request
+    rate."""
 
     def __init__(
         self,
@@ -40,7 +41,7 @@ class Admission:
         self.app = app
         self._keys = keys
         self._open = {"/metrics"} if open_metrics else frozenset[str]()
-        self._rates = Rates(requests_per_minute, monotonic)
+        self._rates = RateLimiter(requests_per_minute, monotonic)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http" or is_open(scope["path"]) or scope["path"] in self._open:
@@ -53,7 +54,7 @@ class Admission:
         wait_s = self._rates.wait(owner)
         if wait_s > 0:
             error = QuotaExceeded(
-                f"This key may ask {self._rates.most} times a minute; try again later.",
+                f"This key may send {self._rates.most} requests a minute; try again later.",
                 retry_after_s=math.ceil(wait_s),
             )
             await refuse(error, scope, receive, send)
@@ -68,10 +69,11 @@ class Admission:
         return self._keys.owner(key.encode("latin-1")) if key else None
 
 
-class Rates:
-    """So many requests a minute for each name: a bucket that refills steadily (GCRA).
+class RateLimiter:
+    """Limits requests a minute by name, as a token bucket (GCRA).
 
-    One number a name is kept, the time at which its bucket is full again; names are those of the
+
+    It keeps one number a name, the time at which its bucket is full again; names are those of the
     keys, so there are few.
     """
 
@@ -81,7 +83,7 @@ class Rates:
         self._full_at: dict[str, float] = {}
 
     def wait(self, name: str) -> float:
-        """0 where the request may go on, and is counted; else the seconds until one may."""
+        """0 where the request is allowed, and counts it; else the seconds until one is."""
         now = self._monotonic()
         full_at = max(self._full_at.get(name, now), now) + _WINDOW_S / self.most
         over = full_at - now - _WINDOW_S

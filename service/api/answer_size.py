@@ -1,4 +1,4 @@
-"""How long an answer may be: known from the request, before anything of it is made."""
+"""Limits the length of an answer, computed from the request before any of it is made."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ NUMBER_BYTES: Mapping[AnswerFormat, int] = {
     **dict.fromkeys(("json", "csv", "oneline"), fitting.NUMBER_BYTES),
     **dict.fromkeys(("text", "arrow"), 8),
 }
-"""Bytes of a number, at most. As `text` few are shown, and all are made."""
+"""The most bytes per number. `text` shows few numbers, but all are computed."""
 _BESIDE = frozenset({"csv", "arrow"})
-"""Forms in which the columns of the data stand beside what was made of them."""
+"""Formats that repeat the columns of the data beside the result."""
 SHORT = 2**20
-"""Bytes that hold no place."""
+"""Bytes below which nothing is reserved."""
 
 
 def hold(
     request: Request, room: ExitStack, form: AnswerFormat, data: Data, columns: int, other: int = 0
 ) -> int:
-    """Holds a place for the data, and for an answer that has so many columns as long as they are
-    and so many numbers besides; the bytes that the answer takes at most. Raises BudgetExceeded
-    where these are too many."""
+    """Reserves bytes for the data and for an answer of `columns` columns of the same length plus
+    `other` numbers. Returns the most bytes that the answer may take. Raises BudgetExceeded where
+    they are above the limit."""
     rows = len(next(iter(data.values()), ()))
     wide = columns + (len(data) if form in _BESIDE else 0)
     length = (rows * wide + other) * NUMBER_BYTES[form]
@@ -40,7 +40,7 @@ def hold(
 
 
 def check(request: Request, length: int, form: AnswerFormat, columns: int, rows: int) -> None:
-    """Raises BudgetExceeded where an answer of so many bytes is too long."""
+    """Raises BudgetExceeded where an answer of `length` bytes is too long."""
     most = request.state["settings"].max_answer_bytes
     if length <= most:
         return

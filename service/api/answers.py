@@ -1,5 +1,4 @@
-"""Answers as they leave: bytes with their media type. Long ones go out piece by piece, no faster
-than they are read."""
+"""HTTP responses: bytes with their media type. Long ones are streamed, with backpressure."""
 
 from __future__ import annotations
 
@@ -11,24 +10,24 @@ import anyio
 from starlette.responses import Response, StreamingResponse
 from starlette.types import Receive, Scope, Send
 
-from service.api.fair_limiter import FairLimiter
+from service.api.concurrency import FairLimiter
 from service.jobs.job import Stored
 from service.schemas.base import Answer
 from service.schemas.problems import Problem
 
 PROBLEM = "descent.problem"
-"""Where a request's scope has the type of the problem that it was answered with."""
+"""Key in a request's scope: the type of the problem that it was answered with."""
 _DRAIN_BYTES = 64 * 2**20
 _DRAIN_S = 5.0
 
 
 JSON = "application/json"
 PIECE = 2**16
-"""Bytes of an answer that are sent at once."""
+"""Bytes of an answer that are sent in one message."""
 
 
 class LongAnswer(StreamingResponse):
-    """An answer in pieces, and what is held until it is sent."""
+    """A streamed answer, with the reservations that are released once it has been sent."""
 
     def __init__(
         self,
@@ -49,7 +48,7 @@ class LongAnswer(StreamingResponse):
 def json_answer(
     answer: Answer | Stored, status: int = 200, headers: Mapping[str, str] | None = None
 ) -> Response:
-    """An answer, or the JSON of one; the newline is for whoever reads it in a terminal."""
+    """An answer, or its JSON; it ends in a newline, for terminals."""
     content = answer.document() if isinstance(answer, Answer) else answer
     return stored((content, b"\n"), status, headers, JSON)
 
@@ -61,12 +60,13 @@ def stored(
     media_type: str,
     room: ExitStack | None = None,
 ) -> Response:
-    """An answer that is there, in parts that are not put together where they are long."""
+    """An answer whose bytes are available, in parts; long ones are streamed without being
+    joined."""
     length = sum(map(len, parts))
     if length <= PIECE and room is None:
         return Response(b"".join(parts), status, headers, media_type)
-    told = {**(headers or {}), "Content-Length": str(length)}
-    return LongAnswer(_sliced(parts), status, told, media_type, room)
+    sized = {**(headers or {}), "Content-Length": str(length)}
+    return LongAnswer(_sliced(parts), status, sized, media_type, room)
 
 
 def made_meanwhile(
@@ -76,7 +76,7 @@ def made_meanwhile(
     headers: Mapping[str, str] | None = None,
     room: ExitStack | None = None,
 ) -> Response:
-    """The JSON of an answer that is written while it is sent, off the event loop."""
+    """The JSON of an answer that is serialized while it is sent, in a thread."""
     return LongAnswer(_written(pieces, turns, caller), 200, headers, JSON, room)
 
 
@@ -85,7 +85,7 @@ async def _sliced(parts: tuple[Stored, ...]) -> AsyncIterator[bytes]:
         view = memoryview(part)
         for start in range(0, len(part), PIECE):
             yield bytes(view[start : start + PIECE])
-            await asyncio.sleep(0)  # who reads as fast as this would keep the others waiting
+            await asyncio.sleep(0)  # a fast reader would block the event loop
 
 
 async def _written(
@@ -101,7 +101,7 @@ async def _written(
 
 
 def _gathered(pieces: Iterator[bytes]) -> bytes:
-    """The next pieces, until they are enough to be sent."""
+    """The next pieces, up to PIECE bytes or a little more."""
     some, length = [], 0
     for piece in pieces:
         some.append(piece)
@@ -112,13 +112,13 @@ def _gathered(pieces: Iterator[bytes]) -> bytes:
 
 
 class Health(Answer):
-    """A sign of life."""
+    """The answer of a health check."""
 
     status: str
 
 
 class ProblemAnswer(Response):
-    """An RFC 9457 problem; what does not apply is left out rather than null."""
+    """An RFC 9457 problem; members that do not apply are left out, not null."""
 
     media_type = "application/problem+json"
 
@@ -134,11 +134,12 @@ class ProblemAnswer(Response):
 
 
 class LastAnswer(ProblemAnswer):
-    """A problem that ends its connection while the caller is still sending.
+    """A problem after which the connection is closed while the caller is still sending.
 
-    Closing at once would reset the connection, and many a client would report that in place of the
-    answer. So the answer goes out whole, then what still comes in is thrown away, up to bounds,
-    and only then the connection closes (RFC 9112, section 9.6).
+
+    Closing at once would reset the connection, which many clients would report instead of the
+    answer. So the answer is sent first, then further input is read and discarded up to a limit,
+    then the connection is closed (RFC 9112, section 9.6).
     """
 
     def __init__(self, problem: Problem, headers: Mapping[str, str] | None = None) -> None:

@@ -1,4 +1,4 @@
-"""GET /models, /losses, /optimizers and /diagnostics: what there is, and when to use it."""
+"""GET /models, /losses, /optimizers and /diagnostics: the catalogue, and when to use each entry."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ router = APIRouter(tags=["catalogue"], default_response_class=Response, route_cl
 @router.get(
     "/models",
     operation_id="list_models",
-    summary="The families of models",
+    summary="The model families",
     responses={200: openapi.forms(ModelList, "All families"), **openapi.refusals(406, 422, 500)},
     openapi_extra=openapi.query(FormQuery),
 )
@@ -68,7 +68,7 @@ async def list_optimizers(request: Request) -> Response:
 @router.get(
     "/diagnostics",
     operation_id="list_diagnostics",
-    summary="What may be said of a fit, and the verdicts",
+    summary="The diagnostics of a fit, and the verdicts",
     responses={
         200: openapi.forms(DiagnosticList, "All diagnostics"),
         **openapi.refusals(406, 422, 500),
@@ -76,7 +76,7 @@ async def list_optimizers(request: Request) -> Response:
     openapi_extra=openapi.query(FormQuery),
 )
 async def list_diagnostics(request: Request) -> Response:
-    """Each with when it is said, how severe it is, why it matters, and what cures it."""
+    """Each with its condition, its severity, why it matters, and the remedy."""
     return await _list(request, fitting.diagnostic_list)
 
 
@@ -91,7 +91,7 @@ async def list_diagnostics(request: Request) -> Response:
     openapi_extra=openapi.query(FormQuery),
 )
 async def explain_diagnostic(request: Request, code: str) -> Response:
-    """When it is said, how severe it is, why it matters, and what cures it."""
+    """Its condition, its severity, why it matters, and the remedy."""
     return await _list(request, partial(fitting.diagnostic, code))
 
 

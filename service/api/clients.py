@@ -1,4 +1,4 @@
-"""Who is asking: whose jobs they may see, whose turn a job takes, against whom a limit counts."""
+"""Identifies the caller: the owner of jobs, and the client that queues and limits count by."""
 
 from __future__ import annotations
 
@@ -7,21 +7,22 @@ from ipaddress import IPv6Address, IPv6Network
 from service.api.state import Request
 
 OWNER = "descent.owner"
-"""Where a request's scope has the name of its key: see `admission`."""
+"""Key in a request's scope: the name of its API key, set by `admission`."""
 
 
 def owner(request: Request) -> str:
-    """Whose jobs the request may see: its key's name, "" where no keys are asked for."""
+    """The owner whose jobs the request may see: its key's name, "" where no keys are configured."""
     name: str = request.scope.get(OWNER, "")
     return name
 
 
 def client(request: Request) -> str:
-    """The key's name or, without keys, the caller's address as the server knows it; an IPv6 caller
-    is its /64, which is its own.
+    """The key's name or, without keys, the peer address; an IPv6 address stands for its /64, which
+    one site can use freely.
 
-    No header is believed here. A proxy that the server was told to trust (`FORWARDED_ALLOW_IPS`)
-    has put the address it saw in the place of its own before this is asked.
+
+    No header is trusted here: for a proxy in `FORWARDED_ALLOW_IPS` the server has already replaced
+    the proxy's address by the one it forwarded.
     """
     if name := owner(request):
         return name

@@ -1,7 +1,8 @@
-"""POST /predict, /loss and /gradient: reckoned at once, without a job.
+"""POST /predict, /loss and /gradient: computed at once, without a job.
 
-What takes microseconds runs where it stands; what takes longer, in a thread, so that the others
-need not wait for it; what takes too long is refused before it is begun.
+
+Small computations run on the event loop, larger ones in a thread, and those above the budget are
+refused before they start.
 """
 
 from __future__ import annotations
@@ -42,13 +43,13 @@ router = APIRouter(tags=["compute"], default_response_class=Response, route_clas
 
 _FORM = openapi.query(FormQuery)["parameters"]
 _FEW_NUMBERS = 1000
-"""Of data that no model takes long to be read on."""
+"""Numbers of data up to which any single evaluation is fast."""
 _MANY_NUMBERS = 20_000
-"""Of data that are not looked at where others wait."""
+"""Numbers of data above which nothing runs on the event loop."""
 _SMALL_CURVE = 2**16
-"""Bytes of a finished fit that are read where others wait."""
+"""Bytes of a finished fit up to which it is used on the event loop."""
 _OF_A_BAND = 4
-"""Columns of predictions with a band."""
+"""Columns of a prediction with an interval."""
 _REFUSALS = (400, 406, 408, 413, 415, 422, 429, 500, 503)
 
 AnswerT = TypeVar("AnswerT")
@@ -65,9 +66,9 @@ AnswerT = TypeVar("AnswerT")
     openapi_extra=openapi.body(PredictRequest, examples.PREDICT, _FORM),
 )
 async def predict(request: Request) -> Response:
-    """With `model` and `params`, or with the `job_id` of a fit; if it was one of groups, `data`
-    needs the column that tells them apart. Predictions are on the scale of the
-    formula's left side, which `target` names."""
+    """With `model` and `params`, or with the `job_id` of a fit; for a fit by groups, `data` needs
+    the `group_by` column. Predictions are on the scale of the formula's left side, which `target`
+    names."""
     form = negotiation.form(request)
     asked = await bodies.read(request, PredictRequest, partial(_keys, request))
     settings = request.state["settings"]
@@ -76,13 +77,13 @@ async def predict(request: Request) -> Response:
     if asked.job_id is not None:
         curve = await _curve(request, asked.job_id)
         work = partial(fitting.predict_from, asked, curve, *most)
-        few = _size(asked.data) <= _FEW_NUMBERS and fitting.curve_nbytes(curve) <= _SMALL_CURVE
+        small = _size(asked.data) <= _FEW_NUMBERS and fitting.curve_nbytes(curve) <= _SMALL_CURVE
     else:
-        few = _is_little(asked, plain=asked.interval is None)
+        small = _is_little(asked, plain=asked.interval is None)
     with ExitStack() as room:
         columns = 1 if asked.interval is None else _OF_A_BAND
         length = answer_size.hold(request, room, form, asked.data, columns)
-        found = await _reckon(request, work, few=few)
+        found = await _compute(request, work, small=small)
         if form == "json":
             return _json(request, found, length, room)
         size = _size(asked.data) + columns * len(found.predictions)
@@ -102,15 +103,15 @@ async def predict(request: Request) -> Response:
     openapi_extra=openapi.body(LossRequest, examples.LOSS, _FORM),
 )
 async def loss(request: Request) -> Response:
-    """With `residuals` for those too, and with `surface` over a grid of one or two params."""
+    """With `residuals`, also the residuals; with `surface`, over a grid of one or two params."""
     form = negotiation.form(request)
     asked = await bodies.read(request, LossRequest)
     work = partial(fitting.loss, asked, request.state["settings"])
-    few = asked.surface is None and _is_little(asked)
+    small = asked.surface is None and _is_little(asked)
     with ExitStack() as room:
         points = prod(axis.steps for axis in (asked.surface or {}).values())
         length = answer_size.hold(request, room, form, asked.data, int(asked.residuals), 3 * points)
-        found = await _reckon(request, work, few=few)
+        found = await _compute(request, work, small=small)
         if form == "json":
             return _json(request, found, length, room)
         size = length // answer_size.NUMBER_BYTES[form]
@@ -134,23 +135,23 @@ async def gradient(request: Request) -> Response:
     settings = request.state["settings"]
     most = (settings.max_rows, settings.max_answer_operations)
     plain = asked.gradient.method != "numeric" and not asked.check
-    # What there is to explain grows with the formula, not with the data.
-    few = not asked.explain and _is_little(asked, plain=plain)
+    # The cost of an explanation grows with the formula, not with the data.
+    small = not asked.explain and _is_little(asked, plain=plain)
     with ExitStack() as room:
         answer_size.hold(request, room, form, asked.data, 0)
-        found = await _reckon(request, partial(fitting.gradient, asked, *most), few=few)
+        found = await _compute(request, partial(fitting.gradient, asked, *most), small=small)
     return json_answer(found) if form == "json" else await negotiation.answer(request, form, found)
 
 
-async def _reckon(request: Request, work: Callable[[], AnswerT], *, few: bool) -> AnswerT:
-    if few:
+async def _compute(request: Request, work: Callable[[], AnswerT], *, small: bool) -> AnswerT:
+    if small:
         return work()
     async with request.state["makers"].turn(client(request)):
         return await to_thread.run_sync(work)
 
 
 def _json(request: Request, found: Answer, length: int, room: ExitStack) -> Response:
-    """The JSON of an answer of so many bytes at most."""
+    """The JSON of an answer of at most `length` bytes."""
     if length <= PIECE:
         return json_answer(found)
     turns, caller = request.state["makers"], client(request)
@@ -160,7 +161,7 @@ def _json(request: Request, found: Answer, length: int, room: ExitStack) -> Resp
 def _is_little(
     asked: PredictRequest | LossRequest | GradientRequest, *, plain: bool = True
 ) -> bool:
-    """Whether there is little to reckon; `plain` where the model is read once or twice."""
+    """Whether the computation is short; `plain`: the model is evaluated once or twice."""
     size = _size(asked.data)
     if plain and size <= _FEW_NUMBERS:
         return True
@@ -168,12 +169,12 @@ def _is_little(
 
 
 def _size(data: Data) -> int:
-    """Numbers in it."""
+    """The count of numbers in the data."""
     return sum(map(len, data.values()))
 
 
 async def _keys(request: Request, asked: PredictRequest) -> Keys | None:
-    """The column by which the job was fitted, and what its groups are told apart by."""
+    """The `group_by` column of the job's fit, and the type of its keys; None without groups."""
     if asked.job_id is None:
         return None
     fitted = (await request.state["jobs"].get(asked.job_id, owner(request))).request
@@ -184,7 +185,8 @@ async def _keys(request: Request, asked: PredictRequest) -> Keys | None:
 
 
 async def _curve(request: Request, job_id: str) -> fitting.Curve:
-    """What predictions take of a finished fit."""
+    """What predictions need of a finished fit. Raises JobStillRunning, or InvalidRequest for a job
+    without a fit."""
     job = await request.state["jobs"].get(job_id, owner(request))
     if not job.finished:
         raise JobStillRunning(f"job {job.id} is {job.status}: predict once it has finished")

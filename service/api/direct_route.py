@@ -1,4 +1,4 @@
-"""A route that hands the request to its endpoint, and nothing else."""
+"""A route that passes the request straight to its endpoint."""
 
 from __future__ import annotations
 
@@ -14,10 +14,9 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 class DirectRoute(APIRoute):
     """Calls `endpoint(request, **path_params)`.
 
-    Bodies and queries are read by `reading` and `queries`, so there are no dependencies for FastAPI
-    to solve, nor stacks to keep for them: that takes it longer than a small prediction takes us.
-    What the endpoint raises is answered by the application's own handlers.
-    """
+    Bodies and queries are read by `reading` and `queries`, so FastAPI's dependency resolution,
+    which takes longer than a small prediction, is skipped. Exceptions go to the application's
+    handlers."""
 
     def __init__(self, path: str, endpoint: Callable[..., Any], **options: Any) -> None:
         super().__init__(path, endpoint, **options)

@@ -1,4 +1,4 @@
-"""Callers who leave before they are answered."""
+"""Cancels work whose caller disconnects before it is answered."""
 
 from __future__ import annotations
 
@@ -15,21 +15,21 @@ T = TypeVar("T")
 
 
 async def unless_disconnected(request: Request, work: Coroutine[Any, Any, T]) -> T:
-    """What the work comes to; where the caller hangs up first, the work is cancelled and it is
-    ClientDisconnect. The request's body must have been read."""
-    working = asyncio.create_task(work)
-    leaving = asyncio.create_task(_gone(request.receive))
+    """The result of `work`. If the caller disconnects first, `work` is cancelled and
+    ClientDisconnect raised. The request's body must have been read."""
+    task = asyncio.create_task(work)
+    disconnect = asyncio.create_task(_disconnected(request.receive))
     try:
-        await asyncio.wait({working, leaving}, return_when=asyncio.FIRST_COMPLETED)
-        if working.done():
-            return working.result()
+        await asyncio.wait({task, disconnect}, return_when=asyncio.FIRST_COMPLETED)
+        if task.done():
+            return task.result()
         raise ClientDisconnect
     finally:
-        working.cancel()
-        leaving.cancel()
-        await asyncio.gather(working, leaving, return_exceptions=True)
+        task.cancel()
+        disconnect.cancel()
+        await asyncio.gather(task, disconnect, return_exceptions=True)
 
 
-async def _gone(receive: Receive) -> None:
+async def _disconnected(receive: Receive) -> None:
     while (await receive())["type"] != "http.disconnect":
         pass

@@ -1,7 +1,8 @@
-"""JSON objects that name a thing twice: parsers keep the last in silence, and forget a column.
+"""Refuses JSON objects with duplicate names: a parser would keep the last one and drop a column.
 
-RFC 8259 leaves it open what such an object means, so that a request with one is refused, as an
-`.npz` or a CSV with two columns of one name is.
+
+RFC 8259 (section 4) leaves the meaning of such objects open. A CSV or an `.npz` with two columns of
+one name is refused too.
 """
 
 from __future__ import annotations
@@ -15,13 +16,13 @@ from service.api.validation_messages import clip
 from service.errors import InvalidRequest
 
 _TOKEN = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"\s*:?|[{}]', re.DOTALL)
-"""Texts, names (those with a colon), and where objects begin and end."""
+"""Strings, names (those with a colon), and the braces of objects."""
 _PLAIN = re.compile(rb'"([^"]*)"(\s*:)?')
-"""Texts of a body without escapes, and the colons of those that are names."""
+"""Strings of a body without escapes, and the colons of those that are names."""
 
 
 def refuse_repeats(body: bytes | bytearray) -> None:
-    """Raises InvalidRequest where an object of a JSON body has a name twice, once folded."""
+    """Raises InvalidRequest where an object has a name twice, after NFKC folding."""
     names = [text for text, colon in _PLAIN.findall(body) if colon]
     if len(set(names)) == len(names) and b"\\" not in body and body.isascii():
         return  # no name is there twice, in whatever object
@@ -39,7 +40,7 @@ def refuse_repeats(body: bytes | bytearray) -> None:
             path[-1] = name = _name(token[:-1].rstrip())
             if name in seen[-1]:
                 raise InvalidRequest(
-                    f"'{clip(name)}' is there twice; give each a name of its own",
+                    f"'{clip(name)}' occurs twice; give each its own name",
                     pointer=pointer(tuple(path)),
                 )
             seen[-1].add(name)

@@ -1,4 +1,4 @@
-"""The one table of error -> HTTP status, and every error as an RFC 9457 problem."""
+"""The table of error -> HTTP status, and the handlers that answer errors as RFC 9457 problems."""
 
 from __future__ import annotations
 
@@ -55,26 +55,26 @@ STATUS: Mapping[type[DescentError], int] = {
     errors.JobFailed: 500,
     errors.WorkerLost: 503,
 }
-"""A domain error's status."""
+"""The HTTP status of each domain error."""
 
 _FRAMEWORK = {
     400: ("malformed-json", "The body is not JSON"),
     404: ("unknown-route", "There is no such route"),
     405: ("method-not-allowed", "The route does not take this method"),
-    408: ("request-timeout", "The body did not come"),
+    408: ("request-timeout", "The body did not arrive in time"),
     413: ("body-too-large", "The body is too large"),
-    415: ("unsupported-media-type", "The body is of a type that is not read"),
+    415: ("unsupported-media-type", "The body's media type is not supported"),
 }
-"""Type and title of what HTTP itself refuses."""
+"""Type and title of HTTPExceptions by status."""
 
 _BY_TYPE = {error.type: error for error in STATUS}
 
 
 def register(app: FastAPI) -> None:
-    """Makes the app answer every error with a problem."""
+    """Registers the handlers that answer errors with a problem."""
     app.add_exception_handler(DescentError, _domain_error)
     app.add_exception_handler(HTTPException, _http_error)
-    app.add_exception_handler(ClientDisconnect, _nobody_listens)
+    app.add_exception_handler(ClientDisconnect, _client_disconnected)
 
 
 def problem_of(kind: str, detail: str, **members: Any) -> Problem:
@@ -83,8 +83,8 @@ def problem_of(kind: str, detail: str, **members: Any) -> Problem:
     return Problem(type=kind, title=_title(error), status=STATUS[error], detail=detail, **members)
 
 
-class Unexpected:
-    """Answers what nobody foresaw with a 500 that tells nothing, and logs all of it."""
+class UnexpectedErrorMiddleware:
+    """Answers an unexpected exception with a 500 that reveals nothing, and logs the traceback."""
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
@@ -103,13 +103,13 @@ class Unexpected:
             if started or scope["type"] != "http":
                 raise
             if fitting.is_out_of_memory(error):
-                # What it was at is let go first: to tell of it takes memory too.
+                # The frames' memory is freed first: logging needs memory too.
                 traceback.clear_frames(error.__traceback__)
                 logger.error("out of memory [%s]: %s", request_id(scope), error)
                 await refuse(errors.OutOfMemory(), scope, receive, send)
                 return
             request = Request(scope)
-            # As it was sent: decoded, it could hold what looks like another line of the log.
+            # Not decoded: it could contain line breaks that forge log lines.
             path = scope.get("raw_path", b"").decode("latin-1")
             logger.exception("%s %s [%s]", request.method, path, request_id(request.scope))
             answer = ProblemAnswer(_internal_error(request))
@@ -117,7 +117,7 @@ class Unexpected:
 
 
 async def refuse(error: DescentError, scope: Scope, receive: Receive, send: Send) -> None:
-    """Answers with the problem of an error: for what stands before the routes."""
+    """Answers with the problem of an error, from a middleware."""
     await _answer(error, scope)(scope, receive, send)
 
 
@@ -165,7 +165,7 @@ async def _http_error(request: Request, error: Exception) -> Response:
     return answer(problem, headers)
 
 
-async def _nobody_listens(request: Request, error: Exception) -> Response:
+async def _client_disconnected(request: Request, error: Exception) -> Response:
     return Response(status_code=400)
 
 

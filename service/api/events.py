@@ -1,4 +1,4 @@
-"""GET /jobs/{job_id}/events: a job, watched live."""
+"""GET /jobs/{job_id}/events: a job's progress as a stream."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ _LINES = (streaming.LINES, "application/x-ndjson", "application/jsonlines", "app
 _HEADERS = [
     openapi.header(
         "Last-Event-ID",
-        "The last epoch that was received: the stream goes on after it. A browser's EventSource "
-        "sends it by itself when it comes again; it counts before `after_epoch`.",
+        "The last epoch received: the stream continues after it. A browser's EventSource "
+        "sends it when it reconnects; it overrides `after_epoch`.",
         pattern="^[0-9]{0,18}$",
     ),
     openapi.header(
@@ -44,7 +44,7 @@ _DESCRIBED: dict[str, Any] = {
     operation_id="watch_job",
     summary="Watch a job live",
     responses={
-        200: openapi.stream("What happens to the job, until it ends"),
+        200: openapi.stream("The job's events, until it ends"),
         **openapi.refusals(404, 422, 429, 500),
     },
     openapi_extra=_DESCRIBED,
@@ -52,8 +52,8 @@ _DESCRIBED: dict[str, Any] = {
 async def watch_job(request: Request, job_id: str) -> Response:
     """Server-sent events: `progress` with the rows recorded since the last one, at most ten a
     second, then `done` with the job, and the stream ends. Each event's `id` is the epoch of the
-    last row sent. The fit itself is at the job's own page: `done` does not repeat the rows that
-    `progress` brought. With `Accept: application/jsonl` the same events are lines of JSON."""
+    last row sent. The fit itself is at `GET /jobs/{job_id}`: `done` does not repeat the rows that
+    `progress` had. With `Accept: application/jsonl` the same events are lines of JSON."""
     after_epoch = queries.read(request, EventsQuery).after_epoch
     last_seen = _last_event_id(request.headers)
     if last_seen is not None:
@@ -61,13 +61,13 @@ async def watch_job(request: Request, job_id: str) -> Response:
     service, settings = request.state["jobs"], request.state["settings"]
     job = await service.get(job_id, owner(request))
     histories, caller = request.state["histories"], client(request)
-    told = streaming.news(service, job, after_epoch, settings.keep_alive_s, histories, caller)
+    news = streaming.events(service, job, after_epoch, settings.keep_alive_s, histories, caller)
     if _prefers_lines(request.headers):
-        media_type, chunks = streaming.LINES, streaming.chunks(told, streaming.as_lines)
+        media_type, chunks = streaming.LINES, streaming.chunks(news, streaming.as_lines)
     else:
         greeting = format_sse_event(retry=streaming.RETRY_MS)
         media_type = streaming.EVENTS
-        chunks = streaming.chunks(told, streaming.as_events, greeting)
+        chunks = streaming.chunks(news, streaming.as_events, greeting)
     return streaming.Stream(chunks, media_type, request.state["streams"], caller)
 
 

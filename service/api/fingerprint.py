@@ -1,7 +1,8 @@
-"""What a request means, as a few bytes: the same in whatever form it came.
+"""The fingerprint of a fit request, for idempotency keys: equal for every body format.
 
-Not its bytes, for a form that is sent again has another boundary; not how it is to be answered
-(`?format=`, `background`), which is no part of what is asked.
+
+It is computed from the parsed request, not its bytes (a multipart boundary differs each time), and
+without `?format=` and `background`, which change only the answer.
 """
 
 from __future__ import annotations
@@ -16,8 +17,7 @@ from service.schemas.fit import FitRequest
 
 
 def fingerprint(asked: FitRequest) -> bytes:
-    """The SHA-256 of a request's meaning. The columns' order is part of it: a model that names
-    none takes them as they come."""
+    """The SHA-256 of the request. The order of columns counts: a model that names none uses it."""
     options = json.loads(asked.model_dump_json(exclude={"data", "background"}))
     digest = hashlib.sha256(json.dumps(options, sort_keys=True).encode())
     for name, column in asked.data.items():
@@ -30,5 +30,5 @@ def fingerprint(asked: FitRequest) -> bytes:
 def _parts(column: Numbers | Labels) -> tuple[bytes, ...]:
     if isinstance(column, Labels):
         return b"text", column.codes.tobytes(), json.dumps(column.names).encode()
-    # Of nothing there are many spellings.
+    # NaN has many bit patterns.
     return b"numbers", np.where(np.isnan(column), np.nan, column).tobytes()

@@ -1,4 +1,4 @@
-"""POST /fit: every fit is a job; who waits for it gets the fit, who does not, the job."""
+"""POST /fit: every fit is a job; the answer is the fit if it ends within the wait, else the job."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from service.api.clients import client, owner
 from service.api.direct_route import DirectRoute
 from service.api.disconnect import unless_disconnected
 from service.api.fingerprint import fingerprint
-from service.api.prefer import preference
+from service.api.header_values import preference
 from service.api.queries import FormQuery
 from service.api.reading import bodies
 from service.api.reading.keys import Keys
@@ -33,7 +33,7 @@ from service.schemas.problems import Problem
 router = APIRouter(tags=["fits"], default_response_class=Response, route_class=DirectRoute)
 
 _QUICK_BYTES = 2**19
-"""Of columns that are looked at where others wait."""
+"""Bytes of columns up to which the fingerprint is computed on the event loop."""
 _KEY = re.compile(r"[\x21-\x7e]{1,255}", re.ASCII)
 _HEADERS = [
     openapi.header(
@@ -44,8 +44,8 @@ _HEADERS = [
     ),
     openapi.header(
         "Idempotency-Key",
-        "A key of your own for this request: sent again with what means the same, in "
-        "whatever form of body, it is answered by the same job, so that a retry is safe. Such as "
+        "A key of your own for this request: the same key with an equivalent request, in "
+        "any body format, is answered by the same job, so that a retry is safe. Such as "
         "`5f2b0c1e-calibration-17`.",
         pattern="^[!-~]{1,255}$",
     ),
@@ -62,7 +62,7 @@ _HEADERS = [
         ),
         202: openapi.forms(
             JobAnswer,
-            "The job, where nobody waits for it or the wait ran out",
+            "The job, in the background or once the wait has run out",
             "Location",
             "Preference-Applied",
             "Idempotent-Replayed",
@@ -74,14 +74,14 @@ _HEADERS = [
     ),
 )
 async def fit(request: Request) -> Response:
-    """Only `data` is required: without a model it is a line. Answers with the fit or, where
-    `background` is true, `Prefer: respond-async` came or the wait ran out, with 202 and the job.
-    """
+    """Only `data` is required; the default model is a line. Answers with the fit or, where
+    `background` is true, `Prefer: respond-async` is sent or the wait runs out, with 202 and the
+    job."""
     form = negotiation.form(request)
     prefer = preference(request.headers)
     key = _idempotency_key(request.headers)
     asked = await bodies.read(request, FitRequest, _keys)
-    meaning = None if key is None else await _meaning(asked)
+    digest = None if key is None else await _fingerprint(asked)
     jobs = request.state["jobs"]
     with ExitStack() as room:  # until the store counts its columns
         answer_size.hold(request, room, "text", asked.data, 0)
@@ -90,7 +90,7 @@ async def fit(request: Request) -> Response:
             owner=owner(request),
             client=client(request),
             idempotency_key=key,
-            fingerprint=meaning,
+            fingerprint=digest,
         )
     wait_s = 0.0 if asked.background else prefer.wait(request.state["settings"].max_wait_s)
     if wait_s > 0:
@@ -102,7 +102,7 @@ async def fit(request: Request) -> Response:
     if finished:
         if form != "json" and job.result is not None:
             return await negotiation.fit_answer(request, form, job.result, job.request, headers)
-        return _ended(job, headers, request)
+        return _final_answer(job, headers, request)
     headers = {"Location": views.url(job), **headers}
     shown = views.brief(job, jobs)
     if form != "json":
@@ -110,7 +110,7 @@ async def fit(request: Request) -> Response:
     return json_answer(shown, 202, headers)
 
 
-async def _meaning(asked: FitRequest) -> bytes:
+async def _fingerprint(asked: FitRequest) -> bytes:
     if request_nbytes(asked) <= _QUICK_BYTES:
         return fingerprint(asked)
     return await asyncio.to_thread(fingerprint, asked)
@@ -121,8 +121,8 @@ async def _keys(asked: FitRequest) -> Keys | None:
 
 
 async def _wait(request: Request, job: Job, wait_s: float, *, abandon: bool) -> Job:
-    """The job when it has finished, or after so many seconds. Who hangs up takes the job along,
-    where it is theirs alone (`abandon`): others may hold the same key, and its sender come again.
+    """The job once it has finished, or after `wait_s` seconds. With `abandon`, the job is cancelled
+    if the caller disconnects; a job with an idempotency key is not, since a retry may follow.
     """
     jobs = request.state["jobs"]
     job = await jobs.get(job.id, job.owner)
@@ -137,7 +137,7 @@ async def _wait(request: Request, job: Job, wait_s: float, *, abandon: bool) -> 
         raise
 
 
-def _ended(job: Job, headers: dict[str, str], request: Request) -> Response:
+def _final_answer(job: Job, headers: dict[str, str], request: Request) -> Response:
     if job.result is not None:
         return json_answer(job.result, 200, {**headers, **views.server_timing(job.result)})
     problem = views.failure(job, request_id(request.scope)) or Problem(

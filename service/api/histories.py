@@ -1,4 +1,4 @@
-"""What jobs recorded, as JSON: written off the event loop, and once for all who watch."""
+"""History rows as JSON: serialized in a thread, and once for all watchers of a job."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from collections.abc import Iterator
 
 from pydantic_core import to_json
 
-from service.api.fair_limiter import FairLimiter
+from service.api.concurrency import FairLimiter
 from service.jobs.history import Rows
 from service.jobs.job import Job
 from service.schemas.series import columns, written
 
 FEW_NUMBERS = 512
-"""Numbers that are written where they stand."""
+"""Numbers up to which rows are serialized on the event loop."""
 _KEPT = 64
 
 
@@ -32,7 +32,7 @@ def pieces(job: Job, rows: Rows) -> Iterator[bytes]:
 
 
 class Histories:
-    """The last that were written for those who watch."""
+    """A cache of the rows last serialized for watchers."""
 
     def __init__(self, turns: FairLimiter) -> None:
         self._turns = turns

@@ -1,4 +1,4 @@
-"""/jobs: every fit, watched from outside."""
+"""/jobs: list, read, cancel and delete jobs."""
 
 from __future__ import annotations
 
@@ -37,7 +37,8 @@ router = APIRouter(tags=["jobs"], default_response_class=Response, route_class=D
     openapi_extra=openapi.query(JobsQuery),
 )
 async def list_jobs(request: Request) -> Response:
-    """`result` is null here: the job's own page has it. For the next page pass `next_after`."""
+    """`result` is null here; `GET /jobs/{job_id}` has it. For the next page pass
+    `after=next_after`."""
     form, asked = negotiation.form(request), queries.read(request, JobsQuery)
     service = request.state["jobs"]
     found, has_more = await service.list(owner(request), asked.status, asked.limit, asked.after)
@@ -69,7 +70,7 @@ async def _brief(job: Record, request: Request) -> Job:
     openapi_extra=openapi.query(JobQuery),
 )
 async def get_job(request: Request, job_id: str) -> Response:
-    """With `wait` the answer comes when the job finishes, or after so many seconds."""
+    """With `wait`, answers when the job finishes, or after that many seconds."""
     form = negotiation.form(request)
     wait_s = min(queries.read(request, JobQuery).wait, request.state["settings"].max_wait_s)
     service = request.state["jobs"]
@@ -77,12 +78,12 @@ async def get_job(request: Request, job_id: str) -> Response:
     if wait_s > 0 and not job.finished:
         job = await unless_disconnected(request, service.wait(job_id, wait_s))
     if form != "json":
-        return await _in_form(request, form, job)
+        return await _in_format(request, form, job)
     return stored((*views.full(job, service), b"\n"), 200, negotiation.VARY, JSON)
 
 
-async def _in_form(request: Request, form: AnswerFormat, job: Record) -> Response:
-    """A job that has a fit is shown as that fit."""
+async def _in_format(request: Request, form: AnswerFormat, job: Record) -> Response:
+    """A job in a format other than JSON; one that has a fit is shown as that fit."""
     if job.result is not None:
         return await negotiation.fit_answer(request, form, job.result, job.request)
     return await negotiation.answer(request, form, views.brief(job, request.state["jobs"]))
@@ -99,7 +100,7 @@ async def _in_form(request: Request, form: AnswerFormat, job: Record) -> Respons
     openapi_extra=openapi.query(HistoryQuery),
 )
 async def get_job_history(request: Request, job_id: str) -> Response:
-    """Also while it runs: ask for what came `after_epoch`, the last one seen."""
+    """Also while the job runs: pass the last epoch seen as `after_epoch` for the rows after it."""
     form, asked = negotiation.form(request), queries.read(request, HistoryQuery)
     service = request.state["jobs"]
     job = await service.get(job_id, owner(request))
@@ -139,13 +140,13 @@ async def cancel_job(request: Request, job_id: str) -> Response:
 @router.delete(
     "/jobs/{job_id}",
     operation_id="delete_job",
-    summary="Forget a finished job",
+    summary="Delete a finished job",
     status_code=204,
-    response_description="It is forgotten",
+    response_description="The job is deleted",
     responses=openapi.refusals(404, 409, 422, 500),
 )
 async def delete_job(request: Request, job_id: str) -> Response:
-    """A job that runs must be cancelled first."""
+    """A queued or running job must be cancelled first."""
     queries.read(request, NoQuery)
     await request.state["jobs"].delete(job_id, owner(request))
     return Response(status_code=204)

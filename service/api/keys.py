@@ -1,8 +1,9 @@
-"""API keys: who may ask.
+"""API keys: reading, verifying and creating them.
 
-The service knows a key by its SHA-256 alone, so that whoever reads its settings can ask nothing.
-A slow hash such as scrypt is for secrets that can be guessed: a key has 256 bits of randomness, and
-a fast one is as hard to turn round. It is asked at every request, so it had better be fast.
+
+Only a key's SHA-256 is stored, so reading the settings gives no access. A slow hash such as scrypt
+is meant for guessable secrets; a key has 256 random bits, so a fast hash is as hard to invert, and
+it is computed on every request.
 """
 
 from __future__ import annotations
@@ -19,11 +20,11 @@ from pathlib import Path
 from service.settings import Settings
 
 _PREFIX = "descent_"
-"""So that who finds a key, or looks for leaked ones, can tell what it is."""
+"""Identifies a leaked key, also to secret scanners."""
 _LINE = re.compile(r"([A-Za-z0-9][\w.@+-]{0,63}):(?:sha256:)?([0-9a-fA-F]{64})", re.ASCII)
 _NAME = re.compile(r"[A-Za-z0-9][\w.@+-]{0,63}", re.ASCII)
-LOOK_S = 1.0
-"""Seconds between two looks at the file of keys."""
+RELOAD_S = 1.0
+"""Seconds between two checks of the file of keys."""
 
 log = logging.getLogger("descent.keys")
 
@@ -34,8 +35,8 @@ class UnusableKeys(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Keyring:
-    """The keys that are known: pairs of a name and a digest. A name may have several, so that a new
-    key can be handed out before the old one goes."""
+    """The accepted keys: pairs of a name and a digest. A name may have several, so that a new key
+    can be issued before the old one is revoked."""
 
     known: tuple[tuple[str, str], ...] = ()
 
@@ -43,8 +44,8 @@ class Keyring:
         return bool(self.known)
 
     def owner(self, key: bytes) -> str | None:
-        """Whose key it is; None if nobody's. All digests are compared, each in constant time, so
-        that how long it takes says nothing of how near a guess was."""
+        """The name that owns the key, or None. Every digest is compared, each in constant time, so
+        that timing reveals nothing about a guess."""
         digest = hashlib.sha256(key).hexdigest()
         found = None
         for name, known in self.known:
@@ -54,7 +55,7 @@ class Keyring:
 
 
 def keyring(settings: Settings) -> Keyring:
-    """The keys that the settings name, in a file or themselves. Raises UnusableKeys."""
+    """The keys of DESCENT_KEYS and DESCENT_KEYS_FILE. Raises UnusableKeys."""
     lines = re.split(r"[\s,]+", settings.keys)
     if settings.keys_file is not None:
         try:
@@ -69,54 +70,53 @@ def keyring(settings: Settings) -> Keyring:
 
 
 def _refuse_shared(known: Iterable[tuple[str, str]]) -> None:
-    """Raises UnusableKeys where one key has two names: whose jobs are its jobs?"""
+    """Raises UnusableKeys where one key has two names: the owner of its jobs would be ambiguous."""
     names: dict[str, str] = {}
     for name, digest in known:
         if names.setdefault(digest, name) != name:
-            raise UnusableKeys(f"'{names[digest]}' and '{name}' have the same key; make one anew")
+            raise UnusableKeys(f"'{names[digest]}' and '{name}' have the same key; make a new one")
 
 
 class LiveKeys:
-    """The keys that the settings name, read anew when their file has changed: a key that is taken
-    out of it lets nobody in two seconds later. A file that still changes is not read, for whoever
-    rewrites it in place may not be done. One that cannot be read, or has no key in it, is said in
-    the log, and the keys stay as they were: a slip neither opens nor shuts the door."""
+    """The configured keys, reloaded when their file changes: a removed key stops working within two
+    seconds. A file that changed between two checks is not read yet, since it may be half written.
+    One that cannot be read or has no key is logged as an error, and the keys stay as they were."""
 
     def __init__(self, settings: Settings, monotonic: Callable[[], float]) -> None:
         """Raises UnusableKeys."""
         self._settings, self._monotonic = settings, monotonic
-        self._mark = self._seen = _mark(settings.keys_file)
+        self._file_state = self._seen = _file_state(settings.keys_file)
         self._ring = keyring(settings)
-        self._look_at = monotonic() + LOOK_S
+        self._check_at = monotonic() + RELOAD_S
 
     def __bool__(self) -> bool:
         return bool(self._ring)
 
     def owner(self, key: bytes) -> str | None:
-        """Whose key it is; None if nobody's."""
-        if self._settings.keys_file is not None and self._monotonic() >= self._look_at:
-            self._look()
+        """The name that owns the key, or None."""
+        if self._settings.keys_file is not None and self._monotonic() >= self._check_at:
+            self._reload()
         return self._ring.owner(key)
 
-    def _look(self) -> None:
-        self._look_at = self._monotonic() + LOOK_S
-        mark = _mark(self._settings.keys_file)
+    def _reload(self) -> None:
+        self._check_at = self._monotonic() + RELOAD_S
+        mark = _file_state(self._settings.keys_file)
         settled, self._seen = mark == self._seen, mark
-        if mark == self._mark or not settled:
+        if mark == self._file_state or not settled:
             return
         try:
             ring = keyring(self._settings)
         except UnusableKeys as error:
-            self._mark = mark
+            self._file_state = mark
             log.error("the keys stay as they were: %s", error)
             return
-        if _mark(self._settings.keys_file) == mark:  # else it has just been written to
-            self._mark, self._ring = mark, ring
-            log.info("the keys were read anew: there are %d", len(ring.known))
+        if _file_state(self._settings.keys_file) == mark:  # else it has just been written to
+            self._file_state, self._ring = mark, ring
+            log.info("the keys were reloaded: there are %d", len(ring.known))
 
 
-def _mark(path: Path | None) -> tuple[int, ...] | None:
-    """What changes when a file does; None where it is not there."""
+def _file_state(path: Path | None) -> tuple[int, ...] | None:
+    """Times, size and inode of the file; None where it cannot be read."""
     try:
         found = path.stat() if path is not None else None
     except OSError:
@@ -126,7 +126,8 @@ def _mark(path: Path | None) -> tuple[int, ...] | None:
 
 
 def new_key(name: str) -> tuple[str, str]:
-    """A key, and the line by which the service knows it. Raises UnusableKeys for a bad name."""
+    """A new key, and its `name:sha256` line for the settings. Raises UnusableKeys for a bad
+    name."""
     if not _NAME.fullmatch(name):
         raise UnusableKeys(
             "a name has 1 to 64 letters, digits or . _ @ + -, and begins with a letter or a digit"
@@ -142,7 +143,7 @@ def _parsed(lines: Iterable[str]) -> Iterable[tuple[str, str]]:
             continue
         found = _LINE.fullmatch(content)
         if found is None:
-            # The line itself is not shown: who mistook one for the other has put a key there.
+            # The line itself is not shown: it may be a key put there by mistake.
             raise UnusableKeys(
                 f"key {number} is not `name:sha256`, as `descent key NAME` prints it"
             )

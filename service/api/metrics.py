@@ -1,8 +1,9 @@
-"""What an operator sees at /metrics, in Prometheus's words.
+"""The metrics of /metrics, in Prometheus's text format.
 
-A registry of our own, since the library's default one is a global. No label grows with what callers
-send: routes are templates, methods and types are those we know, and no job has its id here.
-"""
+
+The registry is the application's own, since the library's default is global. Label values are
+bounded: routes are templates, methods and problem types come from fixed sets, job ids are no
+labels."""
 
 from __future__ import annotations
 
@@ -27,8 +28,8 @@ _STATUSES = ("queued", "running", "succeeded", "failed", "cancelled")
 
 
 @dataclass(frozen=True, slots=True)
-class Now:
-    """What is so at this moment, as the service can tell when it is asked."""
+class Snapshot:
+    """The gauges' values at one scrape."""
 
     jobs: dict[str, int]
     """By status."""
@@ -44,13 +45,13 @@ class Now:
 
 
 class Metrics:
-    """The counts since the start; an Observer of jobs and workers."""
+    """Counters and histograms since the start; an Observer of jobs and workers."""
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
-        """Where other metrics of the operator's may be added."""
-        self.now: Callable[[], Now] | None = None
-        """Asked at each scrape, once there is a service to ask."""
+        """Further collectors may be registered here."""
+        self.now: Callable[[], Snapshot] | None = None
+        """Called at each scrape; None until the service has started."""
         registry = self.registry
         self._requests = Counter(
             "descent_http_requests",
@@ -69,7 +70,7 @@ class Metrics:
             "descent_refusals", "Problems answered, by their type.", ["type"], registry=registry
         )
         self._ended = Counter(
-            "descent_jobs_ended", "Jobs that came to their end.", ["status"], registry=registry
+            "descent_jobs_ended", "Jobs that ended.", ["status"], registry=registry
         )
         self._waited = Histogram(
             "descent_job_queue_seconds",
@@ -96,8 +97,7 @@ class Metrics:
         )
         self._delays = Histogram(
             "descent_event_loop_delay_seconds",
-            "By how much a short pause of the event loop was too long: who is to be answered waits "
-            "so long.",
+            "By how much a timer of the event loop fired late: the delay that every caller waits.",
             buckets=_DELAY_S,
             registry=registry,
         )
@@ -106,7 +106,7 @@ class Metrics:
         self._known: dict[tuple[str, str, int], tuple[Counter, Histogram]] = {}
 
     def answered(self, method: str, route: str, status: int, seconds: float) -> None:
-        """A request was."""
+        """Records a request that was answered."""
         key = (method, route, status)
         known = self._known.get(key)
         if known is None:
@@ -117,11 +117,11 @@ class Metrics:
         known[1].observe(seconds)
 
     def refused(self, kind: str) -> None:
-        """A problem of that type was answered."""
+        """Records a problem by its type."""
         self._refusals.labels(kind).inc()
 
     def job_ended(self, job: Job, waited_s: float | None, fitted_s: float | None) -> None:
-        """A job came to its end."""
+        """Records a job that ended."""
         self._ended.labels(job.status).inc()
         self._epochs.inc(job.progress.epoch)
         if waited_s is not None and fitted_s is not None:
@@ -129,11 +129,11 @@ class Metrics:
             self._fitted.observe(fitted_s)
 
     def drawn(self, view: str, form: str, seconds: float) -> None:
-        """A picture was, so many seconds after it was asked for."""
+        """Records a picture and the seconds from its request to its completion."""
         self._pictures.labels(view, form).observe(seconds)
 
     def worker_replaced(self) -> None:
-        """A worker died, and another has taken its place."""
+        """Records a worker that died and was replaced."""
         self._restarts.inc()
 
     async def watch_loop(self) -> None:
@@ -145,12 +145,12 @@ class Metrics:
             self._delays.observe(max(0.0, loop.time() - began - _PAUSE_S))
 
     def text(self) -> bytes:
-        """All of it, as Prometheus reads it."""
+        """All metrics in Prometheus's text format."""
         return generate_latest(self.registry)
 
 
 class _Gauges:
-    """What `Now` says, at each scrape."""
+    """Collects a `Snapshot` as gauges at each scrape."""
 
     def __init__(self, metrics: Metrics) -> None:
         self._metrics = metrics
@@ -173,8 +173,8 @@ class _Gauges:
             ("store_bytes", "Bytes that the store holds.", now.store_bytes),
             ("store_room_bytes", "Bytes that it may hold.", now.store_room),
             ("workers", "Worker processes that are alive.", now.workers),
-            ("workers_wanted", "Worker processes that there should be.", now.workers_wanted),
+            ("workers_wanted", "Worker processes configured.", now.workers_wanted),
             ("streams", "Event streams that are open.", now.streams),
-            ("ready", "1 where requests may be sent here.", now.ready),
+            ("ready", "1 if the service accepts requests, else 0.", now.ready),
         ):
             yield GaugeMetricFamily(f"descent_{name}", help_text, float(value))

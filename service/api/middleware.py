@@ -1,7 +1,7 @@
-"""The front of every request: its id, its trace, its host, its origin; and the headers of every
-answer.
+"""The outermost middleware: request id, trace context, allowed hosts, cross-origin checks, default
+response headers, request metrics and the access log.
 
-One plain ASGI layer, since each costs a small prediction some microseconds.
+One ASGI layer for all of them: each layer adds some microseconds to every request.
 """
 
 from __future__ import annotations
@@ -23,31 +23,31 @@ from service.errors import CrossOrigin, Misdirected
 
 _Pair = tuple[bytes, bytes]
 
-ALWAYS: tuple[_Pair, ...] = (
+DEFAULT_HEADERS: tuple[_Pair, ...] = (
     (b"x-content-type-options", b"nosniff"),
     (b"referrer-policy", b"no-referrer"),
     (b"cross-origin-resource-policy", b"same-origin"),
 )
 NO_STORE: _Pair = (b"cache-control", b"no-store")
-"""Where a route says nothing else: nearly all answers are somebody's data."""
-NOTHING: _Pair = (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'")
-"""For answers that are no page: opened in a browser, they may load and run nothing."""
-FRAMELESS: _Pair = (
+"""The default: nearly all answers hold a caller's data."""
+DEFAULT_POLICY: _Pair = (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'")
+"""The policy of answers that are not pages: a browser loads and runs nothing in them."""
+PAGE_POLICY: _Pair = (
     b"content-security-policy",
     b"frame-ancestors 'none'; base-uri 'none'; object-src 'none'",
 )
-"""For a page that brings no policy of its own."""
+"""The policy of a page that sets none."""
 
 
 UNMATCHED = "unmatched"
-"""The route of what has none."""
+"""The route label of requests that match no route."""
 
 log = logging.getLogger("descent.access")
 
 
 class RequestMiddleware:
-    """Gives each request an id, the one it came with where that is sane; refuses other hosts, and
-    changes by pages of other origins."""
+    """Assigns each request its id (the caller's X-Request-ID where valid, else a new one), refuses
+    hosts that are not allowed and cross-origin changes, and sets default response headers."""
 
     def __init__(
         self,
@@ -68,11 +68,11 @@ class RequestMiddleware:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        heads = _heads(scope)
-        given, parent = heads[b"x-request-id"], heads[b"traceparent"]
-        identity = request_id.sane(given) or uuid.uuid4().hex.encode()
-        extra = (*ALWAYS, (b"x-request-id", identity))
-        request_id.mark(scope, identity.decode())
+        headers = _read_headers(scope)
+        given, parent = headers[b"x-request-id"], headers[b"traceparent"]
+        new_id = request_id.sane(given) or uuid.uuid4().hex.encode()
+        extra = (*DEFAULT_HEADERS, (b"x-request-id", new_id))
+        request_id.mark(scope, new_id.decode())
         if parent and (span := trace.child(parent)):
             trace.mark(scope, span)
             extra = (*extra, (b"traceparent", span.header))
@@ -83,19 +83,19 @@ class RequestMiddleware:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                message["headers"] = _completed([*message.get("headers", ())], extra)
+                message["headers"] = _with_defaults([*message.get("headers", ())], extra)
             await send(message)
 
         try:
-            await self._pass(scope, receive, send_with_headers, heads)
+            await self._dispatch(scope, receive, send_with_headers, headers)
         finally:
             self._record(scope, status, perf_counter() - began)
 
-    async def _pass(
-        self, scope: Scope, receive: Receive, send: Send, heads: Mapping[bytes, bytes]
+    async def _dispatch(
+        self, scope: Scope, receive: Receive, send: Send, headers: Mapping[bytes, bytes]
     ) -> None:
-        host, site, origin = heads[b"host"], heads[b"sec-fetch-site"], heads[b"origin"]
-        if self._hosts and not self._hosts.know(host):
+        host, site, origin = headers[b"host"], headers[b"sec-fetch-site"], headers[b"origin"]
+        if self._hosts and not self._hosts.allows(host):
             await refuse(Misdirected(), scope, receive, send)
         elif (
             (site or origin)
@@ -104,12 +104,12 @@ class RequestMiddleware:
         ):
             await refuse(CrossOrigin(), scope, receive, send)
         elif scope["method"] == "HEAD":
-            await _head(self.app, scope, receive, send)
+            await _answer_head(self.app, scope, receive, send)
         else:
             await self.app(scope, receive, send)
 
     def _record(self, scope: Scope, status: int, seconds: float) -> None:
-        route = getattr(scope.get("route"), "path", None) or _plain(scope)
+        route = getattr(scope.get("route"), "path", None) or _page_route(scope)
         self._metrics.answered(scope["method"], route, status, seconds)
         if PROBLEM in scope:
             self._metrics.refused(scope[PROBLEM])
@@ -118,8 +118,8 @@ class RequestMiddleware:
 
 
 class AllowedHosts:
-    """The names by which the service may be called. `*.example.org` is all below that; `local` is
-    all that nobody outside can have point here: names without a dot, and addresses."""
+    """The accepted Host values. `*.example.org` matches every subdomain; `local` matches names
+    without a dot and IP addresses, which no outside DNS record can point here."""
 
     def __init__(self, names: Iterable[str]) -> None:
         allowed = {name.strip().lower() for name in names} - {""}
@@ -131,8 +131,8 @@ class AllowedHosts:
     def __bool__(self) -> bool:
         return not self._any
 
-    def know(self, host: bytes) -> bool:
-        """Whether a Host header, its port apart, is one of them."""
+    def allows(self, host: bytes) -> bool:
+        """Whether a Host header, without its port, is accepted."""
         name = host.decode("latin-1").lower()
         if not name.endswith("]"):
             bare, colon, port = name.rpartition(":")
@@ -142,8 +142,8 @@ class AllowedHosts:
         return self._local and _is_local(name)
 
 
-def _plain(scope: Scope) -> str:
-    """The route of a page, which is none of FastAPI's and leaves no template in the scope."""
+def _page_route(scope: Scope) -> str:
+    """The route label of a page: Starlette routes leave no template in the scope."""
     if "endpoint" not in scope:
         return UNMATCHED
     path: str = scope["path"]
@@ -174,36 +174,36 @@ def _log(scope: Scope, route: str, status: int, seconds: float) -> None:
         "job_id": scope.get("path_params", {}).get("job_id"),
         "problem": scope.get(PROBLEM),
     }
-    told = {name: value for name, value in fields.items() if value is not None}
+    present = {name: value for name, value in fields.items() if value is not None}
     named, took = request_id.request_id(scope), 1000 * seconds
-    log.info("%s %s %d %.1f ms [%s]", scope["method"], path, status, took, named, extra=told)
+    log.info("%s %s %d %.1f ms [%s]", scope["method"], path, status, took, named, extra=present)
 
 
-_LOOKED_AT = (b"host", b"origin", b"sec-fetch-site", b"traceparent", b"x-request-id")
+_READ = (b"host", b"origin", b"sec-fetch-site", b"traceparent", b"x-request-id")
 
 
-def _heads(scope: Scope) -> dict[bytes, bytes]:
-    """The headers that are looked at here, empty where they did not come."""
-    found = dict.fromkeys(_LOOKED_AT, b"")
+def _read_headers(scope: Scope) -> dict[bytes, bytes]:
+    """The request headers used here; b"" for those absent."""
+    found = dict.fromkeys(_READ, b"")
     for name, value in scope["headers"]:
         if name in found:
             found[name] = value
     return found
 
 
-def _completed(headers: list[_Pair], extra: tuple[_Pair, ...]) -> list[_Pair]:
-    """The headers with ours, except where a route has said something else itself."""
-    said = dict(headers)
-    made = [*headers, *(pair for pair in extra if pair[0] not in said)]
-    if b"cache-control" not in said:
-        made.append(NO_STORE)
-    if b"content-security-policy" not in said:
-        page = said.get(b"content-type", b"").startswith(b"text/html")
-        made.append(FRAMELESS if page else NOTHING)
-    return made
+def _with_defaults(headers: list[_Pair], extra: tuple[_Pair, ...]) -> list[_Pair]:
+    """The response headers with the defaults added where the route set none."""
+    present = dict(headers)
+    completed = [*headers, *(pair for pair in extra if pair[0] not in present)]
+    if b"cache-control" not in present:
+        completed.append(NO_STORE)
+    if b"content-security-policy" not in present:
+        page = present.get(b"content-type", b"").startswith(b"text/html")
+        completed.append(PAGE_POLICY if page else DEFAULT_POLICY)
+    return completed
 
 
-async def _head(app: ASGIApp, scope: Scope, receive: Receive, send: Send) -> None:
+async def _answer_head(app: ASGIApp, scope: Scope, receive: Receive, send: Send) -> None:
     """HEAD is GET without its body, and over as soon as the headers are out: a stream has no end
     that is worth waiting for."""
     answered = False

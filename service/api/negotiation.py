@@ -1,7 +1,8 @@
-"""In which form an answer goes out: `?format=`, else `Accept` (RFC 9110, section 12.5.1).
+"""The format of an answer: `?format=`, else `Accept` (RFC 9110, section 12.5.1); and writing it.
 
-JSON is the rule: a request that names no form, or asks for JSON or for anything, is told apart by a
-look at its headers, and nothing more is done for it.
+
+JSON is the default and the fast path: a request that accepts JSON or anything is recognized without
+parsing its headers.
 """
 
 from __future__ import annotations
@@ -36,13 +37,13 @@ MEDIA: Mapping[AnswerFormat, str] = {
     "oneline": "text/plain; charset=utf-8",
     "arrow": "application/vnd.apache.arrow.stream",
 }
-"""The forms, and the media type of each. The first that suits a range is taken."""
+"""The media type of each format; the first that matches a media range is chosen."""
 
 VARY = {"Vary": "Accept"}
 LONG = 2_000
-"""Numbers above which an answer is written in a process apart,"""
+"""Numbers above which an answer is written in the render process,"""
 LONG_DOCUMENT = 20_000
-"""and bytes of a fit's JSON."""
+"""and bytes of a fit's JSON above which a fit is."""
 
 _ANYTHING = frozenset({b"", b"*/*", b"application/json"})
 
@@ -50,7 +51,7 @@ FormT = TypeVar("FormT", bound=str)
 
 
 class NotAcceptable(DescentError):
-    """None of the media types that the request accepts can be had."""
+    """None of the media types that the request accepts is available."""
 
     type = "not-acceptable"
 
@@ -62,7 +63,7 @@ class UnknownPicture(UnknownName):
 
 
 def form(request: Request) -> AnswerFormat:
-    """The form that is asked for; raises NotAcceptable, or UnknownName for a format unheard of."""
+    """The requested format. Raises NotAcceptable, or UnknownName for an unknown `format`."""
     scope = request.scope
     asked = accepted(scope)
     if not scope["query_string"] and asked in _ANYTHING:
@@ -71,7 +72,7 @@ def form(request: Request) -> AnswerFormat:
 
 
 def accepted(scope: Scope) -> bytes:
-    """What Accept says, all its lines together; nothing where there is none."""
+    """The value of Accept, its lines joined by commas; b"" where absent."""
     found = b""
     for name, value in scope["headers"]:
         if name == b"accept":
@@ -80,9 +81,11 @@ def accepted(scope: Scope) -> bytes:
 
 
 def choose(asked: bytes, media: Mapping[FormT, str]) -> FormT:
-    """The form that Accept likes best, the earliest of equals; the first where it says nothing.
+    """The format of the highest quality in Accept, the earliest of equals; the first if Accept is
+    empty.
 
-    Of the ranges that match a type the most specific tells its quality, and 0 rules it out.
+
+    The most specific matching range gives a type's quality; 0 excludes it. Raises NotAcceptable.
     """
     ranges = header_values.ranges(asked.decode("latin-1"))
     if not ranges:
@@ -91,7 +94,7 @@ def choose(asked: bytes, media: Mapping[FormT, str]) -> FormT:
     if _quality(media[best], ranges) <= 0.0:
         choices = ", ".join(dict.fromkeys(kind.partition(";")[0] for kind in media.values()))
         raise NotAcceptable(
-            f"this can be had as {choices}, and Accept asks for none of them; or name a `format`: "
+            f"this is available as {choices}, and Accept allows none of them; or set `format`: "
             f"{', '.join(media)}"
         )
     return best
@@ -106,7 +109,7 @@ def _quality(media_type: str, ranges: Mapping[str, float]) -> float:
 
 
 def _named(scope: Scope, media: Mapping[FormT, str]) -> FormT | None:
-    """The form that the query string names, if it does."""
+    """The format named in the query string, or None."""
     for key, value in parse_qsl(scope["query_string"].decode("latin-1"), keep_blank_values=True):
         if key == "format":
             found = next((name for name in media if name == value), None)
@@ -127,12 +130,12 @@ async def answer(
     headers: Mapping[str, str] | None = None,
     room: ExitStack | None = None,
 ) -> Response:
-    """An answer in a form that is not JSON; `size` is about how many numbers it has. `room` is held
-    until it is sent."""
+    """An answer in a format other than JSON. `size` is its approximate count of numbers; `room` is
+    released when it has been sent."""
     if size <= LONG and chosen != "arrow":
         content: Stored = await asyncio.to_thread(writing.write, chosen, made, None, data)
     else:
-        content = await apart(request, "write", chosen, made, None, data)
+        content = await in_render_process(request, "write", chosen, made, None, data)
     return _response(content, chosen, status, headers, room)
 
 
@@ -143,35 +146,35 @@ async def fit_answer(
     asked: FitRequest,
     headers: Mapping[str, str] | None = None,
 ) -> Response:
-    """A fit, of which there is the JSON, in a form that is not."""
+    """A fit, given as JSON, in another format."""
     rows = len(next(iter(asked.data.values()), ()))
     if max(len(fit), rows) <= LONG_DOCUMENT and chosen != "arrow":
         content: Stored = await asyncio.to_thread(writing.write_fit, chosen, fit, asked)
     else:
-        content = await apart(request, "write_fit", chosen, PickleBuffer(fit), asked)
+        content = await in_render_process(request, "write_fit", chosen, PickleBuffer(fit), asked)
     return _response(content, chosen, 200, headers)
 
 
 async def history_answer(
     request: Request, chosen: AnswerFormat, job: Job, rows: Rows, room: ExitStack
 ) -> Response:
-    """Rows of a job's history in a form that is not JSON."""
+    """Rows of a job's history in a format other than JSON."""
     known = (chosen, job.params, rows, job.progress.epoch)
     if len(rows) * (2 + 2 * len(job.params)) <= LONG and chosen != "arrow":
         content: Stored = await asyncio.to_thread(writing.write_history, *known)
     else:
-        content = await apart(request, "write_history", *known)
+        content = await in_render_process(request, "write_history", *known)
     return _response(content, chosen, 200, None, room)
 
 
-async def apart(request: Request, name: str, *arguments: Any) -> Stored:
-    """What that function of the draughtsman makes, while a place is held; who hangs up meanwhile
-    takes it along."""
+async def in_render_process(request: Request, name: str, *arguments: Any) -> Stored:
+    """The result of that function of the render process. It counts against the limit of pictures,
+    and is cancelled if the caller disconnects."""
     caller = client(request)
     with request.state["pictures"].hold(caller):
-        # A picture does not wait for all the long tables of its own caller either.
-        lane = f"{name} {caller}"
-        working = request.state["draughtsman"].call(name, *arguments, caller=lane)
+        # One queue per function: a picture does not wait for all the long tables of its caller.
+        queue = f"{name} {caller}"
+        working = request.state["renderer"].call(name, *arguments, caller=queue)
         return await unless_disconnected(request, working)
 
 

@@ -1,7 +1,7 @@
-"""openapi.json: what the routes say of themselves, joined with the schemas of what they carry.
+"""openapi.json: the routes' descriptions joined with the schemas of their bodies and answers.
 
-Bodies are read and written past FastAPI, for speed, so each route describes them here: requests as
-pydantic validates them, answers as it serializes them.
+Bodies do not pass through FastAPI, for speed, so each route describes them by these functions:
+requests in pydantic's validation mode, answers in its serialization mode.
 """
 
 from __future__ import annotations
@@ -32,13 +32,13 @@ Part = dict[str, Any]
 TAGS = [
     {"name": "fits", "description": "Fit a model to data."},
     {"name": "compute", "description": "The parts of a fit, one at a time and without state."},
-    {"name": "jobs", "description": "Every fit is a job: watch it, cancel it, forget it."},
+    {"name": "jobs", "description": "Every fit is a job: watch, cancel or delete it."},
     {"name": "pictures", "description": "The fit, its loss, its residuals, its path, drawn."},
     {
         "name": "catalogue",
-        "description": "The models, losses, optimizers and diagnostics there are.",
+        "description": "The available models, losses, optimizers and diagnostics.",
     },
-    {"name": "operations", "description": "For those who run the service."},
+    {"name": "operations", "description": "Health checks and metrics for operators."},
 ]
 
 _REQUESTS = (
@@ -68,47 +68,47 @@ _ANSWERS = (
 )
 _PROBLEMS = {
     400: "The body is not what its Content-Type says",
-    401: "The server asks for an API key, and none that it knows came",
-    403: "A page of another origin may change nothing here",
-    404: "There is none of that name: no such job, picture or diagnostic",
-    406: "The answer has no form that `Accept` asks for; `detail` lists those it has",
+    401: "The server requires an API key, and the request has none that is valid",
+    403: "The request is a change sent by a web page of another origin",
+    404: "No job, picture or diagnostic has that name",
+    406: "No media type that `Accept` allows is available; `detail` lists those that are",
     409: "The job's status does not allow it",
     408: "The body paused for too long; the connection closes",
     413: "The body is too large; the connection closes",
-    415: "The body's Content-Type or Content-Encoding is none that is read",
-    421: "The server does not answer to the request's Host",
-    422: "The request cannot be carried out; `errors` says where and what would mend it",
-    429: "No room just now for another job, stream, body or request of this caller",
-    500: "The fit failed, or something went wrong here",
+    415: "The body's Content-Type or Content-Encoding is not supported",
+    421: "The server does not accept the request's Host",
+    422: "The request is not valid; `errors` says where and what to write instead",
+    429: "A limit of jobs, streams, bodies or requests is reached; retry later",
+    500: "The fit failed, or an internal error",
     503: "Starting, stopping, or a process that worked on the request was lost",
 }
 _KEYS = {
     "bearer": {
         "type": "http",
         "scheme": "bearer",
-        "description": "An API key, where the server asks for one.",
+        "description": "An API key, where the server requires one.",
     },
     "key": {
         "type": "apiKey",
         "in": "header",
         "name": "X-API-Key",
-        "description": "The same in a header of its own.",
+        "description": "The same in a separate header.",
     },
 }
 _HEADERS = {
-    "X-Request-ID": "Names this request in the server's log; the request's own, if it had one.",
-    "Retry-After": "Seconds after which to try again.",
+    "X-Request-ID": "The request's id in the server's log; the caller's own, if it sent one.",
+    "Retry-After": "Seconds after which to retry.",
     "Location": "Where the job is.",
-    "Server-Timing": "Milliseconds in the queue and at work (W3C Server Timing).",
+    "Server-Timing": "Milliseconds in the queue and in the fit (W3C Server Timing).",
     "Preference-Applied": "The preferences that were honoured (RFC 7240).",
-    "Idempotent-Replayed": "`true` where the job is that of an earlier request with the same key.",
+    "Idempotent-Replayed": "`true` if the job is that of an earlier request with the same key.",
 }
 
 
 def body(
     schema: type[BaseModel], examples: Mapping[str, Part], headers: Sequence[Part] = ()
 ) -> Part:
-    """A body of any form, as FastAPI's `openapi_extra`, with headers of the request."""
+    """A request body in every format, with request headers, as FastAPI's `openapi_extra`."""
     json_content = {"schema": _ref(schema), "examples": dict(examples)}
     content = {"application/json": json_content, **described.content()}
     return {
@@ -120,8 +120,8 @@ def body(
 def header(
     name: str, description: str, example: str | None = None, *, pattern: str | None = None
 ) -> Part:
-    """An optional header of the request. /docs sends its example with each trial, so what would
-    change the next one has none."""
+    """An optional request header. Swagger UI sends its example with each trial, so a header that
+    changes later requests has none."""
     described = {
         "name": name,
         "in": "header",
@@ -156,14 +156,14 @@ def answer(schema: type[Answer], description: str, *headers: str) -> Part:
 
 
 _FORMS = {
-    "text/plain": "With `format=text` a report for a terminal; with `oneline` words of name=value.",
-    "text/csv": "With `format=csv` a table.",
-    "application/vnd.apache.arrow.stream": "With `format=arrow` the same table as an Arrow stream.",
+    "text/plain": "`format=text`: a report for a terminal; `format=oneline`: a line of name=value.",
+    "text/csv": "`format=csv`: a table.",
+    "application/vnd.apache.arrow.stream": "`format=arrow`: the same table as an Arrow stream.",
 }
 
 
 def forms(schema: type[Answer], description: str, *headers: str) -> Part:
-    """An answer that can be had in other forms than JSON too."""
+    """An answer that is available in the other formats too."""
     made = answer(schema, description, *headers)
     for kind, what in _FORMS.items():
         made["content"][kind] = {"schema": {"type": "string", "description": what}}
@@ -178,30 +178,30 @@ def picture(media: Mapping[Any, str], description: str) -> Part:
 
 
 def stream(description: str) -> Part:
-    """A stream of events, as one of FastAPI's `responses`. OpenAPI 3.1 has no word for the items
-    of a stream, so the schema of an item stands where that of the whole would; a server-sent event
-    is an object of its fields, as in OpenAPI 3.2."""
-    told = {"oneOf": [_ref(jobs.ProgressEvent), _ref(jobs.DoneEvent)]}
-    data = {"type": "string", "contentMediaType": "application/json", "contentSchema": told}
+    """A stream of events, as one of FastAPI's `responses`. OpenAPI 3.1 cannot describe the items of
+    a stream, so the schema given is that of one item; a server-sent event is an object of its
+    fields, as in OpenAPI 3.2."""
+    item = {"oneOf": [_ref(jobs.ProgressEvent), _ref(jobs.DoneEvent)]}
+    data = {"type": "string", "contentMediaType": "application/json", "contentSchema": item}
     event = {
         "type": "object",
-        "description": "Each event; the first thing sent is a `retry` alone.",
+        "description": "One event; the first has only `retry`.",
         "properties": {
             "event": {"type": "string", "enum": ["progress", "done"]},
             "data": data,
             "id": {"type": "string", "description": "The epoch of the last row sent."},
-            "retry": {"type": "integer", "description": "Milliseconds, where to come again."},
+            "retry": {"type": "integer", "description": "Milliseconds after which to reconnect."},
         },
     }
     content = {
         "text/event-stream": {"schema": event},
-        "application/jsonl": {"schema": {**told, "description": "Each line."}},
+        "application/jsonl": {"schema": {**item, "description": "One line."}},
     }
     return {"description": description, "content": content, "headers": {}}
 
 
 def refusals(*statuses: int) -> dict[int | str, Part]:
-    """The problems that a route may answer, as FastAPI's `responses`."""
+    """The problems that a route may answer with, as FastAPI's `responses`."""
     content = {"application/problem+json": {"schema": _ref(problems.Problem)}}
     return {
         status: {
@@ -233,16 +233,16 @@ def document(app: FastAPI) -> Part:
     for at, path in made["paths"].items():
         for method, operation in path.items():
             if "parameters" in operation:
-                operation["parameters"] = list(filter(_speakable, operation["parameters"]))
-            _guard(operation, asks=not is_open(at), changes=method != "get")
+                operation["parameters"] = list(filter(_is_representable, operation["parameters"]))
+            _add_middleware_refusals(operation, needs_key=not is_open(at), changes=method != "get")
             for response in operation["responses"].values():
                 response.setdefault("headers", {}).update(_header_refs(["X-Request-ID"]))
     return made
 
 
-def _speakable(parameter: Part) -> bool:
-    """Whether generated clients can say it: those in Python keep a variable of that name for the
-    query string itself, and would send that. (The pages tell of it, and bodies have it.)"""
+def _is_representable(parameter: Part) -> bool:
+    """Whether generated clients can send it: those in Python use a variable `params` for the query
+    string itself, which would shadow the parameter. (The docs describe it, and bodies have it.)"""
     return (parameter["in"], parameter["name"]) != ("query", "params")
 
 
@@ -251,25 +251,24 @@ def text(made: Part) -> str:
     return json.dumps(made, indent=2, ensure_ascii=False) + "\n"
 
 
-def _guard(operation: Part, *, asks: bool, changes: bool) -> None:
-    """What may be answered before the route is reached: to pages of other origins, and where keys
-    or hosts are set."""
-    before = refusals(421, *((401, 429) if asks else ()), *((403,) if changes else ()))
-    for status, told in before.items():
-        operation["responses"].setdefault(str(status), told)
-    if asks:
+def _add_middleware_refusals(operation: Part, *, needs_key: bool, changes: bool) -> None:
+    """Adds the refusals of the middleware: of keys, hosts and cross-origin changes."""
+    before = refusals(421, *((401, 429) if needs_key else ()), *((403,) if changes else ()))
+    for status, refusal in before.items():
+        operation["responses"].setdefault(str(status), refusal)
+    if needs_key:
         operation["security"] = [{}, *({name: []} for name in _KEYS)]
 
 
 class _Untitled(GenerateJsonSchema):
-    """Leaves out the titles that only repeat a field's name, and the defaults that are objects."""
+    """Omits titles, which only repeat a field's name, and defaults that are objects."""
 
     def field_title_should_be_set(self, schema: Any) -> bool:
         return False
 
     def default_schema(self, schema: Any) -> JsonSchemaValue:
-        """An object's default is its name where that is short for it, and else unsaid: client
-        generators have no word for it, and the description has."""
+        """A default that is an object is given by its name where a name is accepted, else omitted:
+        client generators do not support it."""
         made = super().default_schema(schema)
         if isinstance(default := made.get("default"), dict):
             del made["default"]
@@ -280,7 +279,7 @@ class _Untitled(GenerateJsonSchema):
 
 
 def _without_null(schema: Part) -> Part:
-    """A query parameter is left out, never null."""
+    """The schema without null: a query parameter is omitted, never null."""
     parts = [part for part in schema.pop("anyOf", ()) if part != {"type": "null"}]
     return {**schema, **parts[0]} if parts else schema
 
@@ -298,7 +297,7 @@ def _schemas() -> Part:
         modes, schema_generator=_Untitled, ref_template="#/components/schemas/{model}"
     )
     schemas: Part = made["$defs"]
-    # A problem leaves out what does not apply.
+    # A problem omits members that do not apply.
     optional = {name for name, f in problems.Problem.model_fields.items() if not f.is_required()}
     problem = schemas["Problem"]
     problem["required"] = [name for name in problem["required"] if name not in optional]

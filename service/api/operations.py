@@ -1,4 +1,4 @@
-"""For those who run the service: is it alive, is it ready."""
+"""Health checks and metrics for operators."""
 
 from __future__ import annotations
 
@@ -27,21 +27,21 @@ _TEXT = {
     "/livez",
     operation_id="livez",
     summary="Is the process alive?",
-    responses={200: openapi.answer(Health, "It is"), **openapi.refusals(500)},
+    responses={200: openapi.answer(Health, "The process is alive"), **openapi.refusals(500)},
 )
 async def livez(request: Request) -> Response:
-    """Answers whatever the workers do."""
+    """200 whenever the process answers, whatever its workers do."""
     return json_answer(_OK)
 
 
 @router.get(
     "/readyz",
     operation_id="readyz",
-    summary="May requests be sent here?",
-    responses={200: openapi.answer(Health, "They may"), **openapi.refusals(500, 503)},
+    summary="Is the service ready for requests?",
+    responses={200: openapi.answer(Health, "The service is ready"), **openapi.refusals(500, 503)},
 )
 async def readyz(request: Request) -> Response:
-    """Not while it starts or stops, nor while no worker is alive: `detail` says which."""
+    """503 while the service starts or stops, or while no worker is alive; `detail` says which."""
     if not request.state["jobs"].ready:
         raise NotReady
     now = request.state["metrics"].now
@@ -57,6 +57,6 @@ async def readyz(request: Request) -> Response:
     responses={200: _TEXT, **openapi.refusals(500)},
 )
 async def metrics(request: Request) -> Response:
-    """Requests by route, jobs by status, the queue, the store, the workers, refusals by type. Where
-    there are API keys it asks for one, unless `DESCENT_OPEN_METRICS` is on."""
+    """Requests by route, jobs by status, the queue, the store, the workers, refusals by type. Needs
+    an API key where keys are set, unless `DESCENT_OPEN_METRICS` is on."""
     return Response(request.state["metrics"].text(), media_type=CONTENT_TYPE)

@@ -1,4 +1,4 @@
-"""GET / and GET /docs: the service for people. What they are made of lies in `service.web`."""
+"""GET /, /docs and /assets: the playground and the API docs, from the files of `service.web`."""
 
 from __future__ import annotations
 
@@ -22,20 +22,20 @@ _POLICY = (
 )
 _PLAYGROUND = {
     **_ALWAYS,
-    # Trusted types: not even our own script may turn text into HTML.
+    # Trusted Types: no script may turn text into HTML.
     "Content-Security-Policy": (
         f"{_POLICY}; require-trusted-types-for 'script'; trusted-types 'none'"
     ),
 }
-# Swagger UI's style sheet has its pictures within.
+# Swagger UI's style sheet has inline images.
 _DOCS = {**_ALWAYS, "Content-Security-Policy": f"{_POLICY}; img-src 'self' data:"}
 
 _HOST = re.compile(r"[\w.-]{1,64}(?::\d{1,5})?|\[[0-9a-f:]{2,39}\](?::\d{1,5})?", re.I | re.A)
 _EXAMPLE_HOST = "localhost:8000"
 
 
-async def front(request: Request) -> Response:
-    """The playground for who takes HTML, as browsers say they do; else a quick start, as text."""
+async def index(request: Request) -> Response:
+    """The playground where Accept has text/html, as browsers send; else a quick start as text."""
     if _takes_html(request.headers):
         return _answer(request, assets()["index.html"], {**_PLAYGROUND, "Vary": "Accept"})
     text = assets()["quick-start.txt"].content.decode()
@@ -44,32 +44,32 @@ async def front(request: Request) -> Response:
 
 
 async def docs(request: Request) -> Response:
-    """Swagger UI over openapi.json."""
+    """Swagger UI for openapi.json."""
     return _answer(request, assets()["docs.html"], _DOCS)
 
 
 async def asset(request: Request) -> Response:
     """A file of the pages."""
     found = assets().get(request.path_params["path"])
-    # A page is served where it has its policy, and nowhere else.
+    # HTML is served only at the routes that set its Content-Security-Policy.
     if found is None or found.media_type.startswith("text/html"):
         raise HTTPException(HTTPStatus.NOT_FOUND)
     return _answer(request, found, _ALWAYS)
 
 
-# Not in openapi.json: a program has no use for them.
+# Not in openapi.json: these are for browsers.
 ROUTES: list[BaseRoute] = [
-    Route("/", front, include_in_schema=False),
+    Route("/", index, include_in_schema=False),
     Route("/docs", docs, include_in_schema=False),
     Route("/assets/{path:path}", asset, include_in_schema=False),
 ]
 
 
 def _answer(request: Request, found: Asset, headers: Mapping[str, str]) -> Response:
-    """The file; or 304 where the browser has it. It asks each time, so none outlives an update."""
+    """The file, or 304 where the browser has it. `no-cache` makes browsers revalidate each time."""
     headers = {**headers, "ETag": found.etag, "Cache-Control": "no-cache"}
-    held = request.headers.get("if-none-match", "")
-    if found.etag in (tag.strip().removeprefix("W/") for tag in held.split(",")):
+    cached_tags = request.headers.get("if-none-match", "")
+    if found.etag in (tag.strip().removeprefix("W/") for tag in cached_tags.split(",")):
         return Response(None, 304, headers)
     return Response(found.content, 200, headers, found.media_type)
 
@@ -79,8 +79,7 @@ def _takes_html(headers: Headers) -> bool:
 
 
 def _address(request: Request) -> str:
-    """Where the caller found us, so that the commands can be pasted; no scheme where curl needs
-    none."""
+    """The address that the caller used, for the example commands; without a scheme for http."""
     host = request.headers.get("host", "")
     if not _HOST.fullmatch(host):
         return _EXAMPLE_HOST

@@ -1,6 +1,7 @@
-"""The process that parses large bodies: bytes in, the request with its columns out.
+"""The helper process that parses large bodies: bytes in, the request with its columns out.
 
-Pydantic holds the interpreter's lock while it parses, so that a thread would hold up everyone.
+
+Pydantic holds the GIL while it parses, so a thread would block the event loop.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from typing import NamedTuple
 from starlette.exceptions import HTTPException
 
 from service.api.parsing import parse
-from service.api.reading.column_count import surely_columns
+from service.api.reading.column_count import excess_columns
 from service.errors import Complaint, InvalidRequest
 from service.jobs import frames
 from service.jobs.messages import Ready
@@ -21,58 +22,58 @@ from service.jobs.worker_loop import settle_in
 from service.schemas.base import Request as Body
 
 
-class Ask(NamedTuple):
-    """Parse this."""
+class ParseRequest(NamedTuple):
+    """A body to parse."""
 
     body: pickle.PickleBuffer
-    """Its bytes; a memoryview where it arrives."""
+    """Its bytes; a memoryview at the receiver."""
     schema: type[Body]
     max_columns: int
 
 
 class Malformed(NamedTuple):
-    """The body is no JSON."""
+    """The body is not JSON."""
 
     detail: str
 
 
-class Slips(NamedTuple):
-    """The body is JSON, but not of that schema."""
+class Invalid(NamedTuple):
+    """The body is JSON, but does not validate."""
 
     complaints: tuple[Complaint, ...]
 
 
 class TooManyColumns(NamedTuple):
-    """The body's data have more columns than they may: they are not carried over."""
+    """The data have more columns than allowed; they are not sent back."""
 
     found: int
 
 
-Answer = Body | Malformed | Slips | TooManyColumns
+Answer = Body | Malformed | Invalid | TooManyColumns
 
 
 def main(sock: socket.socket, threads: int) -> None:
-    """Parses for the parent at the other end of `sock`, until that is gone."""
+    """Serves the parent at the other end of `sock` until it closes."""
     settle_in()
     try:
         frames.send(sock, Ready())
         while True:
-            asked = frames.receive(sock)
-            assert isinstance(asked, Ask)
-            frames.send(sock, _answer(bytes(asked.body), asked.schema, asked.max_columns))
-            del asked
+            request = frames.receive(sock)
+            assert isinstance(request, ParseRequest)
+            frames.send(sock, _answer(bytes(request.body), request.schema, request.max_columns))
+            del request
     except (EOFError, OSError):
         os._exit(0)
 
 
 def _answer(body: bytes, schema: type[Body], max_columns: int) -> Answer:
-    if count := surely_columns(body, max_columns):
+    if count := excess_columns(body, max_columns):
         return TooManyColumns(count)
     try:
-        asked = parse(body, schema)
+        request = parse(body, schema)
     except HTTPException as error:
         return Malformed(error.detail)
     except InvalidRequest as error:
-        return Slips(error.complaints)
-    count = len(getattr(asked, "data", None) or ())
-    return TooManyColumns(count) if count > max_columns else asked
+        return Invalid(error.complaints)
+    count = len(getattr(request, "data", None) or ())
+    return TooManyColumns(count) if count > max_columns else request

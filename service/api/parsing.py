@@ -1,9 +1,9 @@
-"""Bytes -> schema, and every way in which that can fail. It knows no connection: a process apart
-does the same for large bodies (`parser`).
+"""JSON bytes -> schema, and each way in which that can fail. Independent of HTTP: the parser
+process calls it for large bodies.
 
-The bytes go to pydantic as they are: one pass, no dictionaries in between. What is wrong with a
-body that is no JSON is 400 (RFC 9110: the syntax is malformed); with one that is, but asks for what
-cannot be had, 422.
+
+Pydantic parses the bytes in one pass, without dictionaries in between. A body that is not JSON is
+400 (RFC 9110: malformed syntax); JSON that does not validate is 422.
 """
 
 from __future__ import annotations
@@ -20,43 +20,47 @@ from service.errors import InvalidRequest
 from service.schemas.base import Request as Body
 
 _COUNTABLE = 10_000
-"""Errors that pydantic is asked for; a million would take it seconds and a gigabyte."""
+"""The most errors that are read from pydantic; a million would take seconds and a gigabyte."""
 
 QUICK = 2**17
 """Bytes that are parsed in a millisecond or two,"""
 FLAT = 1_000
-"""if there are at most so many lists, objects and texts among them. A body of nested lists, or of
-nothing but names, takes a hundred times as long."""
+"""if they have at most this number of lists, objects and strings. A body of nested lists, or of
+names alone, takes a hundred times as long."""
 
 BodyT = TypeVar("BodyT", bound=Body)
 
 
 def is_quick(body: bytes | bytearray) -> bool:
-    """Whether a body is parsed, and its slips are explained, in no time that others notice."""
+    """Whether a body is parsed, and its errors explained, fast enough for the event loop."""
     return len(body) <= QUICK and is_flat(body, FLAT)
 
 
 def is_flat(body: bytes | bytearray, most: int) -> bool:
-    """Whether it has at most so many lists, objects and texts, of which names have two quotes."""
+    """Whether it has at most `most` lists, objects and quotes (two a string)."""
     return sum(map(body.count, (b"[", b"{", b'"'))) <= most
 
 
 def parse(body: bytes | bytearray, schema: type[BodyT]) -> BodyT:
-    """The body as `schema`; errors point into the body and say how to mend it."""
+    """The body as `schema`. Raises InvalidRequest, whose errors point into the body and say what to
+    write instead, or HTTPException 400 for what is not JSON."""
     try:
-        asked = schema.model_validate_json(body)
+        request = schema.model_validate_json(body)
     except ValidationError as error:
         if error.error_count() > _COUNTABLE:
             raise InvalidRequest(
-                f"{error.error_count()} things are wrong with the body, too many to list; "
-                "send a small part of it to be told which"
+                f"the body has {error.error_count()} errors, too many to list; "
+                "send a small part of it to see which"
             ) from None
-        if error.error_count() == 1 and (slip := error.errors()[0])["type"] == "json_invalid":
-            raise _malformed(body, slip["ctx"]["error"]) from None
+        if (
+            error.error_count() == 1
+            and (found_error := error.errors()[0])["type"] == "json_invalid"
+        ):
+            raise _malformed(body, found_error["ctx"]["error"]) from None
         found = validation_errors(error.errors(include_url=False), from_json(body), schema)
         raise InvalidRequest.of(found) from None
     refuse_repeats(body)
-    return asked
+    return request
 
 
 def _malformed(body: bytes | bytearray, reason: str) -> HTTPException:

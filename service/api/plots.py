@@ -1,4 +1,4 @@
-"""Pictures: of a job, and of what is sent along. All are drawn in a process apart."""
+"""Pictures of a job, and of posted data; all are drawn in the render process."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ _WHILE_RUNNING = ("loss", "path")
 _MOST_ROWS = 4_000
 """Rows of a history that are drawn."""
 _HARMLESS = {
-    # A picture is no place for scripts, whatever a name in it says.
+    # An SVG must run no script, whatever a name in it contains.
     "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'",
     "X-Content-Type-Options": "nosniff",
 }
@@ -44,7 +44,7 @@ _HARMLESS = {
 @router.post(
     "/plot",
     operation_id="plot",
-    summary="Draw a picture of what is sent",
+    summary="Draw a picture of posted data",
     responses={
         200: openapi.picture(MEDIA, "The picture"),
         **openapi.refusals(400, 406, 408, 413, 415, 422, 429, 500, 503),
@@ -52,13 +52,13 @@ _HARMLESS = {
     openapi_extra=openapi.body(PlotRequest, examples.PLOT),
 )
 async def plot(request: Request) -> Response:
-    """`view` says which. A fit's own `predict` with its `data` is a ready body for `fit` and
-    `residuals`; `loss` and `path` need its `history`; `losses` needs nothing."""
+    """`view` selects the picture. A fit's `predict` with its `data` is a ready body for `fit` and
+    `residuals`; `loss` and `path` need its `history`; `losses` needs no data."""
     queries.read(request, NoQuery)
     asked = await bodies.read(request, PlotRequest)
     if asked.format is None:
         accept = negotiation.accepted(request.scope)
-        # What `curl --json` sends by itself says nothing of pictures.
+        # `curl --json` always sends this header; it is no choice of picture format.
         chosen = negotiation.choose(b"" if accept == b"application/json" else accept, MEDIA)
         asked = asked.model_copy(update={"format": chosen})
     with ExitStack() as room:
@@ -78,11 +78,11 @@ async def plot(request: Request) -> Response:
 )
 async def get_job_picture(request: Request, job_id: str, view: str, format: str) -> Response:
     """`fit` over the data, `residuals`, `loss` by epoch, or the `path` of the params over the
-    loss; as `svg`, `png` or `txt`. `loss` and `path` can be had while the job runs."""
+    loss; as `svg`, `png` or `txt`. `loss` and `path` are available while the job runs."""
     asked = _asked(queries.read(request, PictureQuery), view, format)
     service = request.state["jobs"]
     job = await service.get(job_id, owner(request))
-    _check_there_is(job, view)
+    _check_available(job, view)
     rows = await service.history(job_id, job.owner, None, None, _MOST_ROWS)
     if view in _WHILE_RUNNING and not len(rows) and job.result is None:
         raise _too_early(job, view)
@@ -104,7 +104,7 @@ def _asked(query: PictureQuery, view: str, format: str) -> PlotRequest:
     return PlotRequest.model_validate({**style, "view": view, "format": format, "along": along})
 
 
-def _check_there_is(job: Job, view: str) -> None:
+def _check_available(job: Job, view: str) -> None:
     if job.request.group_by is not None:
         raise InvalidRequest(
             "the job has a fit for each group; draw one of them by POST /plot, with the group's "
@@ -119,11 +119,13 @@ def _check_there_is(job: Job, view: str) -> None:
 
 def _too_early(job: Job, view: str) -> JobStillRunning:
     meanwhile = " (its `loss` can be drawn meanwhile)" if view not in _WHILE_RUNNING else ""
-    return JobStillRunning(f"job {job.id} is {job.status}: '{view}' comes later{meanwhile}")
+    return JobStillRunning(
+        f"job {job.id} is {job.status}: '{view}' is not available yet{meanwhile}"
+    )
 
 
 async def _drawn(request: Request, asked: PlotRequest, call: str, *known: object) -> Response:
-    """The picture that this call of the draughtsman makes."""
+    """The picture made by this function of the render process."""
     settings = request.state["settings"]
     if asked.width * asked.height > settings.max_picture_pixels:
         raise BudgetExceeded(
@@ -132,7 +134,7 @@ async def _drawn(request: Request, asked: PlotRequest, call: str, *known: object
             pointer="/width",
         )
     began = perf_counter()
-    made = await negotiation.apart(request, call, asked, *known, settings.max_rows)
+    made = await negotiation.in_render_process(request, call, asked, *known, settings.max_rows)
     assert asked.format is not None
     request.state["metrics"].drawn(asked.view, asked.format, perf_counter() - began)
     return Response(made, 200, {**negotiation.VARY, **_HARMLESS}, MEDIA[asked.format])

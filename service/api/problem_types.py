@@ -1,7 +1,8 @@
-"""GET /problems/{type}: what a problem's `type` means, and what mends it.
+"""GET /problems/{type}: what a problem's `type` means, and how to resolve it.
 
-A type is a word that stays as it is, so that programs can compare it. It is no URL, since it means
-the same wherever the service runs; the `Link` header of a problem has the page.
+
+A type is a stable word that programs can compare. It is not a URL, since it is independent of where
+the service runs; a problem's `Link` header has the page's address.
 """
 
 from __future__ import annotations
@@ -28,21 +29,21 @@ class Kind(NamedTuple):
     mends: str
 
 
-_SLIP = "`errors` points to each place in the body and says what would mend it."
-_LATER = "Ask again after `Retry-After` seconds."
+_POINTED = "`errors` points to each place in the body and says what to write instead."
+_LATER = "Retry after `Retry-After` seconds."
 
 KINDS: dict[str, Kind] = {
-    "invalid-request": Kind(422, "The request cannot be carried out as it stands.", _SLIP),
+    "invalid-request": Kind(422, "The request is not valid.", _POINTED),
     "invalid-formula": Kind(
         422, "The model's text does not parse.", "The column of the text is named; see formulas."
     ),
     "unknown-name": Kind(
         422, "A model, a loss, an optimizer or a column has no such name.", "The nearest is named."
     ),
-    "invalid-data": Kind(422, "A column, a row or a value cannot be used.", _SLIP),
+    "invalid-data": Kind(422, "A column, a row or a value cannot be used.", _POINTED),
     "budget-exceeded": Kind(
         422,
-        "It would cost more than one request may.",
+        "The request would cost more than one request is allowed.",
         "The detail has the limit and what would fit; the operator can raise it.",
     ),
     "idempotency-conflict": Kind(
@@ -55,32 +56,34 @@ KINDS: dict[str, Kind] = {
         400, "The body is not of the form that its Content-Type says.", "The detail says why."
     ),
     "malformed-request": Kind(
-        400, "What came is not HTTP/1.1.", "It is the client's doing, or a proxy's."
+        400, "The request is not valid HTTP/1.1.", "Check the client, or a proxy in between."
     ),
     "unauthorized": Kind(
         401,
-        "The server asks for an API key, and none that it knows came.",
+        "The server requires an API key, and the request has none that is valid.",
         "Send `Authorization: Bearer KEY`. The operator makes keys with `descent key NAME`.",
     ),
     "cross-origin": Kind(
         403,
-        "A page of another origin asked for a change.",
-        "The operator names the origins that may in `DESCENT_CORS_ORIGINS`.",
+        "The request is a change sent by a web page of another origin.",
+        "The operator lists allowed origins in `DESCENT_CORS_ORIGINS`.",
     ),
     "unknown-route": Kind(404, "There is no such path.", "The nearest is named."),
     "unknown-job": Kind(
         404,
-        "No job has that id, any more or for this caller.",
+        "No job of this caller has that id, or it has been removed.",
         "The detail says whether it was deleted or expired. Send the fit again.",
     ),
     "unknown-diagnostic": Kind(404, "No diagnostic has that code.", "The nearest is named."),
     "unknown-picture": Kind(404, "There is no such picture of a job.", "The nearest is named."),
     "not-acceptable": Kind(
         406,
-        "The answer has no form that `Accept` asks for.",
-        "The detail has those there are; `?format=` says it too.",
+        "The answer is not available in a media type that `Accept` allows.",
+        "The detail lists the available ones; `?format=` selects one too.",
     ),
-    "method-not-allowed": Kind(405, "The path does not take that method.", "`Allow` has those."),
+    "method-not-allowed": Kind(
+        405, "The path does not take that method.", "`Allow` lists those it takes."
+    ),
     "request-timeout": Kind(
         408, "The head or the body of the request came too slowly.", "Send it again, faster."
     ),
@@ -89,42 +92,48 @@ KINDS: dict[str, Kind] = {
         409, "The job was cancelled before it had a result.", "Send the fit again."
     ),
     "body-too-large": Kind(
-        413, "The body is longer than is read.", "Send fewer rows, or a binary form."
+        413, "The body is longer than the limit.", "Send fewer rows, or a binary form."
     ),
     "unsupported-media-type": Kind(
-        415, "No body of that Content-Type is read.", "The detail has those that are."
+        415, "Bodies of that Content-Type are not supported.", "The detail lists those that are."
     ),
     "misdirected-request": Kind(
         421,
-        "The server does not answer to that Host.",
-        "The operator names its hosts in `DESCENT_ALLOWED_HOSTS`.",
+        "The server does not accept that Host.",
+        "The operator lists allowed hosts in `DESCENT_ALLOWED_HOSTS`.",
     ),
-    "queue-full": Kind(429, "There is no room for another job just now.", _LATER),
-    "quota-exceeded": Kind(429, "This API key has all that one may have just now.", _LATER),
-    "too-many-streams": Kind(429, "There is no room for another event stream.", _LATER),
-    "too-many-bytes": Kind(429, "There is no room for another large body.", _LATER),
-    "too-many-answers": Kind(429, "There is no room for another long answer.", _LATER),
-    "too-many-pictures": Kind(429, "There is no room for another picture or long table.", _LATER),
-    "head-too-large": Kind(431, "The request line and headers are too long.", "Send fewer."),
+    "queue-full": Kind(429, "The job queue or the store is full.", _LATER),
+    "quota-exceeded": Kind(429, "This API key has reached its limit of requests or jobs.", _LATER),
+    "too-many-streams": Kind(429, "The limit of open event streams is reached.", _LATER),
+    "too-many-bytes": Kind(429, "The limit of large bodies in progress is reached.", _LATER),
+    "too-many-answers": Kind(429, "The limit of long answers in progress is reached.", _LATER),
+    "too-many-pictures": Kind(
+        429, "The limit of pictures and long tables in progress is reached.", _LATER
+    ),
+    "head-too-large": Kind(
+        431, "The request line and headers are too long.", "Send fewer or shorter headers."
+    ),
     "job-failed": Kind(500, "The job ended without an answer.", "The detail says why."),
     "internal-error": Kind(
         500,
-        "Something went wrong in the server, not in the request.",
+        "An internal error; the request is not at fault.",
         "Give the operator the `request_id`: the log has the rest.",
     ),
     "not-implemented": Kind(
         501,
-        "It needs a part of HTTP that this server has not.",
+        "The request needs a part of HTTP that this server does not implement.",
         "The detail says which; send the request without it.",
     ),
     "worker-lost": Kind(
-        503, "The process that did the work died, and so did the next.", "Send it again, or less."
+        503,
+        "The process that did the work died, and so did its replacement.",
+        "Retry, with less data.",
     ),
-    "out-of-memory": Kind(503, "The server has no memory for it just now.", _LATER),
+    "out-of-memory": Kind(503, "The server is out of memory at the moment.", _LATER),
     "not-ready": Kind(503, "The service is starting or stopping.", _LATER),
     "too-many-connections": Kind(503, "Too many connections are open.", _LATER),
 }
-"""Every type there is."""
+"""Every problem type."""
 
 _PAGE = """\
 <!doctype html>
@@ -136,7 +145,7 @@ _PAGE = """\
 <p>{mends}</p>
 """
 _HTML = {
-    "description": "What it means, and what mends it",
+    "description": "What the type means, and how to resolve it",
     "content": {"text/html": {"schema": {"type": "string"}}},
     "headers": {},
 }
@@ -149,7 +158,7 @@ _HTML = {
     responses={200: _HTML, **openapi.refusals(404, 422, 500)},
 )
 async def explain_problem(request: Request, type: str) -> Response:
-    """A page for a person, to which the `Link` header of every problem leads."""
+    """An HTML page; the `Link` header of every problem has its address."""
     kind = KINDS.get(type)
     if kind is None:
         raise HTTPException(404)

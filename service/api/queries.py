@@ -1,4 +1,5 @@
-"""Query strings, read as strictly as bodies: an unknown parameter is an error with its mend."""
+"""Query strings, validated as strictly as bodies: an unknown parameter is an error that names the
+nearest known one."""
 
 from __future__ import annotations
 
@@ -20,10 +21,10 @@ class Query(BaseModel):
 
 
 class FormQuery(Query):
-    """A route that answers in several forms."""
+    """A route that answers in several formats."""
 
     format: AnswerFormat | None = None
-    """The answer's form; it counts before `Accept`."""
+    """The answer's format; overrides `Accept`."""
 
 
 class JobsQuery(FormQuery):
@@ -52,7 +53,8 @@ class HistoryQuery(FormQuery):
     limit: Annotated[int, Field(ge=1, le=1_000_000)] | None = None
     """The most rows, from the first on."""
     max_points: Annotated[int, Field(ge=2, le=1_000_000)] | None = None
-    """Thin the rows to about so many, keeping the first, the last, the best and the extremes."""
+    """Thin the rows to about this number, keeping the first, the last, the best and the
+    extremes."""
 
 
 class EventsQuery(Query):
@@ -66,19 +68,19 @@ class PictureQuery(Query):
     """GET /jobs/{job_id}/plot/{view}.{format}."""
 
     theme: Theme = "light"
-    """For light or for dark pages."""
+    """Colours for light or dark pages."""
     transparent: bool = False
-    """Leave the background to the page."""
+    """Without a background."""
     width: Side = 800
-    """Pixels; of a `txt` see `columns`."""
+    """Pixels; for `txt` see `columns`."""
     height: Side = 500
     """Pixels."""
     columns: Columns = 80
-    """The width of a `txt`."""
+    """Characters per line of a `txt`."""
     level: Annotated[float, Field(gt=0, le=0.999999999)] = 0.95
-    """Of the bands of `fit`."""
+    """The confidence level of the bands of `fit`."""
     along: str | None = None
-    """For `path`: one or two params to look at, as `w,b`. Default: those that went farthest."""
+    """For `path`: one or two params, as `w,b`. Default: those that changed most."""
 
 
 class NoQuery(Query):

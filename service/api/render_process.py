@@ -1,7 +1,8 @@
-"""What would hold up everyone is done in a process apart: one function of it at a time.
+"""The process that draws pictures and writes long tables: one function call at a time.
 
-Such a process is started when it is first needed, and goes once nobody has needed it for a while:
-what it imports costs the service nothing until then.
+
+It is started on first use and ended after IDLE_S without calls, so that its imports cost nothing
+until they are needed.
 """
 
 from __future__ import annotations
@@ -10,83 +11,84 @@ import asyncio
 from pickle import PickleBuffer
 from typing import NamedTuple
 
-from service.api.fair_limiter import FairLimiter
+from service.api.concurrency import FairLimiter
 from service.api.helper_process import HelperProcess
 from service.errors import Complaint, InvalidRequest, WorkerLost
 from service.jobs.job import Stored
 
 IDLE_S = 300.0
-"""Seconds after which a process that nobody needs goes."""
+"""Seconds without calls after which the process is ended."""
 
 
-class Ask(NamedTuple):
-    """Call this function of the process's table, with these arguments."""
+class Call(NamedTuple):
+    """A call: the name of a function in `render_worker.CALLS`, and its arguments."""
 
     name: str
     arguments: tuple[object, ...]
 
 
 class Done(NamedTuple):
-    """What came of it."""
+    """The call's result."""
 
     made: Stored
 
     def __reduce__(self) -> tuple[object, ...]:
-        """What is long travels as a buffer."""
+        """Pickled out of band, without a copy."""
         return Done, (PickleBuffer(self.made),)
 
 
 class Refused(NamedTuple):
-    """It cannot be done as asked: a type of `service.errors`, and what is wrong."""
+    """The request is invalid: an error's `type`, and what is wrong."""
 
     kind: str
     complaints: tuple[Complaint, ...]
 
 
 class RenderFault(NamedTuple):
-    """It should have been done, and was not; the process's log says why."""
+    """The function raised an unexpected exception, which the process has logged."""
 
 
 class RenderProcess:
-    """One such process, and one call at a time."""
+    """The render process, one call at a time, by turns of the callers."""
 
     def __init__(self, entry: str, longest_s: float) -> None:
         too_long = f"it would have taken longer than {longest_s:g} s; ask for less"
-        self._apart = HelperProcess(entry, longest_s, too_long)
+        self._helper = HelperProcess(entry, longest_s, too_long)
         self._turns = FairLimiter()
-        self._bedtime: asyncio.TimerHandle | None = None
+        self._idle_timer: asyncio.TimerHandle | None = None
 
     @property
     def pid(self) -> int:
-        """Of the process; 0 while there is none."""
-        return self._apart.pid
+        """The process's id; 0 while there is none."""
+        return self._helper.pid
 
     async def call(self, name: str, *arguments: object, caller: str = "") -> Stored:
-        """What that function makes of the arguments; raises what it refuses them with."""
+        """The result of that function of `render_worker.CALLS`. Raises InvalidRequest as it does,
+        and WorkerLost where the process died twice."""
         async with self._turns.turn(caller):
-            self._stay_up()
-            answer = await self._apart.ask(Ask(name, arguments))
-            self._bedtime = asyncio.get_running_loop().call_later(IDLE_S, self._apart.drop)
+            self._cancel_idle_timer()
+            answer = await self._helper.call(Call(name, arguments))
+            self._idle_timer = asyncio.get_running_loop().call_later(IDLE_S, self._helper.drop)
         if isinstance(answer, Done):
             return answer.made
         if isinstance(answer, Refused):
             raise refusal(answer)
         if isinstance(answer, RenderFault):
-            raise RuntimeError(f"the process apart could not do '{name}'; its log says why")
+            raise RuntimeError(f"the render process failed at '{name}'; its log has the exception")
         raise WorkerLost("The process that worked on the request died, and so did the next.")
 
     async def close(self) -> None:
-        """Leaves no process."""
-        self._stay_up()
-        await self._apart.close()
+        """Ends the process."""
+        self._cancel_idle_timer()
+        await self._helper.close()
 
-    def _stay_up(self) -> None:
-        if self._bedtime is not None:
-            self._bedtime.cancel()
+    def _cancel_idle_timer(self) -> None:
+        if self._idle_timer is not None:
+            self._idle_timer.cancel()
 
 
 def refusal(refused: Refused) -> InvalidRequest:
-    """The error that the process raised, as its type tells it."""
+    """The InvalidRequest that the process raised, with its `type`."""
     error = InvalidRequest.of(refused.complaints)
     error.type = refused.kind
     return error

@@ -1,6 +1,7 @@
-"""The process that draws pictures and writes long tables: see `aside`.
+"""The entry of the render process: draws pictures and writes long tables (see `render_process`).
 
-matplotlib and pyarrow are imported here, when they are first asked for, and nowhere else.
+
+matplotlib and pyarrow are imported here, on first use.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from dataclasses import replace
 
 from service import fitting
 from service.api import writing
-from service.api.render_process import Ask, Done, Refused, RenderFault
+from service.api.render_process import Call, Done, Refused, RenderFault
 from service.errors import InvalidRequest
 from service.jobs import frames
 from service.jobs.history import Rows
@@ -26,11 +27,11 @@ from service.schemas.fit import FitRequest
 from service.schemas.plot import PlotHistory, PlotRequest
 from service.schemas.scenes import Scene
 
-log = logging.getLogger("descent.draughtsman")
+log = logging.getLogger("descent.render")
 
 
 def picture(asked: PlotRequest, max_rows: int) -> bytes:
-    """The picture that is asked for."""
+    """The requested picture."""
     return _drawn(_scene(asked, max_rows), asked)
 
 
@@ -42,7 +43,8 @@ def picture_of_job(
     names: tuple[str, ...],
     max_rows: int,
 ) -> bytes:
-    """A picture of a job: `rows` are those of its history, their columns named by `names`."""
+    """A picture of a job. `rows` are those of its history, with columns of params named by `names`;
+    `fit` is the JSON of its fit, None while it has none."""
     history = PlotHistory.model_construct(
         epoch=rows.epoch.tolist(),
         loss=rows.loss.tolist(),
@@ -65,7 +67,9 @@ def _scene(asked: PlotRequest, max_rows: int) -> Scene:
         return fitting.scene(asked, max_rows)
     history = fitting.needed(asked.history, "history", "loss")
     if len(history.epoch) != len(history.loss):
-        raise InvalidRequest("`epoch` and `loss` are not of one length", pointer="/history/loss")
+        raise InvalidRequest(
+            "`epoch` and `loss` must have the same length", pointer="/history/loss"
+        )
     return loss_scene(
         asked.title or "Loss by epoch",
         writing.floats(history.epoch),
@@ -94,24 +98,24 @@ CALLS: Mapping[str, Callable[..., bytes]] = {
     call.__name__: call
     for call in (picture, picture_of_job, writing.write, writing.write_fit, writing.write_history)
 }
-"""What the process can be asked for."""
+"""The functions that can be called."""
 
 
 def main(sock: socket.socket, threads: int) -> None:
-    """Draws and writes for the parent at the other end of `sock`, until that is gone."""
+    """Serves the parent at the other end of `sock` until it closes."""
     settle_in()
     try:
         frames.send(sock, Ready())
         while True:
             asked = frames.receive(sock)
-            assert isinstance(asked, Ask)
+            assert isinstance(asked, Call)
             frames.send(sock, _answer(asked))
             del asked
     except (EOFError, OSError):
         os._exit(0)
 
 
-def _answer(asked: Ask) -> Done | Refused | RenderFault:
+def _answer(asked: Call) -> Done | Refused | RenderFault:
     try:
         return Done(CALLS[asked.name](*asked.arguments))
     except InvalidRequest as error:

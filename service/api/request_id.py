@@ -1,4 +1,4 @@
-"""X-Request-ID: on every answer, so that a caller's log and ours can be laid side by side."""
+"""X-Request-ID: on every answer, so that a caller's log and the server's can be correlated."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ CURRENT: ContextVar[str | None] = ContextVar("request_id", default=None)
 
 
 def sane(given: bytes) -> bytes | None:
-    """The id that a request came with, if it may stand in a header and in a log."""
+    """The request's own X-Request-ID, or None unless it is 1 to 128 safe ASCII characters."""
     return given if _SANE.match(given) else None
 
 
 def mark(scope: Scope, identity: str) -> None:
-    """Gives the request with this scope its id."""
+    """Stores the id in the request's scope and context."""
     scope[_KEY] = identity
     CURRENT.set(identity)
 
 
 def request_id(scope: Scope) -> str | None:
-    """The id of the request with this scope."""
+    """The id stored in the request's scope."""
     identity: str | None = scope.get(_KEY)
     return identity

@@ -1,4 +1,4 @@
-"""Follows a path of the body through its JSON Schema, to say what could have stood there."""
+"""Resolves a path of the body in its JSON Schema, to report what is allowed there."""
 
 from __future__ import annotations
 
@@ -32,19 +32,19 @@ class SchemaWalk:
         return {}
 
     def names(self, path: Path) -> list[str]:
-        """The names that the object at `path` may go by."""
+        """The `name`s that the object at `path` may have."""
         return [name for schema in self.at(path) for name in _names(schema)]
 
     def takes_string(self, path: Path) -> bool:
-        """Whether a string may stand at `path`."""
+        """Whether a string is allowed at `path`."""
         return any(schema.get("type") == "string" for schema in self.at(path))
 
     def items(self, schema: Schema) -> list[Schema]:
-        """What the elements of a list of that schema may be."""
+        """The schemas of the elements of a list of that schema."""
         return list(self._alternatives(schema["items"], None)) if "items" in schema else []
 
     def at(self, path: Path) -> list[Schema]:
-        """The schemas of which the value at `path` may be."""
+        """The schemas that the value at `path` may have."""
         node = self._body
         candidates = list(self._alternatives(self._root, node))
         for part in path:
@@ -58,14 +58,14 @@ class SchemaWalk:
         return candidates
 
     def _alternatives(self, schema: Schema, node: object) -> Iterator[Schema]:
-        """The schemas that `schema` stands for, without those whose discriminator is another."""
+        """The schemas that `schema` resolves to, without those of another discriminator."""
         if "$ref" in schema:
             schema = self._root["$defs"][schema["$ref"].rpartition("/")[2]]
         parts = schema.get("anyOf") or schema.get("oneOf") or schema.get("allOf")
         if parts:
             for part in parts:
                 yield from self._alternatives(part, node)
-        elif _named_so(schema, node):
+        elif _matches_name(schema, node):
             yield schema
 
 
@@ -88,13 +88,13 @@ def _below(schema: Schema, part: str | int) -> object:
     return schema.get("properties", {}).get(part, schema.get("additionalProperties"))
 
 
-def _named_so(schema: Schema, node: object) -> bool:
+def _matches_name(schema: Schema, node: object) -> bool:
     names = _names(schema)
     name = node.get("name") if isinstance(node, dict) else None
     return not names or name is None or name in names
 
 
 def _names(schema: Schema) -> list[str]:
-    """The names that tell an alternative from the others: `{"name": "sgd"}`."""
+    """The discriminator values of an alternative: `{"name": "sgd"}`."""
     tag = schema.get("properties", {}).get("name", {})
     return [tag["const"]] if "const" in tag else tag.get("enum", [])

@@ -1,4 +1,4 @@
-"""What the application holds while it lives; built in `app`, handed to every request."""
+"""The application's state: built in `app` at start-up, available to every request."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ import starlette.requests
 
 from service.api.concurrency import (
     ConcurrencyLimit,
+    FairLimiter,
     TooManyAnswers,
     TooManyBytes,
     TooManyPictures,
     TooManyStreams,
 )
-from service.api.fair_limiter import FairLimiter
 from service.api.histories import Histories
 from service.api.metrics import Metrics
 from service.api.parser import Parser
@@ -34,27 +34,26 @@ class State(TypedDict):
     streams: ConcurrencyLimit
     """Event streams that are open."""
     bodies: ConcurrencyLimit
-    """Bytes of large bodies that are held until they are parsed."""
+    """Bytes of large bodies that wait to be parsed."""
     answers: ConcurrencyLimit
-    """Bytes of long answers that are made or sent, and of the columns that they are made of."""
+    """Bytes of long answers being made or sent, and of the columns they are made from."""
     makers: FairLimiter
     """Limits how many long answers, or parts of them, are made at once."""
     histories: Histories
-    """What jobs recorded, for those who watch."""
+    """Serialized history rows, shared by all watchers of a job."""
     readers: FairLimiter
-    """Limits how many bodies in other forms than JSON are read at once: unpacked, they are
-    large."""
+    """Limits how many bodies that are not JSON are read at once: unpacked, they are large."""
     parser: Parser
-    """Where large bodies are parsed."""
-    draughtsman: RenderProcess
-    """Where pictures are drawn and long tables written."""
+    """Parses large bodies."""
+    renderer: RenderProcess
+    """Draws pictures and writes long tables."""
     pictures: ConcurrencyLimit
-    """Pictures that are drawn or wait for it."""
+    """Pictures being drawn or waiting to be drawn."""
     metrics: Metrics
-    """What the operator sees."""
+    """The metrics of /metrics."""
 
 
-DRAUGHTSMAN = "service.api.render_worker:main"
+RENDER_ENTRY = "service.api.render_worker:main"
 LONGEST_PICTURE_S = 30.0
 
 
@@ -88,7 +87,7 @@ def new_state(settings: Settings, jobs: JobService, metrics: Metrics | None = No
         histories=Histories(makers),
         readers=FairLimiter(_READERS),
         parser=Parser(Bounds.of(settings)),
-        draughtsman=RenderProcess(DRAUGHTSMAN, LONGEST_PICTURE_S),
+        renderer=RenderProcess(RENDER_ENTRY, LONGEST_PICTURE_S),
         pictures=ConcurrencyLimit(
             settings.max_pictures,
             max(settings.max_pictures // 2, 1),

@@ -1,4 +1,4 @@
-"""W3C Trace Context: a request that is part of a trace is answered as a part of it."""
+"""W3C Trace Context: continues the trace of a request that has a `traceparent`."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _KEY = "descent.trace"
 
 
 class Span(NamedTuple):
-    """Our part of a caller's trace."""
+    """The server's span in a caller's trace."""
 
     trace_id: str
     span_id: str
@@ -22,7 +22,7 @@ class Span(NamedTuple):
 
     @property
     def header(self) -> bytes:
-        """As a `traceparent`."""
+        """The `traceparent` value."""
         return f"00-{self.trace_id}-{self.span_id}-{self.flags}".encode()
 
 
@@ -31,8 +31,8 @@ CURRENT: ContextVar[Span | None] = ContextVar("trace", default=None)
 
 
 def child(parent: bytes) -> Span | None:
-    """A span below the one that a `traceparent` names; None where it is not valid (section 3.2 of
-    the recommendation: version ff, ids of zeros, more members than version 00 has)."""
+    """A child of the span that a `traceparent` names; None where it is not valid (section 3.2 of
+    the recommendation: version ff, all-zero ids, more fields than version 00 has)."""
     found = _PARENT.fullmatch(parent)
     if found is None or found[1] == b"ff" or (found[1] == b"00" and found[5]):
         return None
@@ -42,12 +42,12 @@ def child(parent: bytes) -> Span | None:
 
 
 def mark(scope: Scope, span: Span) -> None:
-    """Gives the request with this scope its span."""
+    """Stores the span in the request's scope and context."""
     scope[_KEY] = span
     CURRENT.set(span)
 
 
 def span(scope: Scope) -> Span | None:
-    """The span of the request with this scope."""
+    """The span stored in the request's scope."""
     found: Span | None = scope.get(_KEY)
     return found

@@ -1,7 +1,8 @@
-"""OpenTelemetry, where its switch is on: a span for each request, as part of the caller's trace.
+"""OpenTelemetry tracing, enabled by DESCENT_OTEL: one span per request, in the caller's trace.
 
-The libraries are an extra (`pip install 'descent[otel]'`), loaded when the switch is on.
-OpenTelemetry's own variables say where spans go, `OTEL_EXPORTER_OTLP_ENDPOINT` first of all.
+
+The libraries are an extra (`pip install 'descent[otel]'`), imported only where it is enabled. Spans
+are exported as OpenTelemetry's own variables say, such as `OTEL_EXPORTER_OTLP_ENDPOINT`.
 """
 
 from __future__ import annotations
@@ -20,11 +21,11 @@ class NoTelemetry(RuntimeError):
 
 
 class Tracing:
-    """The tracer, from the application's start to its end. Its thread must not be there when the
-    workers' process is forked, so nothing is made before."""
+    """The tracer, from the application's start to its end. It is created in `start`, since its
+    thread must not exist when the fork server is forked."""
 
     def __init__(self, exporter: Any = None) -> None:
-        """exporter: where spans go; default OTLP over HTTP, sent in batches."""
+        """exporter: the span exporter; default OTLP over HTTP, in batches."""
         try:
             import opentelemetry.exporter.otlp.proto.http.trace_exporter
             import opentelemetry.sdk.trace  # noqa: F401
@@ -35,7 +36,7 @@ class Tracing:
         self.tracer: Any = None
 
     def start(self) -> None:
-        """From now on there are spans."""
+        """Creates the tracer."""
         from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
         from opentelemetry.sdk.resources import Resource
         from opentelemetry.sdk.trace import TracerProvider
@@ -52,14 +53,15 @@ class Tracing:
         self.tracer = self._provider.get_tracer("descent")
 
     async def stop(self) -> None:
-        """Sends what is left."""
+        """Exports the remaining spans and shuts down."""
         self.tracer = None
         if self._provider is not None:
             await asyncio.to_thread(self._provider.shutdown)
 
 
-class Traced:
-    """Each request as a span, named by its route (the HTTP semantic conventions)."""
+class TracingMiddleware:
+    """Records each request as a span, named by its route (OpenTelemetry's HTTP semantic
+    conventions)."""
 
     def __init__(self, app: ASGIApp, *, tracing: Tracing) -> None:
         self.app = app

@@ -1,4 +1,5 @@
-"""One of pydantic's errors as a sentence with its mend; `complaints` says where."""
+"""Messages for pydantic's errors: what is wrong and what to write; `validation_errors` adds
+where."""
 
 from __future__ import annotations
 
@@ -12,7 +13,7 @@ from pydantic_core import ErrorDetails
 from service.errors import nearest_hint
 
 LONGEST = 80
-"""Characters of a caller's input that are ever echoed."""
+"""The most characters of a caller's input that a message repeats."""
 
 KINDS = {
     "string_type": "a string",
@@ -29,7 +30,7 @@ KINDS = {
     "model_attributes_type": "an object",
     "literal_error": "",
 }
-"""Errors of kind: what was wanted. A literal's is in the error itself."""
+"""Type errors: the type expected. A literal's is in the error itself."""
 
 _QUOTED = re.compile(r"'([^']*)'")
 _SHOULD = re.compile(r"^(?:Input|Value|String|List|Dictionary) should\b")
@@ -43,42 +44,42 @@ _LIMITS = {
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where something is wrong, and what the schema allows there."""
+    """Where an error is, and what the schema allows there."""
 
     noun: str
-    """What stands there: a `field`, a `query parameter`."""
+    """The kind of place: `field` or `query parameter`."""
     path: str
-    """As a person writes it: `optimizer.learning_rate`."""
+    """The path as text: `optimizer.learning_rate`."""
     name: str
     """Its last name: `learning_rate`."""
     fields: Sequence[str]
-    """The names that the object around it may have."""
+    """The names that the enclosing object may have."""
     limits: Mapping[str, float]
     """JSON Schema's `minimum` and so on of the number there."""
     names: Sequence[str]
-    """The names that the object there may go by: `{"name": "sgd"}`."""
+    """The `name`s that the object there may have: `{"name": "sgd"}`."""
     takes_name: bool
-    """Whether a bare name may stand for that object."""
+    """Whether a bare name is accepted for that object."""
     row: str = ""
-    """Which value of the data it is: `column 'x', row 3`."""
+    """The value of the data it is, if one: `column 'x', row 3`."""
 
     @property
     def in_body(self) -> bool:
-        """Whether it is JSON, where a string is told from a number."""
+        """Whether it is in the JSON body, where strings differ from numbers."""
         return self.noun == "field"
 
     @property
     def subject(self) -> str:
-        """What a sentence is about."""
+        """The subject of a message."""
         return self.path if self.in_body else f"{self.noun} '{self.path}'"
 
     def shown(self, value: object) -> str:
-        """A value as it may be echoed."""
+        """A value as shown in a message."""
         return shown(value) if self.in_body else f"'{clip(str(value))}'"
 
 
-def sentence(error: ErrorDetails, place: Place) -> str:
-    """What is wrong, and what would mend it."""
+def message_of(error: ErrorDetails, place: Place) -> str:
+    """What is wrong, and what to write instead."""
     match error["type"]:
         case "missing":
             return f"{place.subject} is required"
@@ -99,15 +100,15 @@ def sentence(error: ErrorDetails, place: Place) -> str:
         case "greater_than" | "greater_than_equal" | "less_than" | "less_than_equal":
             return _out_of_range(error, place)
         case kind if kind in KINDS:
-            return kind_sentence([error], place)
+            return type_message([error], place)
         case _:
             message = error["msg"].removeprefix("Value error, ").replace(" after validation", "")
             message = _SHOULD.sub("must", message)
             return f"{place.subject}{' ' if message.startswith('must') else ': '}{message}"
 
 
-def kind_sentence(errors: Sequence[ErrorDetails], place: Place) -> str:
-    """Says which kinds of value could stand there: those of all the errors."""
+def type_message(errors: Sequence[ErrorDetails], place: Place) -> str:
+    """Says which types are accepted there: those of all the errors."""
     wanted = [KINDS[e["type"]] or e["ctx"]["expected"] for e in errors if e["type"] in KINDS]
     if place.takes_name and wanted == ["an object"]:
         wanted = ["a name", "an object"]
@@ -120,7 +121,7 @@ def kind_sentence(errors: Sequence[ErrorDetails], place: Place) -> str:
 
 
 def shown(value: object) -> str:
-    """A value as it may be echoed: short."""
+    """A value as shown in a message: short."""
     match value:
         case None:
             return "null"
@@ -137,7 +138,7 @@ def shown(value: object) -> str:
 
 
 def clip(text: str) -> str:
-    """`text`, cut where it is long."""
+    """`text`, cut to LONGEST characters."""
     return text if len(text) <= LONGEST else text[: LONGEST - 1] + "…"
 
 

@@ -1,4 +1,4 @@
-"""Jobs as they are kept, turned into what goes over the wire."""
+"""Job records converted to the schemas of answers."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ from service.schemas.problems import Problem
 # The quotes within a string are escaped, so this is no string's content.
 _TIMINGS = re.compile(rb'"timings":\{"queued_s":([\d.e+-]+),"fit_s":([\d.e+-]+)\}')
 _TAIL = 2**11
-"""Bytes at the end of a fit in which they stand."""
+"""Bytes at the end of a fit's JSON that are searched for its timings."""
 _NOTHING = History.nothing(())
 
 
 def url(job: Job) -> str:
-    """Where the job is."""
+    """The job's path."""
     return f"/jobs/{job.id}"
 
 
 def full(job: Job, service: JobService) -> tuple[Stored, ...]:
-    """The JSON of the job with its fit, in parts: the fit is as its worker wrote it, and however
-    large it is, it is neither read nor copied."""
+    """The JSON of the job with its fit, in parts. The fit is the bytes that its worker wrote,
+    neither parsed nor copied."""
     document = brief(job, service).document()
     if job.result is None:
         return (document,)
@@ -44,15 +44,14 @@ def server_timing(result: Stored) -> dict[str, str]:
 
 
 def failure(job: Job, request_id: str | None = None) -> Problem | None:
-    """Why the job failed; None where it did not."""
+    """The problem of a failed job; None for any other."""
     if job.failure is None:
         return None
     return problem_of(job.failure.type, job.failure.detail, request_id=request_id, job_id=job.id)
 
 
 def progress(job: Job, rows: bytes, last_epoch: int | None, service: JobService) -> bytes:
-    """The JSON of an event: how far the job is, and rows that its watcher has not seen, as
-    `history` wrote them."""
+    """The JSON of a `progress` event: the job's progress, and its new rows, already serialized."""
     event = wire.ProgressEvent(
         job_id=job.id,
         status=job.status,
@@ -67,13 +66,13 @@ def progress(job: Job, rows: bytes, last_epoch: int | None, service: JobService)
 
 
 def done(job: Job, last_epoch: int | None, service: JobService) -> bytes:
-    """The JSON of the event that ends a job."""
+    """The JSON of the `done` event."""
     event = wire.DoneEvent(job_id=job.id, job=brief(job, service), last_epoch=last_epoch)
     return event.document()
 
 
 def brief(job: Job, service: JobService) -> wire.Job:
-    """The job without its fit: `urls.self` has it."""
+    """The job without its fit, which is at `urls.self`."""
     at = url(job)
     return wire.Job(
         job_id=job.id,

@@ -1,5 +1,5 @@
-"""Answers in the forms that are not JSON, as bytes. It knows no connection: what is long is written
-in a process apart (`draughtsman`) by the same functions."""
+"""Answers as bytes in the formats other than JSON. Independent of HTTP: the render process calls
+the same functions for long answers."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def write(
     data: Data | None = None,
     scene: FitScene | None = None,
 ) -> bytes:
-    """The answer in that form."""
+    """The answer in that format."""
     if form == "text":
         return report(answer, units=units, scene=scene).encode()
     if form == "oneline":
@@ -47,12 +47,12 @@ def write(
 
 
 def write_history(form: AnswerFormat, names: Names, rows: Rows, total: int) -> bytes:
-    """Rows of a job's history in that form."""
+    """Rows of a job's history in that format."""
     return write(form, history(names, rows, total))
 
 
 def history(names: Names, rows: Rows, total: int) -> History:
-    """Rows of a history, of so many epochs, as they are answered."""
+    """The answer for these rows of a history of `total` epochs."""
     return History(
         epoch=rows.epoch.tolist(),
         loss=rows.loss.tolist(),
@@ -64,7 +64,7 @@ def history(names: Names, rows: Rows, total: int) -> History:
 
 
 def write_fit(form: AnswerFormat, document: Stored, request: FitRequest) -> bytes:
-    """A fit in that form; as text with its picture over the data of the request."""
+    """A fit in that format; as text with its picture over the request's data."""
     fit, units = bytes(document), request.units
     if request.group_by is not None:
         return write(form, GroupedFit.model_validate_json(fit), units)
@@ -73,7 +73,7 @@ def write_fit(form: AnswerFormat, document: Stored, request: FitRequest) -> byte
 
 
 def _scene(fit: Fit, request: FitRequest) -> FitScene | None:
-    """The picture, where there is one."""
+    """The picture of the fit; None where it has none."""
     nothing = PlotHistory(epoch=[], loss=[])
     asked = PlotRequest(view="fit")
     try:
@@ -85,5 +85,5 @@ def _scene(fit: Fit, request: FitRequest) -> FitScene | None:
 
 
 def floats(values: Sequence[float]) -> Numbers:
-    """A column to draw."""
+    """The values as a float64 column."""
     return np.array(values, dtype=np.float64)

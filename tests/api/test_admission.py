@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 import httpx
 import pytest
 
-from service.api.admission import Rates
+from service.api.admission import RateLimiter
 from service.api.keys import new_key
 from service.app import create_app
 from service.settings import Settings
@@ -114,7 +114,7 @@ async def test_requests_a_minute_are_counted_by_key() -> None:
 
 def test_a_rate_refills_steadily() -> None:
     now = 0.0
-    rates = Rates(60, lambda: now)
+    rates = RateLimiter(60, lambda: now)
     assert [rates.wait("a") for _ in range(60)] == [0.0] * 60
     assert rates.wait("a") == pytest.approx(1.0)
     now = 1.0

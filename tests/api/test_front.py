@@ -63,8 +63,8 @@ async def test_another_host_is_refused() -> None:
 def test_hosts_are_any_unless_named() -> None:
     assert not AllowedHosts([])
     assert not AllowedHosts(["*"])
-    assert AllowedHosts(["[::1]"]).know(b"[::1]:8000")
-    assert AllowedHosts(["[::1]"]).know(b"[::1]")
+    assert AllowedHosts(["[::1]"]).allows(b"[::1]:8000")
+    assert AllowedHosts(["[::1]"]).allows(b"[::1]")
 
 
 async def test_pages_of_other_origins_are_let_in_by_name_alone() -> None:

@@ -5,10 +5,17 @@ from __future__ import annotations
 import pytest
 from starlette.datastructures import Headers
 
-from service.api.header_values import LONGEST, parameters, ranges, split, unquoted
+from service.api.header_values import (
+    LONGEST,
+    Preference,
+    media_type,
+    parameters,
+    preference,
+    ranges,
+    split,
+    unquoted,
+)
 from service.api.negotiation import MEDIA, choose
-from service.api.prefer import Preference, preference
-from service.api.reading import media_type
 from service.api.reading.table import MalformedBody
 
 
@@ -29,7 +36,7 @@ def test_ranges_have_qualities() -> None:
 @pytest.mark.parametrize("long", ["a" * 30_000, "b/c," + " " * 30_000 + ";", "a/b;q=0" * 9000])
 def test_long_headers_count_as_absent(long: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("service.api.header_values._KIND", None)  # no pattern sees them
-    monkeypatch.setattr("service.api.prefer._NAME", None)
+    monkeypatch.setattr("service.api.header_values._PREFERENCE", None)
     assert len(long) > LONGEST
     assert ranges(long) == {}
     assert choose(long.encode(), MEDIA) == "json"
@@ -50,4 +57,4 @@ def test_long_headers_count_as_absent(long: str, monkeypatch: pytest.MonkeyPatch
 )
 def test_a_content_type_as_mail_would_have_it_is_refused(header: str, said: str) -> None:
     with pytest.raises(MalformedBody, match=said):
-        media_type.parse(header)
+        media_type(header)

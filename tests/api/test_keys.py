@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from service.api.keys import LOOK_S, Keyring, LiveKeys, UnusableKeys, keyring, new_key
+from service.api.keys import RELOAD_S, Keyring, LiveKeys, UnusableKeys, keyring, new_key
 from service.settings import Settings
 
 
@@ -97,7 +97,7 @@ def test_a_file_that_changes_is_read_anew(tmp_path: Path) -> None:
     path.write_text(f"{second}  # alice has left\n")
     for _ in range(2):  # for less than two seconds more
         assert keys.owner(old.encode()) == "alice"
-        clock.at += LOOK_S
+        clock.at += RELOAD_S
     assert keys.owner(old.encode()) is None
     assert keys.owner(new.encode()) == "bob"
 
@@ -117,13 +117,13 @@ def test_a_slip_in_the_file_changes_nothing(
     else:
         path.write_text(slip)
     for _ in range(2):
-        clock.at += LOOK_S
+        clock.at += RELOAD_S
         assert keys.owner(key.encode()) == "alice"
     assert "the keys stay as they were" in caplog.text
     path.write_text("# new\n" + line.replace("alice", "bob"))
     for _ in range(2):
         keys.owner(key.encode())
-        clock.at += LOOK_S
+        clock.at += RELOAD_S
     assert keys.owner(key.encode()) == "bob"
 
 
@@ -142,7 +142,7 @@ def test_a_file_is_looked_at_once_a_second_at_most(
 
     monkeypatch.setattr(Path, "stat", stat)
     for _ in range(30):
-        clock.at += LOOK_S / 10
+        clock.at += RELOAD_S / 10
         keys.owner(key.encode())
     assert 2 <= len(looked) <= 4
 
@@ -157,9 +157,9 @@ def test_a_file_that_is_being_rewritten_is_not_read(tmp_path: Path) -> None:
         for _, line in [*made, new_key("dave")]:
             file.write(f"{line}\n")
             file.flush()
-            clock.at += LOOK_S
+            clock.at += RELOAD_S
             assert [keys.owner(key.encode()) for key, _ in made] == ["alice", "bob", "carol"]
-    clock.at += LOOK_S
+    clock.at += RELOAD_S
     keys.owner(b"")
     assert len(keys._ring.known) == 4
 
@@ -187,6 +187,6 @@ def test_a_change_shows_though_the_mtime_was_set_back(tmp_path: Path) -> None:
         path.write_text(second)
         os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
     for _ in range(2):
-        now[0] += LOOK_S
+        now[0] += RELOAD_S
         live.owner(new.encode())
     assert (live.owner(old.encode()), live.owner(new.encode())) == (None, "a")

@@ -53,7 +53,7 @@ async def apart() -> AsyncIterator[Parser]:
 
 async def test_what_comes_back_is_what_was_sent(apart: Parser) -> None:
     sent = body(model="y = a * x", params={"a": {"value": 1.0, "min": 0.0}}, tags={"a": "b"})
-    found, same = await apart.parse_apart(sent, FitRequest), parse(sent, FitRequest)
+    found, same = await apart.parse_in_process(sent, FitRequest), parse(sent, FitRequest)
     for name in same.data:
         assert np.array_equal(numbers(found.data, name), numbers(same.data, name), equal_nan=True)
     assert found.model_copy(update={"data": {}}) == same.model_copy(update={"data": {}})
@@ -66,12 +66,12 @@ async def test_too_many_columns_are_not_carried_over(apart: Parser, count: int) 
     """A few too many are counted once parsed, and very many before."""
     columns = ",".join(f'"k{n}": [1, null]' for n in range(count))
     with pytest.raises(InvalidData, match=f"^{count:,} columns are more than the 1,000 allowed"):
-        await apart.parse_apart(f'{{"data": {{{columns}}}}}'.encode(), PredictRequest)
+        await apart.parse_in_process(f'{{"data": {{{columns}}}}}'.encode(), PredictRequest)
 
 
 async def test_it_parses_any_body(apart: Parser) -> None:
     sent = b'{"model": "a * x", "params": {"a": 1.0}, "data": {"x": [1.0]}}'
-    assert (await apart.parse_apart(bytearray(sent), PredictRequest)).model == "a * x"
+    assert (await apart.parse_in_process(bytearray(sent), PredictRequest)).model == "a * x"
 
 
 @pytest.mark.parametrize(
@@ -90,7 +90,7 @@ async def test_what_is_wrong_is_told_in_the_same_words(apart: Parser, slip: byte
     with pytest.raises((InvalidRequest, HTTPException)) as here:
         parse(slip, FitRequest)
     with pytest.raises(type(here.value)) as there:
-        await apart.parse_apart(slip, FitRequest)
+        await apart.parse_in_process(slip, FitRequest)
     assert _told(there.value) == _told(here.value)
 
 
@@ -102,25 +102,27 @@ def _told(error: BaseException) -> object:
 
 
 async def test_a_process_that_was_killed_is_replaced(apart: Parser) -> None:
-    await apart.parse_apart(b'{"data": {}}', FitRequest)
+    await apart.parse_in_process(b'{"data": {}}', FitRequest)
     victim = apart.pid
     os.kill(victim, signal.SIGKILL)
-    assert len((await apart.parse_apart(body(), FitRequest)).data["x"]) == ROWS
+    assert len((await apart.parse_in_process(body(), FitRequest)).data["x"]) == ROWS
     assert apart.pid != victim
 
 
 async def test_a_body_that_kills_every_process_is_given_up() -> None:
     mortal = Parser(BOUNDS, "tests.jobs.fakes:stillborn")
     with pytest.raises(WorkerLost):
-        await mortal.parse_apart(b"{}", FitRequest)
+        await mortal.parse_in_process(b"{}", FitRequest)
     await mortal.close()
 
 
 async def test_who_leaves_stops_the_parse(apart: Parser) -> None:
-    await apart.parse_apart(b'{"data": {}}', FitRequest)
+    await apart.parse_in_process(b'{"data": {}}', FitRequest)
     handle = os.pidfd_open(apart.pid)
     try:
-        parsing = asyncio.create_task(apart.parse_apart(b"[" + b" " * 2**24 + b"]", FitRequest))
+        parsing = asyncio.create_task(
+            apart.parse_in_process(b"[" + b" " * 2**24 + b"]", FitRequest)
+        )
         await asyncio.sleep(0)
         parsing.cancel()
         with pytest.raises(asyncio.CancelledError):
@@ -129,20 +131,20 @@ async def test_who_leaves_stops_the_parse(apart: Parser) -> None:
         await _ended(handle)
     finally:
         os.close(handle)
-    assert (await apart.parse_apart(b'{"data": {}}', FitRequest)).data == {}
+    assert (await apart.parse_in_process(b'{"data": {}}', FitRequest)).data == {}
 
 
 async def test_a_parse_has_a_limit() -> None:
     hurried = Parser(BOUNDS, longest_s=0.0)
     with pytest.raises(BudgetExceeded, match="longer than 0 s"):
-        await hurried.parse_apart(body(), FitRequest)
+        await hurried.parse_in_process(body(), FitRequest)
     assert hurried.pid == 0
     await hurried.close()
 
 
 async def test_it_leaves_no_process() -> None:
     one = Parser(BOUNDS)
-    await one.parse_apart(b'{"data": {}}', FitRequest)
+    await one.parse_in_process(b'{"data": {}}', FitRequest)
     handle = os.pidfd_open(one.pid)
     try:
         await one.close()

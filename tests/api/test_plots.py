@@ -18,7 +18,7 @@ import pytest_asyncio
 from service.api import render_process
 from service.api.concurrency import ConcurrencyLimit, TooManyPictures
 from service.api.render_process import RenderProcess
-from service.api.state import DRAUGHTSMAN, new_state
+from service.api.state import RENDER_ENTRY, new_state
 from service.app import create_app
 from service.errors import BudgetExceeded, InvalidRequest, WorkerLost
 from service.jobs.service import JobService
@@ -44,8 +44,8 @@ async def client() -> AsyncIterator[httpx.AsyncClient]:
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def draughtsman() -> AsyncIterator[RenderProcess]:
-    made = RenderProcess(DRAUGHTSMAN, PATIENCE_S)
+async def renderer() -> AsyncIterator[RenderProcess]:
+    made = RenderProcess(RENDER_ENTRY, PATIENCE_S)
     yield made
     await made.close()
 
@@ -125,7 +125,7 @@ async def test_a_queued_job_has_no_loss_yet(client: httpx.AsyncClient) -> None:
     async with fake(_Empty(job("queued"))) as alone:
         answer = await alone.get("/jobs/job_1/plot/loss.svg")
     assert answer.status_code == 409
-    assert "comes later" in answer.json()["detail"]
+    assert "is not available yet" in answer.json()["detail"]
 
 
 class _Empty(FakeJobs):
@@ -188,9 +188,9 @@ async def test_there_is_no_process_until_one_is_needed() -> None:
     state = new_state(settings, cast(JobService, FakeJobs()))
     async with door(create_app(settings), state) as client:
         await client.get("/losses")
-        assert state["draughtsman"].pid == 0
+        assert state["renderer"].pid == 0
         await client.post("/plot", json={"view": "losses", "format": "txt"})
-        pid = state["draughtsman"].pid
+        pid = state["renderer"].pid
         assert pid
         os.kill(pid, signal.SIGSTOP)
         drawing = asyncio.create_task(client.post("/plot", json={"view": "losses"}))
@@ -199,29 +199,29 @@ async def test_there_is_no_process_until_one_is_needed() -> None:
         assert not drawing.done()
         os.kill(pid, signal.SIGCONT)
         assert (await drawing).status_code == 200
-        await state["draughtsman"].close()
-        assert state["draughtsman"].pid == 0
+        await state["renderer"].close()
+        assert state["renderer"].pid == 0
 
 
-async def test_a_process_that_was_killed_is_replaced(draughtsman: RenderProcess) -> None:
-    first = await draughtsman.call("picture", LOSSES, 10)
-    victim = draughtsman.pid
+async def test_a_process_that_was_killed_is_replaced(renderer: RenderProcess) -> None:
+    first = await renderer.call("picture", LOSSES, 10)
+    victim = renderer.pid
     os.kill(victim, signal.SIGKILL)
-    assert await draughtsman.call("picture", LOSSES, 10) == first
-    assert draughtsman.pid != victim
+    assert await renderer.call("picture", LOSSES, 10) == first
+    assert renderer.pid != victim
 
 
-async def test_what_it_refuses_keeps_its_type_and_its_pointer(draughtsman: RenderProcess) -> None:
+async def test_what_it_refuses_keeps_its_type_and_its_pointer(renderer: RenderProcess) -> None:
     with pytest.raises(InvalidRequest) as refused:
-        await draughtsman.call("picture", PlotRequest(view="path", format="txt"), 10)
+        await renderer.call("picture", PlotRequest(view="path", format="txt"), 10)
     assert refused.value.complaints[0].pointer == "/history"
-    with pytest.raises(RuntimeError, match="its log says why"):
-        await draughtsman.call("picture", None, 10)
+    with pytest.raises(RuntimeError, match="its log has the exception"):
+        await renderer.call("picture", None, 10)
 
 
 async def test_it_goes_when_nobody_needs_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(render_process, "IDLE_S", 0.0)
-    made = RenderProcess(DRAUGHTSMAN, PATIENCE_S)
+    made = RenderProcess(RENDER_ENTRY, PATIENCE_S)
     await made.call("picture", LOSSES, 10)
     while made.pid:
         await asyncio.sleep(0)
@@ -229,7 +229,7 @@ async def test_it_goes_when_nobody_needs_it(monkeypatch: pytest.MonkeyPatch) -> 
 
 
 async def test_a_call_has_a_limit_and_a_process_that_never_lives_is_given_up() -> None:
-    slow = RenderProcess(DRAUGHTSMAN, 0.0)
+    slow = RenderProcess(RENDER_ENTRY, 0.0)
     with pytest.raises(BudgetExceeded, match="longer than 0 s"):
         await slow.call("picture", LOSSES, 10)
     await slow.close()
@@ -240,33 +240,33 @@ async def test_a_call_has_a_limit_and_a_process_that_never_lives_is_given_up() -
 
 
 async def test_a_process_that_is_stopped_blames_itself() -> None:
-    made = RenderProcess(DRAUGHTSMAN, PATIENCE_S)
+    made = RenderProcess(RENDER_ENTRY, PATIENCE_S)
     await made.call("picture", LOSSES, 10)
     os.kill(made.pid, signal.SIGSTOP)
-    made._apart._longest_s = 0.05
+    made._helper._longest_s = 0.05
     with pytest.raises(WorkerLost, match="was stopped"):
         await made.call("picture", LOSSES, 10)
-    made._apart._longest_s = PATIENCE_S
+    made._helper._longest_s = PATIENCE_S
     assert await made.call("picture", LOSSES, 10)
     await made.close()
 
 
-async def test_long_tables_of_one_caller_keep_nobody_waiting(draughtsman: RenderProcess) -> None:
+async def test_long_tables_of_one_caller_keep_nobody_waiting(renderer: RenderProcess) -> None:
     """Another's picture has its turn after one of them."""
     table = ("csv", Predictions(predictions=np.arange(10_000.0), target="y"), None, None)
     done: list[str] = []
 
     async def call(caller: str, name: str, *arguments: object) -> None:
-        await draughtsman.call(name, *arguments, caller=caller)
+        await renderer.call(name, *arguments, caller=caller)
         done.append(caller)
 
-    await draughtsman.call("picture", LOSSES, 10)
-    os.kill(draughtsman.pid, signal.SIGSTOP)
+    await renderer.call("picture", LOSSES, 10)
+    os.kill(renderer.pid, signal.SIGSTOP)
     tables = [asyncio.create_task(call("a", "write", *table)) for _ in range(12)]
     await asyncio.sleep(0)
     picture = asyncio.create_task(call("b", "picture", LOSSES, 10))
     await asyncio.sleep(0)
-    os.kill(draughtsman.pid, signal.SIGCONT)
+    os.kill(renderer.pid, signal.SIGCONT)
     await asyncio.gather(*tables, picture)
     assert done.index("b") <= 2
 
@@ -281,7 +281,7 @@ async def test_long_tables_hold_places_and_a_hang_up_is_heard() -> None:
     body, npz = file.getvalue(), "application/x-npz"
     service, gone = Door(create_app(settings), state), asyncio.Event()
     assert (await service.ask("POST", target, body, content_type=npz)).status == 200
-    os.kill(state["draughtsman"].pid, signal.SIGSTOP)
+    os.kill(state["renderer"].pid, signal.SIGSTOP)
     waiting = asyncio.create_task(service.ask("POST", target, body, content_type=npz, gone=gone))
     while not len(state["pictures"]):
         await asyncio.sleep(0)
@@ -292,7 +292,7 @@ async def test_long_tables_hold_places_and_a_hang_up_is_heard() -> None:
     await waiting
     assert len(state["pictures"]) == 0
     assert (await service.ask("POST", target, body, content_type=npz)).status == 200
-    await state["draughtsman"].close()
+    await state["renderer"].close()
 
 
 async def test_pictures_that_wait_are_bounded() -> None:

@@ -66,7 +66,7 @@ async def test_so_is_the_request_beside_data() -> None:
     async with fake(FakeJobs()) as client:
         answer = await client.post("/fit", files=parts)
     assert answer.status_code == 422
-    assert "'model' is there twice" in answer.json()["detail"]
+    assert "'model' occurs twice" in answer.json()["detail"]
 
 
 _TREES = st.recursive(

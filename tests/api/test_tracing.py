@@ -8,7 +8,7 @@ import pytest
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from starlette.types import Receive, Scope, Send
 
-from service.api.tracing import NoTelemetry, Traced, Tracing
+from service.api.tracing import NoTelemetry, Tracing, TracingMiddleware
 
 TRACE, PARENT = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"
 
@@ -30,7 +30,7 @@ async def _spans(status: int = 200, **headers: str) -> tuple[Any, ...]:
     exporter = InMemorySpanExporter()
     tracing = Tracing(exporter)
     tracing.start()
-    transport = httpx.ASGITransport(app=Traced(_app(status), tracing=tracing))
+    transport = httpx.ASGITransport(app=TracingMiddleware(_app(status), tracing=tracing))
     async with httpx.AsyncClient(transport=transport, base_url="http://descent") as client:
         await client.get("/jobs/job_1", headers=headers)
     await tracing.stop()

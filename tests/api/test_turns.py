@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from service.api.fair_limiter import FairLimiter
+from service.api.concurrency import FairLimiter
 
 
 async def waiting(turns: FairLimiter, caller: str, said: list[str], done: asyncio.Event) -> None:

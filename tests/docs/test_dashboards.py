@@ -12,7 +12,7 @@ import pytest
 import yaml
 from prometheus_client.parser import text_string_to_metric_families
 
-from service.api.metrics import Metrics, Now
+from service.api.metrics import Metrics, Snapshot
 
 DOCS = Path(__file__).parents[2] / "docs"
 _METRIC = re.compile(r"\b((?:descent|process)_\w+)(?:\{([^}]*)\})?")
@@ -22,7 +22,7 @@ _LABEL = re.compile(r"(\w+)\s*[=!]")
 def known() -> dict[str, set[str]]:
     """Every sample's name, and its labels."""
     metrics = Metrics()
-    metrics.now = lambda: Now({}, 0, 1, 0.0, 0, 1, 1, 1, 0, ready=True)
+    metrics.now = lambda: Snapshot({}, 0, 1, 0.0, 0, 1, 1, 1, 0, ready=True)
     metrics.answered("GET", "/livez", 200, 0.1)
     metrics.refused("unknown-job")
     metrics.drawn("fit", "svg", 0.1)

@@ -11,9 +11,10 @@ from contextlib import suppress
 
 from starlette.exceptions import HTTPException
 
+from service.api.header_values import media_type
 from service.api.middleware import AllowedHosts
 from service.api.parsing import parse as parse_json
-from service.api.reading import gzip, media_type
+from service.api.reading import gzip
 from service.api.reading.assembling import assemble
 from service.api.reading.forms import FORMS
 from service.api.reading.json_numbers import parse_numbers
@@ -65,7 +66,7 @@ def _plan(asked: FitRequest) -> None:
 
 def form(name: str) -> Callable[[bytes], None]:
     """A body of that form, read, assembled and planned: as it is, and in groups."""
-    kind = media_type.parse(f'{name}; boundary="{BOUNDARY}"')
+    kind = media_type(f'{name}; boundary="{BOUNDARY}"')
 
     def read(data: bytes) -> None:
         with suppress(*REFUSED):
@@ -87,9 +88,9 @@ def packed(data: bytes) -> None:
 def headers(data: bytes) -> None:
     """What is read of a request's head."""
     hosts = AllowedHosts(["a.example", "local"])
-    hosts.know(data)
+    hosts.allows(data)
     child(data)
-    media_type.parse(data.decode("latin-1"))
+    media_type(data.decode("latin-1"))
     with suppress(*REFUSED):
         assemble(FitRequest, Table({}), data)
 

@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from service.api.header_values import media_type
 from service.api.reading.assembling import assemble
 from service.api.reading.forms import FORMS
-from service.api.reading.media_type import parse
 from service.schemas.fit import FitRequest
 from tests.security.seeds import BOUNDARY, seeds
 from tests.security.targets import BOUNDS, TARGETS
@@ -59,7 +59,7 @@ def test_every_target_has_bodies_to_begin_with() -> None:
 @pytest.mark.parametrize("name", FORMS)
 def test_the_bodies_to_begin_with_are_well(name: str) -> None:
     """Else the readers behind the first check would never see one that was changed."""
-    kind = parse(f"{name}; boundary={BOUNDARY}")
+    kind = media_type(f"{name}; boundary={BOUNDARY}")
     for body in seeds()[name.rpartition("/")[2]]:
         table = FORMS[name].read(body, kind, BOUNDS)
         assert assemble(FitRequest, table, b"").data

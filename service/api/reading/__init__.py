@@ -1,8 +1,8 @@
-"""Bodies, whatever their form.
+"""Reading of request bodies in every format.
 
-`bodies` is what a route calls. `arrival` takes in the bytes. JSON goes to pydantic (`api.parsing`;
-a large body to `api.parser`, whose columns of numbers `json_numbers` reads), each other form to its
-reader in the table of `forms`, which makes columns of it. `keys` sees to it that what differs in
-the column that tells groups apart stays apart. The rest of such a request stands in the
-query string (`options`), and `assembling` joins the two.
-"""
+
+Routes call `bodies`; `arrival` receives the bytes. JSON is parsed by pydantic (`api.parsing`; a
+large body by `api.parser`, its columns of numbers by `json_numbers`). Each other format has a
+reader in the table of `forms`, which returns columns; the options of such a request are in the
+query string (`options`), and `assembling` joins both. `keys` keeps distinct keys of the `group_by`
+column distinct."""

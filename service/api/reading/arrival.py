@@ -1,4 +1,4 @@
-"""A body as it arrives: no more bytes than allowed, and no slower than a caller may be."""
+"""Receives a body, within the limits of its size, its pauses and the memory of all bodies."""
 
 from __future__ import annotations
 
@@ -15,24 +15,24 @@ from service.api.state import Request
 from service.jobs import memory
 
 LARGE = 2**20
-"""Bytes above which a body holds a place."""
+"""Bytes above which a body reserves memory."""
 STALL_S = 30.0
-"""Seconds that a body may pause for."""
+"""The longest pause of a body in seconds."""
 
 
-async def gather(request: Request, room: ExitStack, said: int) -> bytes | bytearray:
-    """The body's bytes, `said` of them if its length was said (else 0), and no more than the limit.
-    If there are many, `room` holds a place for them."""
+async def receive_body(request: Request, room: ExitStack, declared: int) -> bytes | bytearray:
+    """The body's bytes. `declared`: its Content-Length, 0 if absent. A large body's bytes are
+    reserved until `room` is closed. Raises HTTPException 413 or 408, or ClientDisconnect."""
     limit = request.state["settings"].max_body_bytes
-    if said > limit:
+    if declared > limit:
         raise too_large(limit)
-    if said > LARGE:
-        hold(request, room, said)
-        return await _fill(request, said)
+    if declared > LARGE:
+        hold(request, room, declared)
+        return await _fill(request, declared)
     body: bytes | bytearray = b""
     held, more = False, True
     while more:
-        # The first part of a small body holds nothing while it is waited for, and a clock costs.
+        # The first message has no timeout: nothing is held yet, and the server limits it too.
         message = await (_next(request) if body else request.receive())
         if message["type"] != "http.request":
             raise ClientDisconnect
@@ -51,9 +51,9 @@ async def gather(request: Request, room: ExitStack, said: int) -> bytes | bytear
     return body
 
 
-async def _fill(request: Request, said: int) -> bytearray:
-    """A body of a length that was said, which whoever speaks HTTP holds it to."""
-    body, at, more = memory.room(said), 0, True
+async def _fill(request: Request, declared: int) -> bytearray:
+    """A body of a declared length, which the HTTP server enforces."""
+    body, at, more = memory.room(declared), 0, True
     while more:
         message = await _next(request)
         if message["type"] != "http.request":
@@ -66,7 +66,7 @@ async def _fill(request: Request, said: int) -> bytearray:
 
 
 async def unpack(request: Request, room: ExitStack, packed: bytes | bytearray) -> bytearray:
-    """A body that came as gzip, no longer than the limit either."""
+    """The decompressed body of a gzip one, within the same limit."""
     limit = request.state["settings"].max_body_bytes
     body = await asyncio.to_thread(gzip.inflate, packed, min(LARGE, limit))
     if body is None and limit > LARGE:
@@ -78,7 +78,7 @@ async def unpack(request: Request, room: ExitStack, packed: bytes | bytearray) -
 
 
 def hold(request: Request, room: ExitStack, size: int) -> None:
-    """Holds a place for so many bytes for as long as `room` is open."""
+    """Reserves `size` bytes until `room` is closed."""
     room.enter_context(request.state["bodies"].hold(client(request), size))
 
 
@@ -91,7 +91,5 @@ async def _next(request: Request) -> Message:
 
 
 def too_large(limit: int) -> HTTPException:
-    """The refusal of a body that is."""
-    return HTTPException(
-        413, f"the body is larger than the {limit} bytes that this server reads in one request"
-    )
+    """The error for a body above the limit."""
+    return HTTPException(413, f"the body is larger than {limit} bytes, the limit of this server")

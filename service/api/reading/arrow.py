@@ -1,14 +1,14 @@
-"""Arrow IPC: columns as they lie in the body, cast only where they are no float64."""
+"""Arrow IPC: float64 columns as views into the body, other numeric types cast to float64."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
+from service.api.header_values import MediaType
 from service.api.reading.arrow_columns import check_exact, labels, load, numbers
 from service.api.reading.arrow_sizes import unpacked_size
 from service.api.reading.keys import Keys
-from service.api.reading.media_type import MediaType
 from service.api.reading.table import Bounds, MalformedBody, Table, check_names
 from service.api.validation_messages import clip
 from service.errors import InvalidData, shortened
@@ -18,19 +18,19 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 REQUEST_KEY = b"descent"
-"""Of the schema's metadata: the rest of the request, as JSON."""
+"""Key of the schema's metadata: the options of the request, as JSON."""
 UNIT_KEY = b"unit"
-"""Of a field's metadata."""
+"""Key of a field's metadata: its unit."""
 MAX_BATCHES = 65_536
-"""Each costs some microseconds, an empty one too."""
+"""The most record batches: each costs some microseconds, also an empty one."""
 _FILE_MAGIC = b"ARROW1\0\0"
-"""Before the stream that an IPC file is, but for its footer."""
+"""An IPC file is this, a stream, and a footer."""
 MAGICS = (_FILE_MAGIC, b"\xff\xff\xff\xff")
-"""What a file and a stream begin with."""
+"""The first bytes of a file and of a stream."""
 
 
 def read(body: bytes | bytearray, media_type: MediaType, bounds: Bounds) -> Table:
-    """The columns of an IPC stream or file. Raises MalformedBody and InvalidData."""
+    """The columns of an IPC stream or file. Raises MalformedBody or InvalidData."""
     load()
     import pyarrow as pa
 
@@ -42,7 +42,7 @@ def read(body: bytes | bytearray, media_type: MediaType, bounds: Bounds) -> Tabl
         return _read(source, body, bounds)
     except (pa.ArrowException, OSError, EOFError, ValueError) as error:
         reason = clip(str(error).partition("\n")[0])
-        raise MalformedBody(f"the body is no Arrow IPC stream that can be read: {reason}") from None
+        raise MalformedBody(f"the body cannot be read as an Arrow IPC stream: {reason}") from None
 
 
 def _read(source: pa.Buffer, body: bytes | bytearray, bounds: Bounds) -> Table:
@@ -54,7 +54,7 @@ def _read(source: pa.Buffer, body: bytes | bytearray, bounds: Bounds) -> Table:
         bounds.check_columns(len(schema))
         check_names(schema.names)
         kinds = [_kind(field) for field in schema]
-        bounds.check_nbytes(sum(_unpacked(source)))
+        bounds.check_nbytes(sum(_unpacked_sizes(source)))
         batches = []
         rows = 0
         for batch in stream:
@@ -70,17 +70,17 @@ def _read(source: pa.Buffer, body: bytes | bytearray, bounds: Bounds) -> Table:
         is_text = kind == "text"
         columns[field.name] = labels(chunks, bounds) if is_text else numbers(chunks, body)
 
-    def as_keys(name: str, told: Keys) -> Numbers | Labels:
+    def as_keys(name: str, wanted: Keys) -> Numbers | Labels:
         if not isinstance(columns[name], Labels):
             check_exact(name, chunks_of[name])
         return columns[name]
 
     metadata = schema.metadata or {}
-    return Table(columns, _units(schema), metadata.get(REQUEST_KEY, b""), anew=as_keys)
+    return Table(columns, _units(schema), metadata.get(REQUEST_KEY, b""), reread=as_keys)
 
 
-def _unpacked(source: pa.Buffer) -> Iterator[int]:
-    """What each compressed message comes to."""
+def _unpacked_sizes(source: pa.Buffer) -> Iterator[int]:
+    """The unpacked size of each message in bytes."""
     from pyarrow import ipc
 
     messages = ipc.MessageReader.open_stream(source)
@@ -94,7 +94,7 @@ def _unpacked(source: pa.Buffer) -> Iterator[int]:
 
 
 def _kind(field: pa.Field) -> str:
-    """What a column holds: `plain` float64, numbers to `cast`, or `text`. Raises InvalidData."""
+    """The kind of a column: `plain` float64, numbers to `cast`, or `text`. Raises InvalidData."""
     from pyarrow import types
 
     kind = field.type.value_type if types.is_dictionary(field.type) else field.type
@@ -105,15 +105,15 @@ def _kind(field: pa.Field) -> str:
         return "cast"
     if types.is_string(kind) or types.is_large_string(kind) or types.is_string_view(kind):
         return "text"
-    mend = "send numbers, or text to tell groups apart"
+    mend = "send numbers, or text for a group_by column"
     if types.is_temporal(kind):
         mend = "send it as numbers, such as seconds since the first row"
     raise InvalidData(
-        f"column '{shortened(field.name)}' is of Arrow's type {clip(str(field.type))}; {mend}",
+        f"column '{shortened(field.name)}' has the Arrow type {clip(str(field.type))}; {mend}",
         pointer="/data",
     )
 
 
 def _units(schema: pa.Schema) -> dict[str, str]:
-    told = {field.name: (field.metadata or {}).get(UNIT_KEY, b"") for field in schema}
-    return {name: unit.decode(errors="replace") for name, unit in told.items() if unit}
+    units = {field.name: (field.metadata or {}).get(UNIT_KEY, b"") for field in schema}
+    return {name: unit.decode(errors="replace") for name, unit in units.items() if unit}

@@ -1,6 +1,7 @@
-"""Arrow's columns as ours: float64 arrays, or labels for text.
+"""Conversion of Arrow columns to float64 arrays, or Labels for text.
 
-pyarrow is loaded by the first body that needs it: it takes a tenth of a second and 60 MB.
+
+pyarrow is imported for the first body that needs it: it takes a tenth of a second and 60 MB.
 """
 
 from __future__ import annotations
@@ -22,23 +23,23 @@ if TYPE_CHECKING:
 
 @cache
 def load() -> None:
-    """Loads pyarrow, to work with the allocator of everything else, which gives memory back
-    (`jobs.memory`); its own would keep a copy of a large body."""
+    """Imports pyarrow and sets it to the system's allocator, which returns memory (`jobs.memory`);
+    its own would retain the memory of a large body."""
     import pyarrow as pa
 
     pa.set_memory_pool(pa.system_memory_pool())
 
 
 def numbers(chunks: Sequence[pa.Array], body: bytes | bytearray = b"") -> Numbers:
-    """A column of numbers, null as NaN. What needs no cast and lies in `body` stays there."""
+    """A column of numbers, null as NaN; a view into `body` where no cast is needed."""
     import pyarrow as pa
 
     parts: list[Numbers] = []
     for chunk in chunks:
-        # The first may have what is in no dictionary, the others more digits than they say.
+        # Indices may be outside the dictionary, decimals longer than their declared precision.
         chunk.validate(full=pa.types.is_dictionary(chunk.type) or pa.types.is_decimal(chunk.type))
         if pa.types.is_float64(chunk.type) and not chunk.null_count:
-            parts.append(_as_it_lies(chunk, body))
+            parts.append(_view(chunk, body))
         else:
             cast = chunk.cast(pa.float64(), safe=False)  # above 2^53 rounded: see `check_exact`
             parts.append(cast.to_numpy(zero_copy_only=False))
@@ -48,7 +49,7 @@ def numbers(chunks: Sequence[pa.Array], body: bytes | bytearray = b"") -> Number
 
 
 def check_exact(name: str, chunks: Sequence[pa.Array]) -> None:
-    """Raises InvalidData where a column of keys has a number that float64 does not hold."""
+    """Raises InvalidData where a column of keys has a number that is not exact in float64."""
     import pyarrow as pa
     import pyarrow.compute as pc
 
@@ -64,7 +65,7 @@ def check_exact(name: str, chunks: Sequence[pa.Array]) -> None:
 
 
 def _is_long(numbers: pa.Array) -> bool:
-    """Whether whole numbers go beyond what float64 holds."""
+    """Whether integers exceed the range that is exact in float64."""
     import pyarrow as pa
     import pyarrow.compute as pc
 
@@ -74,9 +75,9 @@ def _is_long(numbers: pa.Array) -> bool:
     return any(end is not None and abs(end) > EXACT_TO for end in ends)
 
 
-def _as_it_lies(chunk: pa.Array, body: bytes | bytearray) -> Numbers:
-    """A view of the numbers. One into the body itself, where they lie there: that is writeable, as
-    torch wants it, and pyarrow's never is."""
+def _view(chunk: pa.Array, body: bytes | bytearray) -> Numbers:
+    """A view of the numbers, made from `body` itself where they are in it: that one is writeable,
+    as torch requires, while pyarrow's is not."""
     values = chunk.to_numpy()
     start = values.ctypes.data - np.frombuffer(body, np.uint8).ctypes.data
     if isinstance(body, bytearray) and 0 <= start <= len(body) - values.nbytes:
@@ -85,7 +86,7 @@ def _as_it_lies(chunk: pa.Array, body: bytes | bytearray) -> Numbers:
 
 
 def labels(chunks: Sequence[pa.Array], bounds: Bounds) -> Labels:
-    """A column of text: its distinct values, in order of appearance, and each row's place."""
+    """A column of text: its distinct values in order of appearance, and each row's code."""
     import pyarrow as pa
 
     if not chunks:
@@ -96,7 +97,7 @@ def labels(chunks: Sequence[pa.Array], bounds: Bounds) -> Labels:
     if not pa.types.is_dictionary(column.type):
         column = column.dictionary_encode()
     whole = column.unify_dictionaries().combine_chunks()
-    # A dictionary may hold what no row has, hold it twice, or in another order: told apart anew.
+    # A dictionary may have unused values, duplicates, or another order: encode it again.
     known = whole.dictionary.dictionary_encode()
     places = known.indices.take(whole.indices).dictionary_encode()
     bounds.check_labels(len(places.dictionary))
@@ -106,8 +107,8 @@ def labels(chunks: Sequence[pa.Array], bounds: Bounds) -> Labels:
 
 
 def _without_views(text: pa.Array, bounds: Bounds) -> pa.Array:
-    """The same, but for string views, which few kernels take. Views may share their characters, so
-    these are counted before they are laid out."""
+    """String views as plain strings, since few Arrow functions accept views. Views may share
+    characters, so the unpacked size is checked first."""
     import pyarrow as pa
 
     if pa.types.is_dictionary(text.type):

@@ -1,8 +1,9 @@
-"""What the compressed buffers of an Arrow IPC message come to, told before any is unpacked.
+"""The unpacked size of an Arrow IPC message's compressed buffers, before any is unpacked.
 
-pyarrow unpacks while it reads, into as much memory as each buffer says it needs. Here those sayings
-are added up first, from the message's flatbuffer (Arrow's `Message.fbs`) and the eight bytes that
-begin each compressed buffer.
+
+pyarrow unpacks while it reads, and allocates the size that each buffer declares. Here the declared
+sizes are summed first, from the message's flatbuffer (Arrow's `Message.fbs`) and the eight bytes at
+the start of each compressed buffer.
 """
 
 from __future__ import annotations
@@ -21,12 +22,12 @@ _DICTIONARY_DATA = 1
 _BUFFERS, _COMPRESSION = 2, 3
 """Fields of `RecordBatch`."""
 _LENGTH_PREFIX = 8
-_AS_IT_IS = -1
-"""The length of a buffer that was not worth compressing."""
+_NOT_COMPRESSED = -1
+"""The declared length of a buffer that is not compressed."""
 
 
 class Message(Protocol):
-    """An IPC message, as pyarrow has it."""
+    """A pyarrow IPC message."""
 
     @property
     def metadata(self) -> memoryview: ...
@@ -35,14 +36,15 @@ class Message(Protocol):
 
 
 def unpacked_size(message: Message) -> int:
-    """Bytes that the message's buffers take once unpacked; 0 where none is compressed.
+    """Bytes of the message's buffers once unpacked; 0 if none is compressed.
+
 
     Raises MalformedBody.
     """
     try:
         return _unpacked_size(bytes(message.metadata), memoryview(message.body or b""))
     except struct.error:
-        raise MalformedBody("an Arrow message is cut short or damaged") from None
+        raise MalformedBody("an Arrow message is truncated or damaged") from None
 
 
 def _unpacked_size(metadata: bytes, body: memoryview) -> int:
@@ -67,7 +69,7 @@ def _unpacked_size(metadata: bytes, body: memoryview) -> int:
 
 
 def _sum(metadata: bytes, vector: int, body: memoryview) -> int:
-    """The lengths that the compressed buffers begin with, added up."""
+    """The sum of the declared lengths of the compressed buffers."""
     total = 0
     (count,) = struct.unpack_from("<I", metadata, vector)
     for i in range(count):
@@ -77,18 +79,18 @@ def _sum(metadata: bytes, vector: int, body: memoryview) -> int:
         if offset < 0:
             raise struct.error
         (unpacked,) = struct.unpack_from("<q", body, offset)
-        total += length if unpacked == _AS_IT_IS else abs(unpacked)
+        total += length if unpacked == _NOT_COMPRESSED else abs(unpacked)
     return total
 
 
 def _follow(metadata: bytes, at: int) -> int:
-    """Where the offset at `at` leads: offsets are relative to where they stand."""
+    """The target of the offset at `at`; offsets are relative to their own position."""
     (offset,) = struct.unpack_from("<I", metadata, at)
     return at + int(offset)
 
 
 def _field(metadata: bytes, table: int, number: int) -> int:
-    """Where a table's field stands; 0 where it is left out."""
+    """The position of a table's field; 0 if it is absent."""
     (back,) = struct.unpack_from("<i", metadata, table)
     vtable = table - back
     if vtable < 0:

@@ -1,4 +1,4 @@
-"""Columns from the body and options from elsewhere -> the request, validated as JSON would be."""
+"""Joins columns of the body and options to a request, validated like a JSON body."""
 
 from __future__ import annotations
 
@@ -18,20 +18,19 @@ from service.errors import Complaint, InvalidRequest
 from service.schemas.base import Request as Body
 
 LONGEST_REQUEST = 2**20
-"""Bytes of what stands beside the data,"""
+"""The most bytes of a multipart body's `request`,"""
 MOST_PARTS = 10_000
-"""and lists, objects and texts in it: they are read in a thread that keeps the others waiting."""
+"""and the most lists, objects and quotes in it: pydantic holds the GIL while it parses them."""
 
 BodyT = TypeVar("BodyT", bound=Body)
 
 
 def assemble(schema: type[BodyT], table: Table, query: bytes) -> BodyT:
-    """The request of a body's columns and a query's options. Raises InvalidRequest.
-
-    Where the body has options too, the query's go before them.
+    """The request of a body's columns and a query string's options, which override options in the
+    body. Raises InvalidRequest, InvalidData or MalformedBody.
     """
     check_names(table.columns)
-    options = _merged(_told(table.request), read_options(query, schema))
+    options = _merged(_body_options(table.request), read_options(query, schema))
     if table.units and "units" in schema.model_fields:
         options["units"] = {**table.units, **options.get("units", {})}
     options["data"] = {}
@@ -41,8 +40,8 @@ def assemble(schema: type[BodyT], table: Table, query: bytes) -> BodyT:
     return asked.model_copy(update={"data": columns})
 
 
-def _told(request: bytes) -> Tree:
-    """The options that stand in the body."""
+def _body_options(request: bytes) -> Tree:
+    """The options in the body."""
     if not request:
         return {}
     if len(request) > LONGEST_REQUEST or not is_flat(request, MOST_PARTS):
@@ -51,19 +50,21 @@ def _told(request: bytes) -> Tree:
             f"than {MOST_PARTS:,} brackets and quotes: send it as JSON, with its data in it"
         )
     try:
-        told: Any = from_json(request)
+        options: Any = from_json(request)
     except ValueError as error:
         raise MalformedBody(f"the request within the body is not JSON: {error}") from None
-    if not isinstance(told, dict):
+    if not isinstance(options, dict):
         raise InvalidRequest("the request within the body must be an object")
-    if "data" in told:
-        raise InvalidRequest("the data stand beside this request, not in it", pointer="/data")
+    if "data" in options:
+        raise InvalidRequest(
+            "the data belong in the part `data`, not in the request", pointer="/data"
+        )
     refuse_repeats(request)
-    return told
+    return options
 
 
 def _merged(below: Tree, above: Tree) -> Tree:
-    """Both, object by object; what only one can say, `above` says."""
+    """Both, merged object by object; elsewhere `above` overrides `below`."""
     merged = dict(below)
     for key, value in above.items():
         under = merged.get(key)
@@ -77,9 +78,9 @@ def _validated(schema: type[BodyT], options: Tree, noun: str) -> BodyT:
         return schema.model_validate_json(json.dumps(options))
     except ValidationError as error:
         found = validation_errors(error.errors(include_url=False), options, schema, noun)
-        raise InvalidRequest.of(found if noun == "field" else _unplaced(found)) from None
+        raise InvalidRequest.of(found if noun == "field" else _without_pointers(found)) from None
 
 
-def _unplaced(found: Iterable[Complaint]) -> list[Complaint]:
-    """Complaints about what is not in the body, where no pointer leads."""
+def _without_pointers(found: Iterable[Complaint]) -> list[Complaint]:
+    """The complaints without pointers, for options that are not in the body."""
     return [Complaint("", complaint.detail) for complaint in found]

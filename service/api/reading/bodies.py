@@ -1,4 +1,4 @@
-"""The one place that reads a request's body into a schema, whatever its form."""
+"""Reads a request's body, in any format, into a schema; routes call `read`."""
 
 from __future__ import annotations
 
@@ -13,8 +13,9 @@ from starlette.types import Scope
 
 from service.api.clients import client
 from service.api.disconnect import unless_disconnected
+from service.api.header_values import media_type
 from service.api.parsing import is_quick, parse
-from service.api.reading import arrival, gzip, keys, media_type
+from service.api.reading import arrival, gzip, keys
 from service.api.reading.assembling import assemble
 from service.api.reading.csv_lines import Lines
 from service.api.reading.forms import form_of
@@ -29,26 +30,27 @@ from service.schemas.columns import Data
 
 BodyT = TypeVar("BodyT", bound=Body)
 KeysOf = Callable[[BodyT], Awaitable[Keys | None]]
-"""Which column of a request tells groups apart, if any does: it is read so that they stay apart."""
+"""Returns the `group_by` column of a request, which is read so that its keys stay distinct."""
 
 _SMALL = 2**16
-"""Bytes of a body that need not wait for the large ones."""
+"""Bytes up to which a body does not wait for large ones."""
 _LINES = "descent.lines"
-"""In a request's scope: where the rows of its body stand, if that is known."""
+"""Key in a request's scope: the lines of its body's rows, if it has lines."""
 _ROW = re.compile(r"/data/[^/]*/(\d+)")
 
 
 async def read(
     request: Request, schema: type[BodyT], keys_of: KeysOf[BodyT] | None = None
 ) -> BodyT:
-    """The body as `schema`."""
+    """The body as `schema`. Raises InvalidRequest, HTTPException (400, 408, 413, 415) or
+    ClientDisconnect."""
     head = _head(request)
     with ExitStack() as room:
         if not head.is_json:
             return await _read_form(request, schema, room, head, keys_of)
         asked, body = await _read_json(request, schema, room, head)
-        if keys_of is not None and (told := await keys_of(asked)) is not None:
-            await _check_keys(request, asked, body, told)
+        if keys_of is not None and (group_keys := await keys_of(asked)) is not None:
+            await _check_keys(request, asked, body, group_keys)
         return asked
 
 
@@ -57,7 +59,7 @@ async def _read_json(
 ) -> tuple[BodyT, bytes | bytearray]:
     if request.scope["query_string"]:
         refuse_options(request.scope["query_string"], schema)
-    body = await _arrived(request, room, head)
+    body = await _received(request, room, head)
     if is_quick(body):
         asked = parse(body, schema)
     else:
@@ -68,17 +70,19 @@ async def _read_json(
     return asked, body
 
 
-async def _check_keys(request: Request, asked: Body, body: bytes | bytearray, told: Keys) -> None:
-    """Raises InvalidData where a key of JSON's became another one as float64."""
+async def _check_keys(
+    request: Request, asked: Body, body: bytes | bytearray, group_keys: Keys
+) -> None:
+    """Raises InvalidData where a JSON key was rounded to float64."""
     data: Data = getattr(asked, "data", None) or {}
-    if not keys.may_be_inexact(data, told.column):
+    if not keys.may_be_inexact(data, group_keys.column):
         return
     if is_quick(body):
         again = parse(body, Inexact)
     else:
-        parsing = request.state["parser"].parse_apart(body, Inexact, client(request))
+        parsing = request.state["parser"].parse_in_process(body, Inexact, client(request))
         again = await unless_disconnected(request, parsing)
-    again.check(told.column)
+    again.check(group_keys.column)
 
 
 async def _read_form(
@@ -88,9 +92,9 @@ async def _read_form(
     head: _Head,
     keys_of: KeysOf[BodyT] | None,
 ) -> BodyT:
-    kind = media_type.parse(head.content_type)
+    kind = media_type(head.content_type)
     form = form_of(kind)
-    body = await _arrived(request, room, head)
+    body = await _received(request, room, head)
     query: bytes = request.scope["query_string"]
 
     def work() -> tuple[Table, BodyT]:
@@ -103,20 +107,20 @@ async def _read_form(
     readers = request.state["readers"].turn(client(request))
     async with nullcontext() if len(body) <= _SMALL else readers:
         table, asked = await asyncio.to_thread(work)
-        if keys_of is not None and (told := await keys_of(asked)) is not None:
+        if keys_of is not None and (group_keys := await keys_of(asked)) is not None:
             data = getattr(asked, "data", None) or {}
-            data = await asyncio.to_thread(table.with_keys, data, told)
+            data = await asyncio.to_thread(table.with_keys, data, group_keys)
             asked = asked.model_copy(update={"data": data})
         return asked
 
 
-async def _arrived(request: Request, room: ExitStack, head: _Head) -> bytes | bytearray:
-    body = await arrival.gather(request, room, head.length)
+async def _received(request: Request, room: ExitStack, head: _Head) -> bytes | bytearray:
+    body = await arrival.receive_body(request, room, head.length)
     return await arrival.unpack(request, room, body) if head.is_packed else body
 
 
 def with_lines(scope: Scope, found: Sequence[Complaint]) -> tuple[Complaint, ...]:
-    """The complaints, those about a row with its line, where the body has lines."""
+    """The complaints; those about a row also name its line, where the body has lines."""
     lines: Lines | None = scope.get(_LINES)
     return tuple(
         complaint if lines is None else _with_line(complaint, lines) for complaint in found
@@ -132,11 +136,11 @@ def _with_line(complaint: Complaint, lines: Lines) -> Complaint:
 
 
 class _Head(NamedTuple):
-    """What the headers say of the body."""
+    """The request headers that describe the body."""
 
     content_type: str
     length: int
-    """0 where it is not said."""
+    """The Content-Length; 0 if absent."""
     is_packed: bool
 
     @property
@@ -159,6 +163,6 @@ def _head(request: Request) -> _Head:
     encoding = encoding.strip().lower()
     if encoding not in {"", "identity", *gzip.ENCODINGS}:
         raise HTTPException(
-            415, f"the body's Content-Encoding may be gzip or none, not '{clip(encoding)}'"
+            415, f"the body's Content-Encoding must be gzip or absent, not '{clip(encoding)}'"
         )
     return _Head(content_type, length, encoding in gzip.ENCODINGS)

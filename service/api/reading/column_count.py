@@ -1,20 +1,18 @@
-"""How many columns a body of JSON has at least, without parsing it: a million of one number each
-would take a gigabyte before they could be counted."""
+"""A lower bound of the columns in a JSON body, without parsing it: a million columns of one number
+each would take a gigabyte if parsed first."""
 
 from __future__ import annotations
 
 import re
 
 OTHERS = 5000
-"""Members of a body that may be lists beside its columns: as many as a network has params, and
-some."""
+"""The most members that are lists without being columns: the params of a network, and some more."""
 _MEMBER = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+(?:"(\s*+:\s*+\[)?|\\?\Z)', re.DOTALL)
-"""A string, and what follows where it names a list. One that does not end is the last."""
+"""A string, and `: [` where it names a list. An unterminated string is matched to the end."""
 
 
-def surely_columns(body: bytes, most: int) -> int:
-    """The members of a body that are lists, where they are so many that more than `most` have to be
-    columns; else 0."""
+def excess_columns(body: bytes, most: int) -> int:
+    """The count of members that are lists, if more than `most` of them must be columns; else 0."""
     if body.count(b"[") <= most + OTHERS:
         return 0
     lists = sum(found[1] is not None for found in _MEMBER.finditer(body))

@@ -1,4 +1,4 @@
-"""CSV: pyarrow parses it; what it does not tell (separator, header, lines) is found before."""
+"""CSV, parsed by pyarrow once its separator, header and lines have been determined."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from service.api.header_values import MediaType
 from service.api.reading import csv_dialect, csv_lines, keys
 from service.api.reading.arrow_columns import labels, load, numbers
 from service.api.reading.csv_dialect import NULLS, Dialect
 from service.api.reading.csv_lines import Lines
 from service.api.reading.keys import Keys
-from service.api.reading.media_type import MediaType
 from service.api.reading.table import Bounds, MalformedBody, Table, check_names
 from service.api.validation_messages import clip
 from service.errors import InvalidData, shortened
@@ -29,7 +29,7 @@ _NULLS = [null for bare in NULLS for null in (bare, f" {bare}", f"{bare} ")]
 
 
 def read(body: bytes | bytearray, media_type: MediaType, bounds: Bounds) -> Table:
-    """The columns of a CSV. Raises MalformedBody and InvalidData, which name the line."""
+    """The columns of a CSV. Raises MalformedBody or InvalidData, which name the line."""
     load()
     import pyarrow as pa
 
@@ -38,13 +38,13 @@ def read(body: bytes | bytearray, media_type: MediaType, bounds: Bounds) -> Tabl
     text, kept = csv_lines.strip(whole)
     if not text.strip():
         raise MalformedBody("the body is empty; send lines of values, such as `x,y` and `1,2`")
-    dialect = csv_dialect.look(text, media_type)
+    dialect = csv_dialect.detect(text, media_type)
     bounds.check_columns(dialect.width)
     bounds.check_nbytes(8 * dialect.width * (text.count(b"\n") - dialect.header_lines))
     names, units = _names(dialect)
     if text.count(b'"') % 2:
         _check_quotes(text, dialect, kept)
-    rows = _below(text, dialect.header_lines)
+    rows = _skip_lines(text, dialect.header_lines)
     parsed = _parse(rows, dialect, kept)
     bounds.check_rows(parsed.num_rows)
     is_one_a_row = b'"' not in text
@@ -58,22 +58,22 @@ def read(body: bytes | bytearray, media_type: MediaType, bounds: Bounds) -> Tabl
         columns = {name: column[~empty] for name, column in columns.items()}
         lines = lines.without(empty)
 
-    def as_keys(name: str, told: Keys) -> Numbers | Labels:
+    def as_keys(name: str, wanted: Keys) -> Numbers | Labels:
         texts = column = columns[name]
         if not isinstance(texts, Labels):
-            place = str(names.index(name))
-            again = _read(rows, dialect, kept, _places(dialect), {place: pa.string()})
-            texts = _trimmed(labels(again.column(place).chunks, bounds))
+            position = str(names.index(name))
+            again = _read(rows, dialect, kept, _positions(dialect), {position: pa.string()})
+            texts = _trimmed(labels(again.column(position).chunks, bounds))
             texts = texts if empty is None else texts[~empty]
-        return keys.of_texts(name, texts, column, told.kind)
+        return keys.of_texts(name, texts, column, wanted.kind)
 
-    return Table(columns, units, lines=lines, anew=as_keys)
+    return Table(columns, units, lines=lines, reread=as_keys)
 
 
 def _names(dialect: Dialect) -> tuple[list[str], dict[str, str]]:
     if dialect.header is None:
         return headers.unnamed(dialect.width), {}
-    # A separator at the end of each line makes a column that no name is given.
+    # A separator at the end of each line makes a last column without a name.
     cells = [*dialect.header, *[""] * (dialect.width - len(dialect.header))]
     names, units = headers.of_header(cells)
     check_names(name for name in names if name)
@@ -88,7 +88,7 @@ def _unnamed(column: pa.ChunkedArray, names: Sequence[str]) -> str:
     )
 
 
-def _below(text: bytes | bytearray, lines: int) -> pa.Buffer:
+def _skip_lines(text: bytes | bytearray, lines: int) -> pa.Buffer:
     import pyarrow as pa
 
     at = 0
@@ -98,25 +98,25 @@ def _below(text: bytes | bytearray, lines: int) -> pa.Buffer:
 
 
 def _parse(rows: pa.Buffer, dialect: Dialect, kept: npt.NDArray[np.int32] | None) -> pa.Table:
-    """Columns of numbers or text, by place."""
+    """Columns of numbers or text, named by their position."""
     import pyarrow as pa
 
-    names = _places(dialect)
+    names = _positions(dialect)
     if not rows.size:
         return pa.table({name: pa.array([], pa.float64()) for name in names})
     parsed = _read(rows, dialect, kept, names, {})
     numeric = (pa.types.is_integer, pa.types.is_floating, pa.types.is_null, pa.types.is_string)
-    others = [
+    non_numeric = [
         field.name for field in parsed.schema if not any(is_so(field.type) for is_so in numeric)
     ]
-    if others:  # dates and times: text, as everything that is not a number
-        texts = _read(rows, dialect, kept, names, dict.fromkeys(others, pa.string()))
-        for name in others:
+    if non_numeric:  # dates and times are read as text
+        texts = _read(rows, dialect, kept, names, dict.fromkeys(non_numeric, pa.string()))
+        for name in non_numeric:
             parsed = parsed.set_column(int(name), name, texts.column(name))
     return parsed
 
 
-def _places(dialect: Dialect) -> list[str]:
+def _positions(dialect: Dialect) -> list[str]:
     return [str(i) for i in range(dialect.width)]
 
 
@@ -139,7 +139,7 @@ def _read(
     try:
         return arrow_csv.read_csv(
             pa.BufferReader(rows),
-            # One block, so that a column's type is that of all its values.
+            # One block, so that a column's type is inferred from all its values.
             arrow_csv.ReadOptions(column_names=names, use_threads=False, block_size=rows.size + 1),
             arrow_csv.ParseOptions(
                 delimiter=dialect.separator, newlines_in_values=True, invalid_row_handler=refuse
@@ -156,16 +156,16 @@ def _read(
     except (pa.ArrowException, OSError, ValueError) as error:
         if not ragged:
             reason = clip(str(error).partition("\n")[0])
-            raise MalformedBody(f"the body is no CSV that can be read: {reason}") from None
+            raise MalformedBody(f"the body cannot be read as CSV: {reason}") from None
         raise _ragged(ragged[0], dialect, kept) from None
 
 
 def _ragged(row: Any, dialect: Dialect, kept: npt.NDArray[np.int32] | None) -> MalformedBody:
     line = csv_lines.numbered(kept, dialect.header_lines + row.number)
     sep = {"\t": "a tab"}.get(dialect.separator, f"'{dialect.separator}'")
-    hint = "put quotes around a value that holds the separator"
+    hint = "put quotes around a value that contains the separator"
     if dialect.separator == "," and row.actual_columns == 2 * row.expected_columns:
-        hint = "a decimal comma must be a point, or the separator another"
+        hint = "write decimal points instead of commas, or use another separator"
     return MalformedBody(
         f"line {line} has {row.actual_columns} values where {row.expected_columns} are expected "
         f"(the separator is {sep}): '{clip(row.text)}'; {hint}"
@@ -175,7 +175,7 @@ def _ragged(row: Any, dialect: Dialect, kept: npt.NDArray[np.int32] | None) -> M
 def _check_quotes(
     text: bytes | bytearray, dialect: Dialect, kept: npt.NDArray[np.int32] | None
 ) -> None:
-    """Raises MalformedBody where a quote is opened and never closed."""
+    """Raises MalformedBody where a quote is not closed."""
     stream = io.TextIOWrapper(io.BytesIO(text), encoding="utf-8", newline="")
     reader = csv.reader(stream, delimiter=dialect.separator, strict=True)
     began = 0
@@ -184,9 +184,7 @@ def _check_quotes(
             began = reader.line_num
     except csv.Error:
         line = csv_lines.numbered(kept, began + 1)
-        raise MalformedBody(
-            f"line {line}: a quote is opened and never closed, or misplaced"
-        ) from None
+        raise MalformedBody(f"line {line}: a quote is not closed, or misplaced") from None
 
 
 def _column(column: pa.ChunkedArray, name: str, bounds: Bounds, lines: Lines) -> Numbers | Labels:
@@ -202,18 +200,18 @@ def _column(column: pa.ChunkedArray, name: str, bounds: Bounds, lines: Lines) ->
 
 
 def _trimmed(column: Labels) -> Labels:
-    """Without the spaces around its texts; one of spaces alone is missing."""
+    """The column with the spaces around its texts removed; a blank text is a missing value."""
     bare = [name.strip() for name in column.names]
     if bare == list(column.names):
         return column
-    anew = Labels.of(None if name in NULLS else name for name in bare)
-    places = np.append(anew.codes, np.int32(-1))
-    return Labels(places[column.codes], anew.names)
+    stripped = Labels.of(None if name in NULLS else name for name in bare)
+    places = np.append(stripped.codes, np.int32(-1))
+    return Labels(places[column.codes], stripped.names)
 
 
 def _empty_rows(columns: dict[str, Numbers | Labels]) -> npt.NDArray[np.bool_] | None:
-    """The rows in which nothing stands, which spreadsheets write below a table; None where there
-    are none, or all that is there is one column."""
+    """The rows without any value, which spreadsheets write below a table; None if there are none,
+    or if there is only one column."""
     empty: npt.NDArray[np.bool_] | None = None
     for column in columns.values():
         missing = column.codes < 0 if isinstance(column, Labels) else np.isnan(column)

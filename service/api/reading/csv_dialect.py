@@ -1,4 +1,4 @@
-"""How a CSV is written: its characters, its separator, its header."""
+"""Detection of a CSV's character set, separator and header."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import islice
 
-from service.api.reading.media_type import MediaType
+from service.api.header_values import MediaType
 from service.api.reading.table import MalformedBody
 from service.api.validation_messages import clip
 from service.errors import InvalidData, InvalidRequest
@@ -26,15 +26,15 @@ CHARSETS = {
     }.items()
     for name in names
 }
-"""A `charset` that may be named, and its codec."""
+"""The supported values of `charset`, and their codecs."""
 SEPARATORS = "\t;,"
-"""Tried in this order: a comma may be a decimal sign, and text may hold any but a tab."""
+"""In the order tried: a comma may be a decimal sign, and text rarely contains a tab."""
 NULLS = ("", "NA", "N/A", "#N/A", "NaN", "nan", "NAN", "null", "NULL")
-"""What stands for a missing value."""
+"""The texts of a missing value."""
 
-_LOOK_AT_BYTES, _LOOK_AT_ROWS = 2**16, 30
-_SAID = re.compile(rb"sep=(.)\r?\n", re.IGNORECASE)
-"""A spreadsheet's first line that names the separator."""
+_SAMPLE_BYTES, _SAMPLE_ROWS = 2**16, 30
+_SEPARATOR_LINE = re.compile(rb"sep=(.)\r?\n", re.IGNORECASE)
+"""A first line that names the separator, as spreadsheets write it."""
 _QUOTED = re.compile(r'"[^"]*"')
 _NUMBER = re.compile(
     r"[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:e[+-]?\d+)?|[+-]?inf(?:inity)?", re.IGNORECASE
@@ -44,18 +44,20 @@ _DECIMAL_COMMA = re.compile(r"[+-]?\d*,\d+(?:[eE][+-]?\d+)?")
 
 @dataclass(frozen=True, slots=True)
 class Dialect:
-    """What has to be known before a CSV is read."""
+    """What is needed to parse a CSV."""
 
     separator: str
     header: tuple[str, ...] | None
-    """Its cells; None where there is none."""
+    """Its cells; None without a header."""
     header_lines: int
     width: int
-    """Cells of a row."""
+    """The number of cells in a row."""
 
 
 def to_utf8(body: bytes | bytearray, media_type: MediaType) -> bytes | bytearray:
-    """The text as UTF-8 without a byte-order mark, its lines ended by \\n or \\r\\n."""
+    """The text as UTF-8 without a byte-order mark, with line ends \\\
+ or \\\\r\\\
+."""
     charset = media_type.params.get("charset", "").lower()
     if charset and charset not in CHARSETS:
         raise InvalidRequest(f"unknown charset '{clip(charset)}'; known: {', '.join(CHARSETS)}")
@@ -85,53 +87,53 @@ def _decoded(body: bytes | bytearray, codec: str) -> str:
         ) from None
 
 
-def look(text: bytes | bytearray, media_type: MediaType) -> Dialect:
+def detect(text: bytes | bytearray, media_type: MediaType) -> Dialect:
     """The dialect of a text without comments and blank lines."""
-    skip, separator = 0, ""
-    if said := _SAID.match(text):
-        skip, separator = 1, said[1].decode("latin-1")
-        text = text[said.end() :]
+    skipped, separator = 0, ""
+    if stated := _SEPARATOR_LINE.match(text):
+        skipped, separator = 1, stated[1].decode("latin-1")
+        text = text[stated.end() :]
     if media_type.name == "text/tab-separated-values":
         separator = "\t"
-    head = bytes(text[:_LOOK_AT_BYTES])
+    head = bytes(text[:_SAMPLE_BYTES])
     if len(head) < len(text) and b"\n" in head:
         head = head[: head.rindex(b"\n") + 1]
     shown = head.decode(errors="replace")
-    separator = separator or sniff(shown.splitlines()[:_LOOK_AT_ROWS])
+    separator = separator or sniff(shown.splitlines()[:_SAMPLE_ROWS])
     reader = csv.reader(io.StringIO(shown, newline=""), delimiter=separator, skipinitialspace=True)
     try:
         first = next(reader, [])
         lines = reader.line_num
-        rows = list(islice(reader, _LOOK_AT_ROWS))
+        rows = list(islice(reader, _SAMPLE_ROWS))
     except csv.Error as error:
-        raise MalformedBody(f"line {reader.line_num + skip}: {error}") from None
+        raise MalformedBody(f"line {reader.line_num + skipped}: {error}") from None
     _refuse_spaces([first, *rows][-1])
     width = _width(first, rows)
     if not _is_header(first, media_type):
-        return Dialect(separator, None, skip, width)
-    return Dialect(separator, tuple(first), skip + lines, width)
+        return Dialect(separator, None, skipped, width)
+    return Dialect(separator, tuple(first), skipped + lines, width)
 
 
 def _refuse_spaces(row: Sequence[str]) -> None:
-    """Raises MalformedBody where a row is one cell that holds several values."""
+    """Raises MalformedBody where a row is one cell of several values separated by spaces."""
     values = row[0].split() if len(row) == 1 else []
     if len(values) > 1 and all(is_value(value) for value in values):
         raise MalformedBody(
-            f"'{clip(row[0])}' looks like values with spaces between them; separate them by "
+            f"'{clip(row[0])}' looks like values separated by spaces; separate them by "
             "commas, as in `tr -s ' ' , < data.txt | curl --data-binary @- …`"
         )
 
 
 def _width(first: Sequence[str], rows: Sequence[Sequence[str]]) -> int:
-    """Cells of a row: those of the first, and what separators at the ends of the others add."""
+    """The number of cells in a row: that of the first, or more if only empty cells follow it."""
     beyond = {len(row): any(cell.strip() for cell in row[len(first) :]) for row in rows}
     width = max(beyond, default=0)
     return width if width > len(first) and not any(beyond.values()) else len(first)
 
 
 def sniff(lines: Sequence[str]) -> str:
-    """The separator: the first that each line has as often as the others have; else the one that
-    the first line has most often."""
+    """The separator: the first that occurs equally often in every line; else the most frequent one
+    in the first line."""
     bare = [_QUOTED.sub("", line) for line in lines]
     for separator in SEPARATORS:
         counts = {line.count(separator) for line in bare}
@@ -141,25 +143,27 @@ def sniff(lines: Sequence[str]) -> str:
 
 
 def _is_header(cells: Sequence[str], media_type: MediaType) -> bool:
-    """Whether the first row names the columns: as said, else where none of its cells is a value."""
-    said = media_type.params.get("header", "").lower()
-    if said in {"present", "absent"}:
-        return said == "present"
-    if said:
-        raise InvalidRequest(f"the Content-Type's header is present or absent, not '{clip(said)}'")
+    """Whether the first row is a header: as the Content-Type says, else if no cell is a value."""
+    stated = media_type.params.get("header", "").lower()
+    if stated in {"present", "absent"}:
+        return stated == "present"
+    if stated:
+        raise InvalidRequest(
+            f"the Content-Type's `header` must be present or absent, not '{clip(stated)}'"
+        )
     bare = [cell.strip() for cell in cells]
     return any(bare) and not any(is_value(cell) for cell in bare if cell)
 
 
 def is_value(cell: str) -> bool:
-    """Whether a cell holds a number, or says that it is missing."""
+    """Whether a cell is a number or a missing value."""
     if len(cell) > LONGEST_NUMBER:
         return False
     return cell in NULLS or bool(_NUMBER.fullmatch(cell) or _DECIMAL_COMMA.fullmatch(cell))
 
 
 def decimal_comma(texts: Sequence[str]) -> str:
-    """The first number with a decimal comma, where the texts are all numbers but for that."""
+    """The first number with a decimal comma, if all texts are numbers apart from that; else ""."""
     found = ""
     for text in texts:
         if len(text) > LONGEST_NUMBER:
@@ -172,10 +176,10 @@ def decimal_comma(texts: Sequence[str]) -> str:
 
 
 def refuse_decimal_comma(text: str, name: str, line: int, row: int) -> InvalidData:
-    """The refusal of a number with a decimal comma, with what mends it."""
+    """The error for a number with a decimal comma, with the commands that fix it."""
     return InvalidData(
         f"line {line}, column '{name}': '{clip(text)}' has a decimal comma; write decimal points, "
-        f"as in '{clip(text.replace(',', '.'))}'. Where the separator is not a comma, so: "
+        f"as in '{clip(text.replace(',', '.'))}'. If the separator is not a comma: "
         "`tr , . < data.csv | curl --data-binary @- …`",
         pointer=f"/data/{name}/{row}",
     )

@@ -1,4 +1,4 @@
-"""The lines of a CSV: which of them hold rows."""
+"""The lines of a CSV: which of them are rows, and their numbers in the body."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ Places = npt.NDArray[np.int64]
 _NEWLINE = ord("\n")
 _SPACES = np.frombuffer(b" \t", np.uint8)
 _NOTHING = np.frombuffer(b"#\r\n \t", np.uint8)
-"""What a line begins with, past its spaces, that holds no row: its end is one, or a comment."""
+"""The first character after spaces of a line that is no row: a comment, or the line's end."""
 _NOT_AVAILABLE = b"#N/A"
-"""A spreadsheet's missing value, which is no comment."""
-_BEGINNINGS = (b"#", b"\r", b"\n", b" ", b"\t")
+"""A spreadsheet's missing value, which is not a comment."""
+_LEADING = (b"#", b"\r", b"\n", b" ", b"\t")
 _SIGNS = (b"#", b"\n\n", b"\n\r\n", b"\n ", b"\n\t")
 
 
 @dataclass(frozen=True, slots=True)
 class Lines:
-    """The line of each row, counted from 1, where rows are counted from 0."""
+    """The line (counted from 1) of each row (counted from 0)."""
 
     first: int
     irregular: npt.NDArray[np.int32] | None = None
-    """(rows,) where rows do not stand one after the other."""
+    """(rows,) if the rows are not consecutive lines."""
 
     def of(self, row: int) -> int:
         """The line of that row."""
@@ -37,16 +37,16 @@ class Lines:
         return int(self.irregular[at]) if at >= 0 else self.first
 
     def without(self, dropped: npt.NDArray[np.bool_]) -> Lines:
-        """The lines of the rows that are left."""
+        """The lines of the remaining rows."""
         rows = np.arange(len(dropped), dtype=np.int32)
         lines = self.first + rows if self.irregular is None else self.irregular[: len(dropped)]
         return Lines(self.first, lines[~dropped].astype(np.int32))
 
 
 def strip(text: bytes | bytearray) -> tuple[bytes | bytearray, npt.NDArray[np.int32] | None]:
-    """The text without comments and blank lines, and the lines that are left, counted from 1;
-    None where none was taken out."""
-    if not text.startswith(_BEGINNINGS) and not any(sign in text for sign in _SIGNS):
+    """The text without comments and blank lines, and the numbers of the remaining lines, from 1;
+    None if none was removed."""
+    if not text.startswith(_LEADING) and not any(sign in text for sign in _SIGNS):
         return text, None
     characters = np.frombuffer(text, np.uint8)
     ends = np.flatnonzero(characters == _NEWLINE) + 1
@@ -64,7 +64,7 @@ def strip(text: bytes | bytearray) -> tuple[bytes | bytearray, npt.NDArray[np.in
 
 
 def _first_of_each(characters: Bytes, starts: Places, ends: Places) -> Places:
-    """Where the first character of each line stands that is no space; its last, if all are."""
+    """The position of each line's first character that is no space; of its last, if all are."""
     firsts = starts.copy()
     spaced = np.arange(len(starts))
     while spaced.size:
@@ -77,8 +77,8 @@ def _first_of_each(characters: Bytes, starts: Places, ends: Places) -> Places:
 def after(
     kept: npt.NDArray[np.int32] | None, header: int, rows: int, *, is_one_a_row: bool
 ) -> Lines:
-    """The lines of the rows below a header of so many lines. Where cells hold line breaks, the
-    lines after the first are told as if they did not."""
+    """The lines of the rows below a header of `header` lines. Where cells contain line breaks, the
+    lines after the first are computed as if they did not."""
     if kept is None:
         return Lines(header + 1)
     first = int(kept[header]) if header < len(kept) else 1
@@ -88,7 +88,7 @@ def after(
 
 
 def numbered(kept: Sequence[int] | npt.NDArray[np.int32] | None, line: int) -> int:
-    """The line of the body that is the given line of what was left of it."""
+    """The line number in the body of a line of the stripped text."""
     if kept is None or not len(kept):
         return line
     return int(kept[min(line, len(kept)) - 1])

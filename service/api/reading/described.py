@@ -1,4 +1,4 @@
-"""The forms of a body as openapi.json tells of them."""
+"""The body formats in openapi.json."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _EXAMPLE = "x,y\n1,2.1\n2,3.9\n3,6.2\n"
 
 
 def content() -> Part:
-    """Each media type beside JSON, as the `content` of a request's body."""
+    """Each media type but JSON, as `content` of a request body."""
     described: Part = {}
     for name, form in FORMS.items():
         if form is MULTIPART:
@@ -31,7 +31,7 @@ def content() -> Part:
 
 _ENCODING: Part = {
     "request": {"contentType": "application/json"},
-    # A binary form of no stated type is known by its first bytes.
+    # application/octet-stream is recognized by its first bytes.
     "data": {"contentType": "text/csv, application/octet-stream"},
 }
 _PARTS: Part = {
@@ -46,14 +46,14 @@ _PARTS: Part = {
         "data": {
             "type": "string",
             "contentMediaType": "application/octet-stream",
-            "description": "A CSV, an .npz or Arrow IPC, as its Content-Type or its name says.",
+            "description": "A CSV, an .npz or Arrow IPC, by its Content-Type or its file name.",
         },
     },
 }
 
 
 def parameters(schema: type[BaseModel]) -> list[Part]:
-    """The options of such a request, as parameters of its query string."""
+    """The options of a request that is not JSON, as query parameters."""
     return [_parameter(name) for name in schema.model_fields if name != "data"]
 
 
@@ -63,7 +63,7 @@ def _parameter(name: str) -> Part:
         "in": "query",
         "required": False,
         "description": (
-            f"Where the body is not JSON: `{name}` as the JSON body has it. A dot leads into an "
+            f"For a body that is not JSON: `{name}` of the JSON body. A dot names a field of an "
             f"object (`{name}.key=value`), which may also be written as JSON."
         ),
         "schema": {"type": "string"},

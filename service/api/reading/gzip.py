@@ -1,4 +1,4 @@
-"""Content-Encoding: gzip, inflated no further than a body may be long."""
+"""Content-Encoding: gzip, inflated up to a limit."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ import zlib
 from service.api.reading.table import MalformedBody
 
 PIECE = 2**18
-"""Bytes that are inflated at once."""
+"""Bytes that are inflated in one step."""
 ENCODINGS = frozenset({"gzip", "x-gzip"})
 _GZIP = zlib.MAX_WBITS | 16
 
 
 def inflate(body: bytes | bytearray, most: int) -> bytearray | None:
-    """The bytes that were packed, or None where they are more than `most`. Raises MalformedBody."""
+    """The decompressed bytes, or None if they are more than `most`. Raises MalformedBody."""
     inflated = bytearray()
     rest = bytes(body)
     try:
@@ -26,7 +26,7 @@ def inflate(body: bytes | bytearray, most: int) -> bytearray | None:
                 if len(inflated) > most:
                     return None
                 if not piece and not rest and not engine.eof:
-                    raise MalformedBody("the body's gzip ends too soon")
+                    raise MalformedBody("the body's gzip data are truncated")
             rest = engine.unused_data  # a file may have several members
     except zlib.error as error:
         raise MalformedBody(f"the body is not gzip, though its header says so: {error}") from None

@@ -1,11 +1,12 @@
-"""JSON with long columns: the numbers are cut out, what is left is validated as ever.
+"""Parses JSON with long columns: the numbers in slices, the rest by the schema.
 
-Pydantic parses such a body well, but holds the interpreter's lock for as long as it takes, so that
-it has to be done in another process, and the body and its columns carried there and back. Here the
-long lists are parsed by the same parser in slices of a fraction of a millisecond, between which
-others have their turn, and straight into arrays. The rest, a few hundred bytes with a mark for each
-list, is validated by the schema itself. Whatever is not as expected (a null, a text, a slip) is
-left to the plain way, which knows what to say of it: see `parser`.
+
+Pydantic holds the GIL while it parses, so a large body would need another process, and the body and
+its columns would be copied there and back. Here long lists are cut out and parsed, by the same JSON
+parser, straight into arrays in slices of a fraction of a millisecond, between which other threads
+run. The rest, a few hundred bytes with a marker number for each list, is validated by the schema.
+Anything unexpected (a null, a string, an error) is left to the general way, which reports it: see
+`parser`.
 """
 
 from __future__ import annotations
@@ -26,37 +27,37 @@ from service.schemas.base import Request as Body
 from service.schemas.columns import Data, Numbers
 
 SLICE = 2**16
-"""Bytes of numbers that are parsed at once, about 0.2 ms."""
+"""Bytes of numbers that are parsed in one slice, about 0.2 ms."""
 LONG = 2**12
-"""Bytes of a list that is worth cutting out."""
+"""Bytes above which a list is cut out."""
 MOST_LISTS = 10_000
-"""Lists that are looked at before it is given up."""
-_LEAST_MARK = 2**52
-"""Marks are whole numbers from here to 2^53, which a float64 holds exactly."""
+"""Lists above which a body is left to the general way."""
+_LEAST_MARKER = 2**52
+"""Markers are integers from 2^52 to 2^53, exact in float64."""
 
 BodyT = TypeVar("BodyT", bound=Body)
 Span = tuple[int, int]
 
 
 def parse_numbers(body: bytes | bytearray, schema: type[BodyT]) -> BodyT | None:
-    """The body as `schema`, or None where the plain way has to be taken."""
+    """The body as `schema`, or None where the general way is needed."""
     spans = _long_lists(body)
     if not spans or len(body) - sum(end - start for start, end in spans) > QUICK:
         return None
     pieces = _between(body, spans)
-    marks = _marks(len(spans))
-    rest = _joined(pieces, marks)
+    markers = _new_markers(len(spans))
+    rest = _joined(pieces, markers)
     if not is_flat(rest, MOST_LISTS):
         return None
     try:
         asked = schema.model_validate_json(rest)
         refuse_repeats(rest)
-        cut = dict(zip(marks, spans, strict=True))
+        cut = dict(zip(markers, spans, strict=True))
         data: Data | None = getattr(asked, "data", None)
-        if data is None or not _hold_each_mark(data, cut):
+        if data is None or not _all_are_columns(data, cut):
             return None
         columns = {
-            name: _parsed(body, cut[mark]) if (mark := _mark_of(column)) in cut else column
+            name: _parsed(body, cut[marker]) if (marker := _marker_of(column)) in cut else column
             for name, column in data.items()
         }
     except (ValidationError, ValueError, TypeError, OverflowError, InvalidRequest):
@@ -65,7 +66,7 @@ def parse_numbers(body: bytes | bytearray, schema: type[BodyT]) -> BodyT | None:
 
 
 def _long_lists(body: bytes | bytearray) -> list[Span]:
-    """Where the insides of long lists begin and end, as far as brackets tell."""
+    """Where the contents of long lists begin and end, by their brackets."""
     found: list[Span] = []
     end = 0
     for _ in range(MOST_LISTS):
@@ -85,34 +86,34 @@ def _between(body: bytes | bytearray, spans: list[Span]) -> list[bytes]:
     return [bytes(body[start:end]) for start, end in zip(starts, ends, strict=True)]
 
 
-def _marks(count: int) -> list[int]:
-    """A number for each span. Nobody can have put it into the body, since nobody can guess it."""
-    first = _LEAST_MARK + secrets.randbits(51)
+def _new_markers(count: int) -> list[int]:
+    """A marker for each span: random, so that no body can contain them on purpose."""
+    first = _LEAST_MARKER + secrets.randbits(51)
     return list(range(first, first + count))
 
 
-def _joined(pieces: list[bytes], marks: list[int]) -> bytes:
-    filled = [piece + b"%d" % mark for piece, mark in zip(pieces, marks, strict=False)]
+def _joined(pieces: list[bytes], markers: list[int]) -> bytes:
+    filled = [piece + b"%d" % marker for piece, marker in zip(pieces, markers, strict=False)]
     return b"".join((*filled, pieces[-1]))
 
 
-def _mark_of(column: object) -> int:
-    """The mark that stands for a column; −1 for what cannot be one."""
-    if isinstance(column, np.ndarray) and len(column) == 1 and column[0] >= _LEAST_MARK:
+def _marker_of(column: object) -> int:
+    """The marker in place of a column; −1 if it is none."""
+    if isinstance(column, np.ndarray) and len(column) == 1 and column[0] >= _LEAST_MARKER:
         return int(column[0])
     return -1
 
 
-def _hold_each_mark(data: Data, cut: dict[int, Span]) -> bool:
-    """Whether each mark has become a column: a bracket in a string would not, nor a list that is
-    no column, nor one that a second of its name took the place of."""
-    return sum(_mark_of(column) in cut for column in data.values()) == len(cut)
+def _all_are_columns(data: Data, cut: dict[int, Span]) -> bool:
+    """Whether each marker has become a column. It has not for a bracket in a string, for a list
+    that is no column, and for a column replaced by a second of its name."""
+    return sum(_marker_of(column) in cut for column in data.values()) == len(cut)
 
 
 def _parsed(body: bytes | bytearray, span: Span) -> Numbers:
     """The numbers of a list. Raises ValueError, TypeError or OverflowError for anything else."""
     if any(body.find(letter, *span) >= 0 for letter in (b"u", b"s")):
-        raise ValueError("true, false and null are no numbers, though Python counts with them")
+        raise ValueError("true, false and null are not numbers")
     column = np.concatenate([np.frombuffer(part) for part in _slices(body, *span)])
     if not np.isfinite(column).all():
         raise ValueError("a number beyond float64")
@@ -125,6 +126,6 @@ def _slices(body: bytes | bytearray, start: int, end: int) -> Iterator[array[flo
         stop = end if comma < 0 else comma
         numbers = from_json(b"[%b]" % bytes(body[start:stop]), allow_inf_nan=False)
         if not numbers:
-            raise ValueError("a comma too many")
+            raise ValueError("a superfluous comma")
         yield array("d", numbers)
         start = stop + 1

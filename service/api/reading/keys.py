@@ -1,8 +1,8 @@
-"""The column that tells groups apart, read so that keys which differ in the body stay apart.
+"""The `group_by` column, read so that keys which differ in the body stay distinct.
 
-Columns are float64, which is right for what is reckoned with, and makes one key of 2^60 and
-2^60 + 1, or of `001` and `1`. So this one column is looked at again: where it is text in the body
-its spelling counts (`of_texts`), elsewhere its whole numbers and decimals have to be exact
+
+As float64, 2^60 and 2^60 + 1 are one key, and so are `001` and `1`. So this column is read again:
+text is compared by its spelling (`of_texts`), and integers and decimals must be exact in float64
 (`refuse_inexact`).
 """
 
@@ -26,17 +26,17 @@ Kind = Literal["text", "numbers"] | None
 
 
 class Keys(NamedTuple):
-    """The column that tells groups apart."""
+    """The `group_by` column."""
 
     column: str
     kind: Kind = None
-    """What the groups of an earlier fit are told apart by; None where that shows in the column."""
+    """The type of the keys of an earlier fit; None if this column decides it."""
 
 
 def of_texts(name: str, texts: Labels, column: Numbers | Labels, kind: Kind) -> Numbers | Labels:
-    """Keys that are spelled: `column` as it was read where they are numbers, else the texts.
-    Infinity stays a number, to be refused as everywhere. Raises InvalidData where they have to be
-    numbers, and one is not."""
+    """Keys given as text: `column` as it was read if all are numbers, else the texts. Infinity
+    stays a number, to be refused like any. Raises InvalidData where numbers are required and one is
+    not."""
     if kind == "text":
         return texts
     if any(map(is_infinite, texts.names)):
@@ -55,17 +55,17 @@ def of_texts(name: str, texts: Labels, column: Numbers | Labels, kind: Kind) -> 
 
 
 def first_inexact(values: Iterable[Any]) -> Any:
-    """The first whole number or decimal that float64 does not hold; None where it holds all."""
+    """The first integer or Decimal that float64 cannot represent exactly; None if there is none."""
     return next(
         (value for value in values if type(value) in (int, Decimal) and not is_exact(value)), None
     )
 
 
 def refuse_inexact(name: str, row: int, value: object) -> InvalidData:
-    """The refusal of a key that would become another one as float64."""
+    """The error for a key that float64 cannot represent exactly."""
     return InvalidData(
         f"column '{clip(name)}', row {row + 1} is {clip(str(value))}, a key that float64 does not "
-        "hold exactly, so that it could not be told from its neighbours; send such keys as text",
+        "hold exactly, so that neighbouring keys would be equal; send such keys as text",
         pointer=pointer(("data", name, row)),
     )
 
@@ -81,19 +81,19 @@ def _first_of_list(values: Any) -> _Found | None:
 
 
 class Inexact(Body):
-    """Any JSON body again, for the first number of each column that float64 does not hold."""
+    """A JSON body, parsed for the first number of each column that float64 cannot represent."""
 
     model_config = ConfigDict(extra="ignore")
 
     data: dict[Name, Annotated[_Found | None, PlainValidator(_first_of_list)]]
 
     def check(self, name: str) -> None:
-        """Raises InvalidData where that column has one."""
+        """Raises InvalidData if that column has one."""
         if found := self.data.get(name):
             raise refuse_inexact(name, *found)
 
 
 def may_be_inexact(data: Data, name: str) -> bool:
-    """Whether a column of JSON's numbers has one so large that it may have been rounded."""
+    """Whether a column of JSON numbers has one that may have been rounded."""
     column = data.get(name)
     return isinstance(column, np.ndarray) and bool((np.abs(column) >= EXACT_TO).any())

@@ -1,4 +1,4 @@
-"""multipart/form-data: a part `request`, JSON, and a part `data` in one of the other forms."""
+"""multipart/form-data: a part `request` (JSON) and a part `data` in one of the other formats."""
 
 from __future__ import annotations
 
@@ -10,9 +10,8 @@ from python_multipart import MultipartParser
 from python_multipart.exceptions import FormParserError
 from starlette.exceptions import HTTPException
 
-from service.api.header_values import parameters
-from service.api.reading import media_type as media_types
-from service.api.reading.media_type import MediaType
+from service.api.header_values import MediaType, parameters
+from service.api.header_values import media_type as parsed
 from service.api.reading.table import Bounds, MalformedBody, Table
 from service.errors import shortened
 
@@ -27,15 +26,15 @@ SUFFIXES: Mapping[str, str] = {
     "arrows": "application/vnd.apache.arrow.stream",
     "feather": "application/vnd.apache.arrow.file",
 }
-"""What a file's name says, where its part's Content-Type says nothing of use."""
-_SAYS_NOTHING = {"", "application/octet-stream", "text/plain", "application/vnd.ms-excel"}
+"""The media type by file suffix, for parts with a generic Content-Type or none."""
+_GENERIC = {"", "application/octet-stream", "text/plain", "application/vnd.ms-excel"}
 
 Reader = Callable[[bytes | bytearray, MediaType, Bounds], Table]
 
 
 @dataclass(slots=True)
 class Part:
-    """One part as it comes in."""
+    """One part of the body."""
 
     name: str = ""
     filename: str = ""
@@ -44,12 +43,12 @@ class Part:
 
     @property
     def media_type(self) -> MediaType:
-        """As it is said, or else as the file's name tells."""
-        said = media_types.parse(self.content_type)
-        if said.name in _SAYS_NOTHING:
+        """The Content-Type; if generic or absent, by the file's suffix."""
+        stated = parsed(self.content_type)
+        if stated.name in _GENERIC:
             suffix = self.filename.rpartition(".")[2].lower()
-            return MediaType(SUFFIXES.get(suffix, said.name), said.params)
-        return said
+            return MediaType(SUFFIXES.get(suffix, stated.name), stated.params)
+        return stated
 
 
 def read(
@@ -66,8 +65,8 @@ def read(
     if kind.name not in readers:
         raise HTTPException(
             415,
-            f"the part 'data' is of no form that is read ({', '.join(readers)}); name its form, "
-            "with curl so: `-F 'data=@data;type=text/csv'`",
+            f"the part 'data' is of no supported type ({', '.join(readers)}); name its type, "
+            "with curl: `-F 'data=@data;type=text/csv'`",
         )
     table = readers[kind.name](parts["data"].content, kind, bounds)
     if "request" in parts:
@@ -80,20 +79,20 @@ def split(body: bytes | bytearray, media_type: MediaType) -> list[Part]:
     boundary = media_type.params.get("boundary", "")
     if not boundary:
         raise MalformedBody("the Content-Type multipart/form-data names no boundary")
-    gathered = _Gathered()
+    collected = _PartCollector()
     try:
-        parser = MultipartParser(boundary.encode("latin-1", "replace"), gathered.callbacks())
+        parser = MultipartParser(boundary.encode("latin-1", "replace"), collected.callbacks())
         parser.write(bytes(body))
         parser.finalize()
     except FormParserError as error:
-        raise MalformedBody(f"the body is no multipart/form-data: {error}") from None
-    if not gathered.ended:
+        raise MalformedBody(f"the body is not valid multipart/form-data: {error}") from None
+    if not collected.ended:
         raise MalformedBody("the body ends before its last boundary")
-    return gathered.parts
+    return collected.parts
 
 
-class _Gathered:
-    """What the parser calls back with; it bounds the headers itself."""
+class _PartCollector:
+    """Collects parts from the parser's callbacks; the parser limits the headers itself."""
 
     def __init__(self) -> None:
         self.parts: list[Part] = []
@@ -113,7 +112,7 @@ class _Gathered:
 
     def _begin(self) -> None:
         if len(self.parts) == MAX_PARTS:
-            raise MalformedBody("more parts than 'request' and 'data', one of each")
+            raise MalformedBody("the body has more parts than one 'request' and one 'data'")
         self.parts.append(Part())
 
     def _header_field(self, data: bytes, start: int, end: int) -> None:
@@ -125,10 +124,10 @@ class _Gathered:
     def _header_end(self) -> None:
         part, name = self.parts[-1], self._field.lower()
         if name == b"content-disposition":
-            _, said = parameters(self._value.decode(errors="replace"))
-            # Some clients send `filename*`, though RFC 7578 has none; its end is what counts.
-            part.name = said.get("name", "")
-            part.filename = said.get("filename") or said.get("filename*", "")
+            _, stated = parameters(self._value.decode(errors="replace"))
+            # Some clients send `filename*`, though RFC 7578 forbids it; only its suffix is used.
+            part.name = stated.get("name", "")
+            part.filename = stated.get("filename") or stated.get("filename*", "")
         elif name == b"content-type":
             part.content_type = self._value.decode("latin-1")
         self._field = self._value = b""

@@ -1,7 +1,8 @@
-"""NumPy's `.npz`: a zip of arrays, one a column. Nothing in it is ever unpickled.
+"""NumPy's `.npz`: a zip of arrays, one a column. Nothing is unpickled.
 
-What the arrays come to is told by the zip's directory and checked before any is inflated; no more
-than that is inflated, whatever the file holds.
+
+The sizes in the zip's directory are checked before anything is inflated, and no more than those
+sizes is inflated.
 """
 
 from __future__ import annotations
@@ -17,8 +18,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from service.api.header_values import MediaType
 from service.api.reading.keys import Keys, refuse_inexact
-from service.api.reading.media_type import MediaType
 from service.api.reading.table import Bounds, MalformedBody, Table, check_names
 from service.api.validation_messages import clip
 from service.errors import InvalidData, shortened
@@ -34,17 +35,17 @@ _HEADERS: Mapping[tuple[int, int], Callable[..., _Header]] = {
     (1, 0): np.lib.format.read_array_header_1_0,
     (2, 0): np.lib.format.read_array_header_2_0,
 }
-"""Version 3.0 is for field names that are not ASCII, and fields are no columns."""
+"""Version 3.0 only adds non-ASCII field names; structured arrays are not supported."""
 _METHODS = {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED}
-"""What numpy writes. The others are inflated without a bound."""
+"""Those that numpy writes; zipfile inflates the others without a limit."""
 
 
 def read(body: bytes | bytearray, media_type: MediaType, bounds: Bounds) -> Table:
-    """The columns of an `.npz`. Raises MalformedBody and InvalidData."""
+    """The columns of an `.npz`. Raises MalformedBody or InvalidData."""
     if not body.startswith(MAGIC):
         raise MalformedBody(
-            "the body is no .npz (a zip of arrays, as numpy.savez writes it); of other binary "
-            "forms Arrow IPC is read"
+            "the body is not an .npz (a zip of arrays, as numpy.savez writes it); the other binary "
+            "format supported is Arrow IPC"
         )
     # zipfile keeps half a kilobyte for each entry of the directory, of 46 bytes or more.
     bounds.check_columns(body.count(_ENTRY))
@@ -52,9 +53,9 @@ def read(body: bytes | bytearray, media_type: MediaType, bounds: Bounds) -> Tabl
         with zipfile.ZipFile(io.BytesIO(body)) as archive:
             table = _read(archive, bounds)
     except (zipfile.BadZipFile, zlib.error, EOFError, OSError, ValueError, RuntimeError) as error:
-        raise MalformedBody(f"the body is no .npz that can be read: {clip(str(error))}") from None
+        raise MalformedBody(f"the body cannot be read as .npz: {clip(str(error))}") from None
 
-    def as_keys(name: str, told: Keys) -> Numbers | Labels:
+    def as_keys(name: str, wanted: Keys) -> Numbers | Labels:
         if isinstance(table.columns[name], Labels):
             return table.columns[name]
         with zipfile.ZipFile(io.BytesIO(body)) as archive:
@@ -62,7 +63,7 @@ def read(body: bytes | bytearray, media_type: MediaType, bounds: Bounds) -> Tabl
             _check_exact(_array_of(archive, member, bounds), name)
         return table.columns[name]
 
-    return replace(table, anew=as_keys)
+    return replace(table, reread=as_keys)
 
 
 def _read(archive: zipfile.ZipFile, bounds: Bounds) -> Table:
@@ -86,18 +87,18 @@ def _array_of(
 ) -> npt.NDArray[Any]:
     name = shortened(_name(member))
     if member.compress_type not in _METHODS or member.flag_bits & 1:
-        raise MalformedBody(f"'{name}' is packed in another way than numpy.savez packs")
+        raise MalformedBody(f"'{name}' is compressed in a way that numpy.savez does not use")
     with archive.open(member) as file:
         raw = file.read(member.file_size)
     return _array(raw, name, bounds)
 
 
 def _array(raw: bytes, name: str, bounds: Bounds) -> npt.NDArray[Any]:
-    """The array that an `.npy` holds: one-dimensional, and no longer than its bytes."""
+    """The one-dimensional array of an `.npy`, whose length must match its bytes."""
     stream = io.BytesIO(raw)
     version = np.lib.format.read_magic(stream)
     if version not in _HEADERS:
-        raise MalformedBody(f"'{name}' is of a version of .npy that is not read")
+        raise MalformedBody(f"'{name}' has an unsupported version of .npy")
     shape, _, dtype = _header(stream, _HEADERS[version], name)
     if dtype.hasobject:
         raise InvalidData(
@@ -124,7 +125,7 @@ def _header(stream: io.BytesIO, read: Callable[..., _Header], name: str) -> _Hea
     try:
         return read(stream)
     except (ValueError, SyntaxError, TypeError, RecursionError, MemoryError, TokenError):
-        raise MalformedBody(f"'{name}' has no header of .npy that can be read") from None
+        raise MalformedBody(f"'{name}' has no valid .npy header") from None
 
 
 def _values(array: npt.NDArray[Any], name: str, bounds: Bounds) -> Numbers | Labels:
@@ -133,14 +134,14 @@ def _values(array: npt.NDArray[Any], name: str, bounds: Bounds) -> Numbers | Lab
         return np.ascontiguousarray(array, dtype=np.float64)
     if kind in "US":
         return _labels(array, bounds)
-    mend = "send numbers, or text to tell groups apart"
+    mend = "send numbers, or text for a group_by column"
     if kind in "mM":
         mend = "send it as numbers, such as seconds since the first row"
-    raise InvalidData(f"'{name}' is of NumPy's type {array.dtype}; {mend}", pointer="/data")
+    raise InvalidData(f"'{name}' has the NumPy type {array.dtype}; {mend}", pointer="/data")
 
 
 def _check_exact(array: npt.NDArray[Any], name: str) -> None:
-    """Raises InvalidData where a column of keys has a number that float64 does not hold."""
+    """Raises InvalidData where a column of keys has a number that is not exact in float64."""
     if array.dtype.kind in "iu":
         rows = np.flatnonzero((array > EXACT_TO) | (array < -EXACT_TO))
     elif array.dtype.itemsize > np.dtype(np.float64).itemsize:
@@ -155,12 +156,13 @@ def _check_exact(array: npt.NDArray[Any], name: str) -> None:
 
 
 def _labels(array: npt.NDArray[Any], bounds: Bounds) -> Labels:
-    """A column of text, its names in order of appearance. Raises ValueError for what is no text."""
+    """A column of text, its values in order of appearance. Raises ValueError for invalid code
+    points."""
     if array.dtype.kind == "U":
         array = array.astype(array.dtype.newbyteorder("="))
         points = np.frombuffer(array.tobytes(), np.uint32)
         if np.any((points > _LAST_POINT) | ((points >= 0xD800) & (points <= 0xDFFF))):
-            raise ValueError("a text holds what is no character")
+            raise ValueError("a text has an invalid code point")
     texts, firsts, codes = np.unique(array, return_index=True, return_inverse=True)
     bounds.check_labels(len(texts))
     order = np.argsort(firsts)

@@ -1,9 +1,8 @@
 """The options of a request in its query string: `?model=y~a*x+b&optimizer.learning_rate=0.01`.
 
-They are those of the JSON body, by the same names; a dot leads into an object. A text becomes what
-the schema takes at its place: a number, `true`, a list (`16,16`), an object (`w:1,b:0`), or any of
-these as JSON. What the schema does not take is left as it is, for the schema to refuse.
-"""
+They have the names of the JSON body; a dot addresses a field of an object. A text is converted to a
+type that the schema accepts there: a number, `true`, a list (`16,16`), an object (`w:1,b:0`), or
+any of these as JSON. Other text is left as it is, for the schema to refuse."""
 
 from __future__ import annotations
 
@@ -21,45 +20,45 @@ from service.errors import InvalidRequest, nearest_hint
 from service.schemas.keys import LONGEST_NUMBER
 
 ANSWER_PARAMETERS = frozenset({"format"})
-"""Query parameters that say how to answer, not what."""
+"""Query parameters that concern the answer's format, not the request."""
 MAX_PARAMETERS = 1000
 
 _SHORT = {"gradient": "method", "interval": "kind", "group_by": "column"}
-"""What a bare text stands for where an object may stand too; else its `name`."""
+"""The field that a bare text gives where an object is accepted too; for others `name`."""
 _NAMED = {"model", "optimizer", "loss", "schedule"}
 _NUMBER = re.compile(r"[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?")
 _SPACES = re.compile(r"%2B|\+(?:[*/~=)<>]|%2A|%2F|%7E|%3D|%29|%3C|%3E)", re.IGNORECASE)
-"""Tells that `+` was written for a space: else it would be a plus before what no plus can precede,
-or beside a plus that was escaped."""
+"""Matches where `+` means a space: as a plus it would precede an operator, or be beside an escaped
+plus."""
 
 Tree = dict[str, Any]
 
 
 def read_options(query: bytes, schema: type[BaseModel]) -> Tree:
-    """The options, typed as `schema` has them. Raises InvalidRequest."""
+    """The options, converted to the types of `schema`. Raises InvalidRequest."""
     tree = _nested(_pairs(query))
     if "data" in tree:
-        raise InvalidRequest("query parameter 'data': the data stand in the body")
+        raise InvalidRequest("query parameter 'data' is not allowed: send the data in the body")
     walk = SchemaWalk(schema, tree)
     typed: Tree = _typed_tree(tree, (), walk)
     return typed
 
 
 def refuse_options(query: bytes, schema: type[BaseModel]) -> None:
-    """Raises InvalidRequest where a query has more than says how to answer: it would be passed
-    over."""
+    """Raises InvalidRequest where the query string of a JSON request has options, which would be
+    ignored."""
     for path in _pairs(query):
         name = clip(".".join(path))
         if path[0] in schema.model_fields:
             raise InvalidRequest(
-                f"query parameter '{name}': the options of a JSON body stand in it"
+                f"query parameter '{name}': with a JSON body, send the options in the body"
             )
         hint = nearest_hint(name, ANSWER_PARAMETERS)
         raise InvalidRequest(f"unknown query parameter '{name}'{hint}")
 
 
 def _pairs(query: bytes) -> dict[tuple[str, ...], str]:
-    """Each parameter's path and text. A plus is a plus, as it is in a formula."""
+    """Each parameter's path and text. `+` is a plus, as in a formula, unless `_SPACES` matches."""
     found: dict[tuple[str, ...], str] = {}
     parts = [part for part in query.split(b"&") if part]
     if len(parts) > MAX_PARAMETERS:
@@ -87,7 +86,7 @@ def _decoded(raw: bytes) -> str:
 
 
 def _nested(pairs: Mapping[tuple[str, ...], str]) -> Tree:
-    """The paths as objects within objects, their texts untouched."""
+    """The paths as nested objects, the texts unconverted."""
     tree: Tree = {}
     for path in sorted(pairs, key=len):
         node = tree
@@ -101,7 +100,7 @@ def _nested(pairs: Mapping[tuple[str, ...], str]) -> Tree:
 
 
 def _as_object(text: str, name: str) -> Tree:
-    """A text that others add to: `optimizer=adam&optimizer.learning_rate=0.1`."""
+    """The object that a text stands for: `optimizer=adam&optimizer.learning_rate=0.1`."""
     if text.startswith("{"):
         return dict(_json(text, name))
     if name in _SHORT or name in _NAMED:
@@ -124,7 +123,7 @@ def _typed_tree(node: Any, path: Path, walk: SchemaWalk) -> Any:
 
 
 def _typed(text: str, path: Path, schemas: list[Tree], walk: SchemaWalk) -> Any:
-    """The value that a text stands for, where one of `schemas` takes such a value."""
+    """The text converted to a type that one of `schemas` accepts; else the text."""
     kinds = {schema.get("type") for schema in schemas}
     if text[:1] in "{[" and text and kinds & {"object", "array"}:
         return _json(text, ".".join(map(str, path)))

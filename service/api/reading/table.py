@@ -1,4 +1,4 @@
-"""What every form of body comes to: named columns, and what else it had to say."""
+"""The result of every body reader: named columns, units, options; and the limits on them."""
 
 from __future__ import annotations
 
@@ -22,18 +22,18 @@ class MalformedBody(InvalidRequest):
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
-    """What the data of one request may come to, whatever their form."""
+    """Limits on the data of one request, for every format."""
 
     rows: int
     columns: int
     nbytes: int
-    """Of the columns, unpacked."""
+    """Bytes of the columns, unpacked."""
     labels: int = 1_000_000
     """Distinct texts of one column."""
 
     @classmethod
     def of(cls, settings: Settings) -> Bounds:
-        """Those of the settings."""
+        """The limits of the settings."""
         return cls(
             settings.max_rows, settings.max_columns, settings.max_data_bytes, settings.max_labels
         )
@@ -64,7 +64,7 @@ class Bounds:
             )
 
     def check_nbytes(self, count: int) -> None:
-        """Raises InvalidData where the columns would take too much, once unpacked."""
+        """Raises InvalidData where the unpacked columns would take too many bytes."""
         if count > self.nbytes:
             raise InvalidData(
                 f"unpacked, the data would take {count:,} bytes, more than the {self.nbytes:,} "
@@ -74,8 +74,8 @@ class Bounds:
 
 
 def check_counts(asked: Body, settings: Settings) -> None:
-    """Raises InvalidData or BudgetExceeded where a request, whatever its form, has too many
-    columns, too many distinct texts in one of them, or too many params."""
+    """Raises InvalidData or BudgetExceeded where a request has too many columns, too many distinct
+    texts in one of them, or too many params."""
     data: Data = getattr(asked, "data", None) or {}
     if len(data) > settings.max_columns:
         Bounds.of(settings).check_columns(len(data))
@@ -91,51 +91,51 @@ def check_counts(asked: Body, settings: Settings) -> None:
 
 
 def check_nbytes(asked: Body, settings: Settings) -> None:
-    """Raises InvalidData where the columns of a request take too much; `[0,0]` is longer as
-    float64."""
+    """Raises InvalidData where the columns of a request take too many bytes: short JSON such as
+    `[0,0]` is longer as float64."""
     data: Data = getattr(asked, "data", None) or {}
     Bounds.of(settings).check_nbytes(sum(column.nbytes for column in data.values()))
 
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """Columns as they were read."""
+    """The columns of a body."""
 
     columns: Data
     units: Mapping[str, str] = field(default_factory=dict)
-    """Of columns whose header has one."""
+    """Units of the columns whose header has one."""
     request: bytes = b""
-    """The rest of the request as JSON, where the body has it too."""
+    """The options of the request as JSON; empty if the body has none."""
     lines: Lines | None = None
-    """Where each row stands, in a body of lines."""
-    anew: Callable[[str, Keys], Numbers | Labels] | None = None
-    """A column, by its name here, as keys: see `with_keys`."""
+    """The line of each row, in a text format."""
+    reread: Callable[[str, Keys], Numbers | Labels] | None = None
+    """Reads a column, by its name here, again as keys: see `with_keys`."""
 
     def with_keys(self, data: Data, keys: Keys) -> Data:
-        """`data`, which are these columns by their folded names, with the one that tells groups
-        apart as the body has it. Raises InvalidData where it cannot be had so."""
+        """`data` (these columns by their folded names) with the `group_by` column read as keys.
+        Raises InvalidData where the keys cannot be kept distinct."""
         own = next((name for name in self.columns if fold(name) == keys.column), None)
-        if own is None or self.anew is None:
+        if own is None or self.reread is None:
             return data
-        return {**data, keys.column: self.anew(own, keys)}
+        return {**data, keys.column: self.reread(own, keys)}
 
 
 _AT = "/data"
 
 
 def fold(name: str) -> str:
-    """A column's name as a formula's names are folded: NFKC."""
+    """A name in Unicode's NFKC, as the names of a formula are."""
     return unicodedata.normalize("NFKC", name)
 
 
 def check_names(names: Iterable[str]) -> None:
-    """Raises InvalidData where two columns go by one name."""
+    """Raises InvalidData where two columns have the same name."""
     seen: dict[str, str] = {}
     for name in names:
         folded = fold(name)
         if folded in seen:
             raise InvalidData(
-                f"two columns are named '{shortened(folded)}'; give each a name of its own",
+                f"two columns are named '{shortened(folded)}'; give each its own name",
                 pointer=_AT,
             )
         seen[folded] = name

@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from service.api.header_values import MediaType
 from service.api.reading import arrow
 from service.api.reading.arrow_sizes import unpacked_size
-from service.api.reading.media_type import MediaType
 from service.api.reading.table import Bounds, MalformedBody, Table
 from service.errors import InvalidData
 from service.schemas.columns import Labels, Numbers
@@ -170,7 +170,7 @@ def test_no_rows_and_no_columns() -> None:
     ids=lambda value: str(value.type) if isinstance(value, pa.Array) else "",
 )
 def test_other_types_are_refused_by_name(column: pa.Array, detail: str) -> None:
-    with pytest.raises(InvalidData, match=f"column 'z' is of Arrow's type .*; .*{detail}"):
+    with pytest.raises(InvalidData, match=f"column 'z' has the Arrow type .*; .*{detail}"):
         read(written(pa.table({"z": column})))
 
 

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from service.api.reading.column_count import OTHERS, surely_columns
+from service.api.reading.column_count import OTHERS, excess_columns
 
 MANY = OTHERS + 11
 
@@ -15,8 +15,8 @@ MANY = OTHERS + 11
 def test_very_many_columns_are_counted(space: str) -> None:
     columns = ",".join(f'"k{n}"{space}:{space}[1]' for n in range(MANY))
     body = f'{{"data": {{{columns}}}}}'.encode()
-    assert surely_columns(body, 10) == MANY
-    assert surely_columns(body, 11) == 0
+    assert excess_columns(body, 10) == MANY
+    assert excess_columns(body, 11) == 0
 
 
 @pytest.mark.parametrize(
@@ -29,10 +29,10 @@ def test_very_many_columns_are_counted(space: str) -> None:
     ],
 )
 def test_brackets_that_are_no_columns_are_not(data: object) -> None:
-    assert surely_columns(json.dumps({"data": data}).encode(), 10) == 0
+    assert excess_columns(json.dumps({"data": data}).encode(), 10) == 0
 
 
 def test_a_string_without_an_end_is_read_once() -> None:
     """Were it begun anew at each of its quotes, this would take an hour."""
-    assert surely_columns(b"[" * MANY + b'"' + b'\\"' * 2**20, 10) == 0
-    assert surely_columns(b"[" * MANY + b'"' + b'\\"' * 2**20 + b"\\", 10) == 0
+    assert excess_columns(b"[" * MANY + b'"' + b'\\"' * 2**20, 10) == 0
+    assert excess_columns(b"[" * MANY + b'"' + b'\\"' * 2**20 + b"\\", 10) == 0

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from service.api.header_values import MediaType
 from service.api.reading import csv, csv_dialect
-from service.api.reading.media_type import MediaType
 from service.api.reading.table import Bounds, MalformedBody, Table
 from service.errors import InvalidData, InvalidRequest
 from service.schemas.columns import Labels
@@ -146,12 +146,12 @@ def test_units_are_kept() -> None:
         ("x,y\n1,2\n3\n", "line 3 has 1 values where 2"),
         ("# a\n\nx;y\n1;2\n# b\n3;4;5\n", "line 6 has 3 values .* is ';'"),
         ("x\ty\n1\t2\n3\n", "separator is a tab"),
-        ("x,y\n1,5,2,5\n", "line 2 has 4 values .*decimal comma"),
-        ('x,y\n1,2\n3,"4\n5,6\n', "line 3: a quote is opened and never closed"),
+        ("x,y\n1,5,2,5\n", "line 2 has 4 values .*decimal points instead of commas"),
+        ('x,y\n1,2\n3,"4\n5,6\n', "line 3: a quote is not closed"),
         ("", "the body is empty"),
         ("\n\n# nothing\n", "the body is empty"),
-        ("1 2\n3 4\n", "spaces between .* `tr -s ' ' ,"),
-        ("x y\n1  2\n", "spaces between"),
+        ("1 2\n3 4\n", "separated by spaces.* `tr -s ' ' ,"),
+        ("x y\n1  2\n", "separated by spaces"),
     ],
 )
 def test_what_is_malformed_is_told_with_its_line(text: str, says: str) -> None:

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from service.api.header_values import MediaType
 from service.api.reading import npz
-from service.api.reading.media_type import MediaType
 from service.api.reading.table import Bounds, MalformedBody, Table
 from service.errors import InvalidData
 from service.schemas.columns import Labels
@@ -75,8 +75,8 @@ def test_text_becomes_labels(dtype: str) -> None:
         (np.float64(3), r"shape \(\)"),
         (np.array([1j]), "complex128"),
         (np.array(["2026-01-01"], "datetime64[s]"), "seconds since the first row"),
-        (np.array([(1, 2.0)], [("a", int), ("b", float)]), "NumPy's type"),
-        (np.array([b"a"], "V1"), "NumPy's type"),
+        (np.array([(1, 2.0)], [("a", int), ("b", float)]), "NumPy type"),
+        (np.array([b"a"], "V1"), "NumPy type"),
     ],
     ids=["object", "2-D", "0-D", "complex", "time", "fields", "void"],
 )
@@ -108,7 +108,7 @@ def test_no_more_is_inflated_than_the_directory_says() -> None:
 
 @pytest.mark.parametrize("method", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
 def test_a_packing_without_a_bound_is_refused(method: int) -> None:
-    with pytest.raises(MalformedBody, match="packed in another way"):
+    with pytest.raises(MalformedBody, match="compressed in a way"):
         read(zipped({"x.npy": b"\0" * 1000}, method))
 
 
@@ -148,7 +148,7 @@ def test_a_zip_that_is_encrypted_is_refused() -> None:
     body = bytearray(saved(x=np.zeros(3)))
     for signature, flags in ((b"PK\x03\x04", 6), (b"PK\x01\x02", 8)):
         body[body.index(signature) + flags] |= 1
-    with pytest.raises(MalformedBody, match="packed in another way"):
+    with pytest.raises(MalformedBody, match="compressed in a way"):
         read(bytes(body))
 
 

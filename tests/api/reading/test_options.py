@@ -134,8 +134,8 @@ def test_the_other_requests_too(schema: Any, query: str, expected: Any) -> None:
         ("optimizer.learning_rate=1", "'optimizer' needs a 'name'"),
         ("epochs=1&epochs=2", "'epochs' is given twice"),
         ("params={w:1}", "'params' is not JSON"),
-        ("data=x", "the data stand in the body"),
-        ("data.x=1,2", "the data stand in the body"),
+        ("data=x", "send the data in the body"),
+        ("data.x=1,2", "send the data in the body"),
         ("model=%ff", "not UTF-8"),
         ("tolerance.loss.x=1", "'tolerance.loss' must be"),
         ("&".join(f"a{i}=1" for i in range(MAX_PARAMETERS + 1)), "more than 1000"),
@@ -169,7 +169,7 @@ def test_a_request_in_the_body_goes_below_the_query() -> None:
     [
         (b"{", MalformedBody, "", "not JSON"),
         (b"[]", InvalidRequest, "", "must be an object"),
-        (b'{"data": {}}', InvalidRequest, "/data", "beside this request"),
+        (b'{"data": {}}', InvalidRequest, "/data", "belong in the part"),
         (b'{"epochs": "5"}', InvalidRequest, "/epochs", "without quotes"),
     ],
 )
@@ -183,7 +183,9 @@ def test_a_slip_in_the_bodys_request_has_its_pointer(
 
 def test_a_json_body_has_its_options_in_it() -> None:
     refuse_options(b"format=text", FitRequest)
-    with pytest.raises(InvalidRequest, match=r"'optimizer\.name': the options of a JSON body"):
+    with pytest.raises(
+        InvalidRequest, match=r"'optimizer\.name': with a JSON body, send the options"
+    ):
         refuse_options(b"optimizer.name=sgd", FitRequest)
 
 
