@@ -117,10 +117,8 @@ def screen(
     else:
         rounds = before.rounds + 1
     rng = np.random.default_rng([seed, rounds])
-    count = FEW if rounds == FIRST else CANDIDATES
-    waiting = _promising(problem, before.where, guessed, rng, count)
-    if rounds == FIRST:
-        waiting = waiting[:AT_ONCE]
+    count, kept = (FEW, AT_ONCE) if rounds == FIRST else (CANDIDATES, POLISHED)
+    waiting = _promising(problem, before.where, guessed, rng, count, kept)
     return replace(before, waiting=waiting, rounds=rounds)
 
 
@@ -166,13 +164,13 @@ def lower(search: Search) -> tuple[Tensor, float] | None:
 @np.errstate(all="ignore")
 def _promising(
     problem: Problem, where: Sequence[Range], guessed: tuple[int, ...],
-    rng: np.random.Generator, count: int,
+    rng: np.random.Generator, count: int, kept: int = POLISHED,
 ) -> Tensor:  # fmt: skip
     """The candidates of the lowest losses, which lie apart."""
     small = thinned(problem, SCREENED_ROWS)
     points, losses = _screened(small, _candidates(small, where, guessed, rng, count), guessed)
     order = np.argsort(np.nan_to_num(losses, nan=math.inf), kind="stable")
-    return torch.from_numpy(points[_apart(points, order, POLISHED)])
+    return torch.from_numpy(points[_apart(points, order, kept)])
 
 
 def polish(problem: Problem, search: Search) -> Search:
