@@ -255,7 +255,7 @@ def _number(value: float) -> float | None:
 def _reason(problem: Problem, figures: Figures, deficient: tuple[str, ...]) -> str | None:
     """Why there is no covariance; None where there is."""
     if not problem.loss.is_least_squares:
-        return f"the covariance is only computed for the loss 'mse', not for loss '{problem.loss.name}'"
+        return f"loss '{problem.loss.name}' has no covariance by this method; 'mse' has one"
     if not problem.formula.has_standard_errors:
         return "the params of a network have no standard errors"
     if not problem.free_params:
