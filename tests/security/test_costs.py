@@ -84,8 +84,8 @@ COSTS: dict[str, tuple[str, dict[str, Any], str, str]] = {
         "/gradient",
         {**NARROW, "gradient": "numeric"},
         "/gradient",
-        "21 evaluations of 4 rows are 5e+03 operations, more than the 1.3e+03 that one answer may "
-        "cost; use the method 'analytic', or send at most 1 rows per request",
+        "21 evaluations of 4 rows are 5e+03 operations, more than the 1.3e+03 allowed for "
+        "one answer; use the method 'analytic', or send at most 1 rows per request",
     ),
     "three methods": ("/gradient", {**NARROW, "check": True}, "/check", "omit it, or send"),
     "gradient": ("/gradient", WIDE, "/data", "send at most 1 rows per request"),

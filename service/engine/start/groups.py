@@ -151,7 +151,7 @@ def second_starts(task: Task, ends: Ends, starts: Starts) -> tuple[Tensor, Start
     return bad.nonzero().flatten(), Starts(found, tuple(waiting), again=True)
 
 
-def set_out(task: Task, starts: Starts) -> Task:
+def with_best_starts(task: Task, starts: Starts) -> Task:
     """The task with each fit at the start of the lowest loss; where it is a second turn, once the
     params that the prediction is linear in are solved for, which leads to other ends than the
     first."""
