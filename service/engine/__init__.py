@@ -1,6 +1,6 @@
 """The engine: formulas, losses, gradients, solvers and statistics on torch tensors.
 
-Stateless: no clock, no I/O, no globals. `begin(task)` hands out a run; whoever steps it owns time.
+Stateless: no clock, no I/O, no globals. `begin(task)` returns a run, which the caller steps.
 """
 
 from service.engine.iterate import Run, begin, outcome

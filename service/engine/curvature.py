@@ -1,4 +1,4 @@
-"""The Hessians of losses, and the learning rates that they allow."""
+"""Hessians of the loss, and the learning rates for which gradient descent is stable."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ def curvatures(problem: Problem, fits: Groups, theta: Floats, factors: Floats) -
     """The eigenvalues of each fit's Hessian ∂²loss/∂θ² at θ (fits, params), over the free params,
     ascending, (fits, free); NaN where it is not finite.
 
-    Where the prediction is linear and the loss is mse it is 2JᵀJ/n anywhere, and they are made of
-    the singular values of R (`factors`, (fits, free + 1, free + 1)).
+    For a linear prediction and mse the Hessian is 2JᵀJ/n everywhere, and its eigenvalues follow
+    from the singular values of R (`factors`, (fits, free + 1, free + 1)).
     """
     if problem.loss.is_least_squares and problem.is_linear:
         r = factors[:, :-1, :-1]
@@ -84,12 +84,11 @@ def _gradients(problem: Problem, fits: Groups) -> Callable[[Floats], Floats]:
 
 
 def learning_rate_limit(options: Options, largest: Any) -> Any:
-    """The largest stable rate of plain full-batch descent, given the largest eigenvalue of the
-    Hessian, or of several; NaN where none is claimed.
+    """The largest stable rate of full-batch gradient descent, given the largest eigenvalue of the
+    Hessian, or of several Hessians; NaN where unknown.
 
-    2/λ; 2(1+β)/λ with momentum β; 2(1+β)/((1+2β)λ) with Nesterov's. None is claimed for
-    mini-batches, schedules, dampening and the Adam family. Source: Polyak (1964); O'Donoghue and
-    Candès (2015).
+    2/λ; 2(1+β)/λ with momentum β; 2(1+β)/((1+2β)λ) with Nesterov's. Unknown for mini-batches,
+    schedules, dampening and the Adam family. Source: Polyak (1964); O'Donoghue and Candès (2015).
     """
     rule = options.settings
     if not isinstance(rule, Sgd) or options.batch_size is not None or rule.dampening:

@@ -1,4 +1,4 @@
-"""The derivative of a tape as more of the same tape, and its chain rule in words.
+"""Symbolic derivatives of a tape, as further nodes of the same tape.
 
 Reverse accumulation over elementwise operations (Griewank and Walther, Evaluating Derivatives, 2nd
 ed., ch. 3): a row's prediction is one number, so one sweep from it back to the leaves gives
@@ -15,7 +15,7 @@ from service.engine.terms import Term
 
 
 def differentiate(builder: Builder, output: int, params: Sequence[str]) -> Mapping[str, int]:
-    """The nodes of ∂output/∂param, written onto the same builder."""
+    """The nodes of ∂output/∂param by param, added to the same builder."""
     leaves = {name: builder.param(name) for name in params}
     count = len(builder.nodes)
     depends = builder.depends_on(leaves.values())

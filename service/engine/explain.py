@@ -1,8 +1,8 @@
 """The chain rule of a loss, factor by factor, as text and as LaTeX.
 
 The factors are those that reverse accumulation multiplies: for t_c = w·t_u + b and the mean square,
-dloss/dw = mean(dloss/dt_p · dt_p/dw) = mean(2·(t_p − t_c) · t_u), t_p the prediction. A function of
-params, and its argument, get names of their own (u1, u2, …), so that each factor is one rule.
+dloss/dw = mean(dloss/dt_p · dt_p/dw) = mean(2·(t_p − t_c) · t_u), t_p the prediction. Functions of
+params and their arguments are intermediate variables (u1, u2, …), so that each factor is one rule.
 """
 
 from __future__ import annotations
@@ -55,7 +55,8 @@ class ParamRule:
 
 @dataclass(frozen=True, slots=True)
 class ChainRule:
-    """All of it; `steps` say what each name stands for, the prediction last."""
+    """The whole explanation; `steps` are the intermediate variables with their expressions, the
+    prediction last."""
 
     text: str
     latex: str
@@ -64,7 +65,7 @@ class ChainRule:
 
 
 def explain(formula: Formula, loss: Loss, *, weighted: bool = False) -> ChainRule:
-    """The chain rule of ∂loss/∂param for each param; `weighted` where residuals are over σ."""
+    """The chain rule of ∂loss/∂param for each param; `weighted`: residuals are divided by σ."""
     regions = _Regions(formula)
     slope = _slope(formula, loss, regions.top, weighted=weighted)
     rules = {name: _rule(slope, regions, name) for name in formula.params}
@@ -87,7 +88,7 @@ def explain(formula: Formula, loss: Loss, *, weighted: bool = False) -> ChainRul
 
 
 class _Regions:
-    """The prediction, cut at every function of params: each region an expression of its own."""
+    """The prediction, split into an expression for each intermediate variable."""
 
     def __init__(self, formula: Formula) -> None:
         self.nodes = formula.prediction.nodes
@@ -126,7 +127,7 @@ class _Regions:
         return builder.apply(node.name, *(self._copy(builder, a) for a in node.arguments))
 
     def paths(self, of: str, param: str) -> Iterator[tuple[Factor, ...]]:
-        """The ways from a step down to a param, as factors."""
+        """The paths from a variable to a param, as factors."""
         for by, (text, latex) in self.derivatives[of].items():
             factor = Factor(of, by, text, latex)
             if by == param:
@@ -137,7 +138,7 @@ class _Regions:
 
 
 def _cuts(nodes: tuple[Node, ...]) -> list[int]:
-    """Functions of params, and the expressions that they are functions of."""
+    """The nodes that become intermediate variables: functions of params, and their arguments."""
     depends: list[bool] = []
     cuts = set()
     for i, node in enumerate(nodes):
@@ -197,7 +198,7 @@ def _latex_grouped(factor: Factor) -> str:
 
 
 def _slope(formula: Formula, loss: Loss, prediction: str, *, weighted: bool) -> Factor:
-    """∂ρ/∂prediction, a row's part of ∂loss/∂prediction."""
+    """∂ρ/∂prediction of one row."""
     plain = f"{prediction} - {formula.target}"
     residual = f"({plain}) / sigma" if weighted else plain
     text = SLOPES[loss.name].format(r=residual, d=loss.delta)
@@ -213,7 +214,7 @@ def _target_latex(formula: Formula) -> str:
 
 
 def _prediction_name(formula: Formula) -> str:
-    """The target's name with `_p` for its last part: t_c -> t_p; else `prediction`."""
+    """The target's name with `_p` as its last part: t_c -> t_p; `prediction` if that is taken."""
     stem = formula.target.rpartition("_")[0] or formula.target
     name = f"{stem}_p"
     taken = {*formula.inputs, *formula.params, *formula.target_columns}

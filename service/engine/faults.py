@@ -1,4 +1,4 @@
-"""Where a formula is not finite whatever its params: log(x) at x = −1, 1/x at x = 0."""
+"""Rows in which a formula is not finite whatever its params: log(x) at x = −1, 1/x at x = 0."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from service.engine.writing import write_text
 def fault(
     tape: Tape, columns: Mapping[str, Tensor], like: Tensor, rows: Tensor
 ) -> tuple[str, int] | None:
-    """The first operation on columns alone that is not finite in one of the rows, and that row."""
+    """The first operation without params that is not finite in one of the rows, and that row."""
     values: list[Tensor | None] = []
     for i, node in enumerate(tape.nodes):
         value = _value(node, values, columns, like)

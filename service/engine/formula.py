@@ -1,4 +1,4 @@
-"""A formula: text -> syntax tree -> tape, with its names told apart into columns and params."""
+"""Parses a formula: text -> syntax tree -> tape, with its names resolved to columns and params."""
 
 from __future__ import annotations
 
@@ -30,13 +30,13 @@ _CONDITIONS = frozenset(COMPARISONS.values())
 class Formula:
     """A model y = f(x; θ) as tapes.
 
-    `tape` has the prediction as its first output and ∂prediction/∂param, in the order of `params`,
-    as the others; `left` turns the target's columns into what the formula explains.
+    `tape` has the outputs prediction and ∂prediction/∂param, in the order of `params`; `left`
+    computes the left side from the target's columns.
     """
 
     text: str
     target: str
-    """The left side as text: the scale on which loss, statistics and predictions live."""
+    """The left side as text: the scale of the loss, the statistics and the predictions."""
     target_columns: tuple[str, ...]
     inputs: tuple[str, ...]
     params: tuple[str, ...]
@@ -45,31 +45,31 @@ class Formula:
     tape: Tape
 
     has_standard_errors = True
-    """Whether its params mean something by themselves, and so have standard errors."""
+    """Whether its params are identifiable, and so have standard errors."""
 
     @cached_property
     def operations(self) -> int:
-        """Of one prediction and its gradient, a row."""
+        """Operations per row of the prediction and its gradient."""
         return max(1, self.tape.operations)
 
     @cached_property
     def forward_operations(self) -> int:
-        """Of one prediction alone, a row."""
+        """Operations per row of the prediction."""
         return max(1, self.prediction.operations)
 
     @property
     def size(self) -> int:
-        """How many params it has."""
+        """Number of params."""
         return len(self.params)
 
     def bind(self, columns: Mapping[str, Tensor], rows: int, like: Tensor) -> BoundFormula:
-        """The formula on those columns."""
+        """The formula bound to columns."""
         inputs = stacked(self.inputs, columns, rows, like)
         return BoundFormula(self.forward, self.full, inputs)
 
     @cached_property
     def forward(self) -> Program:
-        """The program of f alone."""
+        """The program of f."""
         return Program.of(self.prediction, self.params, self.inputs, ())
 
     @cached_property
@@ -78,7 +78,7 @@ class Formula:
         return self.program(range(len(self.params)))
 
     def program(self, free: Iterable[int]) -> Program:
-        """The program of f and of its slopes by the params at those positions."""
+        """The program of f and of its derivatives by the params at those positions."""
         chosen = tuple(free)
         if chosen not in self._programs:
             builder, outputs = Builder.of(self.tape), self.tape.outputs
@@ -91,7 +91,8 @@ class Formula:
         return {}
 
     def linear_among(self, free: Sequence[str]) -> tuple[bool, ...]:
-        """A largest-first set of those params that the prediction is jointly linear in."""
+        """A set of those params in which the prediction is jointly linear, chosen greedily in their
+        order; as a mask."""
         asked = tuple(free)
         if asked not in self._linear:
             chosen: set[str] = set()
@@ -106,15 +107,15 @@ class Formula:
         return {}
 
     def is_linear_in(self, free: Collection[str]) -> bool:
-        """Whether the prediction is linear in those params: no ∂/∂free holds one of them, and none
-        acts where no derivative shows it."""
+        """Whether the prediction is jointly linear in those params: no ∂/∂free depends on one of
+        them, and none occurs in a condition, a step or a sign."""
         if self.switches & set(free):
             return False
         return not any(self._slope_params[name] & set(free) for name in self.params if name in free)
 
     @cached_property
     def switches(self) -> frozenset[str]:
-        """The params that a condition, a step or a sign depends on."""
+        """The params on which a condition, a step or a sign depends."""
         nodes, found = self.prediction.nodes, set()
         for name in self.params:
             leaf = [i for i, n in enumerate(nodes) if n.kind == "param" and n.name == name]
@@ -130,13 +131,13 @@ class Formula:
 
     @cached_property
     def _slope_params(self) -> Mapping[str, frozenset[str]]:
-        """The params that each param's slope holds."""
+        """The params on which the derivative by each param depends."""
         builder = Builder.of(self.tape)
         slopes = zip(self.params, self.tape.outputs[1:], strict=True)
         return {name: frozenset(builder.tape([at]).names("param")) for name, at in slopes}
 
     def explained(self, columns: Mapping[str, Tensor], like: Tensor) -> Tensor:
-        """The values of the left side, one a row."""
+        """The values of the left side, (rows,)."""
         output = self.left.nodes[self.left.outputs[0]]
         if output.kind == "column":
             return columns[output.name]
@@ -144,7 +145,7 @@ class Formula:
 
 
 def read_columns(tape: Tape, columns: Mapping[str, Tensor], like: Tensor) -> Tensor:
-    """The output of a tape without params, one a row."""
+    """The output of a tape without params, (rows,)."""
     names = tape.names("column")
     program = Program.of(tape, (), names, ())
     rows = len(next(iter(columns.values())))
@@ -157,13 +158,12 @@ def read_columns(tape: Tape, columns: Mapping[str, Tensor], like: Tensor) -> Ten
 def read_formula(
     text: str, columns: frozenset[str], params: frozenset[str] | None = None
 ) -> Formula:
-    """The formula of a text, given the names of the data's columns.
+    """Parses a formula, given the names of the data's columns.
 
-    Names that are columns are inputs. The others are params; where `params` names them (as it does
-    for a prediction, which has no target), any other name is an error. Without a left side the
-    formula explains column `y`.
+    Names that are columns are inputs, all others are params. With `params` (for a prediction, which
+    has no target) any other name is an error. Without a left side the target is column `y`.
 
-    Raises InvalidFormula, which points at the column of the text.
+    Raises InvalidFormula, with the column of the text.
     """
     left, right = parse(text)
     names = _Names(columns, params)
@@ -171,7 +171,7 @@ def read_formula(
     target_columns = _target_columns(left, columns, needed=params is None)
     output = names.lower(right, builder, hidden=_hidden(target_columns, right))
     if params is None and not names.inputs and not names.params:
-        raise InvalidFormula("the right side names no column and no param")
+        raise InvalidFormula("the right side has no column and no param")
     if len(names.params) > MAX_PARAMS:
         raise InvalidFormula(
             f"a formula has at most {MAX_PARAMS} params; this one has {len(names.params)}"
@@ -192,7 +192,7 @@ def read_formula(
 
 
 def formula_names(text: str) -> frozenset[str]:
-    """Every name that the text uses for a column or a param, on either side."""
+    """All names of columns and params in the text, on either side."""
     return frozenset(name.name for side in parse(text) if side for name in _leaves(side))
 
 
@@ -208,7 +208,7 @@ def _left_side(
 
 
 def _written(text: str, left: Tree | None) -> str:
-    """The formula as it was given, spaced evenly, its left side made plain."""
+    """The formula as given, with single spaces and an explicit left side."""
     spaced = " ".join(text.replace("~", " = ").split())
     return spaced if left is not None else f"{DEFAULT_TARGET} = {spaced}"
 
@@ -217,25 +217,25 @@ def _target_columns(left: Tree | None, columns: frozenset[str], *, needed: bool)
     if left is None:
         if needed and DEFAULT_TARGET not in columns:
             raise InvalidFormula(
-                f"a formula without a left side explains column '{DEFAULT_TARGET}', which the data "
-                "lack; write the target on its left: 'target = ...'"
+                f"the target of a formula without a left side is column '{DEFAULT_TARGET}', which "
+                "is not in the data; write the target on the left: 'target = ...'"
             )
         return (DEFAULT_TARGET,)
     names = [name for name in _leaves(left) if name.name not in CONSTANTS]
     for name in names:
         if needed and name.name not in columns:
             raise InvalidFormula(
-                f"the left side names '{name.name}', which is no column of the data"
+                f"'{name.name}' on the left side is not a column of the data"
                 + nearest_hint(name.name, columns),
                 column=name.column,
             )
     if not names:
-        raise InvalidFormula("the left side names no column", column=1)
+        raise InvalidFormula("the left side has no column", column=1)
     return tuple(dict.fromkeys(name.name for name in names))
 
 
 def _hidden(target_columns: Sequence[str], right: Tree) -> frozenset[str]:
-    """The target, where the right side would explain it by itself."""
+    """The target columns, if the right side uses all of them; they must not be used there."""
     used = {name.name for name in _leaves(right)}
     return frozenset(target_columns) if set(target_columns) <= used else frozenset()
 
@@ -249,7 +249,7 @@ def _leaves(tree: Tree) -> list[Name]:
 
 
 class _Names:
-    """Lowers a tree to nodes, telling columns, params and constants apart."""
+    """Converts a tree to nodes, resolving its names to columns, params and constants."""
 
     def __init__(self, columns: frozenset[str], params: frozenset[str] | None) -> None:
         self._columns = columns
@@ -258,7 +258,7 @@ class _Names:
         self.params: dict[str, None] = {}
 
     def lower(self, tree: Tree, builder: Builder, hidden: frozenset[str]) -> int:
-        """The node of a tree that is a number; names in `hidden` may not be used."""
+        """The node of a tree with a numeric value; names in `hidden` must not be used."""
         node = self._node(tree, builder, hidden)
         if isinstance(tree, Call) and tree.operation in _CONDITIONS:
             raise InvalidFormula(
@@ -300,7 +300,7 @@ class _Names:
             return builder.constant(CONSTANTS[name.name])
         if name.name in hidden:
             raise InvalidFormula(
-                f"'{name.name}' is what the formula explains; it cannot stand on the right as well",
+                f"'{name.name}' is the target; it cannot be on the right side as well",
                 column=name.column,
             )
         if name.name in self._columns:

@@ -1,7 +1,7 @@
-"""A fit, or the fits of many groups, under way: stepped in slices by whoever owns the time.
+"""A running fit, or the fits of many groups, which the caller steps in slices.
 
-`step(k)` does k epochs and hands out the rows recorded in them; `result()` is valid at any moment.
-Slicing changes no bit of the answer.
+`step(k)` does k epochs and returns the rows recorded in them; `result()` is valid at any time. The
+answer does not depend on the slices, bit for bit.
 """
 
 from __future__ import annotations
@@ -30,8 +30,8 @@ from service.engine.start.groups import (
     first_starts,
     lower_of,
     second_starts,
-    set_out,
     stopped,
+    with_best_starts,
 )
 from service.engine.start.search import (
     LOWER,
@@ -49,38 +49,38 @@ FOLLOWED = Options(
     "levenberg_marquardt", LevenbergMarquardt(), epochs=1000, record_every=1000,
     tolerance=Tolerance(params=1e-10),
 )  # fmt: skip
-"""How the minimum is found that a challenge leads to."""
+"""Options of the fit to the minimum that a challenge leads to."""
 History = list[list[Rows]]
-"""What each fit recorded, a part for each step."""
+"""The recorded rows of each fit, a part for each step."""
 
 
 @dataclass(eq=False)
 class Checkpoint:
-    """All that a later run of the same task needs to go on from here, bit for bit."""
+    """The state of a run, from which a later run of the same task continues, bit for bit."""
 
     starts: Starts
-    """Starts that were searched for; the solver begins when there is no search to come."""
+    """The search for starts; the solver begins when it is done."""
     state: Any = None
-    """The solver's."""
+    """State of the solver."""
     groups: Tensor | None = None
-    """In a second turn, the groups that have it,"""
+    """In a second round, the groups that are fitted again."""
     before: Ends | None = None
-    """how all groups ended in the first,"""
+    """The ends of all groups in the first round."""
     history_before: History = field(default_factory=list)
-    """and what they recorded."""
+    """The history of all groups in the first round."""
     history: History = field(default_factory=list)
     challenge: Search | None = None
-    """Once a fit has ended, the search for a lower end,"""
+    """Once a fit has ended, the search for a lower minimum."""
     lower: Any = None
-    """and the solver's state on the way there."""
+    """State of the solver on the way to a lower minimum."""
 
 
 class Run:
-    """The fits of a task under way.
+    """The running fits of a task.
 
-    What it counts as epochs is the only fit's, or the groups that have ended, of all. Where nobody
-    gave a start, it is searched for first, which counts no epoch; groups that then end badly have
-    another turn.
+    Progress is counted in epochs for a single fit, and in finished groups for groups. If no start
+    is given, one is searched for first, which does not count as epochs; groups that then end badly
+    are fitted again from other starts.
     """
 
     def __init__(self, task: Task, checkpoint: Checkpoint | None = None) -> None:
@@ -89,21 +89,21 @@ class Run:
         self._at = checkpoint or Checkpoint(first_starts(task))
         self._solver: Solver | None = None
         self._ended = 0
-        self._standing: Progress | None = None
-        self._ended_so: Ends | None = None
+        self._cached_progress: Progress | None = None
+        self._final_ends: Ends | None = None
         self._statistics: Statistics | None = None
         if self._at.starts.done:
             self._begin()
 
     @property
     def stride(self) -> int:
-        """Epochs that are sure to take little time: where whoever steps may begin."""
+        """Number of epochs that certainly takes little time, for the first step."""
         return 1 if self._solver is None else self._solver.stride
 
     @property
     def epoch(self) -> int:
-        """Epochs done, or groups that have ended: no fewer than before, though some of them have
-        another turn."""
+        """Epochs done, or groups that have ended; it never decreases, although some groups are
+        fitted again."""
         if self.task.groups is None:
             return self._progress.epoch
         waiting = 0 if self._at.groups is None else len(self.task.groups) - len(self._at.groups)
@@ -111,7 +111,7 @@ class Run:
 
     @property
     def left(self) -> int:
-        """The most epochs that any one fit may yet have."""
+        """The maximum number of remaining epochs of a fit."""
         if self.task.groups is not None or self._has_ended:
             return self.task.options.epochs
         return self.task.options.epochs - self.epoch
@@ -135,7 +135,7 @@ class Run:
 
     @property
     def _is_challenged(self) -> bool:
-        """Whether a lower end is still looked for."""
+        """Whether a lower minimum is still being searched for."""
         search = self._at.challenge
         if not self._may_be_challenged:
             return False
@@ -145,7 +145,7 @@ class Run:
 
     @cached_property
     def _may_be_challenged(self) -> bool:
-        """Whether the end, which is there, is to be compared with others."""
+        """Whether the minimum is to be compared with those from other starts."""
         options = self.task.options
         if not options.challenge or self.task.groups is not None:
             return False
@@ -163,7 +163,7 @@ class Run:
 
     @cached_property
     def _followed(self) -> Marquardt:
-        """What goes from the lowest end of a challenge to its minimum, on all rows."""
+        """The solver from the lowest end of a challenge to its minimum, on all rows."""
         assert self._at.challenge is not None
         start = self._at.challenge.best[0].to(self.task.problem.target)
         problem = replace(self.task.problem, initial=start)
@@ -173,7 +173,7 @@ class Run:
         return solver
 
     def _challenge(self, steps: int) -> None:
-        """At most so many steps of the challenge of the end."""
+        """At most `steps` steps of the challenge."""
         problem, seed = self.task.problem, self.task.options.seed
         while steps > 0 and self._is_challenged:
             search = self._at.challenge
@@ -199,15 +199,15 @@ class Run:
         return canonical(problem, found[0], where, tuple(problem.places.tolist())), found[1]
 
     def checkpoint(self) -> Checkpoint:
-        """All that a later run needs to go on from here."""
+        """A copy of the state, from which a later run continues."""
         return copy.deepcopy(self._at)
 
     def step(self, epochs: int) -> Rows:
-        """At most so many steps: of the search, while there is one, and then epochs of each fit;
-        the rows recorded in them."""
-        self._standing = None
+        """Does at most `epochs` steps of the search, while there is one, and then epochs of each
+        fit; returns the rows recorded in them."""
+        self._cached_progress = None
         while self._solver is None and epochs > 0:
-            self._at.starts, epochs = advance(self._turn, self._at.starts), epochs - 1
+            self._at.starts, epochs = advance(self._current_task, self._at.starts), epochs - 1
             if self._at.starts.done:
                 self._begin()
         if self._solver is None or epochs < 1 or self._has_ended:
@@ -221,14 +221,14 @@ class Run:
             parts.append(rows)
         if self._solver.done(self._at.state):
             self._ended = self.epoch
-            self._once_more()
+            self._retry_groups()
         return Rows.none(len(self.task.problem.params))
 
     def result(self, stop_reason: StopReason | None = None) -> Result | GroupedResult:
-        """The fits as they stand; `stop_reason` is the reason of whoever stops them before their
-        end. A search that is stopped answers with the best that it found."""
+        """The current result. `stop_reason` is the reason if the caller stops the fits before their
+        end. The result of a stopped search is the best start that it found."""
         if self._solver is None:
-            at = replace(self._at, starts=stopped(self._turn, self._at.starts))
+            at = replace(self._at, starts=stopped(self._current_task, self._at.starts))
             return Run(self.task, at).result(stop_reason)
         if self.task.groups is None:
             return self._ends().one(stop_reason, self._lower(), self._statistics)
@@ -240,11 +240,11 @@ class Run:
 
     @property
     def _progress(self) -> Progress:
-        if self._standing is None:
-            self._standing = self._reckoned()
-        return self._standing
+        if self._cached_progress is None:
+            self._cached_progress = self._current_progress()
+        return self._cached_progress
 
-    def _reckoned(self) -> Progress:
+    def _current_progress(self) -> Progress:
         if self._solver is not None:
             return self._solver.progress(self._at.state)
         search = self._at.starts.search
@@ -252,34 +252,34 @@ class Run:
         return Progress(0, math.nan, best, 0)
 
     @property
-    def _turn(self) -> Task:
-        """The task of this turn: all fits, or the groups that have a second one."""
+    def _current_task(self) -> Task:
+        """The task of this round: all fits, or the groups that are fitted again."""
         if self._at.groups is None or self.task.groups is None:
             return self.task
         return replace(self.task, groups=self.task.groups.at(self._at.groups))
 
     def _begin(self) -> None:
-        """The solver, at its start or where it stood."""
-        turn = set_out(self._turn, self._at.starts)
-        self._solver = solver_of(turn)
+        """Creates the solver, at its start or at the state of the checkpoint."""
+        task = with_best_starts(self._current_task, self._at.starts)
+        self._solver = solver_of(task)
         if self._at.state is None:
             self._at.state = self._solver.init()
-            self._at.history = [[] for _ in range(len(turn.fits))]
+            self._at.history = [[] for _ in range(len(task.fits))]
 
     def _ends(self) -> Ends:
         assert self._solver is not None
-        if self._ended_so is not None:
-            return self._ended_so
+        if self._final_ends is not None:
+            return self._final_ends
         ends, search = _with_last(self._solver.ends(self._at.state)), self._at.starts.search
         if self.task.groups is None and search is not None and search.ends:
             ends = replace(ends, searched=(search.agreeing, len(search.ends)))
         if self._has_ended and self.task.groups is None:
-            self._ended_so = ends
+            self._final_ends = ends
         return ends
 
-    def _once_more(self) -> None:
-        """A second turn for those groups that ended badly, where starts were searched for or the
-        ends are to be challenged."""
+    def _retry_groups(self) -> None:
+        """Starts a second round for the groups that ended badly, if starts were searched for or the
+        minima are to be challenged."""
         options = self.task.options
         challenged = options.challenge and options.optimizer == "levenberg_marquardt"
         if not (options.search or challenged) or self._at.groups is not None:
@@ -292,12 +292,12 @@ class Run:
             self._at = Checkpoint(
                 starts, groups=groups, before=before, history_before=self._at.history
             )
-            self._solver = self._standing = None
+            self._solver = self._cached_progress = None
             if starts.done:
                 self._begin()
 
     def _joined(self) -> tuple[Ends, History]:
-        """How the groups ended, and what they recorded: in a second turn, where it is lower and no
+        """The ends and the history of the groups: of the second round, if its loss is lower and no
         start was given."""
         again, before, groups = self._ends(), self._at.before, self._at.groups
         if before is None or groups is None:
@@ -315,7 +315,7 @@ class Run:
 
 
 def _with_last(ends: Ends) -> Ends:
-    """The same with the fits whose last update of all made them diverge, which no epoch saw."""
+    """The ends, with `diverged` for fits that diverged in the very last update."""
     losses = zip(ends.loss.tolist(), ends.first_loss.tolist(), strict=True)
     bad = [has_diverged(*pair) for pair in losses]
     if not any(bad):

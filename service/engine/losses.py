@@ -1,8 +1,7 @@
 """Losses of the residual r = prediction − target: means over the rows of ρ(r).
 
-Each entry gives ρ, its derivative ψ = ρ', and where ρ is bounded below by a quadratic at each
-point, the weight ψ(r)/(2r) by which least squares is reweighted to minimise it (Huber and
-Ronchetti, Robust Statistics, 2nd ed., ch. 7). With a σ, r/σ stands for r.
+Each entry has ρ and its derivative ψ = ρ'. Iteratively reweighted least squares minimises it with
+the weights ψ(r)/(2r) (Huber and Ronchetti, Robust Statistics, 2nd ed., ch. 7). With σ, r is r/σ.
 """
 
 from __future__ import annotations
@@ -19,7 +18,7 @@ Curve = Callable[[Tensor, float], Tensor]
 
 @dataclass(frozen=True, slots=True)
 class LossFunction:
-    """An entry of the table. `option` is the name of its one parameter, with its default."""
+    """An entry of the table. `option` is the name of its parameter, if any, with its default."""
 
     name: str
     formula: str
@@ -61,11 +60,11 @@ class Loss:
 
     @property
     def is_smooth(self) -> bool:
-        """Whether ρ has a slope at zero: mae and quantile do not."""
+        """Whether ρ is differentiable at zero: mae and quantile are not."""
         return self.name not in ("mae", "quantile")
 
     def smoothed(self, z: Tensor, width: float | Tensor) -> tuple[Tensor, Tensor]:
-        """A loss that is not smooth, with a parabola for its corner within ±width (Huber's way):
+        """A loss that is not smooth, with its corner replaced by a parabola within ±width (Huber):
         ρ(z) and the weight of each row."""
         size = z.abs()
         side = self.function.rho(torch.where(z < 0, -1.0, 1.0).to(z.dtype), self.delta)
@@ -73,7 +72,7 @@ class Loss:
         return rho, side / (2 * size.clamp(min=width))
 
     def weight(self, z: Tensor) -> Tensor:
-        """ψ(z)/(2z): the weight with which z² has the slope of ρ, at each row."""
+        """ψ(z)/(2z) of each row: with this weight z² has the derivative of ρ."""
         tiny = torch.finfo(z.dtype).tiny ** 0.5
         apart = torch.where(z.abs() < tiny, torch.full_like(z, tiny), z)
         return self.function.psi(apart, self.delta) / (2 * apart)
@@ -123,7 +122,7 @@ LOSSES: Mapping[str, LossFunction] = {
             "mean(r²)",
             lambda z, d: z * z,
             lambda z, d: 2 * z,
-            "Noise of one size, without outliers: the maximum likelihood of Gaussian noise.",
+            "Noise of constant variance, without outliers: maximum likelihood for Gaussian noise.",
             "Gauss, Theoria motus (1809)",
         ),
         LossFunction(
@@ -157,7 +156,7 @@ LOSSES: Mapping[str, LossFunction] = {
             "mean(delta²·ln(1 + (r/delta)²))",
             lambda z, d: _bent(z, d, torch.log1p),
             lambda z, d: 2 * z / (1 + (z / d) ** 2),
-            "Heavy-tailed noise; far points count ever less.",
+            "Heavy-tailed noise; the weight of a point decreases with its residual.",
             "Triggs et al., Bundle Adjustment (2000), section 3.4",
             "delta",
         ),
@@ -175,7 +174,7 @@ LOSSES: Mapping[str, LossFunction] = {
             "mean(delta²·arctan((r/delta)²))",
             lambda z, d: _bent(z, d, torch.atan),
             lambda z, d: 2 * z / (1 + (z / d) ** 4),
-            "Gross outliers: no point counts more than a fixed amount.",
+            "Gross outliers: the loss of a point is bounded.",
             "Triggs et al., Bundle Adjustment (2000), section 3.4",
             "delta",
         ),
@@ -184,7 +183,7 @@ LOSSES: Mapping[str, LossFunction] = {
             "mean(delta²/6·(1 − (1 − (r/delta)²)³) where |r| ≤ delta, else delta²/6)",
             _tukey,
             lambda z, d: z * (1 - (z / d) ** 2).clamp(min=0) ** 2,
-            "Gross outliers: points beyond delta count not at all. Start near the answer.",
+            "Gross outliers: points beyond delta have no weight. Needs a good start.",
             "Beaton and Tukey, Technometrics 16 (1974) 147",
             "delta",
             4.685,

@@ -1,7 +1,7 @@
 """The table of operations: how each is evaluated, differentiated and written.
 
-A derivative's rule is an expression in the operation's arguments and its own value, written with
-`Term`s; the rules of `add` to `where` are thus read as formulas. Sources: Abramowitz and Stegun,
+A rule for a derivative is an expression in the operation's arguments and its value, written with
+`Term`s. Sources: Abramowitz and Stegun,
 Handbook of Mathematical Functions, 4.1-4.6 (elementary), 6.3 (gamma), 7.1 (error function).
 """
 
@@ -23,9 +23,9 @@ Rule = Callable[..., "Term | float"]
 class Operation:
     """An entry of the table.
 
-    `rules[i](*arguments, value)` is the partial derivative by the i-th argument; None stands for
-    zero. `text` and `latex` are templates of the arguments' own; `binding` says how tightly it
-    binds when written (0: as loosely as a comparison; 9: needs no parentheses).
+    `rules[i](*arguments, value)` is the partial derivative by the i-th argument; None is zero.
+    `text` and `latex` are templates for the written arguments; `binding` is the precedence, from 0
+    (a comparison) to 9 (no parentheses needed).
     """
 
     name: str
@@ -46,7 +46,7 @@ class Operation:
 
 
 def _chain_safe(x: Tensor, y: Tensor) -> Tensor:
-    """A product of the chain rule in which an exact 0 outweighs an infinity."""
+    """A product of the chain rule, with 0·∞ = 0."""
     return torch.where((x == 0) | (y == 0), torch.zeros((), dtype=x.dtype, device=x.device), x * y)
 
 
@@ -74,7 +74,7 @@ def _clip(x: Tensor, low: Tensor, high: Tensor) -> Tensor:
 
 
 def _trigamma(x: Tensor) -> Tensor:
-    """torch's, to about nine digits, which is finite at the poles."""
+    """torch's trigamma, to about nine digits, with infinity at the poles."""
     pole = (x <= 0) & torch.isfinite(x) & (x == torch.floor(x))
     return torch.where(pole, torch.inf, torch.polygamma(1, x))
 
@@ -260,7 +260,7 @@ _PIECEWISE = [
 OPERATIONS: Mapping[str, Operation] = {
     operation.name: operation for operation in (*_ARITHMETIC, *_ELEMENTARY, *_SPECIAL, *_PIECEWISE)
 }
-"""Every operation that a tape may hold, by name."""
+"""Every operation of a tape, by name."""
 
 COMPARISONS: Mapping[str, str] = {
     "<": "less",
@@ -270,7 +270,7 @@ COMPARISONS: Mapping[str, str] = {
     "==": "equal",
     "!=": "not_equal",
 }
-"""The operation of each sign of comparison. They give conditions, not numbers."""
+"""The operation of each comparison operator. Their values are conditions, not numbers."""
 
 _INTERNAL = {"chain", "half_step", "square", "trigamma"}
 CALLABLE: Mapping[str, Operation] = {
@@ -278,4 +278,4 @@ CALLABLE: Mapping[str, Operation] = {
     for operation in (*_ELEMENTARY, *_SPECIAL, *_PIECEWISE)
     if operation.name not in _INTERNAL and operation.binding == 9
 }
-"""The names that a formula may call."""
+"""The functions that a formula may call, by name."""

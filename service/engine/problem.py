@@ -1,4 +1,4 @@
-"""What is to be fitted: a formula, its data, its params' start and limits, and a loss."""
+"""The problem to fit: a model, its data, the start and bounds of its params, and a loss."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ from service.engine.optimizers.lbfgs import Lbfgs
 from service.engine.optimizers.levenberg_marquardt import LevenbergMarquardt
 
 Model = Formula | Network
-"""What may stand for y = f(x; θ)."""
+"""A model y = f(x; θ)."""
 
 Optimizer = Exact | LevenbergMarquardt | Lbfgs | Sgd | Adam | Rmsprop | Adagrad
 
 
 @dataclass(frozen=True)
 class Problem:
-    """A model and its data, ready for arithmetic; all tensors of one dtype and device.
+    """A model and its data as tensors of one dtype and device.
 
     Shapes: columns, target and sigma (rows,); initial, lower and upper (params,), in the order of
     `formula.params`.
@@ -68,11 +68,11 @@ class Problem:
 
     @cached_property
     def free_index(self) -> Tensor:
-        """The same, where the data are."""
+        """The positions of the free params, on the device of the data."""
         return torch.from_numpy(self.places).to(self.target.device)
 
     def on(self, rows: Tensor | slice, initial: Tensor) -> Problem:
-        """The same on some of its rows, from another start."""
+        """The problem on some of its rows, from another start."""
         return replace(
             self,
             columns={name: column[rows] for name, column in self.columns.items()},
@@ -82,7 +82,7 @@ class Problem:
         )
 
     def double(self) -> Problem:
-        """The same in float64."""
+        """The problem in float64."""
         if self.target.dtype == torch.float64:
             return self
         return replace(
@@ -96,7 +96,7 @@ class Problem:
         )
 
     def to(self, device: torch.device | str) -> Problem:
-        """The same on a device."""
+        """The problem on a device."""
         return replace(
             self,
             columns={name: column.to(device) for name, column in self.columns.items()},
@@ -109,17 +109,18 @@ class Problem:
 
     @cached_property
     def inputs(self) -> Tensor:
-        """The inputs as the kernel reads them, (inputs, rows)."""
+        """The inputs in the kernel's layout, (inputs, rows)."""
         return stacked(self.formula.inputs, self.columns, self.rows, self.target)
 
     @property
     def has_program(self) -> bool:
-        """Whether the kernel reads its model."""
+        """Whether the kernel evaluates its model."""
         return isinstance(self.formula, Formula)
 
     @cached_property
     def program(self) -> tuple[Tensor, ...]:
-        """The formula with its slopes by the free params, as the kernel's operators take it."""
+        """The formula with its derivatives by the free params, as the kernel's operators take
+        it."""
         assert isinstance(self.formula, Formula)
         return self.formula.program(i for i, free in enumerate(self.free) if free).tensors
 
@@ -130,7 +131,7 @@ class Problem:
 
     @cached_property
     def whole(self) -> Tensor:
-        """Its rows as one group: see `Groups.spans`."""
+        """All rows as one group: see `Groups.spans`."""
         return torch.from_numpy(np.array([[0], [self.rows]]))
 
     @property
@@ -139,13 +140,13 @@ class Problem:
         return NAMES.index(self.loss.name)
 
     def data(self, spans: Tensor) -> tuple[Tensor, ...]:
-        """Its rows as the kernel's operators take them, in groups: see `Groups.spans`."""
+        """The rows of groups as the kernel's operators take them: see `Groups.spans`."""
         sigma = self.target[:0] if self.sigma is None else self.sigma
         return (self.inputs, self.target, sigma, spans)
 
     @cached_property
     def linear(self) -> Tensor:
-        """A largest-first set of free params that the prediction is jointly linear in, (free,)."""
+        """A set of free params in which the prediction is jointly linear, as a mask, (free,)."""
         chosen = [False] * len(self.free_params)
         if self.loss.is_least_squares and isinstance(self.formula, Formula):
             chosen = list(self.formula.linear_among(self.free_params))
@@ -153,7 +154,7 @@ class Problem:
 
     @cached_property
     def is_bounded(self) -> bool:
-        """Whether a free param has a limit."""
+        """Whether a free param has a bound."""
         limits = zip(self.lower.tolist(), self.upper.tolist(), self.free, strict=True)
         return any(free and (low > -math.inf or high < math.inf) for low, high, free in limits)
 
@@ -165,7 +166,7 @@ class Problem:
 
 @dataclass(frozen=True, slots=True)
 class Tolerance:
-    """When a fit has converged: any one that is above zero and met. 0 is off.
+    """A fit has converged when any tolerance above zero is met; 0 disables one.
 
     loss: |Δloss| ≤ tolerance·loss; params: ‖Δθ‖ ≤ tolerance·‖θ‖; gradient: the largest |gradient| ≤
     tolerance × the largest of the first epoch.
@@ -177,13 +178,13 @@ class Tolerance:
 
     @property
     def any(self) -> bool:
-        """Whether one is on."""
+        """Whether one is enabled."""
         return bool(self.loss or self.params or self.gradient)
 
 
 @dataclass(frozen=True, slots=True)
 class GradientMethod:
-    """How gradients are reckoned: analytic, autograd or numeric with its `delta`."""
+    """How gradients are computed: analytic, autograd, or numeric with its `delta`."""
 
     method: str = "analytic"
     delta: float | None = None
@@ -191,7 +192,7 @@ class GradientMethod:
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """How to fit. `settings` is the optimizer's own record, of its file."""
+    """How to fit. `settings` are the options of the optimizer."""
 
     optimizer: str
     settings: Optimizer
@@ -205,24 +206,24 @@ class Options:
     search: tuple[int, ...] = ()
     """Positions of the params whose start is to be searched for."""
     challenge: bool | None = None
-    """Whether the end is compared with those of other starts; None where there is no need to."""
+    """Whether the minimum is compared with those from other starts; None if not needed."""
 
 
 AT_ONCE = 2**21
-"""Rows of the groups that are laid side by side, about."""
+"""Approximate number of rows of the groups that are processed together."""
 UNEVEN = 1.25
-"""Of those, the longest group has no more than so many times the rows of the shortest."""
+"""Maximum ratio of the rows of the longest and the shortest of those groups."""
 
 
 @dataclass(frozen=True, eq=False)
 class Groups:
-    """Groups of a problem's rows, each fitted by itself."""
+    """Groups of a problem's rows, each fitted separately."""
 
     spans: Tensor
-    """(2, groups) int64 on the CPU: a group's rows lie together, from the first number to before
-    the second; groups may share rows."""
+    """First and end (exclusive) row of each group, (2, groups) int64 on the CPU. Groups may share
+    rows."""
     initial: Tensor
-    """Where each starts, (groups, params), on the CPU."""
+    """Start of each group, (groups, params), on the CPU."""
     history: bool = False
     """Whether to record each group's epochs."""
 
@@ -235,8 +236,8 @@ class Groups:
         return self.spans[1] - self.spans[0]
 
     def alike(self, at_once: int = AT_ONCE) -> list[Tensor]:
-        """The groups in parts, of which the longest has at most `UNEVEN` times the rows of the
-        shortest, of about so many rows each."""
+        """The groups in parts of about `at_once` rows, in which the longest group has at most
+        `UNEVEN` times the rows of the shortest."""
         by_size, parts, begin = torch.argsort(self.sizes, stable=True), [], 0
         lengths = self.sizes[by_size].tolist()
         if lengths[0] == lengths[-1] and len(lengths) * lengths[0] <= at_once:
@@ -255,8 +256,7 @@ class Groups:
 
 @dataclass(frozen=True, eq=False)
 class Task:
-    """A problem and how to fit it: all that the engine needs to start. With `groups` there is a fit
-    of each group of its rows."""
+    """A problem and how to fit it. With `groups`, each group of its rows is fitted."""
 
     problem: Problem
     options: Options
@@ -264,14 +264,14 @@ class Task:
 
     @cached_property
     def fits(self) -> Groups:
-        """The groups, one of all rows where there are none."""
+        """The groups; without groups, one of all rows."""
         if self.groups is not None:
             return self.groups
         problem = self.problem
         return Groups(problem.whole, problem.initial.cpu().unsqueeze(0), history=True)
 
     def one(self, group: int) -> Task:
-        """One group by itself."""
+        """The task of one group."""
         if self.groups is None:
             return self
         rows = slice(*self.groups.spans[:, group].tolist())
@@ -279,26 +279,26 @@ class Task:
         return Task(self.problem.on(rows, initial), self.options)
 
     def starting(self, initial: Tensor) -> Task:
-        """The same from other starts, (groups, params)."""
+        """The task from other starts, (groups, params)."""
         if self.groups is not None:
             return replace(self, groups=replace(self.groups, initial=initial))
         start = initial[0].to(self.problem.initial)
         return replace(self, problem=replace(self.problem, initial=start))
 
     def to(self, device: torch.device | str) -> Task:
-        """The same with its rows on a device."""
+        """The task with its rows on a device."""
         return replace(self, problem=self.problem.to(device))
 
     def double(self) -> Task:
-        """The same in float64."""
+        """The task in float64."""
         return replace(self, problem=self.problem.double())
 
 
 def grouped(
     problem: Problem, options: Options, codes: Tensor, initial: Tensor, *, history: bool = False
 ) -> Task:
-    """The task of fitting each group of rows; `codes` (rows,) says which group each row is in. Rows
-    that do not lie group by group are put so."""
+    """The task of fitting each group of rows; `codes` (rows,) are the groups of the rows. The rows
+    are sorted by group if necessary."""
     sizes = torch.bincount(codes, minlength=len(initial))
     end = torch.cumsum(sizes, 0)
     if not bool((codes[1:] >= codes[:-1]).all()):

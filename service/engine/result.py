@@ -1,4 +1,4 @@
-"""What fits hand back, while they run and when they end."""
+"""Results of fits, while they run and when they end."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class Rows:
 
     @classmethod
     def of(cls, epoch: Tensor, loss: Tensor, params: Tensor, gradient: Tensor) -> Rows:
-        """Rows of their columns."""
+        """The table of the given columns."""
         columns = (epoch.unsqueeze(-1), loss.unsqueeze(-1), params, gradient)
         return cls(torch.cat([column.double().cpu() for column in columns], dim=-1))
 
@@ -55,7 +55,7 @@ class Rows:
 
 
 def joined(parts: Sequence[Rows], params: int) -> Rows:
-    """Rows that follow each other."""
+    """The concatenation of tables of rows."""
     if len(parts) == 1:
         return parts[0]
     return Rows(torch.cat([part.table for part in parts])) if parts else Rows.none(params)
@@ -63,8 +63,8 @@ def joined(parts: Sequence[Rows], params: int) -> Rows:
 
 @dataclass(frozen=True, slots=True)
 class Best:
-    """The lowest loss seen and where it was measured; epoch e means before e's update, and the last
-    epoch, for the params returned, after it."""
+    """The lowest loss, with its epoch and params: before that epoch's update, or, for the final
+    params, after the last update."""
 
     epoch: int
     loss: float
@@ -73,7 +73,7 @@ class Best:
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """How a fit ended. A numerical ending is a value, not an error."""
+    """The result of a fit. Divergence is a result, not an error."""
 
     stop_reason: StopReason
     params: Tensor
@@ -83,15 +83,15 @@ class Result:
     first_loss: float
     first_gradient: Tensor
     initial: Tensor
-    """Where it set out from."""
+    """The start."""
     factor: Tensor | None = None
-    """R of QR [J z] at `params` over the free ones, float64, where the solver has it."""
+    """R of QR [J z] at `params` over the free ones, float64, if the solver has it."""
     searched: tuple[int, int] | None = None
-    """Of a search for the start: how many ways of how many came to the same loss."""
+    """Of a search for the start: how many of the starts reached the same loss, of how many."""
     lower: tuple[Tensor, float] | None = None
-    """Params and loss of a better minimum, where other starts led to one."""
+    """Params and loss of a better minimum, if other starts led to one."""
     statistics: Statistics | None = None
-    """Those of `best.params`, where the engine has had them."""
+    """The statistics at `best.params`, if they were computed already."""
 
     @property
     def converged(self) -> bool:
@@ -104,16 +104,16 @@ class Result:
 
 @dataclass(frozen=True, eq=False)
 class Ends:
-    """How fits ended, or stand; the fits first, on the CPU."""
+    """The final or current state of fits; the first dimension is the fit, on the CPU."""
 
     theta: Tensor
     """(fits, params)"""
     loss: Tensor
     """At `theta`, (fits,)."""
     epochs: Tensor
-    """(fits,), int64; 0 where a fit was not begun."""
+    """(fits,), int64; 0 if a fit was not started."""
     reasons: tuple[StopReason | None, ...]
-    """None where a fit has not ended."""
+    """None if a fit has not ended."""
     best: Tensor
     best_loss: Tensor
     best_epoch: Tensor
@@ -122,17 +122,17 @@ class Ends:
     """(fits, params)"""
     initial: Tensor
     factor: Tensor | None = None
-    """R of QR [J z] at `theta`, (fits, q + 1, q + 1), where the solver has it."""
+    """R of QR [J z] at `theta`, (fits, q + 1, q + 1), if the solver has it."""
     searched: tuple[int, int] | None = None
     missed: Tensor | None = None
-    """Which fits other starts led to a better minimum, (fits,); None where none were tried."""
+    """For which fits another start led to a better minimum, (fits,); None if none was tried."""
 
     def __len__(self) -> int:
         return len(self.loss)
 
     @property
     def converged(self) -> Tensor:
-        """Which of them, (fits,)."""
+        """Which fits converged, (fits,)."""
         return torch.tensor([reason == "converged" for reason in self.reasons], dtype=torch.bool)
 
     def at(self, fits: Tensor) -> Ends:
@@ -146,8 +146,8 @@ class Ends:
 
     @classmethod
     def joined(cls, parts: Sequence[Ends], initial: Tensor) -> Ends:
-        """Those of the first fits, one after another, and of fits that were not begun: `initial`
-        (fits, params) says where each starts."""
+        """The concatenation of the ends of the first fits, followed by fits that were not started;
+        `initial` (fits, params) are the starts of all."""
         begun = sum(len(part) for part in parts)
         left = len(initial) - begun
         nothing = torch.full((left,), torch.nan, dtype=torch.float64)
@@ -164,7 +164,7 @@ class Ends:
         return replace(rest, **columns, reasons=tuple(r for part in every for r in part.reasons))
 
     def with_those(self, fits: Tensor, others: Ends) -> Ends:
-        """The same with some of the fits as they ended otherwise."""
+        """The ends, with those of some fits replaced by `others`."""
         columns = {name: getattr(self, name).clone() for name in _COLUMNS}
         for name, column in columns.items():
             column[fits] = getattr(others, name)
@@ -179,8 +179,8 @@ class Ends:
         lower: tuple[Tensor, float] | None = None,
         statistics: Statistics | None = None,
     ) -> Result:
-        """The only fit; `stop_reason` is the reason of whoever stops it before its end. See
-        `Result` for what else is known."""
+        """The result of the only fit; `stop_reason` is the reason if it was stopped early. See
+        `Result` for the others."""
         loss, best_loss = float(self.loss[0]), float(self.best_loss[0])
         best = Best(int(self.best_epoch[0]), best_loss, self.best[0])
         if loss < best_loss or (not math.isfinite(best_loss) and math.isfinite(loss)):
@@ -209,8 +209,8 @@ _COLUMNS = (
 
 @dataclass(frozen=True, eq=False)
 class GroupedResult:
-    """How the fits of groups ended, each one's recorded epochs where they were asked for, and why
-    it was stopped before its end."""
+    """The ends of the fits of groups, their recorded epochs if requested, and the reason if they
+    were stopped early."""
 
     ends: Ends
     history: Sequence[Rows] | None

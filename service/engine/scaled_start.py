@@ -1,17 +1,16 @@
-"""Initial values, limits and fixed values that are given in raw units, as those of scaled inputs.
+"""Converts initial values, bounds and fixed values from raw units to those of scaled inputs.
 
-Where the formula is closed under the scaling, each θ has one θ' with f(scale·x + offset; θ') =
-f(x; θ): see `scaling`. What is given is taken over as that map allows, and refused where it does
-not:
+If the formula is closed under the scaling, each θ has one θ' with f(scale·x + offset; θ') =
+f(x; θ): see `scaling`. The following can be converted, and everything else is refused:
 
 - an initial value, if all the params are given that its value on scaled inputs depends on (a line's
   b' = b − w·offset/scale depends on w too);
 - a fixed value, if all those params are fixed;
-- a limit, if the map changes that param alone, by a factor and a shift.
+- a bound, if the map changes only that param, by a factor and a shift.
 
-The map is looked at where the formula tells its params well apart, at two such points; which params
-it mixes, and which it changes by a factor and a shift, is the same at both. So it holds as well
-where the params are not told apart, as a decay's are at an amplitude of 0.
+The map is computed at two points at which the params are well identifiable; which params it mixes,
+and which it changes by a factor and a shift, is the same at both. So it also holds where the params
+are not identifiable, as those of a decay at an amplitude of 0.
 """
 
 from __future__ import annotations
@@ -46,16 +45,16 @@ from service.engine.start.search import thinned
 from service.errors import InvalidRequest
 
 CANDIDATES = 32
-"""Points that are drawn to look at the map at,"""
+"""Points that are drawn to compute the map at."""
 TRIED = 6
-"""of which so many are tried, at most."""
+"""Maximum number of those points that are tried."""
 ROWS = 250
-"""Rows, at most, that they are drawn by."""
+"""Maximum number of rows that the points are drawn from."""
 NEGLIGIBLE = 1e-7
-"""A share of a param's part in the prediction that is rounding."""
+"""A fraction of a param's effect on the prediction that is a rounding error."""
 WITHOUT = 'fit without scaling ("scaling": {})'
 EXACT = 1e-10
-"""Factors so near 1, and shifts so near 0, are that."""
+"""Tolerance within which a factor is 1, and a shift 0."""
 
 
 Others = Sequence[Ints]
@@ -64,7 +63,7 @@ Others = Sequence[Ints]
 
 @dataclass(frozen=True, eq=False)
 class Given:
-    """What is said of params: values, limits, which values are given and which are fixed; (params,)
+    """Given values and bounds of params, which values are given and which are fixed; (params,)
     each."""
 
     values: Floats
@@ -75,33 +74,33 @@ class Given:
 
     @property
     def limited(self) -> Bools:
-        """Which free params have a limit."""
+        """Which free params have a bound."""
         return ~self.fixed & (np.isfinite(self.lower) | np.isfinite(self.upper))
 
     @property
-    def says_nothing(self) -> bool:
+    def is_empty(self) -> bool:
         return not (self.known | self.limited).any()
 
 
 @dataclass(frozen=True, eq=False)
 class _Map:
-    """How θ' follows from θ."""
+    """The map from θ to θ'."""
 
     others: Others
     straight: Bools
-    """Which are a sum of multiples of params, and a number:"""
+    """Which θ' are affine in θ: matrix @ θ + shift."""
     matrix: Floats
     shift: Floats
     point: Floats
-    """Params in raw units at which the formula tells them apart."""
+    """Params in raw units at which they are identifiable."""
 
 
 def scaled_start(
     problem: Problem, raw: Mapping[str, Tensor], scaling: Scaling, given: Given
 ) -> Given:
-    """The same for scaled inputs; `problem` has the rows, `raw` their inputs before scaling. Raises
-    InvalidRequest, at the param, for what cannot be taken over."""
-    if given.says_nothing or all(s.scale == 1 and s.offset == 0 for s in scaling.values()):
+    """The given values and bounds for scaled inputs; `problem` has the rows, `raw` their inputs
+    before scaling. Raises InvalidRequest, at the param, for those that cannot be converted."""
+    if given.is_empty or all(s.scale == 1 and s.offset == 0 for s in scaling.values()):
         return given
     formula = problem.formula
     if isinstance(formula, Network):
@@ -111,8 +110,8 @@ def scaled_start(
     if found is None:
         name = names[int((given.known | given.limited).argmax())]
         raise InvalidRequest(
-            f"what is given of '{name}' is in units of the inputs as they are, and no params of "
-            f"this formula predict the same of the scaled inputs; leave '{name}' out, or {WITHOUT}",
+            f"'{name}' is given in raw units and cannot be converted: no params of this formula "
+            f"give the same predictions from the scaled inputs; omit '{name}', or {WITHOUT}",
             pointer=f"/params/{name}",
         )
     _check(names, found.others, found.straight, given)
@@ -121,19 +120,19 @@ def scaled_start(
 
 
 def can_be_scaled(problem: Problem, scaling: Scaling, known: Iterable[str]) -> bool:
-    """Whether the fit of that problem could be had of scaled inputs: its formula is closed under
-    the scaling, and what is given of its params, the values of those `known`, can be taken over."""
-    names, told = problem.params, frozenset(known)
+    """Whether the problem can be fitted with scaled inputs: its formula is closed under the
+    scaling, and the values of the `known` params and the bounds can be converted."""
+    names, given_names = problem.params, frozenset(known)
     lower, upper = problem.limits.numpy()
     given = Given(
         problem.initial.double().cpu().numpy(),
         lower,
         upper,
-        np.array([name in told for name in names], dtype=np.bool_),
+        np.array([name in given_names for name in names], dtype=np.bool_),
         ~np.array(problem.free, dtype=np.bool_),
     )
     inputs = {name: column.double().cpu() for name, column in problem.columns.items()}
-    if isinstance(problem.formula, Formula) and given.says_nothing:
+    if isinstance(problem.formula, Formula) and given.is_empty:
         return _map(replace(problem.double().to("cpu"), columns=inputs), scaling) is not None
     try:
         scaled_start(problem.to("cpu"), inputs, scaling, given)
@@ -145,8 +144,8 @@ def can_be_scaled(problem: Problem, scaling: Scaling, known: Iterable[str]) -> b
 def raw_params(
     problem: Problem, raw: Mapping[str, Tensor], scaling: Scaling, theta: Tensor
 ) -> Moved | None:
-    """The θ_raw of a θ fitted to scaled inputs; None where there is none. `unscale` finds it; where
-    the formula does not tell its params apart at θ, by the map, if that is straight."""
+    """The θ_raw of a θ fitted to scaled inputs; None if there is none. By `unscale`; if the params
+    are not identifiable at θ, by the map, if that is affine."""
     formula, theta = problem.formula, theta.double().cpu()
     assert isinstance(formula, Formula)
     found = unscale(formula, raw, scaling, theta)
@@ -161,11 +160,11 @@ def raw_params(
 
 
 def _check(names: tuple[str, ...], others: Others, straight: Bools, given: Given) -> None:
-    """Raises InvalidRequest for the first param of which something cannot be taken over."""
+    """Raises InvalidRequest for the first param with something that cannot be converted."""
     for i in np.flatnonzero(given.known | given.limited).tolist():
         name, mixed = names[i], others[i]
         listed = ", ".join(names[j] for j in mixed[:8])
-        depends = f"on scaled inputs its value depends on {listed} too"
+        depends = f"on scaled inputs its value also depends on {listed}"
         if given.fixed[i] and not given.fixed[mixed].all():
             raise InvalidRequest(
                 f"'{name}' cannot be fixed: {depends}; fix {listed} as well, or {WITHOUT}",
@@ -173,26 +172,26 @@ def _check(names: tuple[str, ...], others: Others, straight: Bools, given: Given
             )
         if given.known[i] and not given.known[mixed].all():
             raise InvalidRequest(
-                f"the initial value of '{name}' cannot be taken over: {depends}; give {listed} "
-                f"as well, leave '{name}' out, or {WITHOUT}",
+                f"the initial value of '{name}' cannot be converted: {depends}; give {listed} "
+                f"as well, omit '{name}', or {WITHOUT}",
                 pointer=f"/params/{name}",
             )
         if given.limited[i] and (len(mixed) or not straight[i]):
-            why = depends if len(mixed) else "on scaled inputs its value is no multiple of it"
+            why = depends if len(mixed) else "its value on scaled inputs is not proportional to it"
             raise InvalidRequest(
-                f"the limits of '{name}' cannot be taken over: {why}; leave them out, or {WITHOUT}",
+                f"the bounds of '{name}' cannot be converted: {why}; omit them, or {WITHOUT}",
                 pointer=f"/params/{name}",
             )
 
 
 def _within(given: Given, values: Floats, factors: Floats, shift: Floats) -> Given:
-    """What is given, with those values and with limits that the map takes where they are."""
+    """`given` with those values and with its bounds mapped to scaled inputs."""
     limited = given.limited
     with np.errstate(all="ignore"):
         ends = np.stack([given.lower, given.upper]) * factors + shift
     lower = np.where(limited, ends.min(axis=0), -math.inf)
     upper = np.where(limited, ends.max(axis=0), math.inf)
-    # A value that nobody gave is a stand-in in any units, but lies within the limits.
+    # A value that was not given is a placeholder in any units, but must be within the bounds.
     return replace(given, values=np.clip(values, lower, upper), lower=lower, upper=upper)
 
 
@@ -201,13 +200,13 @@ def _within(given: Given, values: Floats, factors: Floats, shift: Floats) -> Giv
 
 @np.errstate(all="ignore")
 def _map(problem: Problem, scaling: Scaling) -> _Map | None:
-    """The map of a problem in raw units; None where its formula is not closed under the scaling, or
-    does not tell its params apart."""
+    """The map of a problem in raw units; None if its formula is not closed under the scaling, or
+    its params are not identifiable."""
     formula, raw = problem.formula, problem.columns
     assert isinstance(formula, Formula)
     before, after = (Curve(formula, points_of(raw, each)) for each in ({}, scaling))
     looks: list[tuple[Floats, Floats, Floats, Floats, Floats]] = []
-    for theta in _told_apart(problem, before)[:TRIED]:
+    for theta in _identifiable_points(problem, before)[:TRIED]:
         found = scale_params(formula, raw, scaling, torch.from_numpy(theta))
         if found is None:
             continue
@@ -222,14 +221,14 @@ def _map(problem: Problem, scaling: Scaling) -> _Map | None:
 
 
 def _sizes(slopes: Floats) -> Floats:
-    """How much each param moves the prediction."""
+    """The largest effect of each param on the prediction."""
     found: Floats = np.abs(slopes).max(axis=1)
     return found
 
 
 def _of_two(*looks: tuple[Floats, Floats, Floats, Floats, Floats]) -> _Map:
-    """What the map is, from two points: params before and after, ∂after/∂before, and how much each
-    param moves the prediction, after and before."""
+    """The map, from two points: params before and after, ∂after/∂before, and the effect of each
+    param on the prediction, after and before."""
     shares = [parts[:, None] * np.abs(matrix) / wholes for *_, matrix, parts, wholes in looks]
     needs = np.any([share > NEGLIGIBLE for share in shares], axis=0)
     matrices = [np.where(needs, matrix, 0.0) for _, _, matrix, _, _ in looks]
@@ -242,7 +241,7 @@ def _of_two(*looks: tuple[Floats, Floats, Floats, Floats, Floats]) -> _Map:
     same = [apart * parts[:, None] / wholes <= NEGLIGIBLE for *_, parts, wholes in looks]
     straight = np.all(same, axis=(0, 2))
     straight &= np.abs(shifts[0] - shifts[1]) <= NEGLIGIBLE * np.minimum(*sizes)
-    # One that depends on a param that is not straight cannot be had without it.
+    # A param that depends on one that is not affine is not affine either.
     while (lost := straight & (needs & ~straight).any(axis=1)).any():
         straight &= ~lost
     matrix = np.where(np.abs(matrices[0] - 1) <= EXACT, 1.0, matrices[0])
@@ -251,8 +250,8 @@ def _of_two(*looks: tuple[Floats, Floats, Floats, Floats, Floats]) -> _Map:
     return _Map([np.flatnonzero(row) for row in needs], straight, matrix, shift, looks[0][0])
 
 
-def _told_apart(problem: Problem, curve: Curve) -> Floats:
-    """Params in raw units, drawn, those first that the formula tells apart best."""
+def _identifiable_points(problem: Problem, curve: Curve) -> Floats:
+    """Drawn params in raw units, the best identifiable first."""
     small = thinned(problem, ROWS)
     rng = np.random.default_rng(0)
     points = np.stack([drawn(of, small, CANDIDATES, rng) for of in ranges(small)], axis=1)
@@ -269,7 +268,7 @@ def _told_apart(problem: Problem, curve: Curve) -> Floats:
 def _values(
     formula: Formula, found: _Map, raw: Mapping[str, Tensor], scaling: Scaling, given: Given
 ) -> Floats:
-    """θ' of the values that are given. Raises InvalidRequest where there is none."""
+    """θ' of the given values. Raises InvalidRequest if there is none."""
     theta = np.where(given.known, given.values, found.point)
     values = np.where(found.straight, found.matrix @ theta + found.shift, 0.0)
     rest = given.known & ~found.straight
@@ -282,8 +281,8 @@ def _values(
         return made
     name = names[int(rest.argmax())]
     raise InvalidRequest(
-        f"the initial value of '{name}' cannot be taken over: no params predict the same of the "
-        f"scaled inputs as these do; leave '{name}' out, or {WITHOUT}",
+        f"the initial value of '{name}' cannot be converted: no params give the same predictions "
+        f"from the scaled inputs; omit '{name}', or {WITHOUT}",
         pointer=f"/params/{name}",
     )
 
@@ -292,7 +291,8 @@ def _solved(
     formula: Formula, raw: Mapping[str, Tensor], scaling: Scaling,
     theta: Floats, values: Floats, bent: list[str],
 ) -> Floats | None:  # fmt: skip
-    """θ' of which the params but for `bent` are known. The prediction is mostly linear in these."""
+    """θ' with the params `bent` solved for, in which the prediction is mostly linear; None if there
+    is no solution."""
     if not formula.is_linear_in(bent):
         followed = scale_params(formula, raw, scaling, torch.from_numpy(theta))
         return None if followed is None else followed.values.numpy()
@@ -311,7 +311,8 @@ def _solved(
 
 
 def _of_network(network: Network, scaling: Scaling, given: Given) -> Given:
-    """A bias of its first layer depends on the weights of the inputs that are shifted."""
+    """The conversion for a network: the biases of its first layer depend on the weights of the
+    inputs that are shifted."""
     width, scales = network.widths[1], [scaling.get(name, Scale()) for name in network.inputs]
     weights = np.arange(width * len(scales)).reshape(width, -1)
     shifted = np.array([scale.offset != 0 for scale in scales])

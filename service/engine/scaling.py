@@ -1,9 +1,9 @@
-"""Inputs scaled to x' = scale·x + offset, and params brought back to raw units.
+"""Scales inputs to x' = scale·x + offset, and converts params back to raw units.
 
-The way back is exact where some θ_raw has f(x; θ_raw) = f(scale·x + offset; θ) for every x, as it
-has for a line, a polynomial, a decay or a peak. It is found by following that θ_raw from scale 1,
-offset 0, where it is θ, to the scaling in question; and it is believed only if the two agree to
-rounding at points that span the data and reach beyond them.
+The conversion is exact if some θ_raw has f(x; θ_raw) = f(scale·x + offset; θ) for every x, as for a
+line, a polynomial, a decay or a peak. It is found by continuation of θ_raw from scale 1, offset 0,
+where it is θ, to the scaling; and accepted only if the two predictions agree to rounding at points
+that span the data and reach beyond them.
 """
 
 from __future__ import annotations
@@ -27,16 +27,15 @@ Points = Mapping[str, Floats]
 POINTS = 64
 TANGENT = 1e-4
 LEAST = 1e-9
-"""The first part of a way that is gone at once, and the least: it says where to look after the
-next,"""
+"""Initial and minimum length of the first continuation step, from which the next is predicted."""
 SHORTEST = 1 / 128
-"""which has at least this length."""
+"""Minimum length of later continuation steps."""
 NEWTON = 8
 AGREEMENT = 1e-9
 ROUGH = 1e-6
-"""How well params agree on the way."""
+"""Tolerance on the params during the continuation."""
 NEARER = 0.5
-"""Newton's method from nearby leaves no more than such a part of what is wrong."""
+"""Maximum ratio of successive errors for which Newton's method counts as converging."""
 EPSILON = float(np.finfo(np.float64).eps)
 
 
@@ -77,12 +76,13 @@ def _scale(name: str, centre: float, width: float, what: str) -> Scale:
 
 
 METHODS = {"standardize": standardize, "min_max": min_max}
-"""The ways to choose a scaling from a column."""
+"""The methods to choose a scaling from a column, by name."""
 
 
 @dataclass(frozen=True, slots=True)
 class Moved:
-    """Params that predict the same of other inputs, float64, and their slopes by those."""
+    """Params that give the same predictions from other inputs, float64, and their derivatives by
+    the original params."""
 
     values: Tensor
     map: Tensor
@@ -92,7 +92,7 @@ class Moved:
 def unscale(
     formula: Formula, raw: Mapping[str, Tensor], scaling: Scaling, theta: Tensor
 ) -> Moved | None:
-    """The θ_raw of a θ fitted to scaled inputs; None where there is none exact.
+    """The θ_raw of a θ fitted to scaled inputs; None if there is no exact one.
 
     raw: the inputs before scaling, (rows,); theta (params,).
     """
@@ -107,18 +107,19 @@ def unscale(
 def scale_params(
     formula: Formula, raw: Mapping[str, Tensor], scaling: Scaling, theta: Tensor
 ) -> Moved | None:
-    """The other way: the θ of scaled inputs of a θ_raw; None where there is none exact."""
+    """The inverse of `unscale`: the θ for scaled inputs of a θ_raw; None if there is no exact
+    one."""
     scaled = {name: scaling[name].apply(x) if name in scaling else x for name, x in raw.items()}
     return unscale(formula, scaled, inverse(scaling), theta)
 
 
 def inverse(scaling: Scaling) -> dict[str, Scale]:
-    """The scaling that undoes one."""
+    """The inverse scaling."""
     return {name: Scale(1 / s.scale, -s.offset / s.scale) for name, s in scaling.items()}
 
 
 def scale_network(network: Network, scaling: Scaling, theta: Tensor) -> Tensor:
-    """The params of scaled inputs of a network's: only its first layer sees the inputs, so w' =
+    """A network's params for scaled inputs: only its first layer depends on the inputs, so w' =
     w/scale and b' = b − Σ w·offset/scale."""
     scales = [scaling.get(name, Scale()) for name in network.inputs]
     factors = torch.tensor([1 / scale.scale for scale in scales], dtype=theta.dtype)
@@ -153,12 +154,12 @@ def _unscaled(
 
 
 Way = Callable[[float], Scaling]
-"""From no scaling, part 0, to part 1."""
+"""A path of scalings, from none at 0 to the full scaling at 1."""
 
 
 def _ways(scaling: Scaling) -> list[Way]:
-    """The scales first, then the offsets: along each of these params mostly go straight, or by a
-    factor."""
+    """The scales first, then the offsets: along each path params mostly change linearly, or
+    exponentially."""
     ways: list[Way] = []
     if any(scale.scale != 1.0 for scale in scaling.values()):
         ways.append(lambda part: {n: Scale(s.scale**part) for n, s in scaling.items()})
@@ -170,12 +171,12 @@ def _ways(scaling: Scaling) -> list[Way]:
 def _along(
     formula: Formula, scaled: Points, way: Way, wanted: Floats, values: Floats
 ) -> Floats | None:
-    """The params of the prediction that is wanted, from part 0 of a way to part 1."""
+    """Continuation of the params with prediction `wanted` along a path; None if it fails."""
     factors = np.array(formula.linear_among(formula.params))
     done, length, last, before = 0.0, TANGENT, 0.0, values
     while done < 1.0:
         part = min(1.0, done + length)
-        # The points that this part of the scaling takes to where all of it takes the data's.
+        # The points that this part of the scaling maps to the scaled points.
         gone = way(part)
         own = {name: gone[name].undo(x) if name in gone else x for name, x in scaled.items()}
         curve = Curve(formula, own)
@@ -195,8 +196,8 @@ def _along(
 
 
 def _ahead(before: Floats, values: Floats, times: float, factors: Bools) -> Floats:
-    """Params so many times as far on as from `before` to `values`, (3, params): straight, by
-    factors, and by factors those alone that may be factors of the prediction."""
+    """Extrapolated params, `times` as far as from `before` to `values`, (3, params): linearly,
+    exponentially, and exponentially only for those that may be factors of the prediction."""
     straight = values + times * (values - before)
     by_factor = values * (values / before) ** times
     by_factor = np.where(np.isfinite(by_factor), by_factor, straight)
@@ -204,7 +205,7 @@ def _ahead(before: Floats, values: Floats, times: float, factors: Bools) -> Floa
 
 
 def _solved(formula: Formula, points: Points, scaled: Points, theta: Floats) -> Moved | None:
-    """θ_raw and its map where the formula is linear, so that one Jacobian serves for both."""
+    """θ_raw and its derivatives for a linear formula, from one Jacobian."""
     prediction, slopes = Curve(formula, points).read(theta)
     wanted, sides = Curve(formula, scaled).read(theta)
     steps = solve_small(slopes, np.concatenate(((prediction - wanted)[None], sides)))[0]
@@ -228,25 +229,25 @@ class Curve:
         return found.numpy(), np.ascontiguousarray(jacobian.numpy().T)
 
     def slopes(self, thetas: Floats) -> Floats:
-        """∂f/∂θ at each of some params, (many, params) -> (many, points, params)."""
+        """∂f/∂θ at several params, (many, params) -> (many, points, params)."""
         found: Floats = self._bound.jacobian(torch.from_numpy(thetas))[1].numpy()
         return found
 
     def predict(self, theta: Floats) -> Floats:
-        """f (points,), or of many params."""
+        """f (points,); for several params, (many, points)."""
         found: Floats = self._bound.predict(torch.from_numpy(theta)).numpy()
         return found
 
     def nearest(self, thetas: Floats, wanted: Floats) -> Floats:
-        """The params among some, (many, params), whose prediction is nearest."""
+        """The params among several, (many, params), whose prediction is nearest to `wanted`."""
         gaps = np.abs(self.predict(thetas) - wanted).max(axis=-1)
         best: Floats = thetas[int(np.nan_to_num(gaps, nan=np.inf).argmin())]
         return best
 
 
 def _follow(curve: Curve, wanted: Floats, values: Floats, *, tight: bool) -> Floats | None:
-    """Newton's method from `values` to the params of the prediction that is wanted: to rounding
-    where it is to be `tight`. None where it does not come nearer fast, as it does from nearby."""
+    """Newton's method from `values` to the params with prediction `wanted`; to rounding if `tight`.
+    None if it does not converge fast."""
     size, before = np.abs(wanted).max(), np.inf
     for _ in range(NEWTON):
         prediction, slopes = curve.read(values)
@@ -262,8 +263,8 @@ def _follow(curve: Curve, wanted: Floats, values: Floats, *, tight: bool) -> Flo
 
 
 def points_of(raw: Mapping[str, Tensor], scaling: Scaling | None = None) -> Points:
-    """Points that span the inputs' ranges and half as much again, spread by Weyl's sequence; those
-    of scaled inputs are the same points, scaled."""
+    """Points that span the inputs' ranges and a quarter beyond, from Weyl's sequence; for scaled
+    inputs, the same points scaled."""
     points: dict[str, Floats] = {}
     for i, (name, column) in enumerate(raw.items()):
         low, high = float(column.min()), float(column.max())
@@ -286,11 +287,8 @@ def _tensors(points: Points) -> dict[str, Tensor]:
 
 
 def solve_small(slopes: Floats, residuals: Floats) -> tuple[Floats, int]:
-    """The δ of least ‖Jδ + r‖ for few rows, once refined: Jᵀ (params, rows) and r (rows,), or
-    several, (many, rows) -> δ (params,) or (many, params), and the rank.
-
-    The singular values of J itself, which is small, stand for those of R.
-    """
+    """The δ of least ‖Jδ + r‖ for few rows, by SVD with one refinement: Jᵀ (params, rows) and r
+    (rows,), or several, (many, rows) -> δ (params,) or (many, params), and the rank."""
     largest = np.maximum.reduce(np.abs(slopes), axis=1)
     if not (np.isfinite(largest).all() and np.isfinite(residuals).all()):
         return np.full((*residuals.shape[:-1], len(slopes)), np.nan), 0

@@ -1,4 +1,4 @@
-"""How a learning rate changes from epoch to epoch, with torch.optim.lr_scheduler's names.
+"""Learning-rate schedules, with the names of torch.optim.lr_scheduler.
 
 Each is a pure function: the factor on the base rate at epoch t, counted from 0 (the first epoch).
 """
@@ -15,7 +15,7 @@ Factor = Callable[[int], float]
 
 @dataclass(frozen=True, slots=True)
 class Constant:
-    """The rate stays."""
+    """A constant rate."""
 
     def factor(self, t: int, base: float) -> float:
         return 1.0

@@ -1,5 +1,5 @@
-"""Predictions of long data, slice by slice: what a model needs in between is never had for all rows
-at once."""
+"""Predictions of long data in slices, so that intermediate values are never in memory for all
+rows."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from service.engine.formula import Formula
 from service.engine.problem import Model
 
 ROWS = 2**16
-"""Rows of a formula that are read at once."""
+"""Rows of a formula that are evaluated at once."""
 NUMBERS = 2**21
-"""Numbers in between that are had at once, of a network's layers or of a Jacobian: 16 MiB."""
+"""Intermediate values in memory, of a network's layers or of a Jacobian: 16 MiB."""
 
 
 def predict(formula: Model, columns: Mapping[str, Tensor], rows: int, theta: Tensor) -> Tensor:
     """f(x; θ) at each row, (rows,); θ (params,).
 
-    A row of a formula is the same in whatever slice. A network's, whose sums are taken by products
-    of matrices, may differ in its last bit.
+    The prediction of a formula does not depend on the slices. That of a network, computed by matrix
+    products, may differ in its last bit.
     """
     step = at_once(formula)
     if rows <= step:
@@ -38,5 +38,5 @@ def slices(rows: int, step: int) -> Iterator[slice]:
 
 
 def at_once(formula: Model) -> int:
-    """Rows that are read at once."""
+    """Rows that are evaluated at once."""
     return ROWS if isinstance(formula, Formula) else max(1, NUMBERS // sum(formula.widths))

@@ -1,4 +1,4 @@
-"""When a run has converged or diverged."""
+"""Criteria for convergence and divergence."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ EXPLOSION = 1e12
 
 
 def has_diverged(loss: float, first: float) -> bool:
-    """Non-finite, or above 10¹² times the first."""
+    """Whether the loss is non-finite, or above 10¹² times the first."""
     return not math.isfinite(loss) or loss > EXPLOSION * max(first, 5e-324)
 
 
@@ -23,10 +23,10 @@ def has_converged(
     steps: tuple[Tensor, Tensor],
     gradients: tuple[Tensor, float],
 ) -> bool:
-    """Whether one tolerance that is on is met.
+    """Whether one enabled tolerance is met.
 
-    losses: of this epoch and the one before; steps: θ before and after the update; gradients: this
-    epoch's, and the largest |gradient| of the first.
+    losses: of this epoch and the previous one; steps: θ before and after the update; gradients:
+    this epoch's, and the largest |gradient| of the first.
     """
     loss, before = losses
     if tolerance.loss and abs(before - loss) <= tolerance.loss * abs(before):

@@ -1,4 +1,4 @@
-"""A formula's text -> a syntax tree. Knows the grammar and nothing of columns, params or torch.
+"""Parses the text of a formula to a syntax tree.
 
     formula    = [ expression ( "=" | "~" ) ] expression
     expression = comparison
@@ -9,9 +9,9 @@
     power      = atom [ "**" unary ]
     atom       = number | name | name "(" expression { "," expression } ")" | "(" expression ")"
 
-`y ~ a*x` is `y = a*x`, as R has it and as it is easily written in a URL.
+`y ~ a*x` is the same as `y = a*x`, as in R; it needs no escape in a URL.
 
-`**` binds tighter than a sign on its left and groups to the right, as in Python: -2**2 is -4.
+`**` binds tighter than a sign on its left and is right-associative, as in Python: -2**2 is -4.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ class Number:
 
 @dataclass(frozen=True, slots=True)
 class Name:
-    """A column, a param or a constant; the tree does not know which."""
+    """The name of a column, a param or a constant."""
 
     name: str
     column: int
@@ -57,7 +57,7 @@ class Name:
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """An operation of the table on its arguments; signs are calls too."""
+    """A function or an operator with its arguments."""
 
     operation: str
     arguments: tuple[Tree, ...]
@@ -69,7 +69,7 @@ Tree = Number | Name | Call
 
 @dataclass(frozen=True, slots=True)
 class Token:
-    """A piece of the text; `column` counts from 1."""
+    """A token of the text; `column` counts from 1."""
 
     kind: str
     text: str
@@ -77,9 +77,9 @@ class Token:
 
 
 def parse(text: str) -> tuple[Tree | None, Tree]:
-    """The trees of the left and the right side; the left is None where there is no `=`.
+    """The trees of the left and the right side; the left is None without `=`.
 
-    Raises InvalidFormula, which names the column of the text, counted from 1.
+    Raises InvalidFormula, with the column of the text, counted from 1.
     """
     if len(text) > MAX_CHARACTERS:
         raise InvalidFormula(
@@ -116,21 +116,21 @@ def _check_name(name: str, position: int) -> None:
     for i, character in enumerate(name):
         if unicodedata.decomposition(character).startswith("<super>"):
             raise InvalidFormula(
-                "a superscript is not a power here; write '**'", column=position + i + 1
+                "a superscript is not a power; write '**'", column=position + i + 1
             )
     if fold(name).startswith("__"):
-        raise InvalidFormula("a name does not begin with two underscores", column=position + 1)
+        raise InvalidFormula("a name must not begin with two underscores", column=position + 1)
 
 
 def fold(name: str) -> str:
-    """A name as it is compared: NFKC, so that look-alike letters are one letter."""
+    """A name in NFKC, in which names are compared, so that compatible characters are equal."""
     return unicodedata.normalize("NFKC", name)
 
 
 def _unreadable(text: str, position: int) -> str:
     character = text[position]
     hints = {
-        "^": "'^' is not a power here; write '**'",
+        "^": "'^' is not an operator; for a power write '**'",
         "=": "write one '=' between the two sides",
         "[": "use parentheses, not brackets",
         "]": "use parentheses, not brackets",
@@ -209,7 +209,7 @@ class _Parser:
         return tree
 
     def _unary(self) -> Tree:
-        """A sign and what it stands before; a run of signs is read without recursion."""
+        """Signs and their operand; several signs are parsed without recursion."""
         signs = []
         while self.peek().text in SUM:
             signs.append(self.take())

@@ -1,8 +1,8 @@
 """A flat tape of elementwise operations, and the builder that writes it.
 
-The builder keeps one node for each distinct expression, folds constants and drops what changes
-nothing (x·1, x+0), so that a tape holds no operation twice. A tape is data: operations by name
-(looked up in `operations.OPERATIONS`), arguments by position. It is read on tensors by `bind`.
+The builder keeps one node for each distinct expression, folds constants and removes operations
+without effect (x·1, x+0). A tape is data: operations by name (of `operations.OPERATIONS`),
+arguments by position. `bind` makes a function of tensors of it.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class Node:
 
 @dataclass(frozen=True, slots=True)
 class Tape:
-    """Nodes in an order in which each follows its arguments, and the ones that are its outputs."""
+    """Nodes in topological order, arguments first, and the positions of the outputs."""
 
     nodes: tuple[Node, ...]
     outputs: tuple[int, ...]
@@ -42,22 +42,22 @@ class Tape:
 
     @property
     def operations(self) -> int:
-        """How many operations one reading costs for each row."""
+        """Number of operations per row."""
         return sum(node.kind == "operation" for node in self.nodes)
 
     def bind(self, columns: Mapping[str, Tensor], params: Sequence[str], like: Tensor) -> Reader:
-        """The tape on the given columns: what depends on no param is reckoned now, once.
+        """The tape on the given columns; nodes that depend on no param are computed now.
 
-        `params` says in which order the reader takes its params; `like` gives dtype and device.
+        `params` is the order of the reader's params; `like` gives dtype and device.
         """
         return Reader(self, columns, params, like)
 
 
 class Reader:
-    """A tape bound to its columns. Called with one tensor a param, it gives one tensor an output.
+    """A tape bound to columns. Called with one tensor per param, it returns one per output.
 
     Shapes broadcast: columns (rows,) or (groups, rows); params () or (groups, 1). An output has the
-    shape that its own leaves give it, so a constant derivative is 0-dimensional.
+    broadcast shape of its leaves, so a constant derivative is 0-dimensional.
     """
 
     def __init__(
@@ -84,14 +84,14 @@ class Reader:
         self._safe = self._compiled(safe=True)
 
     def on(self, rows: Tensor | slice) -> Reader:
-        """The same on some of the rows."""
+        """The reader on some of the rows."""
         part = object.__new__(Reader)
         part.__dict__.update(self.__dict__)
         part._slots = [s if s is None or not s.dim() else s[..., rows] for s in self._slots]
         return part
 
     def of(self, groups: Tensor) -> Reader:
-        """The same for some of the groups: of columns (groups, rows), those lines."""
+        """The reader on some of the groups, for columns (groups, rows)."""
         part = object.__new__(Reader)
         part.__dict__.update(self.__dict__)
         part._slots = [s if s is None or s.dim() < 2 else s[groups] for s in self._slots]
@@ -105,7 +105,7 @@ class Reader:
         return [(function(name), i, arguments) for i, arguments, name in self._program]
 
     def __call__(self, params: Sequence[Tensor], *, safe: bool = False) -> list[Tensor]:
-        """One tensor an output. `safe` reads every product of the chain rule with 0·∞ = 0."""
+        """One tensor per output. `safe`: products of the chain rule have 0·∞ = 0."""
         slots = self._slots.copy()
         for slot, position in self._params:
             slots[slot] = params[position]
@@ -118,7 +118,7 @@ class Reader:
 
 
 class Builder:
-    """Writes tapes. Nodes are addressed by their position."""
+    """Builds tapes. Nodes are addressed by their position."""
 
     def __init__(self) -> None:
         self.nodes: list[Node] = []
@@ -126,7 +126,7 @@ class Builder:
 
     @classmethod
     def of(cls, tape: Tape) -> Builder:
-        """A builder that goes on where a tape ends."""
+        """A builder that starts with the nodes of a tape."""
         builder = cls()
         for node in tape.nodes:
             builder.add(node)
@@ -149,7 +149,7 @@ class Builder:
         return self.add(Node("param", name))
 
     def apply(self, name: str, *arguments: int) -> int:
-        """The operation of that name on those nodes: folded or simplified where that is exact."""
+        """The node of an operation on nodes, folded or simplified where that is exact."""
         values = [self.value(a) for a in arguments]
         if all(value is not None for value in values):
             return self.constant(_fold(name, [v for v in values if v is not None]))
@@ -193,13 +193,13 @@ class Builder:
                 return self.apply("divide", self.constant(1.0), arguments[0])
             case "negative", [None]:
                 node = self.nodes[arguments[0]]
-                # A param may bear the name; it has no arguments.
+                # A param may have this name; it has no arguments.
                 return node.arguments[0] if node.arguments and node.name == "negative" else None
             case _:
                 return None
 
     def depends_on(self, leaves: Iterable[int]) -> list[bool]:
-        """For each node, whether it can be reached from one of the leaves."""
+        """For each node, whether it depends on one of the leaves."""
         marked = set(leaves)
         depends = [False] * len(self.nodes)
         for i, node in enumerate(self.nodes):
@@ -207,7 +207,7 @@ class Builder:
         return depends
 
     def tape(self, outputs: Sequence[int]) -> Tape:
-        """The tape of those outputs, without what none of them needs."""
+        """The tape with those outputs, without unneeded nodes."""
         needed = set(outputs)
         for i in range(len(self.nodes) - 1, -1, -1):
             if i in needed:

@@ -1,4 +1,4 @@
-"""Nodes under construction with the signs of arithmetic, so that rules read as formulas."""
+"""Nodes under construction with arithmetic operators, for the rules of derivatives."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Protocol
 
 
 class Writer(Protocol):
-    """What a rule needs of a tape's builder."""
+    """The part of a tape's builder that a rule uses."""
 
     def apply(self, name: str, *arguments: int) -> int: ...
     def constant(self, value: float) -> int: ...
@@ -15,7 +15,7 @@ class Writer(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Term:
-    """A node under construction, with the signs of arithmetic."""
+    """A node under construction, with arithmetic operators."""
 
     writer: Writer
     node: int

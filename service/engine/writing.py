@@ -1,4 +1,4 @@
-"""A tape's nodes written as text and as LaTeX."""
+"""Writes the nodes of a tape as text and as LaTeX."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _ASSOCIATIVE = {"add", "multiply", "chain"}
 
 
 def write_text(builder: Builder, node: int, names: Mapping[int, str] | None = None) -> str:
-    """The expression of a node in the language of formulas; `names` stand for nodes they name."""
+    """The expression of a node as a formula; `names` replace nodes by names."""
     return _Text(builder, names or {}).write(node)[0]
 
 
@@ -30,14 +30,14 @@ def latex_name(name: str) -> str:
 
 
 class _Text:
-    """Writes nodes with as few parentheses as their binding allows."""
+    """Writes nodes with the fewest parentheses."""
 
     def __init__(self, builder: Builder, names: Mapping[int, str]) -> None:
         self.builder = builder
         self.names = names
 
     def write(self, i: int) -> tuple[str, int]:
-        """The text of a node, and how tightly it binds."""
+        """The text of a node, and its precedence."""
         node = self.builder.nodes[i]
         if i in self.names:
             return self.name(self.names[i]), _ATOM
@@ -53,7 +53,7 @@ class _Text:
         return self.template(node.name).format(*written), operation.binding
 
     def argument(self, name: str, position: int, text: str, binding: int) -> str:
-        """An argument, in parentheses where it binds more loosely than its place needs."""
+        """An argument, in parentheses where its precedence requires them."""
         needed = OPERATIONS[name].binding
         if needed == _ATOM:
             return text
@@ -81,7 +81,7 @@ class _Text:
 
 
 class _Latex(_Text):
-    """The same in LaTeX."""
+    """Writes nodes as LaTeX."""
 
     def template(self, name: str) -> str:
         return OPERATIONS[name].latex

@@ -1,4 +1,4 @@
-"""Schema -> problem, result -> schema: the only seam between the wire and the engine."""
+"""Converts request schemas to engine problems, and engine results to response schemas."""
 
 from service.fitting.answer import to_fit, to_history
 from service.fitting.catalogue import (

@@ -1,4 +1,4 @@
-"""The engine's result -> the fit that is answered."""
+"""Converts the engine's result to the response body of a fit."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from service.schemas.names import Status
 
 Named = dict[str, float]
 NORMAL = 10**12
-"""Degrees of freedom at which Student's t is the normal distribution to rounding."""
+"""Degrees of freedom at which Student's t equals the normal distribution to rounding."""
 
 
 def to_fit(
@@ -36,8 +36,8 @@ def to_fit(
     timings: wire.Timings,
     patient: bool = True,
 ) -> wire.Fit:
-    """The fit's document. Where its params are non-finite or it was cut short, the statistics and
-    the body for /predict are those of `best`."""
+    """The response body of a fit. If its params are non-finite or it was stopped early, the
+    statistics and the body for /predict are those of `best`."""
     problem = plan.task.problem
     trusted = result.best.params if is_cut_short(result) else result.params
     statistics = result.statistics
@@ -49,7 +49,7 @@ def to_fit(
         plan.task, result, trusted, statistics, plan.guessed, found, plan.raw, plan.scaling
     )
     diagnostics = examine(finding)
-    told = to_statistics(statistics, _interval(plan, found, statistics.free))
+    answered = to_statistics(statistics, _interval(plan, found, statistics.free))
     return wire.Fit(
         job_id=job_id,
         status=_status(result),
@@ -67,13 +67,13 @@ def to_fit(
             loss=result.best.loss,
             params=named(problem.params, result.best.params),
         ),
-        statistics=told,
+        statistics=answered,
         diagnostics=[_diagnostic(diagnostic) for diagnostic in diagnostics],
-        verdict=(said := verdict(diagnostics)),
-        trustworthy=said == "trustworthy",
+        verdict=(found_verdict := verdict(diagnostics)),
+        trustworthy=found_verdict == "trustworthy",
         dropped=dropped(plan),
         history=history,
-        predict=_predict_body(plan, trusted, statistics, told.covariance),
+        predict=_predict_body(plan, trusted, statistics, answered.covariance),
         timings=timings,
         urls=wire.FitUrls(
             self=f"/jobs/{job_id}",
@@ -86,13 +86,13 @@ def to_fit(
 
 
 def is_cut_short(result: Result) -> bool:
-    """Whether `best` speaks for the fit rather than its last params."""
+    """Whether the answer uses `best` rather than the last params."""
     finite = math.isfinite(result.loss) and all(map(math.isfinite, result.params.tolist()))
     return not finite or result.stop_reason in ("cancelled", "time_limit", "diverged")
 
 
 def to_model(problem: Problem) -> wire.ModelSummary:
-    """The model as it was understood."""
+    """The model as it was parsed."""
     formula = problem.formula
     return wire.ModelSummary(
         formula=formula.text,
@@ -112,7 +112,7 @@ def to_history(
     total: int,
     thinned: bool,
 ) -> wire.History:
-    """History rows as columns; params and gradient come a row at a time, in the order of names."""
+    """History rows as columns; `params` and `gradient` are rows, in the order of `names`."""
     return wire.History(
         epoch=list(epoch),
         loss=list(loss),
@@ -161,7 +161,7 @@ def _interval(
 
 
 def dropped(plan: Plan) -> wire.Dropped | None:
-    """The rows that were left out."""
+    """The rows that were dropped."""
     if not plan.dropped:
         return None
     return wire.Dropped(count=len(plan.dropped), rows=[row + 1 for row in plan.dropped[:100]])
@@ -241,14 +241,14 @@ def _predict_body(
 
 
 def scales(plan: Plan) -> dict[str, dict[str, float]] | None:
-    """The scaling of the inputs, as a request would give it."""
+    """The scaling of the inputs, as in a request."""
     return {
         name: {"scale": scale.scale, "offset": scale.offset} for name, scale in plan.scaling.items()
     } or None
 
 
 def model_again(problem: Problem) -> str | dict[str, Any]:
-    """The model as a request would name it."""
+    """The model, as in a request."""
     model = problem.formula
     if isinstance(model, Formula):
         return model.text

@@ -1,4 +1,4 @@
-"""The engine's tables -> the catalogue on the wire."""
+"""Converts the engine's tables to the responses of the catalogue routes."""
 
 from __future__ import annotations
 
@@ -35,11 +35,11 @@ VERDICTS: Mapping[Verdict, str] = {
     "doubtful": "one is a `warning`, none an `error`",
     "untrustworthy": "one is an `error`",
 }
-"""When a fit is said to be what: its verdict follows from its diagnostics alone."""
+"""The condition for each verdict, which depends only on the diagnostics."""
 
 
 def model_list() -> wire.ModelList:
-    """Every family."""
+    """Every model of the catalogue."""
     return wire.ModelList(models=[*(_model(family) for family in FAMILIES.values()), _mlp()])
 
 
@@ -69,7 +69,7 @@ def optimizer_list() -> wire.OptimizerList:
 
 
 def diagnostic_list() -> wire.DiagnosticList:
-    """Every diagnostic, in the order in which they are told."""
+    """Every diagnostic, in the order in which they are reported."""
     return wire.DiagnosticList(
         verdicts=[wire.VerdictEntry(verdict=name, when=when) for name, when in VERDICTS.items()],
         diagnostics=[_diagnostic(check) for check in {c.code: c for c in CHECKS}.values()],
@@ -77,7 +77,7 @@ def diagnostic_list() -> wire.DiagnosticList:
 
 
 def diagnostic(code: str) -> wire.DiagnosticEntry:
-    """That of a code. Raises UnknownDiagnostic."""
+    """The diagnostic with a code. Raises UnknownDiagnostic."""
     known = {entry.code: entry for entry in diagnostic_list().diagnostics}
     if code not in known:
         raise UnknownDiagnostic("diagnostic", code, known)
@@ -134,9 +134,9 @@ def _optimizer(name: str) -> wire.OptimizerEntry:
     if method is None:
         return wire.OptimizerEntry(
             name=name,
-            formula="the optimizer that suits the formula, the bounds and the loss",
+            formula="an optimizer chosen for the formula, the bounds and the loss",
             options=_options(schema),
-            when_to_use="Nearly always.",
+            when_to_use="Almost always.",
             reference="docs/architecture.md",
         )
     return wire.OptimizerEntry(

@@ -1,4 +1,4 @@
-"""What one request may cost, and whether it can be had: said before there is a job."""
+"""Checks the cost of a fit and its data before a job is created."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from service.schemas.fit import FitRequest
 from service.settings import Settings
 
 PROFILE_STEPS = 300
-"""Trial steps that the profile of one param takes, about."""
+"""Approximate number of trial steps for the profile of one param."""
 NUMBER_BYTES = 25
 """Bytes of a number in JSON, at most: 17 digits, a sign, a point, an exponent and a comma."""
 _GROUP_NUMBERS = 12
-"""A group's row has as much as so many numbers beside its params."""
+"""Size of a group's row without its params, as a count of numbers."""
 
 
 def check(request: FitRequest, settings: Settings) -> Plan:
-    """The plan of a request, if one may run it. Raises InvalidRequest, with pointers."""
+    """The plan of a request that is within the limits. Raises InvalidRequest, with pointers."""
     plan = to_plan(request, max_rows=settings.max_rows, max_groups=settings.max_groups)
     options, problem = plan.task.options, plan.task.problem
     if request.group_by is None:
@@ -42,8 +42,8 @@ def check(request: FitRequest, settings: Settings) -> Plan:
         most = int(settings.max_operations / (problem.rows * operations))
         raise BudgetExceeded(
             f"{options.epochs:,} epochs × {problem.rows:,} rows × {operations} operations are "
-            f"{cost:.2g}, more than the {settings.max_operations:.2g} that one fit may cost; at "
-            f"most {most:,} epochs fit",
+            f"{cost:.2g}, more than the {settings.max_operations:.2g} allowed for one fit; use at "
+            f"most {most:,} epochs",
             pointer="/epochs",
         )
     profile = PROFILE_STEPS * len(problem.free_params) * float(problem.rows) * operations
@@ -52,7 +52,7 @@ def check(request: FitRequest, settings: Settings) -> Plan:
         and profile > settings.max_profile_operations
     ):
         raise BudgetExceeded(
-            f"profile intervals would cost about {profile:.2g} operations, more than the "
+            f"profile intervals would take about {profile:.2g} operations, more than the "
             f"{settings.max_profile_operations:.2g} allowed; use the method 't'",
             pointer="/confidence_interval/method",
         )
@@ -65,7 +65,7 @@ def check(request: FitRequest, settings: Settings) -> Plan:
 
 
 def _check_answer(plan: Plan, settings: Settings) -> None:
-    """Raises BudgetExceeded where the answer of many groups would be too long."""
+    """Raises BudgetExceeded if the answer for many groups would be too long."""
     options, asked, problem = plan.task.options, plan.request.group_by, plan.task.problem
     if asked is None or plan.groups is None:
         return
@@ -75,16 +75,16 @@ def _check_answer(plan: Plan, settings: Settings) -> None:
     numbers = _GROUP_NUMBERS + columns * params + recorded * (2 + 2 * params)
     length = groups * numbers * NUMBER_BYTES
     if length > settings.max_answer_bytes:
-        fewer = "leave out the history, record fewer epochs" if asked.history else "fewer params"
+        fewer = "omit the history, record fewer epochs" if asked.history else "use fewer params"
         raise BudgetExceeded(
-            f"the answer of {groups:,} groups would have up to {length:,} bytes, more than the "
-            f"{settings.max_answer_bytes:,} allowed; {fewer} or send fewer groups at a time",
+            f"the answer for {groups:,} groups would have up to {length:,} bytes, more than the "
+            f"{settings.max_answer_bytes:,} allowed; {fewer} or send fewer groups per request",
             pointer="/group_by",
         )
 
 
 def _check_domain(plan: Plan) -> None:
-    """Raises InvalidData where the formula is not finite in some row whatever its params."""
+    """Raises InvalidData if the formula is not finite in some row whatever the params."""
     problem, formula = plan.task.problem, plan.task.problem.formula
     if not isinstance(formula, Formula) or not formula.full.acts_on_columns_alone:
         return

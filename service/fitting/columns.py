@@ -1,4 +1,4 @@
-"""Named columns of the wire -> tensors, refused where they cannot be used."""
+"""Validates the columns of a request and converts them to tensors."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ def check_shape(data: Data, max_rows: int) -> int:
         if length != rows:
             first = next(iter(lengths))
             raise InvalidData(
-                f"column '{name}' has {length} rows, but '{first}' has {rows}; all columns need "
-                "the same number",
+                f"column '{name}' has {length} rows, but '{first}' has {rows}; all columns must "
+                "have the same number of rows",
                 pointer=f"/data/{escape(name)}",
             )
     if rows > max_rows:
@@ -43,7 +43,7 @@ def finite_columns(data: Data, names: Iterable[str]) -> dict[str, Tensor]:
 
 
 def finite_arrays(data: Data, names: Iterable[str]) -> dict[str, Numbers]:
-    """The same as arrays."""
+    """The named columns as arrays. Raises InvalidData at the first value not finite."""
     columns = {}
     for name in names:
         column = np.ascontiguousarray(numbers(data, name), dtype=np.float64)
@@ -63,7 +63,7 @@ def finite_arrays(data: Data, names: Iterable[str]) -> dict[str, Numbers]:
 
 
 def refuse_infinite(data: Data, name: str) -> None:
-    """Raises InvalidData at the first infinite value; one that is missing may stand."""
+    """Raises InvalidData at the first infinite value; missing values are allowed."""
     infinite = np.flatnonzero(np.isinf(numbers(data, name)))
     if infinite.size:
         row = int(infinite[0])
@@ -74,12 +74,12 @@ def refuse_infinite(data: Data, name: str) -> None:
 
 
 def is_finite(column: Tensor) -> bool:
-    """Whether all of a column is."""
+    """Whether all values of a column are finite."""
     return _finite(column.numpy())
 
 
 def _finite(column: Numbers) -> bool:
-    """By its sum, which takes half the time and tells of nearly all that are."""
+    """Checks the sum first, which takes half the time and suffices for nearly all columns."""
     with np.errstate(all="ignore"):
         return math.isfinite(column.sum()) or bool(np.isfinite(column).all())
 
@@ -90,22 +90,22 @@ def first_bad(column: Tensor) -> int:
 
 
 def numbers(data: Data, name: str) -> Numbers:
-    """A column that is reckoned with. Raises InvalidData where it is text."""
+    """A numeric column. Raises InvalidData if it is text."""
     column = data[name]
     if isinstance(column, Labels):
         odd = next((i for i, text in enumerate(column.names) if not _is_number(text)), 0)
         row = int(np.flatnonzero(column.codes == odd)[:1].sum())
         shown = shortened(column.names[odd]) if column.names else ""
         raise InvalidData(
-            f"column '{name}', row {row + 1} is the text '{shown}'; what is reckoned with must be "
-            "a number (text can only tell groups apart: `group_by`)",
+            f"column '{name}', row {row + 1} is the text '{shown}'; a column used in the formula "
+            "must be numeric (text can only be used for `group_by`)",
             pointer=f"/data/{escape(name)}/{row}",
         )
     return column
 
 
 def _is_number(text: str) -> bool:
-    """Whether a text would have been a number, had all of its column been."""
+    """Whether a text is a number."""
     try:
         float(text)
     except ValueError:

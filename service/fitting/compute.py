@@ -1,4 +1,4 @@
-"""/predict, /loss and /gradient: the stateless parts of a fit."""
+"""Computes /predict, /loss and /gradient, the stateless parts of a fit."""
 
 from __future__ import annotations
 
@@ -58,12 +58,12 @@ def predict(
 ) -> wire.Predictions:
     """f(x; θ) at each row. Raises InvalidRequest."""
     if request.params is None:
-        raise InvalidRequest("params are required without a job_id", pointer="/params")
+        raise InvalidRequest("`params` are required without `job_id`", pointer="/params")
     rows = check_shape(request.data, max_rows)
     formula = resolve(request.model, request.data.keys(), request.params.keys()).formula
     costs.check(costs.of_prediction(formula, request), rows, max_operations)
     if _is_plain(request) and isinstance(formula, Formula) and rows <= slices.ROWS:
-        return _read(formula, request.params, request.data, rows)
+        return _predict_plain(formula, request.params, request.data, rows)
     columns = _inputs(formula, request, DTYPES[request.dtype])
     theta = to_theta(request.params, formula, DTYPES[request.dtype])
     prediction = slices.predict(formula, columns, rows, theta)
@@ -80,13 +80,14 @@ def predict(
 
 
 def _is_plain(request: wire.PredictRequest) -> bool:
-    """Whether the columns are the formula's inputs as they lie, and a curve is all that is asked
-    for."""
+    """Whether the request has neither scaling nor a band, and is in float64."""
     return request.scaling is None and request.interval is None and request.dtype == "float64"
 
 
-def _read(formula: Formula, params: Mapping[str, float], data: Data, rows: int) -> wire.Predictions:
-    """The same for columns that need no scaling and few rows."""
+def _predict_plain(
+    formula: Formula, params: Mapping[str, float], data: Data, rows: int
+) -> wire.Predictions:
+    """`predict` for a plain request with few rows, with less overhead."""
     theta = torch.tensor([_values(params, formula)], dtype=torch.float64)
     inputs = np.empty((len(formula.inputs), rows))
     for i, column in enumerate(finite_arrays(data, formula.inputs).values()):
@@ -101,20 +102,23 @@ def predict_from_fit(
     max_rows: int = 2**62,
     max_operations: float = math.inf,
 ) -> wire.Predictions:
-    """The same with a finished fit's model, params and scaling."""
+    """`predict` with a finished fit's model, params and scaling."""
     if request.params is not None or request.scaling is not None:
-        raise InvalidRequest("with a job_id, the job gives params and scaling", pointer="/job_id")
+        raise InvalidRequest(
+            "`params` and `scaling` are those of the job; omit them with `job_id`",
+            pointer="/job_id",
+        )
     bad = [name for name, value in body.params.items() if not math.isfinite(value)]
     if bad:
         raise InvalidRequest(
             f"the job's params are not finite: {', '.join(bad)}", pointer="/job_id"
         )
-    told = {**body.model_dump(), "data": dict(request.data), "interval": request.interval}
+    filled = {**body.model_dump(), "data": dict(request.data), "interval": request.interval}
     if not _are_finite(*(body.covariance or {}).values()):
-        told["covariance"] = None
+        filled["covariance"] = None
     if not _are_finite({"": body.residual_std or 0.0}):
-        told["residual_std"] = None
-    return predict(wire.PredictRequest.model_validate(told), max_rows, max_operations)
+        filled["residual_std"] = None
+    return predict(wire.PredictRequest.model_validate(filled), max_rows, max_operations)
 
 
 def _are_finite(*rows: Mapping[str, float]) -> bool:
@@ -129,25 +133,26 @@ def _band(
     theta: Tensor,
     rows: int,
 ) -> Band:
-    """The band that is asked for. Raises InvalidRequest where what it is made of is lacking."""
+    """The requested band. Raises InvalidRequest if a field that it requires is missing."""
     if request.covariance is None or request.degrees_of_freedom is None:
         raise InvalidRequest(
-            "a band needs `covariance` and `degrees_of_freedom`; a fit's own `predict` has them "
-            "where the fit has standard errors",
+            "a band requires `covariance` and `degrees_of_freedom`; the `predict` of a fit has "
+            "them if the fit has standard errors",
             pointer="/interval",
         )
     free = list(request.covariance)
     known_names(free, formula.params, pointer="/covariance")
     if any(list(row) != free for row in request.covariance.values()):
         raise InvalidRequest(
-            "each row of the covariance needs the same params in the same order",
+            "all rows of `covariance` must have the same params in the same order",
             pointer="/covariance",
         )
     noise = None
     if interval.kind == "prediction":
         if request.residual_std is None:
             raise InvalidRequest(
-                "a prediction band needs `residual_std`, a new observation's standard deviation",
+                "a prediction band requires `residual_std`, the standard deviation of a new "
+                "observation",
                 pointer="/residual_std",
             )
         noise = torch.full((rows,), request.residual_std, dtype=torch.float64)
@@ -166,7 +171,7 @@ def _band(
 
 
 def loss(request: wire.LossRequest, settings: Settings) -> wire.LossAnswer:
-    """The loss at the params given; its residuals and its surface on request."""
+    """The loss at the given params; the residuals and the loss surface if requested."""
     problem = _problem(request, settings.max_rows)
     cost = costs.of_loss(problem.formula, request)
     costs.check(cost, problem.rows, settings.max_answer_operations)
@@ -184,11 +189,11 @@ def loss(request: wire.LossRequest, settings: Settings) -> wire.LossAnswer:
 def gradient(
     request: wire.GradientRequest, max_rows: int = 2**62, max_operations: float = math.inf
 ) -> wire.GradientAnswer:
-    """∂loss/∂param at the params given."""
+    """∂loss/∂param at the given params."""
     problem = _problem(request, max_rows)
     costs.check(costs.of_gradient(problem.formula, request), problem.rows, max_operations)
     if not problem.params:
-        raise InvalidFormula("the formula has no param to derive by", pointer="/model")
+        raise InvalidFormula("the formula has no params, so it has no gradient", pointer="/model")
     objective, method = Objective(problem), to_gradient(request.gradient)
     value, slope = objective.gradient(problem.initial, method)
     return wire.GradientAnswer(
@@ -239,15 +244,16 @@ def _given_scaling(
 ) -> dict[str, Scale]:
     if isinstance(spec, str) and predicting:
         raise InvalidRequest(
-            f"'{spec}' would scale by the data to predict at, not by those of the fit; give the "
-            "fit's own scale and offset (they are in its `predict`)",
+            f"'{spec}' would scale according to these data, not those of the fit; give the scale "
+            "and offset of the fit (they are in its `predict`)",
             pointer="/scaling",
         )
     return to_scaling(spec, raw)
 
 
 def to_theta(given: Mapping[str, float], formula: Model, dtype: torch.dtype) -> Tensor:
-    """The params in the order of the formula. Raises InvalidRequest for one unknown or missing."""
+    """The params in the order of the formula, (params,). Raises InvalidRequest for an unknown or
+    missing one."""
     return torch.tensor(_values(given, formula), dtype=dtype)
 
 
@@ -257,8 +263,8 @@ def _values(given: Mapping[str, float], formula: Model) -> list[float]:
     missing = [name for name in formula.params if name not in given]
     if missing:
         raise InvalidRequest(
-            f"params lack a value for {', '.join(missing)}, which the formula uses (a name that is "
-            "no column of the data is a param)",
+            f"`params` has no value for {', '.join(missing)} (names in the formula that are not "
+            "columns of the data are params)",
             pointer="/params",
         )
     return [given[name] for name in formula.params]
@@ -271,10 +277,12 @@ def _surface(request: wire.LossRequest, problem: Problem, settings: Settings) ->
         if name not in problem.params:
             raise UnknownName("param", name, problem.params, pointer=f"/surface/{escape(name)}")
         if not axis.min < axis.max:
-            raise InvalidData("min must be below max", pointer=f"/surface/{escape(name)}")
+            raise InvalidData("`min` must be below `max`", pointer=f"/surface/{escape(name)}")
         ends = torch.tensor([axis.min, axis.max, axis.max - axis.min], dtype=problem.target.dtype)
         if not bool(torch.isfinite(ends).all()):
-            raise InvalidData("the axis is beyond the dtype", pointer=f"/surface/{escape(name)}")
+            raise InvalidData(
+                "the axis exceeds the range of `dtype`", pointer=f"/surface/{escape(name)}"
+            )
         axes[name] = torch.linspace(axis.min, axis.max, axis.steps, dtype=problem.target.dtype)
     points = math.prod(len(axis) for axis in axes.values())
     if points > settings.max_surface_points:
@@ -285,7 +293,7 @@ def _surface(request: wire.LossRequest, problem: Problem, settings: Settings) ->
     cost = float(points) * problem.rows * problem.formula.operations
     if cost > settings.max_surface_operations:
         raise BudgetExceeded(
-            f"{points:,} points × {problem.rows:,} rows cost {cost:.2g} operations, more than the "
+            f"{points:,} points × {problem.rows:,} rows take {cost:.2g} operations, more than the "
             f"{settings.max_surface_operations:.2g} allowed; use fewer steps",
             pointer="/surface",
         )
@@ -324,7 +332,7 @@ def _check(objective: Objective, problem: Problem, delta: float | None) -> wire.
 def _explanation(problem: Problem) -> wire.Explanation:
     if not isinstance(problem.formula, Formula):
         raise InvalidRequest(
-            "the chain rule is written for formulas, not networks", pointer="/explain"
+            "the chain rule is available for formulas, not for networks", pointer="/explain"
         )
     rule = explain(problem.formula, problem.loss, weighted=problem.sigma is not None)
     return wire.Explanation(

@@ -1,7 +1,7 @@
-"""What a prediction, a loss or a gradient costs: known from the request, before it is begun.
+"""Cost of a prediction, a loss or a gradient, estimated from the request.
 
-The unit is that of a fit's budget, an operation on one row. A gradient by differences reads the
-model 2P + 1 times, P its params.
+The unit is an operation of the formula on one row, as for the budget of a fit. A numeric gradient
+evaluates the model 2P + 1 times, P the number of params.
 """
 
 from __future__ import annotations
@@ -18,22 +18,22 @@ from service.schemas.names import GradientMethod
 Asked = wire.PredictRequest | wire.LossRequest | wire.GradientRequest
 
 LITTLE = 2**20
-"""Operations that nobody has to wait for, a few milliseconds."""
+"""Operations that are computed in the event loop: a few milliseconds."""
 _LEAST_ROWS = 1000
-"""Rows that an operation costs at least, however few there are: to call it takes a microsecond."""
+"""Minimum number of rows that an operation is counted for: a call takes a microsecond."""
 
 
 class Cost(NamedTuple):
-    """Of one request."""
+    """The cost of one request."""
 
     evaluations: int
-    """How often the model is read."""
+    """Evaluations of the model."""
     operations: int
-    """Of all these, a row."""
+    """Operations per row, of all evaluations."""
     pointer: str = "/data"
-    """What makes it dear."""
+    """JSON Pointer to the most expensive option."""
     cure: str = "send"
-    """What would make it cheaper, before 'at most so many rows'."""
+    """How to reduce the cost, followed by 'at most n rows' in the message."""
 
 
 _GRADIENTS: Mapping[GradientMethod, Callable[[Model], tuple[int, int]]] = {
@@ -41,57 +41,56 @@ _GRADIENTS: Mapping[GradientMethod, Callable[[Model], tuple[int, int]]] = {
     "autograd": lambda model: (1, model.operations),
     "numeric": lambda model: (2 * model.size + 1, (2 * model.size + 1) * model.operations),
 }
-"""By method: evaluations, and operations a row. Differences are dearer than their predictions: each
-is a call of its own, on few rows mostly."""
+"""By method: evaluations, and operations per row."""
 
 
 def of_prediction(model: Model, request: wire.PredictRequest) -> Cost:
-    """With a band, its gradient and gᵀCg too."""
+    """The cost of a prediction; with a band, of the gradient g and gᵀCg too."""
     if request.interval is None:
         return Cost(1, model.forward_operations)
     return Cost(2, model.forward_operations + model.operations + len(request.covariance or ()) ** 2)
 
 
 def of_loss(model: Model, request: wire.LossRequest) -> Cost:
-    """Of the loss itself; its grid has a budget of its own."""
+    """The cost of a loss, without its surface, which has its own budget."""
     return Cost(*_times(2 if request.residuals else 1, model))
 
 
 def of_gradient(model: Model, request: wire.GradientRequest) -> Cost:
-    """By the method asked for, and with `check` by all."""
+    """The cost of a gradient by the requested method, and with `check` by all methods."""
     method = request.gradient.method
     methods = [method, *_GRADIENTS] if request.check else [method]
     costs = [_GRADIENTS[each](model) for each in methods]
     evaluations, operations = (sum(each) for each in zip(*costs, strict=True))
     if request.check:
-        return Cost(evaluations, operations, "/check", "leave it out, or send")
+        return Cost(evaluations, operations, "/check", "omit it, or send")
     if method == "numeric":
         return Cost(evaluations, operations, "/gradient", "use the method 'analytic', or send")
     return Cost(evaluations, operations)
 
 
 def check(cost: Cost, rows: int, most: float) -> None:
-    """Raises BudgetExceeded where it is more operations than `most`."""
+    """Raises BudgetExceeded if the cost of those rows is above `most` operations."""
     total = float(rows) * cost.operations
     if total <= most:
         return
     times = f"{cost.evaluations:,} evaluations" if cost.evaluations > 1 else "1 evaluation"
     raise BudgetExceeded(
-        f"{times} of {rows:,} rows are {total:.2g} operations, more than the {most:.2g} that one "
-        f"answer may cost; {cost.cure} at most {int(most / cost.operations):,} rows at a time",
+        f"{times} of {rows:,} rows are {total:.2g} operations, more than the {most:.2g} allowed "
+        f"for one answer; {cost.cure} at most {int(most / cost.operations):,} rows per request",
         pointer=cost.pointer,
     )
 
 
 def is_little(request: Asked) -> bool:
-    """Whether so little is asked for that it can be reckoned where others wait."""
+    """Whether the request is cheap enough to be computed in the event loop."""
     params = None
     if isinstance(request, wire.PredictRequest):
         params = (request.params or {}).keys()
     try:
         model = resolve(request.model, request.data.keys(), params).formula
     except InvalidRequest:
-        # It is refused before anything is reckoned.
+        # It is refused before anything is computed.
         return True
     rows = max(map(len, request.data.values()), default=0)
     return _cost(model, request).operations * max(rows, _LEAST_ROWS) <= LITTLE

@@ -1,4 +1,5 @@
-"""What /predict takes of a finished fit, kept beside its document: nothing is read again for it."""
+"""What /predict needs of a finished fit. It is stored with the response body, so that the body need
+not be parsed again."""
 
 from __future__ import annotations
 
@@ -10,16 +11,16 @@ from service.schemas.answers import Fit, GroupedFit, PredictBody
 from service.schemas.compute import Predictions, PredictRequest
 
 Curve = bytes | Curves
-"""The JSON of a fit's own `predict`, or the columns of many fits."""
+"""The JSON of a fit's `predict`, or the columns of the fits of groups."""
 
 
 def curve(fit: Fit | GroupedFit) -> Curve:
-    """That of a fit's document."""
+    """The curve of a fit."""
     return Curves.of(fit) if isinstance(fit, GroupedFit) else fit.predict.document()
 
 
 def curve_nbytes(curve: Curve) -> int:
-    """Bytes that it holds."""
+    """Size of a curve in bytes."""
     return len(curve) if isinstance(curve, bytes) else curve.nbytes
 
 
@@ -29,7 +30,7 @@ def predict_from(
     max_rows: int = 2**62,
     max_operations: float = math.inf,
 ) -> Predictions:
-    """f(x; θ) at each row, by a finished fit. Raises InvalidRequest."""
+    """f(x; θ) at each row, with the model of a finished fit. Raises InvalidRequest."""
     if isinstance(curve, Curves):
         return predict_from_groups(request, curve, max_rows, max_operations)
     body = PredictBody.model_validate_json(curve)

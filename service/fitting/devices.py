@@ -5,11 +5,11 @@ from __future__ import annotations
 import torch
 
 OUT_OF_MEMORY: tuple[type[Exception], ...] = (MemoryError, torch.OutOfMemoryError)
-"""What is raised where the memory of either is short."""
+"""Exceptions for a lack of memory, of the CPU or the GPU."""
 
 
 def is_out_of_memory(error: Exception) -> bool:
-    """Whether memory was short: where a processor's is, torch says it in words alone."""
+    """Whether an error is due to a lack of memory; for the CPU, torch only has a message."""
     return isinstance(error, OUT_OF_MEMORY) or "can't allocate memory" in str(error)
 
 
@@ -20,19 +20,19 @@ class NoDevice(RuntimeError):
 def has_cuda() -> bool:
     """Whether there is a GPU that torch can use.
 
-    They are counted by the driver's management library: CUDA itself, once begun in a process, is
-    lost to its forks, and the workers are forks.
+    The count comes from the driver's management library (NVML), since the workers are forks, and
+    CUDA cannot be used in forks of a process that has initialized it.
     """
     return torch.cuda.device_count() > 0
 
 
 def must_have(device: str) -> None:
-    """Raises NoDevice where the settings ask for a GPU and there is none."""
+    """Raises NoDevice if the settings require a GPU and there is none."""
     if device != "cuda" or has_cuda():
         return
     built = torch.version.cuda
-    why = "torch finds none here" if built else "this torch is built without CUDA"
+    why = "torch finds none" if built else "this build of torch has no CUDA"
     raise NoDevice(
-        f"DESCENT_DEVICE=cuda asks for a GPU, and {why}. Say cpu, the default, or auto, which "
-        "takes a GPU where there is one."
+        f"DESCENT_DEVICE=cuda requires a GPU, but {why}. Use cpu, the default, or auto, which "
+        "uses a GPU if there is one."
     )

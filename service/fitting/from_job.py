@@ -1,4 +1,4 @@
-"""A job, as the request for a picture of it."""
+"""The plot request for a picture of a job."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from service.schemas.plot import PlotHistory, PlotRequest
 def plot_of_job(
     asked: PlotRequest, request: FitRequest, fit: Fit | None, history: PlotHistory
 ) -> PlotRequest:
-    """What `asked` wants to see, filled in from the job: its model at the params that speak for
-    it (those of `best`, where it was cut short), its data and its history. `asked.title` is the
-    model as the job shows it. A job with groups has no one fit to draw."""
+    """`asked` with the model, params, data and history of the job filled in. The params are those
+    of `best` if the job was stopped early. `asked.title` is the job's model as text. A job with
+    groups has no single fit to draw."""
     filled: dict[str, Any] = {
         "model": request.model,
         "data": dict(request.data),
@@ -38,7 +38,7 @@ def plot_of_job(
 
 
 def note_of(fit: Fit) -> tuple[str, ...]:
-    """Whose params are drawn, where they are not the last ones."""
+    """A note on which params are drawn, if they are not the last ones."""
     if fit.predict.params == fit.params:
         return ()
     return (f"drawn at the best params, of epoch {fit.best.epoch:,}",)
@@ -65,8 +65,7 @@ def _model(spec: Mapping[str, Any]) -> Any:
 
 
 def _start(request: FitRequest, fit: Fit | None, history: PlotHistory) -> dict[str, Any]:
-    """Where the path set out from; and, of a job without a fit yet, the model with its last
-    params."""
+    """The start of the path; and, for a job without a fit yet, the model with its last params."""
     plan = to_plan(request).with_guesses()
     problem = plan.task.problem
     found: dict[str, Any] = {}
@@ -84,7 +83,7 @@ def _start(request: FitRequest, fit: Fit | None, history: PlotHistory) -> dict[s
 
 
 def _title(model: Any, asked: PlotRequest, request: FitRequest) -> str:
-    """The model, and how fast it goes downhill."""
+    """The model, with the optimizer and its learning rate."""
     formula = model if isinstance(model, str) else asked.title or "loss"
     optimizer = request.optimizer
     if not isinstance(optimizer, FirstOrderOptimizer):

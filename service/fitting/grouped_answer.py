@@ -1,4 +1,4 @@
-"""The fits of groups -> the answer: columns, one row a group."""
+"""Converts the fits of groups to the response body: columns with one row per group."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ Bytes = npt.NDArray[np.int8]
 
 @dataclass(eq=False)
 class _Columns:
-    """The answer's columns, filled a batch at a time."""
+    """The columns of the answer."""
 
     n: Floats
     epochs: Floats
@@ -39,7 +39,7 @@ class _Columns:
     stderr: Floats
     """(groups, free)"""
     interval: Floats
-    """Below and above, (2, groups, free)."""
+    """Lower and upper limits, (2, groups, free)."""
     failed: Floats
     worst: Bytes
     """The worst severity of each group's diagnostics."""
@@ -50,7 +50,7 @@ class _Columns:
 
     @classmethod
     def of(cls, groups: int, params: int, free: int, stopped: StopReason) -> _Columns:
-        """Of groups that were not begun, because it was stopped before."""
+        """The columns for groups that were not started because the fit was stopped before."""
 
         def nothing() -> Floats:
             return np.full(groups, np.nan)
@@ -72,7 +72,7 @@ class _Columns:
 def to_grouped_fit(
     plan: Plan, result: GroupedResult, *, job_id: str, timings: wire.Timings
 ) -> wire.GroupedFit:
-    """The document of many fits."""
+    """The response body of the fits of groups."""
     task, groups = plan.task, plan.groups
     assert task.groups is not None
     assert groups is not None
@@ -84,7 +84,7 @@ def to_grouped_fit(
     with np.errstate(all="ignore"):
         findings = findings_of_groups(task, result.ends, plan.guessed, asked.level, asked.method)
         _add(columns, findings)
-    _leave_out(columns, result)
+    _clear_unstarted(columns, result)
     for group, each in enumerate(result.ends.reasons):
         columns.reasons[group] = each or stopped
     for group, rows in enumerate(result.history or ()):
@@ -130,8 +130,8 @@ def _add(columns: _Columns, findings: Findings) -> None:
     columns.worst[:] = worst
 
 
-def _leave_out(columns: _Columns, result: GroupedResult) -> None:
-    """Nothing is said of groups that were not begun before the fit was stopped."""
+def _clear_unstarted(columns: _Columns, result: GroupedResult) -> None:
+    """Clears the rows of groups that were not started before the fit was stopped."""
     for group in np.flatnonzero(result.ends.epochs.numpy() == 0).tolist():
         columns.codes[group] = []
         columns.worst[group], columns.failed[group] = ERROR, 1.0
@@ -174,7 +174,8 @@ def _history(task: Task, rows: Rows) -> wire.History:
 
 
 def _reason(reasons: Sequence[StopReason], stopped: StopReason | None) -> StopReason:
-    """Of the whole: how it was stopped, else what ended the first group that has not converged."""
+    """The stop reason of the whole fit: `stopped`, else that of the first group that has not
+    converged."""
     if stopped is not None:
         return stopped
     return next((each for each in reasons if each != "converged"), "converged")

@@ -1,4 +1,4 @@
-"""Predictions from the fits of groups: each row with the params of its own group."""
+"""Predictions from the fits of groups: each row with the params of its group."""
 
 from __future__ import annotations
 
@@ -32,27 +32,27 @@ from service.schemas.models import Model as ModelRequest
 from service.schemas.names import DType
 
 _TEXT_BYTES = 150
-"""Of a group's text and its place."""
+"""Bytes of a group's text and its index."""
 _MODEL: TypeAdapter[ModelRequest] = TypeAdapter(ModelRequest)
 
 
 @dataclass(frozen=True)
 class Curves:
-    """What predictions take of the fits of groups, as columns: one row a group."""
+    """What predictions need of the fits of groups, as columns with one row per group."""
 
     model: str | dict[str, Any]
     scaling: dict[str, dict[str, float]] | None
     dtype: DType
     by: str
     keys: Numbers | bytes
-    """(groups,), or the JSON of texts, which is read where the first rows are told apart by it."""
+    """(groups,) numbers, or the JSON of texts, which is parsed at the first prediction."""
     names: tuple[str, ...]
     theta: Numbers
     """(groups, params)"""
 
     @classmethod
     def of(cls, fit: GroupedFit) -> Curves:
-        """Those of a fit's document."""
+        """The curves of a fit's response body."""
         groups, body = fit.groups, fit.predict
         texts = [key for key in groups.key if not isinstance(key, float | int)]
         is_text = len(texts) == len(groups.key) and any(text is not None for text in texts)
@@ -65,20 +65,20 @@ class Curves:
 
     @property
     def nbytes(self) -> int:
-        """Bytes held, `order` or `places` with them."""
+        """Size in bytes, including `order` or `places`."""
         if isinstance(self.keys, bytes):
             return len(self.keys) + self.theta.nbytes + _TEXT_BYTES * len(self.theta)
         return 2 * self.keys.nbytes + self.theta.nbytes
 
     @cached_property
     def order(self) -> Codes:
-        """The groups in the order of their numbers, that of null last."""
+        """The groups in ascending order of their numbers, null last."""
         assert not isinstance(self.keys, bytes)
         return np.argsort(self.keys, kind="stable")
 
     @property
     def null(self) -> int:
-        """The group of the rows that have no key; −1 where there is none."""
+        """The group of the rows without a key; −1 if there is none."""
         if isinstance(self.keys, bytes):
             return self.places.get(None, -1)
         last = int(self.order[-1])
@@ -86,7 +86,7 @@ class Curves:
 
     @cached_property
     def places(self) -> Mapping[str | None, int]:
-        """Where each text is; None for the rows that have none."""
+        """The index of each text; None is the key of the rows without one."""
         assert isinstance(self.keys, bytes)
         return {text: i for i, text in enumerate(from_json(self.keys))}
 
@@ -97,7 +97,7 @@ def predict_from_groups(
     max_rows: int = 2**62,
     max_operations: float = math.inf,
 ) -> Predictions:
-    """f(x; θ) at each row, θ its group's; NaN where that group's fit failed. Raises
+    """f(x; θ) at each row with the θ of its group; NaN if that group's fit failed. Raises
     InvalidRequest."""
     _check(request)
     rows = check_shape(request.data, max_rows)
@@ -118,10 +118,13 @@ def predict_from_groups(
 
 def _check(request: PredictRequest) -> None:
     if request.params is not None or request.scaling is not None:
-        raise InvalidRequest("with a job_id, the job gives params and scaling", pointer="/job_id")
+        raise InvalidRequest(
+            "`params` and `scaling` are those of the job; omit them with `job_id`",
+            pointer="/job_id",
+        )
     if request.interval is not None:
         raise InvalidRequest(
-            "a band needs the covariance of each group, which a grouped fit does not keep; fit the "
+            "bands are not available for grouped fits, which do not keep the covariances; fit the "
             "rows of one group without `group_by` and predict from that job",
             pointer="/interval",
         )
@@ -130,9 +133,9 @@ def _check(request: PredictRequest) -> None:
 def _predict(
     formula: Model, columns: Mapping[str, Tensor], theta: Tensor, at: Tensor, rows: int
 ) -> Tensor:
-    """f at each row; theta (groups, params), at (rows,)."""
+    """f at each row, (rows,); theta (groups, params), at (rows,)."""
     if isinstance(formula, Formula):
-        # A formula that does not use a param, or 0 times it, is no fit of a failed group either.
+        # NaN also where the formula does not use a param that is NaN.
         failed = torch.isnan(theta).any(dim=-1)
         prediction = torch.empty(rows, dtype=theta.dtype)
         for part in slices.slices(rows, slices.ROWS):
@@ -151,19 +154,19 @@ def _predict(
 
 
 def _places(data: Data, fit: Curves) -> Codes:
-    """Which of the fit's groups each row belongs to, (rows,). Raises UnknownName for a column or a
-    group that is not there."""
+    """The index of the group of each row, (rows,). Raises InvalidRequest for a missing column or an
+    unknown group."""
     by = fit.by
     if by not in data:
         raise InvalidRequest(
-            f"the job was fitted by '{by}': send that column too, it says whose params a row has",
+            f"the job was fitted by groups of '{by}'; send that column as well",
             pointer="/data",
         )
     column = data[by]
     if not isinstance(column, Labels):
         refuse_infinite(data, by)
     if isinstance(column, Labels) and isinstance(fit.keys, bytes):
-        # The label of a row without one is −1: the last.
+        # Code −1, a row without a label, indexes the last entry.
         codes = np.array([fit.places.get(name, -1) for name in (*column.names, None)])
         at = codes[column.codes]
     elif isinstance(column, Labels):
@@ -179,7 +182,7 @@ def _places(data: Data, fit: Curves) -> Codes:
 
 
 def _numbered(column: Numbers, fit: Curves) -> Codes:
-    """The place of each number among the keys, −1 where it has none; NaN is the group of null."""
+    """The index of each number in the keys, −1 if not found; NaN is the group of null."""
     keys = np.asarray(fit.keys)
     ordered = keys[fit.order]
     found = np.minimum(np.searchsorted(ordered, column), len(keys) - 1)
@@ -196,7 +199,7 @@ def _unknown(key: object, row: int, fit: Curves) -> InvalidRequest:
     shown = "null" if key is None or key != key else shortened(str(key))
     kind = "text" if isinstance(fit.keys, bytes) else "numbers"
     return InvalidData(
-        f"the job has no group {shown} ('{by}', row {row + 1}); its groups are {kind}, and are "
-        "listed in its `groups.key`",
+        f"the job has no group {shown} ('{by}', row {row + 1}); its groups are {kind}, listed in "
+        "its `groups.key`",
         pointer=pointer,
     )

@@ -1,4 +1,4 @@
-"""A column that tells groups apart -> groups."""
+"""Groups the rows by the values of a column."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Key = float | str | None
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Groups:
-    """Which group each row is in, groups counted in order of appearance; and their keys."""
+    """The group of each row, numbered in order of appearance, and the keys of the groups."""
 
     by: str
     codes: Codes
@@ -43,7 +43,7 @@ def to_groups(asked: GroupOptions, data: Data, most: int) -> Groups:
 
 
 def check_keys(asked: GroupOptions, data: Data) -> None:
-    """Raises UnknownName where there is no such column, InvalidData where a key is infinite."""
+    """Raises UnknownName if there is no such column, InvalidData if a key is infinite."""
     if asked.column not in data:
         raise UnknownName("column", asked.column, data, pointer="/group_by")
     if not isinstance(data[asked.column], Labels):
@@ -51,9 +51,9 @@ def check_keys(asked: GroupOptions, data: Data) -> None:
 
 
 def _in_order(values: npt.NDArray[np.generic]) -> tuple[Codes, npt.NDArray[np.intp]]:
-    """A number for each distinct value, in order of appearance, and the first row of each.
+    """The rank of each value in order of first appearance, and the first row of each.
 
-    Rows that follow each other mostly belong together, so runs of a value are told apart first.
+    Equal values mostly follow each other, so runs of a value are found first.
     """
     starts = np.flatnonzero(np.concatenate([[True], values[1:] != values[:-1]]))
     _, first, inverse = np.unique(values[starts], return_index=True, return_inverse=True)

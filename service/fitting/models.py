@@ -1,4 +1,4 @@
-"""A request's model -> a formula over the columns of its data."""
+"""Converts the model of a request to a formula or a network over the columns of its data."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _WORD = re.compile(r"\s*[^\W\d]\w*\s*")
 
 @dataclass(frozen=True, slots=True)
 class Resolved:
-    """A formula, and the family that it comes from, if any, with the input that stands for x."""
+    """A formula or a network, and the family that it comes from, if any."""
 
     formula: Model
     family: Family | None = None
@@ -31,9 +31,9 @@ class Resolved:
 def resolve(
     model: ModelRequest, columns: Collection[str], params: Collection[str] | None = None
 ) -> Resolved:
-    """The formula that a request means.
+    """The formula or network of a request's model.
 
-    `params` are the known params of a prediction; None where the formula's own names tell them.
+    `params` are the known params of a prediction; None: all names that are not columns are params.
     Raises InvalidFormula, UnknownName or InvalidRequest, at `/model`.
     """
     try:
@@ -69,8 +69,8 @@ def _named(model: NamedModel, columns: Collection[str], params: Collection[str] 
     for name in (x, target):
         if name in family.params or not _WORD.fullmatch(name):
             raise InvalidRequest(
-                f"column '{name}' cannot stand in '{family.formula}'; rename that column, or write "
-                "the formula out"
+                f"column '{name}' cannot be used in '{family.formula}'; rename the column, or "
+                "write the formula out"
             )
     text = re.sub(r"\b(x|y)\b", lambda match: {"x": x, "y": target}[match.group()], family.formula)
     known = None if params is None else frozenset(params)
@@ -85,14 +85,14 @@ def _network(model: MlpModel, columns: Collection[str], *, predicting: bool) -> 
             others = [column for column in columns if column != target]
             raise UnknownName("input", name, others, pointer=f"/inputs/{i}")
     if not inputs:
-        raise InvalidFormula(f"the data have no column beside '{target}' for the inputs")
+        raise InvalidFormula(f"the data have no column besides '{target}' for the inputs")
     builder = Builder()
     left = builder.tape([builder.column(target)])
     network = Network(tuple(model.hidden), model.activation, tuple(inputs), target, (target,), left)
     count = network.size
     if count > MAX_PARAMS:
         raise InvalidRequest(
-            f"this network has {count:,} params; at most {MAX_PARAMS:,} are fitted here",
+            f"this network has {count:,} params; at most {MAX_PARAMS:,} are allowed",
             pointer="/hidden",
         )
     return network
@@ -107,14 +107,16 @@ def _target(model: NamedModel | MlpModel, columns: Collection[str], *, predictin
         return "y"
     others = [name for name in columns if name not in (model.inputs or ["x"])]
     if not others:
-        raise InvalidFormula("the data have no column to explain; name it `y`, or give `target`")
+        raise InvalidFormula(
+            "the data have no column for the target; name it `y`, or give `target`"
+        )
     return others[-1]
 
 
 def _input(model: NamedModel, columns: Collection[str], target: str) -> str:
     if model.inputs is not None:
         if len(model.inputs) != 1:
-            raise InvalidRequest(f"'{model.name}' has one input", pointer="/inputs")
+            raise InvalidRequest(f"'{model.name}' has exactly one input", pointer="/inputs")
         if model.inputs[0] not in columns:
             raise UnknownName("column", model.inputs[0], columns, pointer="/inputs/0")
         return model.inputs[0]
@@ -124,16 +126,16 @@ def _input(model: NamedModel, columns: Collection[str], target: str) -> str:
     if len(others) == 1:
         return others[0]
     if not others:
-        raise InvalidFormula(f"the data have no column beside '{target}' for the input x")
+        raise InvalidFormula(f"the data have no column besides '{target}' for the input x")
     given = model.model_dump(exclude_none=True)
     if model.target is None and target != "y":
-        # The last column is but a guess: it may as well be the noise of the one before.
+        # The last column is only a guess for the target: it may be the noise of another.
         others = list(columns)
-        mend = {**given, "inputs": others[:1], "target": others[1]}
-        asked = f"which of {', '.join(others)} are the input and the target of '{model.name}'? Name"
-        raise InvalidFormula(f"{asked} them `x` and `y`, or give the model as {json.dumps(mend)}")
-    mend = {**given, "inputs": others[:1]}
+        example = {**given, "inputs": others[:1], "target": others[1]}
+        what = f"which of {', '.join(others)} are the input and the target of '{model.name}'? Name"
+        raise InvalidFormula(f"{what} them `x` and `y`, or give the model as {json.dumps(example)}")
+    example = {**given, "inputs": others[:1]}
     raise InvalidFormula(
         f"which of {', '.join(others)} is the input of '{model.name}'? Name it `x`, or give the "
-        f"model as {json.dumps(mend)}"
+        f"model as {json.dumps(example)}"
     )

@@ -1,4 +1,4 @@
-"""A request's options -> the engine's records."""
+"""Converts the options of a request to the engine's records."""
 
 from __future__ import annotations
 
@@ -47,13 +47,13 @@ def to_loss(options: AnyLoss) -> Loss:
 
 
 def to_gradient(options: wire.GradientOptions) -> GradientMethod:
-    """The gradient's method of a request."""
+    """The gradient method of a request."""
     assert options.method in GRADIENTS
     return GradientMethod(options.method, options.delta)
 
 
 def to_options(request: FitRequest, problem: Problem) -> Options:
-    """How to fit, with the defaults of the optimizer that suits the problem."""
+    """The engine's options, with the defaults of the chosen optimizer."""
     chosen = _chosen(request.optimizer, problem)
     if isinstance(chosen, wire.ExactOptimizer):
         return _exact(request, problem)
@@ -76,7 +76,7 @@ def to_options(request: FitRequest, problem: Problem) -> Options:
 
 
 def _every(request: FitRequest, epochs: int, default: int) -> int:
-    """Epochs from one record to the next; the last epoch is one in any case."""
+    """The recording interval in epochs, at most `epochs`."""
     return min(request.record_every or default, epochs)
 
 
@@ -97,9 +97,9 @@ def _exact(request: FitRequest, problem: Problem) -> Options:
     if not problem.loss.is_least_squares:
         why = f"minimises mse, not '{problem.loss.name}'"
     elif not problem.is_linear:
-        why = "needs a formula that is linear in its free params"
+        why = "requires a formula that is linear in its free params"
     elif problem.is_bounded:
-        why = "knows no bounds"
+        why = "does not support bounds"
     if why:
         raise InvalidRequest(f"optimizer 'exact' {why}; use 'auto'", pointer="/optimizer")
     return Options("exact", Exact(), epochs=1, record_every=1)
@@ -132,7 +132,8 @@ def _settings(chosen: wire.FirstOrderOptimizer, epochs: int) -> Optimizer:
     values = {name: value for name, value in chosen if name not in _NOT_SETTINGS}
     if chosen.name == "sgd" and chosen.nesterov and (chosen.momentum <= 0 or chosen.dampening):
         raise InvalidRequest(
-            "nesterov needs a momentum above 0 and no dampening", pointer="/optimizer/nesterov"
+            "`nesterov` requires `momentum` above 0 and no `dampening`",
+            pointer="/optimizer/nesterov",
         )
     if chosen.name == "adamw":
         values["decoupled"] = True

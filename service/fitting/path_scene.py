@@ -1,4 +1,4 @@
-"""The way of the params over the loss: why a rate too high jumps out, and one too low crawls."""
+"""The scene of the `path` view: the path of the params on the loss surface."""
 
 from __future__ import annotations
 
@@ -23,15 +23,15 @@ from service.schemas.plot import PlotHistory, PlotRequest
 from service.schemas.scenes import PathScene
 
 GRID = 121
-"""Values along each of two axes."""
+"""Grid values along each of two axes."""
 LINE = 401
-"""Along one."""
+"""Grid values along a single axis."""
 OPERATIONS = 3e8
-"""What the surface may cost: points × rows × the formula's operations; half a second or so."""
+"""Budget of the surface: points × rows × operations of the formula; about half a second."""
 FEWEST_ROWS, MOST_ROWS = 50, 20_000
 NEAR, FIRST = 8.0, 200.0
-"""How many times as wide as from the start to the lowest loss a picture may become for the path's
-sake; and for that of its first step alone."""
+"""Largest width of the picture, in units of the distance from the start to the lowest loss, to
+include the path; and to include its first step."""
 ROOM = 0.12
 SEARCH_EPOCHS = 100
 MOST_STEPS = 2_000
@@ -41,7 +41,7 @@ Pair = Numbers
 
 
 def path_scene(request: PlotRequest, max_rows: int = 2**62) -> PathScene:
-    """The loss over one or two params, and the params of the history on it."""
+    """The loss over one or two params, and the params of the history as a path on it."""
     history = needed(request.history, "history", request.view)
     seen = look(request, MOST_ROWS, max_rows)
     names = _along(seen, history)
@@ -56,9 +56,13 @@ def path_scene(request: PlotRequest, max_rows: int = 2**62) -> PathScene:
     kept = [n for n in seen.formula.params if n not in names]
     notes = [*seen.notes]
     if kept:
-        notes.append(f"the other {len(kept)} params are kept where the fit has them")
+        notes.append(
+            "the other param is at its fitted value"
+            if len(kept) == 1
+            else f"the other {len(kept)} params are at their fitted values"
+        )
     if seen.target.shape[0] < seen.rows:
-        notes.append(f"the loss is that of {seen.target.shape[0]:,} of {seen.rows:,} rows")
+        notes.append(f"the loss is computed from {seen.target.shape[0]:,} of {seen.rows:,} rows")
     return PathScene(
         title=seen.title,
         names=names,
@@ -73,7 +77,7 @@ def path_scene(request: PlotRequest, max_rows: int = 2**62) -> PathScene:
 
 
 def _along(seen: Looked, history: PlotHistory) -> tuple[str, ...]:
-    """The params asked for, else the two that went farthest."""
+    """The requested params, else the two that changed most."""
     request, params = seen.request, seen.formula.params
     asked = request.along or list(request.axes or ())
     if asked:
@@ -91,7 +95,9 @@ def _along(seen: Looked, history: PlotHistory) -> tuple[str, ...]:
         if values.size:
             gone[name] = float(values.max() / 2 - values.min() / 2)
     if not gone:
-        raise InvalidRequest("a path needs the `params` of the history", pointer="/history/params")
+        raise InvalidRequest(
+            "the view 'path' requires the `params` of the history", pointer="/history/params"
+        )
     far = sorted(gone, key=lambda name: -gone[name])[:2]
     moved = [name for name in far if gone[name] > 0] or far[:1]
     return tuple(name for name in params if name in moved)
@@ -100,10 +106,10 @@ def _along(seen: Looked, history: PlotHistory) -> tuple[str, ...]:
 def _path(
     request: PlotRequest, history: PlotHistory, names: tuple[str, ...]
 ) -> tuple[Numbers, tuple[int, int]]:
-    """The points up to the first that is no number, (steps, names), and the epochs of its ends."""
+    """The points before the first non-finite one, (steps, names), and the epochs of its ends."""
     columns = [history.params[name] for name in names]
     if any(len(column) != len(history.epoch) for column in columns):
-        raise InvalidData("the history's columns are not of one length", pointer="/history")
+        raise InvalidData("the columns of the history differ in length", pointer="/history")
     path = np.array(columns, dtype=np.float64).T.reshape(-1, len(names))
     first = history.epoch[0] if history.epoch else 0
     if request.start is not None and all(name in request.start for name in names):
@@ -117,7 +123,7 @@ def _path(
 
 
 def _affordable(seen: Looked, points: int) -> Looked:
-    """So few of the rows that the surface costs no more than it may."""
+    """Evenly chosen rows, as many as the budget of the surface allows."""
     most = OPERATIONS / (points * max(seen.formula.operations, 1))
     rows = seen.target.shape[0]
     if rows <= max(most, FEWEST_ROWS):
@@ -132,7 +138,7 @@ def _affordable(seen: Looked, points: int) -> Looked:
 
 
 def _lowest(seen: Looked, names: tuple[str, ...]) -> Pair | None:
-    """Where the loss is lowest along these params, the others kept; found by a short fit."""
+    """The minimum of the loss over these params with the others fixed, by a short fit; (names,)."""
     if not isinstance(seen.formula, Formula) or len(seen.formula.target_columns) != 1:
         return None
     given = seen.request.params or {}
@@ -165,7 +171,7 @@ def _window(
     lowest: Pair | None,
     seen: Looked,
 ) -> tuple[Pair, Pair]:
-    """The corners of the picture."""
+    """The lower and upper corner of the picture, (names,) each."""
     ends = np.array([float((request.params or {})[name]) for name in names])
     anchors = np.vstack([path[:1], ends if lowest is None else lowest])
     low, high = anchors.min(axis=0), anchors.max(axis=0)
@@ -185,7 +191,7 @@ def _window(
         if request.axes and name in request.axes:
             axis = request.axes[name]
             if not axis.min < axis.max:
-                raise InvalidData("min must be below max", pointer=f"/axes/{escape(name)}")
+                raise InvalidData("`min` must be below `max`", pointer=f"/axes/{escape(name)}")
             low[i], high[i] = axis.min, axis.max
     if not np.isfinite(high - low).all():
         raise InvalidRequest("the params are too far apart to draw", pointer="/history/params")
@@ -193,14 +199,14 @@ def _window(
 
 
 def _cut(path: Numbers, low: Pair, high: Pair) -> tuple[Numbers, Pair | None]:
-    """The path to where it leaves the picture for good, and the first point outside."""
+    """The path until it leaves the picture permanently, and the first point outside."""
     inside = ((path >= low) & (path <= high)).all(axis=1)
     last = int(np.flatnonzero(inside).max()) if inside.any() else 0
     if last == len(path) - 1:
         return _fewer(path), None
     outside = path[last + 1]
     before = path[last]
-    # So far out that it is cut by the frame, and not farther: drawing knows no 1e300.
+    # Far enough to be clipped by the frame, but not so far that the renderer overflows.
     far = float(np.max(np.abs(outside / 2 - before / 2) / (high - low))) * 2
     beyond = before + (outside - before) * min(1.0, 20.0 / far if math.isfinite(far) else 0.0)
     limit = 20.0 * (high - low)

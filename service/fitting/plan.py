@@ -1,4 +1,4 @@
-"""A fit's request -> the engine's task, refused with a pointer where it cannot be done."""
+"""Converts a fit request to the engine's task; invalid ones are refused with a JSON Pointer."""
 
 from __future__ import annotations
 
@@ -33,12 +33,12 @@ from service.schemas.columns import Labels
 from service.schemas.fit import FitRequest
 
 SEARCHING = ("levenberg_marquardt", "lbfgs")
-"""Optimizers whose start is searched for where nobody gives it."""
+"""Optimizers for which a start is searched for if none is given."""
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """A request understood: the engine's task, and what the answer needs beside it."""
+    """A parsed request: the engine's task, and what the answer needs besides."""
 
     request: FitRequest
     task: Task
@@ -48,19 +48,19 @@ class Plan:
     guessed: tuple[str, ...]
     """The params whose initial value was not given."""
     dropped: tuple[int, ...] = ()
-    """The rows, counted from 0, that were left out for a missing value."""
+    """The rows, counted from 0, that were dropped because of a missing value."""
     groups: Groups | None = None
     family: Family | None = None
-    """The family that guesses the initial values that were not given: see `with_guesses`."""
+    """The family that guesses the missing initial values: see `with_guesses`."""
 
     def to(self, device: str) -> Plan:
-        """The same with what is fitted on that device; `raw` stays."""
+        """The same with the task on that device; `raw` is not moved."""
         if device == self.task.problem.target.device.type:
             return self
         return replace(self, task=self.task.to(device))
 
     def with_guesses(self) -> Plan:
-        """The same with the family's guesses of the initial values that were not given."""
+        """The same with the family's guesses for the missing initial values."""
         if self.family is None:
             return self
         return replace(self, task=guessed(self.task, self.family, self.guessed), family=None)
@@ -83,7 +83,7 @@ def to_plan(request: FitRequest, *, max_rows: int = 2**62, max_groups: int = 2**
     target = explained(formula, request.data, rows)
     if not formula.params:
         raise InvalidFormula(
-            "the formula has no param to fit; every name in it is a column", pointer="/model"
+            "the formula has no params to fit; every name in it is a column", pointer="/model"
         )
     spec = request.scaling
     if spec is None and isinstance(formula, Network):
@@ -119,22 +119,23 @@ def to_plan(request: FitRequest, *, max_rows: int = 2**62, max_groups: int = 2**
             options = replace(options, search=search, challenge=challenge)
     if not start.guessed or options.optimizer == "exact":
         family = None
-    told = start.guessed if isinstance(formula, Formula) else ()
+    reported = start.guessed if isinstance(formula, Formula) else ()
     task = Task(problem, options)
     if groups is not None and request.group_by is not None:
         initial = problem.initial.repeat(len(groups.keys), 1)
         history = request.group_by.history
         task = grouped(problem, options, torch.from_numpy(groups.codes), initial, history=history)
-    return Plan(request, task, raw, scaling, told, dropped, groups, family)
+    return Plan(request, task, raw, scaling, reported, dropped, groups, family)
 
 
 def _check_names(formula: Model, request: FitRequest) -> None:
-    """Raises InvalidFormula for a formula that takes a column or a family for a param."""
+    """Raises InvalidFormula for a formula with the name of a model as a param, or without any
+    column, where a column's name is probably misspelt."""
     if not isinstance(formula, Formula) or not isinstance(request.model, str):
         return
     for name in set(formula.params) & set(FAMILIES):
         raise InvalidFormula(
-            f"'{name}' is the name of a model, not of a param; to fit that model alone write "
+            f"'{name}' is the name of a model and cannot be a param; to fit that model write "
             f'"model": "{name}", else write out its formula',
             pointer="/model",
         )
@@ -142,23 +143,24 @@ def _check_names(formula: Model, request: FitRequest) -> None:
     sigma = request.sigma if isinstance(request.sigma, str) else None
     left = [n for n in request.data if n not in (*formula.target_columns, by, sigma)]
     if not formula.inputs and left:
-        said = ", ".join(f"'{name}'" for name in left[:8])
+        listed = ", ".join(f"'{name}'" for name in left[:8])
         raise InvalidFormula(
             f"the formula uses no column: {', '.join(formula.params[:8])} are params, and the data "
-            f"have {said} beside the target; did you mean '{left[0]}' for one of the params?",
+            f"have {listed} besides the target; did you mean '{left[0]}' for one of the params?",
             pointer="/model",
         )
 
 
 def _is_challenged(request: FitRequest, problem: Problem, search: tuple[int, ...]) -> bool | None:
-    """Whether the end is to be compared with those of other starts; None where all was searched."""
+    """Whether to compare the minimum with those from other starts; None if the start of all free
+    params is searched for anyway."""
     searched = {problem.params[i] for i in search}
     return None if set(problem.free_params) <= searched else request.challenge
 
 
 def usable(request: FitRequest) -> list[str]:
-    """The columns that a model may use: for a family those of numbers that tell no groups apart; a
-    formula says itself which it means."""
+    """The columns that a model may use: for a family, the numeric ones that are neither the
+    grouping column nor sigma; for a formula, all."""
     by = None if request.group_by is None else request.group_by.column
     if isinstance(request.model, str) and request.model.strip() not in (*FAMILIES, "mlp"):
         return list(request.data)
@@ -167,7 +169,8 @@ def usable(request: FitRequest) -> list[str]:
 
 
 def without_missing(request: FitRequest, used: list[str]) -> tuple[FitRequest, tuple[int, ...]]:
-    """The request without the rows in which a used column has no value, where it asks for that."""
+    """With `"missing": "drop"`, the request without the rows in which a used column is missing a
+    value, and the indices of those rows."""
     if request.missing == "error":
         return request, ()
     if isinstance(request.sigma, str) and request.sigma in request.data:

@@ -1,4 +1,4 @@
-"""What the pictures of a model over its data begin with: the rows that are looked at."""
+"""Validates a plot request and selects the rows to draw."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Looked:
-    """Some of the rows of a request, every one of them finite; float64."""
+    """Selected rows of a plot request, all finite; float64."""
 
     request: PlotRequest
     formula: Model
@@ -41,12 +41,12 @@ class Looked:
     target: Tensor
     sigma: Tensor | None
     rows: int
-    """Of the request, as far as they have all values."""
+    """Number of rows of the request without missing values."""
     notes: tuple[str, ...]
 
     @property
     def model(self) -> str | wire.MlpModel:
-        """The model, whatever columns it is asked about."""
+        """The model, as in a request, with its columns named."""
         if isinstance(self.formula, Formula):
             return self.formula.text
         assert isinstance(self.request.model, wire.MlpModel)
@@ -55,13 +55,13 @@ class Looked:
 
     @property
     def scales(self) -> dict[str, ScaleRequest] | None:
-        """The scaling, as a request would have it."""
+        """The scaling, as in a request."""
         return {
             name: ScaleRequest(scale=s.scale, offset=s.offset) for name, s in self.scaling.items()
         } or None
 
     def problem(self) -> Problem:
-        """The problem of these rows, at the params given."""
+        """The problem of these rows, at the given params."""
         columns = {
             name: self.scaling[name].apply(column) if name in self.scaling else column
             for name, column in self.raw.items()
@@ -87,7 +87,7 @@ class Looked:
         return predicted
 
     def quantity(self, name: str) -> Quantity:
-        """A column or a param, with its unit where that is known."""
+        """A column or a param, with its unit if known."""
         return Quantity(name, (self.request.units or {}).get(name))
 
     @property
@@ -96,7 +96,7 @@ class Looked:
 
 
 def look(request: PlotRequest, most: int, max_rows: int = 2**62) -> Looked:
-    """At most so many of the rows that have all values, evenly chosen. Raises InvalidRequest."""
+    """At most `most` rows without missing values, evenly chosen. Raises InvalidRequest."""
     data = needed(request.data, "data", request.view)
     params = needed(request.params, "params", request.view)
     rows = check_shape(data, max_rows)
@@ -107,7 +107,7 @@ def look(request: PlotRequest, most: int, max_rows: int = 2**62) -> Looked:
         there &= ~np.isnan(numbers(data, name))
     whole = np.flatnonzero(there)
     if not whole.size:
-        raise InvalidData("no row has all of its values", pointer="/data")
+        raise InvalidData("every row has a missing value", pointer="/data")
     for name in used:
         refuse_infinite(data, name)
     scaling = to_scaling(
@@ -130,19 +130,19 @@ def look(request: PlotRequest, most: int, max_rows: int = 2**62) -> Looked:
 
 
 def needed(value: T | None, name: str, view: str) -> T:
-    """The value. Raises InvalidRequest where there is none."""
+    """The value of a field. Raises InvalidRequest if it is missing."""
     if value is None:
-        raise InvalidRequest(f"the view '{view}' needs `{name}`", pointer=f"/{name}")
+        raise InvalidRequest(f"the view '{view}' requires `{name}`", pointer=f"/{name}")
     return value
 
 
 def evenly(count: int, most: int) -> np.ndarray[tuple[int], np.dtype[np.intp]]:
-    """At most so many of the places from 0 on, the first and the last among them."""
+    """At most `most` evenly spaced indices below `count`, including the first and the last."""
     return np.unique(np.linspace(0, count - 1, min(count, most)).astype(np.intp))
 
 
 def drawn_of(drawn: int, rows: int) -> tuple[str, ...]:
-    """A note where not every row is drawn."""
+    """A note if not every row is drawn."""
     return (f"{drawn:,} of {rows:,} rows are drawn",) if drawn < rows else ()
 
 
@@ -151,4 +151,4 @@ def _tensor(column: Numbers) -> Tensor:
 
 
 def _dropped(count: int) -> tuple[str, ...]:
-    return (f"{count:,} rows without a value are left out",) if count else ()
+    return (f"{count:,} rows with missing values are omitted",) if count else ()

@@ -1,5 +1,4 @@
-"""A plot's request -> what the picture shows, in numbers. The work is bounded: of long data some
-rows stand for all."""
+"""Computes the scene of a plot request. The work is bounded: of long data, some rows are chosen."""
 
 from __future__ import annotations
 
@@ -30,24 +29,24 @@ from service.schemas.scenes import (
 )
 
 MOST_POINTS = 1_000
-"""Points of one picture: more are a blot, and an SVG of megabytes."""
+"""Maximum points of one picture; more would make an SVG of megabytes."""
 MOST_ROWS = 100_000
-"""Rows whose residuals are reckoned."""
+"""Maximum rows whose residuals are computed."""
 MOST_FAR = 50
-"""Of the rows left out, those farthest off that are drawn all the same."""
+"""The rows with the largest residuals that are drawn in addition to the evenly chosen ones."""
 PLACES = 400
-"""Along a curve."""
+"""Points along a curve."""
 DECADES = 3.0
-"""An input, above zero, that spans more powers of ten has a logarithmic axis."""
+"""A positive input that spans more decades than this has a logarithmic axis."""
 WIDEST, NEAREST = 1e300, 1e-290
-"""A curve goes no farther, and by powers of ten no nearer to 0: beyond, its places overflow."""
+"""Largest |x| of a curve, and smallest x of a logarithmic axis; beyond, x overflows."""
 BESIDE = 3.0
-"""Losses are shown for residuals to both sides of zero, so far."""
+"""Losses are shown for residuals from −3 to 3."""
 
 
 def fit_scene(request: PlotRequest, max_rows: int = 2**62) -> FitScene:
-    """The curve over its data, with the bands that there is what to make of; where the model has
-    not one input, the target against its prediction."""
+    """The curve over its data, with the bands that the request has the fields for; with several
+    inputs, the target against its prediction."""
     seen = look(request, MOST_POINTS, max_rows)
     target = seen.target.numpy()
     base = FitScene(
@@ -94,11 +93,11 @@ def _against_prediction(base: FitScene, predicted: Numbers) -> FitScene:
 
 
 _ROW = "(row)"
-"""Stands for the inputs of a formula that has none."""
+"""Name of a placeholder column for a formula without inputs."""
 
 
 def _along(values: Numbers) -> tuple[Numbers, bool]:
-    """The places of a curve over those inputs, and whether they go by powers of ten."""
+    """The x values of a curve over those inputs, and whether they are spaced logarithmically."""
     low, high = np.clip([values.min(), values.max()], -WIDEST, WIDEST).tolist()
     if low > NEAREST and high / low > 10.0**DECADES:
         return np.geomspace(low, high, PLACES), True
@@ -139,8 +138,8 @@ def _ribbon(found: Predictions | None, level: float) -> Ribbon | None:
 
 
 def residuals_scene(request: PlotRequest, max_rows: int = 2**62) -> ResidualsScene:
-    """Residuals by prediction, and by the quantiles of a normal distribution, (i − 3/8)/(n + 1/4)
-    (Blom, Statistical Estimates and Transformed Beta-Variables, 1958)."""
+    """Residuals against the prediction, and against normal quantiles at (i − 3/8)/(n + 1/4) (Blom,
+    Statistical Estimates and Transformed Beta-Variables, 1958)."""
     seen = look(request, MOST_ROWS, max_rows)
     at = seen.predict()
     with np.errstate(over="ignore"):
@@ -167,12 +166,12 @@ def residuals_scene(request: PlotRequest, max_rows: int = 2**62) -> ResidualsSce
         normal=np.array([NormalDist().inv_cdf(p) for p in share.tolist()]),
         ordered=ordered[ranks],
         line=_through_quartiles(residuals),
-        notes=(*seen.notes, *(f"{n}, the farthest among them" for n in few)),
+        notes=(*seen.notes, *(f"{n}, including the largest residuals" for n in few)),
     )
 
 
 def _thinned(residuals: Numbers) -> np.ndarray[tuple[int], np.dtype[np.intp]]:
-    """The rows to draw: evenly chosen, and the farthest off."""
+    """The rows to draw: evenly chosen ones, and those with the largest residuals."""
     if residuals.size <= MOST_POINTS:
         return np.arange(residuals.size)
     far = np.argpartition(np.abs(residuals), -MOST_FAR)[-MOST_FAR:]
@@ -180,21 +179,21 @@ def _thinned(residuals: Numbers) -> np.ndarray[tuple[int], np.dtype[np.intp]]:
 
 
 def _ranks(count: int) -> np.ndarray[tuple[int], np.dtype[np.intp]]:
-    """The ranks to draw: evenly chosen, and both tails."""
+    """The ranks to draw: evenly chosen ones, and both tails."""
     tail = min(MOST_FAR, count)
     tails = np.concatenate([np.arange(tail), np.arange(count - tail, count)])
     return np.union1d(evenly(count, MOST_POINTS - 2 * MOST_FAR), tails)
 
 
 def _through_quartiles(residuals: Numbers) -> tuple[float, float]:
-    """Offset and slope of the normal quantiles' line: where the middle half lies, tails aside."""
+    """Offset and slope of the line through the quartiles in a normal quantile plot."""
     low, high = np.quantile(residuals, [0.25, 0.75]).tolist()
     slope = (high / 2 - low / 2) / NormalDist().inv_cdf(0.75)
     return low / 2 + high / 2, slope
 
 
 def losses_scene(request: PlotRequest, max_rows: int = 2**62) -> LossesScene:
-    """The losses asked for, of one residual, and their derivatives."""
+    """The requested losses as functions of the residual, and their derivatives."""
     residual = torch.linspace(-BESIDE, BESIDE, 2 * PLACES // 2 + 1, dtype=torch.float64)
     chosen = [LOSSES[name] for name in dict.fromkeys(request.losses)]
     return LossesScene(
@@ -209,7 +208,7 @@ def losses_scene(request: PlotRequest, max_rows: int = 2**62) -> LossesScene:
 
 
 def _of_one(formula: str) -> str:
-    """The formula of one residual's share in a mean."""
+    """The formula of the loss of a single residual."""
     return formula.removeprefix("mean(").removesuffix(")")
 
 
@@ -219,9 +218,9 @@ SCENES: Mapping[str, Callable[[PlotRequest, int], Scene]] = {
     "path": path_scene,
     "losses": losses_scene,
 }
-"""How each view is reckoned; `loss` is the history as it is."""
+"""The function that computes each view; `loss` shows the history itself."""
 
 
 def scene(request: PlotRequest, max_rows: int = 2**62) -> Scene:
-    """What the picture shows. Raises InvalidRequest."""
+    """The scene of a plot request. Raises InvalidRequest."""
     return SCENES[request.view](request, max_rows)

@@ -1,4 +1,4 @@
-"""Where a fit sets out from: as given, guessed by its family, or drawn."""
+"""The start of a fit: as given, guessed by the model's family, or drawn for a network."""
 
 from __future__ import annotations
 
@@ -23,15 +23,15 @@ from service.schemas.fit import FitRequest
 from service.schemas.options import Param
 
 MOST_GUESSED = 2**16
-"""Rows that a guess is made from, at most."""
+"""Maximum rows that a guess is computed from."""
 
 _GUESS = Param()
 
 
 @dataclass(frozen=True, slots=True)
 class Start:
-    """Initial values and limits, (params,) float64 each, in raw units, and the params without a
-    value given."""
+    """Initial values and bounds in raw units, (params,) float64 each, and the params without a
+    given value."""
 
     initial: Tensor
     lower: Tensor
@@ -41,7 +41,7 @@ class Start:
 
 
 def to_start(request: FitRequest, resolved: Resolved, target: Tensor) -> Start:
-    """Initial values and limits: as given, else 1, or drawn for a network."""
+    """Initial values and bounds: as given; else 1, or drawn for a network."""
     given, names = request.params, resolved.formula.params
     known_names(given, names)
     params = {name: _param(given.get(name)) for name in names}
@@ -69,8 +69,8 @@ def to_start(request: FitRequest, resolved: Resolved, target: Tensor) -> Start:
 def of_scaled(
     problem: Problem, raw: Mapping[str, Tensor], scaling: Scaling, start: Start
 ) -> Problem:
-    """The problem, whose inputs are scaled, with a start that is given in raw units. Raises
-    InvalidRequest for what cannot be taken over: see `engine.scaled_start`."""
+    """The problem with scaled inputs, with the start converted from raw units. Raises
+    InvalidRequest for values that cannot be converted: see `engine.scaled_start`."""
     values, lower, upper = (each.numpy() for each in (start.initial, start.lower, start.upper))
     known = np.array([name not in start.guessed for name in problem.params], dtype=np.bool_)
     given = Given(values, lower, upper, known, ~np.array(start.free, dtype=np.bool_))
@@ -103,7 +103,8 @@ def _value(name: str, param: Param, low: float, high: float, guess: float) -> fl
     at = f"/params/{escape(name)}"
     if low > high or (low == high and not param.fixed):
         raise InvalidRequest(
-            f"'{name}' has min {low:g} and max {high:g}; min must be below max, or fix the param",
+            f"'{name}' has min {low:g} and max {high:g}; `min` must be below `max`, or the param "
+            "fixed",
             pointer=at,
         )
     if param.value is None:
@@ -112,14 +113,15 @@ def _value(name: str, param: Param, low: float, high: float, guess: float) -> fl
         return min(max(guess, low), high)
     if not low <= param.value <= high:
         raise InvalidRequest(
-            f"'{name}' starts at {param.value:g}, outside its limits {low:g} to {high:g}",
+            f"the initial value {param.value:g} of '{name}' is outside its bounds, {low:g} to "
+            f"{high:g}",
             pointer=f"{at}/value",
         )
     return float(param.value)
 
 
 def guessed(task: Task, family: Family, names: Collection[str]) -> Task:
-    """The task with the family's guesses for those params; long data are thinned."""
+    """The task with the family's guesses for those params."""
     problem, fits = task.problem, task.fits
     chosen = [i for i, name in enumerate(problem.params) if name in names]
     initial = fits.initial.clone()
@@ -132,8 +134,8 @@ def guessed(task: Task, family: Family, names: Collection[str]) -> Task:
 
 
 def _guesses(task: Task, family: Family, at: Tensor) -> Tensor:
-    """The guesses for fits of about as many rows, (fits, params) float64; longer ones are thinned
-    to the rows of the shortest."""
+    """The guesses for fits with about the same number of rows, (fits, params) float64. Longer fits
+    are thinned to the number of rows of the shortest."""
     problem, fits = task.problem, task.fits.at(at)
     width = min(int(fits.sizes.min()), MOST_GUESSED)
     rows = fits.spans[0].unsqueeze(-1) + torch.arange(width) * fits.sizes.unsqueeze(-1) // width

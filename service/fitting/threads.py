@@ -1,4 +1,4 @@
-"""How many threads the arithmetic takes in this process."""
+"""Number of threads of torch's computations in this process."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ import torch
 
 
 def use_threads(count: int) -> None:
-    """Has torch take that many.
+    """Sets the number of threads of torch.
 
-    Two threads that work on few numbers wait for each other at each step, and where another process
-    has one's core, for its whole time slice: 8 ms.
+    On few numbers, two threads wait for each other at each step; if another process occupies the
+    core of one, for a whole time slice of 8 ms.
     """
     torch.set_num_threads(count)

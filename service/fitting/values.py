@@ -1,4 +1,4 @@
-"""What a request says in numbers: the target, its noise, scales; in the fit's precision."""
+"""Converts the target, sigma and the scaling of a request to tensors in the fit's precision."""
 
 from __future__ import annotations
 
@@ -20,23 +20,23 @@ _ZERO = torch.zeros((), dtype=torch.float64)
 
 
 def narrowed(column: Tensor, dtype: torch.dtype, name: str, known: Tensor | None = None) -> Tensor:
-    """A column in the precision of the fit; `known` is one that has been looked at. Raises
-    InvalidData where it does not fit in."""
+    """A column in the precision of the fit. A column that is `known` is not checked again. Raises
+    InvalidData for a value out of range."""
     narrow = column.to(dtype)
     if narrow is known:
         return narrow
     if not is_finite(narrow):
         row = first_bad(narrow)
         raise InvalidData(
-            f"column '{name}', row {row + 1} is {float(column[row]):g} once scaled, which is "
-            f"beyond {str(dtype).removeprefix('torch.')}",
+            f"column '{name}', row {row + 1} is {float(column[row]):g} after scaling, which is out "
+            f"of the range of {str(dtype).removeprefix('torch.')}",
             pointer=f"/data/{escape(name)}/{row}",
         )
     return narrow
 
 
 def narrowed_sigma(sigma: Tensor, dtype: torch.dtype) -> Tensor:
-    """Sigma in the precision of the fit. Raises InvalidData where one cannot be divided by."""
+    """Sigma in the precision of the fit. Raises InvalidData if 1/sigma is not finite."""
     narrow = sigma.to(dtype)
     if not (is_finite(narrow) and is_finite(1 / narrow)):
         row = first_bad(narrow + 1 / narrow)
@@ -49,12 +49,12 @@ def narrowed_sigma(sigma: Tensor, dtype: torch.dtype) -> Tensor:
 
 
 def series(values: Tensor) -> Numbers:
-    """Values as they are answered."""
+    """Values as a float64 array, for an answer."""
     return values.double().numpy()
 
 
 def explained(formula: Model, data: Data, rows: int) -> Tensor:
-    """The values of the left side, (rows,) float64. Raises InvalidData where one is not finite."""
+    """The values of the left side, (rows,) float64. Raises InvalidData if one is not finite."""
     columns = finite_columns(data, formula.target_columns)
     plain = columns.get(formula.target)
     if plain is not None:
@@ -71,7 +71,7 @@ def explained(formula: Model, data: Data, rows: int) -> Tensor:
 
 
 def to_scaling(spec: ScalingRequest | None, raw: Mapping[str, Tensor]) -> dict[str, Scale]:
-    """The scaling of each input that has one."""
+    """The scale of each input that has one. Raises InvalidData or InvalidRequest."""
     if spec is None:
         return {}
     if isinstance(spec, str):
@@ -83,14 +83,12 @@ def to_scaling(spec: ScalingRequest | None, raw: Mapping[str, Tensor]) -> dict[s
         if name not in raw:
             raise UnknownName("input", name, raw, pointer=f"/scaling/{escape(name)}")
         if scale.scale == 0.0:
-            raise InvalidRequest(
-                "a scale of 0 forgets the input", pointer=f"/scaling/{escape(name)}/scale"
-            )
+            raise InvalidRequest("a scale must not be 0", pointer=f"/scaling/{escape(name)}/scale")
     return {name: Scale(scale.scale, scale.offset) for name, scale in spec.items()}
 
 
 def to_sigma(sigma: Sigma, data: Data, rows: int) -> Tensor | None:
-    """σ of each row, (rows,) float64."""
+    """σ of each row, (rows,) float64. Raises InvalidData or UnknownName."""
     if sigma is None:
         return None
     if isinstance(sigma, str):
@@ -100,7 +98,7 @@ def to_sigma(sigma: Sigma, data: Data, rows: int) -> Tensor | None:
         bad = (column <= 0).nonzero().flatten()
         if len(bad):
             raise InvalidData(
-                f"sigma '{sigma}' is not above 0 in row {int(bad[0]) + 1}",
+                f"sigma must be above 0, but column '{sigma}' is not in row {int(bad[0]) + 1}",
                 pointer=f"/data/{escape(sigma)}/{int(bad[0])}",
             )
         return column

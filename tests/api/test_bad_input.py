@@ -79,7 +79,7 @@ async def test_fit(client: httpx.AsyncClient, case: str) -> None:
     [
         ({"model": "t_c = w * * t_u"}, "/model", "column"),
         ({"data": {}}, "", ""),
-        (_data(t_u=["a"] * 11), "/data/t_u/0", "must be a number"),
+        (_data(t_u=["a"] * 11), "/data/t_u/0", "must be numeric"),
         ({"params": {"w": 1.0}}, "", "b"),
         ({"params": {"w": 1.0, "b": 0.0, "v": 1.0}}, "/params/v", ""),
         ({"dtype": "float16"}, "/dtype", "did you mean 'float64'?"),

@@ -23,12 +23,17 @@ X, Y = [1.0, 2.0, 3.0, 4.0], [2.1, 3.9, 6.2, 7.8]
 DATA = {"x": X, "y": Y}
 
 REFUSED: dict[str, tuple[dict[str, Any], type[InvalidRequest], str, str]] = {
-    "a formula without params": ({"model": "y = 2*x"}, InvalidFormula, "/model", "no param to fit"),
+    "a formula without params": (
+        {"model": "y = 2*x"},
+        InvalidFormula,
+        "/model",
+        "no params to fit",
+    ),
     "float32 overflow": (
         {"data": {"x": [1e39, 2.0, 3.0], "y": [1.0, 2.0, 3.0]}, "dtype": "float32"},
         InvalidData,
         "/data/x/0",
-        "beyond float32",
+        "range of float32",
     ),
     "a scaling that overflows": (
         {
@@ -37,7 +42,7 @@ REFUSED: dict[str, tuple[dict[str, Any], type[InvalidRequest], str, str]] = {
         },
         InvalidData,
         "/data/x/0",
-        "once scaled",
+        "after scaling",
     ),
     "sigma too small to divide by": ({"sigma": 1e-320}, InvalidData, "/sigma", "to divide by"),
     "a logarithm of a negative number": (
@@ -91,7 +96,7 @@ REFUSED: dict[str, tuple[dict[str, Any], type[InvalidRequest], str, str]] = {
         "every row",
     ),
     "no target": ({"data": {"x": X}}, InvalidFormula, "/model", "name it `y`"),
-    "no input": ({"data": {"y": Y}}, InvalidFormula, "/model", "beside 'y'"),
+    "no input": ({"data": {"y": Y}}, InvalidFormula, "/model", "besides 'y'"),
     "which input": ({"data": {"a": X, "c": X, "y": Y}}, InvalidFormula, "/model", "Name it `x`"),
     "an unknown model": ({"model": "linaer"}, UnknownName, "/model", "did you mean 'linear'?"),
     "an unknown column on the left": (
@@ -113,11 +118,11 @@ REFUSED: dict[str, tuple[dict[str, Any], type[InvalidRequest], str, str]] = {
         "expected ')', found the end (column 9)",
     ),
     "a caret": ({"model": "a*x^2"}, InvalidFormula, "/model", "write '**' (column 4)"),
-    "a column that cannot stand in a family": (
+    "a column that cannot be used in a family": (
         {"data": {"w": X, "y": Y}},
         InvalidRequest,
         "/model",
-        "rename that column",
+        "rename the column",
     ),
     "an unknown input of a family": (
         {"model": {"name": "linear", "inputs": ["xx"]}},
@@ -153,19 +158,19 @@ REFUSED: dict[str, tuple[dict[str, Any], type[InvalidRequest], str, str]] = {
         {"params": {"w": {"min": 2.0, "max": 1.0}}},
         InvalidRequest,
         "/params/w",
-        "min must be below max",
+        "`min` must be below `max`",
     ),
     "bounds that meet": (
         {"params": {"w": {"min": 1.0, "max": 1.0}}},
         InvalidRequest,
         "/params/w",
-        "or fix the param",
+        "or the param fixed",
     ),
     "a start outside its bounds": (
         {"params": {"w": {"value": 5.0, "min": 0.0, "max": 1.0}}},
         InvalidRequest,
         "/params/w/value",
-        "starts at 5, outside its limits 0 to 1",
+        "initial value 5 of 'w' is outside its bounds, 0 to 1",
     ),
     "fixed without a value": (
         {"params": {"w": {"fixed": True}}},
@@ -177,7 +182,7 @@ REFUSED: dict[str, tuple[dict[str, Any], type[InvalidRequest], str, str]] = {
         {"optimizer": "exact", "params": {"w": {"min": 0.0}}},
         InvalidRequest,
         "/optimizer",
-        "knows no bounds; use 'auto'",
+        "does not support bounds; use 'auto'",
     ),
     "exact on a nonlinear formula": (
         {"optimizer": "exact", "model": "exp(a*x)"},
@@ -195,7 +200,7 @@ REFUSED: dict[str, tuple[dict[str, Any], type[InvalidRequest], str, str]] = {
         {"optimizer": {"name": "sgd", "nesterov": True}},
         InvalidRequest,
         "/optimizer/nesterov",
-        "momentum above 0",
+        "`momentum` above 0",
     ),
     "scaling of no input": (
         {"scaling": {"xx": {"scale": 2.0}}},
@@ -213,7 +218,7 @@ REFUSED: dict[str, tuple[dict[str, Any], type[InvalidRequest], str, str]] = {
         {"scaling": {"x": {"scale": 0.0}}},
         InvalidRequest,
         "/scaling/x/scale",
-        "forgets",
+        "must not be 0",
     ),
     "a constant input standardized": (
         {"data": {"x": [0.1] * 4, "y": Y}, "scaling": "standardize"},
@@ -238,7 +243,7 @@ REFUSED: dict[str, tuple[dict[str, Any], type[InvalidRequest], str, str]] = {
         {"data": {**DATA, "s": [1.0, 0.0, 1.0, 1.0]}, "sigma": "s"},
         InvalidData,
         "/data/s/1",
-        "not above 0 in row 2",
+        "column 's' is not in row 2",
     ),
     "sigma missing in a column": (
         {"data": {**DATA, "s": [1.0, None, 1.0, 1.0]}, "sigma": "s"},
@@ -256,7 +261,7 @@ REFUSED: dict[str, tuple[dict[str, Any], type[InvalidRequest], str, str]] = {
         {"data": {"x": X * 50_000, "y": Y * 50_000}, "optimizer": "sgd", "epochs": 10**8},
         BudgetExceeded,
         "/epochs",
-        "at most 25,000,000 epochs fit",
+        "at most 25,000,000 epochs",
     ),
 }
 

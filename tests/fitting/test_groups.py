@@ -463,7 +463,7 @@ def test_a_failed_group_predicts_nan_and_the_others_do_not():
 @pytest.mark.parametrize(
     ("data", "pointer", "said"),
     [
-        ({"x": [1.0]}, "/data", "send that column too"),
+        ({"x": [1.0]}, "/data", "send that column as well"),
         ({"x": [1.0, 1.0], "g": ["key 1", "key 99"]}, "/data/g/1", "row 2.*did you mean 'key"),
         ({"x": [1.0, 1.0], "g": ["key 1", None]}, "/data/g/1", "no group null"),
         ({"x": [1.0], "g": [1.0]}, "/data/g/0", "its groups are text"),

@@ -43,4 +43,4 @@ def test_where_the_target_is_known_the_mend_keeps_the_rest_of_the_model() -> Non
 @pytest.mark.parametrize("text", ["OD = logistic4", "logistic4 + c", "y = a*gaussian"])
 def test_a_family_within_a_formula_is_no_param(text: str) -> None:
     said = refused(model=text, data={"x": COLUMN, "OD": COLUMN, "y": COLUMN})
-    assert "is the name of a model, not of a param" in said
+    assert "is the name of a model and cannot be a param" in said

@@ -118,7 +118,7 @@ def test_where_the_formula_is_not_closed_nothing_is_taken_over(
     request = of(model, truth, scaling=method)
     one = next(iter(truth))
     for params in (truth, {one: {"min": 0.0}}, {one: {"value": 1.0, "fixed": True}}):
-        with pytest.raises(InvalidRequest, match="predict the same of the scaled") as refused:
+        with pytest.raises(InvalidRequest, match="give the same predictions") as refused:
             fit(**request, params=params)
         assert refused.value.complaints[0].pointer == f"/params/{one}"
         assert '"scaling": {}' in str(refused.value)
@@ -189,27 +189,27 @@ def test_what_is_given_is_taken_over(name: str) -> None:
 
 
 REFUSED: dict[str, tuple[str, dict[str, Any], str, str]] = {
-    "a value whose partner is not given": ("a line", {"b": 1.0}, "b", "depends on w too; give w"),
+    "a value whose partner is not given": ("a line", {"b": 1.0}, "b", "also depends on w; give w"),
     "a fixed value that depends on a free one": (
         "a line",
         {"w": 1.0, "b": {"value": 0.0, "fixed": True}},
         "b",
-        "cannot be fixed.*depends on w too; fix w",
+        "cannot be fixed.*also depends on w; fix w",
     ),
     "a limit on a mixture": (
         "a line",
         {"w": 1.0, "b": {"value": 0.0, "min": -5.0}},
         "b",
-        "limits of 'b' .* depends on w too; leave them out",
+        "bounds of 'b' .* also depends on w; omit them",
     ),
     "a limit on an amplitude that depends on a rate": (
         "a decay",
         {"a": {"min": 0.0}},
         "a",
-        "limits of 'a' .* depends on k too",
+        "bounds of 'a' .* also depends on k",
     ),
-    "the value of such an amplitude": ("a decay", {"a": 1.0, "c": 0.0}, "a", "depends on k too"),
-    "a phase without its frequency": ("a sine", {"p": 1.0}, "p", "depends on w too"),
+    "the value of such an amplitude": ("a decay", {"a": 1.0, "c": 0.0}, "a", "also depends on k"),
+    "a phase without its frequency": ("a sine", {"p": 1.0}, "p", "also depends on w"),
 }
 
 
@@ -241,7 +241,7 @@ def test_a_network_goes_on_from_its_raw_params() -> None:
     scaling = {"x": {"scale": 2.0, "offset": 1.0}, "z": {"scale": 0.1}}
     other = fit(**request, params=first.params_unscaled.values, scaling=scaling)
     assert other.history.loss[0] == pytest.approx(first.loss, rel=1e-9)
-    with pytest.raises(InvalidRequest, match="depends on w1_1_1, w1_1_2 too") as refused:
+    with pytest.raises(InvalidRequest, match="also depends on w1_1_1, w1_1_2") as refused:
         fit(**request, params={"b1_1": 0.0})
     assert refused.value.complaints[0].pointer == "/params/b1_1"
 

@@ -110,7 +110,7 @@ def test_one_param_three_params_and_those_asked_for() -> None:
     }
     scene = seen("path", three, along=["t", "c"])
     assert scene.names == ("t", "c")
-    assert scene.notes == ("the other 1 params are kept where the fit has them",)
+    assert scene.notes == ("the other param is at its fitted value",)
     assert len(seen("path", three).names) == 2
     with pytest.raises(UnknownName):
         seen("path", three, along=["q"])
@@ -160,7 +160,7 @@ def test_rows_without_a_value_are_left_out_and_counted() -> None:
         data={"x": [1.0, None, 3.0], "y": [1.0, 2.0, None]},
     )
     assert scene.data_x.tolist() == [1.0]
-    assert scene.notes == ("2 rows without a value are left out",)
+    assert scene.notes == ("2 rows with missing values are omitted",)
 
 
 def test_losses_and_their_derivatives() -> None:

@@ -163,7 +163,7 @@ def test_a_gpu_that_is_not_there_is_refused_at_the_start() -> None:
         check=False,
     )
     assert said.returncode == 2
-    assert said.stderr.startswith("DESCENT_DEVICE=cuda asks for a GPU")
+    assert said.stderr.startswith("DESCENT_DEVICE=cuda requires a GPU")
     assert "auto" in said.stderr
 
 

@@ -84,11 +84,11 @@ COSTS: dict[str, tuple[str, dict[str, Any], str, str]] = {
         "/gradient",
         {**NARROW, "gradient": "numeric"},
         "/gradient",
-        "21 evaluations of 4 rows are 5e+03 operations, more than the 1.3e+03 that one answer may "
-        "cost; use the method 'analytic', or send at most 1 rows at a time",
+        "21 evaluations of 4 rows are 5e+03 operations, more than the 1.3e+03 allowed for "
+        "one answer; use the method 'analytic', or send at most 1 rows per request",
     ),
-    "three methods": ("/gradient", {**NARROW, "check": True}, "/check", "leave it out, or send"),
-    "gradient": ("/gradient", WIDE, "/data", "send at most 1 rows at a time"),
+    "three methods": ("/gradient", {**NARROW, "check": True}, "/check", "omit it, or send"),
+    "gradient": ("/gradient", WIDE, "/data", "send at most 1 rows per request"),
     "predictions": ("/predict", WIDE, "/data", "1 evaluation of 4 rows"),
     "a loss": ("/loss", {**WIDE, "residuals": True}, "/data", "2 evaluations of 4 rows"),
     "pixels": (
@@ -174,4 +174,4 @@ async def test_a_jobs_predictions_have_the_same_budget(client: httpx.AsyncClient
         data = {"x": [0.5] * 1301, "g": [1] * 1301}
         answer = await client.post("/predict", json={"job_id": job_id, "data": data})
         assert answer.status_code == 422, answer.text[:300]
-        assert "send at most 1,300 rows at a time" in answer.json()["detail"]
+        assert "send at most 1,300 rows per request" in answer.json()["detail"]

@@ -175,7 +175,7 @@ async def test_groups_whose_answer_would_be_too_long_are_refused() -> None:
         told = (await client.post(target, content=body, headers=NPZ)).json()
     assert told["type"] == "budget-exceeded"
     assert told["errors"][0]["pointer"] == "/group_by"
-    assert "leave out the history" in told["detail"]
+    assert "omit the history" in told["detail"]
 
 
 async def test_long_answers_are_what_short_ones_are() -> None:

@@ -1,1 +1,1 @@
-"""How well fits are determined: statistics, intervals and bands."""
+"""Statistical inference: standard errors, intervals and bands."""

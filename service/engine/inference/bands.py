@@ -1,7 +1,7 @@
-"""How far a prediction can be trusted: confidence and prediction bands, by the delta method.
+"""Confidence and prediction bands by the delta method.
 
-se(f)² = ∇f C ∇fᵀ, C the params' covariance; a new observation adds its own noise. Source: Seber and
-Wild, Nonlinear Regression (1989), 5.1.
+se(f)² = ∇f C ∇fᵀ, C the params' covariance; plus the variance of the noise for a new observation.
+Source: Seber and Wild, Nonlinear Regression (1989), 5.1.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from service.engine.slices import NUMBERS, ROWS, slices
 
 @dataclass(frozen=True, slots=True)
 class Band:
-    """Standard error and ends of a band, (rows,) each."""
+    """Standard error and limits of a band, (rows,) each."""
 
     stderr: Tensor
     lower: Tensor

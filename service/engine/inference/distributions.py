@@ -12,7 +12,7 @@ from statistics import NormalDist
 
 _TINY = 1e-300
 NORMAL = 1e4
-"""Above so many degrees of freedom, Fisher's expansion about the normal quantile (Abramowitz and
+"""Degrees of freedom above which Fisher's expansion about the normal quantile (Abramowitz and
 Stegun 26.7.5) is exact to rounding."""
 
 
@@ -59,7 +59,7 @@ def t_tail(t: float, degrees: float) -> float:
 def t_quantile(probability: float, degrees: float) -> float:
     """The t with P(T ≤ t) = probability, for 0.5 ≤ probability < 1 and degrees > 0.
 
-    Newton's method from the normal quantile, kept between the bounds found so far.
+    Newton's method from the normal quantile, with bracketing.
     """
     if degrees > NORMAL:
         z = NormalDist().inv_cdf(probability)

@@ -1,5 +1,5 @@
-"""Confidence intervals of params: from their standard errors where the likelihood is near enough
-to quadratic, else from its profile."""
+"""Confidence intervals of params: from their standard errors where the likelihood is approximately
+quadratic, else from its profile."""
 
 from __future__ import annotations
 
@@ -22,52 +22,53 @@ from service.engine.problem import Groups, Problem
 
 Method = Literal["t", "profile"]
 LOOKED_AT = 2.0
-"""Standard errors from the minimum, where the loss is compared with what the Jacobian says."""
+"""Distance from the minimum, in standard errors, at which the loss is compared with its quadratic
+approximation by the Jacobian."""
 UNASKED = WORK / 20
-"""The work that profiles may cost that nobody asked for."""
+"""Budget of profiles that were not requested."""
 WALKED = 200
-"""Readings of its rows that the profile of a param mostly takes, to both sides."""
+"""Typical number of evaluations of the rows for the profile of a param, on both sides."""
 AT_ONCE = 2**16
-"""Predictions that are had at once."""
+"""Predictions that are computed at once."""
 NEAR = 0.01
-"""An end is at its minimum if it is no farther away, in units of the params' uncertainty."""
+"""Maximum relative offset of a fit that is at its minimum."""
 BENT = 2.0
-"""It has risen by more than so many times that, or by less than that part of it: then the interval
-by standard errors is wrong."""
+"""Factor between the rise of the loss and its quadratic approximation from which on the interval by
+standard errors is wrong."""
 
 
 @dataclass(frozen=True)
 class Intervals:
-    """Ends over the free params of a fit, (q,), or of each of many, (fits, q); float64."""
+    """Confidence limits of the free params of a fit, (q,), or of many, (fits, q); float64."""
 
     method: Method
     lower: Floats
     """NaN where the data set no limit on that side, and where there is no standard error."""
     upper: Floats
     bent: Bools
-    """Of which params the interval by standard errors would be wrong."""
+    """For which params the loss is not quadratic, so that standard errors would be wrong."""
     open: Bools
-    """On which params the data set no limit on some side."""
+    """For which params the data set no limit on one side."""
     better: Floats
-    """Params of a lower loss, (…, p), where a profile came upon some; else NaN."""
+    """Params with a lower loss found by a profile, (…, p); else NaN."""
 
     @property
     def has_better(self) -> Any:
-        """Whether there is a lower loss, of one or of each."""
+        """Whether a lower loss was found, for one fit or for each."""
         return ~np.isnan(self.better).all(axis=-1)
 
 
 class TakesLong(Exception):
-    """Profiles are needed, which take longer than whoever asks has time for."""
+    """Profiles are needed, but `patient` is false."""
 
 
 def intervals(
     problem: Problem, theta: Tensor, statistics: Statistics, level: float, method: Method, *,
     patient: bool = True,
 ) -> Intervals | None:  # fmt: skip
-    """The intervals of a fit at θ (params,), by `method`; those that `t` would be wrong of by
-    profile in any case, as far as little work goes. None where there are no standard errors. Raises
-    TakesLong where there are profiles to walk and who asks is not `patient`."""
+    """The intervals of a fit at θ (params,), by `method`. Where `t` would be wrong they are by
+    profile in any case, within a small budget. None without standard errors. Raises TakesLong if
+    profiles are needed and `patient` is false."""
     stderr = statistics.stderr
     if stderr is None or not statistics.t_degrees > 0:
         return None
@@ -92,8 +93,8 @@ def intervals(
 def intervals_of(
     problem: Problem, fits: Groups, theta: Tensor, figures: Figures, level: float, method: Method
 ) -> Intervals:
-    """The same of many fits at θ (fits, params). Without being asked, the profiles of those params
-    are walked first of which the interval by standard errors would be most wrong."""
+    """The intervals of many fits at θ (fits, params). Unless profiles are requested, they are
+    computed for the params for which standard errors would be most wrong."""
     here: Floats = theta.numpy()
     q, none = len(problem.places), np.full_like(here, np.nan)
     if figures.stderr.shape[-1] != q or not problem.loss.is_least_squares:
@@ -122,8 +123,8 @@ def _by_profile(
     problem: Problem, fits: Groups, figures: Figures, t: Floats,
     ends: Floats, bent: Bools, chosen: Bools, method: Method,
 ) -> Intervals:  # fmt: skip
-    """Of fits at their `initial`: intervals by t standard errors with those ends (2, fits, q), and
-    by profile of the params `chosen`."""
+    """The intervals of fits at their `initial`: by profile for the params `chosen`, else `ends`
+    (2, fits, q), those by standard errors."""
     asked = method == "profile"
     found = profiles(problem, fits, figures, chosen, t, WORK if asked else UNASKED)
     known = chosen & (asked | found.open | ~np.isnan(found.ends).any(axis=0))
@@ -135,14 +136,14 @@ def _by_profile(
 
 
 def _quantiles(part: float, degrees: Floats) -> Floats:
-    """Of Student's t, or normal where there are infinite degrees of freedom; NaN for none."""
+    """Quantiles of Student's t, normal for infinite degrees of freedom; NaN for none."""
     kinds, of = np.unique(degrees, return_inverse=True)
     found = [t_quantile(part, kind) if kind > 0 else math.nan for kind in kinds.tolist()]
     return np.array(found)[of.reshape(-1)]
 
 
 def _first(departure: Floats, rows: Floats, operations: int) -> Bools:
-    """The params of fits that depart most, for whose profiles there is time (fits, q)."""
+    """The params with the largest departures whose profiles are within the budget, (fits, q)."""
     order = np.argsort(-departure, axis=None, kind="stable")
     cost = np.repeat(rows * (WALKED * READING * operations), departure.shape[1])
     chosen = np.zeros(departure.size, dtype=np.bool_)
@@ -151,8 +152,8 @@ def _first(departure: Floats, rows: Floats, operations: int) -> Bools:
 
 
 def _departures(problem: Problem, fits: Groups, here: Floats, figures: Figures) -> Floats:
-    """By what factor the loss of fits rises otherwise than the Jacobian says, along each param, as
-    a logarithm (fits, q): see `_bent`."""
+    """The logarithm of the ratio of the rise of the loss to its quadratic approximation, along each
+    param, (fits, q): see `_bent`."""
     q, stderr, limits = len(problem.places), figures.stderr, problem.limits.numpy()
     departure = np.zeros((len(fits), q))
     variance = np.ones(len(fits)) if problem.sigma_absolute else figures.variance
@@ -179,8 +180,8 @@ def _departures(problem: Problem, fits: Groups, here: Floats, figures: Figures) 
 
 
 def _bent(problem: Problem, theta: Tensor, statistics: Statistics) -> Bools:
-    """Along which params the loss does not rise as the Jacobian says. A step of k standard errors
-    that the others follow is to raise the sum of squares by k²s²."""
+    """Along which params the loss is not quadratic. A step of k standard errors, with the other
+    params at their conditional minimum, raises a quadratic sum of squares by k²s²."""
     figures, count = statistics.figures, len(statistics.free)
     none = np.zeros(count, dtype=np.bool_)
     formula, covariance = problem.formula, statistics.covariance

@@ -1,12 +1,12 @@
-"""Intervals by profile likelihood: where the loss, minimised over the other params, has risen as
-far as the level allows.
+"""Intervals by profile likelihood: the limits at which the loss, minimised over the other params,
+has risen to the critical value of the level.
 
 With RSS(v) the sum of squares at a value v of one param, minimised over the others, v is in the
-interval while τ(v) = √((RSS(v) − RSS)/s²) ≤ t. For linear formulas that is the t interval; for
-others it follows the curvature. The profile is walked outward from the minimum in steps over which
-τ rises by a part of t, the other params going on as they went before, so that it stays on one
-branch; a step over which it leaps is halved. The walks of many fits, to both sides, go side by
-side. Source: Bates and Watts, Nonlinear Regression Analysis (1988), 6.1 and appendix A3.5.
+interval while τ(v) = √((RSS(v) − RSS)/s²) ≤ t. For linear formulas that is the t interval. The
+profile is traced outward from the minimum in steps over which τ rises by a fraction of t; the other
+params are extrapolated, so that it stays on one branch, and a step over which τ jumps is halved.
+The traces of many fits, to both sides, are computed together. Source: Bates and Watts, Nonlinear
+Regression Analysis (1988), 6.1 and appendix A3.5.
 """
 
 from __future__ import annotations
@@ -29,46 +29,46 @@ OPTIONS = Options(
     tolerance=Tolerance(params=1e-9),
 )  # fmt: skip
 PARTS = 4
-"""Steps on the way to an end, of a profile that is a straight line."""
+"""Steps to a limit if the profile is a straight line."""
 LEAP = 3.0
-"""A step over which τ rises by so many times what was aimed at is too long."""
+"""Ratio of the rise of τ to the intended one from which on a step is too long."""
 STEPS = 60
-"""Steps of one walk, at most,"""
+"""Maximum steps of one trace."""
 REFINEMENTS = 30
-"""and of the search for the end in its last step."""
+"""Maximum iterations of the search for the limit within the last step."""
 AT_ONCE = 2**12
-"""Fits whose walks go side by side."""
+"""Fits that are traced together."""
 FEW_ROWS = 2000
-"""So many rows, at most, are read by the CPU's kernel wherever they are."""
+"""Rows up to which the CPU's kernel is used on any device."""
 WORK = 2e10
-"""Operations that the walks of a request may cost, rows × operations × epochs; where they are spent
-ends are not looked for any more."""
+"""Budget of the profiles of a request, rows × operations × epochs; when it is used up, the search
+for limits ends."""
 READING = 10
-"""What the reading of a row costs, in operations of the formula."""
+"""Cost of the evaluation of a row, in units of the formula's operations."""
 FAR = 1e9
-"""Standard errors beyond which nobody looks for an end."""
+"""Distance in standard errors beyond which no limit is searched for."""
 SLACK = 1e-7
-"""A loss that is lower than the fit's by no more than such a part is the same."""
+"""Relative difference below which losses are the same."""
 
 
 @dataclass(frozen=True)
 class Profiles:
-    """Of fits with q free params and p in all, float64."""
+    """Profiles of fits with q free params of p; float64."""
 
     ends: Floats
-    """Below and above, (2, fits, q): NaN where the profile does not rise enough (the data set no
-    limit on that side), and where it was not walked."""
+    """Lower and upper limits, (2, fits, q): NaN where the profile does not rise enough (the data
+    set no limit on that side), and where it was not traced."""
     open: Bools
-    """Of which params the profile was walked and does not rise enough on some side, (fits, q)."""
+    """For which params the profile was traced and does not rise enough on one side, (fits, q)."""
     lower: Floats
-    """A better minimum, where a walk came upon one, (fits, p); else NaN."""
+    """A better minimum found by a trace, (fits, p); else NaN."""
 
 
 def profiles(
     problem: Problem, fits: Groups, figures: Figures, chosen: Bools, t: Floats, work: float
 ) -> Profiles:
-    """The profiles of fits at their minima, which are their `initial`: of the free params `chosen`
-    (fits, q), as far as t (fits,) standard errors would be."""
+    """The profiles of fits at their minima, which are their `initial`, for the free params `chosen`
+    (fits, q), to τ = t (fits,)."""
     problem = problem.double()
     if int(fits.sizes.max()) <= FEW_ROWS:
         problem = problem.to("cpu")
@@ -130,17 +130,17 @@ class _Walks:
         self._first: Floats = fits.initial.double().numpy()[at]
         self._spread, self._variance, self._wanted = spread, variance, wanted
         self._along = along
-        """How the params move for one standard error of this one, at the minimum."""
+        """Change of the params per standard error of this one, at the minimum."""
         self._lowest = self._losses(np.arange(len(at)), self._first[:, None])[1]
         count = 2 * len(at)
         self._of = np.tile(np.arange(len(at)), 2)
-        """Whose walk each is."""
+        """The fit of each trace."""
         self.ends = np.full(count, math.nan)
         self.open = np.zeros(count, dtype=np.bool_)
         self.lower = np.full((count, self._first.shape[1]), math.nan)
 
     def go(self) -> None:
-        """To where τ reaches what is wanted; the limit, where that comes first; NaN for none."""
+        """Traces until τ reaches its target, or to the param's bound; NaN if neither is reached."""
         of, position = self._of, self._position
         limits = self._problem.limits[:, position].tolist()
         sign = np.repeat([-1.0, 1.0], len(of) // 2)
@@ -187,8 +187,8 @@ class _Walks:
     def _risen(
         self, walks: Ints, here: Floats, before: Floats, value: Floats
     ) -> tuple[Floats, Floats]:
-        """The params and τ of walks at values of the param, the others beginning where they would
-        be if they went on from `before` as far as `here`, and where they are."""
+        """The params and τ of traces at values of the param; the other params start both from
+        `here` and from the extrapolation of `before` and `here`."""
         position, of = self._position, self._of[walks]
         gone = here[:, position] - before[:, position]
         moved = gone != 0
@@ -197,15 +197,15 @@ class _Walks:
         starts[:, :, position] = value[:, None]
         theta, loss = self._losses(of, starts)
         lowest, rows, variance = self._lowest[of], self._sizes[of], self._variance[of]
-        # Lower by what noise would not do: a hundredth of a standard error.
+        # Significantly lower: by a hundredth of a standard error.
         lower = (loss < lowest * (1 - SLACK)) & ((lowest - loss) * rows > 1e-4 * variance)
         self.lower[walks[lower]] = theta[lower]
         tau = np.sqrt(np.maximum(loss - lowest, 0.0) * rows / variance)
         return theta, np.where(np.isfinite(loss), tau, math.inf)
 
     def _losses(self, of: Ints, starts: Floats) -> tuple[Floats, Floats]:
-        """For each of some fits the other params at the lowest of the minima next to its starts
-        (many, starts, p), and the loss there."""
+        """For each of some fits the params at the lowest of the conditional minima from its starts
+        (many, starts, p), and their loss."""
         many, each, params = starts.shape
         spans = torch.from_numpy(np.repeat(self._spans[:, of], each, axis=1))
         fits = Groups(spans, torch.from_numpy(starts.reshape(-1, params)))
@@ -219,8 +219,8 @@ class _Walks:
         return theta[np.arange(many), at], losses[np.arange(many), at]
 
     def _cross(self, walks: Ints, here: Floats, height: Floats, there: Floats, tau: Floats) -> None:
-        """The ends of walks between two points, the first inside and the second outside: where τ is
-        what is wanted, by the Illinois method."""
+        """The limits of traces between two points, the first inside and the second outside the
+        interval: where τ is at its target, by the Illinois method."""
         position, wanted = self._position, self._wanted[self._of[walks]]
         inside, outside = here[:, position].copy(), there[:, position].copy()
         below, above = height - wanted, tau - wanted

@@ -1,4 +1,4 @@
-"""How well fits are determined: their statistics, from the R factors of their Jacobians.
+"""Statistics of fits, from the R factors of their Jacobians.
 
 Sources: Seber and Wild, Nonlinear Regression (1989), ch. 2 and 5; Bates and Watts, Nonlinear
 Regression Analysis (1988), 1.3 and 2.2; R's logLik.nls and AIC for the information criteria.
@@ -25,13 +25,13 @@ from service.engine.problem import Groups, Problem
 
 LEVEL = 0.95
 CHANCE = 3.0
-"""The F statistic of a curve against a constant, below which noise alone explains as much."""
+"""F statistic of a curve against a constant, below which it explains no more than chance would."""
 
 
 @dataclass(frozen=True, eq=False)
 class Figures:
-    """Of fits with p free params each; float64, the fits first, NaN where something cannot be had.
-    Those of one fit are numbers, and its vectors have no such dimension.
+    """Statistics of fits with p free params; float64, the first dimension is the fit, NaN where a
+    value does not exist. For one fit they are numbers, and vectors without that dimension.
 
     covariance = s²(JᵀJ)⁻¹ with J = ∂z/∂θ, z = residual/σ and s² = Σz²/(n − p), or s² = 1 where σ is
     absolute.
@@ -42,30 +42,30 @@ class Figures:
     total: Any
     """Σz²"""
     size: Any
-    """‖y/σ‖: what the rounding of z is relative to."""
+    """‖y/σ‖, to which the rounding of z is relative."""
     variance: Any
     r_squared: Any
     aic: Any
     noise: Any
-    """s, or 1 where σ is absolute; NaN where there is no covariance."""
+    """s, or 1 if σ is absolute; NaN without a covariance."""
     offset: Any
-    """Bates and Watts's relative offset: how far from the minimum, in units of its uncertainty."""
+    """Bates and Watts's relative offset: distance to the minimum in units of the uncertainty."""
     condition: Any
-    """Of J with columns of unit norm; infinite where it is rank-deficient to the last bit."""
+    """Condition number of J with columns of unit norm; infinite if exactly rank deficient."""
     finite: Any
-    """Whether J is."""
+    """Whether J is finite."""
     looks: Any
-    """What the residuals look like, (FIGURES, fits): see `kernel.residuals`."""
+    """Statistics of the residuals, (FIGURES, fits): see `kernel.residuals`."""
     covariance: Floats
     """(fits, p, p)"""
     stderr: Floats
     """(fits, p)"""
     lost: Bools
-    """Which params trade off against each other, or act on nothing, (fits, p)."""
+    """Which params are not identifiable, (fits, p)."""
     flat: Bools
-    """Which params the predictions do not depend on, there, (fits, p)."""
+    """For which params ∂f/∂θ is zero, (fits, p)."""
     held: Bools
-    """Which params a bound keeps from a lower loss, (fits, p)."""
+    """Which params are at a bound beyond which the loss is lower, (fits, p)."""
     factor: Floats
     """R of QR [J | ψ], (fits, p + 1, p + 1)."""
 
@@ -79,13 +79,13 @@ class Figures:
 
     @property
     def is_rounding(self) -> Any:
-        """Whether the residuals are no more than the rounding of the target."""
+        """Whether the residuals are only rounding errors of the target."""
         return self.total <= (ROUNDING * self.size) ** 2
 
 
 def is_chance(explained: Any, degrees: Any, free: int) -> Any:
-    """Whether curves explain no more of the variation than noise would let them; of one fit or of
-    each: the part explained, the degrees of freedom, and how many free params they have."""
+    """Whether curves explain no more of the variation than chance would; for one fit or for each:
+    the explained fraction, the degrees of freedom, and the number of free params."""
     others = max(1, free - 1)
     return (degrees >= 3) & (explained * degrees <= CHANCE * others * (1 - explained))
 
@@ -97,8 +97,8 @@ def summarise_fits(problem: Problem, fits: Groups, theta: Tensor) -> Figures:
 
 
 def _table(problem: Problem, fits: Groups, theta: Tensor) -> tuple[Floats, int, Floats]:
-    """The table of `operators.assess`, how many params its factors have, and z. The params of a
-    network mean nothing by themselves: it has no J, and no factors."""
+    """The table of `operators.assess`, the number of params of its factors, and z. A network, whose
+    params are not identifiable, has no factors."""
     formula, loss = problem.formula, problem.loss
     named = formula.has_standard_errors
     options = (named, loss.is_least_squares, loss.is_smooth, problem.sigma_absolute)
@@ -115,7 +115,7 @@ def _table(problem: Problem, fits: Groups, theta: Tensor) -> tuple[Floats, int, 
 
 
 def _without_factors(problem: Problem, fits: Groups, theta: Tensor) -> tuple[Tensor, ...]:
-    """As `operators.reduce`."""
+    """The result of `operators.reduce` for a network, with empty factors."""
     z = torch.zeros(problem.rows, dtype=torch.float64)
     sums = torch.zeros((len(fits), SUMS), dtype=torch.float64)
     for i, (begin, end) in enumerate(fits.spans.T.tolist()):
@@ -129,7 +129,7 @@ def _without_factors(problem: Problem, fits: Groups, theta: Tensor) -> tuple[Ten
 
 
 def _figures(problem: Problem, rows: Any, numbers: Any, found: statistics.Parts) -> Figures:
-    """Of many fits, or of one: numbers come figure by figure."""
+    """The statistics of many fits, or of one; `numbers` has one entry per statistic."""
     flags = found.flags > 0
     return Figures(
         free=problem.free_params,
@@ -155,7 +155,7 @@ def _figures(problem: Problem, rows: Any, numbers: Any, found: statistics.Parts)
 
 @dataclass(frozen=True, eq=False)
 class Statistics:
-    """Those of one fit. What cannot be had is None, and `covariance_reason` says why."""
+    """Statistics of one fit. A value that does not exist is None, for `covariance_reason`."""
 
     free: tuple[str, ...]
     n: int
@@ -170,10 +170,10 @@ class Statistics:
     covariance: Floats | None
     covariance_reason: str | None
     deficient: tuple[str, ...]
-    """The params that trade off against each other where the covariance cannot be had."""
+    """The params that are not identifiable, if the Jacobian is rank deficient."""
     figures: Figures
     theta: Tensor
-    """The params that they are of, (params,)."""
+    """The params at which they are computed, (params,)."""
     z: Floats
     """The residuals over σ, (rows,)."""
     t_degrees: float
@@ -185,7 +185,7 @@ class Statistics:
 
     @property
     def condition(self) -> float:
-        """Of the Jacobian with columns of unit norm."""
+        """Condition number of the Jacobian with columns of unit norm."""
         return float(self.figures.condition)
 
     @property
@@ -204,8 +204,8 @@ class Statistics:
         return correlation
 
     def t(self, level: float = LEVEL) -> float:
-        """Half the width of a two-sided interval of that level, in standard errors: of Student's
-        t, or normal where σ is known."""
+        """Half the width of a two-sided interval of that level, in standard errors: by Student's t,
+        or the normal distribution if σ is known."""
         return t_quantile(0.5 + level / 2, self.t_degrees)
 
 
@@ -248,14 +248,14 @@ def summarise(problem: Problem, theta: Tensor) -> Statistics:
 
 
 def _number(value: float) -> float | None:
-    """None for what cannot be had; a loss that is not finite has statistics that are not."""
+    """None for NaN; infinite values stay."""
     return None if math.isnan(value) else float(value)
 
 
 def _reason(problem: Problem, figures: Figures, deficient: tuple[str, ...]) -> str | None:
-    """Why there is no covariance; None where there is."""
+    """Why there is no covariance; None if there is one."""
     if not problem.loss.is_least_squares:
-        return f"the covariance is computed for the loss 'mse', not for '{problem.loss.name}'"
+        return f"loss '{problem.loss.name}' has no covariance by this method; 'mse' has one"
     if not problem.formula.has_standard_errors:
         return "the params of a network have no standard errors"
     if not problem.free_params:

@@ -52,6 +52,6 @@ FAMILIES: Mapping[str, Family] = {
         VON_BERTALANFFY,
     )
 }
-"""Every family, by name; `polynomial` stands there with its default degree."""
+"""Every family, by name; `polynomial` with its default degree."""
 
 __all__ = ["FAMILIES", "Family", "Meaning", "polynomial"]

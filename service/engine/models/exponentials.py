@@ -1,4 +1,4 @@
-"""Exponentials: decay to a plateau, decay of two kinds at once, growth.
+"""Exponentials: decay to a plateau, double decay, growth.
 
 Rates rather than time constants, as in Prism and in SciPy's example of `curve_fit`: a rate passes
 through 0 where a time constant passes through infinity.

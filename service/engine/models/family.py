@@ -1,4 +1,4 @@
-"""What a family of the catalogue is."""
+"""The record of a family of the catalogue."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ Guess = Callable[[Tensor, Tensor], Tensor]
 
 @dataclass(frozen=True, slots=True)
 class Meaning:
-    """What a param means, and its unit in terms of the units [x] and [y]."""
+    """The meaning of a param, and its unit in terms of the units [x] and [y]."""
 
     meaning: str
     unit: str
@@ -26,9 +26,9 @@ class Family:
     name: str
     title: str
     formula: str
-    """In the language of formulas, with `x` the input and `y` the target."""
+    """The formula, with input `x` and target `y`."""
     params: Mapping[str, Meaning]
-    """In the order in which the formula first names them."""
+    """In the order of their first occurrence in the formula."""
     guess: Guess
     when_to_use: str
     reference: str

@@ -16,24 +16,26 @@ import torch
 from torch import Tensor
 
 MOST_ROWS = 512
-"""Longer data are thinned to so many means."""
+"""Longer data are reduced to this number of means."""
 MOST_ELEMENTS = 2**21
-"""Groups × candidates × rows reckoned at once."""
+"""Groups × candidates × rows that are computed at once."""
 NEAR = 0.125
-"""The farthest that centres stand apart, in ranges of x."""
+"""Maximum distance between centres, in ranges of x."""
 BEST = 4
 BLOCKS = 24
-"""What is refined: the best few of the whole grid, and the best of each of so many parts of it."""
+"""Candidates that are refined: the best `BEST` of the grid, and the best of each of `BLOCKS` parts
+of it."""
 ROUNDS = 8
-"""Times that the grid's step is halved."""
+"""Number of halvings of the grid's step."""
 DEPENDENT = 1e-7
-"""A column of which no more is left, relatively, is a combination of those before it."""
+"""Relative norm after orthogonalization below which a column depends linearly on the previous
+ones."""
 
 Basis = Callable[..., Sequence[Tensor]]
 """v (groups, 1, rows) and each coordinate (groups, candidates, 1) -> the columns that the
 prediction is linear in, (groups, 1, rows) or, as the last must be, (groups, candidates, rows)."""
 Allowed = Callable[[Tensor], Tensor]
-"""Coefficients (groups, candidates, columns) -> which of the candidates may be the answer."""
+"""Coefficients (groups, candidates, columns) -> which of the candidates are admissible."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +72,7 @@ def span_frame(x: Tensor, y: Tensor) -> Frame:
 
 
 def ratio_frame(x: Tensor, y: Tensor) -> Frame:
-    """v = x/max|x|: for families in which x = 0 is a place of its own."""
+    """v = x/max|x|, for families in which x = 0 has a meaning."""
     return _frame(x, y, torch.zeros_like(x[..., 0]), _or_one(x.abs().amax(dim=-1), x))
 
 
@@ -115,20 +117,20 @@ def thinned(frame: Frame) -> tuple[Tensor, Tensor]:
 
 
 def span(low: float, high: float, count: int) -> tuple[Tensor, float]:
-    """Even places from low to high, and their distance."""
+    """Evenly spaced values from low to high, and their spacing."""
     return torch.linspace(low, high, count, dtype=torch.float64), (high - low) / (count - 1)
 
 
 def product(*axes: tuple[Tensor, float]) -> Grid:
-    """The grid of all combinations of the axes' places."""
+    """The Cartesian product of the axes."""
     at = torch.cartesian_prod(*(places for places, _ in axes)).reshape(-1, len(axes))
     return Grid(at, torch.tensor([step for _, step in axes], dtype=torch.float64).expand_as(at))
 
 
 def centres(scales: tuple[Tensor, float], low: float, high: float, reach: float) -> Grid:
-    """Places in [low, high] for each width e^scale, a width apart, but `NEAR` at most.
+    """Centres in [low, high] for each width e^scale, spaced by a width, but at most by `NEAR`.
 
-    Beyond the data, which lie in [0, 1], they go no farther than `reach` widths.
+    Outside the data, which are in [0, 1], they extend by at most `reach` widths.
     """
     at, steps = [], []
     for scale in scales[0].tolist():
@@ -142,7 +144,7 @@ def centres(scales: tuple[Tensor, float], low: float, high: float, reach: float)
 
 
 def both_ways(grid: Grid) -> Grid:
-    """The grid twice, with a sign as its last coordinate, which stays."""
+    """The grid twice, with a sign as its last coordinate, which is not refined."""
     ones = torch.ones(len(grid.at), 1, dtype=grid.at.dtype)
     return Grid(
         torch.cat([torch.cat([grid.at, sign * ones], dim=-1) for sign in (1.0, -1.0)]),
@@ -151,7 +153,7 @@ def both_ways(grid: Grid) -> Grid:
 
 
 def with_axis(grid: Grid, places: Tensor, step: float) -> Grid:
-    """The grid at each of the places of one more axis."""
+    """The grid with one more axis."""
     count = len(places)
     last = places.repeat_interleave(len(grid.at)).unsqueeze(-1)
     return Grid(
@@ -161,12 +163,12 @@ def with_axis(grid: Grid, places: Tensor, step: float) -> Grid:
 
 
 def bounded_exp(exponent: Tensor) -> Tensor:
-    """exp, never so large that its square overflows."""
+    """exp, bounded so that its square does not overflow."""
     return exponent.clamp(-700.0, 350.0).exp()
 
 
 def search(basis: Basis, v: Tensor, y: Tensor, grid: Grid, allowed: Allowed | None = None) -> Found:
-    """The candidate of the least squares, refined; its coefficients."""
+    """The refined candidate with the least sum of squares, and its coefficients."""
     groups = len(v)
     whole = (part.to(v.device) for part in (grid.at, grid.step))
     at, step = (part.expand(groups, *part.shape[-2:]) for part in whole)
@@ -202,7 +204,8 @@ def _search(
 
 
 def _shifts(step: Tensor) -> Tensor:
-    """To stay, or to go a step back or forth, in each dimension that has steps: (moves, dims)."""
+    """All combinations of no step, a step back or a step forward in each dimension that has steps:
+    (moves, dims)."""
     moves = [
         torch.tensor([0.0, -1.0, 1.0] if bool((axis > 0).any()) else [0.0])
         for axis in step.unbind(-1)
@@ -211,7 +214,7 @@ def _shifts(step: Tensor) -> Tensor:
 
 
 def _kept(rss: Tensor) -> Tensor:
-    """The candidates to refine: the best few, and the best of each part of the grid."""
+    """The candidates to refine: the best `BEST`, and the best of each part of the grid."""
     best = rss.topk(min(BEST, rss.shape[-1]), dim=-1, largest=False).indices
     length = math.ceil(rss.shape[-1] / BLOCKS)
     starts = range(0, rss.shape[-1], length)
@@ -261,7 +264,7 @@ def project(columns: Sequence[Tensor], y: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _back(triangle: Sequence[Sequence[Tensor]], heights: Sequence[Tensor]) -> Tensor:
-    """Back-substitution; each column's entries stand above its inverse diagonal and its scale."""
+    """Back-substitution."""
     answers: dict[int, Tensor] = {}
     for i in reversed(range(len(heights))):
         height = heights[i]
@@ -273,5 +276,5 @@ def _back(triangle: Sequence[Sequence[Tensor]], heights: Sequence[Tensor]) -> Te
 
 
 def params(*columns: Tensor) -> Tensor:
-    """θ (groups, params) from its columns (groups,); never non-finite."""
+    """θ (groups, params) from its columns (groups,), with non-finite values replaced."""
     return torch.stack(columns, dim=-1).nan_to_num(nan=1.0, posinf=1e300, neginf=-1e300)

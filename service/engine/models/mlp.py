@@ -49,7 +49,7 @@ class Network:
     left: Tape
 
     has_standard_errors = False
-    """Its params are many, and interchangeable: none of them means anything by itself."""
+    """Its params are not identifiable, since hidden units are interchangeable."""
 
     @cached_property
     def widths(self) -> tuple[int, ...]:
@@ -57,7 +57,7 @@ class Network:
 
     @property
     def size(self) -> int:
-        """How many params it has."""
+        """Number of params."""
         return sum((a + 1) * b for a, b in zip(self.widths, self.widths[1:], strict=False))
 
     @cached_property
@@ -75,29 +75,29 @@ class Network:
 
     @property
     def operations(self) -> int:
-        """Multiplications of one prediction and its gradient, a row."""
+        """Multiplications per row of the prediction and its gradient."""
         return 6 * self.size
 
     @property
     def forward_operations(self) -> int:
-        """Of one prediction alone, a row."""
+        """Multiplications per row of the prediction."""
         return 2 * self.size
 
     def is_linear_in(self, free: object) -> bool:
-        """A network is treated as linear in nothing."""
+        """False: a network is treated as nonlinear in all params."""
         return False
 
     def explained(self, columns: Mapping[str, Tensor], like: Tensor) -> Tensor:
-        """The values of the left side, one a row."""
+        """The values of the left side, (rows,)."""
         return read_columns(self.left, columns, like)
 
     def bind(self, columns: Mapping[str, Tensor], rows: int, like: Tensor) -> BoundNetwork:
-        """The network on those columns."""
+        """The network bound to columns."""
         inputs = [columns[name].expand(rows) for name in self.inputs]
         return BoundNetwork(self, torch.stack(inputs, dim=-1))
 
     def initial(self, target: Tensor, seed: int) -> Tensor:
-        """Where to start, (params,) float64."""
+        """Random initial params, (params,) float64."""
         generator = torch.Generator().manual_seed(seed)
         parts = []
         for before, after in zip(self.widths, self.widths[1:], strict=False):

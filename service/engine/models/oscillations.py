@@ -27,7 +27,7 @@ DAMPINGS = (-2.0, 0.0, 1.0, 2.0, 4.0, 8.0, 16.0, 32.0)
 
 
 def guess_sine(x: Tensor, y: Tensor) -> Tensor:
-    """a, f, phi and c over the frequencies that the data can tell apart."""
+    """a, f, phi and c over a grid of frequencies that the data can resolve."""
     frame = span_frame(x, y)
     v, y = sampled(frame.v, frame.y, MOST_ROWS)
     grid = frequencies(v, y, apart=0.2)
@@ -43,7 +43,7 @@ def guess_sine(x: Tensor, y: Tensor) -> Tensor:
 
 
 def guess_damped_sine(x: Tensor, y: Tensor) -> Tensor:
-    """a, k, f, phi and c: for each k of a few, the peaks of the periodogram of y·exp(−kx)."""
+    """a, k, f, phi and c over the peaks of the periodogram of y·exp(−kx), for a few values of k."""
     frame = span_frame(x, y)
     v, y = sampled(frame.v, frame.y, MOST_ROWS)
     grid = _damped_frequencies(v, y)
@@ -69,7 +69,7 @@ def _polar(frame: Frame, coefficients: Tensor, f: Tensor) -> tuple[Tensor, Tenso
 
 
 def sampled(v: Tensor, y: Tensor, most: int) -> tuple[Tensor, Tensor]:
-    """At most that many rows, spread unevenly (by the golden ratio), lest a slow alias pass."""
+    """At most `most` rows, spaced unevenly (by the golden ratio) to avoid aliases."""
     rows = v.shape[-1]
     if rows <= most:
         return v, y

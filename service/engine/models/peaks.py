@@ -1,4 +1,4 @@
-"""Peaks on a constant background. Where there is none, fix c at 0."""
+"""Peaks on a constant background. Without a background, fix c at 0."""
 
 from __future__ import annotations
 

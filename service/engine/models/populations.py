@@ -1,4 +1,4 @@
-"""Fish and other populations: the growth of one, and the young of all."""
+"""Fish and other populations: growth of individuals, and recruitment."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 """Models on data: predictions, Jacobians, losses and their gradients.
 
-A formula is read by the kernel's operators, which torch dispatches: compiled on the CPU, plain
-torch elsewhere and under autograd. A network is torch all through.
+A formula is evaluated by the kernel's operators, which torch dispatches: compiled on the CPU, torch
+elsewhere and under autograd. A network is evaluated by torch.
 """

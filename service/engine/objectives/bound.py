@@ -1,4 +1,4 @@
-"""A model bound to its inputs: what predictions, Jacobians and gradients are read from."""
+"""A model bound to its inputs, for predictions, Jacobians and gradients."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ class Bound(Protocol):
         ...
 
     def jacobian(self, theta: Tensor) -> tuple[Tensor, Tensor]:
-        """f and ∂f/∂θ: (rows,) and (rows, params), or both with points in front; exact zeros in the
-        chain rule outweigh infinities."""
+        """f and ∂f/∂θ: (rows,) and (rows, params), or both with a first dimension of points; with
+        0·∞ = 0 in the chain rule."""
         ...
 
     def gradient(
@@ -33,13 +33,13 @@ class Bound(Protocol):
         ...
 
     def on(self, rows: Tensor | slice) -> Bound:
-        """The same on some of the rows."""
+        """The bound model on some of the rows."""
         ...
 
 
 class BoundFormula:
-    """A formula on columns of so many rows: `forward` is the program of f alone, `full` that of f
-    and ∂f/∂θ."""
+    """A formula on inputs (inputs, rows): `forward` is the program of f, `full` that of f and
+    ∂f/∂θ."""
 
     def __init__(self, forward: Program, full: Program, inputs: Tensor) -> None:
         self._forward, self._full, self._inputs = forward, full, inputs
@@ -73,7 +73,7 @@ class BoundFormula:
 
 
 def stacked(names: Sequence[str], columns: Mapping[str, Tensor], rows: int, like: Tensor) -> Tensor:
-    """Columns as the kernel reads them, (inputs, rows): one column as it lies, several copied."""
+    """Columns in the kernel's layout, (inputs, rows): a view of one column, a copy of several."""
     if len(names) == 1:
         column = columns[names[0]]
         return column.unsqueeze(0) if column.is_contiguous() else column.contiguous().unsqueeze(0)

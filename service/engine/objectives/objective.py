@@ -14,9 +14,9 @@ from service.engine.slices import at_once, slices
 
 
 class Objective:
-    """A problem's loss and what is derived from it, at any θ (params,).
+    """A problem's loss, residuals, Jacobian and gradient as functions of θ (params,).
 
-    loss(θ) = mean ρ((f(x; θ) − y)/σ). The readers hold what depends on the data alone.
+    loss(θ) = mean ρ((f(x; θ) − y)/σ).
     """
 
     def __init__(self, problem: Problem) -> None:
@@ -29,7 +29,7 @@ class Objective:
         self._fixed = [i for i, free in enumerate(problem.free) if not free]
 
     def on(self, rows: Tensor | slice) -> Objective:
-        """The same on some of the rows; a slice of them is a view."""
+        """The objective on some of the rows; for a slice, a view."""
         part = object.__new__(Objective)
         part.__dict__.update(self.__dict__)
         part._target = self._target[rows]
@@ -38,7 +38,7 @@ class Objective:
         return part
 
     def predict(self, theta: Tensor) -> Tensor:
-        """f(x; θ): (rows,). A network's layers are had for all rows only where a gradient is."""
+        """f(x; θ): (rows,). Networks are evaluated in slices unless a gradient is required."""
         if self._is_formula or theta.dim() > 1 or theta.requires_grad or self._is_short:
             return self._bound.predict(theta)
         return torch.cat([self._bound.on(rows).predict(theta) for rows in self._slices()])
@@ -53,13 +53,13 @@ class Objective:
 
     @property
     def target(self) -> Tensor:
-        """The target over σ: what the residuals' rounding is relative to."""
+        """The target divided by σ, to which the rounding of the residuals is relative."""
         return self._target if self._sigma is None else self._target / self._sigma
 
     def losses(self, points: Tensor, positions: list[int], chunk: int = 2**20) -> Tensor:
         """The loss at many points, (points, len(positions)): values of the params at those
-        positions, the others as in the problem; in chunks of about `chunk` numbers: the params of
-        each point, and its predictions with what a wide model keeps on the way to them."""
+        positions, the others as in the problem. Computed in chunks of about `chunk` numbers: the
+        params of each point, its predictions and the intermediate values of a large model."""
         points = points.reshape(len(points), -1)
         problem = self.problem
         kept = max(1, problem.formula.operations // 128)
@@ -72,7 +72,7 @@ class Objective:
         return torch.cat(losses)
 
     def jacobian(self, theta: Tensor) -> tuple[Tensor, Tensor]:
-        """z and ∂z/∂θ: (rows,) and (rows, params), 0·∞ in the chain rule read as 0."""
+        """z and ∂z/∂θ: (rows,) and (rows, params), with 0·∞ = 0 in the chain rule."""
         prediction, jacobian = self._bound.jacobian(theta)
         if self._sigma is not None:
             jacobian = jacobian / self._sigma.unsqueeze(-1)
@@ -86,8 +86,9 @@ class Objective:
         return loss, gradient
 
     def _gradient(self, theta: Tensor, method: GradientMethod) -> tuple[Tensor, Tensor]:
-        """The same for all params. Of long data slice by slice, where the method holds what it had
-        in between: by autograd each operation's values, of a network the layers'."""
+        """The loss and ∂loss/∂θ for all params. Long data are processed in slices if the method
+        keeps intermediate values: autograd those of each operation, a network those of its
+        layers."""
         found = GRADIENTS[method.method]
         is_lean = method.method == "numeric" or (self._is_formula and method.method == "analytic")
         if is_lean or self._is_short:
@@ -102,7 +103,7 @@ class Objective:
 
     @property
     def _is_formula(self) -> bool:
-        """Whether it is read by the kernel, which holds nothing in between but a block."""
+        """Whether the kernel evaluates it, which keeps intermediate values of one block only."""
         return isinstance(self.problem.formula, Formula)
 
     @property
@@ -129,10 +130,10 @@ class Objective:
         return loss.detach(), gradient
 
     def _numeric(self, theta: Tensor, delta: float | None) -> tuple[Tensor, Tensor]:
-        """(loss(θ + δ) − loss(θ − δ))/2δ, a param at a time.
+        """(loss(θ + δ) − loss(θ − δ))/2δ, one param at a time.
 
-        Default δ = ε^(1/3)·max(1, |θ|), which balances the truncation against the rounding (Nocedal
-        and Wright, Numerical Optimization, 2nd ed., 8.1).
+        Default δ = ε^(1/3)·max(1, |θ|), which balances truncation and rounding errors (Nocedal and
+        Wright, Numerical Optimization, 2nd ed., 8.1).
         """
         gradient = torch.empty_like(theta)
         epsilon = torch.finfo(theta.dtype).eps
@@ -150,4 +151,4 @@ GRADIENTS: Mapping[str, Callable[[Objective, Tensor, float | None], tuple[Tensor
     "autograd": Objective._autograd,
     "numeric": Objective._numeric,
 }
-"""The methods, by name."""
+"""The gradient methods, by name."""

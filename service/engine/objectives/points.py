@@ -1,4 +1,4 @@
-"""A problem read at several params at once."""
+"""Evaluates a problem at several params at once."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def losses_of(problem: Problem, fits: Groups, theta: Tensor) -> Tensor:
 def linearised_at(
     problem: Problem, program: tuple[Tensor, ...], points: Floats, width: float
 ) -> tuple[Floats, Floats]:
-    """Sums and R factors at each point: see `operators.linearise`."""
+    """The sums and R factors at each point: see `operators.linearise`."""
     many, loss = len(points), problem.loss
     groups = shared(many, problem.rows, problem.initial)
     sums, r, _ = operators.linearise(

@@ -1,4 +1,4 @@
-"""One algorithm a file; this table says what each is, and when to use it."""
+"""The optimizers, one algorithm per file, and their table for the catalogue."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Linear least squares in one step as a request names it: see `solvers.exact`."""
+"""Options of linear least squares in one step: see `solvers.exact`."""
 
 from __future__ import annotations
 
@@ -7,4 +7,4 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Exact:
-    """The one step has no options."""
+    """No options."""

@@ -1,4 +1,4 @@
-"""Gradient descent and its kin, with torch.optim's names, options and arithmetic.
+"""First-order optimizers, with the names, options and arithmetic of torch.optim.
 
 Each is a pure rule: (θ, gradient, state, rate) -> (θ', state'), all of shape (params,), on torch
 tensors or on numpy arrays alike. A state can be stopped, moved and resumed bit for bit.
@@ -20,18 +20,18 @@ from service.engine.schedules import Constant, Schedule
 
 Floats = npt.NDArray[np.float64]
 A = TypeVar("A", Tensor, Floats)
-"""What a rule moves: a tensor or an array."""
+"""The type of params: a tensor or an array."""
 
 
 class State(NamedTuple, Generic[A]):
-    """What a rule remembers: updates done so far, and running sums of the shape of θ."""
+    """The state of an update rule: updates done so far, and running sums of the shape of θ."""
 
     done: int
     sums: tuple[A, ...]
 
 
 class FirstOrder(Protocol):
-    """A rule of descent: the contract that every one of them keeps."""
+    """The protocol of update rules."""
 
     @property
     def learning_rate(self) -> float: ...
@@ -71,7 +71,7 @@ class Sgd:
 class Adam:
     """m' = β₁m + (1−β₁)g; v' = β₂v + (1−β₂)g²; θ' = θ − rate·m̂/(√v̂ + eps), bias-corrected.
 
-    `decoupled` takes the weight decay off θ itself (AdamW) rather than adding it to g.
+    `decoupled` subtracts the weight decay from θ (AdamW) rather than adding it to g.
     """
 
     learning_rate: float = 1e-3
@@ -104,7 +104,7 @@ class Adam:
 
 @dataclass(frozen=True, slots=True)
 class Rmsprop:
-    """v' = αv + (1−α)g²; θ' = θ − rate·g/(√v' + eps); `centered` takes the mean off v'."""
+    """v' = αv + (1−α)g²; θ' = θ − rate·g/(√v' + eps); `centered` subtracts the mean from v'."""
 
     learning_rate: float = 1e-2
     alpha: float = 0.99

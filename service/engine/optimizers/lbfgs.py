@@ -25,14 +25,14 @@ Evaluate = Callable[[Tensor], tuple[Tensor, Tensor]]
 
 @dataclass(frozen=True, slots=True)
 class Lbfgs:
-    """Its option: how many steps are remembered."""
+    """Options: the number of steps in the quasi-Newton approximation."""
 
     history_size: int = 10
 
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """Where the descent stands, and the steps and gradient changes it remembers."""
+    """The params with their loss and gradient, and the recent steps and gradient changes."""
 
     theta: Tensor
     loss: float
@@ -40,7 +40,7 @@ class State:
     steps: tuple[Tensor, ...] = ()
     changes: tuple[Tensor, ...] = ()
     idle: int = 0
-    """Steps in a row that lowered the loss by no more than rounding."""
+    """Consecutive steps that lowered the loss by no more than rounding."""
     stuck: bool = False
     """No step along the last direction lowered the loss, not even along −g."""
 
@@ -65,7 +65,7 @@ def begin(evaluate: Evaluate, theta: Tensor) -> State:
 def advance(
     evaluate: Evaluate, state: State, settings: Lbfgs, lower: Tensor, upper: Tensor
 ) -> State:
-    """One step: a direction, a search along it, and what it teaches."""
+    """One step: the direction, the line search, and the update of the approximation."""
     held = ((state.theta <= lower) & (state.gradient > 0)) | (
         (state.theta >= upper) & (state.gradient < 0)
     )
@@ -90,7 +90,7 @@ def advance(
 
 
 def _times_inverse(state: State, vector: Tensor) -> Tensor:
-    """H·vector, H the inverse Hessian that the remembered steps imply."""
+    """H·vector, H the approximation of the inverse Hessian from the recent steps."""
     if not state.steps:
         return vector / max(float(vector.abs().sum()), 1.0)
     pairs = list(zip(state.steps, state.changes, strict=True))
@@ -109,7 +109,7 @@ def _times_inverse(state: State, vector: Tensor) -> Tensor:
 def _search(
     evaluate: Evaluate, state: State, direction: Tensor, lower: Tensor, upper: Tensor
 ) -> Point | None:
-    """A point that lowers the loss enough; None where rounding leaves none."""
+    """A point that lowers the loss sufficiently; None if rounding prevents it."""
 
     def at(length: float) -> Point:
         theta = torch.clamp(state.theta + length * direction, lower, upper)

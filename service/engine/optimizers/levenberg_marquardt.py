@@ -1,4 +1,4 @@
-"""Levenberg-Marquardt as a request names it: see `kernel.marquardt`."""
+"""Options of Levenberg-Marquardt: see `kernel.marquardt`."""
 
 from __future__ import annotations
 
@@ -7,4 +7,4 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class LevenbergMarquardt:
-    """It has no options."""
+    """No options."""

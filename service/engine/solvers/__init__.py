@@ -1,1 +1,1 @@
-"""One algorithm a file, all under one contract: see `contract`."""
+"""The solvers, one algorithm per file, with a common protocol: see `contract`."""

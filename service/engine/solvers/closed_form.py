@@ -1,9 +1,9 @@
-"""Gradient descent on a linear problem, any epoch at once.
+"""Gradient descent on a linear problem in closed form.
 
-With mean squared error the descent is linear: in the basis of R's right singular vectors each part
-of θ − θ* shrinks or grows by its own factor, z_k = (1 − ηλ)^k z₀ with λ = 2s²/n, and
-loss_k = (ρ² + ‖(1 − ηλ)^k u₀‖²)/n, u₀ = Uᵀ(R₁θ₀ − c). Every epoch is reckoned from epoch 0, so no
-error accumulates, and a direction in which the data say nothing (s = 0) stays where it was.
+With mean squared error the descent is linear: in the basis of R's right singular vectors each
+component of θ − θ* has its own factor, z_k = (1 − ηλ)^k z₀ with λ = 2s²/n, and
+loss_k = (ρ² + ‖(1 − ηλ)^k u₀‖²)/n, u₀ = Uᵀ(R₁θ₀ − c). Every epoch is computed from epoch 0, so no
+error accumulates, and a component that the data do not determine (s = 0) stays constant.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ from service.engine.solvers.single import At, SingleFit
 from service.engine.stopping import EXPLOSION
 
 BLOCK = 8192
-"""Epochs that are reckoned together."""
+"""Epochs that are computed together."""
 HUGE = 1e250
-"""No sum over the rows overflows while the params are below."""
+"""While the params are below this, no sum over the rows overflows."""
 
 Floats = npt.NDArray[np.float64]
 
@@ -35,8 +35,8 @@ Floats = npt.NDArray[np.float64]
 class ClosedForm(SingleFit):
     """Plain full-batch gradient descent at a constant rate on a linear least-squares problem.
 
-    Arrays of epochs are (free, k) within, so that each direction's lie together, and a sum over the
-    directions is taken in an order that does not depend on how many epochs there are.
+    Internal arrays are (free, k): those of a component are contiguous, and the order of a sum over
+    the components does not depend on the number of epochs.
     """
 
     stride = BLOCK
@@ -105,7 +105,7 @@ class ClosedForm(SingleFit):
         return sizes
 
     def _params(self, k: Floats) -> Floats:
-        """θ_k = θ₀ + V((f − 1)/s·u₀), (k, params); where s = 0 it does not move."""
+        """θ_k = θ₀ + V((f − 1)/s·u₀), (k, params); constant where s = 0."""
         less_one = self._factors(k) - 1
         slow = self._slow
         if slow.any():
@@ -118,8 +118,8 @@ class ClosedForm(SingleFit):
         return theta
 
     def _overflow(self, theta: Floats, k: Floats) -> None:
-        """Makes non-finite what an iteration could not reach: it sums a gradient over the rows
-        before it takes the mean, and once one sum has overflowed, nothing is a number any more."""
+        """Makes params non-finite where the iteration would: it sums a gradient over the rows
+        before taking the mean, and after one sum has overflowed, everything is NaN."""
         gradient = self._gradients(k - 1)
         reached = np.isfinite(gradient) | (k < 1)[:, None]
         theta[~reached] = -gradient[~reached]
@@ -141,7 +141,7 @@ class ClosedForm(SingleFit):
     # --- a block ---------------------------------------------------------------------------------
 
     def _block(self, before: At, count: int) -> tuple[At, Rows]:
-        """The next so many epochs, up to the one that ends the run."""
+        """The next `count` epochs, up to the one that ends the run."""
         k = np.arange(before.epoch, before.epoch + count, dtype=np.float64)
         losses = self._losses(k)
         last, reason = self._ending(before, losses, k)
@@ -183,7 +183,7 @@ class ClosedForm(SingleFit):
         return Best(done + i + 1, float(losses[i]), self._there(theta))
 
     def _there(self, theta: Floats) -> Tensor:
-        """Params where the problem is."""
+        """Params on the device of the problem."""
         return torch.from_numpy(theta).to(self.task.problem.initial.device)
 
     def _ending(self, at: At, losses: Floats, k: Floats) -> tuple[int, StopReason | None]:
@@ -204,7 +204,7 @@ class ClosedForm(SingleFit):
         return last, reason
 
     def _settled(self, at: At, losses: Floats, k: Floats) -> npt.NDArray[np.bool_]:
-        """The epochs that meet a tolerance that is on."""
+        """Which epochs meet an enabled tolerance."""
         tolerance = self.task.options.tolerance
         settled = np.zeros(len(losses), dtype=bool)
         if tolerance.loss:

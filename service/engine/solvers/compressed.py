@@ -1,8 +1,8 @@
-"""Linear least squares without its data: the R factor of [J | y − f₀] holds all that is needed.
+"""Linear least squares from the R factor of [J | y − f₀] alone, without the data.
 
-With u = R₁θ − c the mean square is (‖u‖² + ρ²)/n and its gradient 2R₁ᵀu/n, in time that does not
-depend on the rows. Never the normal equations, which cancel. Source: Golub and Van Loan, Matrix
-Computations, 4th ed., 5.3.
+With u = R₁θ − c the mean square is (‖u‖² + ρ²)/n and its gradient 2R₁ᵀu/n, in time independent of
+the number of rows. The normal equations are avoided because of cancellation. Source: Golub and Van
+Loan, Matrix Computations, 4th ed., 5.3.
 """
 
 from __future__ import annotations
@@ -29,9 +29,9 @@ Reading = Callable[[Tensor], tuple[float, Tensor]]
 
 @dataclass(frozen=True, slots=True)
 class Compressed:
-    """A linear problem's sufficient statistics over its free params, at θ₀: the rest is fixed.
+    """A linear problem's sufficient statistics over its free params.
 
-    r (free, free); c (free,) = R₁θ₀ − u₀; rho2 the sum of squares that no θ removes; rows n.
+    r (free, free); c (free,) = R₁θ₀ − u₀; rho2 the minimum of the sum of squares; rows n.
     """
 
     r: Floats
@@ -43,7 +43,7 @@ class Compressed:
 
     @classmethod
     def of(cls, problem: Problem) -> Compressed:
-        """Those of a problem whose prediction is linear in its free params, with loss mse."""
+        """The statistics of a problem with loss mse that is linear in its free params."""
         free = problem.places
         theta = problem.initial.double().cpu().clone()
         theta[free] = 0.0
@@ -59,13 +59,13 @@ class Compressed:
 
     @property
     def is_finite(self) -> bool:
-        """Whether nothing overflowed on the way."""
+        """Whether no sum overflowed."""
         return bool(np.isfinite(self.r).all() and np.isfinite(self.c).all()) and self.rho2 < np.inf
 
 
 def compressed(problem: Problem) -> Problem | None:
-    """A problem of as many rows as there are free params, and one, with the same loss at every θ;
-    None where a sum of squares overflows on the way."""
+    """A problem with the same loss at every θ, of one row more than there are free params; None if
+    a sum of squares overflows."""
     data, names = Compressed.of(problem), problem.free_params
     if not data.is_finite:
         return None
@@ -104,7 +104,8 @@ def _sum_of_products(of: Formula, free: tuple[str, ...]) -> Formula:
 
 
 def reading(problem: Problem) -> Reading:
-    """The loss and its gradient from the rows themselves, of a formula with loss mse."""
+    """The function that computes the loss and its gradient from the rows, for a formula with loss
+    mse."""
 
     @np.errstate(all="ignore")
     def read(theta: Tensor) -> tuple[float, Tensor]:

@@ -1,7 +1,8 @@
-"""What every solver keeps: a state is begun, stepped, and asked how its fits stand.
+"""The protocol of solvers: a state is initialized, stepped and read.
 
-A solver works on all fits of a task, each by itself. A state is data: it can be pickled and taken
-up by another solver of the same task, and neither slicing nor that changes a bit of what follows.
+A solver processes all fits of a task, independently of each other. A state is data: it can be
+pickled and continued by another solver of the same task. Results do not depend on that or on the
+sizes of the steps, bit for bit.
 """
 
 from __future__ import annotations
@@ -17,26 +18,26 @@ from service.engine.result import Ends, Rows
 
 class Recorded(NamedTuple):
     """The epochs recorded in one step: a table (fits, …, 2 + 2·params) of epoch, loss, params and
-    gradient, and how many rows each fit has in it, (fits,)."""
+    gradient, and the number of rows of each fit in it, (fits,)."""
 
     table: Tensor
     counts: Tensor
 
     @classmethod
     def room(cls, fits: int, rows: int, params: int) -> Recorded:
-        """Room for so many rows of each fit."""
+        """An empty table for `rows` rows of each fit."""
         table = torch.empty((fits, rows, 2 + 2 * params), dtype=torch.float64)
         return cls(table, torch.zeros(fits, dtype=torch.int64))
 
     def rows(self) -> list[Rows]:
-        """Those of each fit."""
+        """The recorded rows of each fit."""
         table = self.table.numpy()
         counts = self.counts.tolist()
         return [Rows(torch.from_numpy(table[i, :count])) for i, count in enumerate(counts)]
 
 
 class Progress(NamedTuple):
-    """Where a task stands: epochs done and losses of its only fit, fits that have ended."""
+    """Progress of a task: epochs and losses of its only fit, and the number of ended fits."""
 
     epoch: int
     loss: float
@@ -45,22 +46,22 @@ class Progress(NamedTuple):
 
 
 class Solver(Protocol):
-    """An algorithm at work on a task."""
+    """An algorithm applied to a task."""
 
     stride: int
-    """Epochs that are sure to take little time: where whoever steps may begin."""
+    """Number of epochs that certainly takes little time, for the first step."""
 
     def init(self) -> Any:
         """The state before the first epoch."""
         ...
 
     def step(self, state: Any, epochs: int) -> tuple[Any, Sequence[Rows]]:
-        """The state after at most so many epochs of each fit that goes on (the one given is used
-        up), and those that are recorded, of each fit, if the task wants them."""
+        """The state after at most `epochs` epochs of each running fit (the given state must not be
+        used again), and the recorded rows of each fit, if the task has a history."""
         ...
 
     def progress(self, state: Any) -> Progress:
-        """Where it stands."""
+        """The current progress."""
         ...
 
     def done(self, state: Any) -> bool:
@@ -68,10 +69,10 @@ class Solver(Protocol):
         ...
 
     def ends(self, state: Any) -> Ends:
-        """How the fits ended, or stand."""
+        """The final or current state of the fits."""
         ...
 
 
 def records(epochs: int, every: int) -> int:
-    """The most rows that so many epochs can leave."""
+    """The maximum number of rows recorded in `epochs` epochs."""
     return epochs // every + 3

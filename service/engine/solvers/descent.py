@@ -1,7 +1,7 @@
-"""First-order descent by torch: networks, gradients by autograd or differences, other devices.
+"""First-order optimizers by torch: networks, gradients by autograd or differences, other devices.
 
-A formula's analytic gradients on the CPU are the kernel's (`kernel.first_order`), whose reading
-this is.
+Formulas with analytic gradients on the CPU are fitted by the kernel (`kernel.first_order`), with
+the same algorithms.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ from service.engine.stopping import has_converged, has_diverged
 
 
 class Moments(NamedTuple):
-    """What the rule remembers, and the state of the generator of mini-batches."""
+    """The state of the update rule, and of the generator of mini-batches."""
 
     rule: State[Tensor]
     generator: Tensor
 
 
 class Descent(SingleFit):
-    """First-order descent, full-batch or in mini-batches."""
+    """A first-order optimizer, full-batch or with mini-batches."""
 
     def __init__(self, task: Task) -> None:
         super().__init__(task)
@@ -98,7 +98,7 @@ class Descent(SingleFit):
         return theta, moments
 
     def _clamped(self, theta: Tensor) -> Tensor:
-        """The nearest params within their bounds; no rule moves a fixed one."""
+        """The params clipped to their bounds, with the fixed ones at their values."""
         problem = self.task.problem
         if self._bounded:
             theta = torch.clamp(theta, problem.lower, problem.upper)

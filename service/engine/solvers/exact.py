@@ -18,21 +18,21 @@ from service.engine.result import Ends, Rows, StopReason
 from service.engine.solvers.contract import Progress
 
 STEPS = 2
-"""The step, and its refinement."""
+"""The step and one iterative refinement."""
 
 
 class State(NamedTuple):
-    """Where the fits stand: at the start, or at the answer."""
+    """The state of the fits: at the start, or solved."""
 
     table: Floats
     """See `kernel.linear.Parts`."""
     factor: Tensor
-    """R of [J z] there, (fits, q + 1, q + 1)."""
+    """R of [J z] at the params, (fits, q + 1, q + 1)."""
     solved: bool
 
 
 class Exact:
-    """The one step of each fit."""
+    """Linear least squares of each fit in one step."""
 
     stride = 1
 
@@ -41,7 +41,7 @@ class Exact:
         self._initial = task.fits.initial.double()
 
     def init(self) -> State | None:
-        """None: nothing is read before the step."""
+        """None: nothing is computed before the step."""
         return None
 
     def step(self, state: State | None, epochs: int) -> tuple[State | None, Sequence[Rows]]:
@@ -100,7 +100,7 @@ class Exact:
 def least_squares(
     formula: Formula, columns: Mapping[str, Tensor], target: Tensor
 ) -> list[float] | None:
-    """The params of least mean square, where the formula is linear in all of them; else None."""
+    """The least-squares params, if the formula is linear in all of them; else None."""
     if not formula.is_linear_in(formula.params):
         return None
     rows = len(target)

@@ -1,6 +1,6 @@
-"""First-order descent of formulas by the kernel (`kernel.first_order`), all fits at once.
+"""First-order optimizers for formulas by the kernel (`kernel.first_order`), all fits at once.
 
-A slice is one call. A linear least-squares problem of many rows is descended on its R factor, which
+A slice is one call. A linear least-squares problem of many rows is replaced by its R factor, which
 has the same loss at every θ (`compressed`).
 """
 
@@ -24,14 +24,14 @@ from service.engine.solvers.contract import Progress, Recorded, records
 from service.engine.solvers.marquardt import REASONS
 
 DRAWN = 2**20
-"""Numbers of the orders in which mini-batches come that are drawn together."""
+"""Row indices of mini-batches that are drawn together."""
 QUICK = 2**19
-"""Entries of programs × rows that surely take little time."""
+"""Operations × rows that certainly take little time."""
 
 
 class State(NamedTuple):
-    """The kernel's state (see `kernel.first_order.State`), and those of the generators of
-    mini-batches, one for each number of rows that a fit may have."""
+    """The kernel's state (see `kernel.first_order.State`), and the states of the generators of
+    mini-batches, one for each number of rows of a fit."""
 
     theta: Tensor
     sums: Tensor
@@ -43,7 +43,7 @@ class State(NamedTuple):
 
 
 class FirstOrder:
-    """First-order descent of all fits of a task, full-batch or in mini-batches."""
+    """A first-order optimizer for all fits of a task, full-batch or with mini-batches."""
 
     def __init__(self, task: Task) -> None:
         settings, batch = task.options.settings, task.options.batch_size
@@ -66,7 +66,7 @@ class FirstOrder:
         self.stride = max(1, QUICK // (rows * len(problem.program[0])))
 
     def _readings(self) -> tuple[Problem, Tensor]:
-        """What is read, and its groups: the rows, or what stands for those of a linear problem."""
+        """The problem and its groups; for a linear problem of many rows, the compressed one."""
         problem, spans = self._task.problem, self._fits.spans
         linear = problem.loss.is_least_squares and problem.is_linear and problem.free_params
         double = problem.target.dtype == torch.float64
@@ -93,7 +93,7 @@ class FirstOrder:
 
     def step(self, state: State, epochs: int) -> tuple[State, Sequence[Rows]]:
         options, fits = self._task.options, self._fits
-        # Fits that go on are all at the same epoch.
+        # All running fits are at the same epoch.
         after = int(state.counts[:, first_order.EPOCH].max())
         epochs = min(epochs, options.epochs - after)
         recorded = Recorded.room(
@@ -149,8 +149,8 @@ class FirstOrder:
         return torch.tensor(rates, dtype=torch.float64)
 
     def _orders(self, generators: Tensor, epochs: int) -> Tensor:
-        """In which order each fit's rows come in an epoch's mini-batches, (epochs, rows): as it is
-        drawn for a fit alone, and so the same for fits of as many rows."""
+        """The order of each fit's rows in an epoch's mini-batches, (epochs, rows): as it is drawn
+        for a single fit, and so the same for fits with the same number of rows."""
         if not self._batch:
             return torch.empty((0, 0), dtype=torch.int64)
         orders = torch.empty((epochs, self._problem.rows), dtype=torch.int64)
@@ -167,7 +167,7 @@ class FirstOrder:
 
 
 def suits(task: Task) -> bool:
-    """Whether the kernel descends a task: a formula's analytic gradients on the CPU."""
+    """Whether the kernel can fit a task: a formula with analytic gradients on the CPU."""
     problem = task.problem
     on_cpu = problem.target.device.type == "cpu"
     return problem.has_program and on_cpu and task.options.gradient.method == "analytic"

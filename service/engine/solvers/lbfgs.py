@@ -1,4 +1,4 @@
-"""L-BFGS on one problem: the loop around its step."""
+"""The solver for L-BFGS on one problem."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ class QuasiNewton(SingleFit):
         return float(change.abs().max()) / max(state.loss, 1e-300)
 
     def _free_gradient(self, state: lbfgs.State) -> Tensor:
-        """The gradient without the parts that push against a bound."""
+        """The gradient without the components that point against a bound."""
         problem = self.task.problem
         held = ((state.theta <= problem.lower) & (state.gradient > 0)) | (
             (state.theta >= problem.upper) & (state.gradient < 0)

@@ -1,7 +1,7 @@
-"""Levenberg-Marquardt: the kernel's machine (`kernel.marquardt`) on a task's fits.
+"""Levenberg-Marquardt: the kernel's state machine (`kernel.marquardt`) on the fits of a task.
 
-A formula's whole slice is one call of the kernel; a network's readings come from torch, one a trial
-step. Fits that have ended cost nothing more.
+A formula's whole slice is one call of the kernel; a network is evaluated by torch at each trial
+step. Fits that have ended are not evaluated.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ from service.engine.solvers.contract import Progress, Recorded, records
 REASONS: tuple[StopReason | None, ...] = (
     None, "converged", "stalled", "diverged", "max_epochs",
 )  # fmt: skip
-"""By the kernel's numbers."""
+"""Stop reasons by the kernel's codes."""
 QUICK = 2**18
-"""Operations × rows that surely take little time."""
+"""Operations × rows that certainly take little time."""
 
 
 class State(NamedTuple):
@@ -38,7 +38,7 @@ class State(NamedTuple):
 
 
 class Marquardt:
-    """Levenberg-Marquardt on all fits of a task. An epoch is one trial step, taken or not."""
+    """Levenberg-Marquardt on all fits of a task. An epoch is one trial step, accepted or not."""
 
     def __init__(self, task: Task) -> None:
         problem, fits = task.problem, task.fits
@@ -117,7 +117,7 @@ class Marquardt:
         return found
 
     def _drive(self, objective: Objective, state: State, recorded: Recorded, epochs: int) -> None:
-        """A slice by torch's readings, of a network, which has one fit."""
+        """A slice of the single fit of a network, evaluated by torch."""
         problem, options = self._task.problem, self._task.options
         limits, linear, tolerances = (each.numpy() for each in self._rules)
         constant = operators.constant_losses(problem.loss_number, problem.loss.delta, self._data)

@@ -1,5 +1,5 @@
-"""The contract for an algorithm that works on one fit: an epoch leads from where it stands to where
-it stands next. Of groups, one is fitted after another (`InTurn`)."""
+"""The base class of algorithms for a single fit. Groups are fitted one after another
+(`Sequential`)."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from service.engine.solvers.contract import Progress
 
 @dataclass(frozen=True, slots=True)
 class At:
-    """Where a fit stands between two epochs."""
+    """The state of a fit between two epochs."""
 
     epoch: int
     theta: Tensor
     state: Any
-    """The algorithm's own."""
+    """State of the algorithm."""
     loss: float
-    """Of the last epoch, before its update."""
+    """Loss of the last epoch, before its update."""
     first_loss: float
     first_gradient: Tensor
     best: Best
@@ -33,7 +33,7 @@ class At:
 
 
 class SingleFit(ABC):
-    """An algorithm at work on one fit."""
+    """An algorithm applied to one fit."""
 
     stride = 1
 
@@ -45,11 +45,11 @@ class SingleFit(ABC):
 
     @abstractmethod
     def slice(self, at: At, epochs: int) -> tuple[At, Rows]:
-        """At most so many epochs, and those that are recorded."""
+        """The state after at most `epochs` epochs, and the recorded rows."""
 
     @abstractmethod
     def loss_at(self, theta: Tensor) -> float:
-        """The loss at any params."""
+        """The loss at θ."""
 
     def step(self, state: At, epochs: int) -> tuple[At, Sequence[Rows]]:
         if state.reason is not None:
@@ -87,19 +87,19 @@ class SingleFit(ABC):
 
 
 class Recorder:
-    """Gathers the rows of a slice: the first epoch, the last, and those divisible by `every`."""
+    """Records the rows of a slice: the first epoch, the last, and the multiples of `every`."""
 
     def __init__(self, every: int) -> None:
         self._every = every
         self._rows: list[tuple[int, float, Tensor, Tensor]] = []
 
     def add(self, epoch: int, loss: float, theta: Tensor, gradient: Tensor, *, last: bool) -> None:
-        """An epoch: loss and gradient before it, params after it."""
+        """Adds an epoch: loss and gradient before its update, params after it."""
         if epoch == 1 or last or epoch % self._every == 0:
             self._rows.append((epoch, loss, theta, gradient))
 
     def rows(self, params: int) -> Rows:
-        """What was added."""
+        """The recorded rows."""
         if not self._rows:
             return Rows.none(params)
         epochs, losses, thetas, gradients = zip(*self._rows, strict=True)
@@ -112,15 +112,15 @@ class Recorder:
 
 
 @dataclass(slots=True)
-class Turns:
-    """How the groups before the one whose turn it is ended, and where that one stands."""
+class SequentialState:
+    """The ends of the groups that are done, and the state of the current one."""
 
     ended: list[Ends] = field(default_factory=list)
     at: At | None = None
 
 
-class InTurn:
-    """The fits of groups, one after another, by an algorithm that works on one."""
+class Sequential:
+    """The fits of groups, one after another, by an algorithm for a single fit."""
 
     stride = 1
 
@@ -129,10 +129,10 @@ class InTurn:
         self._solver: SingleFit | None = None
         self._number = -1
 
-    def init(self) -> Turns:
-        return Turns()
+    def init(self) -> SequentialState:
+        return SequentialState()
 
-    def step(self, state: Turns, epochs: int) -> tuple[Turns, Sequence[Rows]]:
+    def step(self, state: SequentialState, epochs: int) -> tuple[SequentialState, Sequence[Rows]]:
         solver = self._solver_of(len(state.ended))
         group, at = len(state.ended), state.at or solver.init()
         at, recorded = solver.step(at, epochs)
@@ -146,13 +146,13 @@ class InTurn:
         rows[group] = recorded[0]
         return state, rows
 
-    def progress(self, state: Turns) -> Progress:
+    def progress(self, state: SequentialState) -> Progress:
         return Progress(0, float("nan"), float("nan"), len(state.ended))
 
-    def done(self, state: Turns) -> bool:
+    def done(self, state: SequentialState) -> bool:
         return len(state.ended) == len(self._task.fits)
 
-    def ends(self, state: Turns) -> Ends:
+    def ends(self, state: SequentialState) -> Ends:
         ended = list(state.ended)
         if state.at is not None:
             ended.append(self._solver_of(len(ended)).ends(state.at))

@@ -1,4 +1,4 @@
-"""Which solver drives which optimizer."""
+"""The table of solvers by optimizer."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from service.engine.solvers.exact import Exact
 from service.engine.solvers.first_order import FirstOrder, suits
 from service.engine.solvers.lbfgs import QuasiNewton
 from service.engine.solvers.marquardt import Marquardt
-from service.engine.solvers.single import InTurn, SingleFit
+from service.engine.solvers.single import Sequential, SingleFit
 
 
 def _alone(single: Callable[[Task], SingleFit], task: Task) -> Solver:
-    return single(task) if task.groups is None else InTurn(task, single)
+    return single(task) if task.groups is None else Sequential(task, single)
 
 
 def _descent(task: Task) -> Solver:
@@ -46,12 +46,12 @@ SOLVERS: Mapping[str, Callable[[Task], Solver]] = {
 
 
 TOGETHER = ("exact", "levenberg_marquardt")
-"""The optimizers whose fits of many groups are worked on at once on any device."""
+"""The optimizers that fit many groups at once on any device."""
 
 
 def has_closed_form(task: Task) -> bool:
-    """Whether it is plain gradient descent at a constant rate, in float64, without bounds, on all
-    rows of a linear least-squares problem."""
+    """Whether a task is plain full-batch gradient descent at a constant rate, in float64 and
+    without bounds, on a linear least-squares problem."""
     options, problem = task.options, task.problem
     settings, batch = options.settings, options.batch_size
     return (

@@ -1,1 +1,1 @@
-"""Where fits set out from, when nobody gives a start and no family can guess one."""
+"""The search for starts, if none is given and no family can guess one."""

@@ -1,8 +1,8 @@
-"""Of params that predict the same, one form.
+"""A canonical form of params that give the same predictions.
 
-A width of either sign draws the same peak; a sine is the same at a phase of another turn, or half a
-turn on with its amplitude negated; two peaks are the same in another order. Which of these hold for
-a formula is found by trying: the loss must stay the same to rounding.
+The sign of a width does not change a peak; a sine is the same with its phase shifted by 2π, or by π
+with its amplitude negated; two peaks may be exchanged. Which of these symmetries a formula has is
+found by trying: the loss must stay the same to rounding.
 """
 
 from __future__ import annotations
@@ -23,21 +23,21 @@ from service.engine.start.ranges import Range
 from service.engine.start.search import rounding, thinned
 
 SAME = 1e-9
-"""Losses that differ by no more than such a part are the same."""
+"""Relative difference below which losses are the same."""
 MOST_PAIRS = 6
-"""Pairs of linear params that are tried."""
+"""Maximum number of pairs of linear params that are tried."""
 ROWS = 250
-"""Rows, at most, that are looked at."""
+"""Maximum number of rows that the loss is computed from."""
 
 Move = Callable[[Floats], Floats | None]
-"""Params that may predict the same as those given; None where these are in order."""
+"""Maps params to others that may give the same predictions; None if they are canonical."""
 
 
 def canonical(
     problem: Problem, theta: Tensor, where: Sequence[Range], chosen: tuple[int, ...]
 ) -> Tensor:
-    """The form of θ (params,) with phases within half a turn of 0, signs positive and like terms in
-    order, as far as that predicts the same; only params at the positions `chosen` change."""
+    """The form of θ (params,) with phases in (−π, π], positive signs and like terms in order, as
+    far as the predictions stay the same; only params at the positions `chosen` change."""
     small = thinned(problem, ROWS)
     limits = problem.limits.numpy()
     point: Floats = theta.double().cpu().numpy().copy()
@@ -58,7 +58,7 @@ def _is_same(problem: Problem, one: Floats, other: Floats) -> bool:
 
 
 def _turns(where: Sequence[Range], chosen: tuple[int, ...]) -> Iterator[Move]:
-    """Phases within half a turn of 0."""
+    """Moves phases to within half a period of 0."""
     for i in chosen:
         turn = where[i].turn
         if turn is not None:
@@ -74,9 +74,9 @@ def _turns(where: Sequence[Range], chosen: tuple[int, ...]) -> Iterator[Move]:
 
 
 def _signs(problem: Problem, where: Sequence[Range], chosen: tuple[int, ...]) -> Iterator[Move]:
-    """Negative params made positive: alone; with the phases half a turn on; with the phases
-    negated, as a frequency's way is, and then with the linear params negated too; with two linear
-    params swapped, as the levels of a sigmoid may be."""
+    """Makes negative params positive: alone; with the phases shifted by half a period; with the
+    phases negated (for a frequency), and then with the linear params negated too; with two linear
+    params exchanged (the levels of a sigmoid)."""
     phases = {i: where[i].turn for i in chosen if where[i].turn is not None}
     linear = _linear(problem)
     pairs = [*combinations(linear, 2)][:MOST_PAIRS]
@@ -110,8 +110,8 @@ def _signs(problem: Problem, where: Sequence[Range], chosen: tuple[int, ...]) ->
 
 
 def _orders(problem: Problem, where: Sequence[Range]) -> Iterator[Move]:
-    """Terms whose params are named alike but for a number, as in m1, s1 and m2, s2: in the order of
-    their places, or else of the first of their params that is not linear."""
+    """Sorts terms whose params' names differ only in a number, as m1, s1 and m2, s2: by their
+    location, or else by the first of their params that is not linear."""
     stems: dict[str, list[int]] = {}
     for i, name in enumerate(problem.params):
         stems.setdefault(re.sub(r"\d+$", "", name), []).append(i)

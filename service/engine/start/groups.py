@@ -1,9 +1,9 @@
-"""Starts for the fits of a task whose initial values nobody gave.
+"""Starts for the fits of a task without initial values.
 
-A single fit has a search of its own. Of groups, a few are searched on, of diverse sizes; each then
-sets out from the found start that suits it best. Any one group may be noise, constant or broken: a
-start is kept only if it explains something of the group that it was found on, and groups that end
-badly get another turn, from where the others ended well and from searches on some of their own.
+A single fit has its own search. For groups, starts are searched for on a few groups of different
+sizes, and each group uses the one with the lowest loss. Any group may be noise, constant or
+invalid: a start is kept only if it explains some variation of its group, and groups that end badly
+are fitted again, from the params of groups that ended well and from searches on some of them.
 """
 
 from __future__ import annotations
@@ -23,34 +23,34 @@ from service.engine.start.canonical import canonical
 from service.engine.start.search import SAME, Search, polish, screen
 
 STARTS = 4
-"""The ends of one search that groups may start from."""
+"""Maximum number of starts from one search."""
 MUCH = 0.5
-"""So large a part of a group's variation explained, and no other group is searched on."""
+"""Explained fraction of a group's variation above which no other group is searched on."""
 LITTLE = 0.05
-"""So small a part, and what was found is no start."""
+"""Explained fraction below which a start is discarded."""
 PLACES = (1 / 2, 3 / 4, 1, 1 / 4, 0)
-"""Where in the order of their sizes the groups lie that are searched on, in turn."""
+"""Quantiles of the groups' sizes at which groups are searched on, in this order."""
 UNLIKE = 10.0
-"""So many times what most groups leave unexplained, and one has ended badly."""
+"""Ratio of a group's unexplained fraction to the median above which it has ended badly."""
 ENOUGH = 4
-"""Rows for each free param that a group to search on should have."""
+"""Minimum rows per free param of a group to search on, if there are such groups."""
 AGAIN = 4
-"""Groups that ended badly of which so many have a search of their own, at most."""
+"""Maximum number of groups that ended badly that are searched on."""
 SHARED = 3
-"""Groups that ended well of which so many lend their params."""
+"""Number of groups that ended well whose params are used as starts."""
 
 
 @dataclass(frozen=True, eq=False)
 class Starts:
-    """Starts found so far, and the searches yet to make: on the groups in `waiting`, the first of
-    which may be under way."""
+    """Starts found so far, and the groups `waiting` to be searched on; the search on the first may
+    be running."""
 
     found: Tensor
     """(starts, params), on the CPU."""
     waiting: tuple[int, ...]
     search: Search | None = None
     again: bool = False
-    """Whether they are for groups that have ended badly: then all of those are searched on, and
+    """Whether they are for groups that have ended badly: then all `waiting` are searched on, and
     the linear params are solved for before the starts are compared."""
 
     @property
@@ -59,7 +59,7 @@ class Starts:
 
 
 def first_starts(task: Task) -> Starts:
-    """The searches that are needed before the first round: none where all starts are given."""
+    """The searches needed before the first round; none if all starts are given."""
     none = task.fits.initial[:0].double()
     if not task.options.search:
         return Starts(none, ())
@@ -75,7 +75,7 @@ def first_starts(task: Task) -> Starts:
 
 
 def advance(task: Task, starts: Starts) -> Starts:
-    """One step of the search that is under way: its screening, a few candidates, or its end."""
+    """One step of the running search: its screening, a few candidates, or its end."""
     search, options = starts.search, task.options
     problem = task.one(starts.waiting[0]).problem
     chosen = options.search or tuple(problem.places.tolist())
@@ -93,14 +93,14 @@ def advance(task: Task, starts: Starts) -> Starts:
 
 
 def _best_of(search: Search, problem: Problem) -> Tensor:
-    """The start of a single fit: the best end, or where none is, the best candidate, if any."""
+    """The start of a single fit: the best end, else the best candidate, else the initial params."""
     if search.ends:
         return search.best[0]
     return search.waiting[0] if len(search.waiting) else problem.initial.double().cpu()
 
 
 def stopped(task: Task, starts: Starts) -> Starts:
-    """The same with no search to come: a single fit's ends with what it has."""
+    """The starts with the remaining searches cancelled; a single fit uses the best found so far."""
     if task.groups is None and starts.search is not None:
         best = _best_of(starts.search, task.problem)
         return replace(starts, found=best.unsqueeze(0), waiting=())
@@ -108,8 +108,8 @@ def stopped(task: Task, starts: Starts) -> Starts:
 
 
 def _kept(task: Task, starts: Starts, search: Search) -> Starts:
-    """Takes over the ends that explain about as much as the lowest does. In a first round one group
-    of which they explain much is enough."""
+    """Adds the ends that explain about as much as the lowest. In a first round the search stops
+    after a group of which they explain much."""
     group, *waiting = starts.waiting
     constant = float(_constant_losses(task, torch.tensor([group]))[0])
     ends = sorted(search.ends, key=lambda end: end[1])
@@ -126,9 +126,9 @@ def _kept(task: Task, starts: Starts, search: Search) -> Starts:
 
 
 def second_starts(task: Task, ends: Ends, starts: Starts) -> tuple[Tensor, Starts]:
-    """The groups that ended badly (short of convergence, explaining no more than chance would, far
-    less than some other does, or leaving far more unexplained than most), and starts for them:
-    those found, where others ended, and searches on some."""
+    """The groups that ended badly (not converged, explaining no more than chance would or far less
+    than another group, or leaving far more unexplained than most), and starts for them: those
+    found, the params of others, and searches on some."""
     assert task.groups is not None
     constant = _constant_losses(task, torch.arange(len(ends)))
     varied = constant > 0
@@ -151,10 +151,9 @@ def second_starts(task: Task, ends: Ends, starts: Starts) -> tuple[Tensor, Start
     return bad.nonzero().flatten(), Starts(found, tuple(waiting), again=True)
 
 
-def set_out(task: Task, starts: Starts) -> Task:
-    """The task with each fit at the start of the lowest loss; where it is a second turn, once the
-    params that the prediction is linear in are solved for, which leads to other ends than the
-    first."""
+def with_best_starts(task: Task, starts: Starts) -> Task:
+    """The task with each fit at the start with the lowest loss. In a second round, the linear
+    params are solved for first, which leads to other minima than in the first."""
     found = starts.found
     if not len(found):
         return task
@@ -173,7 +172,7 @@ def set_out(task: Task, starts: Starts) -> Task:
 
 
 def lower_of(before: Ends, groups: Tensor, again: Ends) -> Tensor:
-    """Of groups that have had another turn, which ended lower in it, (groups,)."""
+    """Which of the groups of a second round ended with a lower loss in it, (groups,)."""
     old, new = before.loss[groups], again.loss
     lower = (new < old * (1 - 1e-9)) | (torch.isfinite(new) & ~torch.isfinite(old))
     lower |= (new <= old * (1 + 1e-9)) & again.converged & ~before.converged[groups]
@@ -181,7 +180,7 @@ def lower_of(before: Ends, groups: Tensor, again: Ends) -> Tensor:
 
 
 def _with_linear(task: Task, theta: Tensor) -> Tensor:
-    """The same with the linear params solved for, where that can be had."""
+    """The params with the linear ones solved for, if possible."""
     problem = task.problem
     linear = [
         problem.params.index(name)
@@ -211,7 +210,7 @@ def _linearise(
 
 
 def _constant_losses(task: Task, at: Tensor) -> Tensor:
-    """What there is to explain in some groups: the losses of their means, (groups,)."""
+    """The loss of the best constant prediction of some groups, (groups,)."""
     problem, some = task.problem, task.fits.at(at)
     data = problem.data(some.spans)
     found: Tensor = operators.constant_losses(problem.loss_number, problem.loss.delta, data)
@@ -219,7 +218,7 @@ def _constant_losses(task: Task, at: Tensor) -> Tensor:
 
 
 def _spread(items: Tensor, most: int) -> Tensor:
-    """At most so many of them, evenly spread."""
+    """At most `most` of the items, evenly spread."""
     if len(items) <= most:
         return items
     return items[torch.linspace(0, len(items) - 1, most).long()]

@@ -1,11 +1,11 @@
-"""Where to look for the params of a formula: what the formula does with each says so.
+"""Search ranges of the params of a formula, derived from its structure and the data.
 
-A param that is subtracted from a column, or compared with it, lies among the column's values. One
-that a column in a sine is multiplied by is a frequency, below Nyquist's for the rows' spacing; what
-is added there is a phase, within one turn. Of all others the magnitude is sought: the argument of
-an exponential is about 1, what is added is as large as what it is added to, and the prediction as
-large as the target. These are linear equations in the logarithms of the magnitudes, whatever the
-units of the columns and the constants in the formula; they are solved by least squares.
+A param that is subtracted from a column, or compared with it, is within the column's values. A
+factor of a column in the argument of a sine is a frequency, below the Nyquist frequency of the
+rows; a summand there is a phase, within one period. For all others the magnitude is estimated: the
+argument of an exponential is about 1, summands have the same magnitude, and the prediction has that
+of the target. These are linear equations in the logarithms of the magnitudes, whatever the units of
+the columns and the constants in the formula; they are solved by least squares.
 """
 
 from __future__ import annotations
@@ -25,43 +25,43 @@ from service.engine.problem import Problem
 from service.engine.tape import Tape
 
 TERMS = 12
-"""A sum of more terms than this is not taken apart."""
+"""Maximum number of terms of an expanded sum."""
 WAVES = ("sin", "cos")
 OF_ORDER_ONE = frozenset((
     "exp", "expm1", "log", "log1p", "log10", "log2", "tan", "asin", "acos", "atan", "sinh", "cosh",
     "tanh", "asinh", "acosh", "atanh", "sigmoid", "softplus", "erf", "erfc", "gamma", "lgamma",
 ))  # fmt: skip
-"""Functions that change their behaviour where their argument is about 1."""
+"""Functions whose argument is of order 1."""
 ALIKE = frozenset(("min", "max", "clip", "atan2", *COMPARISONS.values()))
-"""Operations whose arguments are about as large as each other."""
+"""Operations whose arguments have the same magnitude."""
 WEAK = 0.05
-"""The weight of a magnitude of 1, where nothing else is known of a param."""
+"""The weight of the prior that a param has magnitude 1."""
 NARROW, WIDE = 0.5, 1.2
 """Decades (standard deviations) that magnitudes are drawn over."""
 MAGNITUDES = 0.3
-"""So many of the values of a place are drawn by its magnitude, as of a constant beside a column."""
+"""Fraction of the values of a location that are drawn from its magnitude."""
 BEYOND = 0.25
-"""So many frequencies are drawn beyond Nyquist's for the median spacing, up to where a tenth of the
-gaps are too wide for it: uneven rows tell such frequencies apart too."""
+"""Fraction of the frequencies drawn above the Nyquist frequency of the median spacing, up to that
+of its first decile: uneven rows determine such frequencies too."""
 NEGATIVE = 0.3
-"""So many of the magnitudes are drawn with a minus sign."""
+"""Fraction of the magnitudes drawn with a negative sign."""
 
 
 @dataclass(frozen=True)
 class Range:
-    """Where one param is looked for. Each that is None says nothing."""
+    """The search range of one param; fields that are None do not apply."""
 
     scale: float = 0.0
     """The logarithm to base 10 of its magnitude."""
     places: Floats | None = None
-    """Values that it may well have: those of a column."""
+    """Values of a column, for a location in it."""
     frequency: tuple[float, float, float, int] | None = None
-    """θ to a power of 1 or -1, the last number, is mostly between the first two, and else between
-    the second and the third."""
+    """(low, middle, high, power): θ^power, with power 1 or −1, is mostly between low and middle,
+    else between middle and high."""
     turn: float | None = None
-    """A phase: values so far apart are the same."""
+    """The period of a phase."""
     logarithm: bool = False
-    """Whether e^θ is what has that magnitude."""
+    """Whether e^θ has that magnitude, rather than θ."""
 
 
 Params = Mapping[str, int]
@@ -69,8 +69,7 @@ Params = Mapping[str, int]
 
 @dataclass(frozen=True)
 class _Term:
-    """A product of powers of params and of something that no param changes: a number, or an array
-    with one value a row."""
+    """A product of powers of params and a factor without params: a number, or an array (rows,)."""
 
     factor: Floats
     powers: tuple[tuple[str, int], ...] = ()
@@ -91,14 +90,14 @@ Terms = tuple[_Term, ...]
 
 
 def ranges(problem: Problem) -> tuple[Range, ...]:
-    """Of each param of a formula, where to look for it."""
+    """The search range of each param of a formula."""
     assert isinstance(problem.formula, Formula)
     with np.errstate(all="ignore"):
         return _Reader(problem.formula, problem).found()
 
 
 class _Reader:
-    """Goes through a formula once."""
+    """Derives the search ranges in one pass over a formula."""
 
     def __init__(self, formula: Formula, problem: Problem) -> None:
         self._params = formula.params
@@ -106,7 +105,8 @@ class _Reader:
         self._known = _known(self._tape, problem.columns)
         self._terms: list[Terms | None] = []
         self._sizes: list[Floats] = []
-        """Of each node, the logarithm of its magnitude: weights of the params', and a number."""
+        """The logarithm of the magnitude of each node: coefficients of the params', and a
+        constant."""
         self._equations: list[tuple[Floats, float]] = []
         self._places: dict[str, Floats] = {}
         self._frequencies: dict[str, tuple[float, float, float, int]] = {}
@@ -142,7 +142,7 @@ class _Reader:
         return np.clip(found, -290, 290)
 
     def _equal(self, one: Floats, other: Floats, weight: float = 1.0) -> None:
-        """Two nodes are about as large."""
+        """Adds the equation that two nodes have the same magnitude."""
         self._equations.append((one - other, weight))
 
     # --- sums of products -------------------------------------------------------------------------
@@ -206,7 +206,7 @@ class _Reader:
         return self._tape.nodes[i].kind == "param"
 
     def _summed(self, i: int, of: Sequence[Floats]) -> Floats:
-        """A param beside a column is a place in it, and their difference as large as its spread."""
+        """The magnitude of a sum. The sum of a column and a location has that of its spread."""
         spread = self._place(self._terms[i])
         self._equal(of[0], of[1])
         if spread is not None:
@@ -229,8 +229,8 @@ class _Reader:
         return None if one is None or other is None else _combined("subtract", [one, other])
 
     def _place(self, terms: Terms | None) -> float | None:
-        """Notes that a param is a place in a column, where a sum is of the two; the magnitude of
-        the column's spread, then."""
+        """If a sum is that of a column and a param, records the param as a location in the column;
+        returns the magnitude of the column's spread."""
         if terms is None or len(terms) != 2:
             return None
         column, other = sorted(terms, key=lambda term: bool(term.powers))
@@ -243,7 +243,7 @@ class _Reader:
         return _magnitude(column.factor - column.factor.mean())
 
     def _wave(self, terms: Terms | None) -> None:
-        """Notes what is a frequency or a phase in the argument of a sine."""
+        """Records the frequencies and phases in the argument of a sine."""
         for term in terms or ():
             if not term.powers:
                 continue
@@ -260,7 +260,7 @@ class _Reader:
 
 
 def _combined(name: str, parts: Sequence[Terms]) -> Terms | None:
-    """A sum of products made of others; None for what is none."""
+    """The expanded sum of products of an operation; None if it has none."""
     match name, parts:
         case "add", [one, other]:
             return (*one, *other)
@@ -278,7 +278,7 @@ def _combined(name: str, parts: Sequence[Terms]) -> Terms | None:
 
 
 def _known(tape: Tape, columns: Mapping[str, Tensor]) -> list[Floats | None]:
-    """The values of the nodes that no param changes: a number, or one a row."""
+    """The values of the nodes without params: a number, or (rows,)."""
     found: list[Tensor | None] = []
     for node in tape.nodes:
         if node.kind == "constant":
@@ -305,7 +305,7 @@ def _magnitude(values: Floats) -> float:
 
 @np.errstate(all="ignore")
 def drawn(of: Range, problem: Problem, count: int, rng: np.random.Generator) -> Floats:
-    """So many values of a param, from its range."""
+    """Values of a param, drawn from its range, (count,)."""
     values = _magnitudes(of, count, rng)
     if of.frequency is not None:
         low, middle, high, power = of.frequency
@@ -330,7 +330,8 @@ def _magnitudes(of: Range, count: int, rng: np.random.Generator) -> Floats:
 
 
 def _among(places: Floats, problem: Problem, count: int, rng: np.random.Generator) -> Floats:
-    """Between the values of a column: half evenly, half where the target is far from its median."""
+    """Values within those of a column: half uniformly, half where the target is far from its
+    median."""
     ordered = np.unique(places)
     even: Floats = ordered[0] + (ordered[-1] - ordered[0]) * rng.random(count)
     y = problem.target.double().cpu().numpy()

@@ -1,7 +1,7 @@
 """A seeded search for the start of one fit.
 
-Candidates are drawn on the scales that the data suggest, the params that the prediction is linear
-in are solved for, and Levenberg-Marquardt polishes the most promising few, some at a time. Source:
+Candidates are drawn from the search ranges of the params, the linear params are solved for, and
+Levenberg-Marquardt refines the best few. Source:
 the separable screening of Golub and Pereyra, Inverse Problems 19 (2003) R1, over random
 multi-starts.
 """
@@ -29,60 +29,59 @@ from service.engine.start.ranges import Range, drawn, ranges
 
 CANDIDATES = 512
 CHALLENGERS = 192
-"""Candidates that challenge an end."""
+"""Candidates of a challenge."""
 LOWER = 0.005
-"""A loss that is lower by such a part of it is that of a better minimum."""
+"""Relative difference from which on a lower loss is a better minimum."""
 POLISHED = 12
 AT_ONCE = 4
-"""Candidates that are polished together."""
+"""Candidates that are refined together."""
 POLISH = Options(
     "levenberg_marquardt", LevenbergMarquardt(), epochs=60, record_every=60,
     tolerance=Tolerance(params=1e-8),
 )  # fmt: skip
 SCREENING = 2 * CANDIDATES
-"""Readings of the rows that a search takes to choose the most promising candidates,"""
+"""Evaluations of the rows to choose the best candidates."""
 POLISHING = POLISHED * POLISH.epochs
-"""and trial steps at most, to polish them."""
+"""Maximum number of trial steps to refine them."""
 SCREENED_ROWS = 250
 POLISHED_ROWS = 2000
 ENOUGH = 4
-"""So many candidates that came to the lowest loss end a search."""
+"""Number of candidates with the lowest loss that end a search."""
 PHASES = 4
-"""Phases that a candidate is tried at."""
+"""Phases at which a candidate is tried."""
 FIRST, ROUNDS = 1, 4
-"""Candidates are drawn anew, so often at most, where no two come to the lowest loss. The first
-round, of few, is for the many problems that it settles,"""
+"""The first round, of few candidates, and the maximum number of rounds; a further round follows if
+no two candidates reach the lowest loss."""
 FEW = 96
-"""which are so few."""
+"""Candidates of the first round."""
 SAME = 1e-6
 MOST = 0.9
-"""So large a part of the variation is most of it."""
+"""Explained fraction of the variation from which on a fit may be settled."""
 CERTAIN = 100.0
-"""A condition number below which params are well told apart; it is known within the number of
-params."""
+"""Condition number below which params are well identifiable."""
 SPARE = 10
-"""Rows beyond the params that tell what is noise."""
+"""Degrees of freedom needed to test the residuals."""
 WHITE = 2.0
-"""Standard errors of von Neumann's ratio within which residuals do not go together."""
+"""Standard errors of von Neumann's ratio within which residuals are not autocorrelated."""
 ROUNDED = 1e6
-"""Residuals of so many units of the target's last place are the rounding of a fit."""
+"""Residuals below this number of units in the last place of the target are rounding errors."""
 
 
 @dataclass(frozen=True, slots=True)
 class Search:
-    """A search under way: the candidates yet to polish, and where the others came to."""
+    """A running search: the candidates still to be refined, and the ends of the others."""
 
     waiting: Tensor
     """(candidates, params)"""
     where: tuple[Range, ...]
-    """Where each param was looked for."""
+    """The search range of each param."""
     ends: tuple[tuple[Tensor, float], ...] = ()
     rounding: float = 0.0
-    """A loss that is no more than rounding."""
+    """Loss that is only rounding errors."""
     rounds: int = FIRST
-    """How often candidates were drawn."""
+    """Number of rounds of candidates."""
     settled: bool = False
-    """Whether the best end leaves nothing to find."""
+    """Whether the best end is good enough to end the search."""
 
     @property
     def best(self) -> tuple[Tensor, float]:
@@ -91,14 +90,14 @@ class Search:
 
     @property
     def agreeing(self) -> int:
-        """How many ends have the loss of the lowest."""
+        """Number of ends with the lowest loss."""
         most = self.best[1] * (1 + SAME) + self.rounding
         return sum(loss <= most for _, loss in self.ends)
 
     @property
     def done(self) -> bool:
-        """Whether the first round settled it, enough of the candidates agree, or all are polished,
-        of the last round."""
+        """Whether the first round settled it, enough candidates agree, or all candidates of the
+        last round are refined."""
         if self.settled or self.rounds == FIRST:
             return self.settled
         agreeing = self.agreeing if self.ends else 0
@@ -109,8 +108,8 @@ class Search:
 def screen(
     problem: Problem, guessed: tuple[int, ...], seed: int, before: Search | None = None
 ) -> Search:
-    """A search with the candidates of its first round or of another; `guessed` are the positions of
-    the params to choose."""
+    """A search with the candidates of its first or next round; `guessed` are the positions of the
+    params to choose."""
     if before is None:
         rounds = FIRST if may_leave_noise(problem) else FIRST + 1
         before = Search(problem.initial[:0], _ranges(problem), (), rounding(problem), rounds)
@@ -123,15 +122,15 @@ def screen(
 
 
 def may_leave_noise(problem: Problem) -> bool:
-    """Whether there are enough rows to tell noise, and not too many for that to be cheap."""
+    """Whether there are enough rows to test the residuals, and few enough for it to be cheap."""
     rows, free = problem.rows, len(problem.free_params)
     return problem.loss.is_least_squares and rows <= SCREENED_ROWS and rows - free >= SPARE
 
 
 def leaves_noise_alone(statistics: Statistics) -> bool:
-    """Whether a fit leaves nothing but noise: it explains most of the variation, tells its params
-    well apart, and its residuals, of which there are enough, neither go together nor stand out.
-    Then no other minimum of the model is lower by more than chance."""
+    """Whether the residuals are only noise: the fit explains most of the variation, its params are
+    well identifiable, and the residuals have neither autocorrelation nor outliers. Then no other
+    minimum of the model is lower by more than chance."""
     figures = statistics.figures
     ratio, apart = figures.looks[residuals.RATIO], figures.looks[residuals.APART]
     return bool(
@@ -143,8 +142,8 @@ def leaves_noise_alone(statistics: Statistics) -> bool:
 
 
 def challenge(problem: Problem, end: Tensor, seed: int) -> Search:
-    """A search for ends that are lower than one that a fit has come to, (params,), which is the
-    first to be polished; of a single round."""
+    """A search of one round for minima lower than the end of a fit, (params,), which is refined
+    first."""
     chosen = tuple(i for i, free in enumerate(problem.free) if free)
     rng = np.random.default_rng([seed, 0])
     where = _ranges(problem)
@@ -154,7 +153,7 @@ def challenge(problem: Problem, end: Tensor, seed: int) -> Search:
 
 
 def lower(search: Search) -> tuple[Tensor, float] | None:
-    """What a challenge has found, if it is lower than the end that it began with."""
+    """The best end of a challenge, if it is lower than the end that it started with."""
     if not search.ends:
         return None
     own, best = search.ends[0][1], search.best
@@ -166,7 +165,7 @@ def _promising(
     problem: Problem, where: Sequence[Range], guessed: tuple[int, ...],
     rng: np.random.Generator, count: int, kept: int = POLISHED,
 ) -> Tensor:  # fmt: skip
-    """The candidates of the lowest losses, which lie apart."""
+    """The candidates with the lowest losses that are not close to each other."""
     small = thinned(problem, SCREENED_ROWS)
     points, losses = _screened(small, _candidates(small, where, guessed, rng, count), guessed)
     order = np.argsort(np.nan_to_num(losses, nan=math.inf), kind="stable")
@@ -174,7 +173,7 @@ def _promising(
 
 
 def polish(problem: Problem, search: Search) -> Search:
-    """The search with a few more candidates polished."""
+    """The search with a few more candidates refined."""
     small, chosen = thinned(problem, POLISHED_ROWS), search.waiting[:AT_ONCE]
     solver = Marquardt(Task(small, POLISH, shared(len(chosen), small.rows, chosen)))
     state = solver.init()
@@ -195,7 +194,7 @@ def polish(problem: Problem, search: Search) -> Search:
 
 
 def rounding(problem: Problem) -> float:
-    """A loss that is no more than the rounding of the target."""
+    """The loss of residuals that are only rounding errors of the target."""
     of = problem.target.double()
     z = of if problem.sigma is None else of / problem.sigma.double()
     size = float(z.abs().max()) * ROUNDED * torch.finfo(problem.target.dtype).eps
@@ -203,8 +202,8 @@ def rounding(problem: Problem) -> float:
 
 
 def thinned(problem: Problem, most: int) -> Problem:
-    """The problem on at most so many of its rows, evenly spread; on the CPU, whose kernel is the
-    fastest way to read few rows often."""
+    """The problem on at most `most` of its rows, evenly spread; on the CPU, whose kernel is the
+    fastest way to evaluate few rows often."""
     step = -(-problem.rows // most)
     small = problem if step == 1 else problem.on(slice(None, None, step), problem.initial)
     return small if small.target.device.type == "cpu" else small.to("cpu")
@@ -218,7 +217,7 @@ def _candidates(
     problem: Problem, where: Sequence[Range], guessed: tuple[int, ...],
     rng: np.random.Generator, count: int,
 ) -> Floats:  # fmt: skip
-    """Params to try, (count, params): the first all ones, then from their `ranges`."""
+    """Params to try, (count, params): the first all ones, the others drawn from their ranges."""
     points = problem.initial.double().cpu().repeat(count, 1).numpy()
     for i in guessed:
         points[1:, i] = drawn(where[i], problem, count - 1, rng)
@@ -227,9 +226,9 @@ def _candidates(
 
 
 def _at_phases(points: Floats, where: Sequence[Range], guessed: tuple[int, ...]) -> Floats:
-    """Half of the candidates at several phases each, where there are any: a frequency is told to be
-    right at about the right phase alone. An amplitude that is solved for has either sign, so they
-    span half a turn."""
+    """Half of the candidates at several phases each, if there are phases: a right frequency has a
+    low loss only near the right phase. The amplitude is solved for with either sign, so the phases
+    span half a period."""
     turns = {i: where[i].turn for i in guessed if where[i].turn is not None}
     if not turns:
         return points
@@ -241,7 +240,7 @@ def _at_phases(points: Floats, where: Sequence[Range], guessed: tuple[int, ...])
 
 
 def _within(problem: Problem, points: Floats) -> Floats:
-    """The nearest params within their bounds."""
+    """The params clipped to their bounds."""
     lower, upper = problem.lower.double().cpu().numpy(), problem.upper.double().cpu().numpy()
     return np.clip(points, lower, upper)
 
@@ -270,7 +269,7 @@ def _screened(problem: Problem, points: Floats, guessed: tuple[int, ...]) -> tup
 
 
 def _apart(points: Floats, order: Floats, count: int) -> list[int]:
-    """The first so many candidates in that order that are not next to one already taken."""
+    """The first `count` candidates in that order that are not close to one already taken."""
     taken: list[int] = []
     for i in order.tolist():
         known = points[taken]
