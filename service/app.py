@@ -167,7 +167,7 @@ def _lifespan(
 
 def _now(settings: Settings, state: State, store: MemoryStore, executor: LocalExecutor) -> Snapshot:
     return Snapshot(
-        jobs=store.census(),
+        jobs=store.count_by_status(),
         queue_depth=executor.queued,
         queue_room=settings.max_queued_jobs,
         oldest_wait_s=executor.oldest_wait_s,

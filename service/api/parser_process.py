@@ -18,7 +18,7 @@ from service.api.reading.column_count import excess_columns
 from service.errors import Complaint, InvalidRequest
 from service.jobs import frames
 from service.jobs.messages import Ready
-from service.jobs.worker_loop import settle_in
+from service.jobs.worker_loop import set_up_process
 from service.schemas.base import Request as Body
 
 
@@ -54,7 +54,7 @@ Answer = Body | Malformed | Invalid | TooManyColumns
 
 def main(sock: socket.socket, threads: int) -> None:
     """Serves the parent at the other end of `sock` until it closes."""
-    settle_in()
+    set_up_process()
     try:
         frames.send(sock, Ready())
         while True:

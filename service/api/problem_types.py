@@ -85,7 +85,7 @@ KINDS: dict[str, Kind] = {
         405, "The path does not take that method.", "`Allow` lists those it takes."
     ),
     "request-timeout": Kind(
-        408, "The head or the body of the request came too slowly.", "Send it again, faster."
+        408, "The head or the body of the request arrived too slowly.", "Send it again, faster."
     ),
     "job-still-running": Kind(409, "The job has not finished.", "Wait for it, or cancel it first."),
     "job-cancelled": Kind(

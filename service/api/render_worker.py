@@ -19,7 +19,7 @@ from service.errors import InvalidRequest
 from service.jobs import frames
 from service.jobs.history import Rows
 from service.jobs.messages import Ready
-from service.jobs.worker_loop import settle_in
+from service.jobs.worker_loop import set_up_process
 from service.render import characters
 from service.render.history import loss_of_fit, loss_scene
 from service.schemas.answers import Fit
@@ -103,7 +103,7 @@ CALLS: Mapping[str, Callable[..., bytes]] = {
 
 def main(sock: socket.socket, threads: int) -> None:
     """Serves the parent at the other end of `sock` until it closes."""
-    settle_in()
+    set_up_process()
     try:
         frames.send(sock, Ready())
         while True:

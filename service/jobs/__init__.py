@@ -1,8 +1,9 @@
-"""Every fit is a job: its record, where jobs are stored, and who runs them.
+"""Jobs: the record of a fit, the store of jobs, and the executors that run them.
+
 
 `job` is the record and its legal transitions, `history` its recorded rows, `store` the protocol of
-what keeps both (`memory_store`, with `store_quota` and `tombstones`), `executor` the protocol of
-what runs them: `local_executor` with its `fair_queue` and `worker_slots`, or `inline_executor` for
-cheap jobs, as `scheduling` decides. `processes` and `forkserver` start worker processes, `messages`
-and `frames` are what passes over their sockets, `run_job` and `worker_loop` what a worker does, and
-`service` is what the API calls. Only `worker` imports torch."""
+stores (`memory_store`, with `store_quota` and `tombstones`), `executor` the protocol of executors:
+`local_executor` with its `fair_queue` and `worker_slots`, or `inline_executor` for cheap jobs, as
+`scheduling` decides. `processes` and `forkserver` start worker processes, `messages` and `frames`
+define what passes over their sockets, `run_job` and `worker_loop` what a worker does; the API calls
+`service`. Only `worker` imports torch."""

@@ -1,4 +1,4 @@
-"""What a request asks for, refused before there is a job where it cannot be had."""
+"""Checks a request before its job is created."""
 
 from __future__ import annotations
 
@@ -12,21 +12,21 @@ from service.settings import Settings
 
 Check = Callable[[FitRequest, Settings], Outline]
 
-_QUICK_BYTES = 2**19
-"""Requests with more data than this are checked in a thread, off the event loop; as are those whose
-params are to be taken over to scaled inputs."""
+_INLINE_BYTES = 2**19
+"""Bytes of data above which a request is checked in a thread; so are those whose params must be
+converted to scaled inputs."""
 
 
 def outline(request: FitRequest, settings: Settings) -> Outline:
-    """The request as it was understood; InvalidRequest where it cannot be carried out."""
+    """The outline of a valid request. Raises InvalidRequest for any other."""
     plan = fitting.check(request, settings)
     problem = plan.task.problem
     return Outline(problem.formula.text, tuple(problem.params), plan.task.options.epochs, plan)
 
 
 async def check_async(check: Check, request: FitRequest, settings: Settings) -> Outline:
-    """The check, without holding up the event loop."""
-    taken_over = request.scaling is not None and bool(request.params)
-    if request_nbytes(request) <= _QUICK_BYTES and not taken_over:
+    """The check, in a thread where it takes long."""
+    converts = request.scaling is not None and bool(request.params)
+    if request_nbytes(request) <= _INLINE_BYTES and not converts:
         return check(request, settings)
     return await asyncio.to_thread(check, request, settings)

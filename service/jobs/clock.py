@@ -1,4 +1,4 @@
-"""The time, passed by argument so that a test can set it."""
+"""Clocks, passed by argument so that tests can set the time."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Protocol
 
 
 class Clock(Protocol):
-    """The time of day for people, and one that never jumps for durations."""
+    """The time of day, and a monotonic time for durations."""
 
     def now(self) -> datetime: ...
 
@@ -16,7 +16,7 @@ class Clock(Protocol):
 
 
 class SystemClock:
-    """The machine's clocks."""
+    """The system's clocks."""
 
     def now(self) -> datetime:
         return datetime.now(UTC)

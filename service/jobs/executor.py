@@ -1,4 +1,4 @@
-"""Who carries out jobs: what any executor promises. `tests/jobs/test_executor.py` holds it so."""
+"""The protocol of executors, tested by `tests/jobs/test_executor.py`."""
 
 from __future__ import annotations
 
@@ -11,37 +11,38 @@ from service.jobs.job import Job
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """A job's place in the queue."""
+    """A job's position in the queue."""
 
     position: int
-    """Jobs that start before it."""
+    """The number of jobs that start before it."""
     eta_s: float
-    """Seconds until it starts, by how long jobs took lately."""
+    """Estimated seconds until it starts, from the durations of recent jobs."""
 
 
 class Executor(Protocol):
-    """Runs jobs one by one, and tells the store what becomes of them.
+    """Runs jobs and records their results in the store.
 
-    Every job that it accepts comes to exactly one end, whatever dies on the way: a job that loses
-    its worker is tried once more, then fails with `worker-lost`.
+
+    Every accepted job ends exactly once, whichever process dies: a job whose worker dies is retried
+    once, then fails with `worker-lost`.
     """
 
     async def start(self) -> None:
-        """Makes ready; RuntimeError where no worker can be had."""
+        """Starts the workers. Raises RuntimeError where none can be started."""
 
     async def submit(self, job: Job, plan: Plan | None = None) -> None:
-        """Puts the job in the store and runs it when its lane's turn comes; one that is cheap, by
-        its plan, at once.
+        """Stores the job and queues it by its queue key; a cheap one, by its plan, may run at once.
 
-        QueueFull, with the seconds to wait, before anything was kept; NotReady before `start` and
-        after `stop`.
+        Raises QueueFull, with the seconds to wait, before anything is stored; NotReady before
+        `start` and after `stop`.
         """
 
     async def cancel(self, job_id: str) -> None:
-        """Asks the job to end with its best so far. It will, soon; nothing where it has ended."""
+        """Requests that the job end with its best so far; no effect where it has ended."""
 
     def place(self, job_id: str) -> Place | None:
-        """Where it stands in the queue; None once it has started."""
+        """Its position in the queue; None once it has started."""
 
     async def stop(self) -> None:
-        """Takes nothing more, gives running jobs their grace, cancels them, leaves no process."""
+        """Accepts no more jobs, lets running ones end within the grace period, then cancels them
+        and ends all processes."""

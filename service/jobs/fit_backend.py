@@ -1,4 +1,4 @@
-"""What the service does its jobs with: the engine and the translation."""
+"""The FitBackend of the service: `service.engine` and `service.fitting`."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def _explain(
     )
 
 
-def _placed(plan: fitting.Plan, asked: str) -> fitting.Plan:
+def _to_device(plan: fitting.Plan, asked: str) -> fitting.Plan:
     return plan.to(scheduling.device(plan, asked))
 
 
@@ -53,8 +53,8 @@ FIT_BACKEND = FitBackend(
     start=_start,
     explain=_explain,
     curve=fitting.curve,
-    explain_here=partial(_explain, patient=False),
+    explain_within_limit=partial(_explain, patient=False),
     takes_long=(TakesLong,),
-    placed=_placed,
+    to_device=_to_device,
     out_of_memory=fitting.OUT_OF_MEMORY,
 )

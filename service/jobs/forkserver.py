@@ -39,48 +39,50 @@ def serve(control: socket.socket) -> NoReturn:
     try:
         os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
         server = _ForkServer(control)
-        server.work()
+        server.run()
         server.end()
         code = 0
     except BaseException:
         traceback.print_exc()
     finally:
-        os._exit(code)  # putting torch away would take longer than all the rest
+        os._exit(code)  # skips torch's slow shutdown
 
 
 class _ForkServer:
     def __init__(self, control: socket.socket) -> None:
         self._control = control
         self._leases: dict[int, socket.socket] = {}
-        """Of every child that has not been reaped, by pid."""
-        self._held: dict[socket.socket, int] = {}
-        """The same, less those whose far end has closed."""
-        self._deaths, self._knell = socket.socketpair()
-        self._knell.setblocking(False)
-        signal.signal(signal.SIGCHLD, lambda *_: None)  # what has no handler wakes nobody
-        signal.set_wakeup_fd(self._knell.fileno(), warn_on_full_buffer=False)
+        """Leases by pid, of every child that has not been reaped."""
+        self._open_leases: dict[socket.socket, int] = {}
+        """Pids by lease, of those whose other end is still open."""
+        self._child_exits, self._wakeup = socket.socketpair()
+        self._wakeup.setblocking(False)
+        signal.signal(
+            signal.SIGCHLD, lambda *_: None
+        )  # without a handler the wakeup descriptor is not written to
+        signal.set_wakeup_fd(self._wakeup.fileno(), warn_on_full_buffer=False)
         gc.disable()
 
-    def work(self) -> None:
-        """Until the far end of the control socket has closed."""
+    def run(self) -> None:
+        """Serves requests until the other end of the control socket is closed."""
         while True:
-            for ready in wait([self._control, self._deaths, *self._held]):
-                if ready is self._deaths:
-                    self._deaths.recv(4096)
+            for ready in wait([self._control, self._child_exits, *self._open_leases]):
+                if ready is self._child_exits:
+                    self._child_exits.recv(4096)
                     self._reap()
                 elif ready is self._control:
-                    if not self._answer():
+                    if not self._handle_request():
                         return
-                elif isinstance(ready, socket.socket) and ready in self._held:
-                    os.kill(self._held.pop(ready), signal.SIGKILL)
+                elif isinstance(ready, socket.socket) and ready in self._open_leases:
+                    os.kill(self._open_leases.pop(ready), signal.SIGKILL)
 
     def end(self) -> None:
-        """Leaves no child."""
+        """Kills all children."""
         for pid in self._leases:
             os.kill(pid, signal.SIGKILL)
 
-    def _answer(self) -> bool:
-        """One request; False where there will be no more."""
+    def _handle_request(self) -> bool:
+        """Handles one request; False where the control socket is closed."""
         request, fds, _, _ = socket.recv_fds(self._control, REQUEST.size, 2)
         if not request:
             return False
@@ -89,13 +91,13 @@ class _ForkServer:
         for each in (sock, lease):
             each.set_inheritable(False)
         with sock:
-            self._bear(entry.rstrip(b"\0").decode(), threads, sock, lease)
+            self._fork(entry.rstrip(b"\0").decode(), threads, sock, lease)
         return True
 
-    def _bear(self, entry: str, threads: int, sock: socket.socket, lease: socket.socket) -> None:
-        with suppress(Exception):  # the child will say what it is
+    def _fork(self, entry: str, threads: int, sock: socket.socket, lease: socket.socket) -> None:
+        with suppress(Exception):  # the child fails with the same error and reports it
             importlib.import_module(entry.partition(":")[0])
-        gc.freeze()  # a collection in a child would write to every page that it shares with us
+        gc.freeze()  # a collection in a child would copy every page shared with this process
         parent = os.getpid()
         try:
             pid = os.fork()
@@ -104,20 +106,26 @@ class _ForkServer:
             lease.close()
             return
         if pid == 0:
-            self._become(entry, threads, sock, lease, parent)
-        self._leases[pid], self._held[lease] = lease, pid
+            self._run_child(entry, threads, sock, lease, parent)
+        self._leases[pid], self._open_leases[lease] = lease, pid
         self._write(lease, pid)
 
-    def _become(
+    def _run_child(
         self, entry: str, threads: int, sock: socket.socket, lease: socket.socket, parent: int
     ) -> NoReturn:
-        """The child, from its first moment to its last."""
+        """Runs `entry` in the new child; never returns."""
         code = 1
         try:
             end_with_parent(parent)
             signal.set_wakeup_fd(-1)
             signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-            for each in (self._control, self._deaths, self._knell, lease, *self._leases.values()):
+            for each in (
+                self._control,
+                self._child_exits,
+                self._wakeup,
+                lease,
+                *self._leases.values(),
+            ):
                 each.close()
             gc.enable()
             module, _, function = entry.partition(":")
@@ -130,13 +138,13 @@ class _ForkServer:
             os._exit(code)
 
     def _reap(self) -> None:
-        """Sees off every child that has ended."""
+        """Reaps every child that has ended, and writes its exit code to its lease."""
         while self._leases:
             pid, status = os.waitpid(-1, os.WNOHANG)
             if not pid:
                 return
             lease = self._leases.pop(pid)
-            self._held.pop(lease, None)
+            self._open_leases.pop(lease, None)
             self._write(lease, os.waitstatus_to_exitcode(status))
             lease.close()
 

@@ -1,9 +1,9 @@
-"""Messages as frames on a socket between a worker and its parent, and nobody else.
+"""Messages as frames on the private socket between a worker and its parent.
+
 
 A frame is the count of buffers and the length of the pickle (little-endian u32 and u64), the
-buffers' lengths (u64 each), the pickle, the buffers. Large arrays travel as buffers (pickle's
-protocol 5, PEP 574): sent from where they lie, received where they stay, never copied between.
-"""
+buffers' lengths (u64 each), the pickle, the buffers. Large arrays are out-of-band buffers (pickle's
+protocol 5, PEP 574), sent and received without copies."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from typing import cast
 import numpy as np
 
 OUT_OF_BAND = 64 * 1024
-"""Arrays of at least so many bytes travel as buffers of their own."""
+"""Arrays of at least this many bytes are sent as out-of-band buffers."""
 
 _HEAD = struct.Struct("<IQ")
 
@@ -40,17 +40,17 @@ def encode(message: object) -> list[memoryview]:
 
 
 def decode(body: memoryview, buffers: Sequence[memoryview]) -> object:
-    """The message, its arrays lying in `buffers`. Only ever for frames of our own processes."""
+    """The message, its arrays in `buffers`. Only for frames of the service's own processes."""
     return cast(object, pickle.loads(body, buffers=buffers))
 
 
-def _room(size: int) -> memoryview:
-    """`size` bytes to receive into, not zeroed first."""
+def _buffer(size: int) -> memoryview:
+    """`size` uninitialized bytes to receive into."""
     return memoryview(np.empty(size, np.uint8))  # type: ignore[arg-type]
 
 
-def _some(got: int) -> int:
-    """Bytes that were received; none is the end."""
+def _check_end(got: int) -> int:
+    """The count of bytes received. Raises EOFError for 0, the end of the stream."""
     if not got:
         raise EOFError
     return got
@@ -60,13 +60,13 @@ def _some(got: int) -> int:
 
 
 def send(sock: socket.socket, message: object) -> None:
-    """Sends one message; OSError where the other end is gone."""
+    """Sends one message. Raises OSError where the other end is closed."""
     for part in encode(message):
         sock.sendall(part)
 
 
 def receive(sock: socket.socket) -> object:
-    """The next message; EOFError where the other end is gone."""
+    """The next message. Raises EOFError where the other end is closed."""
     count, size = _HEAD.unpack(_read(sock, _HEAD.size))
     sizes = struct.unpack(f"<{count}Q", _read(sock, 8 * count))
     body = _read(sock, size)
@@ -74,24 +74,24 @@ def receive(sock: socket.socket) -> object:
 
 
 def _read(sock: socket.socket, size: int) -> memoryview:
-    view = room = _room(size)
+    view = buffer = _buffer(size)
     while view.nbytes:
-        view = view[_some(sock.recv_into(view)) :]
-    return room
+        view = view[_check_end(sock.recv_into(view)) :]
+    return buffer
 
 
 # --- asyncio: the parent's end --------------------------------------------------------------------
 
 
 async def send_async(sock: socket.socket, message: object) -> None:
-    """Sends one message; OSError where the other end is gone."""
+    """Sends one message. Raises OSError where the other end is closed."""
     loop = asyncio.get_running_loop()
     for part in encode(message):
         await loop.sock_sendall(sock, part)
 
 
 async def receive_async(sock: socket.socket) -> object:
-    """The next message; EOFError where the other end is gone."""
+    """The next message. Raises EOFError where the other end is closed."""
     count, size = _HEAD.unpack(await _read_async(sock, _HEAD.size))
     sizes = struct.unpack(f"<{count}Q", await _read_async(sock, 8 * count))
     body = await _read_async(sock, size)
@@ -99,10 +99,10 @@ async def receive_async(sock: socket.socket) -> object:
 
 
 async def _read_async(sock: socket.socket, size: int) -> memoryview:
-    view = room = _room(size)
-    with suppress(BlockingIOError):  # what is there already costs no turn of the loop
-        view = view[_some(sock.recv_into(view)) :] if size else view
+    view = buffer = _buffer(size)
+    with suppress(BlockingIOError):  # bytes that have arrived need no wait on the event loop
+        view = view[_check_end(sock.recv_into(view)) :] if size else view
     loop = asyncio.get_running_loop()
     while view.nbytes:
-        view = view[_some(await loop.sock_recv_into(sock, view)) :]
-    return room
+        view = view[_check_end(await loop.sock_recv_into(sock, view)) :]
+    return buffer

@@ -1,4 +1,4 @@
-"""What a job recorded, epoch by epoch, as columns of bounded length."""
+"""A job's history: recorded epochs as columns of bounded length."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Selection = slice | npt.NDArray[np.intp]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Rows:
-    """Records of k epochs and P params as columns. Never written to once they are made."""
+    """Records of k epochs and P params as columns; immutable."""
 
     epoch: Epochs
     """(k,), strictly increasing."""
@@ -28,11 +28,11 @@ class Rows:
     gradient: Floats
     """(k, P)"""
     thinned: bool = False
-    """Whether recorded rows were left out."""
+    """Whether recorded rows were dropped."""
 
     @classmethod
     def empty(cls, capacity: int = 0, params: int = 0) -> Self:
-        """Room for `capacity` rows."""
+        """`capacity` uninitialized rows."""
         return cls(
             np.empty(capacity, np.int64),
             np.empty(capacity),
@@ -53,7 +53,7 @@ class Rows:
         )
 
     def __reduce__(self) -> tuple[type[Rows], tuple[Epochs, Floats, Floats, Floats, bool]]:
-        """Pickles as its columns alone, in a third of a dataclass's time."""
+        """Pickles the columns alone, in a third of a dataclass's time."""
         return Rows, (*self.columns, self.thinned)
 
     @property
@@ -69,11 +69,11 @@ class Rows:
         return self if epoch is None else self[int(np.searchsorted(self.epoch, epoch, "right")) :]
 
     def until(self, epoch: int) -> Rows:
-        """The rows up to and with `epoch`."""
+        """The rows up to and including `epoch`."""
         return self[: int(np.searchsorted(self.epoch, epoch, "right"))]
 
     def thin(self, max_points: int, *, aligned: bool = False) -> Rows:
-        """At most `max_points` of them: see `thinning.rows_to_keep`."""
+        """At most `max_points` of the rows: see `thinning.rows_to_keep`."""
         if len(self) <= max_points:
             return self
         keep = rows_to_keep(self.epoch, self.loss, self.params, max_points, aligned=aligned)
@@ -83,8 +83,8 @@ class Rows:
 class History:
     """A job's rows, at most `max_rows`: a full one is thinned to half before the next row.
 
-    What it holds depends on the sequence of rows alone, not on the slices they came in. Rows no
-    later than the last one are the repeats of a job that was tried again, and are dropped.
+    Its content depends on the sequence of rows alone, not on their slices. Rows no later than the
+    last one are repeats by a retried job, and are dropped.
     """
 
     __slots__ = ("_buffer", "_size", "max_rows")
@@ -99,7 +99,7 @@ class History:
 
     @property
     def rows(self) -> Rows:
-        """All rows, as views that later appends leave as they are."""
+        """All rows, as views that later appends do not change."""
         every = self._size == len(self._buffer)
         return self._buffer if every else self._buffer[: self._size]
 
@@ -109,7 +109,7 @@ class History:
 
     @property
     def nbytes(self) -> int:
-        """Bytes held, spare room included."""
+        """Bytes allocated."""
         return self._buffer.nbytes
 
     @property
@@ -117,7 +117,7 @@ class History:
         return int(self._buffer.epoch[self._size - 1]) if self._size else None
 
     def append(self, rows: Rows) -> bool:
-        """Adds the rows of later epochs. Whether it had to thin what it held."""
+        """Adds the rows of later epochs. Returns whether earlier rows were thinned."""
         fresh = rows.after(self.last_epoch)
         thinned = False
         while len(fresh):
@@ -138,11 +138,11 @@ class History:
         return later if limit is None else later[:limit]
 
     def thin(self, max_points: int) -> Rows:
-        """At most `max_points` rows that look like all of them."""
+        """At most `max_points` rows, for plots."""
         return self.rows.thin(max_points)
 
     def trim(self) -> None:
-        """Gives back spare room: nothing more is coming."""
+        """Frees unused capacity after the last append."""
         if self._size < len(self._buffer):
             self._replace(self.rows[np.arange(self._size)])
 

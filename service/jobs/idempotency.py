@@ -1,4 +1,4 @@
-"""Idempotency keys: the same key and body give the same job, however often they come."""
+"""Idempotency keys: the same key and request give the same job, however often they are sent."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from service.errors import IdempotencyConflict
 
 @dataclass(slots=True)
 class Claim:
-    """A key in use: for which request, and for which job once there is one."""
+    """A key in use: the fingerprint of its request, and its job once it exists."""
 
     fingerprint: bytes | None
     job_id: str | None = None
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
 
 
-class Keys:
-    """The last `room` keys of each owner: nobody's push out another's."""
+class IdempotencyKeys:
+    """The last `room` keys of each owner."""
 
     def __init__(self, room: int) -> None:
         self._room = room
@@ -29,17 +29,17 @@ class Keys:
 
     @asynccontextmanager
     async def claim(self, owner: str, key: str, fingerprint: bytes | None) -> AsyncIterator[Claim]:
-        """The key's claim, held alone: who comes meanwhile with the same key waits.
+        """The key's claim, locked: a concurrent request with the same key waits.
 
-        IdempotencyConflict where it was used for another request. A claim that is left without a
-        job (the request was refused) is forgotten.
+        Raises IdempotencyConflict where the key was used for another request. A claim without a job
+        at the end (its request was refused) is removed.
         """
         claims = self._owners[owner]
         claim = claims.setdefault(key, Claim(fingerprint))
         if claim.fingerprint != fingerprint:
             raise IdempotencyConflict
         async with claim.lock:
-            # Whoever held it before may have been refused, and have dropped it.
+            # The request that held it before may have been refused, and have removed it.
             claims[key] = claim
             try:
                 yield claim

@@ -1,4 +1,4 @@
-"""A job: the record of one fit, and the states it may go through."""
+"""The record of a job, which is one fit, and the transitions of its status."""
 
 from __future__ import annotations
 
@@ -24,28 +24,28 @@ TRANSITIONS: Mapping[Status, frozenset[Status]] = MappingProxyType(
         "cancelled": frozenset(),
     }
 )
-"""From each status, those that may follow; a job that lost its worker goes back to `queued`."""
+"""The allowed transitions; a job whose worker died returns to `queued`."""
 
 Stored = bytes | memoryview
-"""Bytes that are kept as they came: those of a long document as the buffer they arrived in."""
+"""Stored bytes; a long document stays in the buffer it was received in."""
 
 RECORD_BYTES = 4096
-"""What a job costs besides its data, history and result; measured, and rounded up."""
+"""Bytes of a job without its data, history and result; measured, and rounded up."""
 
 
 class IllegalTransition(RuntimeError):
-    """A status that cannot follow the present one: a bug, never the caller's doing."""
+    """A transition that is not allowed: a bug, never the caller's error."""
 
     def __init__(self, job_id: str, before: Status, after: Status) -> None:
         super().__init__(f"{job_id} cannot go from {before} to {after}")
 
 
 class Progress(NamedTuple):
-    """How far a job is; what is not known yet is None."""
+    """A job's progress; None for what is not known yet."""
 
     epoch: int = 0
     epochs: int = 0
-    """Asked for."""
+    """The epochs requested."""
     loss: float | None = None
     best_loss: float | None = None
     epochs_per_s: float | None = None
@@ -53,7 +53,7 @@ class Progress(NamedTuple):
 
 
 class Failure(NamedTuple):
-    """Why a job failed: a stable type of `service.errors`, and a sentence for the caller."""
+    """Why a job failed: a stable type of `service.errors`, and a message for the caller."""
 
     type: str
     detail: str
@@ -61,13 +61,13 @@ class Failure(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Job:
-    """One fit. A record is never changed: `evolve` makes the next one."""
+    """The immutable record of one fit; `evolve` returns a changed copy."""
 
     id: str
     owner: str
-    """Who may see it."""
-    lane: str
-    """Whose turn it takes in the queue: the owner, or an address."""
+    """The name of the API key that may see it; "" without keys."""
+    queue_key: str
+    """The caller whose turn it takes in the fair queue: the owner, or an address."""
     request: FitRequest
     model: str
     """The model for display: its formula."""
@@ -79,26 +79,26 @@ class Job:
     """Bytes held by the request and the result; the store adds the history's."""
     status: Status = "queued"
     started_at: datetime | None = None
-    """Of the first attempt."""
+    """The start of the first attempt."""
     finished_at: datetime | None = None
     progress: Progress = Progress()
     stop_reason: StopReason | None = None
     result: Stored | None = None
     """The finished `service.schemas.answers.Fit` as JSON."""
     curve: Curve | None = None
-    """What predictions take of it."""
+    """What predictions need of the fit."""
     failure: Failure | None = None
     attempts: int = 0
     version: int = 0
-    """Grows with every change of the job or of its history."""
+    """Increases with every change of the job or of its history."""
 
     @property
     def finished(self) -> bool:
         return not TRANSITIONS[self.status]
 
     def evolve(self, **changes: Any) -> Job:
-        """The next record; IllegalTransition where its status cannot follow this one, and for any
-        change of a finished job."""
+        """A changed copy. Raises IllegalTransition for a transition that is not allowed, and for
+        any change of a finished job."""
         after = changes.get("status", self.status)
         if self.finished or ("status" in changes and after not in TRANSITIONS[self.status]):
             raise IllegalTransition(self.id, self.status, after)
@@ -107,22 +107,24 @@ class Job:
 
 @dataclass(frozen=True, slots=True)
 class Outline:
-    """What is known of a job once its request has been checked."""
+    """What the check of a request finds out about its job."""
 
     model: str
     """The formula."""
     params: tuple[str, ...]
     epochs: int
     plan: Plan | None = None
-    """What the check made of it, so that whoever does the job at once need not make it again."""
+    """The plan made by the check, reused where the job runs inline."""
 
 
-def new_job(request: FitRequest, outline: Outline, *, owner: str, lane: str, now: datetime) -> Job:
-    """A queued job with an id that cannot be guessed (128 bits)."""
+def new_job(
+    request: FitRequest, outline: Outline, *, owner: str, queue_key: str, now: datetime
+) -> Job:
+    """A queued job with an unguessable id (128 random bits)."""
     return Job(
         id=f"job_{secrets.token_urlsafe(16)}",
         owner=owner,
-        lane=lane,
+        queue_key=queue_key,
         request=request,
         model=outline.model,
         params=outline.params,
@@ -134,7 +136,7 @@ def new_job(request: FitRequest, outline: Outline, *, owner: str, lane: str, now
 
 
 def request_nbytes(request: FitRequest) -> int:
-    """Bytes of the columns that a request holds."""
+    """Bytes of a request's columns."""
     sigma = request.sigma
     return sum(column.nbytes for column in request.data.values()) + (
         32 * len(sigma) if isinstance(sigma, list) else 0

@@ -1,4 +1,4 @@
-"""Following a job while it runs: new rows and progress, until its end."""
+"""Watches a job: its new rows and progress, until its end."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from service.jobs.store import JobStore
 
 @dataclass(frozen=True, slots=True)
 class Update:
-    """What has happened since the last update."""
+    """The changes since the last update."""
 
     job: Job
     rows: Rows
-    """Recorded since then; none in a keep-alive."""
+    """The rows recorded since then; none in a keep-alive."""
 
 
 async def watch(
@@ -30,10 +30,9 @@ async def watch(
 ) -> AsyncIterator[Update]:
     """The job as it is, then an update for each change, the last one with the finished job.
 
-    Nothing is queued for a reader: a slow one finds, when it asks again, all that is new in one
-    update. An update with the same job and no rows comes where nothing happened for `keep_alive_s`.
-    Ends early where the job is deleted meanwhile.
-    """
+    Nothing is buffered for a reader: a slow one gets all new rows in its next update. An update
+    with the same job and no rows is sent after `keep_alive_s` seconds without a change. Ends early
+    if the job is deleted."""
     try:
         job = await store.get(job_id)
         while True:

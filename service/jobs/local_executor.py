@@ -1,4 +1,4 @@
-"""Jobs on this machine: warm worker processes, one job each at a time."""
+"""An executor on this machine: pre-started worker processes, one job at a time each."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from contextlib import suppress
 from service.errors import NotReady, QueueFull, QuotaExceeded
 from service.fitting import Plan
 from service.jobs import scheduling
-from service.jobs.active_job import ActiveJob
 from service.jobs.clock import Clock, SystemClock
 from service.jobs.cores import cores
 from service.jobs.estimates import Durations, whole_seconds
@@ -17,10 +16,10 @@ from service.jobs.executor import Place
 from service.jobs.fair_queue import FairQueue
 from service.jobs.inline_executor import InlineExecutor
 from service.jobs.job import Job
-from service.jobs.observer import NOBODY, Observer
+from service.jobs.observer import NULL_OBSERVER, Observer
 from service.jobs.run_job import FitBackend
 from service.jobs.store import JobStore
-from service.jobs.worker_slots import WorkerPool, WorkerSlot
+from service.jobs.worker_slots import ActiveJob, WorkerPool, WorkerSlot
 from service.settings import Settings
 
 log = logging.getLogger("descent.executor")
@@ -41,21 +40,23 @@ class LocalExecutor:
         *,
         entry: str = "service.jobs.worker:main",
         backend: FitBackend | None = None,
-        observer: Observer = NOBODY,
+        observer: Observer = NULL_OBSERVER,
     ) -> None:
         """backend: runs cheap jobs in this process; without it all jobs go to the workers."""
         count = settings.workers or cores()
         self._settings, self._store, self._clock = settings, store, clock or SystemClock()
         self._queue: FairQueue[ActiveJob] = FairQueue(settings.max_queued_jobs)
         self._active: dict[str, ActiveJob] = {}
-        """Every job that was accepted and has not ended."""
+        """The accepted jobs that have not ended."""
         self._durations = Durations()
         pool = WorkerPool(settings, store, self._clock, self._ended, self._freed, observer)
         self._slots = [WorkerSlot(pool, entry, scheduling.threads(count)) for _ in range(count)]
-        away = backend is None or settings.device == "cuda"  # the GPU belongs to the workers
+        workers_only = (
+            backend is None or settings.device == "cuda"
+        )  # the GPU belongs to the workers
         self._inline = (
             None
-            if away or backend is None
+            if workers_only or backend is None
             else InlineExecutor(settings, store, self._clock, backend)
         )
         self._free: list[WorkerSlot] = []
@@ -74,17 +75,17 @@ class LocalExecutor:
 
     @property
     def workers(self) -> int:
-        """How many there should be."""
+        """The number of workers configured."""
         return len(self._slots)
 
     @property
     def queued(self) -> int:
-        """Jobs that wait for a worker."""
+        """The number of jobs that wait for a worker."""
         return len(self._queue)
 
     @property
     def oldest_wait_s(self) -> float:
-        """For how long the first of them has."""
+        """Seconds that the oldest of them has waited."""
         now = self._clock.monotonic()
         return max((now - active.accepted for active in self._queue), default=0.0)
 
@@ -101,9 +102,9 @@ class LocalExecutor:
         if not self._open:
             raise NotReady
         inline = self._inline if plan is not None and scheduling.runs_inline(plan) else None
-        if inline is None or plan is None or not scheduling.surely_ends_inline(plan):
+        if inline is None or plan is None or not scheduling.always_ends_inline(plan):
             self._check_quota(job.owner)
-            self._check_room(job.lane)
+            self._check_room(job.queue_key)
         active = ActiveJob(job, self._clock.monotonic())
         self._admitting += 1
         try:
@@ -118,7 +119,7 @@ class LocalExecutor:
         self._idle.clear()
         if inline is not None and plan is not None and await self._run_inline(inline, active, plan):
             return
-        self._queue.push(job.lane, active)
+        self._queue.push(job.queue_key, active)
         self._dispatch()
 
     def _check_quota(self, owner: str) -> None:
@@ -126,12 +127,12 @@ class LocalExecutor:
         held = sum(active.job.owner == owner for active in self._active.values()) if owner else 0
         if held >= most:
             raise QuotaExceeded(
-                f"This key has {held} unfinished jobs, as many as one may have; try again later.",
+                f"This key has {held} unfinished jobs, its limit; try again later.",
                 retry_after_s=whole_seconds(self._until_next(0)),
             )
 
-    def _check_room(self, lane: str) -> None:
-        if not self._free and not self._queue.has_room(lane, coming=self._admitting):
+    def _check_room(self, queue_key: str) -> None:
+        if not self._free and not self._queue.has_room(queue_key, coming=self._admitting):
             raise QueueFull(retry_after_s=whole_seconds(self._until_next(0)))
 
     async def _run_inline(self, inline: InlineExecutor, active: ActiveJob, plan: Plan) -> bool:
@@ -140,7 +141,7 @@ class LocalExecutor:
         began = self._clock.monotonic()
         try:
             waited = began - active.accepted
-            active.checkpoint = await inline.carry_out(active.job, plan, queued_s=waited)
+            active.checkpoint = await inline.run(active.job, plan, queued_s=waited)
         finally:
             if active.checkpoint is None:
                 self._ended(active)
@@ -155,14 +156,14 @@ class LocalExecutor:
             await active.slot.cancel(active)
             return
         with suppress(ValueError):
-            self._queue.remove(active.job.lane, active)
+            self._queue.remove(active.job.queue_key, active)
             await self._cancel_queued(active)
 
     def place(self, job_id: str) -> Place | None:
         active = self._active.get(job_id)
         if active is None:
             return None
-        position = self._queue.position(active.job.lane, active)
+        position = self._queue.position(active.job.queue_key, active)
         return None if position is None else Place(position, self._until_next(position))
 
     async def stop(self) -> None:
@@ -181,7 +182,7 @@ class LocalExecutor:
         await asyncio.gather(*(slot.close() for slot in self._slots))
 
     def _until_next(self, position: int) -> float:
-        """Seconds until the queue has moved by so many and one."""
+        """Estimated seconds until the job at `position` starts."""
         now = self._clock.monotonic()
         ages = (now - e.began for e in self._active.values() if e.began is not None)
         return self._durations.mean(ages) * (position + 1) / len(self._slots)

@@ -1,4 +1,4 @@
-"""Memory that is given back when it is no longer needed."""
+"""Settings of glibc's allocator and Python's garbage collector, per kind of process."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ def give_back() -> None:
     """Has glibc return each block of a megabyte or more to the kernel as soon as it is freed, and
     keep small ones in two heaps rather than eight a core.
 
-    By default it learns to keep blocks of up to 32 MiB, in a heap for each thread, and a service
-    that has read large bodies stays hundreds of megabytes larger than what it holds. A few that are
-    free stay, or each part of a body that arrives would take fresh pages. With another allocator
-    nothing.
+
+    By default it adapts to keep blocks of up to 32 MiB, in a heap for each thread, and a service
+    that has read large bodies stays hundreds of megabytes too large. Up to 8 MiB are kept, so that
+    not every part of a body takes fresh pages. No effect with another allocator.
     """
     with suppress(OSError, AttributeError):
         libc = ctypes.CDLL(None)
@@ -31,10 +31,10 @@ def give_back() -> None:
 
 
 def room(size: int) -> bytearray:
-    """Room for so many bytes, to be written over: what is in it is anything. None is taken before.
+    """A bytearray of `size` uninitialized bytes.
 
-    Where it can the kernel then clears two megabytes at a time: page by page, of 4 KiB, that takes
-    as long as all else that is done to a large body.
+    Where possible it uses huge pages of 2 MiB: clearing pages of 4 KiB takes as long as everything
+    else that is done to a large body.
     """
     body = bytearray()
     ctypes.pythonapi.PyByteArray_Resize(ctypes.py_object(body), ctypes.c_ssize_t(size))
@@ -49,10 +49,11 @@ def room(size: int) -> bytearray:
 
 
 def keep() -> None:
-    """Has glibc keep what is freed for what is asked next, in steps of 64 MiB.
+    """Has glibc keep freed memory for later requests, and grow in steps of 64 MiB; for workers.
 
-    A fit makes and drops the same arrays at each step; each time that a megabyte goes to the kernel
-    and comes back, it is cleared page by page, which takes longer than the arithmetic.
+
+    A fit allocates and frees the same arrays at each step; each megabyte that is returned to the
+    kernel and taken again is cleared page by page, which takes longer than the arithmetic.
     """
     with suppress(OSError, AttributeError):
         libc = ctypes.CDLL(None)
@@ -62,13 +63,13 @@ def keep() -> None:
 
 
 def trim() -> None:
-    """Returns what was kept."""
+    """Returns freed memory to the kernel."""
     with suppress(OSError, AttributeError):
         ctypes.CDLL(None).malloc_trim(0)
 
 
 def settle() -> None:
-    """Takes what the process holds by now out of the garbage collector's sight: half a million
-    objects of libraries, which it would look through again and again, and which stay."""
+    """Excludes the current objects from garbage collection: half a million objects of libraries
+    that stay, and that each full collection would traverse."""
     gc.collect()
     gc.freeze()

@@ -1,4 +1,4 @@
-"""Jobs in this process's memory, bounded by count, bytes and age."""
+"""A store in this process's memory, limited by count, bytes and age."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from service.fitting import Curve, curve_nbytes
 from service.jobs.clock import Clock, SystemClock
 from service.jobs.history import History, Rows
 from service.jobs.job import Failure, IllegalTransition, Job, Progress, Stored
-from service.jobs.observer import NOBODY, Observer
+from service.jobs.observer import NULL_OBSERVER, Observer
 from service.jobs.store_quota import StoreQuota
 from service.jobs.tombstones import Tombstones
 from service.schemas.names import Status, StopReason
@@ -21,9 +21,9 @@ from service.settings import Settings
 
 
 class _Entry:
-    """A job and what belongs to it."""
+    """A job with its history and times."""
 
-    __slots__ = ("created_at", "finished_at", "history", "job", "number", "started_at", "woken")
+    __slots__ = ("changed", "created_at", "finished_at", "history", "job", "number", "started_at")
 
     def __init__(self, job: Job, number: int, max_history_rows: int, now: float) -> None:
         self.job = job
@@ -31,11 +31,11 @@ class _Entry:
         """Jobs in order of creation."""
         self.history = History(max_history_rows)
         self.created_at = now
-        """This and the next two by the clock that never jumps."""
+        """This and the next two by the monotonic clock."""
         self.started_at: float | None = None
         self.finished_at = 0.0
-        self.woken: asyncio.Event | None = None
-        """Set at the next change; made by the first who waits for it."""
+        self.changed: asyncio.Event | None = None
+        """Set at the next change; created by the first waiter."""
 
     @property
     def nbytes(self) -> int:
@@ -45,14 +45,13 @@ class _Entry:
 class MemoryStore:
     """A JobStore for one process.
 
-    It forgets finished jobs first, oldest first of the owner who holds the most (see `shares`), and
-    never one that is queued or running: where those fill it, `create` raises QueueFull and forgets
-    nothing, and QuotaExceeded where it is this owner's that hold more than an even share. What is
-    forgotten stays known as such for as many ids as there may be jobs.
-    """
+    It evicts finished jobs, the oldest of the owner who uses the most (see `store_quota`), never
+    queued or running ones: where those fill it, `create` raises QueueFull, or QuotaExceeded where
+    this owner's exceed an even share. The last `max_jobs` removed ids are remembered as expired or
+    deleted."""
 
     def __init__(
-        self, settings: Settings, clock: Clock | None = None, observer: Observer = NOBODY
+        self, settings: Settings, clock: Clock | None = None, observer: Observer = NULL_OBSERVER
     ) -> None:
         self._settings = settings
         self._observer = observer
@@ -60,29 +59,29 @@ class MemoryStore:
         self._entries: OrderedDict[str, _Entry] = OrderedDict()
         self._finished: OrderedDict[str, _Entry] = OrderedDict()
         """In the order in which they finished."""
-        self._shares = StoreQuota(settings.max_jobs, settings.max_store_bytes)
-        self._gone = Tombstones(settings.max_jobs, since=self._clock.now())
+        self._quota = StoreQuota(settings.max_jobs, settings.max_store_bytes)
+        self._tombstones = Tombstones(settings.max_jobs, since=self._clock.now())
         self._created = 0
         self._nbytes = 0
 
     @property
     def nbytes(self) -> int:
-        """Bytes held, by the store's own reckoning."""
+        """Bytes used, as the store counts them."""
         return self._nbytes
 
     def __len__(self) -> int:
         return len(self._entries)
 
-    def census(self) -> Counter[str]:
-        """How many jobs there are of each status."""
+    def count_by_status(self) -> Counter[str]:
+        """The number of jobs by status."""
         return Counter(entry.job.status for entry in self._entries.values())
 
     async def create(self, job: Job) -> None:
         if job.id in self._entries:
-            raise ValueError(f"{job.id} is there already")
+            raise ValueError(f"{job.id} exists already")
         now = self._clock.monotonic()
         entry = _Entry(job, self._created, self._settings.rows_of_history(len(job.params)), now)
-        if self._shares.uneven(job.owner, entry.nbytes):
+        if self._quota.exceeds_share(job.owner, entry.nbytes):
             raise QuotaExceeded(
                 "The unfinished jobs of this key fill its share of the store; try again later."
             )
@@ -91,7 +90,7 @@ class MemoryStore:
         self._created += 1
         self._entries[job.id] = entry
         self._nbytes += entry.nbytes
-        self._shares.add(job.owner, entry.nbytes)
+        self._quota.add(job.owner, entry.nbytes)
 
     async def get(self, job_id: str, owner: str | None = None) -> Job:
         return self._entry(job_id, owner).job
@@ -102,7 +101,7 @@ class MemoryStore:
         before = self._created if after is None else self._number(after, owner)
         found: list[Job] = []
         for entry in reversed(self._entries.values()):
-            if entry.number >= before or not _seen(entry.job, owner, status):
+            if entry.number >= before or not _visible(entry.job, owner, status):
                 continue
             if len(found) == limit:
                 return found, True
@@ -136,7 +135,7 @@ class MemoryStore:
         if whole:
             entry.history = History(entry.history.max_rows)
         entry.history.append(rows)
-        self._grown(entry, entry.history.nbytes - before)
+        self._add_nbytes(entry, entry.history.nbytes - before)
         return self._change(job_id, progress=progress)
 
     async def finish(
@@ -163,10 +162,10 @@ class MemoryStore:
             nbytes=entry.job.nbytes + len(result or b"") + curve_nbytes(curve or b""),
         )
         entry.history.trim()
-        self._grown(entry, entry.nbytes - before)
+        self._add_nbytes(entry, entry.nbytes - before)
         entry.finished_at = self._clock.monotonic()
         self._finished[job_id] = entry
-        self._shares.finish(job.owner, job_id, entry.nbytes)
+        self._quota.finish(job.owner, job_id, entry.nbytes)
         self._make_room(job.owner, spare=job_id)
         if entry.started_at is None:
             self._observer.job_ended(job, None, None)
@@ -194,26 +193,26 @@ class MemoryStore:
     async def changed(self, job_id: str, version: int) -> Job:
         entry = self._entry(job_id)
         while entry.job.version <= version:
-            if entry.woken is None:
-                entry.woken = asyncio.Event()
-            await entry.woken.wait()
+            if entry.changed is None:
+                entry.changed = asyncio.Event()
+            await entry.changed.wait()
             if entry.job.version <= version:
                 self._entry(job_id)
         return entry.job
 
     def _entry(self, job_id: str, owner: str | None = None) -> _Entry:
         entry = self._entries.get(job_id)
-        if entry is None or not _seen(entry.job, owner):
-            raise UnknownJob(self._gone.sentence(job_id, owner))
+        if entry is None or not _visible(entry.job, owner):
+            raise UnknownJob(self._tombstones.message(job_id, owner))
         expired = self._clock.monotonic() - self._settings.max_job_age_s
         if entry.job.finished and entry.finished_at < expired:
             self._forget(job_id, "expired")
-            raise UnknownJob(self._gone.sentence(job_id, owner))
+            raise UnknownJob(self._tombstones.message(job_id, owner))
         return entry
 
     def _number(self, job_id: str, owner: str | None) -> int:
-        """Where a page begins: a job keeps its place when it is gone."""
-        number = self._gone.number(job_id, owner)
+        """The number after which a page begins; a removed job keeps its number."""
+        number = self._tombstones.number(job_id, owner)
         return self._entry(job_id, owner).number if number is None else number
 
     def _change(self, job_id: str, **changes: Any) -> Job:
@@ -223,16 +222,16 @@ class MemoryStore:
         return entry.job
 
     def _wake(self, entry: _Entry) -> None:
-        if entry.woken is not None:
-            entry.woken.set()
-            entry.woken = None
+        if entry.changed is not None:
+            entry.changed.set()
+            entry.changed = None
 
     def _make_room(
         self, asker: str, jobs: int = 0, nbytes: int = 0, spare: str | None = None
     ) -> bool:
-        """Forgets what is too old, then by shares as little as makes room. Whether there is room:
-        where there would be none even so, nothing is forgotten by shares for a new job; one that
-        is there, `spare`, has all go that may."""
+        """Removes expired jobs, then evicts as few as are needed. Returns whether there is room
+        now. If eviction cannot make enough room, nothing is evicted for a new job; for an existing
+        one, `spare`, all that can be is."""
         expired = self._clock.monotonic() - self._settings.max_job_age_s
         while self._finished:
             job_id, entry = next(iter(self._finished.items()))
@@ -241,11 +240,11 @@ class MemoryStore:
             self._forget(job_id, "expired")
         if self._fits(jobs, nbytes):
             return True
-        may_go = len(self._finished), self._shares.finished_nbytes
+        may_go = len(self._finished), self._quota.finished_nbytes
         if spare is None and not self._fits(jobs - may_go[0], nbytes - may_go[1]):
             return False
         going, room = [], False
-        for job_id, freed in self._shares.victims(asker, spare):
+        for job_id, freed in self._quota.evictable(asker, spare):
             going.append(job_id)
             jobs, nbytes = jobs - 1, nbytes - freed
             if room := self._fits(jobs, nbytes):
@@ -255,9 +254,9 @@ class MemoryStore:
                 self._forget(job_id, "expired")
         return room
 
-    def _grown(self, entry: _Entry, nbytes: int) -> None:
+    def _add_nbytes(self, entry: _Entry, nbytes: int) -> None:
         self._nbytes += nbytes
-        self._shares.grow(entry.job.owner, nbytes)
+        self._quota.grow(entry.job.owner, nbytes)
 
     def _fits(self, jobs: int, nbytes: int) -> bool:
         return (
@@ -269,10 +268,10 @@ class MemoryStore:
         entry = self._entries.pop(job_id)
         self._finished.pop(job_id, None)
         self._nbytes -= entry.nbytes
-        self._shares.remove(entry.job.owner, job_id)
-        self._gone.add(entry.job, entry.number, why)
+        self._quota.remove(entry.job.owner, job_id)
+        self._tombstones.add(entry.job, entry.number, why)
         self._wake(entry)
 
 
-def _seen(job: Job, owner: str | None, status: Status | None = None) -> bool:
+def _visible(job: Job, owner: str | None, status: Status | None = None) -> bool:
     return owner in (None, job.owner) and status in (None, job.status)

@@ -1,4 +1,5 @@
-"""What goes over a worker's socket. To the worker: Task, Cancel. From it: the others.
+"""The messages on a worker's socket. To the worker: Task, Cancel. From it: the others.
+
 
 Named tuples, because they pickle several times faster than dataclasses.
 """
@@ -18,55 +19,56 @@ if TYPE_CHECKING:
 
 
 class Task(NamedTuple):
-    """Run this job."""
+    """Run a job."""
 
     job_id: str
     request: FitRequest
     limit_s: float
-    """Seconds of work, those of earlier attempts included."""
+    """The time limit in seconds of work, earlier attempts included."""
     max_history_rows: int
     queued_s: float = 0.0
-    """Seconds it waited for its turn."""
+    """Seconds spent in the queue."""
     spent_s: float = 0.0
     """Seconds of work before this attempt."""
     history: Rows | None = None
-    """What earlier attempts recorded."""
+    """The rows recorded by earlier attempts."""
     checkpoint: bytes | None = None
-    """Where the last attempt was, pickled by a worker and read by none but a worker."""
-    patience_s: float | None = None
-    """Seconds after which the job is handed over, unless it is at its end; None: never."""
+    """The state of the last attempt, pickled by a worker and unpickled only by workers."""
+    handover_s: float | None = None
+    """Seconds after which an unfinished job is handed over to a worker; None: never."""
     device: str = "cpu"
-    """As the settings say it: cpu, cuda or auto."""
+    """The setting: cpu, cuda or auto."""
     stop_reason: StopReason | None = None
-    """Take no step: answer with the best of the checkpoint, for this reason."""
+    """If set, take no step: answer with the checkpoint's best, with this stop reason."""
 
 
 class Cancel(NamedTuple):
-    """Stop the job, if it is the one at work, and answer with its best."""
+    """Stop the job, if it is the current one, and answer with its best."""
 
     job_id: str
 
 
 class Ready(NamedTuple):
-    """The worker waits for its first task."""
+    """The worker is ready for its first task."""
 
 
 class Slice(NamedTuple):
-    """What happened since the last message."""
+    """The rows and progress since the last slice."""
 
     rows: Rows
     whole: bool
-    """`rows` is all that is kept so far, in place of what was sent: the sender had to thin."""
+    """Whether `rows` replaces all rows sent before, because the history was thinned."""
     progress: Progress
     checkpoint: bytes | None = None
 
 
 class HandedOver(NamedTuple):
-    """The job takes longer than it may here: its last slice has the checkpoint to go on from."""
+    """The inline job takes too long; its last slice has the checkpoint that a worker continues
+    from."""
 
 
 class Closing(NamedTuple):
-    """The steps are done or were stopped; the answer is being reckoned."""
+    """The last step is done; the answer is being computed."""
 
 
 class Ended(NamedTuple):
@@ -77,10 +79,10 @@ class Ended(NamedTuple):
     fit: Stored
     """`service.schemas.answers.Fit` as JSON."""
     curve: Curve
-    """What predictions take of it."""
+    """What predictions need of it."""
 
     def __reduce__(self) -> tuple[object, ...]:
-        """A long document travels as a buffer."""
+        """Pickles a long document out of band."""
         return Ended, (self.last, self.stop_reason, PickleBuffer(self.fit), self.curve)
 
 

@@ -1,4 +1,4 @@
-"""Who is told what becomes of jobs and workers, for the operator's sake."""
+"""The observer of jobs and workers, such as metrics."""
 
 from __future__ import annotations
 
@@ -8,18 +8,18 @@ from service.jobs.job import Job
 
 
 class Observer(Protocol):
-    """Hears of what happens, at once and on the event loop: so it must be quick."""
+    """Called on the event loop at each event, so it must be quick."""
 
     def job_ended(self, job: Job, waited_s: float | None, fitted_s: float | None) -> None:
-        """The job came to its end, so many seconds in the queue and then at work; None where it
-        never started. The seconds are of a clock that does not jump."""
+        """A job ended, after `waited_s` seconds in the queue and `fitted_s` of work by the
+        monotonic clock; both None if it never started."""
 
     def worker_replaced(self) -> None:
-        """A worker died, and another has taken its place."""
+        """A worker died and was replaced."""
 
 
 class NullObserver:
-    """An Observer that does not care."""
+    """An Observer that does nothing."""
 
     def job_ended(self, job: Job, waited_s: float | None, fitted_s: float | None) -> None:
         """Nothing."""
@@ -28,4 +28,4 @@ class NullObserver:
         """Nothing."""
 
 
-NOBODY: Observer = NullObserver()
+NULL_OBSERVER: Observer = NullObserver()

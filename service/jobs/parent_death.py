@@ -1,4 +1,4 @@
-"""Processes that end when their parent does, whatever they are at."""
+"""Ends a process when its parent ends."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ _PR_SET_PDEATHSIG = 1
 
 
 def end_with_parent(parent: int) -> None:
-    """Has Linux kill this process when the thread that forked it ends, which is one of `parent`;
-    at once where that has ended. Elsewhere it lives until it notices."""
+    """On Linux, has the kernel kill this process when the thread that forked it, one of process
+    `parent`, ends; exits at once where it has ended already. Elsewhere has no effect."""
     with suppress(OSError, AttributeError):
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != parent:

@@ -1,10 +1,11 @@
-"""This process's fork server, which every process of ours is a fork of: see `forkserver`.
+"""The client of the fork server, from which all child processes are forked (see `forkserver`).
 
-There are two ways to it. `descent serve` forks it from itself, when it has imported all and before
-it has a thread, an event loop or a computation behind it: torch is loaded once, and lies once in
-memory. Anywhere else (tests, a notebook, another server) there may be threads, and a fork would not
-be safe: there a fresh Python becomes the fork server, and imports what its first request names.
-So it is, too, when the first one was killed.
+
+`descent serve` forks it from itself after all imports and before it has a thread, an event loop or
+has computed anything: torch is loaded once, and its pages are shared. Elsewhere (tests, a notebook,
+another server) there may be threads, so that a fork would not be safe: there a new Python process
+becomes the fork server, and imports what its first request names. The same replaces a fork server
+that was killed.
 """
 
 from __future__ import annotations
@@ -22,8 +23,8 @@ from typing import NamedTuple
 from service.jobs import forkserver
 from service.jobs.parent_death import end_with_parent
 
-_UNHEARD = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
-"""What is sent to the whole group is this process's business, and not its children's."""
+_BLOCKED = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+"""Blocked in children: signals to the process group are handled by this process."""
 
 
 class _ForkServer(NamedTuple):
@@ -36,15 +37,15 @@ _forkserver: _ForkServer | None = None
 
 
 def start_forkserver() -> None:
-    """Makes the fork server a fork of this process as it is; where that has threads, nothing."""
+    """Forks the fork server from this process; no effect if it has other threads."""
     global _forkserver
     with _lock:
         if _forkserver is None and threading.active_count() == 1:
-            _forkserver = _forked()
+            _forkserver = _fork()
 
 
 def request(entry: str, threads: int, sock: socket.socket) -> socket.socket:
-    """Asks for a process that runs `entry` with `sock` and `threads`; the lease on it."""
+    """Requests a process that runs `entry` with `sock` and `threads`; returns its lease."""
     message = forkserver.REQUEST.pack(threads, entry.encode())
     ours, theirs = socket.socketpair()
     with theirs:
@@ -57,11 +58,11 @@ def request(entry: str, threads: int, sock: socket.socket) -> socket.socket:
 
 
 def close_forkserver() -> None:
-    """Ends the fork server, and with it every process that is left."""
+    """Ends the fork server, and with it all its children."""
     global _forkserver
     with _lock:
         if _forkserver is not None:
-            _see_off(_forkserver)
+            _end(_forkserver)
             _forkserver = None
 
 
@@ -72,16 +73,16 @@ def _send(message: bytes, descriptors: list[int]) -> None:
             with suppress(OSError):
                 socket.send_fds(_forkserver.control, [message], descriptors)
                 return
-            _see_off(_forkserver)
-        _forkserver = _executed()
+            _end(_forkserver)
+        _forkserver = _spawn()
         socket.send_fds(_forkserver.control, [message], descriptors)
 
 
-def _forked() -> _ForkServer:
+def _fork() -> _ForkServer:
     ours, theirs = socket.socketpair()
     parent = os.getpid()
-    gc.freeze()  # a collection, here or there, would write to every page that is shared
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, _UNHEARD)
+    gc.freeze()  # a collection, in either process, would copy every shared page
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, _BLOCKED)
     pid = os.fork()
     if pid == 0:
         end_with_parent(parent)
@@ -92,7 +93,7 @@ def _forked() -> _ForkServer:
     return _ForkServer(pid, ours)
 
 
-def _executed() -> _ForkServer:
+def _spawn() -> _ForkServer:
     ours, theirs = socket.socketpair()
     with theirs:
         pid = os.posix_spawn(
@@ -100,14 +101,14 @@ def _executed() -> _ForkServer:
             [sys.executable, "-P", "-m", forkserver.__name__],
             {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
             file_actions=[(os.POSIX_SPAWN_DUP2, theirs.fileno(), 0)],
-            setsigmask=_UNHEARD,
+            setsigmask=_BLOCKED,
         )
     atexit.register(close_forkserver)
     return _ForkServer(pid, ours)
 
 
-def _see_off(old: _ForkServer) -> None:
-    """Whatever it is at, and whether it lives or not: it is ours to reap."""
+def _end(old: _ForkServer) -> None:
+    """Kills and reaps a fork server, running or dead."""
     old.control.close()
     with suppress(ProcessLookupError, ChildProcessError):
         os.kill(old.pid, signal.SIGKILL)

@@ -1,5 +1,4 @@
-"""One job, from its task to its answer, as a worker runs it. It does not import torch: see
-`FitBackend`."""
+"""Runs one job, from its task to its answer. Does not import torch: see `FitBackend`."""
 
 from __future__ import annotations
 
@@ -33,26 +32,26 @@ if TYPE_CHECKING:
     from service.fitting import Curve
 
 CHECKPOINT_S = 0.25
-"""Seconds between checkpoints: what a lost worker costs, at most, besides a slice."""
+"""Seconds between checkpoints: the most work lost with a worker, besides a slice."""
 
 SHORT_HISTORY = 100
-"""Rows in an answer whose request did not say `record_every`."""
+"""Rows of history in an answer whose request has no `record_every`."""
 
-OUR_FAULT = "Something went wrong in the service, not in the request; it was logged."
-"""All that a caller is told of a failure that is ours."""
+INTERNAL_ERROR = "An internal error; the request is not at fault. The error was logged."
+"""The message for the caller of an unexpected exception."""
 
 Send = Callable[[FromWorker], None]
 log = logging.getLogger("descent.worker")
 
 
 class Tensor(Protocol):
-    """What rows are made of."""
+    """A column of rows: the part of torch.Tensor used here."""
 
     def numpy(self) -> npt.NDArray[Any]: ...
 
 
 class EngineRows(Protocol):
-    """The rows recorded in one step, as the engine hands them out."""
+    """The rows recorded in one step, as the engine returns them."""
 
     @property
     def epoch(self) -> Tensor: ...
@@ -68,7 +67,7 @@ class EngineRows(Protocol):
 
 
 class Run(Protocol):
-    """A fit under way: `service.engine.Run`."""
+    """A running fit: `service.engine.Run`."""
 
     @property
     def epoch(self) -> int: ...
@@ -99,7 +98,7 @@ class Run(Protocol):
 
 
 class Explain(Protocol):
-    """Makes the answer: `service.fitting.to_fit` with the rows as its history."""
+    """Computes the answer: `service.fitting.to_fit` with the rows as its history."""
 
     def __call__(
         self, plan: Any, result: Any, rows: Rows, /, *, job_id: str, timings: Timings
@@ -108,25 +107,25 @@ class Explain(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class FitBackend:
-    """What a job is done with: `fit_backend.FIT_BACKEND` in the service, a double in tests."""
+    """The functions that jobs call: `fit_backend.FIT_BACKEND`, or a test double."""
 
     plan: Callable[[FitRequest], Any]
-    """The request as the engine understands it."""
+    """Converts a request to a plan."""
     params: Callable[[Any], tuple[str, ...]]
-    """The names of a plan's params, as the history's columns."""
+    """The names of a plan's params, in the order of the history's columns."""
     start: Callable[[Any, Any], Run]
-    """A run of a plan, from its start or from a checkpoint."""
+    """Starts a run of a plan, or resumes it from a checkpoint."""
     explain: Explain
-    """The answer to a result."""
+    """Converts a result to an answer."""
     curve: Callable[[Any], Curve]
-    """What predictions take of an answer."""
-    explain_here: Explain | None = None
-    """The same for who has no time: it raises one of `takes_long` where it would take long."""
+    """What predictions need of an answer."""
+    explain_within_limit: Explain | None = None
+    """The same for inline jobs: raises one of `takes_long` where it would take long."""
     takes_long: tuple[type[Exception], ...] = ()
-    placed: Callable[[Any, str], Any] = lambda plan, device: plan
-    """A plan on the device that the settings mean for it."""
+    to_device: Callable[[Any, str], Any] = lambda plan, device: plan
+    """Moves a plan to the device that the setting selects for it."""
     out_of_memory: tuple[type[Exception], ...] = (MemoryError,)
-    """What is raised where memory is short."""
+    """The exceptions raised where memory is insufficient."""
 
 
 def run_job(
@@ -136,20 +135,20 @@ def run_job(
     clock: Callable[[], float],
     backend: FitBackend,
 ) -> None:
-    """Does the job and sends what comes of it: slices, then Ended or Failed, or HandedOver where it
-    takes longer than the task's patience."""
+    """Runs the job and sends its messages: slices, then Ended or Failed, or HandedOver where it
+    takes longer than the task's `handover_s`."""
     try:
-        _Attempt(task, send, cancelled, clock, backend).carry_out()
+        _Attempt(task, send, cancelled, clock, backend).run()
     except DescentError as error:
         send(Failed(Failure(error.type, str(error))))
     except OSError:
         raise
     except backend.out_of_memory:
         log.exception("%s ran out of memory", task.job_id)
-        send(Failed(Failure("job-failed", "The fit needed more memory than there is.")))
+        send(Failed(Failure("job-failed", "The fit needed more memory than is available.")))
     except Exception:
         log.exception("%s failed", task.job_id)
-        send(Failed(Failure("job-failed", OUR_FAULT)))
+        send(Failed(Failure("job-failed", INTERNAL_ERROR)))
 
 
 class _Attempt:
@@ -166,7 +165,7 @@ class _Attempt:
         self._task, self._send, self._cancelled, self._clock = task, send, cancelled, clock
         self._began = self._sent_at = self._saved_at = clock()
         self._backend = backend
-        self._plan = backend.placed(backend.plan(task.request), task.device)
+        self._plan = backend.to_device(backend.plan(task.request), task.device)
         saved = None if task.checkpoint is None else pickle.loads(task.checkpoint)
         self._run = backend.start(self._plan, saved)
         self._first_epoch = self._run.epoch
@@ -179,45 +178,45 @@ class _Attempt:
         self._sent_epoch = self._history.last_epoch
         self._whole = False
 
-    def carry_out(self) -> None:
-        """Steps to the end, or until told to stop, and answers."""
+    def run(self) -> None:
+        """Steps to the end, or until it is stopped, and sends the answer."""
         run = self._run
-        pace = SliceSize(run.stride)
-        stop = self._stopped()
+        size = SliceSize(run.stride)
+        stop = self._stop_reason()
         while not (stop or run.done):
             began = self._clock()
-            self._record(run.step(pace.epochs(run.left)))
+            self._record(run.step(size.epochs(run.left)))
             now = self._clock()
-            pace.took(now - began)
+            size.took(now - began)
             if self._takes_long(now):
                 self._send(self._slice(now))
                 self._send(HandedOver())
                 return
             if self._due(now):
                 self._send(self._slice(now))
-            stop = self._stopped()
+            stop = self._stop_reason()
         if stop is not None or self._sent_at > self._began:
             self._send(Closing())
         self._answer(None if run.done else stop)
 
-    def _stopped(self) -> StopReason | None:
-        """Why to stop before the end, if at all."""
+    def _stop_reason(self) -> StopReason | None:
+        """The reason to stop before the end; None to continue."""
         if self._task.stop_reason is not None:
             return self._task.stop_reason
         if self._cancelled():
             return "cancelled"
-        return "time_limit" if self._worked() >= self._task.limit_s else None
+        return "time_limit" if self._spent_s() >= self._task.limit_s else None
 
     def _takes_long(self, now: float) -> bool:
-        """Whether another is to go on with the job."""
-        patience = self._task.patience_s
-        return patience is not None and not self._run.done and now - self._began > patience
+        """Whether to hand the job over to a worker."""
+        limit_s = self._task.handover_s
+        return limit_s is not None and not self._run.done and now - self._began > limit_s
 
     def _due(self, now: float) -> bool:
-        """Whether to say how far it is: the last slice goes with the answer."""
+        """Whether a slice is due; the last one is sent with the answer."""
         return not self._run.done and now - self._sent_at >= SLICE_S
 
-    def _worked(self) -> float:
+    def _spent_s(self) -> float:
         return self._task.spent_s + self._clock() - self._began
 
     def _record(self, rows: EngineRows) -> None:
@@ -227,7 +226,7 @@ class _Attempt:
         self._whole |= self._history.append(Rows(epoch, loss, params, gradient))
 
     def _slice(self, now: float, *, last: bool = False) -> Slice:
-        """What was recorded since the last slice; all of the history where it was thinned since."""
+        """The rows since the last slice; all rows if the history was thinned since."""
         rows = self._history.page(None if self._whole else self._sent_epoch)
         checkpoint = None
         if not last and (now - self._saved_at >= CHECKPOINT_S or self._sent_at == self._began):
@@ -256,7 +255,7 @@ class _Attempt:
         history = self._history.rows
         if self._task.request.record_every is None:
             history = history.thin(SHORT_HISTORY)
-        timings = Timings(queued_s=self._task.queued_s, fit_s=self._worked())
+        timings = Timings(queued_s=self._task.queued_s, fit_s=self._spent_s())
         try:
             fit = self._backend.explain(
                 self._plan, result, history, job_id=self._task.job_id, timings=timings
@@ -266,7 +265,7 @@ class _Attempt:
             self._send(HandedOver())
             return
         last = self._slice(self._clock(), last=True)
-        if not isinstance(fit, GroupedFit):  # the run's own is that before the last step
+        if not isinstance(fit, GroupedFit):  # the run's own loss is that before the last step
             last = last._replace(progress=last.progress._replace(loss=fit.loss))
         document, curve = fit.document(), self._backend.curve(fit)
         self._send(Ended(last=last, stop_reason=fit.stop_reason, fit=document, curve=curve))

@@ -1,12 +1,11 @@
-"""Where a job is done, on which device and with how many threads: decided here, by measurement.
+"""Decides where a job runs (inline or in a worker), on which device and with how many threads.
 
-A worker is another core, and what happens there holds up nobody; but to hand a job over and hear of
-its end costs both processes about half a millisecond, and the caller a millisecond. So a job that
-is over in less than `INLINE_S` is done in this process, on the event loop. What such a job costs is
-known beforehand: its epochs are counted, and its rows are few. Where a fit needs more steps than
-most, it is handed to a worker after `PATIENCE_S`, and goes on there. docs/performance.md has the
-measurements behind the constants; they need be right within a factor of two or three.
-"""
+
+A worker does not block the event loop, but passing a job to it and back costs both processes about
+half a millisecond, and the caller a millisecond. So a job expected to take less than `INLINE_S`
+runs in this process, on the event loop. Its cost is estimated from its epochs, rows and operations;
+a fit that needs more steps than most is handed over to a worker after `HANDOVER_S`. The constants
+are measured (docs/performance.md), and have to be right within a factor of two or three."""
 
 from __future__ import annotations
 
@@ -28,72 +27,71 @@ from service.fitting import Plan, has_cuda
 from service.jobs.cores import cores
 
 INLINE_S = 4e-3
-"""Seconds of the event loop that one job may be expected to take. While they last, nobody else is
-answered."""
-PATIENCE_S = 4e-3
-"""Seconds after which a job that takes longer than expected goes on in a worker."""
+"""The longest expected duration of an inline job in seconds; it blocks the event loop."""
+HANDOVER_S = 4e-3
+"""Seconds after which an inline job continues in a worker."""
 
 INLINE_THREADS = 1
-"""Of the arithmetic in this process, which must not wait for a core."""
+"""Threads of the arithmetic in this process, which must not wait for a core."""
 
 PARAMS = 16
-"""More params than this have matrices worth a worker."""
+"""The most params of an inline job: more have matrices worth a worker."""
 
 GPU_ROWS = 2**17
-"""Rows, of all groups together, from which on `auto` takes a GPU. Not yet measured on one: there
-each operation takes some 5 µs to begin, in which a core has done about 10⁴ numbers."""
+"""Rows, of all groups together, from which `auto` selects a GPU. Not yet measured on one: each
+operation takes some 5 µs to launch there, in which a core computes about 10⁴ numbers."""
 
 _ANSWER_S = 4e-4
-"""The statistics, the diagnostics and the answer of a fit, and"""
-_LOOKED_AT_S = 2e-7
-"""of each row, which is sorted among the others."""
-_DRAWN_S = 1e-5
-"""An epoch's order of the rows in mini-batches."""
+"""Seconds for the statistics, the diagnostics and the answer of a fit, and"""
+_ROW_S = 2e-7
+"""for each row, which is sorted."""
+_SHUFFLE_S = 1e-5
+"""For an epoch's order of the rows in mini-batches."""
 _COST_S = 5e-10
-"""A unit of a program's cost, on each row (see `Program.cost`),"""
+"""For a unit of a program's cost, on each row (see `Program.cost`),"""
 _PAIR_S = 5e-10
-"""and a pair of its columns, reduced to R, on each row."""
-_READ_S = 3e-7
-"""What a reading takes besides,"""
+"""and for a pair of its columns, reduced to R, on each row."""
+_EVALUATION_S = 3e-7
+"""Overhead of an evaluation,"""
 _STEP_S = 2e-6
-"""and a trial step or an update."""
+"""and of a trial step or an update."""
 _FEW_STEPS = 40
-"""Trial steps in which most fits end,"""
+"""Trial steps that most fits need,"""
 _MOST_STEPS = 4 * _FEW_STEPS
 """and those of the ends of a search."""
-_SEARCHED_S = 4e-4
-"""What a search takes besides: where the params lie, and the draws."""
-_SETTLED_S = 6e-8
-"""An epoch of the closed form, for each param."""
-_RECORDED_S = 1e-6
-"""A number of the history, from the engine to the answer's JSON."""
+_SEARCH_S = 4e-4
+"""Overhead of a search: the params' ranges, and the draws."""
+_CLOSED_FORM_S = 6e-8
+"""For an epoch of the closed form and a param."""
+_HISTORY_S = 1e-6
+"""For a number of the history, from the engine to the answer's JSON."""
 
 
 def runs_inline(plan: Plan) -> bool:
-    """Whether a job is begun in this process, where it is expected to end."""
+    """Whether a job starts in this process."""
     return expected_s(plan) <= INLINE_S
 
 
-def surely_ends_inline(plan: Plan) -> bool:
-    """Whether it ends there, too, and needs no worker whatever comes: a curve may need profiles."""
-    return plan.task.problem.is_linear and seconds(plan) <= PATIENCE_S
+def always_ends_inline(plan: Plan) -> bool:
+    """Whether it also ends there for certain: a nonlinear fit may need profiles."""
+    return plan.task.problem.is_linear and seconds(plan) <= HANDOVER_S
 
 
 def device(plan: Plan, asked: str) -> str:
-    """Where a job is done: on the device that the settings name or, for `auto`, where there is a
-    GPU, on that if the job has work enough to do at once."""
+    """The device of a job: the one that the setting names or, for `auto`, a GPU if there is one and
+    the job has enough parallel work."""
     if asked != "auto":
         return asked
     return "cuda" if _is_wide(plan) and has_cuda() else "cpu"
 
 
 def threads(workers: int) -> int:
-    """A worker's threads: together the workers have the cores."""
+    """Threads of a worker: the cores are divided among the workers."""
     return max(1, cores() // workers)
 
 
 def expected_s(plan: Plan) -> float:
-    """What the job mostly costs, about; infinite where nothing tells beforehand."""
+    """The expected seconds of a job, roughly; infinite where they cannot be estimated."""
     options = plan.task.options
     if not isinstance(options.settings, LevenbergMarquardt):
         return seconds(plan)
@@ -102,12 +100,12 @@ def expected_s(plan: Plan) -> float:
 
 
 def seconds(plan: Plan) -> float:
-    """What the job costs at most, about; infinite where nothing bounds it beforehand."""
+    """The most seconds of a job, roughly; infinite where they cannot be estimated."""
     return _seconds(plan, plan.task.options.epochs, POLISHING)
 
 
 def _seconds(plan: Plan, steps: int, polishing: int) -> float:
-    """The same for so many epochs, and trial steps of a search."""
+    """The same for that number of epochs, and of trial steps of a search."""
     problem, options = plan.task.problem, plan.task.options
     asked, formula = plan.request, problem.formula
     if asked.group_by is not None or asked.confidence_interval.method == "profile":
@@ -116,32 +114,32 @@ def _seconds(plan: Plan, steps: int, polishing: int) -> float:
         return math.inf
     if isinstance(options.settings, Lbfgs) or options.gradient.method != "analytic":
         return math.inf
-    reading = _READ_S + problem.rows * _COST_S * formula.full.cost
+    reading = _EVALUATION_S + problem.rows * _COST_S * formula.full.cost
     reduced = reading + problem.rows * _PAIR_S * (len(problem.params) + 1) ** 2
     recorded = options.epochs / options.record_every * (2 + 2 * len(problem.params))
-    answer = _ANSWER_S + problem.rows * _LOOKED_AT_S
+    answer = _ANSWER_S + problem.rows * _ROW_S
     if isinstance(options.settings, Exact):
         return answer + 4 * reduced
     if isinstance(options.settings, LevenbergMarquardt):
         step = _STEP_S + reduced
         rows = min(problem.rows, SCREENED_ROWS)
-        screened = SCREENING * (_READ_S + rows * _COST_S * 1.5 * formula.forward.cost)
-        searched = _SEARCHED_S + screened + polishing * step if options.search else 0.0
+        screened = SCREENING * (_EVALUATION_S + rows * _COST_S * 1.5 * formula.forward.cost)
+        searched = _SEARCH_S + screened + polishing * step if options.search else 0.0
         if options.challenge:
             part = CHALLENGERS / CANDIDATES
-            searched += _SEARCHED_S + part * screened + min(polishing, 2 * steps) * step
+            searched += _SEARCH_S + part * screened + min(polishing, 2 * steps) * step
         return answer + searched + steps * step
     if has_closed_form(plan.task):
-        work = options.epochs * _SETTLED_S * len(problem.params)
-        return answer + work + _RECORDED_S * recorded
+        work = options.epochs * _CLOSED_FORM_S * len(problem.params)
+        return answer + work + _HISTORY_S * recorded
     updated = _STEP_S + reading
     if options.batch_size is not None and options.batch_size < problem.rows:
         batches = 1 + problem.rows // options.batch_size
-        updated = batches * (_STEP_S + _READ_S) + 2 * reading + _DRAWN_S
-    return answer + options.epochs * updated + _RECORDED_S * recorded
+        updated = batches * (_STEP_S + _EVALUATION_S) + 2 * reading + _SHUFFLE_S
+    return answer + options.epochs * updated + _HISTORY_S * recorded
 
 
 def _is_wide(plan: Plan) -> bool:
-    """Whether many rows are worked on at once: not by groups that are fitted one after another."""
+    """Whether many rows are processed in parallel; not for groups that are fitted one by one."""
     together = plan.task.options.optimizer in TOGETHER
     return plan.task.problem.rows >= GPU_ROWS and (plan.groups is None or together)

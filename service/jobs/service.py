@@ -1,4 +1,4 @@
-"""What the API calls: jobs from submission to answer."""
+"""The service that the API calls: jobs from submission to answer."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from service.jobs.checking import Check, check_async, outline
 from service.jobs.clock import Clock, SystemClock
 from service.jobs.executor import Executor
 from service.jobs.history import Rows
-from service.jobs.idempotency import Keys
+from service.jobs.idempotency import IdempotencyKeys
 from service.jobs.job import Job, new_job
 from service.jobs.job_updates import Update
 from service.jobs.store import JobStore
@@ -22,11 +22,10 @@ from service.settings import Settings
 
 
 class JobService:
-    """Jobs by owner. Another owner's job is the same UnknownJob as one that never was.
+    """Jobs by owner; a job of another owner raises UnknownJob like one that does not exist.
 
-    An owner of "" is everyone who did not say who they are; None is the service itself, which sees
-    all jobs. Built at start-up from its parts; `start` and `stop` belong to the app's lifespan.
-    """
+    The owner "" is every caller without a key; None is the service itself, which sees all jobs.
+    Built at start-up from its parts; `start` and `stop` belong to the app's lifespan."""
 
     def __init__(
         self,
@@ -40,16 +39,16 @@ class JobService:
         self._settings, self._store, self._executor = settings, store, executor
         self._clock = clock or SystemClock()
         self._check = check
-        self._keys = Keys(settings.max_jobs)
+        self._keys = IdempotencyKeys(settings.max_jobs)
         self._ready = False
 
     @property
     def ready(self) -> bool:
-        """Whether jobs are taken: from the end of `start` to the beginning of `stop`."""
+        """Whether jobs are accepted: from the end of `start` to the beginning of `stop`."""
         return self._ready
 
     async def start(self) -> None:
-        """Ready when it returns; RuntimeError where there can be no worker."""
+        """Ready when it returns. Raises RuntimeError where no worker can be started."""
         await self._executor.start()
         self._ready = True
 
@@ -68,36 +67,37 @@ class JobService:
         idempotency_key: str | None = None,
         fingerprint: bytes | None = None,
     ) -> tuple[Job, bool]:
-        """The job of a request, and whether it was there already (a replay of its key).
+        """The job of a request, and whether it existed already (a replay of its key).
 
-        client: whose turn the job takes in the queue, an address for example; default the owner.
-        fingerprint: what tells one body from another under the same key.
+
+        client: the caller by whose turn the job is queued, such as an address; default the owner.
+        fingerprint: distinguishes requests under the same key.
         Raises InvalidRequest, IdempotencyConflict, QueueFull, NotReady.
         """
         if not self._ready:
             raise NotReady
-        lane = owner if client is None else client
+        queue_key = owner if client is None else client
         if idempotency_key is None:
-            return await self._create(request, owner, lane), False
+            return await self._create(request, owner, queue_key), False
         async with self._keys.claim(owner, idempotency_key, fingerprint) as claim:
             if claim.job_id is not None:
                 try:
                     return await self._store.get(claim.job_id, owner), True
                 except UnknownJob:
                     claim.job_id = None
-            job = await self._create(request, owner, lane)
+            job = await self._create(request, owner, queue_key)
             claim.job_id = job.id
             return job, False
 
-    async def _create(self, request: FitRequest, owner: str, lane: str) -> Job:
+    async def _create(self, request: FitRequest, owner: str, queue_key: str) -> Job:
         understood = await check_async(self._check, request, self._settings)
         now = self._clock.now()
-        job = new_job(request, understood, owner=owner, lane=lane, now=now)
+        job = new_job(request, understood, owner=owner, queue_key=queue_key, now=now)
         await self._executor.submit(job, understood.plan)
         return job
 
     async def get(self, job_id: str, owner: str | None = None) -> Job:
-        """The job as it is now."""
+        """The job's current record."""
         return await self._store.get(job_id, owner)
 
     async def list(
@@ -107,13 +107,14 @@ class JobService:
         limit: int = 20,
         after: str | None = None,
     ) -> tuple[Sequence[Job], bool]:
-        """At most `limit` jobs older than the job `after`, newest first; whether there are more."""
+        """At most `limit` jobs older than the job `after`, newest first; and whether there are
+        more."""
         return await self._store.list(owner=owner, status=status, limit=limit, after=after)
 
     async def wait(
         self, job_id: str, timeout: float | None = None, owner: str | None = None
     ) -> Job:
-        """The job when it has finished, or as it is after `timeout` seconds."""
+        """The job once it has finished, or its record after `timeout` seconds."""
         job = await self._store.get(job_id, owner)
         try:
             async with asyncio.timeout(timeout):
@@ -140,7 +141,8 @@ class JobService:
         return _with_columns(rows, len(job.params))
 
     async def cancel(self, job_id: str, owner: str | None = None) -> Job:
-        """Ends it with its best so far; a finished job is left as it is. Returns when it ended."""
+        """Ends the job with its best so far, and returns it once it has ended. A finished job is
+        unchanged."""
         job = await self._store.get(job_id, owner)
         if job.finished:
             return job
@@ -148,16 +150,16 @@ class JobService:
         return await self.wait(job_id)
 
     async def delete(self, job_id: str, owner: str | None = None) -> None:
-        """Forgets a finished job; JobStillRunning for any other."""
+        """Deletes a finished job. Raises JobStillRunning for any other."""
         await self._store.delete(job_id, owner)
 
     def queue_position(self, job: Job) -> int | None:
-        """How many jobs start before it; None once it has started."""
+        """The number of jobs that start before it; None once it has started."""
         place = self._executor.place(job.id)
         return None if place is None else place.position
 
     def eta(self, job: Job) -> float | None:
-        """Seconds until it starts, while queued, or ends, while running; None where not known."""
+        """Seconds until it starts, if queued, or ends, if running; None if unknown."""
         if job.status == "running":
             return job.progress.eta_s
         place = self._executor.place(job.id)
@@ -181,5 +183,5 @@ class JobService:
 
 
 def _with_columns(rows: Rows, params: int) -> Rows:
-    """No rows have no columns either, until they are told."""
+    """The rows, with `params` columns even if there are no rows."""
     return rows if len(rows) else replace(Rows.empty(0, params), thinned=rows.thinned)

@@ -1,4 +1,4 @@
-"""Where jobs are kept: what any store promises. `tests/jobs/test_store.py` holds it to that."""
+"""The protocol of job stores, tested by `tests/jobs/test_store.py`."""
 
 from __future__ import annotations
 
@@ -15,15 +15,16 @@ if TYPE_CHECKING:
 
 
 class JobStore(Protocol):
-    """Keeps jobs and their histories, guards the transitions, wakes who waits.
+    """Keeps jobs and their histories, enforces the transitions, wakes waiting callers.
+
 
     All methods raise UnknownJob, which says whether the id is unknown, expired or deleted, and
     IllegalTransition where the job's status forbids the change. An `owner` of None sees all jobs;
-    to any other, another's job is one that never was.
+    for any other owner, the jobs of others are unknown.
     """
 
     async def create(self, job: Job) -> None:
-        """Takes a queued job; QueueFull where unfinished jobs leave no room for it."""
+        """Adds a queued job. Raises QueueFull where unfinished jobs fill the store."""
 
     async def get(self, job_id: str, owner: str | None = None) -> Job: ...
 
@@ -33,10 +34,10 @@ class JobStore(Protocol):
         """At most `limit` jobs older than `after`, newest first, and whether there are more."""
 
     async def start(self, job_id: str, at: datetime) -> Job:
-        """queued -> running, one attempt more."""
+        """queued -> running; increments the attempts."""
 
     async def requeue(self, job_id: str) -> Job:
-        """running -> queued, to be tried again; the history stays."""
+        """running -> queued, for a retry; the history is kept."""
 
     async def append(
         self,
@@ -46,7 +47,7 @@ class JobStore(Protocol):
         *,
         whole: bool = False,
     ) -> Job:
-        """Adds to the history of a running job, or replaces all of it where `whole`."""
+        """Appends to the history of a running job; with `whole`, replaces it."""
 
     async def finish(
         self,
@@ -59,10 +60,10 @@ class JobStore(Protocol):
         curve: Curve | None = None,
         failure: Failure | None = None,
     ) -> Job:
-        """The one last transition: to succeeded, failed or cancelled."""
+        """The last transition: to succeeded, failed or cancelled."""
 
     async def delete(self, job_id: str, owner: str | None = None) -> None:
-        """Forgets a finished job; JobStillRunning for any other."""
+        """Deletes a finished job. Raises JobStillRunning for any other."""
 
     async def history(
         self,
@@ -75,4 +76,4 @@ class JobStore(Protocol):
         """The first `limit` rows later than `after_epoch`, thinned to `max_points`."""
 
     async def changed(self, job_id: str, version: int) -> Job:
-        """The job, as soon as its version is above `version`."""
+        """Waits until the job's version is above `version`, and returns the job."""

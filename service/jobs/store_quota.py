@@ -1,11 +1,12 @@
-"""What each owner holds of a store that all share, and whose finished jobs go to make room.
+"""The jobs and bytes of each owner in a shared store, and which finished jobs are evicted.
 
-The owner who holds the most gives first, so that nobody can push out the jobs of another before
-their own. Where nobody says who they are there is one owner, and the oldest job goes.
 
-What is unfinished cannot go. So that one owner's jobs that wait do not take the room of all others,
-they may hold an even share of it: the store's bytes by the owners who have such jobs and one more,
-who may come.
+The owner who uses the most is evicted from first, so that no owner can displace the jobs of another
+before their own. Without keys there is one owner, and the oldest job is evicted.
+
+Unfinished jobs cannot be evicted. So that one owner's do not fill the store, they are limited to an
+even share: the store's bytes divided by the number of owners with such jobs plus one, for an owner
+to come.
 """
 
 from __future__ import annotations
@@ -15,15 +16,15 @@ from collections.abc import Iterator
 from heapq import heapify, heappop, heappush
 
 
-class _Owned:
-    """What one owner holds."""
+class _Usage:
+    """What one owner uses."""
 
     __slots__ = ("finished", "finished_nbytes", "jobs", "nbytes")
 
     def __init__(self) -> None:
         self.jobs = self.nbytes = self.finished_nbytes = 0
         self.finished: OrderedDict[str, int] = OrderedDict()
-        """Bytes of each, in the order in which they finished."""
+        """Bytes by job id, in the order in which they finished."""
 
     @property
     def unfinished(self) -> int:
@@ -35,66 +36,66 @@ class StoreQuota:
 
     def __init__(self, max_jobs: int, max_nbytes: int) -> None:
         self._max_jobs, self._max_nbytes = max_jobs, max_nbytes
-        self._shares: dict[str, _Owned] = {}
+        self._usage: dict[str, _Usage] = {}
         self._busy = 0
         """Owners with unfinished jobs."""
         self.finished_nbytes = 0
-        """Of all owners: what may go."""
+        """Bytes of all owners that can be evicted."""
 
     def add(self, owner: str, nbytes: int) -> None:
-        """The owner has one more job."""
-        share = self._shares.get(owner)
-        if share is None:
-            share = self._shares[owner] = _Owned()
-        self._busy += not share.unfinished
-        share.jobs += 1
-        share.nbytes += nbytes
+        """Counts a new job of the owner."""
+        usage = self._usage.get(owner)
+        if usage is None:
+            usage = self._usage[owner] = _Usage()
+        self._busy += not usage.unfinished
+        usage.jobs += 1
+        usage.nbytes += nbytes
 
     def grow(self, owner: str, nbytes: int) -> None:
-        """One of the owner's unfinished jobs holds so much more."""
-        self._shares[owner].nbytes += nbytes
+        """Adds to the bytes of the owner's unfinished jobs."""
+        self._usage[owner].nbytes += nbytes
 
     def finish(self, owner: str, job_id: str, nbytes: int) -> None:
-        """The job, which holds so much, may go from now on."""
-        share = self._shares[owner]
-        share.finished[job_id] = nbytes
-        share.finished_nbytes += nbytes
+        """Marks a job of `nbytes` as finished: it can be evicted."""
+        usage = self._usage[owner]
+        usage.finished[job_id] = nbytes
+        usage.finished_nbytes += nbytes
         self.finished_nbytes += nbytes
-        self._busy -= not share.unfinished
+        self._busy -= not usage.unfinished
 
     def remove(self, owner: str, job_id: str) -> None:
-        """The finished job has gone."""
-        share = self._shares[owner]
-        nbytes = share.finished.pop(job_id)
-        share.finished_nbytes -= nbytes
+        """Removes a finished job."""
+        usage = self._usage[owner]
+        nbytes = usage.finished.pop(job_id)
+        usage.finished_nbytes -= nbytes
         self.finished_nbytes -= nbytes
-        share.jobs -= 1
-        share.nbytes -= nbytes
-        if not share.jobs:
-            del self._shares[owner]
+        usage.jobs -= 1
+        usage.nbytes -= nbytes
+        if not usage.jobs:
+            del self._usage[owner]
 
-    def uneven(self, owner: str, nbytes: int) -> bool:
-        """Whether the owner's unfinished jobs would hold more than an even share with one more of
-        so many bytes. The first one is let in however large it is, and so is everything where
-        nobody says who they are."""
-        share = self._shares.get(owner)
-        if not owner or share is None or not share.unfinished:
+    def exceeds_share(self, owner: str, nbytes: int) -> bool:
+        """Whether the owner's unfinished jobs would exceed an even share with one more of `nbytes`
+        bytes. The first job of an owner, and any job without keys, is accepted whatever its
+        size."""
+        usage = self._usage.get(owner)
+        if not owner or usage is None or not usage.unfinished:
             return False
-        held = share.nbytes - share.finished_nbytes
+        held = usage.nbytes - usage.finished_nbytes
         return (held + nbytes) * (self._busy + 1) > self._max_nbytes
 
-    def victims(self, asker: str, spare: str | None = None) -> Iterator[tuple[str, int]]:
-        """The finished jobs that go to make room for one of `asker`'s, and their bytes, in turn:
-        each the oldest of whoever holds the most by then. Who holds less than `asker` is left
-        alone. Nothing is taken away here, and nothing may be meanwhile."""
+    def evictable(self, asker: str, spare: str | None = None) -> Iterator[tuple[str, int]]:
+        """The finished jobs to evict for a job of `asker`, with their bytes, in order: each is the
+        oldest of the owner who uses the most by then. Owners who use less than `asker` are spared.
+        Nothing is removed here, and nothing must be removed during the iteration."""
         own = self._weight(asker, 0, 0)
-        givers = []
-        for order, (owner, share) in enumerate(self._shares.items()):
-            left = (item for item in share.finished.items() if item[0] != spare)
-            givers.append((-self._weight(owner, 0, 0), order, owner, 0, 0, left))
-        heapify(givers)
-        while givers:
-            weight, order, owner, jobs, nbytes, left = heappop(givers)
+        candidates = []
+        for order, (owner, usage) in enumerate(self._usage.items()):
+            left = (item for item in usage.finished.items() if item[0] != spare)
+            candidates.append((-self._weight(owner, 0, 0), order, owner, 0, 0, left))
+        heapify(candidates)
+        while candidates:
+            weight, order, owner, jobs, nbytes, left = heappop(candidates)
             if -weight < own:
                 return
             job = next(left, None)
@@ -104,12 +105,12 @@ class StoreQuota:
             jobs, nbytes = jobs + 1, nbytes + job[1]
             weight = self._weight(owner, jobs, nbytes)
             own = weight if owner == asker else own
-            heappush(givers, (-weight, order, owner, jobs, nbytes, left))
+            heappush(candidates, (-weight, order, owner, jobs, nbytes, left))
 
     def _weight(self, owner: str, jobs: int, nbytes: int) -> float:
-        """The part of the store that is held, by whichever bound is nearer, when so much has
-        gone."""
-        share = self._shares.get(owner)
-        if share is None:
+        """The fraction of the store that the owner uses after that many jobs and bytes are evicted,
+        by the limit that is nearer."""
+        usage = self._usage.get(owner)
+        if usage is None:
             return 0.0
-        return max((share.jobs - jobs) / self._max_jobs, (share.nbytes - nbytes) / self._max_nbytes)
+        return max((usage.jobs - jobs) / self._max_jobs, (usage.nbytes - nbytes) / self._max_nbytes)

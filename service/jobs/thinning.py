@@ -1,4 +1,4 @@
-"""Which rows of a history to keep, so that a plot of the few looks like a plot of them all."""
+"""Selects rows of a history to keep, so that a plot of them resembles a plot of all."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ def rows_to_keep(
     """Indices, in order, of at most `max_points` of the rows.
 
     Kept are the first, the last, the best (lowest finite loss, the earliest of equals), both sides
-    of every turn between finite and non-finite, and the lowest and highest finite loss of each of
-    as many buckets as there is room for. Buckets are equal spans of epochs from the first one.
-    Where the turns alone are too many, a regular choice of them is kept.
+    of every change between finite and non-finite, and the lowest and highest finite loss of each of
+    as many buckets as fit. Buckets are equal spans of epochs from the first one. Where the changes
+    alone are too many, an evenly spaced selection of them is kept.
 
-    aligned: bucket widths are powers of two, so that wider buckets hold whole narrower ones, and
-    thinning what was thinned keeps the true extremes.
+    aligned: bucket widths are powers of two, so that wider buckets contain whole narrower ones, and
+    thinning repeatedly keeps the true extremes.
     """
     ends = _ends_and_best(loss)[:max_points]
     turns = _turns(np.isfinite(loss) & np.isfinite(params).all(axis=1))
@@ -45,7 +45,7 @@ def rows_to_keep(
 
 
 def _ends_and_best(loss: Floats) -> Indices:
-    """Last, first, best: the order in which they matter."""
+    """Last, first, best: in order of importance."""
     best = int(np.where(np.isfinite(loss), loss, np.inf).argmin())
     return np.array(list(dict.fromkeys((loss.size - 1, 0, best))), np.intp)
 

@@ -1,4 +1,4 @@
-"""Jobs that are no more: why, for as many as there is room to remember."""
+"""Tombstones: why the jobs removed last are gone."""
 
 from __future__ import annotations
 
@@ -10,47 +10,50 @@ from service.jobs.job import Job
 
 
 @dataclass(frozen=True, slots=True)
-class _Memory:
+class _Tombstone:
     owner: str
     number: int
     why: str
 
 
 class Tombstones:
-    """Remembers the last `room` jobs that were forgotten."""
+    """Remembers the last `capacity` jobs that were removed."""
 
-    def __init__(self, room: int, since: datetime) -> None:
-        self._room = room
+    def __init__(self, capacity: int, since: datetime) -> None:
+        self._capacity = capacity
         self._since = since
-        self._memories: OrderedDict[str, _Memory] = OrderedDict()
+        self._tombstones: OrderedDict[str, _Tombstone] = OrderedDict()
 
     def __len__(self) -> int:
-        return len(self._memories)
+        return len(self._tombstones)
 
     def add(self, job: Job, number: int, why: str) -> None:
-        """Remembers that the job was `expired` or `deleted`, and its place in the order."""
-        self._memories[job.id] = _Memory(job.owner, number, why)
-        while len(self._memories) > self._room:
-            self._memories.popitem(last=False)
+        """Remembers why a job was removed (`expired` or `deleted`) and its number in order of
+        creation."""
+        self._tombstones[job.id] = _Tombstone(job.owner, number, why)
+        while len(self._tombstones) > self._capacity:
+            self._tombstones.popitem(last=False)
 
     def number(self, job_id: str, owner: str | None) -> int | None:
-        """The place in the order of creation of a job that is remembered."""
-        memory = self._recall(job_id, owner)
-        return None if memory is None else memory.number
+        """A remembered job's number in order of creation; else None."""
+        tombstone = self._find(job_id, owner)
+        return None if tombstone is None else tombstone.number
 
-    def sentence(self, job_id: str, owner: str | None) -> str:
-        """Why there is no such job, for its owner; to another it never was."""
+    def message(self, job_id: str, owner: str | None) -> str:
+        """The message of UnknownJob; to other owners, the job never existed."""
         shown = job_id if len(job_id) <= 40 else job_id[:40] + "…"
-        memory = self._recall(job_id, owner)
-        if memory is None:
+        tombstone = self._find(job_id, owner)
+        if tombstone is None:
             return (
-                f"There is no job '{shown}': it is unknown, or the service forgot it when it "
+                f"There is no job '{shown}': it is unknown, or the service lost it when it "
                 f"restarted at {self._since:%Y-%m-%dT%H:%M:%SZ}."
             )
-        if memory.why == "deleted":
+        if tombstone.why == "deleted":
             return f"There is no job '{shown}' any more: it was deleted."
-        return f"There is no job '{shown}' any more: it expired, to make room or for its age."
+        return (
+            f"There is no job '{shown}' any more: it expired, to make room or because of its age."
+        )
 
-    def _recall(self, job_id: str, owner: str | None) -> _Memory | None:
-        memory = self._memories.get(job_id)
-        return memory if memory is not None and owner in (None, memory.owner) else None
+    def _find(self, job_id: str, owner: str | None) -> _Tombstone | None:
+        tombstone = self._tombstones.get(job_id)
+        return tombstone if tombstone is not None and owner in (None, tombstone.owner) else None

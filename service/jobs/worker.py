@@ -1,4 +1,5 @@
-"""The worker process: where torch comes in.
+"""The entry of worker processes, and the only module of `jobs` that imports torch.
+
 
 Every worker is a fork of a process that has imported this module, ready in about 10 ms.
 """
@@ -16,15 +17,15 @@ from service.jobs.job import request_nbytes
 from service.jobs.memory import keep, trim
 from service.jobs.messages import Task
 from service.jobs.run_job import Send, run_job
-from service.jobs.worker_loop import WorkerLoop, settle_in
+from service.jobs.worker_loop import WorkerLoop, set_up_process
 
 _LARGE = 2**20
-"""Bytes of data from which on a job leaves memory worth returning."""
+"""Bytes of data above which memory is returned to the system after a job."""
 
 
 def main(sock: socket.socket, threads: int) -> None:
-    """Works for the parent at the other end of `sock`, with that many threads."""
-    settle_in()
+    """Runs jobs for the parent at the other end of `sock`, with that many threads."""
+    set_up_process()
     keep()
     torch.set_num_threads(threads)
     WorkerLoop(sock, _run).work()

@@ -1,4 +1,4 @@
-"""The far end of a worker's socket: takes one task after another until its parent is gone."""
+"""The loop of a worker process: runs tasks from its socket until the parent closes it."""
 
 from __future__ import annotations
 
@@ -18,29 +18,29 @@ RunTask = Callable[[Task, Send, Callable[[], bool]], None]
 
 
 class WorkerLoop:
-    """One worker, one thread: it listens between tasks, and looks up between a task's slices."""
+    """One worker in one thread: it reads messages between tasks, and between a task's slices."""
 
     def __init__(self, sock: socket.socket, run: RunTask) -> None:
         self._sock, self._run = sock, run
-        self._heard = select.poll()
-        self._heard.register(sock, select.POLLIN)
+        self._poll = select.poll()
+        self._poll.register(sock, select.POLLIN)
         self._cancelled: str | None = None
         """The job that was cancelled last."""
 
     def work(self) -> None:
-        """Never returns: the process ends with its socket."""
+        """Never returns: the process ends when its socket is closed."""
         self._send(Ready())
         while True:
             message = self._receive()
             if isinstance(message, Task):
-                self._do(message)
+                self._run_task(message)
 
-    def _do(self, task: Task) -> None:
-        """One task; nothing of it is left when this returns."""
+    def _run_task(self, task: Task) -> None:
+        """Runs one task and keeps no reference to it."""
         self._run(task, self._send, lambda: self._is_cancelled(task.job_id))
 
     def _is_cancelled(self, job_id: str) -> bool:
-        while self._heard.poll(0):
+        while self._poll.poll(0):
             message = self._receive()
             if isinstance(message, Cancel):
                 self._cancelled = message.job_id
@@ -53,15 +53,16 @@ class WorkerLoop:
             os._exit(0)
 
     def _receive(self) -> object:
-        """Its end is the parent's, and so this process's."""
+        """The next message; ends the process where the parent has closed the socket."""
         try:
             return frames.receive(self._sock)
         except (EOFError, OSError):
             os._exit(0)
 
 
-def settle_in() -> None:
-    """Makes this process a worker: out of memory, it goes before its parent; it logs to stderr."""
+def set_up_process() -> None:
+    """Sets up a child process: it is killed before its parent when memory runs out, and logs to
+    stderr."""
     with contextlib.suppress(OSError):
         Path("/proc/self/oom_score_adj").write_text("500")
     logging.basicConfig(

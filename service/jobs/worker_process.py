@@ -1,4 +1,4 @@
-"""A worker as its parent sees it: a process at the far end of a private socket."""
+"""The parent's handle of a worker process, which it talks to over a private socket."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _REAP_S = 5.0
 
 
 class WorkerProcess:
-    """One process. It ends when this end of its socket closes, whatever closes it."""
+    """One process. It ends when this end of its socket is closed, for whatever reason."""
 
     def __init__(self, pid: int, sock: socket.socket, lease: socket.socket) -> None:
         self.pid = pid
@@ -40,45 +40,45 @@ class WorkerProcess:
         return cls(pid, ours, lease)
 
     async def send(self, message: object) -> None:
-        """Sends it whole; a worker that is gone shows at `receive`."""
+        """Sends the whole message. A dead worker raises no error here, but at `receive`."""
         async with self._sending:
             with suppress(OSError):
                 await frames.send_async(self._sock, message)
 
     async def receive(self) -> object:
-        """The next message; EOFError when the process has ended."""
+        """The next message. Raises EOFError when the process has ended."""
         try:
             return await frames.receive_async(self._sock)
         except OSError as error:
             raise EOFError from error
 
     def kill(self) -> None:
-        """Ends it at once; `receive` then raises."""
+        """Kills the process; `receive` then raises EOFError."""
         with suppress(OSError):
             self._lease.shutdown(socket.SHUT_WR)
 
-    def dismiss(self) -> None:
-        """Tells it to go: it sees the end of its socket, as we do."""
+    def shut_down(self) -> None:
+        """Asks the process to end, by closing both directions of its socket."""
         with suppress(OSError):
             self._sock.shutdown(socket.SHUT_RDWR)
 
     async def reap(self) -> int | None:
-        """Closes the socket and sees the process off; its exit code, negative for a signal. None
-        where that is not known: the fork server was killed, and the process with it."""
+        """Closes the socket and waits for the process to end. Returns its exit code, negative for a
+        signal; None where the fork server was killed, and the process with it."""
         self._sock.close()
         try:
             with suppress(TimeoutError):
-                return await asyncio.wait_for(_number(self._lease), _REAP_S)
+                return await asyncio.wait_for(_read_number(self._lease), _REAP_S)
             self.kill()
-            return await _number(self._lease)
+            return await _read_number(self._lease)
         finally:
             self._close()
 
 
 def processor_s(pid: int) -> float:
-    """Seconds of a processor that a process has used; infinite where that cannot be known."""
+    """Processor seconds that a process has used; infinite if unknown."""
     try:
-        # The fields after the name in brackets, which may hold anything.
+        # The fields follow the name in parentheses, which may contain any character.
         fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     except OSError:
         return math.inf
@@ -86,26 +86,26 @@ def processor_s(pid: int) -> float:
 
 
 async def _start(entry: str, threads: int, sock: socket.socket) -> tuple[int, socket.socket]:
-    """The pid of a new process, and the lease on it."""
-    for _ in range(2):  # that the fork server has died may show only now
+    """The pid of a new process, and its lease. Raises OSError where none can be started."""
+    for _ in range(2):  # a fork server that has died may be noticed only now
         lease = processes.request(entry, threads, sock)
         try:
             lease.setblocking(False)
-            pid = await _number(lease)
+            pid = await _read_number(lease)
         except BaseException:
             lease.close()
             raise
         if pid is not None:
             return pid, lease
         lease.close()
-    raise OSError("no process could be started; the log says why")
+    raise OSError("no process could be started; the log has the reason")
 
 
-async def _number(lease: socket.socket) -> int | None:
-    """What the fork server says next; None where it says no more."""
+async def _read_number(lease: socket.socket) -> int | None:
+    """The next number sent by the fork server; None where it has closed the lease."""
     with suppress(OSError):
-        if said := await asyncio.get_running_loop().sock_recv(lease, NUMBER.size):
-            return int(NUMBER.unpack(said)[0])
+        if received := await asyncio.get_running_loop().sock_recv(lease, NUMBER.size):
+            return int(NUMBER.unpack(received)[0])
     return None
 
 

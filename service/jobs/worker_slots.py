@@ -1,4 +1,4 @@
-"""A worker slot: one worker process, the job that it runs, and what happens when either fails."""
+"""Worker slots: a worker process, the job it runs, and recovery when the process dies."""
 
 from __future__ import annotations
 
@@ -10,23 +10,43 @@ from dataclasses import dataclass
 from itertools import chain, repeat
 from typing import Protocol
 
-from service.jobs.active_job import ActiveJob
 from service.jobs.clock import Clock
-from service.jobs.job import Failure
+from service.jobs.job import Failure, Job
 from service.jobs.messages import Cancel, Closing, Ended, Failed, Ready, Slice, Task
-from service.jobs.observer import NOBODY, Observer
+from service.jobs.observer import NULL_OBSERVER, Observer
 from service.jobs.store import JobStore
 from service.jobs.worker_process import WorkerProcess
-from service.schemas.names import Status
+from service.schemas.names import Status, StopReason
 from service.settings import Settings
 
 ATTEMPTS = 2
-"""How often a job is run: once more after its worker died."""
+"""Attempts of a job: one retry after its worker died."""
 
 _BACKOFF_S = (0.0, 0.1, 0.5, 2.0, 5.0)
 """Pauses before a worker is started in place of one that died before it was ready."""
 
 log = logging.getLogger("descent.executor")
+
+
+@dataclass(slots=True, eq=False)
+class ActiveJob:
+    """An accepted job that has not ended."""
+
+    job: Job
+    accepted: float
+    """When it was accepted, by the monotonic clock."""
+    slot: WorkerSlot | None = None
+    """The slot that runs it; None while it is queued."""
+    began: float | None = None
+    """When its first attempt began, by the monotonic clock."""
+    attempts: int = 0
+    checkpoint: bytes | None = None
+    stop: StopReason | None = None
+    """Why it is being stopped, if it is."""
+    closing: bool = False
+    """Whether the worker has taken its last step and computes the answer."""
+    salvaged: bool = False
+    """Whether an answer from the checkpoint alone has been tried."""
 
 
 class Freed(Protocol):
@@ -44,7 +64,7 @@ class WorkerPool:
     clock: Clock
     ended: Callable[[ActiveJob], None]
     freed: Freed
-    observer: Observer = NOBODY
+    observer: Observer = NULL_OBSERVER
 
 
 class WorkerSlot:
@@ -61,7 +81,7 @@ class WorkerSlot:
 
     @property
     def pid(self) -> int:
-        """Of the worker; 0 while there is none."""
+        """The worker's process id; 0 while there is none."""
         return self._worker.pid if self._worker else 0
 
     async def open(self) -> None:
@@ -92,7 +112,7 @@ class WorkerSlot:
         if self._active is not None and self._worker is not None:
             self._worker.kill()
         elif self._worker is not None:
-            self._worker.dismiss()
+            self._worker.shut_down()
         if self._supervision is not None:
             await self._supervision
 
@@ -133,7 +153,7 @@ class WorkerSlot:
                 log.exception("no worker could be started")
                 continue
             if worker is not None and self._closing.is_set():
-                worker.dismiss()
+                worker.shut_down()
                 await worker.reap()
             elif worker is not None:
                 self._pool.observer.worker_replaced()
@@ -216,12 +236,12 @@ class WorkerSlot:
     async def _handle(self, active: ActiveJob, message: object) -> None:
         store, job_id, now = self._pool.store, active.job.id, self._pool.clock.now()
         if isinstance(message, Slice):
-            await self._keep(active, message)
+            await self._store_slice(active, message)
         elif isinstance(message, Closing):
             active.closing = True
             self._kill_in(self._pool.settings.result_grace_s)
         elif isinstance(message, Ended):
-            await self._keep(active, message.last)
+            await self._store_slice(active, message.last)
             status: Status = "cancelled" if message.stop_reason == "cancelled" else "succeeded"
             await store.finish(
                 job_id,
@@ -231,21 +251,21 @@ class WorkerSlot:
                 result=message.fit,
                 curve=message.curve,
             )
-            self._done(active)
+            self._finished(active)
         elif isinstance(message, Failed):
             await store.finish(job_id, "failed", now, failure=message.failure)
-            self._done(active)
+            self._finished(active)
 
-    async def _keep(self, active: ActiveJob, part: Slice) -> None:
+    async def _store_slice(self, active: ActiveJob, part: Slice) -> None:
         active.checkpoint = part.checkpoint or active.checkpoint
         await self._pool.store.append(active.job.id, part.rows, part.progress, whole=part.whole)
 
-    def _done(self, active: ActiveJob) -> None:
+    def _finished(self, active: ActiveJob) -> None:
         """The job ended, and its worker is idle."""
-        self._forget(active)
+        self._release(active)
         self._pool.freed(self, free=True)
 
-    def _forget(self, active: ActiveJob) -> None:
+    def _release(self, active: ActiveJob) -> None:
         self._kill_in(None)
         self._active = None
         self._pool.ended(active)
@@ -286,13 +306,13 @@ class WorkerSlot:
         if active.stop == "cancelled" or self._closing.is_set():
             await store.finish(job_id, "cancelled", now, stop_reason="cancelled")
         elif active.stop == "time_limit":
-            sentence = "The fit reached its time limit, and no answer could be had from it."
-            failure = Failure("job-failed", sentence)
+            message = "The fit reached its time limit, and no answer could be computed from it."
+            failure = Failure("job-failed", message)
             await store.finish(job_id, "failed", now, failure=failure)
         else:
-            sentence = "The process that ran the fit died, and so did the one that tried it again."
-            await store.finish(job_id, "failed", now, failure=Failure("worker-lost", sentence))
-        self._forget(active)
+            message = "The process that ran the fit died, and so did the one that retried it."
+            await store.finish(job_id, "failed", now, failure=Failure("worker-lost", message))
+        self._release(active)
 
     def _kill_in(self, seconds: float | None) -> None:
         """Sets the kill timer, replacing any earlier one; None clears it."""

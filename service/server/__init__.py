@@ -1,2 +1,1 @@
-"""What stands between the network and the application: uvicorn, with a bound on every phase of a
-connection."""
+"""The HTTP server: uvicorn, with limits on every phase of a connection."""

@@ -1,4 +1,4 @@
-"""Who is connected, and how often."""
+"""Counts open connections by client address."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from service.api.clients import network
 
 
 class ConnectionLimits:
-    """Connections by address: nobody may take all there are."""
+    """The number of open connections by address."""
 
     def __init__(self, trusted: str = "") -> None:
-        """trusted: the proxies, as in FORWARDED_ALLOW_IPS; many callers come by one of them."""
+        """trusted: proxies, as in FORWARDED_ALLOW_IPS, which are not counted."""
         self._trusted = _TrustedHosts(trusted)
         self._held: Counter[str] = Counter()
 
     def join(self, host: str) -> int:
-        """How many connections that caller has now; 0 for one of whom no account is kept."""
+        """Counts a new connection. Returns the caller's number of connections, 0 if not counted."""
         if not host or host in self._trusted:
             return 0
         caller = network(host)
@@ -26,7 +26,7 @@ class ConnectionLimits:
         return self._held[caller]
 
     def leave(self, host: str) -> None:
-        """One fewer."""
+        """Counts a closed connection."""
         if host and host not in self._trusted:
             caller = network(host)
             self._held[caller] -= 1

@@ -1,4 +1,4 @@
-"""The log, on stderr: a line for a person, or a JSON object a line for what collects logs."""
+"""The log on stderr: lines for the console, or JSON objects for log collectors."""
 
 from __future__ import annotations
 
@@ -15,65 +15,65 @@ _CONSOLE = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 _FIELDS = ["asctime", "levelname", "name", "message"]
 
 
-ROOM = 10_000
-"""Lines that wait to be written."""
+CAPACITY = 10_000
+"""The most lines waiting to be written."""
 _FLUSH_S = 1.0
 
 
-class InItsOwnTime(logging.StreamHandler[TextIO]):
-    """Writes in a thread of its own. While whoever reads the stream does not, nobody waits: the
-    first lines are kept, and those for which there is no room are counted."""
+class QueuedHandler(logging.StreamHandler[TextIO]):
+    """Writes in a separate thread, so that a blocked stream blocks no caller: up to CAPACITY lines
+    are queued, later ones are dropped and counted."""
 
     def __init__(self, stream: TextIO) -> None:
         super().__init__(stream)
-        self._lines: queue.Queue[str] = queue.Queue(ROOM)
-        self._left_out = 0
+        self._lines: queue.Queue[str] = queue.Queue(CAPACITY)
+        self._dropped = 0
         self._thread = threading.Thread(target=self._write, name="log", daemon=True)
         self._thread.start()
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Leaves the line to the thread."""
+        """Queues the line."""
         try:
-            if self._left_out:
+            if self._dropped:
                 self._lines.put_nowait(self._note())
-                self._left_out = 0
+                self._dropped = 0
             self._lines.put_nowait(self.format(record))
         except queue.Full:
-            self._left_out += 1
+            self._dropped += 1
         except Exception:
             self.handleError(record)
 
     def close(self) -> None:
-        """Waits for what is there to be written, but not for a reader who does not read."""
+        """Waits up to a second for the queued lines to be written."""
         deadline = time.monotonic() + _FLUSH_S
         while self._lines.unfinished_tasks and time.monotonic() < deadline:
             time.sleep(_FLUSH_S / 100)
         super().close()
 
     def flush(self) -> None:
-        """The thread does."""
+        """No effect: the thread flushes."""
 
     def _note(self) -> str:
-        said = "%d lines were left out here: nobody read the log in time"
+        message = "%d lines were dropped here: the log was not read in time"
         record = logging.LogRecord(
-            "descent.log", logging.WARNING, __file__, 0, said, (self._left_out,), None
+            "descent.log", logging.WARNING, __file__, 0, message, (self._dropped,), None
         )
         return self.format(record)
 
     def _write(self) -> None:
         while True:
             line = self._lines.get()
-            with suppress(OSError, ValueError):  # a stream that is closed has no reader either
+            with suppress(OSError, ValueError):  # the stream may be closed
                 self.stream.write(line + self.terminator)
                 self.stream.flush()
             self._lines.task_done()
 
 
 class Context(logging.Filter):
-    """Adds the ids of the request that is answered. (A job's id is added where it is logged.)"""
+    """Adds the current request's id and span. (A job's id is added where it is logged.)"""
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Lets everything through."""
+        """Always true."""
         if not hasattr(record, "request_id") and (identity := request_id.CURRENT.get()):
             record.request_id = identity
         if span := trace.CURRENT.get():
@@ -82,9 +82,9 @@ class Context(logging.Filter):
 
 
 def config(form: str, *, alone: bool = False) -> dict[str, Any]:
-    """For `logging.config.dictConfig`; `form` is `console` or `json`. `alone` is for the time until
-    the process may have threads."""
-    handler = logging.StreamHandler if alone else InItsOwnTime
+    """For `logging.config.dictConfig`. `form`: `console` or `json`. `alone`: without a thread, for
+    the time before the fork server is forked."""
+    handler = logging.StreamHandler if alone else QueuedHandler
     return {
         "version": 1,
         "disable_existing_loggers": False,
@@ -107,9 +107,9 @@ def config(form: str, *, alone: bool = False) -> dict[str, Any]:
         },
         "root": {"handlers": ["stderr"], "level": "INFO"},
         "loggers": {
-            # Its notes of every start and stop; the one line on stdout says what matters.
+            # Omits its messages of every start and stop; one line on stdout has the address.
             "uvicorn.error": {"level": "WARNING"},
-            # A line for each body that is none: whoever sends many would fill the log.
+            # Omits a line for each invalid body, which could fill the log.
             "python_multipart": {"level": "ERROR"},
         },
     }

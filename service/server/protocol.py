@@ -1,9 +1,9 @@
-"""HTTP on one connection, with a bound on every phase: how long a head and a body may take, how
-long a head may be, how slowly an answer may be read.
+"""HTTP on one connection, with limits on every phase: the seconds for a head and a body, the length
+of a head, the seconds in which an answer has to be read.
 
-Uvicorn's protocol bounds none of these. The bounds are kept here, below the application, since a
-request whose head never ends never reaches it. A request that comes whole in one packet, as nearly
-all do, costs no timer.
+
+Uvicorn's protocol limits none of these, and a request whose head never ends does not reach the
+application. A request that arrives in one packet, as nearly all do, needs no timer.
 """
 
 from __future__ import annotations
@@ -24,22 +24,22 @@ from service.settings import Settings
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
-    """What a connection may take."""
+    """Limits of a connection."""
 
     connections: int
     share: int
-    """Connections of one address."""
+    """The most connections of one address."""
     head_bytes: int
     head_s: float
     body_s: float
     body_rate: float
-    """Bytes a second, for which a body has longer."""
+    """The least rate in bytes a second: `body_s` is extended by its bytes at this rate."""
     read_s: float
     """Seconds in which something of an answer has to be read."""
 
     @classmethod
     def of(cls, settings: Settings) -> Bounds:
-        """Those of the settings."""
+        """The limits of the settings."""
         return cls(
             connections=settings.max_connections,
             share=settings.max_connections_per_client,
@@ -52,52 +52,56 @@ class Bounds:
 
 
 class BoundedProtocol(HttpToolsProtocol):
-    """Uvicorn's protocol within bounds."""
+    """Uvicorn's protocol with limits."""
 
-    def __init__(self, *args: Any, bounds: Bounds, crowd: ConnectionLimits, **kwargs: Any) -> None:
+    def __init__(self, *args: Any, bounds: Bounds, limits: ConnectionLimits, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self._bounds, self._crowd = bounds, crowd
+        self._bounds, self._limits = bounds, limits
         self._caller = ""
-        self._alarm: asyncio.TimerHandle | None = None
-        """Rings when the request has been coming in for too long."""
-        self._unread: asyncio.TimerHandle | None = None
-        """Rings when nobody has read for too long."""
+        self._receive_timer: asyncio.TimerHandle | None = None
+        """Fires when a request takes too long to arrive."""
+        self._read_timer: asyncio.TimerHandle | None = None
+        """Fires when the answer has not been read for too long."""
         self._since = 0.0
-        """When the request that is coming in began."""
-        self._came = self._carried = 0
-        """Bytes of it so far, and those of them that are its body's content."""
+        """When the request being received began, by the loop's clock."""
+        self._received = self._content = 0
+        """Bytes of it received so far, and those of its body's content."""
         self._in_head, self._in_body = True, False
-        self._answered: RequestResponseCycle | None = None
-        """The request that the application is at. Uvicorn's `cycle` is the one that came last: with
-        several sent ahead, these differ."""
+        self._answering: RequestResponseCycle | None = None
+        """The request that the application is answering. Uvicorn's `cycle` is the one received
+        last, which differs for pipelined requests."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
         peer = transport.get_extra_info("peername")
         self._caller = peer[0] if isinstance(peer, tuple) else ""
-        held = self._crowd.join(self._caller)
+        held = self._limits.join(self._caller)
         if len(self.connections) > self._bounds.connections:
-            self._end(503, "too-many-connections", "no room for another connection; try again")
+            self._refuse_and_close(
+                503, "too-many-connections", "the limit of connections is reached; try again"
+            )
             return
         if held > self._bounds.share:
-            self._end(503, "too-many-connections", _TOO_MANY.format(self._bounds.share))
+            self._refuse_and_close(
+                503, "too-many-connections", _TOO_MANY.format(self._bounds.share)
+            )
             return
-        self._begin()
-        self._watch()
+        self._expect_head()
+        self._start_timer()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._unwatch()
-        self._forgive()
-        self._crowd.leave(self._caller)
+        self._stop_timer()
+        self._stop_read_timer()
+        self._limits.leave(self._caller)
         super().connection_lost(exc)
-        self._tell_gone()
+        self._notify_disconnect()
 
     def data_received(self, data: bytes) -> None:
         if self.transport.is_closing():
             return
-        if not self._came:
+        if not self._received:
             self._since = self.loop.time()
-        self._came += len(data)
+        self._received += len(data)
         self._unset_keepalive_if_required()
         try:
             self._feed(data)
@@ -106,17 +110,19 @@ class BoundedProtocol(HttpToolsProtocol):
         if self.transport.is_closing():
             return
         bound = self._bounds.head_bytes
-        if self._in_head and self._came > bound:
-            self._end(431, "head-too-large", _TOO_LONG.format(bound))
-        elif self._in_body and self._came - 2 * self._carried > bound + _FRAMES:
-            self._end(400, "malformed-request", "the body is hardly more than its framing")
-        elif self._alarm is None and (self._in_body or (self._in_head and not self._busy)):
-            self._watch()
+        if self._in_head and self._received > bound:
+            self._refuse_and_close(431, "head-too-large", _TOO_LONG.format(bound))
+        elif self._in_body and self._received - 2 * self._content > bound + _FRAMING:
+            self._refuse_and_close(
+                400, "malformed-request", "the body consists almost entirely of chunk framing"
+            )
+        elif self._receive_timer is None and (self._in_body or (self._in_head and not self._busy)):
+            self._start_timer()
 
     def _feed(self, data: bytes) -> None:
-        """Parses what came. A request that would upgrade is taken for what else it is, as a server
-        may (RFC 9110, section 7.8). The parser cannot be told: it passes over the body, and would
-        take that for the next request. So its head is parsed again, without that header."""
+        """Parses the bytes received. An Upgrade header is ignored, as a server may (RFC 9110,
+        section 7.8). The parser has no option for it: it would take the body for the next request.
+        So the head is parsed again, without that header."""
         rest = memoryview(data)
         while True:
             try:
@@ -126,19 +132,19 @@ class BoundedProtocol(HttpToolsProtocol):
             else:
                 return
             if self.scope["method"] == "CONNECT":
-                self._end(501, "not-implemented", "this server is no proxy")
+                self._refuse_and_close(501, "not-implemented", "this server is not a proxy")
                 return
             head = request_head.without_upgrade(self.scope, self.url)
             self.parser = HttpRequestParser(self)
             self.parser.set_dangerous_leniencies(lenient_data_after_close=True)
             self.parser.feed_data(head)
 
-    # --- what the parser finds --------------------------------------------------------------------
+    # --- parser callbacks -------------------------------------------------------------------------
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
         if not self._in_head:
-            self._begin()
+            self._expect_head()
 
     def on_headers_complete(self) -> None:
         if self.parser.should_upgrade():
@@ -152,89 +158,91 @@ class BoundedProtocol(HttpToolsProtocol):
         super().on_headers_complete()
         self.app = app
         self.headers = []  # a trailer must not join the headers (RFC 9110, section 6.5.1)
-        self._unwatch()
+        self._stop_timer()
         self._since = self.loop.time()
 
     def on_body(self, body: bytes) -> None:
-        self._carried += len(body)
+        self._content += len(body)
         super().on_body(body)
 
     def on_message_complete(self) -> None:
         if self.parser.should_upgrade():
             return
         self._in_body = False
-        self._unwatch()
+        self._stop_timer()
         super().on_message_complete()
-        # Whatever comes next on this connection is the head of another request.
-        self._begin()
+        # The next bytes on this connection are the head of another request.
+        self._expect_head()
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
         limit = self._bounds.head_bytes
-        if self._came > limit and _head_bytes(cycle.scope) > limit:
+        if self._received > limit and _head_bytes(cycle.scope) > limit:
             app = _refusal(431, "head-too-large", _TOO_LONG.format(limit))
-        self._answered = cycle
+        self._answering = cycle
         super()._start_asgi_task(cycle, app)
 
     def send_400_response(self, msg: str) -> None:
-        """What is no HTTP."""
-        self._end(400, "malformed-request", "this is not HTTP/1.1 as RFC 9112 has it")
+        """Refuses what is not HTTP."""
+        self._refuse_and_close(
+            400, "malformed-request", "the request is not valid HTTP/1.1 (RFC 9112)"
+        )
 
     # --- time -------------------------------------------------------------------------------------
 
-    def _begin(self) -> None:
+    def _expect_head(self) -> None:
         self._in_head, self._in_body = True, False
-        self._came = self._carried = 0
+        self._received = self._content = 0
         self._since = self.loop.time()
 
-    def _watch(self) -> None:
-        self._alarm = self.loop.call_at(self._deadline(), self._late)
+    def _start_timer(self) -> None:
+        self._receive_timer = self.loop.call_at(self._deadline(), self._check_deadline)
 
-    def _unwatch(self) -> None:
-        if self._alarm is not None:
-            self._alarm.cancel()
-            self._alarm = None
+    def _stop_timer(self) -> None:
+        if self._receive_timer is not None:
+            self._receive_timer.cancel()
+            self._receive_timer = None
 
     def _deadline(self) -> float:
         bounds = self._bounds
         if self._in_head:
             return self._since + bounds.head_s
-        return self._since + bounds.body_s + self._came / bounds.body_rate
+        return self._since + bounds.body_s + self._received / bounds.body_rate
 
-    def _late(self) -> None:
-        self._alarm = None
+    def _check_deadline(self) -> None:
+        self._receive_timer = None
         if self.transport.is_closing() or not (self._in_head or self._in_body):
             return
         if self._in_head and self._busy:
-            return  # the answer to the request before is awaited: then the idle time counts
+            return  # the previous request is still being answered: the idle timeout applies later
         if self._in_body and self.flow.read_paused:
-            self._since = self.loop.time()  # it is we who do not read
+            self._since = self.loop.time()  # the server has paused reading
         if self.loop.time() < self._deadline():
-            self._watch()
-        elif self._in_head and not self._came:
-            self._close()  # nothing was asked, so there is nothing to answer
+            self._start_timer()
+        elif self._in_head and not self._received:
+            self._close()  # no request was begun, so there is nothing to answer
         elif self._in_head or not self.cycle.response_started:
-            self._end(408, "request-timeout", "the request came too slowly")
+            self._refuse_and_close(408, "request-timeout", "the request arrived too slowly")
         else:
             self._close()
 
     def timeout_keep_alive_handler(self) -> None:
-        """An idle connection ends, and does not wait for ever for its last answer to be read."""
+        """Closes an idle connection, with a limit on the time to read its last answer."""
         if not self.transport.is_closing():
             self._close()
 
     # --- the end ----------------------------------------------------------------------------------
 
-    def _end(self, status: int, kind: str, detail: str) -> None:
-        """Answers with a problem, past the application, and closes."""
-        at = self._answered
+    def _refuse_and_close(self, status: int, kind: str, detail: str) -> None:
+        """Answers with a problem, bypassing the application, and closes."""
+        at = self._answering
         if at is None or at.response_complete or not at.response_started:
             self.transport.write(_raw(status, kind, detail))
         self._close()
 
-    def _tell_gone(self) -> None:
-        """Tells the application that its caller has; what was sent ahead is not begun."""
+    def _notify_disconnect(self) -> None:
+        """Notifies the application of the disconnect, and drops pipelined requests."""
         self.pipeline.clear()
-        cycle = self._answered
+        cycle = self._answering
         if cycle is not None and not cycle.response_complete:
             cycle.disconnected = True
             cycle.message_event.set()
@@ -247,52 +255,53 @@ class BoundedProtocol(HttpToolsProtocol):
     def on_response_complete(self) -> None:
         super().on_response_complete()
         if self.transport.is_closing():
-            self._linger(None)
+            self._limit_reading(None)
 
     def _close(self) -> None:
-        self._unwatch()
-        self._tell_gone()
+        self._stop_timer()
+        self._notify_disconnect()
         self.transport.close()
-        self._linger(None)
+        self._limit_reading(None)
 
-    # --- answers that nobody reads ----------------------------------------------------------------
+    # --- unread answers
+    # ----------------------------------------------------------------------------
 
     def pause_writing(self) -> None:
-        """So much is unread that no more is written."""
+        """Called when the write buffer is full."""
         super().pause_writing()
-        self._linger(None)
+        self._limit_reading(None)
 
     def resume_writing(self) -> None:
-        """Enough of it has been read."""
+        """Called when the write buffer has drained."""
         super().resume_writing()
         if not self.transport.is_closing():
-            self._forgive()
+            self._stop_read_timer()
 
-    def _linger(self, before: int | None) -> None:
-        """What is unread is waited for as long as some of it is read."""
-        self._forgive()
+    def _limit_reading(self, before: int | None) -> None:
+        """Aborts the connection if nothing of the unread answer has been read for `read_s`."""
+        self._stop_read_timer()
         left = self.transport.get_write_buffer_size()
         if before is not None and left >= before:
-            self._tell_gone()
+            self._notify_disconnect()
             self.transport.abort()
         else:
-            self._unread = self.loop.call_later(self._bounds.read_s, self._linger, left)
+            self._read_timer = self.loop.call_later(self._bounds.read_s, self._limit_reading, left)
 
-    def _forgive(self) -> None:
-        if self._unread is not None:
-            self._unread.cancel()
-            self._unread = None
+    def _stop_read_timer(self) -> None:
+        if self._read_timer is not None:
+            self._read_timer.cancel()
+            self._read_timer = None
 
 
-_FRAMES = 2**16
-"""Bytes of chunk sizes and trailers that a body may have beyond as many as of its content."""
-_TOO_LONG = "the head of the request is longer than the {} bytes that this server reads"
-_TOO_MANY = "this address has {} connections open, as many as one may; close some, or try again"
+_FRAMING = 2**16
+"""The most bytes of chunk sizes and trailers in excess of the bytes of content."""
+_TOO_LONG = "the request line and headers are longer than the limit of {} bytes"
+_TOO_MANY = "this address has {} connections open, the limit per address; close some, or try again"
 _TITLES = {
     400: ("Bad Request", "The request is not HTTP"),
-    408: ("Request Timeout", "The request did not come"),
-    431: ("Request Header Fields Too Large", "The head of the request is too large"),
-    501: ("Not Implemented", "The request needs what this server has not"),
+    408: ("Request Timeout", "The request did not arrive in time"),
+    431: ("Request Header Fields Too Large", "The request line and headers are too large"),
+    501: ("Not Implemented", "The request needs a feature that this server does not implement"),
     503: ("Service Unavailable", "Too many connections are open"),
 }
 
@@ -319,7 +328,7 @@ def _raw(status: int, kind: str, detail: str) -> bytes:
 
 
 def _refusal(status: int, kind: str, detail: str) -> Callable[..., Awaitable[None]]:
-    """The same as an application, where a request has been parsed."""
+    """The same answer as an ASGI application, for a parsed request."""
     body, headers = _problem(status, kind, detail)
 
     async def answer(scope: Any, receive: Any, send: Any) -> None:

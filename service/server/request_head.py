@@ -1,4 +1,4 @@
-"""Heads of requests that HTTP forbids or we cannot serve, though the parser lets them through."""
+"""Checks of request heads that the parser accepts but HTTP forbids, or this server cannot serve."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ Fault = tuple[int, str, str]
 
 
 def fault(fields: Fields, version: str) -> Fault | None:
-    """What is wrong with a head whose names are in lower case."""
+    """The problem with a head, whose names are in lower case; None if it is valid."""
     hosts, coding = 0, None
     for name, value in fields:
         if name == b"host":
@@ -23,7 +23,7 @@ def fault(fields: Fields, version: str) -> Fault | None:
     if coding is not None and version == "1.0":
         return 400, "malformed-request", "HTTP/1.0 has no transfer codings (RFC 9112, section 6.1)"
     if coding is not None and coding.strip().lower() != b"chunked":
-        return 501, "not-implemented", "of transfer codings this server knows `chunked` alone"
+        return 501, "not-implemented", "the only transfer coding supported is `chunked`"
     return None
 
 
@@ -35,4 +35,4 @@ def without_upgrade(scope: Mapping[str, Any], url: bytes) -> bytes:
     return b"\r\n".join(lines) + b"\r\n\r\n"
 
 
-_HOST = "the request has {} Host header; HTTP/1.1 asks for one (RFC 9112, section 3.2)"
+_HOST = "the request has {} Host header; HTTP/1.1 requires one (RFC 9112, section 3.2)"

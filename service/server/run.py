@@ -1,4 +1,4 @@
-"""Uvicorn, set up for one process with its jobs."""
+"""Runs the application in uvicorn, in one process."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from service.server.connection_limits import ConnectionLimits
 from service.server.protocol import BoundedProtocol, Bounds
 from service.settings import Settings
 
-_LINGER_S = 5
-"""Seconds for answers that are still on their way when all jobs have ended."""
+_GRACE_S = 5
+"""Seconds for answers still being sent when all jobs have ended."""
 
 
 def run(
@@ -30,7 +30,9 @@ def run(
     """Serves until SIGTERM or SIGINT."""
     settings = settings or Settings()
     proxies = os.environ.get("FORWARDED_ALLOW_IPS", "")
-    protocol = partial(BoundedProtocol, bounds=Bounds.of(settings), crowd=ConnectionLimits(proxies))
+    protocol = partial(
+        BoundedProtocol, bounds=Bounds.of(settings), limits=ConnectionLimits(proxies)
+    )
     config = uvicorn.Config(
         app,
         host=host,
@@ -39,11 +41,11 @@ def run(
         http=cast(type[asyncio.Protocol], protocol),
         ws="none",
         lifespan="on",
-        access_log=False,  # the application has one that knows routes and ids: see api/front.py
+        access_log=False,  # api/middleware.py logs requests with route and id
         log_config=logs.config(settings.log_format),
         server_header=False,
         forwarded_allow_ips=proxies,
-        timeout_graceful_shutdown=_LINGER_S,
+        timeout_graceful_shutdown=_GRACE_S,
     )
     _Server(config).run()
 
@@ -55,8 +57,8 @@ class _Server(uvicorn.Server):
             print(f"Descent listens on {self._address()}", flush=True)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Stops the jobs first, while who waits for one can still be answered; meanwhile a new fit
-        is refused and /readyz says why. Uvicorn by itself would wait for the connections first."""
+        """Stops the jobs first, so that waiting callers are still answered; meanwhile new fits are
+        refused and /readyz is 503. Uvicorn alone would wait for the connections first."""
         await self.lifespan.state["jobs"].stop()
         await super().shutdown(sockets)
 

@@ -1,9 +1,9 @@
-"""The pages for a browser, and the files that they are made of: no framework, no build step,
-nothing from another host.
+"""The web pages and their files: no framework, no build step, nothing from other hosts.
 
-`js/` and `css/` are the playground's own. `vendor/` holds two libraries as they were published, a
-folder each with its licence: uPlot draws the charts, Papa Parse reads CSV. Swagger UI, for `/docs`,
-comes with the package fastapi-offline.
+
+`js/` and `css/` are the playground's own. `vendor/` has two unmodified libraries with their
+licences: uPlot draws the charts, Papa Parse reads CSV. Swagger UI, for `/docs`, is part of the
+package fastapi-offline.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ MEDIA_TYPES: Mapping[str, str] = {
     ".svg": "image/svg+xml",
     ".txt": "text/plain; charset=utf-8",
 }
-"""The files that are served, by their suffix."""
+"""Media type by suffix of the served files."""
 
 _HERE = Path(__file__).parent
 _SWAGGER = ("swagger-ui-bundle.js", "swagger-ui.css")
@@ -30,12 +30,12 @@ _SWAGGER = ("swagger-ui-bundle.js", "swagger-ui.css")
 
 @dataclass(frozen=True, slots=True)
 class Asset:
-    """A file as it is served."""
+    """A served file."""
 
     content: bytes
     media_type: str
     etag: str
-    """Of its content (RFC 9110, section 8.8.3), quotes and all."""
+    """The entity tag of its content, with quotes (RFC 9110, section 8.8.3)."""
 
 
 @cache
@@ -54,7 +54,7 @@ def _files() -> Iterator[tuple[str, Path]]:
 
 
 def _swagger_ui() -> Path:
-    """The package's folder; it is not imported, since it would bring FastAPI along."""
+    """The folder of fastapi-offline, found without importing it, which would import FastAPI."""
     spec = find_spec("fastapi_offline")
     if spec is None or spec.origin is None:
         raise ModuleNotFoundError("fastapi-offline, which holds Swagger UI, is not installed")

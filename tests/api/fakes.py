@@ -21,7 +21,7 @@ def job(status: Status = "succeeded", **members: Any) -> Job:
         FitRequest.model_validate(BODY),
         Outline("y = w * x + b", ("w", "b"), 1),
         owner="",
-        lane="",
+        queue_key="",
         now=datetime(2026, 1, 1, tzinfo=UTC),
     )
     return replace(made, id="job_1", status=status, **members)

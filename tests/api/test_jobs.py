@@ -193,9 +193,9 @@ async def test_a_404_says_what_became_of_the_job() -> None:
         made = [(await client.post("/fit", json=BODY)).json()["job_id"] for _ in range(3)]
         await client.delete(f"/jobs/{made[1]}")
         for job_id, why in (
-            (made[0], "any more: it expired, to make room or for its age"),
+            (made[0], "any more: it expired, to make room or because of its age"),
             (made[1], "any more: it was deleted"),
-            ("job_never", "it is unknown, or the service forgot it when it restarted at 20"),
+            ("job_never", "it is unknown, or the service lost it when it restarted at 20"),
         ):
             for path in ("", "/history", "/events"):
                 answer = await client.get(f"/jobs/{job_id}{path}")

@@ -25,7 +25,7 @@ def test_every_type_of_a_domain_error_is_explained_with_its_status() -> None:
 def test_every_type_in_the_source_is_explained() -> None:
     source = "".join(path.read_text() for path in (ROOT / "service").rglob("*.py"))
     literal = set(re.findall(r'\btype="([a-z]+(?:-[a-z]+)+)"', source))
-    below = set(re.findall(r'_end\(\d+, "([a-z-]+)"', source))
+    below = set(re.findall(r'_refuse_and_close\(\d+, "([a-z-]+)"', source))
     assert below
     assert literal | below <= set(KINDS)
 

@@ -93,7 +93,7 @@ def test_a_reader_that_stalls_stops_nothing() -> None:
 def test_lines_for_which_there_is_no_room_are_counted() -> None:
     reading, writing = os.pipe()
     with os.fdopen(writing, "w") as stream, os.fdopen(reading) as reader:
-        handler = logs.InItsOwnTime(stream)
+        handler = logs.QueuedHandler(stream)
         handler._lines.maxsize = 3
         log = logging.Logger("a")
         log.addHandler(handler)
@@ -105,7 +105,7 @@ def test_lines_for_which_there_is_no_room_are_counted() -> None:
         assert reader.readline() == "x" * 2**17 + "\n"
         assert [reader.readline() for _ in range(3)] == [f"line {n}\n" for n in range(3)]
         log.warning("the last")
-        assert reader.readline() == "7 lines were left out here: nobody read the log in time\n"
+        assert reader.readline() == "7 lines were dropped here: the log was not read in time\n"
         assert reader.readline() == "the last\n"
         handler.close()
 

@@ -123,4 +123,4 @@ def a_job(clock: Any, owner: str = "", **tags: Any) -> Job:
     """A queued job for a store."""
     request = fakes.request(**tags)
     outline = fakes.check(request, Settings())
-    return new_job(request, outline, owner=owner, lane=owner, now=clock.now())
+    return new_job(request, outline, owner=owner, queue_key=owner, now=clock.now())

@@ -31,7 +31,7 @@ from service.jobs.history import Rows
 from service.jobs.job import Outline, Stored
 from service.jobs.messages import Ready, Task
 from service.jobs.run_job import FitBackend, Send, run_job
-from service.jobs.worker_loop import WorkerLoop, settle_in
+from service.jobs.worker_loop import WorkerLoop, set_up_process
 from service.schemas.answers import Fit, Timings
 from service.schemas.base import Answer
 from service.schemas.fit import FitRequest
@@ -192,7 +192,7 @@ def run(task: Task, send: Send, cancelled: Callable[[], bool]) -> None:
 
 def main(sock: socket.socket, threads: int) -> None:
     """A worker with the fake engine."""
-    settle_in()
+    set_up_process()
     WorkerLoop(sock, run).work()
 
 

@@ -88,7 +88,7 @@ class Puppet:
             self._died(self)
             self._said.put_nowait(None)
 
-    dismiss = kill
+    shut_down = kill
 
     async def reap(self) -> int | None:
         return -9

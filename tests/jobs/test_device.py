@@ -135,7 +135,7 @@ def test_a_gpu_without_room_is_said_to_be_that(error: type[Exception]) -> None:
 
     said: list[Any] = []
     task = Task("job_x", asked(**ONE), 1e9, 1000)
-    run_job(task, said.append, lambda: False, lambda: 0.0, replace(FIT_BACKEND, placed=full))
+    run_job(task, said.append, lambda: False, lambda: 0.0, replace(FIT_BACKEND, to_device=full))
     (message,) = said
     assert isinstance(message, Failed)
     assert "memory" in message.failure.detail

@@ -30,10 +30,10 @@ class Office:
         self.store = MemoryStore(self.settings)
         self.executor = EXECUTORS[kind](self.settings, self.store, entry=fakes.ENTRY)
 
-    async def submit(self, *args, lane: str = "", **tags):
+    async def submit(self, *args, queue_key: str = "", **tags):
         request = fakes.request(*args, **tags)
         outline = fakes.check(request, self.settings)
-        job = new_job(request, outline, owner="", lane=lane, now=SetClock().now())
+        job = new_job(request, outline, owner="", queue_key=queue_key, now=SetClock().now())
         await self.executor.submit(job)
         return job
 
@@ -103,8 +103,8 @@ async def test_the_queue_is_bounded(office):
 
 async def test_lanes_take_turns(office):
     busy = await office.busy()
-    flood = [await office.submit(1, lane="flood") for _ in range(3)]
-    other = await office.submit(1, lane="other")
+    flood = [await office.submit(1, queue_key="flood") for _ in range(3)]
+    other = await office.submit(1, queue_key="other")
     assert office.executor.place(other.id).position == 1
     await office.executor.cancel(busy.id)
     ended = [await office.end(job) for job in (flood[0], other, flood[1], flood[2])]
@@ -149,7 +149,7 @@ async def test_a_cancel_that_races_with_the_end_has_one_outcome(office):
 async def test_the_time_limit_is_kept(office):
     request = fakes.request(10**8, record_every=10**8, epoch_s=0.001)
     request = request.model_copy(update={"time_limit_s": 0.1})
-    job = new_job(request, fakes.check(request, office.settings), owner="", lane="",
+    job = new_job(request, fakes.check(request, office.settings), owner="", queue_key="",
                   now=SetClock().now())  # fmt: skip
     await office.executor.submit(job)
     job = await office.end(job)

@@ -7,17 +7,17 @@ from hypothesis import strategies as st
 from service.jobs.estimates import Durations, whole_seconds
 from service.jobs.fair_queue import FairQueue
 
-lanes = st.lists(st.sampled_from("abc"), max_size=30)
+keys = st.lists(st.sampled_from("abc"), max_size=30)
 
 
 def filled(names, bound: int = 1000) -> FairQueue[int]:
     queue: FairQueue[int] = FairQueue(bound)
-    for number, lane in enumerate(names):
-        queue.push(lane, number)
+    for number, key in enumerate(names):
+        queue.push(key, number)
     return queue
 
 
-@given(lanes, st.integers(0, 10))
+@given(keys, st.integers(0, 10))
 def test_the_position_is_the_number_that_go_before(names, served):
     queue = filled(names)
     for _ in range(min(served, len(queue))):
@@ -34,21 +34,21 @@ def test_a_flood_delays_another_by_one():
     assert [queue.pop() for _ in range(3)] == [0, 99, 1]
 
 
-@given(lanes)
+@given(keys)
 def test_a_lane_is_served_in_order(names):
     queue = filled(names)
     order = [queue.pop() for _ in names]
-    for lane in set(names):
-        mine = [item for item in order if names[item] == lane]
+    for key in set(names):
+        mine = [item for item in order if names[item] == key]
         assert mine == sorted(mine)
 
 
-@given(lanes, st.integers(1, 20))
+@given(keys, st.integers(1, 20))
 def test_the_bound_holds(names, bound):
     queue: FairQueue[int] = FairQueue(bound)
-    for number, lane in enumerate(names):
-        if queue.has_room(lane):
-            queue.push(lane, number)
+    for number, key in enumerate(names):
+        if queue.has_room(key):
+            queue.push(key, number)
     assert len(queue) <= bound
 
 

@@ -140,7 +140,7 @@ async def _job(asked: FitRequest) -> Job:
     from service.jobs.job import Outline, new_job
     from tests.jobs.conftest import SetClock
 
-    return new_job(asked, Outline("y", ("a", "b"), 1), owner="", lane="", now=SetClock().now())
+    return new_job(asked, Outline("y", ("a", "b"), 1), owner="", queue_key="", now=SetClock().now())
 
 
 async def test_the_rest_goes_to_a_worker() -> None:
@@ -200,7 +200,7 @@ async def test_nothing_is_done_after_the_end() -> None:
 @pytest.fixture(autouse=True)
 def patient(monkeypatch: pytest.MonkeyPatch) -> None:
     """What is done here is not handed over because the machine is slow."""
-    monkeypatch.setattr(scheduling, "PATIENCE_S", math.inf)
+    monkeypatch.setattr(scheduling, "HANDOVER_S", math.inf)
 
 
 async def test_intervals_that_take_long_are_left_to_a_worker() -> None:
@@ -220,7 +220,7 @@ async def test_a_job_that_takes_long_goes_on_in_a_worker(monkeypatch: pytest.Mon
     asked = request("a curve whose start is searched for")
     async with house() as near:
         alone = await near.ended(asked)
-        monkeypatch.setattr(scheduling, "PATIENCE_S", 0.0)
+        monkeypatch.setattr(scheduling, "HANDOVER_S", 0.0)
         job = await near.ended(asked)
         assert near.store.lives[job.id][:4] == ["queued", "running", "running", "queued"]
         assert (job.status, job.attempts) == ("succeeded", 2)

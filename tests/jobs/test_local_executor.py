@@ -160,7 +160,7 @@ async def main():
     for tags in ({"epoch_s": 0.001}, {"stuck_at": 1}):
         request = fakes.request(10**8, record_every=10**8, **tags)
         outline = fakes.check(request, settings)
-        job = new_job(request, outline, owner="", lane="", now=SystemClock().now())
+        job = new_job(request, outline, owner="", queue_key="", now=SystemClock().now())
         await executor.submit(job)
         while job.status != "running":
             job = await store.changed(job.id, job.version)

@@ -72,7 +72,7 @@ async def test_a_worker_that_does_not_go_is_killed(monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr("service.jobs.worker_process._REAP_S", 0.0)
     one = await WorkerProcess.spawn(DEAF, 1)
     assert await one.receive() == Ready()
-    one.dismiss()
+    one.shut_down()
     assert await one.reap() == -signal.SIGKILL
 
 
@@ -111,7 +111,7 @@ async def test_an_entry_that_does_not_exist_is_a_worker_that_dies() -> None:
 
 def test_a_process_with_threads_is_not_forked(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(processes, "_forkserver", None)
-    monkeypatch.setattr(processes, "_forked", lambda: pytest.fail("it was forked"))
+    monkeypatch.setattr(processes, "_fork", lambda: pytest.fail("it was forked"))
     stop = threading.Event()
     thread = threading.Thread(target=stop.wait)
     thread.start()

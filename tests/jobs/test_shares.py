@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from service.errors import IdempotencyConflict, QueueFull, QuotaExceeded, UnknownJob
-from service.jobs.idempotency import Keys
+from service.jobs.idempotency import IdempotencyKeys
 from service.jobs.job import Job
 from service.jobs.memory_store import MemoryStore
 from service.jobs.store_quota import StoreQuota
@@ -30,7 +30,7 @@ async def there(store: MemoryStore, job: Job) -> bool:
 
 
 def going(shares: StoreQuota, asker: str, spare: str | None = None) -> list[str]:
-    return [job_id for job_id, _ in shares.victims(asker, spare)]
+    return [job_id for job_id, _ in shares.evictable(asker, spare)]
 
 
 async def test_who_floods_pushes_out_their_own() -> None:
@@ -81,7 +81,7 @@ async def test_what_is_deleted_or_too_old_is_nobody_s_share() -> None:
     await done(store, clock, "mallory")
     clock.advance(61)
     await done(store, clock, "alice")
-    assert store._shares._shares.keys() == {"alice"}
+    assert store._quota._usage.keys() == {"alice"}
 
 
 def test_the_owner_who_holds_the_most_gives_first() -> None:
@@ -177,7 +177,7 @@ async def test_where_nobody_says_who_they_are_all_of_it_is_everyone_s() -> None:
 
 
 async def test_idempotency_keys_of_one_do_not_push_out_those_of_another() -> None:
-    keys = Keys(room=2)
+    keys = IdempotencyKeys(room=2)
     for owner, key in [("alice", "k"), *(("mallory", f"k{n}") for n in range(9))]:
         async with keys.claim(owner, key, b"1") as claim:
             claim.job_id = f"job_{key}"

@@ -65,7 +65,7 @@ class Browser:
             raise AssertionError(f"not so: {condition}; it says {self.status()!r}") from None
 
     def status(self) -> str:
-        return str(self.js("return document.getElementById('said')?.textContent ?? ''"))
+        return str(self.js("return document.getElementById('status-text')?.textContent ?? ''"))
 
     def phone(self, width: int = 360, height: int = 800) -> None:
         self.cdp(

@@ -83,7 +83,7 @@ def test_a_keyboard_is_enough(page: Playground) -> None:
     before = page.runs
     press(browser, Keys.ENTER)
     assert page.ended(before) == "diverged"
-    tab_to(browser, "[data-code=gradient_imbalance].cure")
+    tab_to(browser, "[data-code=gradient_imbalance].fix")
     before = page.runs
     press(browser, Keys.ENTER)
     assert page.ended(before) == "max_epochs"
@@ -108,7 +108,7 @@ def test_ctrl_enter_runs_and_escape_cancels(page: Playground) -> None:
 def test_everything_has_a_name_and_changes_are_announced(page: Playground) -> None:
     page.run()
     assert page.browser.js(NAMELESS) == []
-    assert page.browser.one("#said").get_attribute("aria-live") == "polite"
+    assert page.browser.one("#status-text").get_attribute("aria-live") == "polite"
     assert "from 1,764" in str(page.browser.one("#loss-chart").get_attribute("aria-label"))
     assert "The minimum is at w 0.5368" in str(
         page.browser.one("#surface-chart").get_attribute("aria-label")
@@ -129,7 +129,7 @@ def test_a_phone_scrolls_one_way_only(browser: Browser, width: int) -> None:
     assert overflow() <= 0
     assert browser.js("return document.getElementById('results').getBoundingClientRect().top") < 400
     browser.one("#terminal summary").click()
-    page.run("[data-code=gradient_imbalance] .cure")
+    page.run("[data-code=gradient_imbalance] .fix")
     assert overflow() <= 0
     small = browser.js(
         "return [...document.querySelectorAll('button, select')].filter(e => e.checkVisibility())"
@@ -147,7 +147,7 @@ def test_text_stands_out_in_either_theme(browser: Browser, theme: str) -> None:
     assert browser.js(CONTRAST) == []
     page.run()
     assert browser.js(CONTRAST) == []
-    page.run("[data-code=gradient_imbalance] .cure")
+    page.run("[data-code=gradient_imbalance] .fix")
     assert browser.js(CONTRAST) == []
 
 
@@ -180,8 +180,8 @@ def test_text_stays_text(page: Playground) -> None:
     browser = page.browser
     title = browser.driver.title
     page.drop(f"x,y [{HARM}]\n1,2\n2,3.9\n3,6.1\n4,8\n")
-    browser.wait("document.getElementById('data-said').textContent.startsWith('4 rows')")
-    assert HARM in page.text("#data-said")
+    browser.wait("document.getElementById('data-hint').textContent.startsWith('4 rows')")
+    assert HARM in page.text("#data-hint")
     page.ready()
     page.run()
     page.choose("model", "formula")

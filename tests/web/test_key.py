@@ -63,7 +63,7 @@ def test_a_key_lets_one_in_and_is_kept_nowhere(asked: Browser) -> None:
 def test_a_wrong_key_is_said_to_be_and_the_next_is_taken(asked: Browser) -> None:
     enter(asked, "descent_wrong")
     asked.wait("!document.getElementById('key-error').hidden")
-    assert asked.one("#key-error").text == "No such key is known here."
+    assert asked.one("#key-error").text == "The service does not know this key."
     assert asked.driver.switch_to.active_element == asked.one("#key")
     assert [line for line in asked.console() if "401" not in line] == []
     enter(asked, KEY)

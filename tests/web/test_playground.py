@@ -36,23 +36,23 @@ def test_it_is_small_and_shows_the_thermometer_at_once(page: Playground) -> None
         "return performance.getEntries().map(e => e.transferSize ?? 0).reduce((a, b) => a + b)"
     )
     assert 0 < sizes < MOST_BYTES
-    assert page.text("#data-said") == "11 rows: t_u, t_c [°C]"
+    assert page.text("#data-hint") == "11 rows: t_u, t_c [°C]"
     assert "Press Run" in page.browser.status()
     assert len(page.browser.all("#fit-chart canvas, #surface-chart canvas")) == 2
 
 
-def test_it_diverges_and_is_cured(page: Playground) -> None:
+def test_it_diverges_and_a_suggested_fix_converges(page: Playground) -> None:
     assert page.run() == "diverged"
     assert page.verdict() == "untrustworthy"
     assert "Diverged at epoch 5" in page.browser.status()
-    assert "Do not rely on these numbers" in page.text("#verdict")
+    assert "Do not rely on these estimates" in page.text("#verdict")
     codes = [one.get_attribute("data-code") for one in page.browser.all("#diagnostics li")]
     assert codes == ["learning_rate_too_high", "gradient_imbalance"]
-    cure = page.browser.one("[data-code=learning_rate_too_high] .cure")
-    assert cure.text == "Learning rate 0.0003: run again"
-    assert page.text("#fit-note") == "The curve has left the picture."
+    fix = page.browser.one("[data-code=learning_rate_too_high] .fix")
+    assert fix.text == "Learning rate 0.0003: run again"
+    assert page.text("#fit-note") == "The curve is outside the plot."
 
-    assert page.run("[data-code=gradient_imbalance] .cure") == "max_epochs"
+    assert page.run("[data-code=gradient_imbalance] .fix") == "max_epochs"
     assert page.browser.one("#scaling").get_attribute("value") == "standardize"
     assert page.verdict() == "trustworthy"
     assert "R² 0.962" in page.browser.status()
@@ -60,15 +60,15 @@ def test_it_diverges_and_is_cured(page: Playground) -> None:
     cells = [cell.text for cell in page.browser.all("#params tbody tr td")]
     assert cells[0] == "0.537 ± 0.036"
     assert cells[3] == "−17.3 ± 1.9"
-    assert "can be trusted" in page.text("#verdict")
+    assert "No issues found" in page.text("#verdict")
 
 
-def test_the_other_cure_is_stable_and_then_its_own_cures_lead_on(page: Playground) -> None:
+def test_the_other_suggested_fix_is_stable_and_has_further_fixes(page: Playground) -> None:
     page.run()
-    assert page.run("[data-code=learning_rate_too_high] .cure") == "max_epochs"
+    assert page.run("[data-code=learning_rate_too_high] .fix") == "max_epochs"
     assert page.browser.one("#rate-number").get_attribute("value") == "0.0003"
-    assert "It has not arrived" in page.browser.status()
-    assert page.browser.all("[data-code=not_converged] .cure")
+    assert "Not converged" in page.browser.status()
+    assert page.browser.all("[data-code=not_converged] .fix")
 
 
 def test_a_run_is_watched_live_and_cancelled(moving_page: Playground) -> None:
@@ -112,9 +112,9 @@ def test_the_playhead_goes_back_to_any_epoch(moving_page: Playground) -> None:
 
 def test_a_spreadsheet_is_dropped_and_fitted(page: Playground) -> None:
     page.drop(SPREADSHEET)
-    page.browser.wait("document.getElementById('data-said').textContent.startsWith('6 rows')")
-    assert page.text("#data-said") == (
-        "6 rows: Dose [mg/l], Response [mV] Text is left out: Remark."
+    page.browser.wait("document.getElementById('data-hint').textContent.startsWith('6 rows')")
+    assert page.text("#data-hint") == (
+        "6 rows: Dose [mg/l], Response [mV] Text columns ignored: Remark."
     )
     page.ready()
     assert page.run() == "converged"
@@ -124,14 +124,14 @@ def test_a_spreadsheet_is_dropped_and_fitted(page: Playground) -> None:
 
 def test_a_doubtful_fit_says_so(page: Playground) -> None:
     page.drop("x,y\n1,2.1\n2,3.9\n3,6.2\n")
-    page.browser.wait("document.getElementById('data-said').textContent.startsWith('3 rows')")
+    page.browser.wait("document.getElementById('data-hint').textContent.startsWith('3 rows')")
     page.ready()
     assert page.run() == "converged"
     assert page.verdict() == "doubtful"
     assert page.browser.one("#status").get_attribute("data-kind") == "warn"
     codes = [one.get_attribute("data-code") for one in page.browser.all("#diagnostics li")]
     assert codes == ["few_degrees_of_freedom"]
-    assert page.text("#verdict") == "These numbers are doubtful: see the warnings above."
+    assert page.text("#verdict") == "The estimates are doubtful: see the warnings above."
 
 
 def test_families_networks_and_several_inputs_run_too(page: Playground) -> None:
@@ -149,7 +149,7 @@ def test_families_networks_and_several_inputs_run_too(page: Playground) -> None:
     assert "too many" in page.text("#surface-empty")
 
     page.drop("a,b,y\n1,2,3.1\n2,1,3.0\n3,5,8.2\n4,2,5.9\n5,1,6.1\n6,3,9\n")
-    page.browser.wait("document.getElementById('data-said').textContent.startsWith('6 rows')")
+    page.browser.wait("document.getElementById('data-hint').textContent.startsWith('6 rows')")
     page.choose("model", "formula")
     page.type("formula", "y = p * a + q * b")
     assert page.run() == "converged"
@@ -186,7 +186,7 @@ def test_data_that_are_refused_are_not_fitted_by_the_last_ones(page: Playground,
     page.browser.wait("document.getElementById('verdict').textContent === ''")
     page.browser.one("#run").click()
     assert page.runs == before
-    assert "cannot be read" in page.browser.status() or "no data" in page.browser.status()
+    assert "cannot be read" in page.browser.status() or "No data yet" in page.browser.status()
     page.choose("example", "thermometer")
     page.ready()
     page.run()
@@ -211,7 +211,7 @@ def test_what_is_copied_runs_in_a_terminal(page: Playground) -> None:
 def test_the_fit_and_its_predictions_are_taken_away(page: Playground) -> None:
     page.choose("scaling", "standardize")
     page.run()
-    for button, name in (("keep-fit", "fit.json"), ("keep-predictions", "predictions.csv")):
+    for button, name in (("download-fit", "fit.json"), ("download-predictions", "predictions.csv")):
         page.browser.one(f"#{button}").click()
         page.browser.downloaded(name)
     fit = json.loads(page.browser.downloaded("fit.json"))

@@ -1,8 +1,8 @@
-// The service, as this page calls it. Addresses are relative, so a proxy may serve it anywhere.
+// Calls of the service. URLs are relative, so a proxy may serve it under any path.
 
 import { authorization, hasKey } from "./key.js";
 
-/** What the service refused, and where: an RFC 9457 problem. */
+/** An RFC 9457 problem answered by the service. */
 export class Problem extends Error {
   constructor(body, status) {
     super(body.detail || body.title || `the service answered ${status}`);
@@ -12,7 +12,7 @@ export class Problem extends Error {
   }
 }
 
-/** @returns the answer's JSON. Throws Problem, or an Error where nobody answers. */
+/** @returns the answer's JSON. Throws Problem, or Error if there is no answer. */
 export async function call(path, { body, method, signal } = {}) {
   const sent = body === undefined ? {} : { body: JSON.stringify(body) };
   let answer;
@@ -25,7 +25,7 @@ export async function call(path, { body, method, signal } = {}) {
     });
   } catch (error) {
     if (error.name === "AbortError") throw error;
-    throw new Error("The service does not answer. Is it still running?");
+    throw new Error("No answer from the service. Is it running?");
   }
   const text = await answer.text();
   const read = text ? JSON.parse(text) : {};
@@ -40,7 +40,7 @@ export async function call(path, { body, method, signal } = {}) {
  * @returns a promise of the job with its result, or its error
  */
 export function watch(id, onProgress) {
-  // An EventSource sends no header, so whoever has a key reads the same events as lines.
+  // EventSource cannot send headers, so with a key the events are read as JSON lines.
   if (hasKey()) return lines(id, onProgress).catch(() => {}).then(() => poll(id));
   return new Promise((resolve, reject) => {
     const finish = () => call(`jobs/${id}`).then(resolve, reject);
@@ -51,7 +51,7 @@ export function watch(id, onProgress) {
       finish();
     });
     source.onerror = () => {
-      // A stream that broke comes again by itself; one that was refused does not.
+      // EventSource reconnects a broken stream, but not a refused one.
       if (source.readyState === EventSource.CLOSED) poll(id).then(resolve, reject);
     };
   });
@@ -84,5 +84,5 @@ async function poll(id) {
 /** The numbers of an answer, where "NaN" and "Infinity" are strings. */
 export const numbers = (values) => values.map(Number);
 
-/** Numbers that a chart can draw: what is not finite is left out. */
+/** Numbers that a chart can draw: non-finite ones are null. */
 export const drawable = (values) => numbers(values).map((v) => (Number.isFinite(v) ? v : null));

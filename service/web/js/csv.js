@@ -1,11 +1,11 @@
-// CSV text to columns. Papa Parse finds the delimiter and undoes the quotes.
+// CSV text to columns. Papa Parse detects the delimiter and handles quotes.
 
 const UNIT = /^(.*?)\s*[[(]\s*([^\])]*?)\s*[\])]$/u;
 const NUMBER = /^[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?$/i;
 const DECIMAL_COMMA = /^[+-]?\d+,\d+(e[+-]?\d+)?$/i;
 const MISSING = new Set(["", "na", "n/a", "nan", "null", "-"]);
 
-/** What is wrong with a CSV, in a sentence. */
+/** An error in a CSV, with a message for the user. */
 export class Unreadable extends Error {}
 
 /**
@@ -17,7 +17,7 @@ export function read(text) {
   const lines = table(text);
   const header = lines[0].some((cell) => !isNumber(cell) && !MISSING.has(cell.toLowerCase()));
   const heads = header ? lines.shift().map(head) : unnamed(lines[0].length);
-  if (!lines.length) throw new Unreadable("There is a header, but no row of numbers below it.");
+  if (!lines.length) throw new Unreadable("The header is not followed by rows of numbers.");
   const columns = {};
   const units = {};
   const skipped = [];
@@ -28,7 +28,7 @@ export function read(text) {
     columns[name] = column;
     if (unit) units[name] = unit;
   });
-  if (!Object.keys(columns).length) throw new Unreadable("No column holds numbers.");
+  if (!Object.keys(columns).length) throw new Unreadable("No column has numbers.");
   return { columns, units, rows: lines.length, skipped };
 }
 
@@ -39,7 +39,7 @@ function table(text) {
     delimitersToGuess: [",", ";", "\t", "|"],
   });
   const lines = data.map((line) => line.map((cell) => cell.trim()));
-  if (!lines.length) throw new Unreadable("Paste a CSV, drop a file, or take an example.");
+  if (!lines.length) throw new Unreadable("Paste a CSV, drop a file, or choose an example.");
   const width = lines[0].length;
   const ragged = lines.findIndex((line) => line.length !== width);
   if (ragged > 0) {
@@ -49,7 +49,7 @@ function table(text) {
   return lines;
 }
 
-/** "Temp. (°C)" is the column Temp with the unit °C; a formula must be able to name it. */
+/** "Temp. (°C)" becomes the column Temp with the unit °C, a valid name in a formula. */
 function head(cell, place) {
   const found = UNIT.exec(cell);
   const label = found ? found[1] : cell;
@@ -68,7 +68,7 @@ function unnamed(width) {
 
 const isNumber = (cell) => NUMBER.test(cell) || DECIMAL_COMMA.test(cell);
 
-/** The column's numbers, null where one is missing; undefined for a column of text. */
+/** The column's numbers, null for a missing one; undefined for a column of text. */
 function numbersOf(lines, i, name, header) {
   const cells = lines.map((line) => line[i]);
   const comma = cells.findIndex((cell) => DECIMAL_COMMA.test(cell));
@@ -89,7 +89,7 @@ function numbersOf(lines, i, name, header) {
   return cells.map((cell) => (NUMBER.test(cell) ? Number(cell) : null));
 }
 
-/** The columns as CSV, numbers in full. */
+/** The columns as CSV, numbers with all digits. */
 export function write(columns) {
   const names = Object.keys(columns);
   const rows = columns[names[0]].map((_, i) => names.map((name) => columns[name][i] ?? ""));

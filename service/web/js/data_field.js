@@ -1,4 +1,4 @@
-// Where data come from: an example, a pasted text, a file that was opened or dropped.
+// The data: an example, pasted text, or a file that is opened or dropped.
 
 import { Unreadable, read, write } from "./csv.js";
 import { byId, element, settled } from "./dom.js";
@@ -11,7 +11,7 @@ const LONGEST_SHOWN = 200_000;
 export class DataField {
   /**
    * @param onData called with {columns, units, request, lesson}; request is null for own data
-   * @param onRefused called where what is in the field cannot be read; `refused` says why
+   * * @param onRefused called if the field's content cannot be read; `refused` has the reason
    */
   constructor(onData, onRefused) {
     this.onData = onData;
@@ -30,7 +30,7 @@ export class DataField {
     this.#drops();
   }
 
-  /** Takes one of the examples; for "own", clears the field and waits. */
+  /** Selects an example; for "own", clears the field. */
   example(name) {
     const found = EXAMPLES[name];
     byId("example").value = name;
@@ -38,7 +38,7 @@ export class DataField {
       byId("csv").value = "";
       byId("csv").focus();
       this.#say("Paste columns with a header, such as x,y.");
-      return this.#refuse("There are no data yet.");
+      return this.#refuse("No data yet.");
     }
     const { columns, units, request, lesson } = found;
     byId("csv").value = write(columns);
@@ -51,7 +51,7 @@ export class DataField {
     const text = await file.text();
     const long = text.length > LONGEST_SHOWN;
     byId("csv").value = long ? "" : text;
-    byId("csv").placeholder = long ? `${file.name} is too long to show` : "";
+    byId("csv").placeholder = long ? `${file.name} is too long to be shown` : "";
     this.text(text);
     byId("file").value = "";
   }
@@ -60,14 +60,14 @@ export class DataField {
     byId("example").value = OWN;
     try {
       const { columns, units, skipped } = read(text);
-      const without = skipped.length ? ` Text is left out: ${skipped.join(", ")}.` : "";
+      const without = skipped.length ? ` Text columns ignored: ${skipped.join(", ")}.` : "";
       this.#say(described(columns, units) + without);
       this.onData({ columns, units, request: null, lesson: "" });
     } catch (error) {
       if (!(error instanceof Unreadable)) throw error;
       this.#say("");
       this.#fail(error.message);
-      this.#refuse("These data cannot be read.");
+      this.#refuse("The data cannot be read.");
     }
   }
 
@@ -78,7 +78,7 @@ export class DataField {
 
   #say(text) {
     this.refused = "";
-    byId("data-said").textContent = text;
+    byId("data-hint").textContent = text;
     this.#fail("");
   }
 
@@ -112,6 +112,6 @@ export class DataField {
 function described(columns, units) {
   const names = Object.keys(columns);
   const rows = columns[names[0]].length;
-  const said = names.map((name) => (units[name] ? `${name} [${units[name]}]` : name));
-  return `${count(rows, "row")}: ${said.join(", ")}`;
+  const labels = names.map((name) => (units[name] ? `${name} [${units[name]}]` : name));
+  return `${count(rows, "row")}: ${labels.join(", ")}`;
 }

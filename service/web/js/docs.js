@@ -1,8 +1,8 @@
-// Swagger UI over this service's own description. Nothing is asked of another host: the badge of
-// the online validator is off, and there is no server to choose but this one.
+// Swagger UI for openapi.json. No other host is contacted: the online validator's badge is off, and
+// this is the only server.
 const here = new URL(".", document.baseURI);
 
-// By the name that Swagger UI's own page gives it, for who looks at it in a console.
+// The name that Swagger UI's own page uses, for the browser's console.
 window.ui = SwaggerUIBundle({
   url: new URL("openapi.json", here).href,
   dom_id: "#swagger-ui",

@@ -1,4 +1,4 @@
-// Small helpers of the page. Text goes in as text: there is no way here to write HTML.
+// DOM helpers. All text is inserted as text, never as HTML.
 
 export const byId = (id) => document.getElementById(id);
 
@@ -14,7 +14,7 @@ export function element(name, attributes = {}, ...children) {
   return made;
 }
 
-/** After the last of a flurry of calls. */
+/** A debounced function: runs after the last of several calls. */
 export function settled(action, ms) {
   let timer;
   return (...given) => {
@@ -23,14 +23,14 @@ export function settled(action, ms) {
   };
 }
 
-/** Text as a file to keep. */
+/** Downloads text as a file. */
 export function download(name, text, type) {
   const url = URL.createObjectURL(new Blob([text], { type }));
   element("a", { href: url, download: name }).click();
   setTimeout(() => URL.revokeObjectURL(url), 10000);
 }
 
-/** Puts text on the clipboard, also where the page is not served over TLS. */
+/** Copies text to the clipboard, also without TLS. */
 export async function copy(text) {
   try {
     await navigator.clipboard.writeText(text);

@@ -1,7 +1,7 @@
-// Data to begin with, each with what it teaches.
+// Example data, each with a request and an explanation.
 
 const noise = (seed) => {
-  // Park and Miller's minimal generator: the same points for everyone.
+  // Park and Miller's minimal generator, for reproducible data.
   let state = seed;
   const uniform = () => (state = (state * 48271) % 2147483647) / 2147483647;
   return (size) => size * (uniform() + uniform() + uniform() + uniform() - 2);
@@ -47,7 +47,7 @@ export const EXAMPLES = {
     units: { t: "s" },
     request: { model: "exponential_decay", params: {}, optimizer: { name: "auto" } },
     lesson:
-      "Counts that die away to a background. The family guesses its own start from the data, and " +
+      "Counts that decay to a background. The family estimates its initial values from the data, and " +
       "Levenberg-Marquardt needs a few steps. Compare it with adam.",
   },
   pendulum: {
@@ -61,7 +61,7 @@ export const EXAMPLES = {
       epochs: 10000,
     },
     lesson:
-      "A small neural network has no idea of a pendulum, yet bends itself to the data while you " +
-      "watch. Then choose the family “Damped sine”, which knows what swings.",
+      "A small neural network adapts to the data without a physical model. Then choose the family " +
+      "“Damped sine”, whose params are those of the pendulum.",
   },
 };

@@ -1,4 +1,4 @@
-// The curve over the data; with several inputs, the predictions against the measurements.
+// The data with the fitted curve; for several inputs, predictions against measurements.
 
 import { Frame, axis, colours, wide } from "./frame.js";
 import { extent, padded } from "./request.js";
@@ -53,7 +53,7 @@ export class FitChart {
     );
   }
 
-  /** The inputs at which the model is asked for its predictions. */
+  /** The inputs at which predictions are requested. */
   get inputs() {
     return this.at;
   }
@@ -62,13 +62,13 @@ export class FitChart {
     return !this.xs?.length;
   }
 
-  /** Predictions at `inputs`: of the first guess, drawn faint. */
+  /** Sets the predictions at `inputs` for the initial values, drawn faint. */
   setStart(predictions) {
     this.start = predictions;
     this.draw();
   }
 
-  /** Predictions at `inputs`, and a band around them or null. */
+  /** Sets the predictions at `inputs`, and their band or null. */
   setCurve(predictions, band = null) {
     this.curve = predictions;
     this.band = band;
@@ -101,7 +101,7 @@ export class FitChart {
     ];
   }
 
-  /** The data and, where it is not far off, the first guess. */
+  /** The range of the data and, if it is near, of the initial curve. */
   #range() {
     const known = this.measured.filter((v) => v !== null);
     const [low, high] = extent(known.length ? known : (this.start ?? []));
@@ -143,7 +143,7 @@ export class FitChart {
   }
 }
 
-/** Rows to draw: all, or so many spread evenly. */
+/** The rows to draw: all, or an evenly spaced selection. */
 function chosen(rows) {
   const step = Math.max(1, rows / MOST_POINTS);
   return Array.from({ length: Math.min(rows, MOST_POINTS) }, (_, i) => Math.floor(i * step));

@@ -1,5 +1,4 @@
-// The request as fields, and back. The request is the truth: what the fields do not know of it, such
-// as what a suggestion put there, stays in it.
+// The fields of a request. Members without a field, such as those of a suggestion, are kept.
 
 import { byId, element } from "./dom.js";
 import { plain } from "./format.js";
@@ -49,7 +48,7 @@ export class Form {
     this.#slider(on, "factor", (factor) => this.#scaleBy(factor));
   }
 
-  /** A slider over the logarithm, and a field for the number itself. */
+  /** A logarithmic slider with a number field. */
   #slider(on, id, set) {
     on(id, "input", (power) => set(Number(plain(10 ** Number(power)))));
     on(`${id}-number`, "change", (text) => set(typed(text)));
@@ -62,7 +61,7 @@ export class Form {
     }
   }
 
-  /** New columns, with a request of their own or one that suits any. */
+  /** Sets new columns, with their own request or a default one. */
   setData(columns, request) {
     this.columns = columns;
     const names = Object.keys(columns);
@@ -78,7 +77,7 @@ export class Form {
       this.#changeModel(this.#family());
       return;
     }
-    // A family's formula, with the columns in the places of x and y, is a formula to begin with.
+    // The first formula is the family's, with the columns for x and y.
     const [x, y] = [before.inputs[0], before.target];
     const spelled = (word) => (word === "x" ? (x ?? word) : word === "y" ? y : word);
     const text = before.kind === "mlp" ? `${y} = a * ${x ?? "x"} + b` : before.text;
@@ -125,7 +124,7 @@ export class Form {
   #start(name, text) {
     const params = { ...this.request.params };
     if (text.trim() === "") delete params[name];
-    else params[name] = typed(text); // also frees one that was held
+    else params[name] = typed(text); // also frees a fixed one
     this.#set({ params });
     this.onEdit(this.request);
   }
@@ -150,9 +149,9 @@ export class Form {
     byId("by").hidden = kind === "mlp";
     if (kind === FORMULA) set("formula", this.request.model);
     const entry = this.catalogue.models.get(kind);
-    byId("model-said").textContent = entry
+    byId("model-hint").textContent = entry
       ? `${entry.formula}. ${entry.when_to_use}`
-      : "Inputs are columns; the rest, params.";
+      : "Names of columns are inputs; other names are params.";
     choose("target", names, target);
     choose(
       "input",
@@ -186,14 +185,14 @@ export class Form {
     for (const input of byId("start").querySelectorAll("input")) {
       const param = this.request.params?.[input.name];
       write(input, startOf(param) ?? "");
-      input.previousElementSibling.textContent = `${input.name}${param?.fixed ? ", held" : ""}`;
+      input.previousElementSibling.textContent = `${input.name}${param?.fixed ? ", fixed" : ""}`;
     }
   }
 
   #showDescent() {
     const { name, learning_rate: rate } = optimizerOf(this.request);
     set("optimizer", name);
-    byId("optimizer-said").textContent = this.catalogue.optimizers.get(name)?.when_to_use ?? "";
+    byId("optimizer-hint").textContent = this.catalogue.optimizers.get(name)?.when_to_use ?? "";
     byId("rate-field").hidden = !DESCENDING.has(name);
     byId("epochs-field").hidden = name === "exact";
     slide("rate", rate ?? this.#defaultRate(name) ?? 0.001);
@@ -209,7 +208,7 @@ export class Form {
   }
 }
 
-/** A number as it was typed; what is none stays text, for the service to say so. */
+/** The number typed; other text is kept, for the service to refuse. */
 function typed(text) {
   const value = Number(text.trim());
   return text.trim() === "" || Number.isNaN(value) ? text : value;
@@ -217,7 +216,7 @@ function typed(text) {
 
 const whole = (value) => (typeof value === "number" && value < 1e9 ? Math.round(value) : value);
 
-/** Leaves a field alone while someone types in it. */
+/** Sets a field's value, unless it has the focus. */
 function write(input, value) {
   const text = String(value);
   if (input.value !== text && (document.activeElement !== input || input.type === "range")) {

@@ -1,4 +1,4 @@
-// Numbers as people read them.
+// Number formatting.
 
 const SUPERSCRIPT = { "-": "⁻", 0: "⁰", 1: "¹", 2: "²", 3: "³", 4: "⁴" };
 Object.assign(SUPERSCRIPT, { 5: "⁵", 6: "⁶", 7: "⁷", 8: "⁸", 9: "⁹" });
@@ -50,8 +50,8 @@ const grouped_fixed = (v, digits) =>
     .toLocaleString("en", { minimumFractionDigits: digits, maximumFractionDigits: digits })
     .replace("-", MINUS);
 
-/** For a field: as JavaScript writes it, in few digits. */
+/** For a field: plain JavaScript notation, with few digits. */
 export const plain = (value) => String(Number(Number(value).toPrecision(3)));
 
-/** 1 epoch, 2 epochs. */
-export const count = (n, word) => `${grouped(n)} ${word}${n === 1 ? "" : "s"}`;
+/** 1 epoch, 2 epochs; `many` is an irregular plural. */
+export const count = (n, word, many = `${word}s`) => `${grouped(n)} ${n === 1 ? word : many}`;

@@ -1,4 +1,4 @@
-// What the charts share: uPlot with the page's colours, sizes and numbers.
+// Shared by the charts: uPlot with the page's colours, sizes and number formats.
 
 import { number } from "./format.js";
 
@@ -10,7 +10,7 @@ export function colours() {
   return Object.fromEntries(NAMES.map((name) => [name, style.getPropertyValue(`--${name}`).trim()]));
 }
 
-/** An axis with words and readable numbers. */
+/** An axis with a label and formatted numbers. */
 export function axis(label, colour, options = {}) {
   return {
     stroke: colour.muted,
@@ -29,7 +29,7 @@ export function axis(label, colour, options = {}) {
   };
 }
 
-/** As many significant digits as tell neighbours apart. */
+/** As many significant digits as distinguish neighbouring ticks. */
 function digits(splits) {
   const known = splits.filter((v) => v !== null);
   const largest = Math.max(...known.map(Math.abs));
@@ -37,7 +37,7 @@ function digits(splits) {
   return step > 0 ? Math.min(12, Math.max(4, Math.ceil(Math.log10(largest / step)) + 2)) : 4;
 }
 
-/** A vertical axis is as wide as its longest number. */
+/** The width of a vertical axis, for its longest number. */
 export const wide = {
   size(u, values) {
     const longest = (values ?? []).reduce((most, text) => Math.max(most, text.length), 0);
@@ -46,7 +46,7 @@ export const wide = {
   space: 32,
 };
 
-/** A uPlot in an element: as large as that, made anew where its options change. */
+/** A uPlot of the size of its element, recreated when its options change. */
 export class Frame {
   constructor(host) {
     this.host = host;
@@ -72,13 +72,13 @@ export class Frame {
     this.host.hidden = true;
   }
 
-  /** What the picture shows, for who does not see it. */
+  /** Sets the chart's text alternative. */
   describe(text) {
     this.host.setAttribute("aria-label", text);
   }
 }
 
-/** A path over the canvas, in the units of the axes. */
+/** Draws a line in the units of the axes. */
 export function trace(u, xs, ys) {
   const path = new Path2D();
   xs.forEach((x, i) => {
@@ -89,11 +89,11 @@ export function trace(u, xs, ys) {
   return path;
 }
 
-/** A round mark at a point, with a rim so that it shows on any ground. */
+/** Draws a round mark with a rim, visible on any background. */
 export function mark(u, x, y, radius, fill, rim) {
   const { ctx } = u;
   const ratio = devicePixelRatio;
-  ctx.save(); // uPlot remembers what it set, and would not set it again
+  ctx.save(); // uPlot caches the context's state
   ctx.beginPath();
   ctx.arc(u.valToPos(x, "x", true), u.valToPos(y, "y", true), radius * ratio, 0, 2 * Math.PI);
   ctx.fillStyle = fill;
@@ -104,7 +104,7 @@ export function mark(u, x, y, radius, fill, rim) {
   ctx.restore();
 }
 
-/** Draws within the plotting area alone. */
+/** Draws clipped to the plotting area. */
 export function clipped(u, draw) {
   const { left, top, width, height } = u.bbox;
   u.ctx.save();

@@ -1,19 +1,18 @@
-// The key of a service that asks who comes. It is kept in this page's memory alone: no cookie, no
-// storage, and in no address.
+// The API key, kept in this page's memory only: in no cookie, storage or URL.
 
 import { byId } from "./dom.js";
 
 let key = "";
 
-/** Whether one was given. */
+/** Whether a key is set. */
 export const hasKey = () => key !== "";
 
-/** What it adds to a request's headers. */
+/** The headers that send the key. */
 export const authorization = () => (key ? { Authorization: `Bearer ${key}` } : {});
 
 /**
- * Asks for the key until one is let in.
- * @param begin starts the page; it throws while the service says 401
+ * * Asks for a key until the service accepts one.
+ * * @param begin starts the page; throws while the service answers 401
  */
 export function askForKey(begin) {
   const [form, field, refused] = ["key-form", "key", "key-error"].map(byId);
@@ -33,7 +32,7 @@ export function askForKey(begin) {
     } catch (error) {
       key = "";
       document.body.dataset.state = "asking";
-      refused.textContent = error.status === 401 ? "No such key is known here." : error.message;
+      refused.textContent = error.status === 401 ? "The service does not know this key." : error.message;
       refused.hidden = false;
       field.setAttribute("aria-invalid", "true");
       field.focus();

@@ -1,4 +1,4 @@
-// The loss over two params: where its minimum is, which part of it to show, and the path over it.
+// The loss surface over two params: its minimum, the range shown, and the path.
 
 import { call, numbers } from "./api.js";
 import { byId, element } from "./dom.js";
@@ -19,7 +19,7 @@ export class Landscape {
     }
   }
 
-  /** Another model or other data: `names` are its params, null where there are too many to show. */
+  /** Sets another model or other data; `names`: its params, null if there are too many. */
   reset(scene, names) {
     this.scene = scene;
     this.names = names ?? [];
@@ -29,8 +29,8 @@ export class Landscape {
     this.chart.reset();
     const enough = this.names.length >= 2;
     byId("surface-empty").textContent = enough
-      ? "Run it, and the path of the params over the loss appears here."
-      : "A surface needs two params, and this model has " +
+      ? "The path of the params over the loss is shown here during a run."
+      : "A loss surface needs two params; this model has " +
         (this.names.length === 1 ? "one." : "too many to choose from.");
     byId("surface-empty").hidden = false;
     byId("surface-key").hidden = !enough;
@@ -58,20 +58,20 @@ export class Landscape {
     this.refresh();
   }
 
-  /** Before a run: the ground between the start and the minimum. */
+  /** Before a run: the surface between the initial values and the minimum. */
   async preview(start) {
     this.start = start;
     await this.refresh();
   }
 
-  /** A run began or grew: its rows are the path. */
+  /** Shows the rows of a running fit as the path. */
   follow(history, start) {
     this.history = history;
     this.start = start;
     this.chart.setPath(this.#path());
   }
 
-  /** A run ended at these params. */
+  /** Shows the fit of a run that has ended. */
   async ended(fit) {
     const finite = Object.values(fit.params).every((v) => Number.isFinite(Number(v)));
     this.end = fit.verdict !== "untrustworthy" && finite ? fit.params : null;
@@ -91,7 +91,7 @@ export class Landscape {
     return points.map((point) => (point?.every(Number.isFinite) ? point : null));
   }
 
-  /** Draws the ground anew; nothing where there is none to draw. */
+  /** Draws the surface again, if there is one. */
   async refresh() {
     const scene = this.scene;
     if (this.names.length < 2) return;
@@ -111,7 +111,7 @@ export class Landscape {
     this.#describe(points, minimum);
   }
 
-  /** The standard errors of the two, where the fit that ended has them. */
+  /** The standard errors of the two params, if the fit has them. */
   #error() {
     const errors = this.pair.map((name) => Number(this.stderr?.[name]));
     return errors.every((v) => v > 0 && Number.isFinite(v)) ? errors : null;
@@ -132,11 +132,11 @@ export class Landscape {
       const [x, y] = this.pair.map((name) => grid.axes[name]);
       return { x, y, loss: grid.loss.map(numbers) };
     } catch {
-      return null; // a picture less; the run itself says what is wrong
+      return null; // the surface is left out; the run reports the error
     }
   }
 
-  /** Where the best optimizer ends, found once for each model, data, scaling and loss. */
+  /** The minimum found by `auto`, once for each model, data, scaling and loss. */
   async #minimum() {
     const { model, params, loss, scaling } = this.scene.request;
     const search = { model, params, loss, scaling, time_limit_s: SEARCH_S };
@@ -158,7 +158,7 @@ export class Landscape {
 
   #describe(points, minimum) {
     const at = ([x, y]) => `${this.pair[0]} ${number(x)}, ${this.pair[1]} ${number(y)}`;
-    const parts = [`A map of the loss over ${this.pair.join(" and ")}.`];
+    const parts = [`The loss over ${this.pair.join(" and ")}.`];
     if (points.length) parts.push(`The path goes from ${at(points[0])} to ${at(points.at(-1))}.`);
     if (minimum) parts.push(`The minimum is at ${at(minimum)}.`);
     this.chart.frame.describe(parts.join(" "));

@@ -1,4 +1,4 @@
-// The loss by epoch, on a logarithmic scale.
+// The loss by epoch, with a logarithmic scale.
 
 import { Frame, axis, clipped, colours, mark, wide } from "./frame.js";
 import { extent } from "./request.js";
@@ -9,7 +9,7 @@ export class LossChart {
     this.reset(1);
   }
 
-  /** A new run of so many epochs. */
+  /** Starts a run of that number of epochs. */
   reset(epochs) {
     this.epochs = [];
     this.losses = [];
@@ -20,13 +20,13 @@ export class LossChart {
     this.frame.clear();
   }
 
-  /** All rows so far; the columns are the caller's and may have grown. */
+  /** Sets all rows so far; the caller may append to the columns later. */
   setRows(epochs, losses) {
     this.epochs = epochs;
     this.losses = losses;
   }
 
-  /** The run has ended: how it went is no secret any more. */
+  /** Ends the run: the epochs done and the best are known. */
   ended(lastEpoch, bestEpoch) {
     this.last = Math.max(lastEpoch, 1);
     this.best = bestEpoch;
@@ -34,7 +34,7 @@ export class LossChart {
     this.draw();
   }
 
-  /** The row at which the playhead stands. */
+  /** Shows a row. */
   show(row) {
     this.at = row;
     if (!this.frame.plot) this.draw();
@@ -105,7 +105,7 @@ export class LossChart {
   }
 }
 
-/** Steps of an axis of epochs: there is no half of one. */
+/** Steps of an axis of epochs, which are integers. */
 const whole = () => {
   const steps = [1, 2, 5].flatMap((n) => Array.from({ length: 8 }, (_, p) => n * 10 ** p));
   return steps.sort((a, b) => a - b);

@@ -1,4 +1,4 @@
-// The page: the request, its run, and what may be taken away from it.
+// The page: the request, its run, and the downloads.
 
 import { Problem, call, watch } from "./api.js";
 import { write } from "./csv.js";
@@ -8,7 +8,7 @@ import { Form } from "./form.js";
 import { count, grouped } from "./format.js";
 import { askForKey, hasKey } from "./key.js";
 import * as report from "./report.js";
-import { DESCENDING, asCurl, body, cured, optimizerOf, understood } from "./request.js";
+import { DESCENDING, asCurl, body, withFix, optimizerOf, understood } from "./request.js";
 import { Stage } from "./stage.js";
 
 const MOST_ROWS = 1000;
@@ -40,8 +40,8 @@ class Playground {
       if (event.key === "Escape" && this.job) this.cancel();
     });
     byId("cancel").addEventListener("click", () => this.cancel());
-    byId("keep-fit").addEventListener("click", () => this.#keepFit());
-    byId("keep-predictions").addEventListener("click", () => this.#keepPredictions());
+    byId("download-fit").addEventListener("click", () => this.#downloadFit());
+    byId("download-predictions").addEventListener("click", () => this.#downloadPredictions());
     byId("copy").addEventListener("click", () => this.#copy());
     byId("theme").addEventListener("click", () => {
       descentTheme.toggle();
@@ -65,14 +65,14 @@ class Playground {
     this.#edited(this.form.request);
   }
 
-  /** What is on the stage, and was said of it, is not of what the field holds now. */
+  /** The charts and results are not of the field's invalid content, so they are cleared. */
   #noData() {
     this.#forget();
     report.status(this.data.refused, "bad");
     document.body.dataset.state = "ready";
   }
 
-  /** The request has changed: what is on the stage is of another one. */
+  /** Called when the request has changed: the charts show an earlier one. */
   #edited(request) {
     this.request = request;
     report.clearProblems();
@@ -91,7 +91,7 @@ class Playground {
   async #preview() {
     if (this.job || this.data.refused) return;
     const scene = this.#scene();
-    if (this.fit && this.scene?.key === scene.key) return; // only how to descend has changed
+    if (this.fit && this.scene?.key === scene.key) return; // only the optimization has changed
     this.scene = scene;
     this.#forget();
     report.status(this.lesson, "idle");
@@ -129,7 +129,7 @@ class Playground {
     }
   }
 
-  /** Every epoch of a short run; of a long one, or one of many params, as many as a chart shows. */
+  /** `record_every`: 1 for a short run; for a long one, or many params, as a chart can show. */
   #recordEvery() {
     const epochs = this.request.epochs ?? EPOCHS;
     if (this.request.record_every || !DESCENDING.has(optimizerOf(this.request).name)) return {};
@@ -155,7 +155,7 @@ class Playground {
     }
   }
 
-  /** On a phone the charts are below the controls. */
+  /** Scrolls to the charts, which on a phone are below the controls. */
   #comeIntoView() {
     if (byId("results").getBoundingClientRect().top < innerHeight / 2) return;
     const still = matchMedia("(prefers-reduced-motion: reduce)").matches;
@@ -166,13 +166,13 @@ class Playground {
     if (history.epoch.length) this.stage.grow(history);
     byId("progress").value = progress.epochs ? progress.epoch / progress.epochs : 0;
     document.body.dataset.rows = this.stage.history.epoch.length;
-    if (ahead) report.status(`Waiting: ${count(ahead, "fit")} before this one.`, "idle");
+    if (ahead) report.status(`Queued: ${count(ahead, "fit")} before this one.`, "idle");
     else byId("progress").title = `${grouped(progress.epoch)} of ${grouped(progress.epochs)} epochs`;
   }
 
   async #finished(job) {
     if (job.error) throw new Problem(job.error, job.error.status);
-    if (!job.result) return report.status("Cancelled before it began.", "warn");
+    if (!job.result) return report.status("Cancelled before it started.", "warn");
     if (this.data.refused) return this.#noData();
     this.fit = job.result;
     const { text, kind } = report.ending(this.fit);
@@ -186,13 +186,13 @@ class Playground {
 
   #failed(error) {
     const marked = report.problem(error);
-    const where = marked ? " See what is marked in red." : "";
-    report.status(`This could not be run.${where}`, "bad");
+    const where = marked ? " See the fields marked in red." : "";
+    report.status(`The request is not valid.${where}`, "bad");
     if (!(error instanceof Problem)) console.warn(error);
   }
 
   #apply(suggestion) {
-    this.request = cured(this.request, suggestion);
+    this.request = withFix(this.request, suggestion);
     this.form.show(this.request);
     byId("curl").textContent = this.#curl();
     this.run();
@@ -212,12 +212,12 @@ class Playground {
     byId("copied").textContent = done ? "Copied." : "Could not copy: select the text above.";
   }
 
-  #keepFit() {
+  #downloadFit() {
     const text = `${JSON.stringify(this.fit, null, 2)}\n`;
     download("fit.json", text, "application/json");
   }
 
-  async #keepPredictions() {
+  async #downloadPredictions() {
     const names = this.scene.understood.inputs;
     const inputs = Object.fromEntries(names.map((name) => [name, this.scene.columns[name]]));
     const banded = this.fit.predict.covariance ? { interval: "confidence" } : {};
@@ -245,6 +245,6 @@ async function begin() {
 
 begin().catch((error) => {
   if (error.status === 401) return askForKey(begin);
-  report.status("The page could not start.", "bad");
+  report.status("The page could not be loaded.", "bad");
   report.problem(error);
 });

@@ -1,4 +1,4 @@
-// The playhead over the epochs: it follows a fit that runs, and replays one that has run.
+// The player of epochs: follows a running fit, and replays a finished one.
 
 const REPLAY_MS = 3500;
 
@@ -13,7 +13,7 @@ export class Player {
     this.reset(0);
   }
 
-  /** Back to the start; `expected` is how many rows the whole run should have. */
+  /** Returns to the start; `expected`: the number of rows of the whole run. */
   reset(expected) {
     this.playing = false;
     this.live = false;
@@ -22,13 +22,13 @@ export class Player {
     this.at = -1;
   }
 
-  /** More rows have come. */
+  /** Sets the number of rows received. */
   grew(rows) {
     this.rows = rows;
     if (!this.playing && this.live) this.show(rows - 1);
   }
 
-  /** From the first row on; a run that is slower than the replay is followed as it comes. */
+  /** Plays from the first row; a run slower than the replay is followed live. */
   play({ live = false } = {}) {
     this.live = live;
     if (matchMedia("(prefers-reduced-motion: reduce)").matches) {
@@ -41,7 +41,7 @@ export class Player {
     requestAnimationFrame((now) => this.tick(now));
   }
 
-  /** All rows are there: `live` ends, and the rest is replayed. */
+  /** All rows have been received: `live` ends, and the rest is replayed. */
   ended() {
     this.live = false;
     this.expected = this.rows;
@@ -62,7 +62,7 @@ export class Player {
   tick(now) {
     if (!this.playing) return;
     const part = Math.min(1, (now - this.began) / REPLAY_MS);
-    // The first epochs change most, so time goes slowly there.
+    // The first epochs change most, so they are played more slowly.
     const wanted = Math.floor(part ** 2.5 * Math.max(this.expected, this.rows));
     const row = Math.min(wanted, this.rows - 1);
     if (row >= 0 && row !== this.at) this.show(row);

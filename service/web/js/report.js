@@ -1,50 +1,50 @@
-// A fit in words and tables.
+// A fit as text and tables.
 
-import { cureInWords } from "./cures.js";
+import { fixLabel } from "./fixes.js";
 import { byId, element } from "./dom.js";
 import { count, number, withError } from "./format.js";
 
-/** The sentence about how a fit ended, and its tone. */
+/** The message about how a fit ended, and its kind. */
 export function ending(fit) {
   const n = count(fit.epochs, "epoch");
-  const far = fit.verdict === "untrustworthy" ? " It has not arrived." : "";
+  const far = fit.verdict === "untrustworthy" ? " Not converged." : "";
   const tone = fit.verdict === "trustworthy" ? "good" : "warn";
   const r2 = fit.statistics.r_squared;
   const how = `: loss ${number(fit.loss)}${r2 === null ? "" : `, R² ${number(r2, 3)}`}`;
-  const said = {
+  const message = {
     converged: [`Converged after ${n}${how}.`, tone],
     max_epochs: [`Done after ${n}${how}.${far}`, tone],
-    diverged: [`Diverged at epoch ${fit.epochs.toLocaleString("en")}: the loss ran away.`, "bad"],
-    stalled: [`Stalled after ${n}: no step was downhill any more.`, tone],
+    diverged: [`Diverged at epoch ${fit.epochs.toLocaleString("en")}: the loss grew without bound.`, "bad"],
+    stalled: [`Stalled after ${n}: no step reduced the loss further.`, tone],
     time_limit: [`Out of time after ${n}; this is the best so far.`, "warn"],
     cancelled: [`Cancelled after ${n}; this is the best so far.`, "warn"],
   }[fit.stop_reason];
-  const cures = fit.diagnostics.filter((one) => one.suggestion).length;
-  const cure = cures ? ` ${cures === 1 ? "A cure is" : `${cures} cures are`} offered below.` : "";
-  return { text: said[0] + cure, kind: said[1] };
+  const fixes = fit.diagnostics.filter((one) => one.suggestion).length;
+  const hint = fixes ? ` ${count(fixes, "suggested fix", "suggested fixes")} below.` : "";
+  return { text: message[0] + hint, kind: message[1] };
 }
 
 export function status(text, kind) {
-  byId("said").textContent = text;
+  byId("status-text").textContent = text;
   byId("status").dataset.kind = kind;
 }
 
 const TITLES = {
   learning_rate_too_high: "The learning rate is too high",
-  gradient_imbalance: "One rate does not suit both params",
-  not_converged: "It has not arrived",
-  non_finite: "Numbers ran out of range",
+  gradient_imbalance: "The gradients of the params differ widely",
+  not_converged: "Not converged",
+  non_finite: "Non-finite numbers",
 };
 const MOST_PARAMS = 8;
 const SEVERITIES = { error: "Error", warning: "Warning", info: "Note" };
 
-/** What was seen, each with the button that applies its cure. */
+/** The diagnostics, each with a button that applies its suggested fix. */
 export function diagnostics(fit, apply) {
   byId("diagnostics").replaceChildren(...(fit?.diagnostics ?? []).map((one) => card(one, fit, apply)));
 }
 
 function card(one, fit, apply) {
-  const title = TITLES[one.code] ?? sentence(one.code);
+  const title = TITLES[one.code] ?? titleOf(one.code);
   const heading = element(
     "h3",
     {},
@@ -53,26 +53,26 @@ function card(one, fit, apply) {
   );
   const parts = [heading, element("p", {}, opening(one.message, fit))];
   if (one.suggestion) {
-    const words = `${cureInWords(one.suggestion, fit.model.inputs)}: run again`;
-    const cure = { type: "button", class: "cure", onclick: () => apply(one.suggestion) };
-    parts.push(element("button", { ...cure, "data-code": one.code }, words));
+    const words = `${fixLabel(one.suggestion, fit.model.inputs)}: run again`;
+    const button = { type: "button", class: "fix", onclick: () => apply(one.suggestion) };
+    parts.push(element("button", { ...button, "data-code": one.code }, words));
   }
   return element("li", { class: "diagnostic", "data-code": one.code }, ...parts);
 }
 
-/** A sentence's first letter, unless the word is a name of the model. */
+/** The message with a capital first letter, unless its first word is a name of the model. */
 function opening(message, { model }) {
   const [word] = message.split(/[^\p{L}\p{N}_]/u);
   const names = [...model.params, ...model.inputs, model.target];
   return names.includes(word) ? message : message.charAt(0).toUpperCase() + message.slice(1);
 }
 
-function sentence(code) {
+function titleOf(code) {
   const words = code.replace(/_/g, " ");
   return words.charAt(0).toUpperCase() + words.slice(1);
 }
 
-/** The answer: the params with their errors, and how good the fit is. */
+/** The results: the params with their standard errors, and the statistics of the fit. */
 export function answer(fit) {
   byId("answer").hidden = !fit;
   byId("verdict").textContent = "";
@@ -87,11 +87,11 @@ export function answer(fit) {
 }
 
 function verdict(fit) {
-  const notes = fit.diagnostics.length ? " Mind the notes above." : "";
+  const found = fit.diagnostics.length ? "See the notes above" : "No issues found";
   return {
-    trustworthy: `These numbers can be trusted, within their standard errors.${notes}`,
-    doubtful: "These numbers are doubtful: see the warnings above.",
-    untrustworthy: "Do not rely on these numbers: see what was found above.",
+    trustworthy: `${found}: the estimates can be trusted within their standard errors.`,
+    doubtful: "The estimates are doubtful: see the warnings above.",
+    untrustworthy: "Do not rely on these estimates: see the errors above.",
   }[fit.verdict];
 }
 
@@ -111,17 +111,17 @@ function paramsTable(fit) {
 }
 
 function paramRow(fit, name, raw) {
-  const believed = fit.stop_reason !== "diverged";
-  const error = believed ? fit.statistics.stderr?.[name] : null;
+  const valid = fit.stop_reason !== "diverged";
+  const error = valid ? fit.statistics.stderr?.[name] : null;
   const cells = raw
-    ? [valueCell(raw.values[name], believed ? raw.stderr?.[name] : null)]
+    ? [valueCell(raw.values[name], valid ? raw.stderr?.[name] : null)]
     : [valueCell(fit.params[name], error)];
-  cells.push(element("td", {}, believed ? interval(fit, name, raw) : "–"));
+  cells.push(element("td", {}, valid ? interval(fit, name, raw) : "–"));
   if (raw) cells.push(valueCell(fit.params[name], error));
   return element("tr", { "data-param": name }, element("th", { scope: "row" }, name), ...cells);
 }
 
-/** In raw units it is as many standard errors wide as in scaled ones: that is Student's t. */
+/** In raw units it has the same width in standard errors as in scaled units, by Student's t. */
 function interval(fit, name, raw) {
   const { confidence_interval: found, stderr } = fit.statistics;
   if (!found || !(name in found.lower)) return "–";
@@ -146,14 +146,14 @@ function statistics(fit) {
   return [
     ["R²", known(s.r_squared, 4)],
     ["loss", number(fit.loss, 5)],
-    ["residual deviation", known(s.residual_std, 4)],
+    ["residual std. dev.", known(s.residual_std, 4)],
     ["AIC", known(s.aic, 5)],
     ["rows", number(s.n, 9)],
     ["optimizer", fit.optimizer],
   ];
 }
 
-/** Problems at the fields that they point at; what points nowhere known goes above the charts.
+/** Shows errors at the fields that they point at; the others above the charts.
  * @returns whether a field is marked */
 export function problem(error) {
   clearProblems();

@@ -1,11 +1,11 @@
-// The request that the page edits, and what can be read from it. Pure functions.
+// Pure functions of the request that the page edits.
 
 const NAME = /[\p{L}_][\p{L}\p{N}_]*/gu;
 const EQUALS = /^([^=]*[^=<>!])=(?!=)(.*)$/s;
 export const DESCENDING = new Set(["sgd", "adam", "adamw", "rmsprop", "adagrad"]);
 export const FORMULA = "formula";
 
-/** RFC 7396: `patch` laid over `target`; null takes a member away. */
+/** RFC 7396: `target` merged with `patch`, in which null removes a member. */
 export function merge(target, patch) {
   if (!isObject(patch)) return patch;
   const merged = isObject(target) ? { ...target } : {};
@@ -16,9 +16,9 @@ export function merge(target, patch) {
   return merged;
 }
 
-/** Lays a suggestion over the request. A bare name of an optimizer or a loss is first the object
- * that it stands for, as the service reads it. */
-export function cured(request, suggestion) {
+/** Merges a suggestion into the request. The bare name of an optimizer or a loss is first replaced by
+ * its object. */
+export function withFix(request, suggestion) {
   const whole = { ...request };
   for (const key of ["optimizer", "loss"]) {
     if (typeof whole[key] === "string" && isObject(suggestion[key])) {
@@ -39,11 +39,11 @@ export const optimizerOf = (request) =>
 export const lossOf = (request) =>
   typeof request.loss === "string" ? { name: request.loss } : (request.loss ?? { name: "mse" });
 
-/** The number at which a param starts, or undefined where it is guessed. */
+/** A param's initial value, or undefined if it is to be estimated. */
 export const startOf = (param) => (isObject(param) ? param.value : param);
 
 /**
- * What a model means on these columns, as far as the page can tell.
+ * * How the service interprets a model on these columns, as far as the page can tell.
  * @param families the catalogue by name
  * @returns {kind, text, inputs, target, params}; `params` is null where only the fit knows.
  */
@@ -80,7 +80,7 @@ function ofFormula(text, names) {
   return { kind: FORMULA, text, inputs, target: left, params };
 }
 
-/** The numbers that a scaling stands for on these columns: {input: {scale, offset}}, or null. */
+/** The scaling of these columns as {input: {scale, offset}}, or null. */
 export function resolved(scaling, columns, inputs) {
   if (!scaling) return null;
   if (typeof scaling !== "string") return scaling;
@@ -114,19 +114,19 @@ export function extent(values) {
   return low <= high ? [low, high] : [0, 1];
 }
 
-/** A range with room on both sides, also where it is a single point. */
+/** A range with margins, also for a single point. */
 export function padded([low, high], part = 0.06) {
   const room = (high - low || Math.abs(high) || 1) * part;
   return [low - room, high + room];
 }
 
-/** Only the columns that the model may use go over the wire. */
+/** The body to send: the request with its data. */
 export function body(request, columns) {
   const complete = Object.values(columns).every((column) => !column.includes(null));
   return { ...request, data: columns, ...(complete ? {} : { missing: "drop" }) };
 }
 
-/** The same request for a terminal. */
+/** The request as a curl command. */
 export function asCurl(request, address, keyed = false) {
   const quoted = JSON.stringify(request).replace(/'/g, "'\\''");
   const key = keyed ? '-H "Authorization: Bearer $DESCENT_API_KEY" ' : "";

@@ -1,4 +1,4 @@
-// The charts together: what they show before a run, while it goes, and after it.
+// The charts: before, during and after a run.
 
 import { call, drawable, numbers } from "./api.js";
 import { byId } from "./dom.js";
@@ -25,8 +25,8 @@ export class Stage {
   }
 
   /**
-   * @param scene {request, columns, units, version, understood}: what a run would fit. A new one
-   *   makes answers that are still under way count for nothing.
+   * @param scene {request, columns, units, version, understood}: what a run would fit. Pending
+   *   answers for an earlier scene are ignored.
    */
   async preview(scene) {
     this.#begin(scene);
@@ -60,7 +60,7 @@ export class Stage {
     const inputs = Object.fromEntries(understood.inputs.map((name) => [name, columns[name]]));
     const label = (name) => (units[name] ? `${name} [${units[name]}]` : name);
     const several = understood.inputs.length !== 1;
-    byId("fit-title").textContent = several ? "Predicted against measured" : "The curve over the data";
+    byId("fit-title").textContent = several ? "Predicted against measured" : "Fit";
     const x = several ? `${label(understood.target)}, measured` : label(understood.inputs[0]);
     const y = several ? "predicted" : label(understood.target);
     this.fit.setData(inputs, target, { x, y });
@@ -69,16 +69,16 @@ export class Stage {
 
   async #startCurve(params) {
     const scene = this.scene;
-    const curve = await this.#predictions(params, null); // a start is in raw units
+    const curve = await this.#predictions(params, null); // initial values are in raw units
     if (scene === this.scene && curve) this.fit.setStart(curve);
   }
 
-  /** Params on the map are those of scaled inputs; a start, which is given in raw units, is not. */
+  /** The surface's params are those of scaled inputs; initial values are in raw units. */
   #startOnMap() {
     return this.scene.request.scaling ? null : this.start;
   }
 
-  /** A run begins: `rows` are about as many as it will record. */
+  /** Starts a run; `rows`: about the number of rows that it will record. */
   async run(scene, epochs, rows) {
     const same = this.scene && scene.key === this.scene.key;
     if (same && !this.result) this.#restart(scene);
@@ -98,7 +98,7 @@ export class Stage {
     this.landscape.scene = scene;
   }
 
-  /** Rows have come. */
+  /** Appends rows of the history. */
   grow(rows) {
     const { history } = this;
     history.epoch.push(...rows.epoch);
@@ -113,7 +113,7 @@ export class Stage {
     byId("loss-empty").hidden = history.epoch.length > 0;
   }
 
-  /** The run has ended with this fit. */
+  /** Shows the fit of a run that has ended. */
   async ended(fit) {
     this.result = fit;
     this.loss.ended(fit.epochs, fit.best.epoch);
@@ -125,7 +125,7 @@ export class Stage {
     );
     if (!(this.scene.understood.target in this.scene.columns)) await this.#transformed(fit);
     await this.landscape.ended(fit).catch(() => {});
-    this.drawn = -1; // once more, with its band
+    this.drawn = -1; // draw again, with its band
     this.#show(this.player.at);
   }
 
@@ -146,11 +146,11 @@ export class Stage {
       this.curves.clear();
       this.#setData(target);
     } catch {
-      // the points are missing then; the curve is not
+      // then only the points are missing
     }
   }
 
-  /** The theme has changed. */
+  /** Redraws in the current theme. */
   redraw() {
     this.fit.draw();
     this.loss.draw();
@@ -178,7 +178,7 @@ export class Stage {
     ].join(" · ");
   }
 
-  /** One curve is asked for at a time; those that the playhead passed meanwhile are left out. */
+  /** Requests one curve at a time, and skips those that the player has passed meanwhile. */
   async #drawCurve(row) {
     this.wanted = row;
     if (this.asking) return;
@@ -228,7 +228,7 @@ export class Stage {
       const asked = { model: request.model, params, data: this.fit.inputs, scaling };
       return drawable((await call("predict", { body: asked })).predictions);
     } catch {
-      return null; // the curve stays as it is; a run says what is wrong
+      return null; // the curve is kept; a run reports the error
     }
   }
 
@@ -258,7 +258,7 @@ export class Stage {
   }
 }
 
-/** Every param's start, or null where one is guessed. */
+/** The initial values, or null if one is to be estimated. */
 function startOfAll({ request, understood }) {
   const entries = (understood.params ?? []).map((name) => [name, startOf(request.params?.[name])]);
   const known = entries.length > 0 && entries.every(([, value]) => Number.isFinite(value));

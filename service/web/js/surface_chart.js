@@ -1,4 +1,4 @@
-// The path of two params over the loss, drawn as a heat map with contours.
+// The loss surface over two params as a heat map with contours, and the path of the params.
 
 import { Frame, axis, clipped, colours, mark, trace, wide } from "./frame.js";
 import { extent, padded } from "./request.js";
@@ -64,12 +64,12 @@ export class SurfaceChart {
     this.draw();
   }
 
-  /** The params row by row, the start first; not finite ones are null. */
+  /** Sets the params row by row, the initial values first; non-finite ones are null. */
   setPath(path) {
     this.path = path;
   }
 
-  /** The row at which the playhead stands; −1 is the start. */
+  /** Shows a row; −1 is the initial values. */
   show(row) {
     this.at = row;
     this.frame.plot?.redraw(false);
@@ -132,7 +132,7 @@ export class SurfaceChart {
   }
 }
 
-/** The minimum. */
+/** Draws the minimum. */
 function cross(u, [x, y], colour, ratio) {
   const [a, b] = [u.valToPos(x, "x", true), u.valToPos(y, "y", true)];
   const arm = 7 * ratio;
@@ -152,7 +152,7 @@ function cross(u, [x, y], colour, ratio) {
   }
 }
 
-/** The heat map: bands of equal factors of the loss, and a contour where two meet. */
+/** Draws bands of equal factors of the loss, with contours between them. */
 function paint({ x, y, loss }, colour) {
   const [width, height] = [480, 360];
   const canvas = document.createElement("canvas");
@@ -193,7 +193,7 @@ function heights(loss) {
   return (i, j) => Math.log(Math.max(between(roots, i, j) ** 2, low) / low) / range;
 }
 
-/** Bilinear, at fractional places of the grid. */
+/** Bilinear interpolation at fractional grid positions. */
 function between(grid, i, j) {
   const [a, b] = [Math.min(Math.floor(i), grid.length - 2), Math.min(Math.floor(j), grid[0].length - 2)];
   const [s, t] = [i - a, j - b];
@@ -202,7 +202,7 @@ function between(grid, i, j) {
   return low * (1 - s) + high * s;
 }
 
-/** From the colour of low ground to that of high ground. */
+/** The colour between that of the lowest and that of the highest loss. */
 function ramp(low, high) {
   const [from, to] = [channels(low), channels(high)];
   const mix = (part) => from.map((c, i) => c + (to[i] - c) * part);

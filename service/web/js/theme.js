@@ -1,5 +1,5 @@
-// Runs before the page is painted, so that a chosen theme does not flash. The choice is light, dark,
-// or the system's; it is kept in this browser alone.
+// Runs before the first paint, to avoid a flash of the other theme. The choice is light, dark,
+// or the system's; it is stored in this browser only.
 (() => {
   const KEY = "descent-theme";
   const root = document.documentElement;
@@ -8,7 +8,7 @@
     try {
       return localStorage.getItem(KEY);
     } catch {
-      return null; // storage may be forbidden
+      return null; // storage may be disabled
     }
   };
 

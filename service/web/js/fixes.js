@@ -1,4 +1,4 @@
-// What a suggestion does, as the words of a button.
+// The label of the button that applies a suggested fix.
 
 const WORDS = {
   optimizer(value) {
@@ -14,23 +14,23 @@ const WORDS = {
   loss: (value) => `use the loss ${value.name ?? value}`,
   epochs: (value) => `${value.toLocaleString("en")} epochs`,
   params(value) {
-    if (value === null) return "guess a start";
+    if (value === null) return "estimate the initial values";
     return Object.entries(value).map(paramInWords).join(", ");
   },
 };
 
 function paramInWords([name, value]) {
-  if (value === null) return `guess a start for ${name}`;
-  if (value.fixed) return `hold ${name} at ${Number(Number(value.value).toPrecision(4))}`;
-  if (value.min === null || value.max === null) return `free ${name} of its limits`;
+  if (value === null) return `estimate the initial value of ${name}`;
+  if (value.fixed) return `fix ${name} at ${Number(Number(value.value).toPrecision(4))}`;
+  if (value.min === null || value.max === null) return `remove the bounds of ${name}`;
   return `${name}: ${JSON.stringify(value)}`;
 }
 
 /** @param inputs the names of the model's inputs */
-export function cureInWords(patch, inputs) {
-  const said = Object.entries(patch).map(
+export function fixLabel(patch, inputs) {
+  const parts = Object.entries(patch).map(
     ([key, value]) => WORDS[key]?.(value, inputs) ?? `${key} ${JSON.stringify(value)}`,
   );
-  const words = said.join(", ");
+  const words = parts.join(", ");
   return words.charAt(0).toUpperCase() + words.slice(1);
 }
