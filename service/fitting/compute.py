@@ -105,8 +105,7 @@ def predict_from_fit(
     """`predict` with a finished fit's model, params and scaling."""
     if request.params is not None or request.scaling is not None:
         raise InvalidRequest(
-            "`params` and `scaling` are those of the job; omit them with `job_id`",
-            pointer="/job_id",
+            "omit `params` and `scaling`: those of the job are used", pointer="/job_id"
         )
     bad = [name for name, value in body.params.items() if not math.isfinite(value)]
     if bad:
@@ -280,9 +279,7 @@ def _surface(request: wire.LossRequest, problem: Problem, settings: Settings) ->
             raise InvalidData("`min` must be below `max`", pointer=f"/surface/{escape(name)}")
         ends = torch.tensor([axis.min, axis.max, axis.max - axis.min], dtype=problem.target.dtype)
         if not bool(torch.isfinite(ends).all()):
-            raise InvalidData(
-                "the axis exceeds the range of `dtype`", pointer=f"/surface/{escape(name)}"
-            )
+            raise InvalidData("the axis exceeds `dtype`", pointer=f"/surface/{escape(name)}")
         axes[name] = torch.linspace(axis.min, axis.max, axis.steps, dtype=problem.target.dtype)
     points = math.prod(len(axis) for axis in axes.values())
     if points > settings.max_surface_points:

@@ -119,8 +119,7 @@ def predict_from_groups(
 def _check(request: PredictRequest) -> None:
     if request.params is not None or request.scaling is not None:
         raise InvalidRequest(
-            "`params` and `scaling` are those of the job; omit them with `job_id`",
-            pointer="/job_id",
+            "omit `params` and `scaling`: those of the job are used", pointer="/job_id"
         )
     if request.interval is not None:
         raise InvalidRequest(
