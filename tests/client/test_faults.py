@@ -95,7 +95,7 @@ def test_an_answer_that_never_comes_is_asked_for_again(
 ) -> None:
     """After the first try, whose answer does not come, there is time for the second's."""
     monkeypatch.setattr(connection, "ANSWER_S", 0.5)
-    monkeypatch.setattr("service.client.conversations.WAIT_S", 1)
+    monkeypatch.setattr("service.client.exchanges.WAIT_S", 1)
     wait = partial(monkeypatch.setattr, connection, "ANSWER_S", PATIENCE_S)
     monkeypatch.setattr(client, "_sleep", lambda _: wait())
     proxy.next("late", "none")
