@@ -1,5 +1,5 @@
-"""The command line. Each command imports what it needs when it runs, so that none waits for torch
-that does not use it."""
+"""The command line. Each command imports what it needs when it runs, so that only those that use
+torch wait for its import."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def _show_version(asked: bool) -> None:
 def _options(
     version: Annotated[
         bool,
-        typer.Option("--version", callback=_show_version, is_eager=True, help="Say which it is."),
+        typer.Option("--version", callback=_show_version, is_eager=True, help="Print the version."),
     ] = False,
 ) -> None:
     pass

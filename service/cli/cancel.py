@@ -10,11 +10,11 @@ from service.cli import options
 
 
 def cancel(
-    jobs: Annotated[list[str], typer.Argument(help="Ids, of `descent jobs`.")],
+    jobs: Annotated[list[str], typer.Argument(help="Job ids, as listed by `descent jobs`.")],
     url: options.Url = None,
     api_key: options.ApiKey = None,
 ) -> None:
-    """Stop jobs, keeping their best so far. One that has finished is left as it is."""
+    """Stop jobs, keeping their best so far. A finished job is unchanged."""
     from service.cli import connecting
 
     with connecting.descent(url, api_key, own=False) as client:

@@ -1,4 +1,4 @@
-"""What `descent doctor` looks at."""
+"""The checks of `descent doctor`."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _FILES = 1024
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing that was looked at."""
+    """The result of one check."""
 
     state: Literal["ok", "note", "FAIL"]
     text: str
@@ -81,7 +81,7 @@ def machine() -> Iterator[Finding]:
 
 
 def settings() -> Iterator[Finding]:
-    """The limits that a service started here would have."""
+    """The settings that a service started here would have."""
     from pydantic import ValidationError
 
     from service.jobs.cores import cores
@@ -90,11 +90,13 @@ def settings() -> Iterator[Finding]:
     try:
         found = Settings()
     except ValidationError as error:
-        for slip in error.errors(include_url=False):
-            yield Finding("FAIL", f"DESCENT_{str(slip['loc'][0]).upper()}: {slip['msg']}")
+        for error_details in error.errors(include_url=False):
+            yield Finding(
+                "FAIL", f"DESCENT_{str(error_details['loc'][0]).upper()}: {error_details['msg']}"
+            )
         return
-    told = {**{name: getattr(found, name) for name in found.model_fields_set}, "keys": "…"}
-    own = [f"DESCENT_{name.upper()}={told[name]}" for name in found.model_fields_set]
+    values = {**{name: getattr(found, name) for name in found.model_fields_set}, "keys": "…"}
+    own = [f"DESCENT_{name.upper()}={values[name]}" for name in found.model_fields_set]
     workers = found.workers or cores()
     threads = max(1, cores() // workers)
     yield Finding("ok", f"limits: {', '.join(sorted(own)) or 'the defaults'}")
@@ -104,7 +106,7 @@ def settings() -> Iterator[Finding]:
 
 
 def service(url: str | None, key: str | None = None) -> Iterator[Finding]:
-    """A fit whose answer is known, by the service at `url` or by one of its own."""
+    """A fit with a known answer, by the service at `url` or by a temporary one."""
     from service.cli import embedded
     from service.client import ClientError, ConnectionFailed, Descent
 

@@ -1,4 +1,4 @@
-"""Which service a command talks to: the one that is named, or one of its own."""
+"""The service that a command uses: the one at --url, or a temporary one."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ if TYPE_CHECKING:
     from service.client import Descent
 
 RETRIES = 3
-"""A person waits."""
+"""Few, since a person waits."""
 
 
 @contextmanager
 def descent(
     url: str | None, key: str | None, *, own: bool, timeout: float | None = None
 ) -> Iterator[Descent]:
-    """A client of the service at `url`. Where none is named: of one that runs for this command
-    alone (`own`), or of that on this machine's port 8000. Errors are told."""
-    with exits.told(), ExitStack() as stack:
+    """A client of the service at `url`; by default of a temporary one (`own`), or of port 8000 on
+    this machine. Errors end the command with a message and an exit code."""
+    with exits.reported(), ExitStack() as stack:
         if url is None and own:
             url = stack.enter_context(_own())
         yield stack.enter_context(_client(url, key, timeout))
@@ -52,7 +52,7 @@ def _own() -> Iterator[str]:
 
 @contextmanager
 def _starting() -> Iterator[None]:
-    """Says on a terminal why one waits."""
+    """Shows a status on a terminal while the service starts."""
     if not sys.stderr.isatty():
         yield
         return

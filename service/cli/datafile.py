@@ -1,7 +1,8 @@
-"""Columns from a file or from stdin: CSV and its kin, or JSON.
+"""Columns from a file or stdin: CSV and similar tables, or JSON.
 
-Read here rather than sent as it is: what the columns hold is then the same for every service, and
-`predict` can write them beside its predictions.
+
+The file is read here rather than sent, so that `predict` can write the columns beside its
+predictions.
 """
 
 from __future__ import annotations
@@ -23,16 +24,17 @@ _MISSING = {"", "na", "n/a", "nan", "null", "none", "-"}
 
 
 class Unreadable(Exception):
-    """The text is no table; the message says where."""
+    """The text is not a table; the message says where."""
 
 
 @dataclass(frozen=True, slots=True)
 class Keys:
-    """The column that tells groups apart, where there is one."""
+    """The `group_by` column, if there is one."""
 
     column: str | None = None
     are_text: bool | None = None
-    """Where a fit has them already; None where they are numbers if nothing is lost by it."""
+    """Whether the keys of an earlier fit are text; None: numbers, if no keys become equal by
+    that."""
 
 
 def read(path: str, keys: Keys = Keys()) -> Columns:
@@ -49,7 +51,7 @@ def table(text: str, keys: Keys = Keys()) -> Columns:
     """The columns of a table as text.
 
     The delimiter is a comma, semicolon, tab, bar or spaces, whichever the first line has; lines
-    that begin with # are comments. A unit in brackets is no part of a name: `time [s]` is `time`.
+    that begin with # are comments. A unit in brackets is not part of a name: `time [s]` is `time`.
     Without a header, columns are x and y, or x1, x2, …, y.
     """
     lines = [line for line in text.splitlines() if line.strip() and line.lstrip()[0] != "#"]
@@ -86,7 +88,7 @@ def _check(names: list[str], rows: list[list[str]], headed: bool) -> None:
 
 
 def _column(cells: list[str], comma: bool) -> list[Value]:
-    """Numbers where all that is not missing is one, else text."""
+    """Numbers if all values that are not missing are numbers, else text."""
     if all(_is_number(cell, comma) for cell in cells):
         return [_number(cell, comma) for cell in cells]
     return _texts(cells)

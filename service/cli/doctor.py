@@ -1,4 +1,4 @@
-"""`descent doctor`: is all well here, and with the service?"""
+"""`descent doctor`: check the installation and the service."""
 
 from __future__ import annotations
 
@@ -16,21 +16,21 @@ if TYPE_CHECKING:
 
 def doctor(url: options.Url = None, api_key: options.ApiKey = None) -> None:
     """Check the installation, the machine, the settings, and a fit: by the service at --url, or by
-    one that is started for it. Exit code: 0 all is well, 1 something is not, 5 no service."""
+    a temporary one. Exit code: 0 no problems, 1 a check failed, 5 no service."""
     from service.cli import checks, exits, terminal
 
-    found = [*_told(checks.installation()), *_told(checks.machine()), *_told(checks.settings())]
-    found += _told(checks.service(url, api_key))
+    found = [*_print(checks.installation()), *_print(checks.machine()), *_print(checks.settings())]
+    found += _print(checks.service(url, api_key))
     wrong = sum(finding.state == "FAIL" for finding in found)
     if any(finding.unreachable for finding in found):
         raise typer.Exit(exits.UNREACHABLE)
     if wrong:
         raise typer.Exit(exits.FAILED)
-    typer.echo(terminal.paint("all is well", "green", sys.stdout))
+    typer.echo(terminal.paint("no problems found", "green", sys.stdout))
 
 
-def _told(findings: Iterable[checks.Finding]) -> list[checks.Finding]:
-    """The findings, each said as it is found."""
+def _print(findings: Iterable[checks.Finding]) -> list[checks.Finding]:
+    """The findings, each printed as it is found."""
     from service.cli import terminal
 
     colours = {"ok": "green", "note": "yellow", "FAIL": "red"}

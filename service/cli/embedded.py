@@ -1,7 +1,8 @@
-"""A service of one's own for one command: a child process that ends with it.
+"""A temporary service for one command: a child process that ends with it.
 
-A process apart, rather than the application in this one: the service keeps its signals, its loop
-and its workers to itself, and the command needs no torch.
+
+As a separate process the service has its own signals, event loop and workers, and the command does
+not import torch.
 """
 
 from __future__ import annotations
@@ -17,33 +18,33 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
 STOP_S = 25.0
-"""Seconds that it has to close down; it needs a tenth of one where nothing runs."""
+"""Seconds for it to shut down; about 0.1 s if nothing runs."""
 _PR_SET_PDEATHSIG = 1
-_NOT_HERS = {
+_NOT_INHERITED = {
     *("WEB_CONCURRENCY", "DESCENT_HOST", "DESCENT_PORT", "DESCENT_URL", "DESCENT_API_KEY"),
-    # It is nobody's but this command's, and asks for no key.
+    # It serves this command only, and needs no key.
     *("DESCENT_KEYS", "DESCENT_KEYS_FILE"),
 }
 
 
 class CannotStart(Exception):
-    """The service did not start; the message is what it said."""
+    """The service did not start; the message is its output."""
 
 
 @contextmanager
 def running() -> Iterator[str]:
-    """Its address, while it runs."""
-    with tempfile.TemporaryFile() as said, _started(said.fileno()) as process:
+    """Runs the service; yields its address."""
+    with tempfile.TemporaryFile() as output, _started(output.fileno()) as process:
         try:
             assert process.stdout is not None
             line = process.stdout.readline()
-            while line and "http://" not in line:  # what it waits for
+            while line and "http://" not in line:  # messages of the start
                 print(line, end="", file=sys.stderr, flush=True)
                 line = process.stdout.readline()
             if not line:
                 process.wait()
-                said.seek(0)
-                raise CannotStart(said.read().decode(errors="replace").strip())
+                output.seek(0)
+                raise CannotStart(output.read().decode(errors="replace").strip())
             yield line[line.index("http://") :].strip()
         finally:
             process.terminate()
@@ -54,7 +55,7 @@ def running() -> Iterator[str]:
 
 
 def _started(stderr: int) -> subprocess.Popen[str]:
-    environment = {k: value for k, value in os.environ.items() if k not in _NOT_HERS}
+    environment = {k: value for k, value in os.environ.items() if k not in _NOT_INHERITED}
     environment.setdefault("DESCENT_WORKERS", "1")
     environment["DESCENT_SHUTDOWN_GRACE_S"] = "1"
     return subprocess.Popen(
@@ -64,12 +65,12 @@ def _started(stderr: int) -> subprocess.Popen[str]:
         stdin=subprocess.DEVNULL,
         text=True,
         env=environment,
-        start_new_session=True,  # ^C is for the command, which then stops the fit
+        start_new_session=True,  # ^C is handled by the command, which then stops the fit
     )
 
 
 def _end_with(parent: int) -> None:
-    """Has Linux end this process when the command does, even by a kill; elsewhere nothing."""
+    """On Linux, ends this process when the command ends, even if killed; elsewhere no effect."""
     with suppress(OSError, AttributeError):
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
     if os.getppid() != parent:

@@ -1,4 +1,4 @@
-"""What the command line's exit codes mean, and how it says what went wrong."""
+"""The command line's exit codes and error messages."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 DONE = 0
 FAILED = 1
-"""The service, or the fit, failed; what was asked for was right as far as one can tell."""
+"""The service or the fit failed, for a valid request."""
 USAGE = 2
 UNTRUSTWORTHY = 3
 REJECTED = 4
@@ -25,48 +25,48 @@ INTERRUPTED = 130
 
 
 @contextmanager
-def told() -> Iterator[None]:
-    """What goes wrong within is said on stderr, and becomes an exit code."""
+def reported() -> Iterator[None]:
+    """Converts exceptions to a message on stderr and an exit code."""
     from service.client import errors
 
     try:
         yield
     except errors.AccessError as error:
-        say_problem(error)
-        print("  the key goes into DESCENT_API_KEY, or after --api-key", file=sys.stderr)
+        print_problem(error)
+        print("  set DESCENT_API_KEY, or --api-key", file=sys.stderr)
         raise typer.Exit(REJECTED) from None
     except errors.ProblemError as error:
-        say_problem(error)
+        print_problem(error)
         raise typer.Exit(_code(error)) from None
     except errors.ConnectionFailed as error:
-        leave(UNREACHABLE, str(error), "  `descent serve` starts a service; --url says where it is")
+        leave(UNREACHABLE, str(error), "  start a service with `descent serve`, or set --url")
     except errors.UnreadableAnswer as error:
         leave(UNREACHABLE, str(error))
     except errors.WaitTimeout as error:
-        leave(FAILED, f"the job goes on: descent watch {error.job_id}")
+        leave(FAILED, f"the job continues: descent watch {error.job_id}")
     except KeyboardInterrupt:
         leave(INTERRUPTED, "interrupted")
 
 
 def leave(code: int, *lines: str) -> NoReturn:
-    """Says why on stderr, and ends."""
+    """Prints the reason on stderr, and exits."""
     first, *others = lines
     print(f"{paint('descent:', 'red', sys.stderr)} {first}", *others, sep="\n", file=sys.stderr)
     raise typer.Exit(code) from None
 
 
-def say(line: str) -> None:
-    """Something to know that is no reason to end otherwise, on stderr."""
+def warn(line: str) -> None:
+    """Prints a warning on stderr."""
     print(f"{paint('descent:', 'yellow', sys.stderr)} {line}", file=sys.stderr)
 
 
 def usage(why: str) -> NoReturn:
-    """The command is not what one can do."""
+    """Exits because of invalid usage."""
     leave(USAGE, why)
 
 
-def say_problem(error: errors.ProblemError) -> None:
-    """A problem: its title, its detail, and where in the request each part of it is."""
+def print_problem(error: errors.ProblemError) -> None:
+    """Prints a problem: its title, its detail, and its places in the request."""
     problem = error.problem
     lines = [f"{paint('descent:', 'red', sys.stderr)} {problem.title}"]
     places = [f"{each.pointer or 'the request'}: {each.detail}" for each in error.errors]

@@ -23,12 +23,10 @@ def fit(
     ] = None,
     model: options.Model = "linear",
     param: options.Params = None,
-    fix: Annotated[
-        list[str] | None, typer.Option(help="A param that stays as it is: name=value.")
-    ] = None,
+    fix: Annotated[list[str] | None, typer.Option(help="A fixed param: name=value.")] = None,
     bound: Annotated[
         list[str] | None,
-        typer.Option(help="A param's bounds: name=low:high, one of which may be left out."),
+        typer.Option(help="A param's bounds: name=low:high, name=low: or name=:high."),
     ] = None,
     optimizer: options.Optimizer = None,
     epochs: Annotated[int | None, typer.Option(min=1, help="The most epochs.")] = None,
@@ -43,17 +41,13 @@ def fit(
         typer.Option(help="A JSON merge patch of the request, as a diagnostic suggests it."),
     ] = None,
     plot: Annotated[
-        Path | None, typer.Option(help="Where the picture goes: .svg, .png or .txt.")
+        Path | None, typer.Option(help="The picture's file: .svg, .png or .txt.")
     ] = None,
-    view: Annotated[
-        str, typer.Option(help="What the picture shows: fit, loss, residuals or path.")
-    ] = "fit",
+    view: Annotated[str, typer.Option(help="The picture: fit, loss, residuals or path.")] = "fit",
     save: Annotated[
-        Path | None, typer.Option(help="Where the fit's JSON goes, for `descent predict --fit`.")
+        Path | None, typer.Option(help="The file for the fit's JSON, for `descent predict --fit`.")
     ] = None,
-    watch: Annotated[
-        str | None, typer.Option(help="Watch this job instead of fitting anything.")
-    ] = None,
+    watch: Annotated[str | None, typer.Option(help="Watch this job instead of fitting.")] = None,
     background: Annotated[
         bool, typer.Option("--background", help="Print the job's id and do not wait for it.")
     ] = False,
@@ -62,7 +56,8 @@ def fit(
     url: options.Url = None,
     api_key: options.ApiKey = None,
 ) -> None:
-    """Fit a model to a table. Without --url a service is started for this one fit.
+    """Fit a model to a table. Without --url a temporary service is started.
+
 
     Exit code: 0 a trustworthy or doubtful fit, 3 an untrustworthy one (with --strict a doubtful
     one too), 4 rejected, 5 no service, 1 it failed.
@@ -75,9 +70,9 @@ def fit(
         with connecting.descent(url, api_key, own=False) as client:
             end(client, client.job(watch), format, plot, view, save, own=False, strict=strict)
     if data is None:
-        exits.usage("which table? `descent fit data.csv 'y = a*x + b'`; - is stdin")
+        exits.usage("name a table, as in `descent fit data.csv 'y = a*x + b'`; - is stdin")
     if background and url is None:
-        exits.usage("--background needs a service that stays: --url, or DESCENT_URL")
+        exits.usage("--background needs a running service: set --url or DESCENT_URL")
     if group_by is not None and len(group_by) > 1:
         exits.usage(
             f"--group-by takes one column, not {' and '.join(group_by)}: put both in one, such as "
@@ -133,7 +128,7 @@ def end(
     own: bool = True,
     strict: bool = False,
 ) -> NoReturn:
-    """Waits for a job, shows its fit, and leaves with the code that says how far to trust it."""
+    """Waits for a job, prints its fit, and exits with the code of its verdict."""
     from service.cli import exits, printing, progress
 
     interrupted, found = progress.finished(job, own=own)
@@ -147,7 +142,7 @@ def end(
     if interrupted:
         raise typer.Exit(exits.INTERRUPTED)
     if found.verdict == "doubtful":
-        exits.say(f"the fit is doubtful: {', '.join(_warnings(found))}")
+        exits.warn(f"the fit is doubtful: {', '.join(_warnings(found))}")
     bad = found.verdict == "untrustworthy" or (strict and not found.trustworthy)
     raise typer.Exit(exits.UNTRUSTWORTHY if bad else exits.DONE)
 

@@ -18,7 +18,7 @@ def gradient(
         str | None, typer.Option(help="analytic, autograd or numeric; default: analytic.")
     ] = None,
     delta: Annotated[
-        float | None, typer.Option(help="Half the width of the numeric difference.")
+        float | None, typer.Option(help="The step of the numeric (central) difference.")
     ] = None,
     check: Annotated[
         bool, typer.Option("--check", help="All three methods, side by side.")
@@ -33,7 +33,7 @@ def gradient(
     url: options.Url = None,
     api_key: options.ApiKey = None,
 ) -> None:
-    """Reckon the gradient of the loss at given params."""
+    """Compute the gradient of the loss at given params."""
     from service.cli import connecting, printing, words
     from service.cli.fit import table
 

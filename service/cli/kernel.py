@@ -1,4 +1,4 @@
-"""The engine's kernel, made ready to be called: its machine code is loaded, or compiled first."""
+"""Prepares the engine's kernel: loads its machine code, or compiles it first."""
 
 from __future__ import annotations
 
@@ -14,35 +14,35 @@ LOG = logging.getLogger("descent.kernel")
 
 
 def prepare() -> bool:
-    """Loads the machine code. Where it is not on disk it is compiled, and a line in the log says so
-    first. Whether it had to be."""
+    """Loads the machine code, or compiles it with a message in the log if it is not on disk.
+    Returns whether it was compiled."""
     if warm.load():
         return False
     folder = cache.writable()
     if folder is None:
         LOG.warning(
-            "Compiling the numerical kernel, for about two minutes and at every start anew: there "
-            "is no folder to keep its machine code in (%s). DESCENT_KERNEL_CACHE names another.",
+            "Compiling the numerical kernel, for about two minutes at every start: no folder "
+            "for its machine code is writable (%s). Set DESCENT_KERNEL_CACHE to another.",
             tried(),
         )
     else:
         LOG.info(
-            "Compiling the numerical kernel, for a minute or two; its machine code is kept in %s",
+            "Compiling the numerical kernel, for a minute or two; its machine code is cached in %s",
             folder,
         )
-        _compile_apart()
+        _compile_in_children()
     warm.call_all()
     return True
 
 
 def tried() -> str:
-    """The folders in which machine code may be kept, for people."""
+    """The folders tried for machine code, for messages."""
     return ", ".join(map(str, cache.FOLDERS))
 
 
-def _compile_apart() -> None:
-    """In processes of their own, whose memory (700 MiB) goes with them. What one of them does not
-    come to is left to whoever loads the code."""
+def _compile_in_children() -> None:
+    """Compiles in child processes, whose memory (700 MiB) is freed when they end. What a failed one
+    did not compile is compiled on load."""
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
     command = [sys.executable, "-P", "-m", warm.__name__]
     at_once, running = cores() > 1, []

@@ -8,10 +8,10 @@ import typer
 
 
 def key(
-    name: Annotated[str, typer.Argument(help="Who will have it: the owner of the jobs it starts.")],
+    name: Annotated[str, typer.Argument(help="Its name: the owner of the jobs it starts.")],
 ) -> None:
-    """Make an API key. The key goes to stderr, to be handed on and forgotten; the line by which the
-    service knows it goes to stdout: `descent key alice >> keys.txt`."""
+    """Create an API key. The key is printed on stderr, this once; its line for DESCENT_KEYS_FILE on
+    stdout: `descent key alice >> keys.txt`."""
     from service.api.keys import UnusableKeys, new_key
 
     try:

@@ -18,7 +18,7 @@ def models(
     url: options.Url = None,
     api_key: options.ApiKey = None,
 ) -> None:
-    """List the families of models: their formulas, params, and when to use them."""
+    """List the model families: their formulas, params, and when to use them."""
     from service.cli import connecting, exits, printing
     from service.errors import UnknownName
     from service.schemas.catalogue import ModelList

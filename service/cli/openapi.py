@@ -24,5 +24,5 @@ def openapi(
         return
     committed = Path("openapi.json")
     if not committed.is_file() or committed.read_text(encoding="utf-8") != made:
-        typer.echo("openapi.json is not what the code says; mend it with `make openapi`", err=True)
+        typer.echo("openapi.json is out of date; run `make openapi`", err=True)
         raise typer.Exit(1)

@@ -1,4 +1,4 @@
-"""Options that several commands have."""
+"""Options shared by several commands."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ def _losses(incomplete: str) -> list[str]:
 
 Url = Annotated[
     str | None,
-    typer.Option(envvar="DESCENT_URL", help="Where the service is, as in localhost:8000."),
+    typer.Option(envvar="DESCENT_URL", help="The service's address, such as localhost:8000."),
 ]
 ApiKey = Annotated[
     str | None,
     typer.Option(
         envvar="DESCENT_API_KEY",
         show_envvar=True,
-        help="The key that the service asks for. Others on this machine can read a command line: "
+        help="The API key. Other users of this machine can read command lines: "
         "the variable is safer.",
     ),
 ]
@@ -63,4 +63,4 @@ Setting = Annotated[
     ),
 ]
 Strict = Annotated[bool, typer.Option("--strict", help="Exit code 3 for a doubtful fit too.")]
-Format = Annotated[Form, typer.Option("--format", "-f", help="How the answer is written.")]
+Format = Annotated[Form, typer.Option("--format", "-f", help="The format of the answer.")]

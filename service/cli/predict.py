@@ -22,19 +22,21 @@ def predict(
         typer.Argument(help="A formula, with --param for each of its params; or see --fit, --job."),
     ] = None,
     param: options.Params = None,
-    fit: Annotated[Path | None, typer.Option(help="A fit that `descent fit --save` wrote.")] = None,
+    fit: Annotated[Path | None, typer.Option(help="A fit saved by `descent fit --save`.")] = None,
     job: Annotated[str | None, typer.Option(help="The id of a job.")] = None,
     interval: Annotated[
         str | None,
         typer.Option(help="A band: confidence (of the curve) or prediction (of new observations)."),
     ] = None,
-    level: Annotated[float | None, typer.Option(help="Of the band; default: 0.95.")] = None,
+    level: Annotated[
+        float | None, typer.Option(help="The level of the band; default: 0.95.")
+    ] = None,
     setting: options.Setting = None,
     format: options.Format = Form.csv,
     url: options.Url = None,
     api_key: options.ApiKey = None,
 ) -> None:
-    """Predict at the rows of a table, which stand beside the predictions in CSV."""
+    """Predict at the rows of a table; in CSV its columns are written beside the predictions."""
     from service.cli import connecting, exits, printing, words
     from service.cli.fit import table
 
@@ -58,7 +60,7 @@ def _keys(client: Descent, job: str) -> tuple[str | None, bool | None]:
     try:
         fit = client.job(job).result()
     except ClientError:
-        return None, None  # the request for predictions will say what is wrong
+        return None, None  # the request for predictions will report the error
     if not isinstance(fit, GroupedFit):
         return None, None
     return fit.groups.by, any(isinstance(key, str) for key in fit.groups.key)

@@ -1,4 +1,4 @@
-"""Answers on stdout, in the form that was asked for."""
+"""Answers on stdout, in the requested format."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 class Form(StrEnum):
-    """How an answer is written."""
+    """The format of an answer."""
 
     text = "text"
     json = "json"
@@ -30,7 +30,7 @@ def show(answer: Answer, form: Form, *, raw: bytes | None = None, beside: Any = 
 
 
 def write(text: str) -> None:
-    """To stdout, at once: a reader that has gone is noticed here, where typer hears of it."""
+    """Writes to stdout and flushes, so that typer handles a closed pipe."""
     sys.stdout.write(text if text.endswith("\n") else text + "\n")
     sys.stdout.flush()
 

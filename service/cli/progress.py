@@ -1,6 +1,7 @@
-"""A job watched on a terminal: a bar with the loss, on stderr, gone when the job is done.
+"""A progress bar with the loss on stderr, removed when the job is done.
 
-Its line is short enough for 80 columns and the ^C that a terminal may echo on it.
+
+It fits 80 columns, with the ^C that a terminal may echo.
 """
 
 from __future__ import annotations

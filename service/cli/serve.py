@@ -18,23 +18,23 @@ if TYPE_CHECKING:
     from service.settings import Settings
 
 _ONE_PROCESS = (
-    "Descent serves from one process: its jobs live in that process's memory, and another would "
-    "not know them. For more fits at once set DESCENT_WORKERS (worker processes; the default is "
+    "Descent serves from one process: its jobs are in that process's memory, and another would "
+    "not have them. For more parallel fits set DESCENT_WORKERS (worker processes; the default is "
     "one a core); for more machines run one service on each behind a load balancer that keeps a "
     "caller on the same one."
 )
 
 _NO_KEYS = (
-    "--host={host} can be reached from other machines, and no API keys are asked for: refused. "
-    "`descent key NAME` makes a key and the line for DESCENT_KEYS_FILE (or DESCENT_KEYS). Where "
-    "something else lets in only whom it should, say --allow-public or DESCENT_ALLOW_PUBLIC=1. (Of "
-    "a container's port `-p 127.0.0.1:8000:8000` lets in this machine alone.)"
+    "--host={host} can be reached from other machines, and no API keys are set: refused. "
+    "`descent key NAME` creates a key and the line for DESCENT_KEYS_FILE (or DESCENT_KEYS). If "
+    "access is controlled elsewhere, set --allow-public or DESCENT_ALLOW_PUBLIC=1. (A container's "
+    "port published by `-p 127.0.0.1:8000:8000` can be reached from this machine only.)"
 )
 _OTHER_FILES = 512
-"""Libraries, workers' sockets, logs."""
+"""Open files besides connections: libraries, workers' sockets, logs."""
 _LOOPBACK_HOSTS = "local"
 _SWITCH_S = 0.001
-"""Seconds for which a thread may keep the event loop from going on."""
+"""Python's switch interval: seconds that a thread may delay the event loop."""
 
 
 def serve(
@@ -44,7 +44,7 @@ def serve(
     port: Annotated[
         int,
         typer.Option(
-            envvar="DESCENT_PORT", min=0, max=65535, help="Port to listen on; 0 is any free one."
+            envvar="DESCENT_PORT", min=0, max=65535, help="Port to listen on; 0: any free port."
         ),
     ] = 8000,
     access_log: Annotated[
@@ -56,13 +56,13 @@ def serve(
         typer.Option(
             "--allow-public",
             envvar="DESCENT_ALLOW_PUBLIC",
-            help="Listen where others can reach it without asking for API keys.",
+            help="Allow a public address without API keys.",
         ),
     ] = False,
     workers: Annotated[int, typer.Option(hidden=True)] = 1,
 ) -> None:
-    """Run the service. Every switch is an environment variable DESCENT_*: see settings.py.
-    More than one process is refused; DESCENT_WORKERS is the way to more fits at once."""
+    """Run the service. Every setting is an environment variable DESCENT_*. The service is one
+    process; for more parallel fits set DESCENT_WORKERS."""
     for source, asked in (("--workers", str(workers)), _web_concurrency()):
         if asked not in {"", "1"}:
             _refuse(f"{source}={asked} is refused. {_ONE_PROCESS}")
@@ -72,10 +72,10 @@ def serve(
         signal.signal(signum, _leave)
     if signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:  # as `nohup` has it
         signal.signal(signal.SIGHUP, _hang_up)
-    # Numpy's are small matrices: a second thread would wait for the first, and a core for both.
+    # NumPy's matrices are small here: a second BLAS thread costs more than it saves.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     sys.setswitchinterval(_SWITCH_S)
-    gc.disable()  # all that is made now stays
+    gc.disable()  # objects made at start-up stay
     from service.api.tracing import NoTelemetry
     from service.app import create_app
     from service.cli import kernel
@@ -101,7 +101,7 @@ def serve(
 
 
 def _guarded(settings: Settings, host: str, *, allow_public: bool) -> Settings:
-    """The settings, if it is safe to listen there with them."""
+    """The settings, if it is safe to listen on `host` with them; exits otherwise."""
     from service.api.keys import UnusableKeys, keyring
 
     try:
@@ -109,7 +109,7 @@ def _guarded(settings: Settings, host: str, *, allow_public: bool) -> Settings:
     except UnusableKeys as error:
         _refuse(str(error))
     if _is_loopback(host):
-        # A page in a browser can have a name of its own point here (DNS rebinding).
+        # A web page can point its own host name here (DNS rebinding).
         hosts = settings.allowed_hosts or _LOOPBACK_HOSTS
         return settings.model_copy(update={"allowed_hosts": hosts})
     if not keys and not allow_public:
@@ -118,7 +118,7 @@ def _guarded(settings: Settings, host: str, *, allow_public: bool) -> Settings:
 
 
 def _allow_files(connections: int) -> None:
-    """Room for that many connections among the open files, as far as this process may make it."""
+    """Raises the limit of open files for that many connections, as far as allowed."""
     import resource
 
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
@@ -138,9 +138,9 @@ def _is_loopback(host: str) -> bool:
 
 
 def _end(code: object) -> NoReturn:
-    """Ends at once: all is closed, and putting torch away would take longer than all the rest."""
+    """Exits without torch's slow shutdown; everything is closed already."""
     logging.shutdown()
-    with suppress(OSError):  # where the terminal is gone
+    with suppress(OSError):  # the terminal may be closed
         sys.stdout.flush()
     os._exit(code if isinstance(code, int) else 1)
 
@@ -157,8 +157,8 @@ def _settings() -> Settings:
     try:
         return Settings()
     except ValidationError as error:
-        slips = error.errors(include_url=False)
-        names = (f"DESCENT_{str(slip['loc'][0]).upper()}: {slip['msg']}" for slip in slips)
+        details = error.errors(include_url=False)
+        names = (f"DESCENT_{str(each['loc'][0]).upper()}: {each['msg']}" for each in details)
         _refuse("\n".join(names))
 
 
@@ -168,11 +168,11 @@ def _refuse(why: str) -> NoReturn:
 
 
 def _hang_up(signum: int, frame: FrameType | None) -> None:
-    """The terminal was closed: an end like any other, with its grace."""
+    """Handles SIGHUP (the terminal was closed) like SIGTERM."""
     signal.raise_signal(signal.SIGTERM)
 
 
 def _leave(signum: int, frame: FrameType | None) -> NoReturn:
-    """Before the server runs, and again once it has closed down: uvicorn raises the signal anew.
-    Without this the process would count as killed, however cleanly it ended."""
+    """Exits with 0 for SIGTERM. Uvicorn raises the signal again after its shutdown; without this
+    the process would count as killed."""
     sys.exit(0 if signum == signal.SIGTERM else 128 + signum)

@@ -1,4 +1,4 @@
-"""What the terminal can do, where there is one."""
+"""The terminal's width and colours."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ _NARROW, _WIDE = 40, 100
 
 
 def colourful(stream: TextIO | None = None) -> bool:
-    """Whether to colour what goes there: a terminal, where NO_COLOR does not forbid it."""
+    """Whether to use colours: on a terminal, unless NO_COLOR is set or TERM is dumb."""
     there = sys.stdout if stream is None else stream
     plain = os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb"
     return there.isatty() and not plain
 
 
 def paint(text: str, colour: str, stream: TextIO) -> str:
-    """The text in a colour, where the stream shows one."""
+    """The text in a colour, if the stream shows colours."""
     return f"\x1b[{_CODES[colour]}m{text}\x1b[0m" if colourful(stream) else text
 
 
 def width() -> int:
-    """Columns of a report: the terminal's, within what reads well; 80 where there is none."""
+    """The width of a report: the terminal's, from 40 to 100; 80 without a terminal."""
     return max(_NARROW, min(shutil.get_terminal_size((80, 24)).columns, _WIDE))

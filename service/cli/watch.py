@@ -12,20 +12,18 @@ from service.cli.printing import Form
 
 
 def watch(
-    job: Annotated[str, typer.Argument(help="A job's id, of `descent jobs`.")],
+    job: Annotated[str, typer.Argument(help="A job's id, as listed by `descent jobs`.")],
     plot: Annotated[
-        Path | None, typer.Option(help="Where the picture goes: .svg, .png or .txt.")
+        Path | None, typer.Option(help="The picture's file: .svg, .png or .txt.")
     ] = None,
-    view: Annotated[
-        str, typer.Option(help="What the picture shows: fit, loss, residuals or path.")
-    ] = "fit",
-    save: Annotated[Path | None, typer.Option(help="Where the fit's JSON goes.")] = None,
+    view: Annotated[str, typer.Option(help="The picture: fit, loss, residuals or path.")] = "fit",
+    save: Annotated[Path | None, typer.Option(help="The file for the fit's JSON.")] = None,
     strict: options.Strict = False,
     format: options.Format = Form.text,
     url: options.Url = None,
     api_key: options.ApiKey = None,
 ) -> None:
-    """Follow a job to its end, and show its fit. ^C ends the watch; the job goes on."""
+    """Follow a job to its end, and print its fit. ^C ends the watch; the job continues."""
     from service.cli.fit import fit
 
     fit(

@@ -1,4 +1,4 @@
-"""Options of a request, as words of a command line."""
+"""Converts command-line options to the options of a request."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def request(
     patch: str | None = None,
     **options: Any,
 ) -> Tree:
-    """The options that were given, as a request has them. What is not one ends the command."""
+    """The given options as a request has them. An invalid one ends the command."""
     made = {name: _json_or_text(value) for name, value in options.items() if value is not None}
     started = {name: {"value": _number(value, name)} for name, value in map(_pair, params)}
     for name, value in map(_pair, fixed):
@@ -33,12 +33,12 @@ def request(
         _set(made, path.split("."), _json_or_text(value))
     if patch is not None:
         asked = _object(patch)
-        made = merged({name: _spelt(value, name, asked) for name, value in made.items()}, asked)
+        made = merged({name: _as_object(value, name, asked) for name, value in made.items()}, asked)
     return made
 
 
 def merged(target: Any, patch: Any) -> Any:
-    """A JSON merge patch (RFC 7396), done to a request."""
+    """`target` with a JSON merge patch (RFC 7396) applied."""
     if not isinstance(patch, dict):
         return patch
     made = dict(target) if isinstance(target, dict) else {}
@@ -73,7 +73,7 @@ def _bounds(text: str, name: str) -> dict[str, float]:
     """`0:10`, `0:` or `:10`."""
     low, colon, high = text.partition(":")
     if not colon:
-        exits.usage(f"the bounds of '{name}' must be low:high, one of which may be left out")
+        exits.usage(f"the bounds of '{name}' must be low:high, low: or :high")
     sides = {"min": low.strip(), "max": high.strip()}
     return {side: _number(value, name) for side, value in sides.items() if value}
 
@@ -82,7 +82,7 @@ def _short(param: Tree) -> Any:
     return param["value"] if set(param) == {"value"} else param
 
 
-def _spelt(value: Any, name: str, patch: Tree) -> Any:
+def _as_object(value: Any, name: str, patch: Tree) -> Any:
     """A bare name as the object that it stands for, where a patch goes into that."""
     bare = isinstance(value, str) and isinstance(patch.get(name), dict)
     return {_KEYS.get(name, "name"): value} if bare else value
@@ -101,11 +101,11 @@ def _set(tree: Tree, path: list[str], value: Any) -> None:
 
 
 _KEYS = {"gradient": "method", "interval": "kind", "group_by": "column"}
-"""What a bare name stands for, where it is not the name."""
+"""The field that a bare name gives, where it is not `name`."""
 
 
 def _json_or_text(value: Any) -> Any:
-    """A text that is JSON as what it says; any other as it is."""
+    """The value of a text that is JSON; any other text unchanged."""
     if not isinstance(value, str):
         return value
     try:

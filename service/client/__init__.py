@@ -1,9 +1,9 @@
-"""The client: `Descent` blocks, `AsyncDescent` does not; both hold the same conversations.
+"""The client: `Descent` is blocking, `AsyncDescent` asynchronous; both run the same exchanges.
 
-`conversations` says what is said and how the answers are understood, as generators of `calls` that
-know no socket; `descent` and `async_descent` drive them over httpx, with tenacity's retries. What a
-caller gives becomes columns in `data`, and JSON or Arrow in `bodies`; what the service answers
-becomes a `Fit`, a `GroupedFit`, or one of the `errors`.
+
+`exchanges` has each operation as a generator of `calls`, without I/O; `descent` and `async_descent`
+run them over httpx, with tenacity's retries. `data` converts a caller's data to columns, `bodies`
+to JSON or Arrow; answers become a `Fit`, a `GroupedFit`, or one of the `errors`.
 """
 
 from service.client.async_descent import AsyncDescent

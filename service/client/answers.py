@@ -1,4 +1,4 @@
-"""Replies as what they say: documents of the schemas, or the exception for a problem."""
+"""Converts replies to documents of the schemas, or raises their problems."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from service.schemas.problems import Problem
 AnswerT = TypeVar("AnswerT", bound=BaseModel)
 
 _QUOTED = 200
-"""Characters of an answer that nobody expected."""
+"""Characters of an unexpected answer that a message quotes."""
 
 
 def read(reply: Reply, schema: type[AnswerT]) -> AnswerT:
@@ -29,7 +29,7 @@ def document(reply: Reply) -> dict[str, Any]:
     check(reply)
     found = _json(reply)
     if found is None:
-        raise errors.UnreadableAnswer(f"this is not Descent's answer: {_beginning(reply)}")
+        raise errors.UnreadableAnswer(f"not an answer of Descent: {_beginning(reply)}")
     return found
 
 
@@ -39,7 +39,7 @@ def parse(found: dict[str, Any], schema: type[AnswerT]) -> AnswerT:
         return schema.model_validate(found)
     except ValidationError as error:
         raise errors.UnreadableAnswer(
-            f"the answer is not the {schema.__name__} that this client knows: {error}"
+            f"the answer is not a valid {schema.__name__} for this client: {error}"
         ) from error
 
 
@@ -50,7 +50,7 @@ def check(reply: Reply) -> None:
 
 
 def _problem(reply: Reply) -> Problem:
-    """Its problem; one made of what there is, where something else than Descent answered."""
+    """The reply's problem; if it is none of Descent's, one made from its status and text."""
     try:
         return Problem.model_validate(_json(reply))
     except ValidationError:
@@ -70,7 +70,7 @@ def _json(reply: Reply) -> dict[str, Any] | None:
 
 def _beginning(reply: Reply) -> str:
     text = reply.body[:_QUOTED].decode(errors="replace").strip()
-    return text or f"status {reply.status}, and nothing more"
+    return text or f"status {reply.status}, without further information"
 
 
 _STATUSES = {int(status) for status in HTTPStatus}

@@ -1,4 +1,4 @@
-"""The client that does not block: the same conversations, awaited."""
+"""The asynchronous client."""
 
 from __future__ import annotations
 
@@ -39,9 +39,9 @@ class AsyncDescent:
     """A Descent service, from Python.
 
     url: its address; default: that of the variable DESCENT_URL, else this machine's port 8000.
-    timeout: seconds that one call may take, its waits and retries included; None is for ever.
-    retries: how often a call is sent again where the service did not answer, or was busy.
-    api_key: sent as a bearer token where the service, or a proxy before it, asks who comes;
+    timeout: seconds that one call may take, its waits and retries included; None: no limit.
+    retries: retries of a call without an answer, or while the service is busy.
+    api_key: sent as a bearer token to the service, or to a proxy before it;
         default: that of the variable DESCENT_API_KEY.
     http: an `httpx.AsyncClient` of your own, for certificates and proxies; you close it.
     """
@@ -62,7 +62,7 @@ class AsyncDescent:
 
         self.url = address.resolved(url)
         self.timeout, self.retries = timeout, retries
-        self._api_key, self._wire = address.key(api_key), bodies.Wire()
+        self._api_key, self._wire = address.key(api_key), bodies.ArrowSupport()
         self._sleep = sleep or asyncio.sleep
         self._theirs = http is not None
         self._http = http or httpx.AsyncClient(**connection.options(self.url))
@@ -102,7 +102,7 @@ class AsyncDescent:
         """The fit of a model to data, waited for. With `group_by` it is a `GroupedFit`.
 
         WaitTimeout where it takes longer than `timeout` seconds (default: the client's); the job
-        goes on. An interrupt (^C) ends it.
+        continues. An interrupt (^C) cancels it.
         """
         ask, deadline = bodies.fit(model, data, group_by, options), self.deadline(timeout)
         asked = exchanges.fit(ask, self._wire, deadline, idempotency_key)
@@ -137,7 +137,7 @@ class AsyncDescent:
         idempotency_key: str | None = None,
         **options: Unpack[FitOptions],
     ) -> AsyncJob[AsyncFit] | AsyncJob[GroupedFit]:
-        """The same as a job that runs by itself."""
+        """Submits the same as a background job."""
         ask = bodies.fit(model, data, group_by, options)
         return self.job(await self.run(exchanges.submit(ask, self._wire, idempotency_key)))
 
@@ -173,7 +173,7 @@ class AsyncDescent:
         return await self.run(exchanges.gradient(ask, self._wire))
 
     async def models(self) -> list[ModelEntry]:
-        """The families of models."""
+        """The model families."""
         return await self.run(exchanges.models())
 
     async def losses(self) -> list[LossEntry]:
@@ -185,7 +185,7 @@ class AsyncDescent:
         return await self.run(exchanges.optimizers())
 
     def job(self, job_id: str) -> AsyncJob[Any]:
-        """The job with that id; nothing is asked yet."""
+        """The job with that id; calls nothing yet."""
         return AsyncJob(self, job_id)
 
     async def jobs(
@@ -201,7 +201,7 @@ class AsyncDescent:
                 yield record
 
     async def ready(self) -> dict[str, Any]:
-        """What /readyz says; ServiceUnavailable where it is not ready."""
+        """The answer of /readyz; raises ServiceUnavailable if it is not ready."""
         return await self.run(exchanges.get_document("/readyz"))
 
     async def close(self) -> None:
@@ -216,11 +216,11 @@ class AsyncDescent:
         await self.close()
 
     def understood(self, raw: dict[str, Any]) -> AsyncFit | GroupedFit:
-        """A fit's document as what it is."""
+        """A document as a fit."""
         return GroupedFit(raw) if grouped(raw) else AsyncFit(raw, self)
 
-    async def predicted(self, ask: bodies.Ask) -> Predictions:
-        """The answer to a request for predictions."""
+    async def predicted(self, ask: bodies.Payload) -> Predictions:
+        """The predictions of an answer."""
         return await self.run(exchanges.predictions(ask, self._wire))
 
     async def fetch(self, path: str, accept: str) -> bytes:
@@ -228,7 +228,7 @@ class AsyncDescent:
         return await self.run(exchanges.get(path, accept))
 
     async def watch(self, job_id: str, after_epoch: int | None = None) -> AsyncIterator[Event]:
-        """A job's events, over as many connections as it takes."""
+        """A job's events, reconnecting as needed."""
         watch = Watch(job_id, after_epoch, self.retries)
         while not watch.done:
             try:
@@ -253,7 +253,7 @@ class AsyncDescent:
             yield response
 
     async def run(self, exchange: Exchange[T], deadline: Deadline | None = None) -> T:
-        """What a conversation comes to."""
+        """Runs an exchange and returns its result."""
         until = deadline or self.deadline(None)
         try:
             call = next(exchange)
@@ -270,7 +270,7 @@ class AsyncDescent:
             return found
 
     def deadline(self, timeout: float | None) -> Deadline:
-        """So many seconds from now; None is the client's."""
+        """The deadline `timeout` seconds from now; None: the client's timeout."""
         return Deadline(self.timeout if timeout is None else timeout)
 
     async def _send(self, call: Call, deadline: Deadline) -> Reply:

@@ -1,4 +1,4 @@
-"""A fit whose service can be asked for more, and awaited."""
+"""A fit with an asynchronous connection to its service."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class AsyncFit(FitDocument):
 
     @classmethod
     def load(cls, path: str | Path, client: AsyncDescent | None = None) -> Self:
-        """A fit that was saved; with a client it predicts, also after the service forgot it."""
+        """Loads a saved fit; with a client it predicts, also after its job has been removed."""
         return cls(load(path), client)
 
     async def predict(self, data: Any, *, interval: Band | None = None) -> Predictions:
@@ -45,7 +45,7 @@ class AsyncFit(FitDocument):
 
     def _ask(self) -> AsyncDescent:
         if self._client is None:
-            raise ClientError("this fit knows no service: AsyncFit.load(path, client)")
+            raise ClientError("this fit has no client: use AsyncFit.load(path, client)")
         return self._client
 
     def _repr_svg_(self) -> str | None:

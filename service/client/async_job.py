@@ -1,4 +1,4 @@
-"""A job that runs by itself: await it, watch it, stop it."""
+"""A background job: await it, watch it, cancel it."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ FitT = TypeVar("FitT", bound=AsyncFit | GroupedFit)
 
 
 class AsyncJob(Generic[FitT]):
-    """A job by its id. Each method asks the service; nothing is remembered here."""
+    """A job by its id. Each method calls the service; nothing is cached."""
 
     def __init__(self, client: AsyncDescent, job_id: str) -> None:
         self._client = client
         self.id = job_id
 
     async def record(self) -> JobRecord:
-        """All about it but its fit: when, how far, which tags."""
+        """Its record without the fit: times, progress, tags."""
         return await self._client.run(exchanges.record(self.id))
 
     async def status(self) -> Status:
@@ -43,17 +43,17 @@ class AsyncJob(Generic[FitT]):
         return cast(FitT, self._client.understood(raw))
 
     async def result(self) -> FitT:
-        """Its fit; WaitTimeout where there is none yet."""
+        """Its fit; raises WaitTimeout if there is none yet."""
         raw = await self._client.run(exchanges.wait(self.id, Deadline(0)))
         return cast(FitT, self._client.understood(raw))
 
     async def cancel(self) -> FitT | None:
-        """Stops it. Its fit, as far as it came; one that had finished is unchanged."""
+        """Cancels it and returns its fit so far; a finished job is unchanged."""
         raw = await self._client.run(exchanges.cancel(self.id))
         return None if raw is None else cast(FitT, self._client.understood(raw))
 
     async def delete(self) -> None:
-        """Has the service forget it, once it has finished."""
+        """Deletes it from the service, once it has finished."""
         await self._client.run(exchanges.delete(self.id))
 
     async def history(
@@ -68,8 +68,7 @@ class AsyncJob(Generic[FitT]):
         return await self._client.run(exchanges.history(self.id, **asked))
 
     def events(self, after_epoch: int | None = None) -> AsyncIterator[Event]:
-        """What happens to it, as it does, until `done`. A connection that breaks is taken up where
-        it broke: every row comes once."""
+        """Its events until `done`. A broken connection is resumed: every row comes exactly once."""
         return self._client.watch(self.id, after_epoch)
 
     def __repr__(self) -> str:

@@ -10,19 +10,19 @@ from service.client import arrow
 from service.client.data import Columns, column, columns, size
 
 LARGE = 100_000
-"""Values above which data go as Arrow: about 1 MB of JSON."""
+"""Values above which data are sent as Arrow: about 1 MB of JSON."""
 
 
 @dataclass(slots=True)
-class Wire:
-    """What is known of the service's ears."""
+class ArrowSupport:
+    """What is known about the service's support of Arrow."""
 
     takes_arrow: bool = field(default_factory=arrow.available)
 
 
 @dataclass(frozen=True, slots=True)
-class Ask:
-    """A request of one of the POST routes: its data, and all else."""
+class Payload:
+    """The payload of a POST route: its data, and its other members."""
 
     path: str
     columns: Columns
@@ -41,21 +41,21 @@ class Ask:
         return to_json({"data": listed, **self.options}), "application/json"
 
 
-def ask(path: str, given: Any, options: Mapping[str, Any]) -> Ask:
-    """A request from what the caller gave; what is not given is left to the service."""
+def ask(path: str, given: Any, options: Mapping[str, Any]) -> Payload:
+    """The payload of the caller's arguments; those not given are left to the service."""
     plain = {name: _option(value) for name, value in options.items()}
-    return Ask(path, columns(given), plain)
+    return Payload(path, columns(given), plain)
 
 
-def fit(model: Any, data: Any, group_by: Any, options: Mapping[str, Any]) -> Ask:
+def fit(model: Any, data: Any, group_by: Any, options: Mapping[str, Any]) -> Payload:
     """The request for a fit."""
     grouping = {} if group_by is None else {"group_by": group_by}
     return ask("/fit", data, {"model": model, **grouping, **options})
 
 
 def to_json(value: Any) -> bytes:
-    """As JSON; schemas and NumPy scalars too. A number that is not finite goes as it is, so that
-    the service can say where it stands."""
+    """JSON, also of schemas and NumPy scalars. Non-finite numbers are sent as they are, so that the
+    service can report their place."""
     from pydantic_core import to_json as write
 
     return write(value, inf_nan_mode="constants", fallback=_fallback)

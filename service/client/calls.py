@@ -1,7 +1,8 @@
-"""What goes to the service and what comes back, as values: who sends them is not said here.
+"""Requests and replies as values, independent of how they are sent.
 
-A conversation with the service is a generator that yields calls and is sent their replies. The
-client that blocks and the one that does not are two ways to drive the same conversations.
+
+An exchange with the service is a generator that yields calls and is sent their replies. The
+blocking and the asynchronous client run the same exchanges.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One request; it may be sent more than once."""
+    """One request, which may be retried."""
 
     method: str
     path: str
@@ -23,9 +24,9 @@ class Call:
     headers: Mapping[str, str] = field(default_factory=dict)
     body: bytes | None = None
     held_s: float = 0.0
-    """Seconds for which the service was asked to hold its answer back."""
+    """Seconds for which the service is asked to wait before it answers."""
     retried: bool = True
-    """Whether it may be sent again where no answer came, or one that says to come again."""
+    """Whether it may be retried without an answer, or after one that asks to retry."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,10 +35,10 @@ class Reply:
 
     status: int
     headers: Mapping[str, str]
-    """By lower-case names."""
+    """The headers, by lower-case names."""
     body: bytes
     attempts: int = 1
-    """How many times the call was sent until this answer came."""
+    """The number of times the call was sent."""
 
     @property
     def ok(self) -> bool:

@@ -1,4 +1,4 @@
-"""What the blocking and the other client tell httpx: the same, in the same words."""
+"""The options and errors of httpx, shared by both clients."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ if TYPE_CHECKING:
 
 CONNECT_S = 5.0
 ANSWER_S = 60.0
-"""Seconds for an answer, beyond those for which the service was asked to hold it."""
+"""Seconds for an answer, in addition to those for which the service was asked to wait."""
 GRACE_S = 5.0
-"""Seconds beyond a deadline for an answer that is on its way."""
+"""Seconds beyond a deadline for an answer that is being sent."""
 INTERRUPTED_S = 3.0
-"""Seconds for what is left to say after an interrupt."""
+"""Seconds for the calls after an interrupt."""
 POOL = 100
 _ERRNO = re.compile(r"^\[Errno -?\d+\] ")
 
@@ -36,8 +36,7 @@ def options(url: str) -> dict[str, Any]:
         "limits": limits,
         "trust_env": not address.loopback(url),
         "follow_redirects": False,
-        # Reading the certificates takes longer than all else here, and http:// needs none: this
-        # context trusts nobody.
+        # Loading the certificates is slow, and http:// needs none: this context trusts none.
         "verify": ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT) if url.startswith("http:") else True,
     }
 
@@ -64,26 +63,26 @@ def read_s(call: Call, deadline: Deadline) -> float:
 
 
 def reply(response: httpx.Response, attempts: int = 1) -> Reply:
-    """What came back; its body has been read."""
+    """The reply; its body has been read."""
     headers = {name.lower(): value for name, value in response.headers.items()}
     return Reply(response.status_code, headers, response.content, attempts)
 
 
 def failures() -> tuple[type[Exception], ...]:
-    """What a stream may break with and be taken up again."""
+    """The exceptions after which a stream is resumed."""
     import httpx
 
     return (httpx.TransportError, errors.ServiceUnavailable)
 
 
 def why(error: Exception) -> str:
-    """What kept the answer from coming, in words."""
+    """The reason why there is no answer, for a message."""
     import httpx
 
     if isinstance(error, httpx.ConnectTimeout):
         return f"no connection within {CONNECT_S:g} s"
     if isinstance(error, httpx.TimeoutException):
-        return "it took too long"
+        return "timed out"
     return _ERRNO.sub("", str(error)) or type(error).__name__
 
 

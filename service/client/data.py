@@ -1,4 +1,5 @@
-"""Columns from whatever holds them, without importing what made them.
+"""Columns from any supported container, without importing its library.
+
 
 Lists, NumPy arrays, torch tensors and anything else with `__array__`; mappings of those; pandas and
 polars frames, Arrow tables, structured arrays, and anything else with `__arrow_c_stream__` (the
@@ -34,7 +35,7 @@ def columns(data: Any) -> Columns:
 
 
 def size(given: Columns) -> int:
-    """How many values there are."""
+    """The count of values."""
     return sum(len(values) for values in given.values())
 
 
@@ -51,7 +52,7 @@ def _named(data: Any) -> Mapping[str, Any]:
 
 
 def _names(data: Any) -> Iterable[Any] | None:
-    """What the columns of a frame, a table or a structured array are called."""
+    """The names of the columns of a frame, a table or a structured array."""
     names = getattr(getattr(data, "dtype", None), "names", None)
     if names is None:
         names = getattr(data, "column_names", None)  # Arrow's tables
@@ -110,12 +111,12 @@ def _from_array(array: npt.NDArray[Any], name: str) -> Any:
 
 
 def _are_exact(whole: npt.NDArray[Any]) -> bool:
-    """Whether float64 holds whole numbers."""
+    """Whether the integers are exact in float64."""
     return not whole.size or bool(whole.min() >= -EXACT_TO and whole.max() <= EXACT_TO)
 
 
 def _plain(value: Any, name: str) -> Value:
-    """A value as JSON has it."""
+    """A value as JSON."""
     if type(value) is float:
         return None if value != value else value
     if type(value) is int or type(value) is str:

@@ -1,4 +1,4 @@
-"""How long a caller will wait."""
+"""A deadline for a caller's wait."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from collections.abc import Callable
 
 
 class Deadline:
-    """So many seconds from now, or never with None."""
+    """That number of seconds from now; None: no deadline."""
 
     def __init__(self, seconds: float | None, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._end = math.inf if seconds is None else clock() + seconds
 
     def left(self) -> float:
-        """Seconds left, none below 0."""
+        """Seconds left, at least 0."""
         return max(0.0, self._end - self._clock())

@@ -1,4 +1,4 @@
-"""The client that blocks."""
+"""The blocking client."""
 
 from __future__ import annotations
 
@@ -40,9 +40,9 @@ class Descent:
     """A Descent service, from Python.
 
     url: its address; default: that of the variable DESCENT_URL, else this machine's port 8000.
-    timeout: seconds that one call may take, its waits and retries included; None is for ever.
-    retries: how often a call is sent again where the service did not answer, or was busy.
-    api_key: sent as a bearer token where the service, or a proxy before it, asks who comes;
+    timeout: seconds that one call may take, its waits and retries included; None: no limit.
+    retries: retries of a call without an answer, or while the service is busy.
+    api_key: sent as a bearer token to the service, or to a proxy before it;
         default: that of the variable DESCENT_API_KEY.
     http: an `httpx.Client` of your own, for certificates and proxies; you close it.
     """
@@ -61,7 +61,7 @@ class Descent:
 
         self.url = address.resolved(url)
         self.timeout, self.retries = timeout, retries
-        self._api_key, self._sleep, self._wire = address.key(api_key), sleep, bodies.Wire()
+        self._api_key, self._sleep, self._wire = address.key(api_key), sleep, bodies.ArrowSupport()
         self._theirs = http is not None
         self._http = http or httpx.Client(**connection.options(self.url))
 
@@ -100,7 +100,7 @@ class Descent:
         """The fit of a model to data, waited for. With `group_by` it is a `GroupedFit`.
 
         WaitTimeout where it takes longer than `timeout` seconds (default: the client's); the job
-        goes on. An interrupt (^C) ends it.
+        continues. An interrupt (^C) cancels it.
         """
         ask, deadline = bodies.fit(model, data, group_by, options), self.deadline(timeout)
         asked = exchanges.fit(ask, self._wire, deadline, idempotency_key)
@@ -135,7 +135,7 @@ class Descent:
         idempotency_key: str | None = None,
         **options: Unpack[FitOptions],
     ) -> Job[Fit] | Job[GroupedFit]:
-        """The same as a job that runs by itself."""
+        """Submits the same as a background job."""
         ask = bodies.fit(model, data, group_by, options)
         return self.job(self.run(exchanges.submit(ask, self._wire, idempotency_key)))
 
@@ -171,7 +171,7 @@ class Descent:
         return self.run(exchanges.gradient(ask, self._wire))
 
     def models(self) -> list[ModelEntry]:
-        """The families of models."""
+        """The model families."""
         return self.run(exchanges.models())
 
     def losses(self) -> list[LossEntry]:
@@ -183,7 +183,7 @@ class Descent:
         return self.run(exchanges.optimizers())
 
     def job(self, job_id: str) -> Job[Any]:
-        """The job with that id; nothing is asked yet."""
+        """The job with that id; calls nothing yet."""
         return Job(self, job_id)
 
     def jobs(self, status: Status | None = None, *, page: int = 100) -> Iterator[JobRecord]:
@@ -196,7 +196,7 @@ class Descent:
             yield from records
 
     def ready(self) -> dict[str, Any]:
-        """What /readyz says; ServiceUnavailable where it is not ready."""
+        """The answer of /readyz; raises ServiceUnavailable if it is not ready."""
         return self.run(exchanges.get_document("/readyz"))
 
     def close(self) -> None:
@@ -211,11 +211,11 @@ class Descent:
         self.close()
 
     def understood(self, raw: dict[str, Any]) -> Fit | GroupedFit:
-        """A fit's document as what it is."""
+        """A document as a fit."""
         return GroupedFit(raw) if grouped(raw) else Fit(raw, self)
 
-    def predicted(self, ask: bodies.Ask) -> Predictions:
-        """The answer to a request for predictions."""
+    def predicted(self, ask: bodies.Payload) -> Predictions:
+        """The predictions of an answer."""
         return self.run(exchanges.predictions(ask, self._wire))
 
     def fetch(self, path: str, accept: str) -> bytes:
@@ -223,7 +223,7 @@ class Descent:
         return self.run(exchanges.get(path, accept))
 
     def watch(self, job_id: str, after_epoch: int | None = None) -> Iterator[Event]:
-        """A job's events, over as many connections as it takes."""
+        """A job's events, reconnecting as needed."""
         watch = Watch(job_id, after_epoch, self.retries)
         while not watch.done:
             try:
@@ -245,7 +245,7 @@ class Descent:
             yield response
 
     def run(self, exchange: Exchange[T], deadline: Deadline | None = None) -> T:
-        """What a conversation comes to."""
+        """Runs an exchange and returns its result."""
         until = deadline or self.deadline(None)
         try:
             call = next(exchange)
@@ -262,7 +262,7 @@ class Descent:
             return found
 
     def deadline(self, timeout: float | None) -> Deadline:
-        """So many seconds from now; None is the client's."""
+        """The deadline `timeout` seconds from now; None: the client's timeout."""
         return Deadline(self.timeout if timeout is None else timeout)
 
     def _send(self, call: Call, deadline: Deadline) -> Reply:

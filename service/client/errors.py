@@ -1,17 +1,18 @@
-"""What a client may raise, as a tree.
+"""The exceptions of the client.
+
 
 ClientError
-├── ConnectionFailed        no answer: refused, cut off or too late, however often it was tried
-├── WaitTimeout             the wait is over, the job is not: it goes on, and `job_id` names it
-├── UnreadableAnswer        what answered does not speak as Descent does
-└── ProblemError            the service said no; `problem` is its RFC 9457 document
+├── ConnectionFailed        no answer after all retries: refused, interrupted or too late
+├── WaitTimeout             the wait timed out; the job continues, and `job_id` has its id
+├── UnreadableAnswer        the answer is not Descent's
+└── ProblemError            the service refused; `problem` is its RFC 9457 document
     ├── InvalidRequestError     400, 405, 413, 415, 422: the request must change
-    ├── AccessError             401, 403: the service, or a proxy, wants to know who asks
+    ├── AccessError             401, 403: the service, or a proxy, requires credentials
     ├── NotFoundError           404: no such job, or no such route
     ├── ConflictError           409: the job's status does not allow it
     ├── FitFailedError          the job ended without a fit
     ├── ServiceUnavailable      429, 502, 503, 504: busy, starting or stopping
-    └── ServerError             any other 5xx: something is wrong with the service
+    └── ServerError             any other 5xx: an error in the service
 """
 
 from __future__ import annotations
@@ -21,11 +22,11 @@ from service.schemas.problems import ProblemError as Complaint
 
 
 class ClientError(Exception):
-    """Something went wrong between the caller and the fit."""
+    """Base class of the client's exceptions."""
 
 
 class ConnectionFailed(ClientError):
-    """No answer came."""
+    """There was no answer."""
 
     def __init__(self, url: str, why: str, attempts: int) -> None:
         tries = "" if attempts == 1 else f" ({attempts} tries)"
@@ -35,7 +36,7 @@ class ConnectionFailed(ClientError):
 
 
 class WaitTimeout(ClientError):
-    """The job goes on, but nobody waits for it any more."""
+    """The wait timed out; the job continues."""
 
     def __init__(self, job_id: str, status: str) -> None:
         super().__init__(
@@ -47,11 +48,11 @@ class WaitTimeout(ClientError):
 
 
 class UnreadableAnswer(ClientError):
-    """What answered is not Descent, or one that this client does not understand."""
+    """The answer is not Descent's, or of a version that this client does not support."""
 
 
 class ProblemError(ClientError):
-    """The service did not do what was asked, and says why."""
+    """The service refused the request."""
 
     def __init__(self, problem: Problem, retry_after_s: float | None = None) -> None:
         super().__init__(_sentence(problem))
@@ -65,7 +66,7 @@ class ProblemError(ClientError):
 
     @property
     def type(self) -> str:
-        """The kind of problem, a stable word: "unknown-name"."""
+        """The problem's type, a stable word: "unknown-name"."""
         return self.problem.type
 
     @property
@@ -75,11 +76,11 @@ class ProblemError(ClientError):
 
 
 class InvalidRequestError(ProblemError):
-    """The request cannot be carried out as it stands."""
+    """The request is not valid."""
 
 
 class AccessError(ProblemError):
-    """Who asks is not let in."""
+    """Access is denied."""
 
 
 class NotFoundError(ProblemError):
@@ -99,7 +100,7 @@ class ServiceUnavailable(ProblemError):
 
 
 class ServerError(ProblemError):
-    """Something is wrong with the service."""
+    """An error in the service."""
 
 
 _BY_TYPE: dict[str, type[ProblemError]] = {

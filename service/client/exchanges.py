@@ -1,6 +1,7 @@
-"""What is said to the service, and how its answers are understood: see `calls`.
+"""The exchanges with the service, one per operation: see `calls`.
 
-Each function is a generator to be driven: it yields calls and is sent their replies.
+
+Each function is a generator that yields calls, is sent their replies, and returns the result.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from service.client import answers, errors
-from service.client.bodies import Ask, Wire
+from service.client.bodies import ArrowSupport, Payload
 from service.client.calls import Call, Exchange, Reply
 from service.client.deadline import Deadline
 from service.schemas.answers import History
@@ -28,22 +29,25 @@ from service.schemas.catalogue import (
 from service.schemas.jobs import Job
 from service.schemas.problems import Problem
 
-if TYPE_CHECKING:  # these bring NumPy, which a client that starts does without
+if TYPE_CHECKING:  # these import NumPy, which is not needed at start
     from service.client.predictions import Predictions
     from service.schemas.compute import GradientAnswer, LossAnswer
 
 WAIT_S = 20
-"""Seconds for which one call waits for a fit: short enough for the proxies on the way."""
+"""Seconds for which one call waits for a fit: below the usual timeouts of proxies."""
 _RESUBMITS = 2
-"""How often a fit is sent anew that the service took and then forgot, as it does at a restart."""
+"""How often a fit is sent again whose job the service has lost, as at a restart."""
 Document = dict[str, Any]
 
 
-def fit(ask: Ask, wire: Wire, deadline: Deadline, key: str | None = None) -> Exchange[Document]:
-    """The document of a fit that is waited for.
+def fit(
+    ask: Payload, wire: ArrowSupport, deadline: Deadline, key: str | None = None
+) -> Exchange[Document]:
+    """The document of a fit, waiting for its job.
 
-    Its job is made once, however often it is asked for: all calls carry one Idempotency-Key. Who
-    interrupts the wait (^C, a cancelled task) ends the job.
+
+    Retries create one job only: all calls have the same Idempotency-Key. Interrupting the wait (^C,
+    a cancelled task) cancels the job.
     """
     key, sent = key or new_key(), 0
     try:
@@ -60,18 +64,18 @@ def fit(ask: Ask, wire: Wire, deadline: Deadline, key: str | None = None) -> Exc
     except BaseException as error:
         if not isinstance(error, Exception | GeneratorExit):
             with suppress(errors.ClientError):
-                yield from _withdraw(ask, wire, key)
+                yield from _cancel_by_key(ask, wire, key)
         raise
 
 
-def submit(ask: Ask, wire: Wire, key: str | None = None) -> Exchange[str]:
+def submit(ask: Payload, wire: ArrowSupport, key: str | None = None) -> Exchange[str]:
     """The id of a fit's job."""
     reply = yield from _submit(ask, wire, key or new_key(), 0)
     return _job_id(reply)
 
 
 def wait(job_id: str, deadline: Deadline) -> Exchange[Document]:
-    """The document of a job's fit, when there is one. WaitTimeout where the deadline is first."""
+    """Waits for a job; the document of its fit. Raises WaitTimeout at the deadline."""
     while True:
         share = _share(deadline)
         query = {"wait": f"{share:g}"} if share > 0 else {}
@@ -85,22 +89,22 @@ def wait(job_id: str, deadline: Deadline) -> Exchange[Document]:
 
 
 def cancel(job_id: str) -> Exchange[Document | None]:
-    """Ends a job; the document of its fit, as far as it came."""
+    """Cancels a job; the document of its fit so far, or None."""
     reply = yield Call("POST", f"{job_path(job_id)}/cancel", held_s=WAIT_S)
     found = answers.document(reply).get("result")
     return found if isinstance(found, dict) else None
 
 
 def delete(job_id: str) -> Exchange[None]:
-    """Forgets a finished job."""
+    """Deletes a finished job."""
     reply = yield Call("DELETE", job_path(job_id))
-    # The answer of the first try was lost; this is the second's.
+    # An earlier try succeeded, but its answer was lost.
     if not (reply.status == 404 and reply.attempts > 1):
         answers.check(reply)
 
 
 def record(job_id: str) -> Exchange[Job]:
-    """A job's record as it is, its fit apart."""
+    """A job's record without its fit."""
     return _record((yield from get_document(job_path(job_id))))
 
 
@@ -112,26 +116,26 @@ def history(job_id: str, **query: int | None) -> Exchange[History]:
 
 
 def page(query: Mapping[str, str]) -> Exchange[tuple[list[Job], str | None]]:
-    """Jobs, newest first, and where the next page begins."""
+    """A page of jobs, newest first, and the id after which the next begins."""
     found = yield from get_document("/jobs", query)
     return [_record(one) for one in found["jobs"]], found["next_after"]
 
 
-def predictions(ask: Ask, wire: Wire) -> Exchange[Predictions]:
+def predictions(ask: Payload, wire: ArrowSupport) -> Exchange[Predictions]:
     """The answer of /predict."""
     from service.client.predictions import Predictions
 
     return answers.read((yield from _post(ask, wire, {})), Predictions)
 
 
-def loss(ask: Ask, wire: Wire) -> Exchange[LossAnswer]:
+def loss(ask: Payload, wire: ArrowSupport) -> Exchange[LossAnswer]:
     """The answer of /loss."""
     from service.schemas.compute import LossAnswer
 
     return answers.read((yield from _post(ask, wire, {})), LossAnswer)
 
 
-def gradient(ask: Ask, wire: Wire) -> Exchange[GradientAnswer]:
+def gradient(ask: Payload, wire: ArrowSupport) -> Exchange[GradientAnswer]:
     """The answer of /gradient."""
     from service.schemas.compute import GradientAnswer
 
@@ -151,7 +155,7 @@ def get_document(path: str, query: Mapping[str, str] | None = None) -> Exchange[
 
 
 def models() -> Exchange[list[ModelEntry]]:
-    """The families of models."""
+    """The model families."""
     return answers.parse((yield from get_document("/models")), ModelList).models
 
 
@@ -166,25 +170,27 @@ def optimizers() -> Exchange[list[OptimizerEntry]]:
 
 
 def job_path(job_id: str) -> str:
-    """Where a job is."""
+    """A job's path."""
     return f"/jobs/{quote(job_id, safe='')}"
 
 
 def new_key() -> str:
-    """An Idempotency-Key that nobody else has."""
+    """A unique Idempotency-Key."""
     return uuid.uuid4().hex
 
 
-def _submit(ask: Ask, wire: Wire, key: str, wait_s: int) -> Exchange[Reply]:
-    """The fit, or the job where it takes longer than that (or is not waited for)."""
+def _submit(ask: Payload, wire: ArrowSupport, key: str, wait_s: int) -> Exchange[Reply]:
+    """The reply with the fit, or with the job if it takes longer (or is not waited for)."""
     prefer = f"wait={wait_s}" if wait_s else "respond-async"
     reply = yield from _post(ask, wire, {"Prefer": prefer, "Idempotency-Key": key}, wait_s)
     answers.check(reply)
     return reply
 
 
-def _post(ask: Ask, wire: Wire, headers: Mapping[str, str], held_s: int = 0) -> Exchange[Reply]:
-    """Sends large data as Arrow; as JSON to a service that does not know it."""
+def _post(
+    ask: Payload, wire: ArrowSupport, headers: Mapping[str, str], held_s: int = 0
+) -> Exchange[Reply]:
+    """Sends large data as Arrow; as JSON to a service that does not support it."""
     if wire.takes_arrow and ask.large():
         body, kind = ask.as_arrow()
         reply = yield _posted(ask.path, body, {"Content-Type": kind, **headers}, held_s)
@@ -199,28 +205,28 @@ def _posted(path: str, body: bytes, headers: Mapping[str, str], held_s: int) -> 
     return Call("POST", path, headers=headers, body=body, held_s=held_s)
 
 
-def _withdraw(ask: Ask, wire: Wire, key: str) -> Exchange[None]:
-    """Ends the job of a fit that nobody waits for any more. Its key tells which it is."""
+def _cancel_by_key(ask: Payload, wire: ArrowSupport, key: str) -> Exchange[None]:
+    """Cancels the job of an interrupted fit, found by its Idempotency-Key."""
     reply = yield from _submit(ask, wire, key, 0)
     yield from cancel(_job_id(reply))
 
 
 def _share(deadline: Deadline) -> int:
-    """Whole seconds for one call to wait."""
+    """The seconds for one call to wait, an integer."""
     left = deadline.left()
     return WAIT_S if left == math.inf else min(WAIT_S, math.ceil(left))
 
 
 def _job_id(reply: Reply) -> str:
-    """Of a job's answer, or of a fit's."""
+    """The job id in the answer with a job or a fit."""
     job_id = answers.document(reply).get("job_id")
     if not isinstance(job_id, str):
-        raise errors.UnreadableAnswer("the answer names no job")
+        raise errors.UnreadableAnswer("the answer has no job id")
     return job_id
 
 
 def _ended(found: Document) -> Document | None:
-    """The fit of a job that has one, or its problem raised; None while it goes on."""
+    """The fit of a finished job, or raises its problem; None while it runs."""
     result = found.get("result")
     if isinstance(result, dict):
         return result
@@ -233,7 +239,7 @@ def _ended(found: Document) -> Document | None:
 
 
 def _cancelled(job: Job) -> Problem:
-    """Of a job that ended before it had a fit."""
+    """The problem of a job that was cancelled before it had a fit."""
     return Problem(
         type="job-cancelled",
         title="The job was cancelled",
@@ -244,5 +250,5 @@ def _cancelled(job: Job) -> Problem:
 
 
 def _record(found: Document) -> Job:
-    """A job without its fit, which may be of more kinds than one."""
+    """A job's record; its fit, of either type, is dropped."""
     return answers.parse({**found, "result": None}, Job)

@@ -1,4 +1,4 @@
-"""A fit whose service can be asked for more."""
+"""A fit with a connection to its service."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Fit(FitDocument):
 
     @classmethod
     def load(cls, path: str | Path, client: Descent | None = None) -> Self:
-        """A fit that was saved; with a client it predicts, also after the service forgot it."""
+        """Loads a saved fit; with a client it predicts, also after its job has been removed."""
         return cls(load(path), client)
 
     def predict(self, data: Any, *, interval: Band | None = None) -> Predictions:
@@ -40,11 +40,11 @@ class Fit(FitDocument):
 
     def _ask(self) -> Descent:
         if self._client is None:
-            raise ClientError("this fit knows no service: Fit.load(path, client)")
+            raise ClientError("this fit has no client: use Fit.load(path, client)")
         return self._client
 
     def _repr_svg_(self) -> str | None:
-        """None where there is no picture to be had."""
+        """None if the picture is not available."""
         try:
             return str(self.plot())
         except ClientError:

@@ -1,4 +1,4 @@
-"""A fit as one wants to have it: it prints as its report, shows itself, predicts, and is kept."""
+"""Fits: printed as reports, shown in notebooks, used for predictions, saved."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any, Generic, NamedTuple, Self, TypeVar, overload
 from pydantic_core import from_json, to_json
 
 from service.client import answers, bodies, errors
-from service.client.bodies import Ask
+from service.client.bodies import Payload
 from service.schemas import answers as wire
 from service.schemas.names import Status, StopReason, Verdict
 
@@ -17,7 +17,7 @@ T = TypeVar("T")
 
 
 class _Of(Generic[T]):
-    """A member of the document, under its own name."""
+    """A member of the document, by its own name."""
 
     def __set_name__(self, owner: type, name: str) -> None:
         self.name = name
@@ -34,7 +34,7 @@ class _Of(Generic[T]):
 
 
 class Kept:
-    """What a fit of one curve and one of many groups have in common."""
+    """Shared by fits of one curve and of groups."""
 
     document: wire.Fit | wire.GroupedFit
 
@@ -64,7 +64,7 @@ class Kept:
         Path(path).write_bytes(self.to_json() + b"\n")
 
     def report(self, *, width: int = 80, color: bool = False) -> str:
-        """All that a person wants to know of it, for a terminal so many columns wide."""
+        """The report as text, at most `width` columns wide."""
         from service.render.report import report
 
         return report(self.document, width=width, color=color)
@@ -79,7 +79,7 @@ class Kept:
 
 
 class FitDocument(Kept):
-    """One curve's fit, without a service to ask more of."""
+    """One curve's fit, without a connection to a service."""
 
     document: wire.Fit
 
@@ -101,7 +101,7 @@ class FitDocument(Kept):
         there are none."""
         return self.statistics.stderr or {}
 
-    def _prediction(self, data: Any, interval: Any) -> Ask:
+    def _prediction(self, data: Any, interval: Any) -> Payload:
         """The request for predictions: all that it needs is in the document."""
         return bodies.ask("/predict", data, {**self.raw["predict"], "interval": interval})
 
@@ -130,7 +130,7 @@ class Group(NamedTuple):
     stderr: dict[str, float]
     diagnostics: list[str]
     lower: dict[str, float]
-    """Ends of the intervals by profile, where they were asked for."""
+    """The profile intervals' limits, if requested."""
     upper: dict[str, float]
 
 
@@ -171,7 +171,7 @@ class GroupedFit(Kept):
             raise KeyError(key) from None
 
     def columns(self) -> dict[str, list[Any]]:
-        """One column a thing, one row a group: what a data frame is made of."""
+        """A table with one row per group, for a data frame."""
         groups = self.groups
         found: dict[str, list[Any]] = {groups.by: groups.key}
         for param in groups.params:
@@ -192,12 +192,12 @@ class GroupedFit(Kept):
 
 
 def grouped(raw: dict[str, Any]) -> bool:
-    """Which of the two kinds of fit a document is."""
+    """The document as a fit of one curve or of groups."""
     return "groups" in raw
 
 
 def load(path: str | Path) -> dict[str, Any]:
-    """A document that was saved."""
+    """Loads a saved document."""
     found = from_json(Path(path).read_bytes())
     if not isinstance(found, dict):
         raise errors.UnreadableAnswer(f"{path} is not a fit")

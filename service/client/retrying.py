@@ -1,4 +1,4 @@
-"""When a call is sent again, and after how long: tenacity's arithmetic, the service's word."""
+"""The retry policy: tenacity's, with the service's Retry-After."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ logger = logging.getLogger("service.client")
 
 FIRST_S, LONGEST_S = 0.25, 8.0
 """The n-th pause is drawn from 0 to FIRST_S·2ⁿ⁻¹, at most LONGEST_S: full jitter, so that callers
-who were refused together do not come again together."""
+refused together do not retry together."""
 _AGAIN = {408, 429, 502, 503, 504}
 
 
 def policy(call: Call, retries: int, deadline: Deadline) -> dict[str, Any]:
-    """What tenacity's `Retrying` and `AsyncRetrying` are to do with a call that returns a `Reply`.
+    """The options of tenacity's `Retrying` and `AsyncRetrying` for a call that returns a `Reply`.
 
-    After the last try its outcome is the outcome, whatever it was.
+    After the last try its result or exception is passed on.
     """
 
     def worth_it(state: RetryCallState) -> bool:
@@ -54,7 +54,7 @@ def policy(call: Call, retries: int, deadline: Deadline) -> dict[str, Any]:
 
 
 def pause(failures: int) -> float:
-    """Seconds to wait after so many failures in a row."""
+    """Seconds to wait after a number of consecutive failures."""
     from tenacity import RetryCallState
 
     state = RetryCallState(None, None, (), {})  # type: ignore[arg-type]
@@ -63,12 +63,12 @@ def pause(failures: int) -> float:
 
 
 def says_again(reply: Reply) -> bool:
-    """Whether an answer means: later. One that names a job is that job's end, which stays."""
+    """Whether an answer asks to retry later. One with a job id is a job's final state."""
     return reply.status in _AGAIN and b'"job_id"' not in reply.body
 
 
 def retry_after(reply: Reply) -> float:
-    """The seconds of Retry-After, said as such or as a date; 0 where it is not said."""
+    """The seconds of Retry-After, given in seconds or as a date; 0 if absent."""
     said = reply.headers.get("retry-after", "").strip()
     if said.isdigit():
         return float(said)
@@ -96,7 +96,7 @@ def _outcome(state: RetryCallState) -> Any:
 
 
 def _passes(error: BaseException) -> bool:
-    """Whether a failure to get an answer may be over in a moment."""
+    """Whether a failure to get an answer may be temporary."""
     import httpx
 
     mine = (httpx.UnsupportedProtocol, httpx.LocalProtocolError)

@@ -1,5 +1,6 @@
-"""Answers as people look at them: text for a terminal, tables, pictures.
+"""Answers as text for a terminal, tables and pictures.
 
-`report` and what it stands on know the schemas alone, so that a client without torch, fastapi or
-matplotlib can print one. `figures` knows matplotlib, and is imported where a picture is drawn.
+
+`report` depends on the schemas only, so a client can print one without torch, fastapi or
+matplotlib. `figures` imports matplotlib, and is imported only to draw a picture.
 """

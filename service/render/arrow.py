@@ -1,4 +1,4 @@
-"""Tables as an Arrow IPC stream. Imported where one is written, for pyarrow is large."""
+"""Tables as an Arrow IPC stream; imported only to write one, since pyarrow is large."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from service.render.tables import Table
 
 
 def arrow_stream(columns: Table) -> bytes:
-    """One record batch: numbers as float64 or int64, text as utf8, nothing as null."""
+    """One record batch: numbers as float64 or int64, text as utf8, missing values as null."""
     batch = pa.table({name: pa.array(column) for name, column in columns.items()})
     sink = pa.BufferOutputStream()
     with pyarrow.ipc.new_stream(sink, batch.schema) as writer:

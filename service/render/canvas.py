@@ -30,7 +30,7 @@ class Canvas:
         self._shades: dict[tuple[int, int], str] = {}
 
     def curve(self, xs: Numbers, ys: Numbers) -> None:
-        """A line through the points; it breaks where one of them has no place."""
+        """Draws a line through the points, interrupted where one cannot be drawn."""
         across = self.x.places(xs) * (2 * self.columns - 1)
         up = self.y.places(ys) * (4 * self.lines - 1)
         for i in range(len(across) - 1):
@@ -39,7 +39,7 @@ class Canvas:
             self._segment(across[0], up[0], across[0], up[0])
 
     def marks(self, xs: Numbers, ys: Numbers, mark: str = "•") -> None:
-        """A character at each point that has a place."""
+        """Draws a character at each point that can be drawn."""
         across = self.x.places(xs) * self.columns - 0.5
         up = self.y.places(ys) * self.lines - 0.5
         for a, b in zip(across, up, strict=True):
@@ -50,7 +50,7 @@ class Canvas:
                     self._marks[line, column] = mark
 
     def shade(self, column: int, line: int, character: str) -> None:
-        """A character that gives way to whatever else is there."""
+        """Draws a character where nothing else is drawn."""
         self._shades[line, column] = character
 
     def rows(self) -> list[str]:

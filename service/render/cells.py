@@ -1,4 +1,4 @@
-"""Text by the columns that it takes in a terminal, where some characters take two and some none."""
+"""Text by its width in a terminal, where characters take 0, 1 or 2 columns."""
 
 from __future__ import annotations
 
@@ -8,35 +8,35 @@ from rich.cells import cell_len, chop_cells, set_cell_size
 
 
 def width(text: str) -> int:
-    """Columns of a terminal."""
+    """The width of the text in terminal columns."""
     return cell_len(text)
 
 
 def visible(text: str) -> str:
-    """Without what moves the cursor or cannot be seen."""
+    """The text without control and invisible characters."""
     return "".join(c if c.isprintable() else "�" for c in text)
 
 
 def clipped(text: str, columns: int) -> str:
-    """At most so many columns, the last of them "…" where something was left out."""
+    """The text cut to a number of columns, ending in "…" where it is cut."""
     if width(text) <= columns:
         return text
     return set_cell_size(text, columns - 1).rstrip() + "…" if columns > 0 else ""
 
 
 def left(text: str, columns: int) -> str:
-    """Filled up on the right."""
+    """Padded on the right."""
     return text + " " * (columns - width(text))
 
 
 def right(text: str, columns: int) -> str:
-    """Filled up on the left."""
+    """Padded on the left."""
     return " " * (columns - width(text)) + text
 
 
 def wrapped(text: str, columns: int, first: str = "", rest: str | None = None) -> list[str]:
-    """Lines of at most so many columns, broken at spaces where there are any; `first` stands
-    before the first line, `rest` (default: as many spaces) before the others."""
+    """Lines wrapped to a number of columns, at spaces where possible; `first` precedes the first
+    line, `rest` (default: spaces of the same width) the others."""
     rest = " " * width(first) if rest is None else rest
     lines, line = [], first
     for word in _words(text, columns - max(width(first), width(rest))):

@@ -1,4 +1,4 @@
-"""Scenes drawn in characters, within so many columns."""
+"""Scenes drawn in characters, within a number of columns."""
 
 from __future__ import annotations
 
@@ -79,13 +79,13 @@ def _loss(scene: LossScene, width: int, lines: int) -> list[str]:
         canvas.marks(scene.epoch, scene.loss)
     if scene.best is not None:
         canvas.marks(np.array(scene.best[:1]), np.array(scene.best[1:]), "◆")
-    made = _framed(canvas, "epoch", "loss, by powers of ten")
+    made = _framed(canvas, "epoch", "loss, logarithmic")
     if scene.best is not None:
         made += wrapped(f"◆ the best, {number(scene.best[1], 4)}", width, "  ")
     if scene.verdict is not None:
         made += wrapped(scene.verdict, width, "  ")
     if scene.lost is not None:
-        made += wrapped(f"no number any more from epoch {scene.lost:,.0f} on", width, "  ")
+        made += wrapped(f"not finite from epoch {scene.lost:,.0f} on", width, "  ")
     return made
 
 
@@ -160,7 +160,7 @@ def _left(scene: PathScene, width: int) -> list[str]:
         f"{name} = {number(value, 3)}"
         for name, value in zip(scene.names, scene.left.tolist(), strict=True)
     )
-    return wrapped(f"it leaves the picture for {where}", width, "  ")
+    return wrapped(f"it leaves the plot for {where}", width, "  ")
 
 
 def _shade(canvas: Canvas, surface: Numbers) -> None:

@@ -1,4 +1,4 @@
-"""Numbers as people write them: as many digits as mean something."""
+"""Number formatting with significant digits."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def uncertain(value: float, error: float | None) -> tuple[str, str]:
 
 
 def joined(value: float, error: float | None) -> str:
-    """The same in one word: "0.537±0.036", or "(1.20±0.15)e-9"."""
+    """The same without spaces: "0.537±0.036", or "(1.20±0.15)e-9"."""
     ours, theirs = uncertain(value, error)
     if not theirs:
         return ours
@@ -42,7 +42,8 @@ def joined(value: float, error: float | None) -> str:
 
 
 def number(value: float | None, digits: int = 6) -> str:
-    """So many digits, zeros at the end left out: "2.92765", "1.8e+34", "NaN", "–" for nothing."""
+    """At most `digits` digits, without trailing zeros: "2.92765", "1.8e+34", "NaN", "–" for
+    nothing."""
     if value is None:
         return "–"
     if math.isnan(value):
@@ -61,7 +62,7 @@ def counted(count: int, noun: str) -> str:
 
 
 def _power(value: float, digits: int) -> int:
-    """The power of ten of the first digit, once rounded to so many."""
+    """The power of ten of the first digit, after rounding to `digits`."""
     return int(f"{value:.{digits - 1}e}".partition("e")[2])
 
 

@@ -1,7 +1,8 @@
-"""Numbers that no axis can have: the width of one is a difference, and its ticks are a fraction.
+"""Extreme numbers, which an axis cannot show: its width is a difference, its ticks are fractions.
 
-Near the ends of float64 a difference overflows, or a fraction is 0. What lies beyond `HUGE` is
-drawn there, and what lies within `TINY` of 0 as 0, and the picture says so.
+
+Near the limits of float64 a difference overflows, or a fraction is 0. Numbers beyond `HUGE` are
+drawn at it, and those within `TINY` of 0 as 0, with a note in the picture.
 """
 
 from __future__ import annotations
@@ -19,26 +20,26 @@ _NOTE = f"numbers beyond {HUGE:g} are drawn there, and those within {TINY:g} of 
 
 
 def drawable(scene: Scene) -> Scene:
-    """The scene with numbers that an axis can have."""
-    tamed: Scene = _tamed(scene)
+    """The scene with all numbers within the range of an axis."""
+    tamed: Scene = _limited(scene)
     return scene if tamed is scene else replace(tamed, notes=(*scene.notes, _NOTE))
 
 
-def _tamed(value: Any) -> Any:
-    """The same, or the value itself where nothing in it has to change."""
+def _limited(value: Any) -> Any:
+    """The value limited to the range; the value itself if nothing changes."""
     if isinstance(value, np.ndarray):
         return _array(value)
     if isinstance(value, float):
         found = float(_array(np.array(value)))
         return value if found == value or value != value else found
     if isinstance(value, Mapping):
-        made = {name: _tamed(each) for name, each in value.items()}
+        made = {name: _limited(each) for name, each in value.items()}
         return made if any(made[name] is not value[name] for name in made) else value
     if isinstance(value, tuple):
-        parts = tuple(map(_tamed, value))
+        parts = tuple(map(_limited, value))
         return parts if any(a is not b for a, b in zip(parts, value, strict=True)) else value
     if is_dataclass(value) and not isinstance(value, type):
-        found_of = {field.name: _tamed(getattr(value, field.name)) for field in fields(value)}
+        found_of = {field.name: _limited(getattr(value, field.name)) for field in fields(value)}
         changed = {name: v for name, v in found_of.items() if v is not getattr(value, name)}
         return replace(value, **changed) if changed else value
     return value

@@ -1,4 +1,4 @@
-"""The loss by epoch, as a picture shows it."""
+"""The scene of the loss by epoch."""
 
 from __future__ import annotations
 
@@ -39,15 +39,15 @@ def loss_scene(
     verdict: str | None = None,
     thinned: bool = False,
 ) -> LossScene:
-    """The loss before each epoch's step. What `end` has is the loss after the last epoch, and so
-    stands where one more epoch would begin."""
+    """The loss before each epoch's step; `end` is the loss after the last epoch, drawn at the next
+    epoch."""
     notes = []
     if end is not None and (not epoch.size or end[0] >= epoch[-1]):
         epoch, loss = np.append(epoch, end[0] + 1.0), np.append(loss, end[1])
     if thinned:
-        notes.append("some epochs are left out")
+        notes.append("some epochs are not shown")
     if np.any(loss == 0):
-        notes.append("a loss of 0 has no place on a logarithmic axis")
+        notes.append("a loss of 0 cannot be shown on a logarithmic axis")
     lost = np.flatnonzero(~np.isfinite(loss))
     return LossScene(
         title=title,

@@ -1,4 +1,4 @@
-"""Answers in one line, for scripts: words of the form name=value, in an order that stays."""
+"""Answers in one line for scripts: words of the form name=value, in a fixed order."""
 
 from __future__ import annotations
 
@@ -23,7 +23,8 @@ from service.schemas.jobs import Job, JobList
 
 
 def oneline(answer: Answer) -> str:
-    """A line; of groups, jobs and a catalogue a line each. Raises TypeError for what has none."""
+    """One line; for groups, jobs and a catalogue one line each. Raises TypeError for other
+    answers."""
     return _line(answer) + "\n"
 
 
@@ -33,7 +34,7 @@ def _words(values: Mapping[str, float]) -> str:
 
 @singledispatch
 def _line(answer: Answer) -> str:
-    raise TypeError(f"a {type(answer).__name__} is not written in one line")
+    raise TypeError(f"a {type(answer).__name__} has no one-line format")
 
 
 _line.register(Fit, summary)
@@ -57,12 +58,12 @@ def _groups(fit: GroupedFit) -> str:
 
 @_line.register
 def _job(job: Job) -> str:
-    said = f"{job.job_id} {job.status} epoch={job.progress.epoch}/{job.progress.epochs}"
+    prefix = f"{job.job_id} {job.status} epoch={job.progress.epoch}/{job.progress.epochs}"
     if job.progress.loss is not None:
-        said += f" loss={number(job.progress.loss)}"
+        prefix += f" loss={number(job.progress.loss)}"
     if job.error is not None:
-        said += f" error={job.error.type}"
-    return said if job.result is None else f"{said} {_line(job.result)}"
+        prefix += f" error={job.error.type}"
+    return prefix if job.result is None else f"{prefix} {_line(job.result)}"
 
 
 @_line.register

@@ -1,4 +1,4 @@
-"""What every report is made of: headings, marks, paragraphs; in colour where asked for."""
+"""The elements of a report: headings, marks, paragraphs, tables; optionally in colour."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Page:
         return self.width - len(INDENT)
 
     def heading(self, text: str) -> None:
-        """A line of its own, with air above it."""
+        """A heading, with an empty line above it."""
         self.space()
         for line in wrapped(text, self.width):
             self.lines.append(self.painted(line, "bold"))
@@ -54,7 +54,7 @@ class Page:
             self.lines.append(self.painted(line, colour) if colour else line)
 
     def table(self, rows: Sequence[Sequence[str]], sides: str, *, headed: bool = False) -> None:
-        """Cells in columns, the first row as their heads; what is too long ends in "…"."""
+        """Cells in columns, the first row as their heads; long cells end in "…"."""
         made = aligned([[visible(cell) for cell in row] for row in rows], sides)
         lines = [clipped(INDENT + line, self.width) for line in made]
         if headed:
@@ -62,7 +62,7 @@ class Page:
         self.lines.extend(lines)
 
     def verbatim(self, lines: Iterable[str]) -> None:
-        """Lines that are known to fit."""
+        """Lines that fit the width, unwrapped."""
         self.lines.extend(lines)
 
     def patch(self, patch: dict[str, Any], indent: str) -> None:
@@ -70,7 +70,7 @@ class Page:
         self.text(json.dumps(patch, ensure_ascii=False), indent=indent)
 
     def painted(self, line: str, colour: Colour) -> str:
-        """The line in a colour, which takes no room."""
+        """The line in a colour, without effect on its width."""
         return f"\x1b[{_CODES[colour]}m{line}\x1b[0m" if self.color else line
 
     def __str__(self) -> str:

@@ -1,6 +1,7 @@
-"""Any answer as text for a terminal, never wider than asked.
+"""Any answer as a text report for a terminal, within a given width.
 
-It knows the schemas alone: no torch, no fastapi, no matplotlib.
+
+Depends on the schemas only: no torch, fastapi or matplotlib.
 """
 
 from __future__ import annotations
@@ -40,10 +41,11 @@ def report(
     units: Mapping[str, str] | None = None,
     scene: FitScene | None = None,
 ) -> str:
-    """The answer in words and small charts, in lines of at most `width` columns (at least 40).
+    """The answer as text and small charts, in lines of at most `width` columns (at least 40).
+
 
     color: with ANSI escapes, for a terminal. units: of columns and params, by name. scene: the fit
-    over its data, where the data are at hand. Raises TypeError for what no report is written of.
+    over its data, where the data are available. Raises TypeError for an answer without a report.
     """
     page = Page(width, color)
     _write(answer, page, units or {}, scene)
@@ -52,7 +54,7 @@ def report(
 
 @singledispatch
 def _write(answer: Answer, page: Page, units: Units, scene: FitScene | None) -> None:
-    raise TypeError(f"no report is written of a {type(answer).__name__}")
+    raise TypeError(f"a {type(answer).__name__} has no report")
 
 
 _write.register(Fit, lambda fit, page, units, scene: report_fit.write(page, fit, units, scene))
@@ -147,7 +149,7 @@ def _gradient(found: GradientAnswer, page: Page, units: Units, scene: FitScene |
             a, b, c = (number(value, 9) for value in three)
             rows.append((name, a, b, c))
         page.table(rows, "<>>>", headed=True)
-        verdict = "They agree" if check.agree else "They do not agree"
+        verdict = "They agree" if check.agree else "They disagree"
         page.text(f"{verdict}: the largest difference is {number(check.max_difference, 2)}.")
     page.text(f"The loss is {number(found.loss)}.")
     if found.explain is not None:
@@ -216,7 +218,7 @@ def _diagnostic(entry: DiagnosticEntry, page: Page, units: Units, scene: FitScen
     page.text(f"Severity: {entry.severity}.")
     page.text(f"Seen: {entry.seen}.")
     page.text(f"Why it matters: {entry.why_it_matters}.")
-    page.text(f"Cure: {entry.cure}.")
+    page.text(f"Suggested fix: {entry.cure}.")
 
 
 def _options(page: Page, options: list[OptionEntry]) -> None:

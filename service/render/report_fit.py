@@ -1,4 +1,4 @@
-"""A fit as a page: what was fitted, how it ended, the params and how far to trust them."""
+"""The report of a fit: the model, how it ended, the params, statistics and diagnostics."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ Units = Mapping[str, str]
 
 ENDINGS: Mapping[StopReason, str] = {
     "converged": "converged after {epochs}",
-    "max_epochs": "did the {epochs} it was given",
+    "max_epochs": "ended after {epochs}, the most allowed",
     "diverged": "diverged after {epochs}",
-    "stalled": "stalled after {epochs}: no step lowered the loss any more",
-    "time_limit": "ran out of time after {epochs}",
+    "stalled": "stalled after {epochs}: no step lowered the loss further",
+    "time_limit": "reached its time limit after {epochs}",
     "cancelled": "was cancelled after {epochs}",
 }
 MARKS: Mapping[Severity, tuple[str, Colour]] = {
@@ -45,7 +45,7 @@ def write(page: Page, fit: Fit, units: Units, scene: FitScene | None) -> None:
     """The whole report."""
     page.heading(fit.model.formula)
     page.space()
-    page.text(_how_it_went(fit))
+    page.text(_model_and_end(fit))
     page.text(_trust(fit), colour=COLOURS[fit.verdict])
     _params(page, fit, units)
     _statistics(page, fit, units)
@@ -53,7 +53,7 @@ def write(page: Page, fit: Fit, units: Units, scene: FitScene | None) -> None:
     _charts(page, fit, scene)
 
 
-def _how_it_went(fit: Fit) -> str:
+def _model_and_end(fit: Fit) -> str:
     rows = counted(fit.statistics.n, "row")
     ending = ENDINGS[fit.stop_reason].format(epochs=epochs_in_words(fit.epochs))
     said = f"{rows}. {fit.optimizer} {ending}."
@@ -75,7 +75,7 @@ def _trust(fit: Fit) -> str:
 
 
 def reasons(fit: Fit) -> list[str]:
-    """The codes of the diagnostics that make a verdict what it is."""
+    """The codes of the diagnostics that determine the verdict."""
     severity = {"untrustworthy": "error", "doubtful": "warning", "trustworthy": ""}[fit.verdict]
     return [found.code for found in fit.diagnostics if found.severity == severity]
 
@@ -196,18 +196,18 @@ def _statistics(page: Page, fit: Fit, units: Units) -> None:
 def _diagnostics(page: Page, found: Sequence[Diagnostic]) -> None:
     page.heading("Diagnostics")
     if not found:
-        page.text("Nothing to remark.")
+        page.text("No issues found.")
         return
     for one in found:
         mark, colour = MARKS[one.severity]
         page.listed(mark, f"{one.code} ({one.severity})", colour)
-        page.text(_sentence(one.message), indent="    ")
+        page.text(_verdict_text(one.message), indent="    ")
         if one.suggestion:
-            page.text("Cure, to be merged into the request:", indent="    ")
+            page.text("Suggested fix, to be merged into the request:", indent="    ")
             page.patch(one.suggestion, indent="      ")
 
 
-def _sentence(text: str) -> str:
+def _verdict_text(text: str) -> str:
     return text[:1].upper() + text[1:]
 
 
@@ -219,7 +219,7 @@ def _charts(page: Page, fit: Fit, scene: FitScene | None) -> None:
         page.heading("Loss by epoch")
         page.verbatim(characters.body(loss_of_fit(fit), width=page.width, lines=10))
     if scene is not None:
-        page.heading("The fit over its data")
+        page.heading("Fit")
         page.verbatim(characters.body(scene, width=page.width, lines=14))
         for note in scene.notes:
             page.text(note)

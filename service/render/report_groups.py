@@ -1,4 +1,4 @@
-"""Fits of groups as a page: a row a group, as many params beside each other as there is room."""
+"""The report of fits by group: a row a group, with as many params side by side as fit."""
 
 from __future__ import annotations
 
@@ -35,26 +35,26 @@ def write_groups(page: Page, fit: GroupedFit) -> None:
         page.listed(mark, f"{found.code} ({found.severity})", colour)
         page.text(found.message, indent="    ")
     if not fit.diagnostics:
-        page.text("Nothing to remark.")
+        page.text("No issues found.")
 
 
 def _trust(verdicts: Sequence[Verdict]) -> str:
     counts = {verdict: verdicts.count(verdict) for verdict in COLOURS}
     if counts["trustworthy"] == len(verdicts):
         return "All of them are trustworthy."
-    told = [f"{count:,} {verdict}" for verdict, count in counts.items() if count]
-    return f"Of them {', '.join(told)}."
+    parts = [f"{count:,} {verdict}" for verdict, count in counts.items() if count]
+    return f"Of them {', '.join(parts)}."
 
 
 def key_text(key: float | str | None) -> str:
-    """The value that tells a group apart, as text."""
+    """The key of a group as text."""
     if key is None:
         return "(none)"
     return visible(key) if isinstance(key, str) else number(key, 15)
 
 
 def _blocks(groups: Groups, room: int) -> list[list[list[str]]]:
-    """Tables with the keys first, then as many columns as there is room for."""
+    """Tables with the keys first, then as many columns as fit."""
     shown = range(min(len(groups.key), _MOST_GROUPS))
     keys = [clipped(visible(groups.by), _LONGEST_KEY)]
     keys += [clipped(key_text(groups.key[i]), _LONGEST_KEY) for i in shown]

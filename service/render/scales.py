@@ -1,4 +1,4 @@
-"""Axes: from values to places between 0 and 1, and ticks that people can read."""
+"""Axes: mapping of values to 0 … 1, and round ticks."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Scale:
     log: bool = False
 
     def places(self, values: Numbers) -> Numbers:
-        """0 at `low`, 1 at `high`; NaN for what has no place."""
+        """0 at `low`, 1 at `high`; NaN for what cannot be shown."""
         with np.errstate(all="ignore"):
             along = np.log10(values) if self.log else values
             low, high = self._ends
@@ -30,13 +30,13 @@ class Scale:
         return np.where(np.isfinite(found), found, np.nan)
 
     def values(self, count: int) -> Numbers:
-        """So many, evenly spaced."""
+        """`count` evenly spaced values."""
         low, high = self._ends
         along = low + (high - low) * np.linspace(0.0, 1.0, count)
         return np.asarray(10.0**along if self.log else along)
 
     def ticks(self, most: int) -> list[float]:
-        """At most so many round values, in order."""
+        """At most `most` round values, in order."""
         low, high = self._ends
         if self.log and high - low >= 1.0:
             return _decades(low, high, most)
@@ -89,7 +89,7 @@ def _round_steps(low: float, high: float, most: int) -> list[float]:
 
 
 def _multiple(k: int, step: float) -> float:
-    """k·step without the dust of rounding."""
+    """k·step without rounding errors."""
     return float(f"{k * step:.12g}")
 
 
@@ -105,5 +105,5 @@ def _decades(low: float, high: float, most: int) -> list[float]:
 
 
 def labels(ticks: Sequence[float]) -> list[str]:
-    """The ticks as text, no more digits than tell them apart."""
+    """The ticks as text, with as few digits as distinguish them."""
     return [number(tick, 6) for tick in ticks]

@@ -33,7 +33,7 @@ Table = Mapping[str, Column]
 """Columns of equal length, in order."""
 
 _ROWS = 2**12
-"""Rows that are written at once: an array stays one until then."""
+"""Rows that are written in one piece."""
 
 _QUOTES = re.compile(r'[",\r\n]|^ | $')
 """What is only text within quotes; a space at an end is, to some readers."""
@@ -44,8 +44,8 @@ def table(
 ) -> Table:
     """The answer as columns.
 
-    units: of params and columns, for a fit. data: the columns that predictions were made of, which
-    stand beside them. Raises TypeError for what has no columns.
+    units: of params and columns, for a fit. data: the columns of the inputs, written beside the
+    predictions. Raises TypeError for an answer without a table.
     """
     made = _table(answer)
     if isinstance(answer, Fit) and units:
@@ -56,12 +56,12 @@ def table(
 
 
 def csv_text(columns: Table) -> str:
-    """As RFC 4180 has it, with a header and plain line feeds. Numbers have all their digits, a
+    """CSV by RFC 4180, with a header and plain line feeds. Numbers have all their digits, a
     missing value is empty, and the others are NaN, Inf and -Inf, which R and pandas read.
 
-    Text is what it was, character by character, since others join on it; in quotes where it needs
-    them, and where it is empty, which is not missing. (Python's writer passes over both a lone
-    carriage return and an empty text.)
+    Text is unchanged, since other programs join on it; it is quoted where needed, and where it is
+    empty, which is not missing. (Python's csv.writer does not quote a lone carriage return or an
+    empty text.)
     """
     count = len(next(iter(columns.values()), ()))
     parts = (_lines(columns, start) for start in range(0, count, _ROWS))
@@ -75,7 +75,7 @@ def _lines(columns: Table, start: int) -> str:
 
 
 def _line(cells: Iterable[str]) -> str:
-    # A line without a character would be none.
+    # An empty line would be skipped by readers.
     return (",".join(cells) or '""') + "\n"
 
 
@@ -85,7 +85,7 @@ def listed(column: Column) -> Sequence[Cell]:
 
 
 def joined(*tables: Table) -> Table:
-    """The tables side by side; a name that was there gets an underscore."""
+    """The tables side by side; a duplicate name gets an underscore."""
     made: dict[str, Column] = {}
     for name, column in chain.from_iterable(each.items() for each in tables):
         own = name
@@ -203,7 +203,7 @@ def _loss(found: LossAnswer) -> Table:
 
 
 def _surface(surface: LossSurface) -> Table:
-    """A row a point of the grid."""
+    """One row per point of the grid."""
     first, *others = surface.axes.items()
     if not others:
         return joined({first[0]: first[1]}, {"loss": surface.loss})

@@ -87,7 +87,7 @@ async def test_a_fit_in_every_form(client: httpx.AsyncClient) -> None:
     assert text.headers["content-type"] == "text/plain; charset=utf-8"
     assert text.headers["vary"] == "Accept"
     assert "w  0.537  ± 0.036" in text.text
-    assert "The fit over its data" in text.text
+    assert "\n\nFit\n" in text.text
     lines = (await asked("csv")).text.splitlines()
     assert lines[0] == "name,value,stderr,lower,upper"
     assert lines[1].startswith("w,0.53677192")

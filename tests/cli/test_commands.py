@@ -139,7 +139,7 @@ def test_what_is_rejected_is_4_and_told_on_stderr(run: Run) -> None:
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["fit"], "which table?"),
+        (["fit"], "name a table"),
         (["fit", "nonesuch.csv"], "nonesuch.csv: No such file"),
         (["fit", "thermo.csv", MODEL, "-p", "w"], "'w' is not of the form name=value"),
         (["fit", "thermo.csv", MODEL, "-p", "w=one"], "must be a number, not 'one'"),
@@ -148,7 +148,7 @@ def test_what_is_rejected_is_4_and_told_on_stderr(run: Run) -> None:
         (["fit", "thermo.csv", MODEL, "--plot", "fit.gif"], "a picture is .svg, .png or .txt"),
         (["fit", "thermo.csv", MODEL, "--epochs", "0"], "--epochs"),
         (["predict", "thermo.csv"], "predict with a model"),
-        (["jobs", "--url", "ftp://x"], "is not the address of a service"),
+        (["jobs", "--url", "ftp://x"], "is not a service's address"),
         (["nonesuch"], "nonesuch"),
     ],
 )
@@ -192,7 +192,7 @@ def test_one_that_is_no_descent_is_5(run: Run, tmp_path: Path) -> None:
         other.shutdown()
         thread.join()
     assert done.returncode == 5
-    assert "not Descent's answer: <html>" in done.stderr
+    assert "not an answer of Descent: <html>" in done.stderr
 
 
 def test_a_fit_is_saved_and_predicts(run: Run, tables: Path) -> None:
@@ -251,7 +251,7 @@ def test_in_the_background(run: Run, client: Descent) -> None:
     assert fit.params == pytest.approx(LINE, rel=1e-12)
     alone = run("fit", "thermo.csv", MODEL, "--background", own=True)
     assert alone.returncode == 2
-    assert "needs a service that stays" in alone.stderr
+    assert "needs a running service" in alone.stderr
 
 
 def test_the_catalogue(run: Run) -> None:
@@ -279,7 +279,7 @@ def test_the_doctor(run: Run) -> None:
     here = run("doctor", own=True)
     assert here.returncode == 0, here.stdout
     assert "a service starts here in" in here.stdout
-    assert here.stdout.endswith("all is well\n")
+    assert here.stdout.endswith("no problems found\n")
     there = run("doctor")
     assert there.returncode == 0, there.stdout
     assert "is ready" in there.stdout

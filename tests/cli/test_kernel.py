@@ -83,7 +83,7 @@ def cold(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     done: list[str] = []
     monkeypatch.setattr(warm, "load", lambda: False)
     monkeypatch.setattr(warm, "call_all", lambda: done.append("here"))
-    monkeypatch.setattr(kernel, "_compile_apart", lambda: done.append("apart"))
+    monkeypatch.setattr(kernel, "_compile_in_children", lambda: done.append("apart"))
     return done
 
 
@@ -120,7 +120,7 @@ def test_it_is_compiled_in_processes_whose_memory_goes_with_them(
     )
     monkeypatch.setattr(sys, "path", [str(tmp_path), *sys.path])
     monkeypatch.setattr(warm, "__name__", "halves")
-    kernel._compile_apart()
+    kernel._compile_in_children()
     assert sorted(os.listdir(tmp_path)) == ["0", "1", "halves.py"]
 
 

@@ -155,7 +155,7 @@ def test_where_it_is(given: str | None, full: str, monkeypatch: pytest.MonkeyPat
 
 @pytest.mark.parametrize("bad", ["ftp://x", "http://", "file:///etc/passwd"])
 def test_what_is_no_address(bad: str) -> None:
-    with pytest.raises(ValueError, match="is not the address of a service"):
+    with pytest.raises(ValueError, match="is not a service's address"):
         Descent(bad)
 
 

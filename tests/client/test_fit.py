@@ -58,7 +58,7 @@ def test_one_that_diverged_is_kept_too(client: Descent, tmp_path: Path) -> None:
 def test_without_a_service_it_asks_for_one(fit: Fit, tmp_path: Path) -> None:
     fit.save(tmp_path / "fit.json")
     alone = Fit.load(tmp_path / "fit.json")
-    with pytest.raises(ClientError, match="knows no service"):
+    with pytest.raises(ClientError, match="has no client"):
         alone.predict({"t_u": [1.0]})
     assert alone._repr_svg_() is None
     assert "<svg" not in alone._repr_html_()
@@ -66,7 +66,7 @@ def test_without_a_service_it_asks_for_one(fit: Fit, tmp_path: Path) -> None:
 
 def test_what_is_no_fit_is_not_loaded(tmp_path: Path) -> None:
     (tmp_path / "a.json").write_text('{"job_id": 1}')
-    with pytest.raises(UnreadableAnswer, match="not the Fit"):
+    with pytest.raises(UnreadableAnswer, match="not a valid Fit"):
         Fit.load(tmp_path / "a.json")
 
 

@@ -95,7 +95,7 @@ def test_divergence_is_shown() -> None:
     assert "it diverged after 5 epochs" in diverged.texts
     assert "10²¹" in diverged.texts
     lost = Picture(SCENES["loss-nan"]())
-    assert any(text.startswith("no number any more from epoch") for text in lost.texts)
+    assert any(text.startswith("not finite from epoch") for text in lost.texts)
 
 
 def test_the_residuals() -> None:
@@ -109,7 +109,7 @@ def test_the_path() -> None:
     picture = Picture(SCENES["path"]())
     assert {"w", "b", "start", "end", "lowest loss", "epochs 0 to 300"} <= set(picture.texts)
     jumps = Picture(SCENES["path-jumps"]())
-    assert "the path leaves the picture for w = 2570, b = 45.2" in jumps.texts
+    assert "the path leaves the plot for w = 2570, b = 45.2" in jumps.texts
     assert "end" not in jumps.texts
     assert jumps.points("path") == 3  # the start, the first step, and one beyond the frame
     one = Picture(SCENES["path-of-one"]())

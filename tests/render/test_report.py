@@ -56,7 +56,7 @@ Statistics
   reduced χ²            3.578    BIC           50.2265
 
 Diagnostics
-  Nothing to remark.
+  No issues found.
 """
 
 

@@ -72,7 +72,7 @@ def _band(
 
 
 def _limits(axes: Axes, scene: FitScene) -> None:
-    """The data and the curve count; a band that runs away does not flatten them."""
+    """Limits of the data and the curve; a diverging band is not included."""
     values = np.concatenate([scene.data_y, scene.curve_y])
     values = values[np.abs(values) < _HUGE]
     if not values.size or values.min() == values.max():

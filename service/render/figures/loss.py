@@ -1,4 +1,4 @@
-"""The loss by epoch, by powers of ten."""
+"""The loss by epoch, with a logarithmic axis."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _MOST = 2_000
 
 
 def draw(figure: Figure, scene: LossScene, look: Look) -> None:
-    """The loss, the best marked, and where it was no number any more."""
+    """Draws the loss, its best, and the epoch from which it was not finite."""
     axes = figure.add_subplot()
     axes.set_yscale("log")
     if not (np.isfinite(scene.loss) & (scene.loss > 0)).any():
@@ -48,7 +48,7 @@ def draw(figure: Figure, scene: LossScene, look: Look) -> None:
             color=look.accent,
             linewidth=1.8,
             linestyle=(0, (4, 3)),
-            label=f"no number any more from epoch {scene.lost:,.0f} on",
+            label=f"not finite from epoch {scene.lost:,.0f} on",
         )
     if scene.verdict is not None:
         axes.set_title(plain(scene.verdict), color=look.accent)

@@ -1,4 +1,4 @@
-"""Losses of one residual beside their derivatives: what an outlier costs, and how hard it pulls."""
+"""Losses of one residual and their derivatives: the cost and the influence of an outlier."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ def draw(figure: Figure, scene: LossesScene, look: Look) -> None:
         label = plain(f"{name}: {formula}" if len(formula) < 24 else name)
         left.plot(scene.residual, scene.values[name], label=label, gid=f"loss-{name}", **style)
         right.plot(scene.residual, scene.slopes[name], gid=f"slope-{name}", **style)
-    left.set_title("what it costs", color=look.quiet)
-    right.set_title("how hard it pulls", color=look.quiet)
+    left.set_title("loss", color=look.quiet)
+    right.set_title("influence", color=look.quiet)
     named(left, "residual r", "loss")
     named(right, "residual r", "derivative by r")
     for axes in (left, right):

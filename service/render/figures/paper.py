@@ -1,7 +1,8 @@
-"""What every picture is drawn on: its size, its colours, and how it becomes bytes.
+"""Shared by all pictures: size, colours, and serialization.
 
-Object by object: no pyplot, and nothing that outlasts the picture. Colours are Okabe and Ito's
-(Color Universal Design, 2008), which the colour-blind tell apart.
+
+Uses matplotlib's objects without pyplot, so that no state is kept. Colours are Okabe and Ito's
+(Color Universal Design, 2008), distinguishable for the colour-blind.
 """
 
 from __future__ import annotations
@@ -45,7 +46,7 @@ class Look:
     band: str
     points: str
     accent: str
-    """For what to look at."""
+    """The colour of highlights."""
     second: str
     hills: tuple[str, str]
     """Of a surface, from low to high."""
@@ -84,7 +85,7 @@ LOOKS: Mapping[Theme, Look] = {
 
 @dataclass(frozen=True, slots=True)
 class Paper:
-    """What a picture is to be."""
+    """The options of a picture."""
 
     format: str = "svg"
     theme: Theme = "light"
@@ -117,11 +118,11 @@ def printed(draw: Callable[[Figure, Look], None], scene: Scene, paper: Paper) ->
 
 
 _METADATA = ("Date", "Creator", "Format", "Type")
-"""What would tell when or by what it was drawn: left out, so that the same is the same bytes."""
+"""Metadata to omit, so that the same scene gives the same bytes."""
 
 
 def plain(text: str) -> str:
-    """Text as it stands: no mathematics in a column's name."""
+    """The text without mathtext, since `$` may occur in a name."""
     return text.replace("$", r"\$")
 
 
@@ -132,7 +133,7 @@ def named(axes: Axes, x: object, y: object) -> None:
 
 
 def dressed(axes: Axes, look: Look, *, log: str = "", whole: str = "", grid: str = "both") -> None:
-    """Ticks that people can read, and no more lines than help. `log` has "x" or "y" for an axis by
+    """Sets readable ticks and few lines. `log` has "x" or "y" for an axis by
     powers of ten, `whole` for one of whole numbers."""
     if grid:
         axes.grid(axis=grid, color=look.grid, linewidth=0.8)  # type: ignore[arg-type]
@@ -152,7 +153,7 @@ def dressed(axes: Axes, look: Look, *, log: str = "", whole: str = "", grid: str
 
 
 def legend(axes: Axes, look: Look, *, loc: Literal["best", "upper center"] = "best") -> None:
-    """The legend, if there is anything to tell."""
+    """Adds a legend, if there are entries."""
     handles, labels = axes.get_legend_handles_labels()
     if handles:
         made = axes.legend(
@@ -174,7 +175,7 @@ _RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
 def figure_text(value: float, digits: int = 4) -> str:
-    """A number as people write it: 0.001, 500, 10⁶, 2·10⁻⁷."""
+    """A formatted number: 0.001, 500, 10⁶, 2·10⁻⁷."""
     if not value or 1e-4 <= abs(value) < 1e5 or not math.isfinite(value):
         return number(value, digits).replace("-", "−")
     head, _, power = f"{value:.{digits - 1}e}".partition("e")

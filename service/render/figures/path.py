@@ -1,4 +1,4 @@
-"""The way of the params over the loss surface."""
+"""The path of the params over the loss surface."""
 
 from __future__ import annotations
 
@@ -32,13 +32,13 @@ def draw(figure: Figure, scene: PathScene, look: Look) -> None:
     axes = figure.add_subplot()
     if len(scene.names) == 2:
         _surface(figure, axes, scene, look)
-        _way(axes, scene, scene.path, look)
+        _draw_path(axes, scene, scene.path, look)
         named(axes, scene.names[0], scene.names[1])
         dressed(axes, look, grid="")
     else:
         axes.plot(scene.axes[0], scene.surface, color=look.curve, linewidth=2.0, label="loss")
         heights = np.interp(scene.path[:, 0], scene.axes[0], scene.surface)
-        _way(axes, scene, np.column_stack([scene.path[:, 0], heights]), look)
+        _draw_path(axes, scene, np.column_stack([scene.path[:, 0], heights]), look)
         named(axes, scene.names[0], "loss")
         dressed(axes, look)
     axes.set_xlim(scene.axes[0][0], scene.axes[0][-1])
@@ -92,7 +92,7 @@ class _Steps(Normalize):
         return np.ma.asarray(places / self._levels.size)
 
 
-def _way(axes: Axes, scene: PathScene, path: Numbers, look: Look) -> None:
+def _draw_path(axes: Axes, scene: PathScene, path: Numbers, look: Look) -> None:
     few = len(path) <= _FEW
     axes.plot(
         path[:, 0],
@@ -118,7 +118,7 @@ def _way(axes: Axes, scene: PathScene, path: Numbers, look: Look) -> None:
             f"{name} = {figure_text(value, 3)}"
             for name, value in zip(scene.names, scene.left.tolist(), strict=True)
         )
-        axes.set_title(plain(f"the path leaves the picture for {where}"), color=look.accent)
+        axes.set_title(plain(f"the path leaves the plot for {where}"), color=look.accent)
 
 
 def _mark(

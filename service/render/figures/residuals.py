@@ -1,4 +1,4 @@
-"""Residuals: is anything left in them that a model could explain, and are they normal?"""
+"""Residuals against the prediction, and against normal quantiles (Q-Q plot)."""
 
 from __future__ import annotations
 

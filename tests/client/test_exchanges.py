@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from service.client import bodies, errors, exchanges
-from service.client.bodies import LARGE, Wire
+from service.client.bodies import LARGE, ArrowSupport
 from service.client.calls import Call, Exchange, Reply
 from service.client.deadline import Deadline
 
@@ -60,7 +60,7 @@ def said(calls: list[Call]) -> list[str]:
 
 
 def fit(seconds: float | None = None) -> Exchange[Any]:
-    return exchanges.fit(ASK, Wire(), Deadline(seconds))
+    return exchanges.fit(ASK, ArrowSupport(), Deadline(seconds))
 
 
 def test_a_fit_that_is_quick_is_one_call() -> None:
@@ -130,7 +130,7 @@ def test_a_job_that_failed_is_its_problem() -> None:
 
 def test_a_submit_takes_a_job_or_a_fit_that_was_there() -> None:
     for reply in (LATER, answer(200, FIT)):
-        calls, found = drive(exchanges.submit(ASK, Wire()), reply)
+        calls, found = drive(exchanges.submit(ASK, ArrowSupport()), reply)
         assert found == "job_1"
         assert calls[0].headers["Prefer"] == "respond-async"
 
@@ -144,7 +144,7 @@ def test_a_delete_whose_answer_was_lost_is_done() -> None:
 
 def test_large_data_go_as_arrow_and_as_json_to_who_does_not_know_it() -> None:
     large = bodies.ask("/fit", {"x": range(LARGE), "y": range(LARGE)}, {})
-    wire = Wire(takes_arrow=True)
+    wire = ArrowSupport(takes_arrow=True)
     refused = answer(415, {"type": "x", "title": "x", "status": 415, "detail": "JSON alone"})
     calls, _ = drive(exchanges.fit(large, wire, Deadline(None)), refused, answer(200, FIT))
     kinds = [call.headers["Content-Type"] for call in calls]
@@ -165,7 +165,7 @@ def test_an_arrow_stream_has_the_columns_and_the_request() -> None:
 
 @pytest.mark.parametrize("body", [b"<html>a proxy's page</html>", b"[1]", b""])
 def test_what_is_not_descents_is_said(body: bytes) -> None:
-    with pytest.raises(errors.UnreadableAnswer, match="not Descent's"):
+    with pytest.raises(errors.UnreadableAnswer, match="not an answer of Descent"):
         drive(fit(), Reply(200, {}, body))
     with pytest.raises(errors.AccessError):
         drive(fit(), Reply(401, {}, body))
