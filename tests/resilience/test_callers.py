@@ -150,7 +150,7 @@ def test_readers_that_never_read_cost_nothing(server: Server, client: httpx.Clie
         dead += [stack.enter_context(send(server, events, buffer=4096)) for _ in range(2)]
         refused = until(lambda: _refusal(client, f"{at}/events"))
         assert refused["type"] == "too-many-streams"
-        assert f"holds {len(dead)} of the 12 streams" in refused["detail"]
+        assert f"uses {len(dead)} of the 12 streams" in refused["detail"]
     until(lambda: not _refusal(client, f"{at}/events"))
 
 
