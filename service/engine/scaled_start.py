@@ -161,7 +161,8 @@ def raw_params(
 
 def _check(names: tuple[str, ...], others: Others, straight: Bools, given: Given) -> None:
     """Raises InvalidRequest for the first param with something that cannot be converted."""
-    for i in np.flatnonzero(given.known | given.limited).tolist():
+    limited = given.limited
+    for i in np.flatnonzero(given.known | limited).tolist():
         name, mixed = names[i], others[i]
         listed = ", ".join(names[j] for j in mixed[:8])
         depends = f"on scaled inputs its value also depends on {listed}"
@@ -176,7 +177,7 @@ def _check(names: tuple[str, ...], others: Others, straight: Bools, given: Given
                 f"as well, omit '{name}', or {WITHOUT}",
                 pointer=f"/params/{name}",
             )
-        if given.limited[i] and (len(mixed) or not straight[i]):
+        if limited[i] and (len(mixed) or not straight[i]):
             why = depends if len(mixed) else "its value on scaled inputs is not proportional to it"
             raise InvalidRequest(
                 f"the bounds of '{name}' cannot be converted: {why}; omit them, or {WITHOUT}",

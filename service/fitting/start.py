@@ -72,7 +72,8 @@ def of_scaled(
     """The problem with scaled inputs, with the start converted from raw units. Raises
     InvalidRequest for values that cannot be converted: see `engine.scaled_start`."""
     values, lower, upper = (each.numpy() for each in (start.initial, start.lower, start.upper))
-    known = np.array([name not in start.guessed for name in problem.params], dtype=np.bool_)
+    guessed = frozenset(start.guessed)
+    known = np.array([name not in guessed for name in problem.params], dtype=np.bool_)
     given = Given(values, lower, upper, known, ~np.array(start.free, dtype=np.bool_))
     found = scaled_start(problem, raw, scaling, given)
     if found is given:
@@ -88,8 +89,9 @@ def of_scaled(
 
 def known_names(given: Iterable[str], names: Collection[str], pointer: str = "/params") -> None:
     """Raises UnknownName for a param that the formula lacks."""
+    known = frozenset(names)
     for name in given:
-        if name not in names:
+        if name not in known:
             raise UnknownName("param", name, names, pointer=f"{pointer}/{escape(name)}")
 
 

@@ -161,6 +161,29 @@ async def test_long_predictions(service: Door, monkeypatch: Any, form: str) -> N
         assert longest() < LONGEST_S
 
 
+async def test_wide_networks(service: Door, monkeypatch: Any) -> None:
+    """Each has a name, a value and bounds for each of thousands of params."""
+    asked: dict[str, Any] = {
+        "model": {"name": "mlp", "hidden": [60, 62]},
+        "data": {"x": [1, 2, 3], "y": [2, 4, 7]},
+        "epochs": 1,
+        "background": True,
+    }
+    names = [
+        f"{kind}{layer}_{i + 1}{source}"
+        for layer, (before, after) in enumerate([(1, 60), (60, 62), (62, 1)], 1)
+        for kind, sources in (("w", [f"_{j + 1}" for j in range(before)]), ("b", [""]))
+        for i in range(after)
+        for source in sources
+    ]
+    all_given = {**asked, "params": dict.fromkeys(names, 0.1)}
+    for body in (asked, all_given):
+        with watched(monkeypatch) as longest:
+            told = await many(service, 3, "POST", "/fit", json.dumps(body).encode())
+            assert {each.status for each in told} == {202}
+            assert longest() < LONGEST_S
+
+
 async def test_a_grid_of_losses(service: Door, monkeypatch: Any) -> None:
     asked = {
         "data": {"x": [1, 2, 3], "y": [2, 4, 7]},
