@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import NamedTuple
 
 import numpy as np
@@ -44,17 +44,17 @@ class Exact:
         """None: nothing is computed before the step."""
         return None
 
-    def step(self, state: State | None, epochs: int) -> tuple[State | None, Sequence[Rows]]:
+    def step(self, state: State | None, epochs: int) -> tuple[State | None, Mapping[int, Rows]]:
         if state is not None or epochs < 1:
-            return state, ()
+            return state, {}
         state = self._solved(STEPS)
         if not self._fits.history:
-            return state, ()
+            return state, {}
         found = linear.parts(state.table)
         table = np.empty((len(found.loss), 2 + 2 * found.theta.shape[1]))
         table[:, 0], table[:, 1] = 1.0, found.first_loss
         table[:, 2:] = np.concatenate([found.theta, found.gradient], axis=1)
-        return state, [Rows(torch.from_numpy(row)) for row in table[:, None]]
+        return state, {i: Rows(torch.from_numpy(row)) for i, row in enumerate(table[:, None])}
 
     def progress(self, state: State | None) -> Progress:
         if state is None:
