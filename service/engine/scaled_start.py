@@ -111,7 +111,7 @@ def scaled_start(
         name = names[int((given.known | given.limited).argmax())]
         why = "no params of this formula give the same predictions from the scaled inputs"
         if any(scale.scale < 0 for scale in scaling.values()):
-            why = "with a negative scale only formulas that are linear in their params are converted"
+            why = "under a negative scale only formulas that are linear in their params can be"
         raise InvalidRequest(
             f"'{name}' is given in raw units and cannot be converted: {why}; omit '{name}', "
             f"or {WITHOUT}",

@@ -225,7 +225,9 @@ def test_what_cannot_be_taken_over_is_refused(name: str) -> None:
 def test_a_negative_scale_is_refused_as_such() -> None:
     """A decay is closed under it, but the way there is not looked for."""
     model, truth, start = CLOSED["a decay"]
-    with pytest.raises(InvalidRequest, match="negative scale only formulas that are linear"):
+    with pytest.raises(
+        InvalidRequest, match="under a negative scale only formulas that are linear"
+    ):
         plan(of(model, truth, params=start, scaling={"x": {"scale": -2.0}}))
 
 
