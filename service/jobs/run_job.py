@@ -247,13 +247,14 @@ class _Attempt:
 
     def _progress(self, now: float) -> Progress:
         run, epoch = self._run, self._run.epoch
+        grouped = self._task.request.group_by is not None
         seconds = now - self._began
         rate = (epoch - self._first_epoch) / seconds if seconds > 0 else 0.0
         return Progress(
             epoch=epoch,
             epochs=run.epochs,
-            loss=run.loss,
-            best_loss=run.best_loss,
+            loss=None if grouped else run.loss,
+            best_loss=None if grouped else run.best_loss,
             epochs_per_s=rate or None,
             eta_s=0.0 if run.done else (run.epochs - epoch) / rate if rate else None,
         )
