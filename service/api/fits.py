@@ -152,7 +152,11 @@ def _final_answer(job: Job, headers: dict[str, str], request: Request) -> Respon
 
 
 def _idempotency_key(headers: Headers) -> str | None:
-    key = headers.get("idempotency-key")
-    if key is not None and not _KEY.fullmatch(key):
-        raise InvalidRequest("header 'Idempotency-Key' must be 1 to 255 visible ASCII characters")
-    return key
+    keys = headers.getlist("idempotency-key")
+    if not keys:
+        return None
+    if len(keys) > 1 or not _KEY.fullmatch(keys[0]):
+        raise InvalidRequest(
+            "header 'Idempotency-Key' must be sent once, with 1 to 255 visible ASCII characters"
+        )
+    return keys[0]
