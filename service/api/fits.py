@@ -32,8 +32,8 @@ from service.schemas.problems import Problem
 
 router = APIRouter(tags=["fits"], default_response_class=Response, route_class=DirectRoute)
 
-_QUICK_BYTES = 2**19
-"""Bytes of columns up to which the fingerprint is computed on the event loop."""
+_QUICK_BYTES, _FEW_PARAMS = 2**19, 256
+"""Bytes of columns, and params, up to which the fingerprint is computed on the event loop."""
 _KEY = re.compile(r"[\x21-\x7e]{1,255}", re.ASCII)
 _HEADERS = [
     openapi.header(
@@ -111,7 +111,7 @@ async def fit(request: Request) -> Response:
 
 
 async def _fingerprint(asked: FitRequest) -> bytes:
-    if request_nbytes(asked) <= _QUICK_BYTES:
+    if request_nbytes(asked) <= _QUICK_BYTES and len(asked.params) <= _FEW_PARAMS:
         return fingerprint(asked)
     return await asyncio.to_thread(fingerprint, asked)
 
