@@ -149,7 +149,8 @@ def _describe_explained(finding: Finding) -> Message:
 
 def _vanished(findings: Findings) -> Each:
     largest = findings.seen(TARGET)
-    return (findings.best_loss == 0.0) & (largest > 0.0) & (largest < TINY)
+    tiny = (largest < TINY) | (findings.statistics.size == 0.0)
+    return (findings.best_loss == 0.0) & (largest > 0.0) & tiny
 
 
 def _rounding_severity(findings: Findings) -> Severities:
@@ -160,9 +161,12 @@ def _rounding_severity(findings: Findings) -> Severities:
 
 def _describe_rounding(finding: Finding) -> Message:
     vanished, size = _vanished(finding.all), finding.all.seen(TARGET)
+    of, fix = "", "use another unit for it"
+    if finding.problem.sigma is not None:
+        of, fix = " relative to sigma", "check sigma"
     return Message(
-        f"the target is so {'small' if vanished else 'large'} (up to {size:.2g}) that the squares "
-        f"of its residuals {'underflow' if vanished else 'overflow'}; use another unit for it.",
+        f"the target (up to {size:.2g}) is so {'small' if vanished else 'large'}{of} that the "
+        f"squares of its residuals {'underflow' if vanished else 'overflow'}; {fix}.",
     )
 
 
