@@ -14,11 +14,17 @@ import numpy as np
 
 from service.schemas.columns import Labels, Numbers
 from service.schemas.fit import FitRequest
+from service.schemas.options import Param
 
 
 def fingerprint(asked: FitRequest) -> bytes:
     """The SHA-256 of the request. The order of columns counts: a model that names none uses it."""
-    options = json.loads(asked.model_dump_json(exclude={"data", "background"}))
+    params = {
+        name: given if isinstance(given, Param) else Param(value=given)
+        for name, given in asked.params.items()
+    }
+    whole = asked.model_copy(update={"params": params})
+    options = json.loads(whole.model_dump_json(exclude={"data", "background"}))
     digest = hashlib.sha256(json.dumps(options, sort_keys=True).encode())
     for name, column in asked.data.items():
         digest.update(f"\n{len(name)} {name} {len(column)} ".encode())

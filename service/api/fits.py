@@ -32,8 +32,8 @@ from service.schemas.problems import Problem
 
 router = APIRouter(tags=["fits"], default_response_class=Response, route_class=DirectRoute)
 
-_QUICK_BYTES = 2**19
-"""Bytes of columns up to which the fingerprint is computed on the event loop."""
+_QUICK_BYTES, _FEW_PARAMS = 2**19, 256
+"""Bytes of columns, and params, up to which the fingerprint is computed on the event loop."""
 _KEY = re.compile(r"[\x21-\x7e]{1,255}", re.ASCII)
 _HEADERS = [
     openapi.header(
@@ -111,7 +111,7 @@ async def fit(request: Request) -> Response:
 
 
 async def _fingerprint(asked: FitRequest) -> bytes:
-    if request_nbytes(asked) <= _QUICK_BYTES:
+    if request_nbytes(asked) <= _QUICK_BYTES and len(asked.params) <= _FEW_PARAMS:
         return fingerprint(asked)
     return await asyncio.to_thread(fingerprint, asked)
 
@@ -152,7 +152,11 @@ def _final_answer(job: Job, headers: dict[str, str], request: Request) -> Respon
 
 
 def _idempotency_key(headers: Headers) -> str | None:
-    key = headers.get("idempotency-key")
-    if key is not None and not _KEY.fullmatch(key):
-        raise InvalidRequest("header 'Idempotency-Key' must be 1 to 255 visible ASCII characters")
-    return key
+    keys = headers.getlist("idempotency-key")
+    if not keys:
+        return None
+    if len(keys) > 1 or not _KEY.fullmatch(keys[0]):
+        raise InvalidRequest(
+            "header 'Idempotency-Key' must be sent once, with 1 to 255 visible ASCII characters"
+        )
+    return keys[0]

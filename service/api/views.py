@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from typing import Literal
 
 from service.api.error_handlers import problem_of
 from service.jobs.job import Job, Stored
@@ -98,4 +99,5 @@ def _starts_in(job: Job, service: JobService) -> float | None:
 
 
 def _progress(job: Job) -> wire.Progress:
-    return wire.Progress(**job.progress._asdict())
+    unit: Literal["epoch", "group"] = "epoch" if job.request.group_by is None else "group"
+    return wire.Progress(**job.progress._asdict(), unit=unit)

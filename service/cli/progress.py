@@ -57,5 +57,5 @@ def _show(progress: Progress, task: TaskID, event: Event) -> None:
         return
     now = event.progress
     loss = "" if now.loss is None else f", loss {now.loss:.4g}"
-    done = f"epoch {now.epoch:,} of {now.epochs:,}{loss}"
+    done = f"{now.unit} {now.epoch:,} of {now.epochs:,}{loss}"
     progress.update(task, description="fitting", total=now.epochs, completed=now.epoch, done=done)

@@ -217,8 +217,9 @@ class Run:
         self._at.state, recorded = self._solver.step(self._at.state, epochs)
         if self.task.groups is None:
             return recorded[0]
-        for parts, rows in zip(self._at.history, recorded, strict=False):
-            parts.append(rows)
+        for fit, rows in recorded.items():
+            if len(rows.table):
+                self._at.history[fit].append(rows)
         if self._solver.done(self._at.state):
             self._ended = self.epoch
             self._retry_groups()

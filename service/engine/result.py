@@ -7,10 +7,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from service.engine.inference.statistics import Statistics
+from service.engine.kernel.types import Floats
 
 StopReason = Literal["converged", "max_epochs", "diverged", "stalled", "time_limit", "cancelled"]
 
@@ -42,6 +44,13 @@ class Rows:
         """(k, params)"""
         return self.table[:, 1 + self.table.shape[1] // 2 :]
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickled without the rest of a larger table that it is a part of."""
+        return _rows_of, (np.ascontiguousarray(self.table.numpy()),)
+
+    def __deepcopy__(self, memo: object) -> Rows:
+        return self
+
     @classmethod
     def of(cls, epoch: Tensor, loss: Tensor, params: Tensor, gradient: Tensor) -> Rows:
         """The table of the given columns."""
@@ -52,6 +61,10 @@ class Rows:
     def none(cls, params: int) -> Rows:
         """No rows."""
         return cls(torch.empty((0, 2 + 2 * params), dtype=torch.float64))
+
+
+def _rows_of(table: Floats) -> Rows:
+    return Rows(torch.from_numpy(table))
 
 
 def joined(parts: Sequence[Rows], params: int) -> Rows:

@@ -109,9 +109,12 @@ def scaled_start(
     names = formula.params
     if found is None:
         name = names[int((given.known | given.limited).argmax())]
+        why = "no params of this formula give the same predictions from the scaled inputs"
+        if any(scale.scale < 0 for scale in scaling.values()):
+            why = "under a negative scale only formulas that are linear in their params can be"
         raise InvalidRequest(
-            f"'{name}' is given in raw units and cannot be converted: no params of this formula "
-            f"give the same predictions from the scaled inputs; omit '{name}', or {WITHOUT}",
+            f"'{name}' is given in raw units and cannot be converted: {why}; omit '{name}', "
+            f"or {WITHOUT}",
             pointer=f"/params/{name}",
         )
     _check(names, found.others, found.straight, given)

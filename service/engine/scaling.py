@@ -58,21 +58,28 @@ Scaling = Mapping[str, Scale]
 
 def standardize(name: str, column: Tensor) -> Scale:
     """(x − mean)/standard deviation, the population's."""
-    varies = float(column.min()) < float(column.max())
-    spread = float(column.std(correction=0)) if varies else 0.0
-    return _scale(name, float(column.mean()), spread, "standardized")
+    return _scale(name, column, column.mean(), column.std(correction=0), "standardized")
 
 
 def min_max(name: str, column: Tensor) -> Scale:
     """(x − min)/(max − min)."""
-    low = float(column.min())
-    return _scale(name, low, float(column.max()) - low, "scaled to its range")
+    low = column.min()
+    return _scale(name, column, low, column.max() - low, "scaled to its range")
 
 
-def _scale(name: str, centre: float, width: float, what: str) -> Scale:
-    if not width > 0.0 or not math.isfinite(1 / width):
-        raise InvalidData(f"column '{name}' is constant, so it cannot be {what}")
-    return Scale(1 / width, -centre / width)
+def _scale(name: str, column: Tensor, centre: Tensor, width: Tensor, what: str) -> Scale:
+    if bool(column.min() == column.max()):
+        raise InvalidData(
+            f"column '{name}' is constant, so it cannot be {what}; "
+            'omit it, or fit without scaling ("scaling": {})'
+        )
+    found = Scale(float(1 / width), float(-centre / width))
+    if not (0.0 < found.scale < math.inf and math.isfinite(found.offset)):
+        raise InvalidData(
+            f"the squares of column '{name}' or its reciprocals overflow, so it cannot be {what}; "
+            "give it in another unit"
+        )
+    return found
 
 
 METHODS = {"standardize": standardize, "min_max": min_max}

@@ -94,8 +94,13 @@ def _check_domain(plan: Plan) -> None:
     if found is not None:
         text, row = found
         name = next((n for n in formula.inputs if n in text), formula.inputs[0])
-        values = ", ".join(f"{n} = {float(plan.raw[n][row]):g}" for n in formula.inputs)
+        values = ", ".join(_value(plan, n, row) for n in formula.inputs)
         raise InvalidData(
             f"'{text}' is not finite in row {row + 1} ({values}), whatever the params",
             pointer=f"/data/{escape(name)}/{row}",
         )
+
+
+def _value(plan: Plan, name: str, row: int) -> str:
+    scaled = f", scaled {float(plan.task.problem.columns[name][row]):g}"
+    return f"{name} = {float(plan.raw[name][row]):g}{scaled if name in plan.scaling else ''}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TypeVar
@@ -99,6 +100,9 @@ def look(request: PlotRequest, most: int, max_rows: int = 2**62) -> Looked:
     """At most `most` rows without missing values, evenly chosen. Raises InvalidRequest."""
     data = needed(request.data, "data", request.view)
     params = needed(request.params, "params", request.view)
+    bad = [name for name, value in params.items() if not math.isfinite(value)]
+    if bad:  # as those of a job may be
+        raise InvalidRequest(f"these params are not finite: {', '.join(bad)}", pointer="/params")
     rows = check_shape(data, max_rows)
     formula = resolve(request.model, data.keys()).formula
     used = [*formula.inputs, *formula.target_columns]

@@ -12,7 +12,7 @@ from dataclasses import replace
 from service.fitting import Plan
 from service.jobs import scheduling
 from service.jobs.clock import Clock
-from service.jobs.job import Failure, Job
+from service.jobs.job import Failure, Job, Stored
 from service.jobs.messages import Ended, Failed, FromWorker, HandedOver, Slice, Task
 from service.jobs.run_job import INTERNAL_ERROR, FitBackend, run_job
 from service.jobs.store import JobStore
@@ -30,7 +30,7 @@ class InlineExecutor:
     ) -> None:
         self._settings, self._store, self._clock, self._backend = settings, store, clock, backend
 
-    async def run(self, job: Job, plan: Plan, *, queued_s: float) -> bytes | None:
+    async def run(self, job: Job, plan: Plan, *, queued_s: float) -> Stored | None:
         """Runs a queued job to its end; where that takes too long, queues it again and returns the
         checkpoint that a worker continues from."""
         await self._store.start(job.id, self._clock.now())

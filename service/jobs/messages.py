@@ -18,6 +18,11 @@ if TYPE_CHECKING:
     from service.fitting import Curve
 
 
+def _out_of_band(stored: Stored | None) -> PickleBuffer | None:
+    """Pickled out of band where it is long."""
+    return None if stored is None else PickleBuffer(stored)
+
+
 class Task(NamedTuple):
     """Run a job."""
 
@@ -32,7 +37,7 @@ class Task(NamedTuple):
     """Seconds of work before this attempt."""
     history: Rows | None = None
     """The rows recorded by earlier attempts."""
-    checkpoint: bytes | None = None
+    checkpoint: Stored | None = None
     """The state of the last attempt, pickled by a worker and unpickled only by workers."""
     handover_s: float | None = None
     """Seconds after which an unfinished job is handed over to a worker; None: never."""
@@ -40,6 +45,10 @@ class Task(NamedTuple):
     """The setting: cpu, cuda or auto."""
     stop_reason: StopReason | None = None
     """If set, take no step: answer with the checkpoint's best, with this stop reason."""
+
+    def __reduce__(self) -> tuple[object, ...]:
+        made = self._asdict() | {"checkpoint": _out_of_band(self.checkpoint)}
+        return Task, tuple(made.values())
 
 
 class Cancel(NamedTuple):
@@ -59,7 +68,10 @@ class Slice(NamedTuple):
     whole: bool
     """Whether `rows` replaces all rows sent before, because the history was thinned."""
     progress: Progress
-    checkpoint: bytes | None = None
+    checkpoint: Stored | None = None
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return Slice, (self.rows, self.whole, self.progress, _out_of_band(self.checkpoint))
 
 
 class HandedOver(NamedTuple):
@@ -82,8 +94,7 @@ class Ended(NamedTuple):
     """What predictions need of it."""
 
     def __reduce__(self) -> tuple[object, ...]:
-        """Pickles a long document out of band."""
-        return Ended, (self.last, self.stop_reason, PickleBuffer(self.fit), self.curve)
+        return Ended, (self.last, self.stop_reason, _out_of_band(self.fit), self.curve)
 
 
 class Failed(NamedTuple):

@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 
 CHECKPOINT_S = 0.25
 """Seconds between checkpoints: the most work lost with a worker, besides a slice."""
+CHECKPOINT_PART = 0.1
+"""The part of the time that checkpoints may take: those that take longer are made less often."""
 
 SHORT_HISTORY = 100
 """Rows of history in an answer whose request has no `record_every`."""
@@ -163,7 +165,7 @@ class _Attempt:
         backend: FitBackend,
     ) -> None:
         self._task, self._send, self._cancelled, self._clock = task, send, cancelled, clock
-        self._began = self._sent_at = self._saved_at = clock()
+        self._began = self._sent_at = self._checkpoint_at = clock()
         self._backend = backend
         self._plan = backend.to_device(backend.plan(task.request), task.device)
         saved = None if task.checkpoint is None else pickle.loads(task.checkpoint)
@@ -193,7 +195,7 @@ class _Attempt:
                 self._send(HandedOver())
                 return
             if self._due(now):
-                self._send(self._slice(now))
+                self._report(now)
             stop = self._stop_reason()
         if stop is not None or self._sent_at > self._began:
             self._send(Closing())
@@ -225,13 +227,19 @@ class _Attempt:
         epoch = rows.epoch.numpy().astype(np.int64)
         self._whole |= self._history.append(Rows(epoch, loss, params, gradient))
 
+    def _report(self, now: float) -> None:
+        part = self._slice(now)
+        self._send(part)
+        if part.checkpoint is not None:
+            took = self._clock() - now
+            self._checkpoint_at = now + took + max(CHECKPOINT_S, took / CHECKPOINT_PART)
+
     def _slice(self, now: float, *, last: bool = False) -> Slice:
         """The rows since the last slice; all rows if the history was thinned since."""
         rows = self._history.page(None if self._whole else self._sent_epoch)
         checkpoint = None
-        if not last and (now - self._saved_at >= CHECKPOINT_S or self._sent_at == self._began):
+        if not last and now >= self._checkpoint_at:
             checkpoint = pickle.dumps(self._run.checkpoint(), protocol=5)
-            self._saved_at = now
         progress = self._progress(now)
         part = Slice(rows=rows, whole=self._whole, progress=progress, checkpoint=checkpoint)
         self._sent_at, self._sent_epoch, self._whole = now, self._history.last_epoch, False
@@ -239,13 +247,14 @@ class _Attempt:
 
     def _progress(self, now: float) -> Progress:
         run, epoch = self._run, self._run.epoch
+        grouped = self._task.request.group_by is not None
         seconds = now - self._began
         rate = (epoch - self._first_epoch) / seconds if seconds > 0 else 0.0
         return Progress(
             epoch=epoch,
             epochs=run.epochs,
-            loss=run.loss,
-            best_loss=run.best_loss,
+            loss=None if grouped else run.loss,
+            best_loss=None if grouped else run.best_loss,
             epochs_per_s=rate or None,
             eta_s=0.0 if run.done else (run.epochs - epoch) / rate if rate else None,
         )

@@ -11,7 +11,7 @@ from itertools import chain, repeat
 from typing import Protocol
 
 from service.jobs.clock import Clock
-from service.jobs.job import Failure, Job
+from service.jobs.job import Failure, Job, Stored
 from service.jobs.messages import Cancel, Closing, Ended, Failed, Ready, Slice, Task
 from service.jobs.observer import NULL_OBSERVER, Observer
 from service.jobs.store import JobStore
@@ -40,7 +40,7 @@ class ActiveJob:
     began: float | None = None
     """When its first attempt began, by the monotonic clock."""
     attempts: int = 0
-    checkpoint: bytes | None = None
+    checkpoint: Stored | None = None
     stop: StopReason | None = None
     """Why it is being stopped, if it is."""
     closing: bool = False

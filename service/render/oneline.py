@@ -58,7 +58,8 @@ def _groups(fit: GroupedFit) -> str:
 
 @_line.register
 def _job(job: Job) -> str:
-    prefix = f"{job.job_id} {job.status} epoch={job.progress.epoch}/{job.progress.epochs}"
+    now = job.progress
+    prefix = f"{job.job_id} {job.status} {now.unit}={now.epoch}/{now.epochs}"
     if job.progress.loss is not None:
         prefix += f" loss={number(job.progress.loss)}"
     if job.error is not None:

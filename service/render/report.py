@@ -80,13 +80,13 @@ def _job(job: Job, page: Page, units: Units, scene: FitScene | None) -> None:
 
 
 def _progress(progress: Progress) -> str:
-    said = f"Epoch {progress.epoch:,} of {progress.epochs:,}"
+    said = f"{progress.unit.capitalize()} {progress.epoch:,} of {progress.epochs:,}"
     if progress.loss is not None:
         said += f", loss {number(progress.loss, 4)}"
     if progress.best_loss is not None:
         said += f", the best {number(progress.best_loss, 4)}"
     if progress.epochs_per_s is not None:
-        said += f"; {number(progress.epochs_per_s, 3)} epochs/s"
+        said += f"; {number(progress.epochs_per_s, 3)} {progress.unit}s/s"
     if progress.eta_s is not None:
         said += f", {number(progress.eta_s, 2)} s to go"
     return said + "."

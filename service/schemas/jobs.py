@@ -16,6 +16,8 @@ class Progress(Answer):
 
     epoch: int
     epochs: int
+    unit: Literal["epoch", "group"] = "epoch"
+    """What `epoch` and `epochs` count: epochs, or the groups that have ended."""
     loss: Number | None
     best_loss: Number | None
     epochs_per_s: Number | None

@@ -66,6 +66,24 @@ async def test_history_is_columns_and_pages(client: httpx.AsyncClient) -> None:
     assert thin["epoch"][-1] == 5000
 
 
+async def test_the_progress_of_groups_counts_groups(client: httpx.AsyncClient) -> None:
+    data = {"x": [1, 2, 3] * 2, "y": [2, 4, 7, 1, 2, 2], "g": [1, 1, 1, 2, 2, 2]}
+    asked = {"model": "y = a*x + b", "data": data, "group_by": "g", "epochs": 10}
+    slow = {"optimizer": "adam", "epochs": 10**8, "background": True}
+    done = (await client.post("/fit", json=asked)).json()["urls"]["self"]
+    going = (await client.post("/fit", json={**asked, **slow})).headers["location"]
+    while (await client.get(going)).json()["status"] == "queued":
+        await client.get(going, params={"wait": 0.05})
+    ended = (await client.get(done)).json()["progress"]
+    running = (await client.get(going)).json()["progress"]
+    assert (ended["epoch"], ended["epochs"], ended["unit"]) == (2, 2, "group")
+    assert (running["epoch"], running["epochs"], running["unit"]) == (0, 2, "group")
+    assert ended["loss"] is running["loss"] is running["best_loss"] is None
+    assert "Group 0 of 2" in (await client.get(going, params={"format": "text"})).text
+    assert " group=0/2" in (await client.get(going, params={"format": "oneline"})).text
+    await client.post(f"{going}/cancel")
+
+
 async def test_a_running_fit_is_cancelled_with_its_best(client: httpx.AsyncClient) -> None:
     at = (await client.post("/fit", json=ENDLESS)).headers["location"]
     while (await client.get(at)).json()["progress"]["epoch"] == 0:

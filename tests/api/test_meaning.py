@@ -108,6 +108,21 @@ async def test_what_does_not_is_a_conflict(client: httpx.AsyncClient, name: str)
     assert answer.json()["type"] == "idempotency-conflict"
 
 
+async def test_a_start_is_the_same_with_and_without_its_object(client: httpx.AsyncClient) -> None:
+    first = await ask(client, {"json": {**BODY, "params": {"a": 1, "b": 2}}}, "start")
+    again = await ask(client, {"json": {**BODY, "params": {"b": 2.0, "a": {"value": 1}}}}, "start")
+    assert again.json()["job_id"] == first.json()["job_id"]
+    other = {**BODY, "params": {"a": {"value": 1, "fixed": True}, "b": 2}}
+    assert (await ask(client, {"json": other}, "start")).status_code == 422
+
+
+async def test_two_keys_are_none(client: httpx.AsyncClient) -> None:
+    headers = [("idempotency-key", "one"), ("idempotency-key", "another")]
+    answer = await client.post("/fit", json=BODY, headers=headers)
+    assert answer.status_code == 422
+    assert "must be sent once" in answer.json()["detail"]
+
+
 async def test_labels_and_gaps_have_a_meaning_too(client: httpx.AsyncClient) -> None:
     lines = "x,y,g\n1,2,a\n2,4,b\n3,7,a\n4,8,b\n5,,a\n"
     asked = {"model": "y = a*x", "group_by": "g", "missing": "drop"}

@@ -74,6 +74,33 @@ def test_the_answer_hardly_depends_on_the_start(start_at: float) -> None:
     assert exactly(of).params.tolist() == pytest.approx(expected.tolist(), abs=1e-9)
 
 
+@pytest.mark.parametrize("of_x", [1e-100, 1e-30, 1.0, 1e15, 1e30, 1e100])
+@pytest.mark.parametrize("of_y", [1e-140, 1e-34, 1e-30, 1e-19, 1.0, 1e30, 1e140])
+def test_the_answer_does_not_depend_on_the_units(of_x: float, of_y: float) -> None:
+    """In SI units Planck's constant is 33 orders of magnitude from a start at 1."""
+    x = np.array([4.5, 5.2, 5.5, 6.0, 6.9, 7.4, 8.2])
+    y = 6.626 * x - 2.9 + np.array([0.03, -0.02, 0.01, 0.04, -0.05, 0.02, -0.01])
+    data = {"x": (x * of_x).tolist(), "y": (y * of_y).tolist()}
+    slope, offset = np.polyfit(x, y, 1).tolist()
+    found = exactly(problem("h*x - w", data, {"h": 1.0, "w": 1.0}))
+    assert found.params.tolist() == pytest.approx([slope * (of_y / of_x), -offset * of_y], rel=1e-9)
+
+
+def test_a_group_far_from_the_start_leaves_the_others_as_they_are() -> None:
+    rng = np.random.default_rng(5)
+    matrix, y = rng.standard_normal((30, 4)), rng.standard_normal(30)
+    sizes = [10, 10, 10]
+    before = solved(posed(matrix, y, 1.0), sizes)
+    y[10:20] *= 1e-40
+    after = solved(posed(matrix, y, 1.0), sizes)
+    due = np.linalg.lstsq(matrix[10:20], y[10:20], rcond=None)[0]
+    assert after.theta[1].tolist() == pytest.approx(due.tolist(), rel=1e-9)
+    assert after.first_loss[1] > 0.1
+    for i in (0, 2):
+        assert torch.equal(after.theta[i], before.theta[i])
+        assert after.loss[i] == before.loss[i]
+
+
 @pytest.fixture
 def noisy() -> dict[str, list[float]]:
     rng = np.random.default_rng(3)

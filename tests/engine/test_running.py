@@ -5,6 +5,7 @@ from __future__ import annotations
 import pickle
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
@@ -14,6 +15,8 @@ from service.engine.optimizers.first_order import Adagrad, Adam, Rmsprop, Sgd
 from service.engine.optimizers.lbfgs import Lbfgs
 from service.engine.optimizers.levenberg_marquardt import LevenbergMarquardt
 from service.engine.problem import Tolerance
+from service.fitting import to_plan
+from service.schemas.fit import FitRequest
 from tests.engine.builders import problem, task
 
 pytestmark = pytest.mark.usefixtures("device")
@@ -150,6 +153,38 @@ def test_a_checkpoint_is_small(name: str) -> None:
     run = begin(Task(long, TASKS[name].options))
     run.step(2)
     assert len(pickle.dumps(run.checkpoint())) < 12_000
+
+
+@pytest.mark.parametrize("optimizer", ["sgd", "adam", "levenberg_marquardt", "exact"])
+@pytest.mark.parametrize("history", [False, True])
+def test_a_checkpoint_of_groups_is_no_longer_than_what_is_in_it(
+    optimizer: str, history: bool
+) -> None:
+    """Whether they are fitted together or in turn, and over however many steps."""
+
+    def length(groups: int) -> int:
+        columns = {
+            "x": [0.0, 1.0, 2.0, 3.0] * groups,
+            "y": [0.5, 0.1, -0.2, -0.4] * groups,
+            "g": np.repeat(np.arange(groups), 4).tolist(),
+        }
+        asked = {
+            "model": "y = a*x + c",
+            "data": columns,
+            "group_by": {"column": "g", "history": history},
+            "optimizer": optimizer,
+            "epochs": 1 if optimizer == "exact" else 50,
+            "record_every": 1,
+        }
+        run = begin(to_plan(FitRequest.model_validate(asked)).with_guesses().task)
+        while not run.done:
+            run.step(9)
+        return len(pickle.dumps(run.checkpoint()))
+
+    few, many = length(32), length(128)
+    assert many - few < 1.1 * 3 * few
+    # Of each group, its ends and 50 records of a line.
+    assert many < 128 * (600 + 50 * 6 * 8 * 2 * history) + 30_000
 
 
 def test_rows_come_once_and_in_order() -> None:

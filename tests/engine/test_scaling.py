@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from service.engine.formula import read_formula
-from service.engine.scaling import METHODS, Scale, Scaling, min_max, standardize, unscale
+from service.engine.scaling import METHODS, Scale, Scaling, inverse, min_max, standardize, unscale
 from service.errors import InvalidData
 from tests.engine.builders import predictions
 
@@ -36,6 +36,19 @@ def test_a_constant_column_cannot_be_scaled(method: str, value: float) -> None:
     column = torch.full((7,), value, dtype=torch.float64)
     with pytest.raises(InvalidData, match="column 'load' is constant"):
         METHODS[method]("load", column)
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("ends", [(-1.7e308, 1.7e308), (0.0, 5e-324), (1.7e308, 1.6e308)])
+def test_a_scaling_that_would_overflow_is_refused(method: str, ends: tuple[float, float]) -> None:
+    """Or, where it need not overflow, is one that can be undone."""
+    column = torch.tensor([*ends, ends[0] / 2 + ends[1] / 2], dtype=torch.float64)
+    try:
+        undone = inverse({"x": METHODS[method]("x", column)})["x"]
+    except InvalidData:
+        return
+    assert math.isfinite(undone.scale)
+    assert math.isfinite(undone.offset)
 
 
 EXACT: dict[str, tuple[str, dict[str, float], Scale, dict[str, float]]] = {

@@ -51,6 +51,16 @@ REFUSED: dict[str, tuple[dict[str, Any], type[InvalidRequest], str, str]] = {
         "/data/x/0",
         "'log(x)' is not finite in row 1 (x = -1), whatever the params",
     ),
+    "a logarithm of scaled inputs": (
+        {
+            "model": "y = a*log(x) + b",
+            "data": {"x": [1.0, 2.0, 3.0], "y": [1.0, 2.0, 3.0]},
+            "scaling": {"x": {"offset": -1.5}},
+        },
+        InvalidData,
+        "/data/x/0",
+        "(x = 1, scaled -0.5)",
+    ),
     "a division by zero": (
         {"model": "y = a/x + b", "data": {"x": [1.0, 0.0, 2.0], "y": [1.0, 2.0, 3.0]}},
         InvalidData,
@@ -231,6 +241,24 @@ REFUSED: dict[str, tuple[dict[str, Any], type[InvalidRequest], str, str]] = {
         InvalidData,
         "/scaling",
         "column 'x' is constant",
+    ),
+    "an input too wide to be standardized": (
+        {"data": {"x": [-1.7e308, 0.0, 1.0, 1.7e308], "y": Y}, "scaling": "standardize"},
+        InvalidData,
+        "/scaling",
+        "give it in another unit",
+    ),
+    "an input too wide for its range": (
+        {"data": {"x": [-1.7e308, 0.0, 1.0, 1.7e308], "y": Y}, "scaling": "min_max"},
+        InvalidData,
+        "/scaling",
+        "give it in another unit",
+    ),
+    "an input too narrow to be standardized": (
+        {"data": {"x": [0.0, 5e-324, 1e-323, 2e-323], "y": Y}, "scaling": "standardize"},
+        InvalidData,
+        "/scaling",
+        "give it in another unit",
     ),
     "sigma of no column": ({"sigma": "sd"}, UnknownName, "/sigma", "known: x, y"),
     "sigma of another length": (

@@ -349,6 +349,42 @@ def test_a_line_through_a_peak_is_doubtful() -> None:
     assert answer.verdict == "doubtful"
 
 
+@pytest.mark.parametrize("start", [{}, {"a": 5, "b": 1, "c": 1}])
+@pytest.mark.parametrize("level", [0.0, 2.0])
+@pytest.mark.parametrize("more", [{}, {"sigma": 0.1, "sigma_absolute": True}])
+def test_a_constant_target_determines_no_curve(start: Any, level: float, more: Any) -> None:
+    """Its residuals are the rounding's, and so are the standard errors."""
+    data = {"x": [i / 2 for i in range(12)], "y": [level] * 12}
+    asked = {"model": "y = a*exp(-b*x) + c", "params": start, **more}
+    found = fit(data=data, **asked)
+    assert found.verdict != "trustworthy"
+    if found.statistics.stderr is None:
+        assert found.verdict == "untrustworthy"
+    twice = {name: column * 2 for name, column in data.items()}
+    groups = fit_groups(data={**twice, "g": [1] * 12 + [2] * 12}, group_by="g", **asked).groups
+    assert "trustworthy" not in groups.verdict
+
+
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+@pytest.mark.parametrize("sigma", [1e300, 1e-300])
+@pytest.mark.parametrize("absolute", [True, False])
+def test_a_sigma_whose_squares_are_lost_is_told(sigma: float, absolute: bool) -> None:
+    data: dict[str, Any] = {"x": [1, 2, 3, 4, 5, 6], "y": [2.1, 3.9, 6.2, 7.8, 10.1, 12]}
+    asked = {"model": "y = a*x + b", "sigma": sigma, "sigma_absolute": absolute}
+    found = fit(data=data, **asked)
+    said = {each.code: each.message for each in found.diagnostics}
+    assert found.verdict == "untrustworthy"
+    assert "relative to sigma that the squares of its residuals" in said["poor_scale"]
+    twice = {name: column * 2 for name, column in data.items()}
+    groups = fit_groups(data={**twice, "g": [1] * 6 + [2] * 6}, group_by="g", **asked).groups
+    assert all("poor_scale" in codes for codes in groups.diagnostics)
+
+
+def test_a_constant_target_is_no_fault_of_a_line() -> None:
+    found = fit(model="y = a*x + b", data={"x": [1, 2, 3, 4, 5, 6], "y": [2.0] * 6})
+    assert found.verdict == "trustworthy"
+
+
 def test_a_network_with_more_params_than_rows_is_doubtful() -> None:
     x = np.linspace(-1, 1, 12)
     network = {"name": "mlp", "hidden": [8]}

@@ -222,6 +222,15 @@ def test_what_cannot_be_taken_over_is_refused(name: str) -> None:
     assert refused.value.complaints[0].pointer == f"/params/{where}"
 
 
+def test_a_negative_scale_is_refused_as_such() -> None:
+    """A decay is closed under it, but the way there is not looked for."""
+    model, truth, start = CLOSED["a decay"]
+    with pytest.raises(
+        InvalidRequest, match="under a negative scale only formulas that are linear"
+    ):
+        plan(of(model, truth, params=start, scaling={"x": {"scale": -2.0}}))
+
+
 def test_scaling_by_nothing_takes_anything_over() -> None:
     model, truth, _ = CLOSED["a decay"]
     params = {"a": {"min": 0.0}, "c": {"value": 1.0, "fixed": True}}

@@ -8,7 +8,10 @@ import numpy as np
 import pytest
 
 from service.jobs import frames
-from service.jobs.messages import Cancel
+from service.jobs.history import Rows
+from service.jobs.job import Progress
+from service.jobs.messages import Cancel, Ended, Slice, Task
+from service.schemas.fit import FitRequest
 
 
 def pair() -> tuple[socket.socket, socket.socket]:
@@ -42,6 +45,18 @@ def test_a_large_array_is_not_copied_into_the_pickle():
     head, data = frames.encode(column)
     assert head.nbytes < 1000
     assert np.shares_memory(np.frombuffer(data), column)
+
+
+async def test_long_checkpoints_and_answers_are_not_copied_into_the_pickle():
+    long = bytes(1_000_000)
+    part = Slice(Rows.empty(0, 1), False, Progress(), long)
+    task = Task("job_x", FitRequest.model_construct(data={}), 1.0, 1, checkpoint=long)
+    for message in (part, task, Ended(part._replace(checkpoint=None), "converged", long, b"")):
+        head, data = frames.encode(message)
+        assert head.nbytes < 2000
+        assert np.shares_memory(np.frombuffer(data), np.frombuffer(long))
+        again = frames.encode(frames.decode(head[frames._HEAD.size + 8 :], [memoryview(data)]))
+        assert [bytes(each) for each in again] == [bytes(head), bytes(data)]
 
 
 async def test_messages_keep_their_order():

@@ -11,7 +11,7 @@ import pytest
 from service.jobs.history import History
 from service.jobs.job import Failure
 from service.jobs.messages import Closing, Ended, Failed, Slice, Task
-from service.jobs.run_job import run_job
+from service.jobs.run_job import CHECKPOINT_S, run_job
 from service.jobs.slice_size import SLICE_S, SliceSize
 from tests.jobs import fakes
 
@@ -66,6 +66,31 @@ def test_a_long_job_tells_how_far_it_is():
     assert epochs == sorted(set(epochs))
     assert all(part.progress.epochs == 200 for part in slices)
     assert slices[0].checkpoint is not None
+
+
+@pytest.mark.parametrize("took_s", [0.001, 0.5, 3.0])
+def test_checkpoints_take_a_small_part_of_the_time(monkeypatch, took_s):
+    """However long each takes, as those of long histories do."""
+    now = 0.0
+
+    def slow(run: fakes.FakeRun) -> fakes.State:
+        nonlocal now
+        now += took_s
+        return run._state
+
+    def step(run: fakes.FakeRun, epochs: int) -> fakes.FakeRows:
+        nonlocal now
+        now += SLICE_S
+        return plain(run, 1)
+
+    plain = fakes.FakeRun.step
+    monkeypatch.setattr(fakes.FakeRun, "step", step)
+    monkeypatch.setattr(fakes.FakeRun, "checkpoint", slow)
+    messages: list = []
+    run_job(task_of(fakes.request(3000)), messages.append, lambda: False, lambda: now, fakes.KIT)
+    made = sum(isinstance(m, Slice) and m.checkpoint is not None for m in messages)
+    assert 60 / max(CHECKPOINT_S + SLICE_S, 10 * took_s + SLICE_S) * 0.9 <= made
+    assert made * took_s <= 0.1 * now + took_s
 
 
 @pytest.mark.parametrize("tick", [0.0, 1e-4, 0.001, 0.01, 0.05, 1.0])

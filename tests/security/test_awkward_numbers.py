@@ -156,6 +156,34 @@ async def test_a_block_of_epochs_that_records_no_row(
     assert told["history"]["epoch"][-1] == epochs
 
 
+async def test_params_that_are_not_finite_have_no_picture(client: httpx.AsyncClient) -> None:
+    """A network sets out from the target's mean, whose sum overflows."""
+    data = {"x": [1, 2, 3, 4, 5], "y": [1e308, 1.1e308, 1.2e308, 1.3e308, 1.7e308]}
+    asked = {"model": {"name": "mlp", "hidden": [3]}, "data": data, "sigma": 1e300}
+    told = check(await client.post("/fit", json=asked), asked)
+    assert "Infinity" in told["best"]["params"].values()
+    at = told["urls"]["self"]
+    for picture in ("fit.svg", "residuals.txt"):
+        drawn = await client.get(f"{at}/plot/{picture}")
+        assert drawn.status_code == 422
+        assert "these params are not finite: " in drawn.json()["detail"]
+    check(await client.get(at, params={"format": "text"}), asked)
+
+
+@pytest.mark.parametrize("scaling", [None, "standardize", "min_max"])
+@pytest.mark.parametrize(
+    "model", ["y = a*exp(-b*x) + c", "gaussian", {"name": "mlp", "hidden": [2]}]
+)
+async def test_inputs_whose_spread_overflows(
+    client: httpx.AsyncClient, model: Any, scaling: str | None
+) -> None:
+    x = [-1.7e308, 0, 1e-300, 1, 1e300, 1.7e308]
+    asked = {"model": model, "data": {"x": x, "y": [1, 2, 3, 4, 5, 6]}, "scaling": scaling}
+    told = check(await client.post("/fit", json=asked), asked)
+    if scaling is not None or isinstance(model, dict):
+        assert "give it in another unit" in told["detail"]
+
+
 async def test_decimals_beyond_their_own_precision(client: httpx.AsyncClient) -> None:
     """Arrow holds them without a look, as a column and as a key."""
     whole = pa.array([Decimal(1), Decimal(2), Decimal(1), Decimal(2)], pa.decimal128(38, 0))

@@ -48,6 +48,7 @@ def test_a_gigabyte_in_chunks(server: Server) -> None:
 def test_a_gigabyte_that_is_announced_is_refused_unread(server: Server) -> None:
     answer = exchange(server, HEAD + b"Content-Length: %d\r\n\r\n" % 2**30)
     assert status(answer) == 413
+    assert "send fewer rows per request, or a binary form" in problem(answer)["detail"]
 
 
 @pytest.mark.parametrize("part", [b"X-Filler: " + b"a" * 1000 + b"\r\n", b"a" * 65536])

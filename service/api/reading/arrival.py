@@ -92,4 +92,8 @@ async def _next(request: Request) -> Message:
 
 def too_large(limit: int) -> HTTPException:
     """The error for a body above the limit."""
-    return HTTPException(413, f"the body is larger than {limit} bytes, the limit of this server")
+    return HTTPException(
+        413,
+        f"the body is larger than {limit:,} bytes, the limit of this server; send fewer rows per "
+        "request, or a binary form (.npz, Arrow)",
+    )

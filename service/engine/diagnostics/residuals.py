@@ -116,7 +116,15 @@ def _explained_severity(findings: Findings) -> Severities:
     # First-order optimizers normally end at the last epoch.
     short = negated(findings.ended("converged")) & (not findings.is_first_order)
     failed = chance | (little & short)
-    return findings.where(findings.either(undefined | failed, ERROR, WARNING), little | failed)
+    seen = little | failed | (_is_constant(findings) & (degrees >= 3))
+    return findings.where(findings.either(undefined | failed, ERROR, WARNING), seen)
+
+
+def _is_constant(findings: Findings) -> Each:
+    """Whether a constant target was to determine params that have standard errors."""
+    statistics = findings.statistics
+    named = findings.problem.formula.has_standard_errors
+    return np.isnan(statistics.r_squared) & np.isfinite(statistics.size) & named
 
 
 def _describe_explained(finding: Finding) -> Message:
@@ -125,6 +133,11 @@ def _describe_explained(finding: Finding) -> Message:
         return Message(
             f"the curve explains almost none of the variation (R² = {explained:.2g}): the target "
             "does not depend on the inputs in this way, or not at all."
+        )
+    if _is_constant(finding.all):
+        return Message(
+            "the target is constant: nothing in it determines the shape of a curve, whatever the "
+            "standard errors. Use data that vary, or a simpler model."
         )
     failed = "" if finding.all.ended("converged") else " and the fit has not converged"
     return Message(
@@ -136,7 +149,8 @@ def _describe_explained(finding: Finding) -> Message:
 
 def _vanished(findings: Findings) -> Each:
     largest = findings.seen(TARGET)
-    return (findings.best_loss == 0.0) & (largest > 0.0) & (largest < TINY)
+    tiny = (largest < TINY) | (findings.statistics.size == 0.0)
+    return (findings.best_loss == 0.0) & (largest > 0.0) & tiny
 
 
 def _rounding_severity(findings: Findings) -> Severities:
@@ -147,9 +161,12 @@ def _rounding_severity(findings: Findings) -> Severities:
 
 def _describe_rounding(finding: Finding) -> Message:
     vanished, size = _vanished(finding.all), finding.all.seen(TARGET)
+    of, fix = "", "use another unit for it"
+    if finding.problem.sigma is not None:
+        of, fix = " relative to sigma", "check sigma"
     return Message(
-        f"the target is so {'small' if vanished else 'large'} (up to {size:.2g}) that the squares "
-        f"of its residuals {'underflow' if vanished else 'overflow'}; use another unit for it.",
+        f"the target (up to {size:.2g}) is so {'small' if vanished else 'large'}{of} that the "
+        f"squares of its residuals {'underflow' if vanished else 'overflow'}; {fix}.",
     )
 
 
@@ -191,7 +208,7 @@ UNEXPLAINED = Check(
     About(
         seen=(
             "the curve explains less than 5 % of the variation, or a nonlinear one no more than "
-            "chance would"
+            "chance would; or a nonlinear formula was fitted to a constant target"
         ),
         severity=(
             "warning; for a nonlinear formula error if it explains no more than chance would, "

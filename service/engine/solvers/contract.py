@@ -7,7 +7,7 @@ sizes of the steps, bit for bit.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from typing import Any, NamedTuple, Protocol
 
 import torch
@@ -29,11 +29,11 @@ class Recorded(NamedTuple):
         table = torch.empty((fits, rows, 2 + 2 * params), dtype=torch.float64)
         return cls(table, torch.zeros(fits, dtype=torch.int64))
 
-    def rows(self) -> list[Rows]:
+    def rows(self) -> dict[int, Rows]:
         """The recorded rows of each fit."""
         table = self.table.numpy()
         counts = self.counts.tolist()
-        return [Rows(torch.from_numpy(table[i, :count])) for i, count in enumerate(counts)]
+        return {i: Rows(torch.from_numpy(table[i, :count])) for i, count in enumerate(counts)}
 
 
 class Progress(NamedTuple):
@@ -55,9 +55,9 @@ class Solver(Protocol):
         """The state before the first epoch."""
         ...
 
-    def step(self, state: Any, epochs: int) -> tuple[Any, Sequence[Rows]]:
+    def step(self, state: Any, epochs: int) -> tuple[Any, Mapping[int, Rows]]:
         """The state after at most `epochs` epochs of each running fit (the given state must not be
-        used again), and the recorded rows of each fit, if the task has a history."""
+        used again), and, if the task has a history, the recorded rows by fit."""
         ...
 
     def progress(self, state: Any) -> Progress:

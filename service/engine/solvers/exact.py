@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import NamedTuple
 
 import numpy as np
@@ -19,6 +19,9 @@ from service.engine.solvers.contract import Progress
 
 STEPS = 2
 """The step and one iterative refinement."""
+FAR = 2.0**10
+"""How many times as large as a solution a start may be. From farther away the residuals at the
+start round off what the solution is made of, and the refinement does not bring it all back."""
 
 
 class State(NamedTuple):
@@ -44,17 +47,17 @@ class Exact:
         """None: nothing is computed before the step."""
         return None
 
-    def step(self, state: State | None, epochs: int) -> tuple[State | None, Sequence[Rows]]:
+    def step(self, state: State | None, epochs: int) -> tuple[State | None, Mapping[int, Rows]]:
         if state is not None or epochs < 1:
-            return state, ()
+            return state, {}
         state = self._solved(STEPS)
         if not self._fits.history:
-            return state, ()
+            return state, {}
         found = linear.parts(state.table)
         table = np.empty((len(found.loss), 2 + 2 * found.theta.shape[1]))
         table[:, 0], table[:, 1] = 1.0, found.first_loss
         table[:, 2:] = np.concatenate([found.theta, found.gradient], axis=1)
-        return state, [Rows(torch.from_numpy(row)) for row in table[:, None]]
+        return state, {i: Rows(torch.from_numpy(row)) for i, row in enumerate(table[:, None])}
 
     def progress(self, state: State | None) -> Progress:
         if state is None:
@@ -91,10 +94,30 @@ class Exact:
         )
 
     def _solved(self, steps: int) -> State:
-        problem = self._task.problem
-        data = problem.data(self._fits.spans)
+        problem, fits = self._task.problem, self._fits
+        data = problem.data(fits.spans)
         table, factor = operators.solve(problem.program, data, self._initial, steps)
-        return State(table.numpy(), factor, steps > 0)
+        state = State(table.numpy(), factor, steps > 0)
+        if state.solved:
+            self._solve_again(state)
+        return state
+
+    def _solve_again(self, state: State) -> None:
+        """Solves those fits again whose start is too far away, from 0 in the params that are."""
+        found, start = linear.parts(state.table), self._initial
+        while True:
+            far = np.abs(start.numpy()) > FAR * np.abs(found.theta)
+            if not far.any():
+                return
+            start = start.masked_fill(torch.from_numpy(far), 0.0)
+            fits = np.flatnonzero(far.any(axis=1))
+            chosen = torch.from_numpy(fits)
+            problem, spans = self._task.problem, self._fits.spans[:, chosen]
+            table, state.factor[chosen] = operators.solve(
+                problem.program, problem.data(spans), start[chosen], STEPS
+            )
+            again = linear.parts(table.numpy())
+            found.loss[fits], found.theta[fits] = again.loss, again.theta
 
 
 def least_squares(

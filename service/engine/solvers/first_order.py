@@ -6,7 +6,7 @@ has the same loss at every θ (`compressed`).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from typing import NamedTuple
 
 import torch
@@ -91,7 +91,7 @@ class FirstOrder:
             generator.repeat(len(self._lengths), 1),
         )  # fmt: skip
 
-    def step(self, state: State, epochs: int) -> tuple[State, Sequence[Rows]]:
+    def step(self, state: State, epochs: int) -> tuple[State, Mapping[int, Rows]]:
         options, fits = self._task.options, self._fits
         # All running fits are at the same epoch.
         after = int(state.counts[:, first_order.EPOCH].max())
@@ -110,7 +110,7 @@ class FirstOrder:
                 options.record_every,
             )  # fmt: skip
             after, epochs = after + count, epochs - count
-        return state, recorded.rows() if fits.history else ()
+        return state, recorded.rows() if fits.history else {}
 
     def progress(self, state: State) -> Progress:
         last, best = state.losses[0, first_order.LAST_LOSS], state.losses[0, first_order.BEST_LOSS]

@@ -6,7 +6,7 @@ step. Fits that have ended are not evaluated.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from typing import NamedTuple
 
 import numpy as np
@@ -62,7 +62,7 @@ class Marquardt:
             torch.from_numpy(np.zeros(counts, dtype=np.int64)),
         )
 
-    def step(self, state: State, epochs: int) -> tuple[State, Sequence[Rows]]:
+    def step(self, state: State, epochs: int) -> tuple[State, Mapping[int, Rows]]:
         options, fits = self._task.options, self._fits
         rows = records(min(epochs, options.epochs), options.record_every) if fits.history else 0
         recorded = Recorded.room(len(fits), rows, self._params)
@@ -74,7 +74,7 @@ class Marquardt:
             )  # fmt: skip
         else:
             self._drive(self._objective, state, recorded, epochs)
-        return state, recorded.rows() if fits.history else ()
+        return state, recorded.rows() if fits.history else {}
 
     def progress(self, state: State) -> Progress:
         table, counts, _ = self._standing(state)

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -51,12 +51,12 @@ class SingleFit(ABC):
     def loss_at(self, theta: Tensor) -> float:
         """The loss at θ."""
 
-    def step(self, state: At, epochs: int) -> tuple[At, Sequence[Rows]]:
+    def step(self, state: At, epochs: int) -> tuple[At, Mapping[int, Rows]]:
         if state.reason is not None:
-            return state, ()
+            return state, {}
         left = self.task.options.epochs - state.epoch
         state, rows = self.slice(state, min(epochs, left))
-        return state, (rows,)
+        return state, {0: rows}
 
     def progress(self, state: At) -> Progress:
         return Progress(state.epoch, state.loss, state.best.loss, int(state.reason is not None))
@@ -116,7 +116,21 @@ class SequentialState:
     """The ends of the groups that are done, and the state of the current one."""
 
     ended: list[Ends] = field(default_factory=list)
+    """In order; each of as many groups as a power of two, so that they are few."""
     at: At | None = None
+
+    @property
+    def count(self) -> int:
+        """The number of groups that are done."""
+        return sum(map(len, self.ended))
+
+    def add(self, ends: Ends) -> None:
+        """The current group is done."""
+        self.at = None
+        while self.ended and len(self.ended[-1]) == len(ends):
+            before = self.ended.pop()
+            ends = Ends.joined([before, ends], torch.cat([before.initial, ends.initial]))
+        self.ended.append(ends)
 
 
 class Sequential:
@@ -132,30 +146,26 @@ class Sequential:
     def init(self) -> SequentialState:
         return SequentialState()
 
-    def step(self, state: SequentialState, epochs: int) -> tuple[SequentialState, Sequence[Rows]]:
-        solver = self._solver_of(len(state.ended))
-        group, at = len(state.ended), state.at or solver.init()
-        at, recorded = solver.step(at, epochs)
-        state.at = at
-        if solver.done(at):
-            state.ended.append(solver.ends(at))
-            state.at = None
-        if not self._task.fits.history:
-            return state, ()
-        rows = [Rows.none(len(self._task.problem.params))] * len(self._task.fits)
-        rows[group] = recorded[0]
-        return state, rows
+    def step(
+        self, state: SequentialState, epochs: int
+    ) -> tuple[SequentialState, Mapping[int, Rows]]:
+        group = state.count
+        solver = self._solver_of(group)
+        state.at, recorded = solver.step(state.at or solver.init(), epochs)
+        if solver.done(state.at):
+            state.add(solver.ends(state.at))
+        return state, {group: recorded[0]} if self._task.fits.history else {}
 
     def progress(self, state: SequentialState) -> Progress:
-        return Progress(0, float("nan"), float("nan"), len(state.ended))
+        return Progress(0, float("nan"), float("nan"), state.count)
 
     def done(self, state: SequentialState) -> bool:
-        return len(state.ended) == len(self._task.fits)
+        return state.count == len(self._task.fits)
 
     def ends(self, state: SequentialState) -> Ends:
         ended = list(state.ended)
         if state.at is not None:
-            ended.append(self._solver_of(len(ended)).ends(state.at))
+            ended.append(self._solver_of(state.count).ends(state.at))
         return Ends.joined(ended, self._task.fits.initial)
 
     def _solver_of(self, group: int) -> SingleFit:

@@ -85,7 +85,7 @@ def descended(
     tables: list[list[Tensor]] = [[] for _ in range(len(task.fits))]
     for count in (*slices, epochs - sum(slices)):
         state, recorded = solver.step(state, count)
-        for table, rows in zip(tables, recorded, strict=True):
+        for table, rows in zip(tables, recorded.values(), strict=True):
             table.append(rows.table)
         if pickled:
             state = pickle.loads(pickle.dumps(state))

@@ -238,7 +238,7 @@ def ended(task: Task) -> tuple[State, list[Rows]]:
     """The kernel's state when all is done, in one slice, and what is recorded."""
     solver = Marquardt(task)
     state, rows = solver.step(solver.init(), task.options.epochs)
-    return state, list(rows)
+    return state, list(rows.values())
 
 
 @given(case=cases())
