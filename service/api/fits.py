@@ -25,6 +25,7 @@ from service.api.request_id import request_id
 from service.api.state import Request
 from service.errors import InvalidRequest, UnknownJob
 from service.jobs.job import Job, request_nbytes
+from service.jobs.store import Answer
 from service.schemas.answers import Fit
 from service.schemas.fit import FitRequest
 from service.schemas.jobs import Job as JobAnswer
@@ -100,11 +101,12 @@ async def fit(request: Request) -> Response:
     if replayed:
         headers["Idempotent-Replayed"] = "true"
     if finished:
-        if form != "json" and job.result is not None:
-            return await negotiation.fit_answer(request, form, job.result, job.request, headers)
-        return _final_answer(job, headers, request)
+        answer = await jobs.answer(job)
+        if form != "json" and answer is not None:
+            return await negotiation.fit_answer(request, form, answer.result, asked, headers)
+        return _final_answer(job, answer, headers, request)
     headers = {"Location": views.url(job), **headers}
-    shown = views.brief(job, jobs)
+    shown = views.brief(job, await jobs.place(job))
     if form != "json":
         return await negotiation.answer(request, form, shown, status=202, headers=headers)
     return json_answer(shown, 202, headers)
@@ -124,10 +126,9 @@ async def _wait(request: Request, job: Job, wait_s: float, *, abandon: bool) -> 
     """The job once it has finished, or after `wait_s` seconds. With `abandon`, the job is cancelled
     if the caller disconnects; a job with an idempotency key is not, since a retry may follow.
     """
-    jobs = request.state["jobs"]
-    job = await jobs.get(job.id, job.owner)
     if job.finished:
         return job
+    jobs = request.state["jobs"]
     try:
         return await unless_disconnected(request, jobs.wait(job.id, wait_s))
     except ClientDisconnect:
@@ -137,9 +138,12 @@ async def _wait(request: Request, job: Job, wait_s: float, *, abandon: bool) -> 
         raise
 
 
-def _final_answer(job: Job, headers: dict[str, str], request: Request) -> Response:
-    if job.result is not None:
-        return json_answer(job.result, 200, {**headers, **views.server_timing(job.result)})
+def _final_answer(
+    job: Job, answer: Answer | None, headers: dict[str, str], request: Request
+) -> Response:
+    if answer is not None:
+        timing = views.server_timing(answer.result)
+        return json_answer(answer.result, 200, {**headers, **timing})
     problem = views.failure(job, request_id(request.scope)) or Problem(
         type="job-cancelled",
         title="The job was cancelled",

@@ -16,6 +16,7 @@ from service.api.disconnect import unless_disconnected
 from service.api.queries import HistoryQuery, JobQuery, JobsQuery, NoQuery
 from service.api.state import Request
 from service.jobs.job import Job as Record
+from service.jobs.job import Stored
 from service.schemas.answers import History
 from service.schemas.jobs import Job, JobList
 from service.schemas.names import AnswerFormat
@@ -56,7 +57,11 @@ async def list_jobs(request: Request) -> Response:
 
 async def _brief(job: Record, request: Request) -> Job:
     await asyncio.sleep(0)  # a page may have a thousand of them
-    return views.brief(job, request.state["jobs"])
+    return await _shown(request, job)
+
+
+async def _shown(request: Request, job: Record) -> Job:
+    return views.brief(job, await request.state["jobs"].place(job))
 
 
 @router.get(
@@ -79,14 +84,21 @@ async def get_job(request: Request, job_id: str) -> Response:
         job = await unless_disconnected(request, service.wait(job_id, wait_s))
     if form != "json":
         return await _in_format(request, form, job)
-    return stored((*views.full(job, service), b"\n"), 200, negotiation.VARY, JSON)
+    return stored((*await _full(request, job), b"\n"), 200, negotiation.VARY, JSON)
+
+
+async def _full(request: Request, job: Record) -> tuple[Stored, ...]:
+    """The JSON of the job with its fit, in parts."""
+    answer = await request.state["jobs"].answer(job)
+    return views.full(await _shown(request, job), None if answer is None else answer.result)
 
 
 async def _in_format(request: Request, form: AnswerFormat, job: Record) -> Response:
     """A job in a format other than JSON; one that has a fit is shown as that fit."""
-    if job.result is not None:
-        return await negotiation.fit_answer(request, form, job.result, job.request)
-    return await negotiation.answer(request, form, views.brief(job, request.state["jobs"]))
+    jobs = request.state["jobs"]
+    if (answer := await jobs.answer(job)) is not None:
+        return await negotiation.fit_answer(request, form, answer.result, await jobs.request(job))
+    return await negotiation.answer(request, form, await _shown(request, job))
 
 
 @router.get(
@@ -134,7 +146,7 @@ async def cancel_job(request: Request, job_id: str) -> Response:
     queries.read(request, NoQuery)
     service = request.state["jobs"]
     job = await service.cancel(job_id, owner(request))
-    return stored((*views.full(job, service), b"\n"), 200, None, JSON)
+    return stored((*await _full(request, job), b"\n"), 200, None, JSON)
 
 
 @router.delete(

@@ -14,7 +14,7 @@ import pytest_asyncio
 from service.api import streaming
 from service.api.concurrency import ConcurrencyLimit, TooManyStreams
 from service.jobs.history import Rows
-from service.jobs.job_updates import Update
+from service.jobs.service import Update
 from service.schemas.jobs import DoneEvent, ProgressEvent
 from service.settings import Settings
 from tests.api.doors import fake, real

@@ -12,7 +12,7 @@ from starlette.types import Message
 from service.api.clients import client
 from service.api.reading import gzip
 from service.api.state import Request
-from service.jobs import memory
+from service.jobs import system
 
 LARGE = 2**20
 """Bytes above which a body reserves memory."""
@@ -53,7 +53,7 @@ async def receive_body(request: Request, room: ExitStack, declared: int) -> byte
 
 async def _fill(request: Request, declared: int) -> bytearray:
     """A body of a declared length, which the HTTP server enforces."""
-    body, at, more = memory.room(declared), 0, True
+    body, at, more = system.room(declared), 0, True
     while more:
         message = await _next(request)
         if message["type"] != "http.request":
