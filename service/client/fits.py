@@ -116,7 +116,7 @@ class FitDocument(Kept):
 class Group(NamedTuple):
     """The fit of one group."""
 
-    key: float | str | None
+    key: float | str | list[float | str | None] | None
     n: int
     status: Status
     stop_reason: StopReason | None
@@ -140,6 +140,8 @@ class GroupedFit(Kept):
     document: wire.GroupedFit
 
     groups = _Of[wire.Groups]()
+    shared = _Of["wire.SharedParams | None"]()
+    statistics = _Of["wire.PooledStatistics | None"]()
 
     def __init__(self, raw: dict[str, Any]) -> None:
         super().__init__(raw)
@@ -163,17 +165,17 @@ class GroupedFit(Kept):
             row[name] = {param: values[place] for param, values in table.items()}
         return Group(**row)
 
-    def of(self, key: float | str | None) -> Group:
-        """The group with that key; KeyError where there is none."""
+    def of(self, *key: float | str | None) -> Group:
+        """The group with that key, of one value for each column; KeyError where there is none."""
         try:
-            return self[self.groups.key.index(key)]
+            return self[self.groups.values.index(key)]
         except ValueError:
             raise KeyError(key) from None
 
     def columns(self) -> dict[str, list[Any]]:
         """A table with one row per group, for a data frame."""
         groups = self.groups
-        found: dict[str, list[Any]] = {groups.by: groups.key}
+        found: dict[str, list[Any]] = {**groups.key_columns()}
         for param in groups.params:
             found[param] = groups.params[param]
             none = [math.nan] * len(self)
@@ -181,6 +183,10 @@ class GroupedFit(Kept):
             if groups.confidence_interval is not None:
                 found[f"{param}_lower"] = groups.confidence_interval.lower.get(param, none)
                 found[f"{param}_upper"] = groups.confidence_interval.upper.get(param, none)
+        for param, value in ({} if self.shared is None else self.shared.params).items():
+            errors = None if self.shared is None else self.shared.stderr
+            found[param] = [value] * len(self)
+            found[f"{param}_stderr"] = [(errors or {}).get(param, math.nan)] * len(self)
         for name in ("n", "loss", "r_squared", "residual_std", "epochs"):
             found[name] = getattr(groups, name)
         found |= {"stop_reason": groups.stop_reason, "verdict": groups.verdict}

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     Loss = LossName | AnyLoss | Object
     Scaling = ScalingMethod | Mapping[str, Scale | Object]
     Gradient = GradientMethod | GradientOptions | Object
-    GroupBy = str | GroupOptions | Object
+    GroupBy = str | Sequence[str] | GroupOptions | Object
     Band = BandKind | BandOptions | Object
 
 

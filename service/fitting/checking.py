@@ -46,7 +46,8 @@ def check(request: FitRequest, settings: Settings) -> Plan:
             f"most {most:,} epochs",
             pointer="/epochs",
         )
-    profile = PROFILE_STEPS * len(problem.free_params) * float(problem.rows) * operations
+    walked = problem.free_params if not plan.task.shared else plan.task.shared_places
+    profile = PROFILE_STEPS * len(walked) * float(problem.rows) * operations
     if (
         request.confidence_interval.method == "profile"
         and profile > settings.max_profile_operations
@@ -72,7 +73,8 @@ def _check_answer(plan: Plan, settings: Settings) -> None:
     groups, params = len(plan.groups.keys), len(problem.params)
     recorded = options.epochs // options.record_every + 2 if asked.history else 0
     columns = 4 if plan.request.confidence_interval.method == "profile" else 2
-    numbers = _GROUP_NUMBERS + columns * params + recorded * (2 + 2 * params)
+    covariance = len(plan.task.local_places) * params if asked.is_pooled else 0
+    numbers = _GROUP_NUMBERS + columns * params + recorded * (2 + 2 * params) + covariance
     length = groups * numbers * NUMBER_BYTES
     if length > settings.max_answer_bytes:
         fewer = "omit the history, record fewer epochs" if asked.history else "use fewer params"

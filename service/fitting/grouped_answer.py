@@ -3,21 +3,29 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
 
 from service.engine.diagnostics import ERROR, Findings, severities
-from service.engine.diagnostics.finding import SEVERITIES, VERDICTS, WARNING
+from service.engine.diagnostics.finding import SEVERITIES, VERDICTS, WARNING, Severities
 from service.engine.diagnostics.many import findings_of_groups
+from service.engine.diagnostics.pooled import CHECKS as POOLED_CHECKS
+from service.engine.diagnostics.pooled import PooledFindings, findings_of_pooled
 from service.engine.inference.statistics import Figures
 from service.engine.kernel.types import Floats
 from service.engine.problem import Task
 from service.engine.result import GroupedResult, Rows
 from service.fitting.answer import dropped, model_again, scales, to_model
 from service.fitting.plan import Plan
+from service.fitting.pooled_answer import (
+    group_covariance,
+    pooled_statistics,
+    shared_params,
+    whole_diagnostics,
+)
 from service.schemas import answers as wire
 from service.schemas.names import Severity, Status, StopReason
 
@@ -78,12 +86,21 @@ def to_grouped_fit(
     assert groups is not None
     problem = task.problem
     stopped = result.stop_reason or "cancelled"
-    columns = _Columns.of(len(groups.keys), len(problem.params), len(problem.free_params), stopped)
+    free = task.local_places.tolist()
+    columns = _Columns.of(len(groups.keys), len(problem.params), len(free), stopped)
     columns.n[:] = task.groups.sizes.numpy()
     asked = plan.request.confidence_interval
+    guessed, pooled = plan.guessed, None
     with np.errstate(all="ignore"):
-        findings = findings_of_groups(task, result.ends, plan.guessed, asked.level, asked.method)
-        _add(columns, findings)
+        if task.shared is None:
+            findings = findings_of_groups(task, result.ends, guessed, asked.level, asked.method)
+            _add(columns, findings, severities(findings))
+        else:
+            pooled = findings_of_pooled(
+                task, result.ends, guessed, asked.level, asked.method, is_scaled=bool(plan.scaling)
+            )
+            _add(columns, pooled.findings, severities(pooled.findings, POOLED_CHECKS))
+            columns.residual_std[:] = np.nan
     _clear_unstarted(columns, result)
     for group, each in enumerate(result.ends.reasons):
         columns.reasons[group] = each or stopped
@@ -92,6 +109,9 @@ def to_grouped_fit(
     reason = _reason(columns.reasons, result.stop_reason)
     status: Status = "cancelled" if reason == "cancelled" else "succeeded"
     converged = all(each == "converged" for each in columns.reasons)
+    whole = whole_diagnostics(pooled)
+    levels = [SEVERITIES.index(each.severity) + 1 for each in whole]
+    worst = max(int(columns.worst.max(initial=0)), *levels, 0)
     return wire.GroupedFit.model_construct(
         job_id=job_id,
         status=status,
@@ -100,10 +120,12 @@ def to_grouped_fit(
         model=to_model(problem),
         optimizer=task.options.optimizer,
         epochs=int(columns.epochs.max(initial=0)),
-        groups=_groups(columns, plan),
-        diagnostics=_diagnostics(columns, len(groups.keys)),
-        verdict=VERDICTS[int(columns.worst.max(initial=0))],
-        trustworthy=bool((columns.worst < WARNING).all()),
+        groups=_groups(columns, plan, pooled),
+        shared=shared_params(plan, pooled),
+        statistics=pooled_statistics(plan, pooled, columns.loss),
+        diagnostics=[*whole, *_diagnostics(columns, len(groups.keys))],
+        verdict=VERDICTS[worst],
+        trustworthy=worst < WARNING,
         dropped=dropped(plan),
         predict=wire.GroupedPredictBody(
             model=model_again(problem), scaling=scales(plan), dtype=plan.request.dtype
@@ -119,8 +141,7 @@ def to_grouped_fit(
     )
 
 
-def _add(columns: _Columns, findings: Findings) -> None:
-    found = severities(findings)
+def _add(columns: _Columns, findings: Findings, found: Mapping[str, Severities]) -> None:
     _fill(columns, findings)
     worst = np.zeros(len(columns.codes), dtype=np.int8)
     for code, severity in found.items():
@@ -181,15 +202,17 @@ def _reason(reasons: Sequence[StopReason], stopped: StopReason | None) -> StopRe
     return next((each for each in reasons if each != "converged"), "converged")
 
 
-def _groups(columns: _Columns, plan: Plan) -> wire.Groups:
-    groups, problem, asked = plan.groups, plan.task.problem, plan.request.group_by
+def _groups(columns: _Columns, plan: Plan, pooled: PooledFindings | None) -> wire.Groups:
+    task, groups, asked = plan.task, plan.groups, plan.request.group_by
     assert groups is not None
     assert asked is not None
-    params, free = problem.params, problem.free_params
+    params, shared = task.problem.params, task.shared or ()
+    free = [params[i] for i in task.local_places]
+    keys = [list(key) if isinstance(key, tuple) else key for key in groups.keys]
     failed = columns.failed.astype(bool).tolist()
     return wire.Groups.model_construct(
-        by=groups.by,
-        key=list(groups.keys),
+        by=groups.by[0] if len(groups.by) == 1 else list(groups.by),
+        key=keys,
         n=columns.n.astype(np.int64).tolist(),
         status=["failed" if bad else "succeeded" for bad in failed],
         stop_reason=columns.reasons,
@@ -199,9 +222,12 @@ def _groups(columns: _Columns, plan: Plan) -> wire.Groups:
         loss=columns.loss.tolist(),
         r_squared=_or_null(columns.r_squared),
         residual_std=_or_null(columns.residual_std),
-        params={name: columns.params[:, i].tolist() for i, name in enumerate(params)},
+        params={
+            name: columns.params[:, i].tolist() for i, name in enumerate(params) if i not in shared
+        },
         stderr={name: columns.stderr[:, i].tolist() for i, name in enumerate(free)},
-        confidence_interval=_interval(columns, plan),
+        covariance=group_covariance(pooled, columns.failed > 0),
+        confidence_interval=None if pooled is not None else _interval(columns, plan),
         diagnostics=columns.codes,
         history=[each or wire.History.nothing(params) for each in columns.history]
         if asked.history

@@ -22,7 +22,7 @@ from service.engine.scaling import Scale
 from service.errors import InvalidData, InvalidRequest, UnknownName, shortened
 from service.fitting import costs
 from service.fitting.columns import DTYPES, check_shape, escape, finite_columns, refuse_infinite
-from service.fitting.groups import Codes
+from service.fitting.groups import Codes, Value, check_keys, to_groups
 from service.fitting.models import resolve
 from service.fitting.values import narrowed, series
 from service.schemas.answers import GroupedFit
@@ -30,6 +30,7 @@ from service.schemas.columns import Data, Labels, Numbers
 from service.schemas.compute import Predictions, PredictRequest
 from service.schemas.models import Model as ModelRequest
 from service.schemas.names import DType
+from service.schemas.options import GroupOptions
 
 _TEXT_BYTES = 150
 """Bytes of a group's text and its index."""
@@ -43,9 +44,10 @@ class Curves:
     model: str | dict[str, Any]
     scaling: dict[str, dict[str, float]] | None
     dtype: DType
-    by: str
+    by: tuple[str, ...]
     keys: Numbers | bytes
-    """(groups,) numbers, or the JSON of texts, which is parsed at the first prediction."""
+    """(groups,) numbers, or the JSON of texts, or of keys of several columns, which is parsed at
+    the first prediction."""
     names: tuple[str, ...]
     theta: Numbers
     """(groups, params)"""
@@ -54,14 +56,15 @@ class Curves:
     def of(cls, fit: GroupedFit) -> Curves:
         """The curves of a fit's response body."""
         groups, body = fit.groups, fit.predict
+        shared = {} if fit.shared is None else fit.shared.params
         texts = [key for key in groups.key if not isinstance(key, float | int)]
         is_text = len(texts) == len(groups.key) and any(text is not None for text in texts)
         keys = to_json(texts) if is_text else np.array(groups.key, dtype=np.float64)
-        theta = np.empty((len(groups.key), len(groups.params)))
-        for i, values in enumerate(groups.params.values()):
-            theta[:, i] = values
-        names = tuple(groups.params)
-        return cls(body.model, body.scaling, body.dtype, groups.by, keys, names, theta)
+        names = (*groups.params, *shared)
+        theta = np.empty((len(groups.key), len(names)))
+        for i, name in enumerate(names):
+            theta[:, i] = shared[name] if name in shared else groups.params[name]
+        return cls(body.model, body.scaling, body.dtype, groups.columns, keys, names, theta)
 
     @property
     def nbytes(self) -> int:
@@ -89,6 +92,12 @@ class Curves:
         """The index of each text; None is the key of the rows without one."""
         assert isinstance(self.keys, bytes)
         return {text: i for i, text in enumerate(from_json(self.keys))}
+
+    @cached_property
+    def places_of_several(self) -> Mapping[tuple[Value, ...], int]:
+        """The index of each key of several columns."""
+        assert isinstance(self.keys, bytes)
+        return {tuple(key): i for i, key in enumerate(from_json(self.keys))}
 
 
 def predict_from_groups(
@@ -155,12 +164,15 @@ def _predict(
 def _places(data: Data, fit: Curves) -> Codes:
     """The index of the group of each row, (rows,). Raises InvalidRequest for a missing column or an
     unknown group."""
-    by = fit.by
-    if by not in data:
-        raise InvalidRequest(
-            f"the job was fitted by groups of '{by}'; send that column as well",
-            pointer="/data",
-        )
+    for by in fit.by:
+        if by not in data:
+            raise InvalidRequest(
+                f"the job was fitted by groups of '{by}'; send that column as well",
+                pointer="/data",
+            )
+    if len(fit.by) > 1:
+        return _places_of_several(data, fit)
+    (by,) = fit.by
     column = data[by]
     if not isinstance(column, Labels):
         refuse_infinite(data, by)
@@ -180,6 +192,27 @@ def _places(data: Data, fit: Curves) -> Codes:
     return at.astype(np.int64)
 
 
+def _places_of_several(data: Data, fit: Curves) -> Codes:
+    """The index of the group of each row, for keys of several columns."""
+    asked = GroupOptions(column=list(fit.by))
+    check_keys(asked, data)
+    found = to_groups(asked, data, 2**62)
+    places = fit.places_of_several
+    at = np.array([places.get(key, -1) for key in found.keys if isinstance(key, tuple)])[
+        found.codes
+    ]
+    if (at < 0).any():
+        row = int(np.argmax(at < 0))
+        key = found.keys[int(found.codes[row])]
+        shown = ", ".join(str(value) for value in key) if isinstance(key, tuple) else str(key)
+        raise InvalidData(
+            f"the job has no group {shortened(shown)} ({', '.join(fit.by)}, row {row + 1}); its "
+            "groups are listed in its `groups.key`",
+            pointer=f"/data/{escape(fit.by[0])}/{row}",
+        )
+    return at.astype(np.int64)
+
+
 def _numbered(column: Numbers, fit: Curves) -> Codes:
     """The index of each number in the keys, −1 if not found; NaN is the group of null."""
     keys = np.asarray(fit.keys)
@@ -190,7 +223,7 @@ def _numbered(column: Numbers, fit: Curves) -> Codes:
 
 
 def _unknown(key: object, row: int, fit: Curves) -> InvalidRequest:
-    by = fit.by
+    (by,) = fit.by
     pointer = f"/data/{escape(by)}/{row}"
     if isinstance(key, str) and isinstance(fit.keys, bytes):
         known = filter(None, fit.places)

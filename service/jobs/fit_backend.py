@@ -14,7 +14,7 @@ from service.schemas.answers import Fit, GroupedFit, Timings
 
 
 def _start(plan: fitting.Plan, checkpoint: Any) -> Run:
-    return engine.begin(plan.with_guesses().task, checkpoint)
+    return engine.run_of(plan.with_guesses().task, checkpoint)
 
 
 def _explain(

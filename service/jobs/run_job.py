@@ -247,7 +247,7 @@ class _Attempt:
 
     def _progress(self, now: float) -> Progress:
         run, epoch = self._run, self._run.epoch
-        grouped = self._task.request.group_by is not None
+        grouped = self._task.request.counts_groups
         seconds = now - self._began
         rate = (epoch - self._first_epoch) / seconds if seconds > 0 else 0.0
         return Progress(

@@ -44,11 +44,15 @@ _line.register(Fit, summary)
 def _groups(fit: GroupedFit) -> str:
     groups, lines = fit.groups, []
     infos = {found.code for found in fit.diagnostics if found.severity == "info"}
-    for i, key in enumerate(groups.key):
-        words = [f"{visible(groups.by)}={key_text(key).replace(' ', '_')}"]
+    shared = () if fit.shared is None else fit.shared.params.items()
+    errors = {} if fit.shared is None else fit.shared.stderr or {}
+    for i, key in enumerate(groups.values):
+        named = zip(groups.columns, key, strict=True)
+        words = [f"{visible(by)}={key_text(value).replace(' ', '_')}" for by, value in named]
         for name, values in groups.params.items():
             error = groups.stderr.get(name, [float("nan")] * len(values))[i]
             words.append(f"{name}={joined(values[i], None if error != error else error)}")
+        words += [f"{name}={joined(value, errors.get(name))}" for name, value in shared]
         if groups.r_squared[i] is not None:
             words.append(f"r2={number(groups.r_squared[i], 3)}")
         codes = [code for code in groups.diagnostics[i] if code not in infos]

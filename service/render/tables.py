@@ -145,6 +145,7 @@ def _groups(fit: GroupedFit) -> Table:
             interval = groups.confidence_interval
             facts[f"{name}_lower"] = interval.lower.get(name, none)
             facts[f"{name}_upper"] = interval.upper.get(name, none)
+    facts |= _shared(fit)
     rest: dict[str, Sequence[Cell]] = {
         "loss": groups.loss,
         "r_squared": groups.r_squared,
@@ -154,7 +155,22 @@ def _groups(fit: GroupedFit) -> Table:
         "verdict": groups.verdict,
         "diagnostics": [" ".join(codes) for codes in groups.diagnostics],
     }
-    return joined({groups.by: groups.key}, facts, rest)
+    return joined(groups.key_columns(), facts, rest)
+
+
+def _shared(fit: GroupedFit) -> dict[str, Sequence[Cell]]:
+    """The params that the groups share, in the row of each."""
+    shared, count = fit.shared, len(fit.groups.key)
+    if shared is None:
+        return {}
+    found: dict[str, Sequence[Cell]] = {}
+    for name, value in shared.params.items():
+        found[name] = [value] * count
+        found[f"{name}_stderr"] = [(shared.stderr or {}).get(name)] * count
+        if shared.confidence_interval is not None:
+            found[f"{name}_lower"] = [shared.confidence_interval.lower.get(name)] * count
+            found[f"{name}_upper"] = [shared.confidence_interval.upper.get(name)] * count
+    return found
 
 
 @_table.register

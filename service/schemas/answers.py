@@ -197,10 +197,10 @@ class GroupedInterval(Answer):
 class Groups(Answer):
     """The fits of groups as columns of equal length, one row per group, in order of appearance."""
 
-    by: str
-    """The grouping column."""
-    key: list[Number | str | None]
-    """The group's value of that column; null for the rows without a value."""
+    by: str | list[str]
+    """The grouping column, or columns."""
+    key: list[Number | str | list[Number | str | None] | None]
+    """The group's value of that column, or its values of those; null for rows without a value."""
     n: list[int]
     """Number of rows."""
     status: list[Status]
@@ -212,16 +212,63 @@ class Groups(Answer):
     loss: list[Number]
     r_squared: list[Number | None]
     residual_std: list[Number | None]
+    """Null where the groups have one noise, which is that of `statistics`."""
     params: dict[str, list[Number]]
-    """NaN where the fit failed."""
+    """NaN where the fit failed. Without the shared ones."""
     stderr: dict[str, list[Number]]
     """NaN where there is none."""
+    covariance: dict[str, dict[str, list[Number]]] | None = None
+    """Where the groups have one noise: of each group's params with each other, and with the shared
+    ones."""
     confidence_interval: GroupedInterval | None = None
     """With `"method": "profile"`."""
     diagnostics: list[list[str]]
     """Codes, as in `GET /diagnostics`."""
     history: list[History] | None = None
     """With `"history": true` in `group_by`."""
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The grouping columns."""
+        return (self.by,) if isinstance(self.by, str) else tuple(self.by)
+
+    @property
+    def values(self) -> list[tuple[float | str | None, ...]]:
+        """The key of each group, one value for each column."""
+        return [tuple(key) if isinstance(key, list) else (key,) for key in self.key]
+
+    def key_columns(self) -> dict[str, list[float | str | None]]:
+        """The keys as columns."""
+        return {name: [key[i] for key in self.values] for i, name in enumerate(self.columns)}
+
+
+class SharedParams(Answer):
+    """The params that have one value for all groups."""
+
+    params: dict[str, Number]
+    stderr: dict[str, Number] | None
+    """Null where there are none; see `covariance_reason`."""
+    covariance: dict[str, dict[str, Number]] | None
+    covariance_reason: str | None
+    confidence_interval: ConfidenceInterval | None
+
+
+class PooledStatistics(Answer):
+    """Statistics over all rows of groups with one noise. A value that does not exist is null."""
+
+    loss: Number
+    r_squared: Number | None
+    """About the mean of all rows."""
+    adjusted_r_squared: Number | None
+    aic: Number | None
+    aicc: Number | None
+    bic: Number | None
+    reduced_chi_squared: Number | None
+    residual_std: Number | None
+    degrees_of_freedom: int
+    """Rows less the number of params of all groups, each shared one counted once."""
+    n: int
+    """Rows of the groups that were fitted."""
 
 
 class GroupedPredictBody(Answer):
@@ -245,12 +292,17 @@ class GroupedFit(Answer):
     epochs: int
     """The largest number of epochs of a group."""
     groups: Groups
+    shared: SharedParams | None = None
+    """The params that all groups share."""
+    statistics: PooledStatistics | None = None
+    """Over all rows, where the groups have one noise."""
     diagnostics: list[Diagnostic]
-    """The groups' diagnostics, one for each code, with the number of groups."""
+    """Those of the fit of all groups, where they share params; then the groups', one for each code,
+    with the number of groups."""
     verdict: Verdict
-    """The worst verdict of a group."""
+    """The worst verdict of a group, or of the whole where that is worse."""
     trustworthy: bool
-    """Whether every group is trustworthy."""
+    """Whether the verdict is `trustworthy`."""
     dropped: Dropped | None
     predict: GroupedPredictBody
     timings: Timings

@@ -44,7 +44,8 @@ class FitRequest(Request):
     missing: Missing = "error"
     """Rows with null in a column that is used: `error` refuses them, `drop` drops them."""
     group_by: GroupBy | None = None
-    """The column by whose values the rows are grouped; each group is fitted separately."""
+    """The column, or columns, by whose values the rows are grouped. Each group is fitted
+    separately, unless some params are `shared`."""
     params: dict[Name, Finite | Param] = {}
     """Initial values, or objects with `value`, `min`, `max`, `fixed`. In raw units, whatever the
     `scaling`; refused where they cannot be converted to scaled inputs."""
@@ -72,3 +73,8 @@ class FitRequest(Request):
     """Whether to answer immediately with 202 and the job."""
     tags: Tags = {}
     """Up to 16 tags, names with text values, kept with the job."""
+
+    @property
+    def counts_groups(self) -> bool:
+        """Whether progress is counted in groups: each is fitted separately."""
+        return self.group_by is not None and not self.group_by.shared

@@ -56,3 +56,6 @@ View = Literal["fit", "loss", "residuals", "path", "losses"]
 PictureFormat = Literal["svg", "png", "txt"]
 Theme = Literal["light", "dark"]
 AnswerFormat = Literal["json", "text", "csv", "oneline", "arrow"]
+
+Noise = Literal["pooled", "per_group"]
+"""Whether groups have one standard deviation of the noise, or one each."""

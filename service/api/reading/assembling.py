@@ -31,6 +31,7 @@ def assemble(schema: type[BodyT], table: Table, query: bytes) -> BodyT:
     """
     check_names(table.columns)
     options = _merged(_body_options(table.request), read_options(query, schema))
+    _split_columns(options, table)
     if table.units and "units" in schema.model_fields:
         options["units"] = {**table.units, **options.get("units", {})}
     options["data"] = {}
@@ -38,6 +39,17 @@ def assemble(schema: type[BodyT], table: Table, query: bytes) -> BodyT:
     asked = _validated(schema, options, noun)
     columns = {fold(name): column for name, column in table.columns.items()}
     return asked.model_copy(update={"data": columns})
+
+
+def _split_columns(options: Tree, table: Table) -> None:
+    """`group_by=plate,well` names two columns, unless one has that name."""
+    asked = options.get("group_by")
+    text = asked.get("column") if isinstance(asked, dict) else asked
+    known = set(map(fold, table.columns))
+    if not isinstance(text, str) or "," not in text or fold(text) in known:
+        return
+    parts = [fold(part.strip()) for part in text.split(",")]
+    options["group_by"] = {**(asked if isinstance(asked, dict) else {}), "column": parts}
 
 
 def _body_options(request: bytes) -> Tree:
