@@ -1,7 +1,8 @@
 """The run of a fit of groups that share params: starts, the fit, and its challenge.
 
-Starts come from one fit of all rows and from separate fits of the groups (`start.shared`). The fit
-runs from each, and the lowest end is kept. Then each group's own params are challenged from other
+Starts come from one fit of all rows, from separate fits of the groups, and from a search; they are
+tried on some of the groups (`start.shared`). The fit runs from the best, and the lowest end is
+kept. Then each group's own params are challenged from other
 starts, with the shared ones fixed; where that lowers the loss, the fit runs once more.
 """
 
@@ -22,7 +23,7 @@ from service.engine.solvers.shared import SharedMarquardt, State
 from service.engine.start import shared as starts
 from service.engine.start.search import LOWER
 
-Phase = Literal["together", "separate", "fit", "challenge", "again", "done"]
+Phase = Literal["together", "separate", "trial", "fit", "challenge", "again", "done"]
 
 
 @dataclass(eq=False)
@@ -34,8 +35,14 @@ class SharedCheckpoint:
     """Of the run of a phase that is one."""
     whole: Ends | None = None
     """The end of the fit of all rows."""
+    known: starts.Known | None = None
+    """What the phases before the fit have found."""
     waiting: list[Tensor] = field(default_factory=list)
     """Starts that have not been tried, (groups, params) each."""
+    ends: list[tuple[float, Tensor]] = field(default_factory=list)
+    """The losses and params at the ends of the trials."""
+    points: list[Tensor] = field(default_factory=list)
+    """Params from which the fit is yet to run, (params,) each."""
     start: Tensor | None = None
     """The start of `state`."""
     state: Any = None
@@ -102,6 +109,8 @@ class SharedRun:
             self._part.step(epochs)
             if self._part.done:
                 self._leave(self._part)
+        elif self._at.phase == "trial":
+            self._try()
         elif not self.done:
             self._at.state, _ = self._fit.step(self._at.state, epochs)
             if self._fit.done(self._at.state):
@@ -167,15 +176,41 @@ class SharedRun:
             self._again(found.ends)
 
     def _prepare(self, apart: Ends | None) -> None:
-        self._at.waiting = starts.candidates(self.task, self._at.whole, self._groups, apart)
-        if self.task.options.challenge is False:
-            del self._at.waiting[1:]
-        self._at.phase = "fit"
-        self._enter()
+        """What the fits of all rows and of the groups tell; and the starts to be tried."""
+        at, task = self._at, self.task
+        at.known = starts.known_of(task, at.whole, self._groups, apart)
+        if task.options.challenge is False:
+            at.points = [at.known.points[-1]]
+            at.phase = "fit"
+            self._enter()
+            return
+        at.phase = "trial"
+
+    def _try(self) -> None:
+        """One step of the trials: the screening, or one start; after the last the fit begins."""
+        at, (small, groups) = self._at, starts.tried(self.task)
+        assert at.known is not None
+        if not at.waiting and not at.ends:
+            at.waiting = starts.screened(small, at.known.at(groups))
+            return
+        solver = SharedMarquardt(small.starting(at.waiting.pop(0)))
+        state, _ = solver.step(solver.init(), small.options.epochs)
+        theta, alive = torch.from_numpy(state.theta), state.alive.any()
+        at.ends.append((solver.total(state) if alive else math.inf, theta))
+        if not at.waiting:
+            at.points = starts.leading(small, at.ends) or [at.known.points[0]]
+            at.phase = "fit"
+            self._enter()
 
     def _next(self) -> None:
         """Begins the fit from the next start."""
-        self._at.start = self._at.waiting.pop(0)
+        at = self._at
+        if at.points:
+            assert at.known is not None
+            point = at.points.pop(0)
+            at.start = starts.with_shared(self.task, at.known, point, point)
+        else:
+            at.start = at.waiting.pop(0)
         self._solver = None
         self._at.state = self._fit.init()
 
@@ -186,7 +221,7 @@ class SharedRun:
             at.best, at.best_start = at.state, at.start
         at.state = at.start = None
         self._solver = None
-        if at.waiting:
+        if at.waiting or at.points:
             self._next()
         elif at.phase == "fit" and self._may_be_challenged:
             at.phase = "challenge"

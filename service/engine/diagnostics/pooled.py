@@ -190,7 +190,7 @@ class _Whole:
         return _diagnostic(
             FEW_DEGREES_OF_FREEDOM, "error" if degrees < 0 else "warning",
             f"over all groups {left} of freedom are left to estimate the noise "
-            f"({self.pooled.n} rows, {self.pooled.rank} params), so the standard errors are "
+            f"({self.pooled.n} rows, {self.pooled.count} params), so the standard errors are "
             f"{'unknown' if degrees <= 0 else 'very uncertain'}.",
         )  # fmt: skip
 

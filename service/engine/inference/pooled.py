@@ -1,7 +1,7 @@
 """Statistics of groups with one noise, which may share params.
 
 With the R factor [R11 R12; 0 R22] of the groups (`solvers.arrow`), K = R11⁻¹R12, RSS over all rows
-and df = N − rank J (N − G·q − r where the data determine all params): s² = RSS/df,
+and df = N − Σ min(q, n_g) − r (N − G·q − r but for groups of fewer rows than q): s² = RSS/df,
 Var(β) = s²(R22ᵀR22)⁻¹, Var(α_g) = s²R11⁻¹R11⁻ᵀ + K Var(β) Kᵀ, Cov(α_g, β) = −K Var(β).
 They equal those of the dense problem. Groups without a finite loss are left out.
 Source: Björck, Numerical Methods for Least Squares Problems, 2nd ed. (2024), 6.3.
@@ -43,8 +43,8 @@ class Pooled:
     local: tuple[str, ...]
     shared: tuple[str, ...]
     n: int
-    rank: int
-    """Number of params that the data determine."""
+    count: int
+    """Number of params, r + Σ min(q, n_g)."""
     total: float
     """RSS"""
     variance: float
@@ -74,12 +74,12 @@ class Pooled:
 
     @property
     def degrees_of_freedom(self) -> int:
-        return self.n - self.rank
+        return self.n - self.count
 
     @property
     def params(self) -> int:
         """k of the information criteria."""
-        return self.rank + (not self.is_absolute)
+        return self.count + (not self.is_absolute)
 
     @property
     def aicc(self) -> float:
@@ -129,18 +129,18 @@ def pool(task: Task, theta: Floats) -> Pooled:
     arrow, rest, pinned, shared_pinned, norms = _determined(factor, q, sizes)
     pinned &= alive[:, None]
     n, total = int(sizes.sum()), float(sums[alive, 0].sum())
-    rank = q * int(alive.sum()) - int(pinned.sum()) + len(shared) - int(shared_pinned.sum())
+    count = int(np.minimum(q, sizes).sum()) + len(shared)
     size, spread, logs = _of_target(task, alive)
-    degrees, absolute = n - rank, problem.sigma_absolute
+    degrees, absolute = n - count, problem.sigma_absolute
     variance = total / degrees if degrees > 0 else math.nan
     found = Pooled(
         local=tuple(names[i] for i in local), shared=tuple(names[i] for i in shared),
-        n=n, rank=rank, total=total, variance=variance,
+        n=n, count=count, total=total, variance=variance,
         r_squared=1 - total / spread if spread > (ROUNDING * size) ** 2 else math.nan,
-        aic=_aic(n, rank, total, logs, absolute=absolute),
+        aic=_aic(n, count, total, logs, absolute=absolute),
         noise=1.0 if absolute else math.sqrt(variance),
         is_rounding=total <= (ROUNDING * size) ** 2, is_absolute=absolute,
-        offset=_offset(arrow, rank, degrees),
+        offset=_offset(arrow, count, degrees),
         stderr=np.full(len(shared), np.nan), covariance=np.full((len(shared),) * 2, np.nan),
         local_stderr=np.full((len(fits), q), np.nan),
         local_covariance=np.full((len(fits), q, len(order)), np.nan),
@@ -229,14 +229,14 @@ def _of_target(task: Task, alive: Bools) -> tuple[float, float, float]:
     return size, spread, logs
 
 
-def _offset(arrow: Arrow, rank: int, degrees: int) -> float:
-    if rank <= 0 or degrees <= 0:
+def _offset(arrow: Arrow, count: int, degrees: int) -> float:
+    if count <= 0 or degrees <= 0:
         return 0.0
     within = float((arrow.top[:, -1] ** 2).sum() + (arrow.foot[:-1, -1] ** 2).sum())
     beyond = float(arrow.foot[-1, -1] ** 2)
     if beyond == 0.0:
         return 0.0 if within == 0.0 else math.inf
-    return math.sqrt(within / rank / (beyond / degrees))
+    return math.sqrt(within / count / (beyond / degrees))
 
 
 def _aic(n: int, k: int, total: float, logs: float, *, absolute: bool) -> float:
