@@ -185,4 +185,4 @@ def _check_too_large(answer: httpx.Response) -> None:
     assert answer.headers["connection"] == "close"
     assert answer.headers["content-type"] == "application/problem+json"
     assert answer.json()["type"] == "body-too-large"
-    assert str(LIMIT) in answer.json()["detail"]
+    assert f"{LIMIT:,}" in answer.json()["detail"]
