@@ -14,6 +14,8 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
+from service.catalogue.optimizers.lbfgs import Lbfgs
+
 ARMIJO = 1e-4
 CURVATURE = 0.9
 TRIALS = 40
@@ -21,13 +23,6 @@ IDLE = 5
 
 Evaluate = Callable[[Tensor], tuple[Tensor, Tensor]]
 """θ (params,) -> loss, ∂loss/∂θ."""
-
-
-@dataclass(frozen=True, slots=True)
-class Lbfgs:
-    """Options: the number of steps in the quasi-Newton approximation."""
-
-    history_size: int = 10
 
 
 @dataclass(frozen=True, slots=True)
