@@ -7,9 +7,9 @@ from service.engine.problem import Model
 from service.errors import InvalidRequest, UnknownName
 from service.fitting.options import to_loss
 from service.schemas.fit import FitRequest
-from service.schemas.optimizers import AutoOptimizer, LevenbergMarquardtOptimizer
+from service.schemas.optimizers import OPTIMIZER_MODELS
 
-OPTIMIZER = LevenbergMarquardtOptimizer()
+OPTIMIZER = "levenberg_marquardt"
 """The only one that fits groups that share params."""
 
 
@@ -36,9 +36,9 @@ def with_sharing(request: FitRequest, formula: Model) -> FitRequest:
         )
     if not asked.shared:
         return request
-    if not isinstance(request.optimizer, AutoOptimizer | LevenbergMarquardtOptimizer):
+    if request.optimizer.name not in ("auto", OPTIMIZER):
         raise InvalidRequest(
-            f"groups that share params are fitted by 'levenberg_marquardt', not by "
+            f"groups that share params are fitted by '{OPTIMIZER}', not by "
             f"'{request.optimizer.name}'; use 'auto'",
             pointer="/optimizer",
         )
@@ -54,7 +54,7 @@ def with_sharing(request: FitRequest, formula: Model) -> FitRequest:
             "`history`",
             pointer="/group_by/history",
         )
-    return request.model_copy(update={"optimizer": OPTIMIZER})
+    return request.model_copy(update={"optimizer": OPTIMIZER_MODELS[OPTIMIZER](name=OPTIMIZER)})
 
 
 def check_intervals(request: FitRequest) -> None:

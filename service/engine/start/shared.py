@@ -14,9 +14,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from service.catalogue.options import NoOptions
 from service.engine.formula import Formula
 from service.engine.objectives.points import losses_of
-from service.engine.optimizers.levenberg_marquardt import LevenbergMarquardt
 from service.engine.problem import Groups, Options, Task, Tolerance
 from service.engine.result import Ends
 from service.engine.start.canonical import canonical
@@ -31,7 +31,7 @@ DRAWS, KEPT = 64, 4
 LEADING = 2
 """Ends from which all groups are fitted, if their losses differ by at most this factor."""
 TRIAL = Options(
-    "levenberg_marquardt", LevenbergMarquardt(), epochs=60, record_every=60,
+    "levenberg_marquardt", NoOptions(), epochs=60, record_every=60,
     tolerance=Tolerance(params=1e-8),
 )  # fmt: skip
 SAME = 1e-3
