@@ -34,6 +34,8 @@ from service.engine.solvers.marquardt import QUICK
 
 POOR = 0.75
 """Part of the promised fall whose absence makes a group's step a bad one."""
+NOTABLE = 1e-3
+"""Part of the fall promised for all groups that is notable in one: less is not held against it."""
 RISE = 4.0
 """Factor by which the damping of such a group rises."""
 AT_REST = 1e-6
@@ -242,8 +244,9 @@ class SharedMarquardt:
         took = bool(fine[alive].all()) and (
             (fall > 0 and hope > 0) or (negligible and fall >= -rounding)
         )
-        bad = alive & (promised - actual > POOR * np.abs(promised) + rounding)
-        close = 1.0 - np.abs(actual - promised) / np.maximum(np.abs(promised), rounding)
+        share = np.maximum(np.abs(promised), NOTABLE * abs(hope))
+        bad = alive & (promised - actual > POOR * share + rounding)
+        close = 1.0 - np.abs(actual - promised) / np.maximum(share, rounding)
         easier = np.clip(1.0 - (2.0 * close - 1.0) ** 3, SHRINK, 1.0)
         damping = np.where(bad, state.damping * RISE, state.damping * easier if took else 1.0)
         damping = damping if took else np.where(bad, damping, state.damping)

@@ -22,7 +22,7 @@ from service.engine.result import Ends
 from service.engine.start.canonical import canonical
 from service.engine.start.groups import with_linear
 from service.engine.start.ranges import drawn, ranges
-from service.engine.start.search import SCREENED_ROWS, thinned
+from service.engine.start.search import SCREENED_ROWS, rounding, thinned
 
 TRIED_GROUPS, TRIED_ROWS = 48, 200
 """The groups that starts are tried on, and the most rows of each."""
@@ -34,6 +34,8 @@ TRIAL = Options(
     "levenberg_marquardt", NoOptions(), epochs=60, record_every=60,
     tolerance=Tolerance(params=1e-8),
 )  # fmt: skip
+ALIKE = 1e-6
+"""Relative difference below which losses are the same."""
 SAME = 1e-3
 """Relative difference below which values of the shared params are the same."""
 
@@ -153,17 +155,21 @@ def _drawn(task: Task, known: Known) -> list[Tensor]:
 
 def with_shared(task: Task, known: Known, point: Tensor, *others: Tensor) -> Tensor:
     """The start with the shared params of `point`, and each group's own from where its loss is the
-    lowest: as known, or as in `others`; the linear ones solved for, too."""
+    lowest: as in `others`, or as known; the linear ones solved for, too. Of places that are as
+    good the first is taken: a group whose own params its rows do not determine has them of usual
+    size."""
     shared, count = torch.from_numpy(task.shared_places), len(known.own)
     local = locals_of(task, known.own)
-    places = [known.own, *(each.repeat(count, 1) for each in (*known.points, *others))]
+    places = [*(each.repeat(count, 1) for each in (*others, *known.points)), known.own]
     thetas = []
     for place in places:
         theta = place.clone()
         theta[:, shared] = point[shared]
-        thetas += [theta, with_linear(local, theta)]
+        thetas += [with_linear(local, theta), theta]
     losses = torch.stack([losses_of(task.problem, task.fits, theta) for theta in thetas])
-    best = losses.nan_to_num(nan=torch.inf).argmin(dim=0)
+    losses = losses.nan_to_num(nan=torch.inf)
+    limit = losses.min(dim=0).values * (1 + ALIKE) + rounding(task.problem)
+    best = (losses <= limit).to(torch.uint8).argmax(dim=0)
     return torch.stack(thetas)[best, torch.arange(count)]
 
 
