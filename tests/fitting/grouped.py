@@ -8,7 +8,7 @@ from typing import Any
 
 from torch import Tensor
 
-from service.engine import GroupedResult, Rows, Task, begin, outcome
+from service.engine import GroupedResult, Rows, Task, begin, outcome, run_of
 from service.engine.diagnostics import Finding, Verdict, examine, verdict
 from service.engine.inference.intervals import intervals
 from service.engine.inference.statistics import summarise
@@ -30,7 +30,7 @@ def plan(**request: Any) -> Plan:
 
 def finish(made: Plan, slices: int = 1000) -> GroupedResult:
     """The result of all groups, stepped so many epochs at a time."""
-    run = begin(made.task)
+    run = run_of(made.task)
     while not run.done:
         run.step(slices)
     found = run.result()
