@@ -135,8 +135,9 @@ def test_it_equals_the_dense_fit(seed: int) -> None:
 @pytest.mark.parametrize("seed", [0, 1, 3])
 def test_a_profile_interval_equals_the_dense_one(seed: int) -> None:
     number, data = drawn(seed, 3)
-    text, local, (name,) = MODELS[number]
-    asked = {"confidence_interval": {"method": "profile", "level": 0.9}}
+    text, local, shared = MODELS[number]
+    name = shared[0]
+    asked: dict[str, Any] = {"confidence_interval": {"method": "profile", "level": 0.9}}
     group_by = {"column": "g", "shared": [name]}
     found = fit(model=f"y = {text}", data=data, group_by=group_by, **asked)
     whole = dense(text, local, data, **asked)
@@ -152,7 +153,7 @@ def test_a_profile_interval_equals_the_dense_one(seed: int) -> None:
 def test_a_robust_loss_equals_the_dense_one(loss: str) -> None:
     _, data = drawn(0, 3)
     data["y"][4] += 3.0
-    asked = {"loss": {"name": loss, "delta": 0.05}}
+    asked: dict[str, Any] = {"loss": {"name": loss, "delta": 0.05}}
     found = fit(model=DECAY, data=data, group_by={"column": "g", "shared": ["th"]}, **asked)
     whole = dense(*MODELS[0][:2], data, **asked)
     assert found.shared is not None
@@ -165,7 +166,7 @@ def test_sigma_bounds_and_fixed_params_are_those_of_the_dense_fit() -> None:
     _, data = drawn(0, 3)
     data["s"] = [0.02 + 0.01 * (i % 3) for i in range(len(data["x"]))]
     params = {"th": {"value": 1.0, "min": 0.5, "max": 1.0}}
-    more = {"sigma": "s", "sigma_absolute": True}
+    more: dict[str, Any] = {"sigma": "s", "sigma_absolute": True}
     group_by = {"column": "g", "shared": ["th"]}
     found = fit(model=DECAY, data=data, group_by=group_by, params=params, **more)
     whole = dense(*MODELS[0][:2], data, params=params, **more)
