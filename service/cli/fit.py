@@ -41,6 +41,10 @@ def fit(
         list[str] | None,
         typer.Option(help="A param that has one value for all groups, fitted together."),
     ] = None,
+    rows: Annotated[
+        str | None,
+        typer.Option(help="Which rows to use: a condition, such as 'x > 2 and x < 10'."),
+    ] = None,
     setting: options.Setting = None,
     patch: Annotated[
         str | None,
@@ -93,6 +97,7 @@ def fit(
         loss=loss,
         sigma=sigma,
         group_by=_grouping(group_by or (), shared or ()),
+        rows=rows,
     )
     columns = table(data, by=_columns(asked.get("group_by")))
     with connecting.descent(url, api_key, own=True) as client:

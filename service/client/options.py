@@ -46,6 +46,7 @@ class FitOptions(TypedDict, total=False):
     units: Mapping[str, str]
     sigma: Sigma | None
     sigma_absolute: bool
+    rows: str | None
     missing: Missing
     params: Mapping[str, float | Param | Object]
     loss: Loss
@@ -66,6 +67,7 @@ class FitOptions(TypedDict, total=False):
 class PredictOptions(TypedDict, total=False):
     """Of predictions: see `service.schemas.compute.PredictRequest`."""
 
+    rows: str | None
     scaling: Scaling | None
     job_id: str | None
     interval: Band | None
@@ -78,6 +80,7 @@ class PredictOptions(TypedDict, total=False):
 class LossOptions(TypedDict, total=False):
     """Of a loss: see `service.schemas.compute.LossRequest`."""
 
+    rows: str | None
     sigma: Sigma | None
     loss: Loss
     scaling: Scaling | None
@@ -89,6 +92,7 @@ class LossOptions(TypedDict, total=False):
 class GradientCallOptions(TypedDict, total=False):
     """Of a gradient: see `service.schemas.compute.GradientRequest`."""
 
+    rows: str | None
     sigma: Sigma | None
     loss: Loss
     gradient: Gradient

@@ -26,6 +26,7 @@ from service.fitting.pooled_answer import (
     shared_params,
     whole_diagnostics,
 )
+from service.fitting.row_filter import rows_used
 from service.schemas import answers as wire
 from service.schemas.names import Severity, Status, StopReason
 
@@ -127,6 +128,7 @@ def to_grouped_fit(
         verdict=VERDICTS[worst],
         trustworthy=worst < WARNING,
         dropped=dropped(plan),
+        rows=rows_used(plan.request),
         predict=wire.GroupedPredictBody(
             model=model_again(problem), scaling=scales(plan), dtype=plan.request.dtype
         ),

@@ -24,6 +24,7 @@ from service.fitting import costs
 from service.fitting.columns import DTYPES, check_shape, escape, finite_columns, refuse_infinite
 from service.fitting.groups import Codes, Value, check_keys, to_groups
 from service.fitting.models import resolve
+from service.fitting.row_filter import rows_used, with_rows
 from service.fitting.values import narrowed, series
 from service.schemas.answers import GroupedFit
 from service.schemas.columns import Data, Labels, Numbers
@@ -109,6 +110,7 @@ def predict_from_groups(
     """f(x; θ) at each row with the θ of its group; NaN if that group's fit failed. Raises
     InvalidRequest."""
     _check(request)
+    request = with_rows(request)
     rows = check_shape(request.data, max_rows)
     model = _MODEL.validate_python(fit.model)
     formula = resolve(model, request.data.keys(), fit.names).formula
@@ -122,7 +124,8 @@ def predict_from_groups(
     own = [fit.names.index(name) for name in formula.params]
     theta = torch.from_numpy(fit.theta[:, own]).to(dtype)
     prediction = _predict(formula, columns, theta, torch.from_numpy(at), rows)
-    return Predictions(predictions=series(prediction), target=formula.target)
+    used = rows_used(request)
+    return Predictions(predictions=series(prediction), target=formula.target, rows=used)
 
 
 def _check(request: PredictRequest) -> None:

@@ -28,6 +28,7 @@ from service.fitting.columns import (
 from service.fitting.groups import Groups, check_keys, to_groups
 from service.fitting.models import resolve
 from service.fitting.options import to_loss, to_options
+from service.fitting.row_filter import with_rows
 from service.fitting.sharing import check_intervals, shared_positions, with_sharing
 from service.fitting.start import guessed, of_scaled, to_start
 from service.fitting.values import explained, narrowed, narrowed_sigma, to_scaling, to_sigma
@@ -68,6 +69,7 @@ class Plan:
 def to_plan(request: FitRequest, *, max_rows: int = 2**62, max_groups: int = 2**62) -> Plan:
     """The plan of a request. Raises InvalidRequest, with pointers."""
     check_shape(request.data, max_rows)
+    request = with_rows(request)
     resolved = resolve(request.model, usable(request))
     formula = resolved.formula
     used = [*formula.inputs, *formula.target_columns]

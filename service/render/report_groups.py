@@ -25,6 +25,8 @@ def write_groups(page: Page, fit: GroupedFit) -> None:
     how = "" if fit.shared is None else " together"
     by = ", ".join(groups.columns)
     page.text(f"{counted(count, 'group')} by {by}, fitted{how} by {fit.optimizer}.")
+    if fit.rows is not None:
+        page.text(f"{fit.rows.used:,} of {counted(fit.rows.of, 'row')} are used.")
     page.text(_trust(groups.verdict), colour=COLOURS[fit.verdict])
     _shared(page, fit)
     for block in _blocks(groups, page.room):

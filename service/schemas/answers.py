@@ -7,6 +7,7 @@ from typing import Any
 
 from service.schemas.base import Answer, Number
 from service.schemas.names import DType, IntervalMethod, Severity, Status, StopReason, Verdict
+from service.schemas.rows import RowsUsed
 
 
 class History(Answer):
@@ -178,6 +179,8 @@ class Fit(Answer):
     """Whether the verdict is `trustworthy`."""
     dropped: Dropped | None
     """The rows dropped by `"missing": "drop"`."""
+    rows: RowsUsed | None = None
+    """With `rows` in the request: how many of them are used."""
     history: History
     predict: PredictBody
     timings: Timings
@@ -304,6 +307,8 @@ class GroupedFit(Answer):
     trustworthy: bool
     """Whether the verdict is `trustworthy`."""
     dropped: Dropped | None
+    rows: RowsUsed | None = None
+    """With `rows` in the request: how many of them are used."""
     predict: GroupedPredictBody
     timings: Timings
     urls: FitUrls

@@ -14,6 +14,7 @@ from service.schemas.names import DType, GradientMethod
 from service.schemas.numbers import NonNegative, Positive
 from service.schemas.optimizers import Gradient, GradientOptions
 from service.schemas.options import Band, Scaling
+from service.schemas.rows import Rows, RowsUsed
 from service.schemas.series import Grid, Series
 
 
@@ -24,9 +25,11 @@ class PredictRequest(Request):
     params: dict[Name, Finite] | None = None
     """Every param's value, in scaled units where `scaling` is given. Required without `job_id`."""
     data: Data
+    rows: Rows | None = None
+    """Which rows are used: a condition on columns, such as `x > 2 and x < 10`."""
     scaling: Scaling | None = None
     job_id: str | None = None
-    """The job to take everything but `data` and `interval` from."""
+    """The job to take everything but `data`, `rows` and `interval` from."""
     interval: Band | None = None
     """A band around the predictions. Requires `covariance` and `degrees_of_freedom`, which the
     `predict` of a fit contains."""
@@ -47,6 +50,8 @@ class Predictions(Sparse):
     """With `interval`: of the curve, or of a new observation."""
     lower: Series | None = None
     upper: Series | None = None
+    rows: RowsUsed | None = None
+    """With `rows` in the request."""
 
 
 class GridAxis(Request):
@@ -64,6 +69,8 @@ class LossRequest(Request):
     params: dict[Name, Finite]
     """Every param's value, in scaled units where `scaling` is given, as a fit returns them."""
     data: Data
+    rows: Rows | None = None
+    """Which rows are used: a condition on columns, such as `x > 2 and x < 10`."""
     sigma: Name | Positive | list[Positive] | None = None
     loss: Loss = LEAST_SQUARES
     scaling: Scaling | None = None
@@ -88,6 +95,8 @@ class LossAnswer(Sparse):
     loss: Number
     residuals: Series | None = None
     surface: LossSurface | None = None
+    rows: RowsUsed | None = None
+    """With `rows` in the request."""
 
 
 class GradientRequest(Request):
@@ -97,6 +106,8 @@ class GradientRequest(Request):
     params: dict[Name, Finite]
     """Every param's value, in scaled units where `scaling` is given, as a fit returns them."""
     data: Data
+    rows: Rows | None = None
+    """Which rows are used: a condition on columns, such as `x > 2 and x < 10`."""
     sigma: Name | Positive | list[Positive] | None = None
     loss: Loss = LEAST_SQUARES
     gradient: Gradient = GradientOptions()
@@ -160,3 +171,5 @@ class GradientAnswer(Sparse):
     method: GradientMethod
     check: GradientCheck | None = None
     explain: Explanation | None = None
+    rows: RowsUsed | None = None
+    """With `rows` in the request."""

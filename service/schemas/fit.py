@@ -20,6 +20,7 @@ from service.schemas.options import (
     Scaling,
     Tolerance,
 )
+from service.schemas.rows import Rows
 
 Tags = Annotated[dict[str, Annotated[str, Field(max_length=256)]], Field(max_length=16)]
 
@@ -40,6 +41,8 @@ class FitRequest(Request):
     sigma_absolute: bool = False
     """Whether `sigma` is in the units of the target. False: it gives relative weights, whose scale
     is estimated from the residuals."""
+    rows: Rows | None = None
+    """Which rows are used: a condition on columns, such as `x > 2 and x < 10`."""
     missing: Missing = "error"
     """Rows with null in a column that is used: `error` refuses them, `drop` drops them."""
     group_by: GroupBy | None = None

@@ -35,6 +35,8 @@ _NUMBER = re.compile(r"[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?")
 _SPACES = re.compile(r"%2B|\+(?:[*/~=)<>]|%2A|%2F|%7E|%3D|%29|%3C|%3E)", re.IGNORECASE)
 """Matches where `+` means a space: as a plus it would precede an operator, or be beside an escaped
 plus."""
+_WORDS = re.compile(rb"\+(?:and|or|not)\+|^not\+")
+"""Matches where `+` means a space in a condition on rows."""
 
 Tree = dict[str, Any]
 
@@ -76,6 +78,8 @@ def _pairs(query: bytes) -> dict[tuple[str, ...], str]:
         path = tuple(name.split("."))
         if path in found:
             raise InvalidRequest(f"query parameter '{clip(name)}' is given twice")
+        if path == ("rows",) and _WORDS.search(value):
+            value = value.replace(b"+", b" ")
         found[path] = _decoded(value)
     return found
 

@@ -15,6 +15,7 @@ from typing import NamedTuple, TypeVar
 from starlette.requests import ClientDisconnect
 from starlette.types import Message
 
+from service import fitting
 from service.api.bodies import reading, table
 from service.api.bodies.forms import form_of
 from service.api.bodies.json import is_quick, parse
@@ -26,6 +27,7 @@ from service.api.bodies.table import (
     Table,
     check_counts,
     check_nbytes,
+    keep_filter,
     keep_lines,
 )
 from service.api.concurrency import unless_disconnected
@@ -46,6 +48,8 @@ BodyT = TypeVar("BodyT", bound=Body)
 KeysOf = Callable[[BodyT], Awaitable[Sequence[Keys]]]
 """Returns the `group_by` columns of a request, which are read so that its keys stay distinct."""
 
+_FEW_NUMBERS = 10_000
+"""Numbers of data up to which a condition on rows is read on the event loop."""
 _SMALL = 2**16
 """Bytes up to which a body does not wait for large ones."""
 
@@ -62,7 +66,7 @@ async def read(
         asked, body = await _read_json(request, schema, room, head)
         for group_keys in () if keys_of is None else await keys_of(asked):
             await _check_keys(request, asked, body, group_keys)
-        return asked
+        return await _with_rows(request, asked)
 
 
 async def _read_json(
@@ -122,7 +126,21 @@ async def _read_form(
             data = getattr(asked, "data", None) or {}
             data = await asyncio.to_thread(table.with_keys, data, group_keys)
             asked = asked.model_copy(update={"data": data})
+        return await _with_rows(request, asked)
+
+
+async def _with_rows(request: Request, asked: BodyT) -> BodyT:
+    """The request with the rows that its condition `rows` is true of."""
+    if getattr(asked, "rows", None) is None:
         return asked
+    data: Data = getattr(asked, "data", None) or {}
+    numbers = sum(map(len, data.values()))
+    if numbers <= _FEW_NUMBERS:
+        asked = fitting.with_rows(asked)
+    else:
+        asked = await asyncio.to_thread(fitting.with_rows, asked)
+    keep_filter(request.scope, getattr(asked, "rows", None))
+    return asked
 
 
 async def _received(request: Request, room: ExitStack, head: _Head) -> bytes | bytearray:
