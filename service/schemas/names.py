@@ -47,6 +47,17 @@ DType = Literal["float32", "float64"]
 Missing = Literal["error", "drop"]
 IntervalMethod = Literal["t", "profile"]
 BandKind = Literal["confidence", "prediction"]
+InversionKind = Literal["inversion", "wald", "none"]
+ReadingKind = Literal["observation", "mean"]
+InversionStatus = Literal[
+    "ok",
+    "below_curve",
+    "above_curve",
+    "extrapolated",
+    "not_monotone",
+    "unbounded",
+    "no_curve",
+]
 OnDivergence = Literal["stop", "continue"]
 Status = Literal["queued", "running", "succeeded", "failed", "cancelled"]
 StopReason = Literal["converged", "max_epochs", "diverged", "stalled", "time_limit", "cancelled"]

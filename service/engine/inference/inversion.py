@@ -156,7 +156,7 @@ class _Part:
         found = Unknowns.none(samples)
         single = count[owner] == 1
         found.estimate[owner[single]] = root[single]
-        failed: Bools = np.isnan(self.curves.theta).any(axis=1)
+        failed = np.isnan(self.curves.theta.sum(axis=1))
         status = np.where(inside == 0, EXTRAPOLATED, OK)
         status = np.where(count > 1, NOT_MONOTONE, status)
         status = np.where(count == 0, self._side(), status)
@@ -169,7 +169,7 @@ class _Part:
                 found.lower[at] = found.estimate[at] - half
                 found.upper[at] = found.estimate[at] + half
             elif kind == "inversion":
-                has_errors: Bools = np.isfinite(self.variance).any(axis=1)
+                has_errors = np.isfinite(self.variance).sum(axis=1) > 0
                 self._add_intervals(found, at[has_errors[self.cell[at]]])
         is_unbounded = found.is_open.any(axis=0) | found.in_pieces
         found.status[:] = np.where(is_unbounded & (status == OK), UNBOUNDED, status)
@@ -269,7 +269,7 @@ class _Part:
             ends.append(end)
         own = (points > left[:, None]) & (points < right[:, None])
         looked_at = np.broadcast_to(within(x, self.grid.known), outside.shape).copy()
-        opened: Bools = found.is_open[:, at].any(axis=0)
+        opened = found.is_open[0, at] | found.is_open[1, at]
         looked_at[:, [0, -1]] |= opened[:, None]
         found.in_pieces[at] = (~outside & ~own & looked_at).any(axis=1)
         for name, end in zip(("lower", "upper"), ends, strict=True):
