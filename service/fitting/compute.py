@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Collection, Mapping
 from itertools import chain
+from typing import Any
 
 import numpy as np
 import torch
@@ -107,17 +108,25 @@ def predict_from_fit(
         raise InvalidRequest(
             "omit `params` and `scaling`: those of the job are used", pointer="/job_id"
         )
+    filled = {**usable(body), "data": dict(request.data), "interval": request.interval}
+    return predict(wire.PredictRequest.model_validate(filled), max_rows, max_operations)
+
+
+def usable(body: PredictBody) -> dict[str, Any]:
+    """What a finished fit says of its curve, without numbers that are not finite. Raises
+    InvalidRequest for such params."""
     bad = [name for name, value in body.params.items() if not math.isfinite(value)]
     if bad:
         raise InvalidRequest(
             f"the job's params are not finite: {', '.join(bad)}", pointer="/job_id"
         )
-    filled = {**body.model_dump(), "data": dict(request.data), "interval": request.interval}
+    known = body.model_dump()
     if not _are_finite(*(body.covariance or {}).values()):
-        filled["covariance"] = None
-    if not _are_finite({"": body.residual_std or 0.0}):
-        filled["residual_std"] = None
-    return predict(wire.PredictRequest.model_validate(filled), max_rows, max_operations)
+        known["covariance"] = None
+    for name in ("residual_std", "sigma_scale"):
+        if not math.isfinite(known[name] or 0.0):
+            known[name] = None
+    return known
 
 
 def _are_finite(*rows: Mapping[str, float]) -> bool:

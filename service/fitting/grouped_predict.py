@@ -104,7 +104,7 @@ def predict_from_groups(
     model = _MODEL.validate_python(fit.model)
     formula = resolve(model, request.data.keys(), fit.names).formula
     costs.check(costs.of_prediction(formula, request), rows, max_operations)
-    at = _places(request.data, fit)
+    at = group_of_rows(request.data, fit)
     dtype = DTYPES[fit.dtype]
     raw = finite_columns(request.data, formula.inputs)
     scaling = {name: Scale(**given) for name, given in (fit.scaling or {}).items()}
@@ -152,7 +152,7 @@ def _predict(
     return prediction
 
 
-def _places(data: Data, fit: Curves) -> Codes:
+def group_of_rows(data: Data, fit: Curves) -> Codes:
     """The index of the group of each row, (rows,). Raises InvalidRequest for a missing column or an
     unknown group."""
     by = fit.by
