@@ -31,6 +31,11 @@ class Limits:
     first: Ints
     """A row of each curve."""
 
+    def single(self) -> tuple[float | None, float | None]:
+        """Those of the only curve; None for none."""
+        lloq, uloq = gapped(self.lloq).tolist()[0], gapped(self.uloq).tolist()[0]
+        return lloq, uloq
+
     def answer(self, groups: Numbers | Labels) -> wire.QuantificationLimits:
         """As columns; groups: the column by which the curves were fitted."""
         return wire.QuantificationLimits(

@@ -10,12 +10,12 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
+from service.catalogue.families import FAMILIES
 from service.engine.formula import CONSTANTS, Formula, formula_names
 from service.engine.inference.distributions import t_quantile
 from service.engine.inference.standard_curves import Range, StandardCurves
 from service.engine.inference.statistics import summarise_fits
 from service.engine.kernel.types import Floats
-from service.engine.models import FAMILIES
 from service.errors import InvalidFormula, InvalidRequest, UnknownName
 from service.fitting import costs
 from service.fitting.answer import NORMAL, input_range

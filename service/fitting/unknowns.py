@@ -271,8 +271,8 @@ def _result(work: _Work, by: str | None, group_by: str | None) -> wire.Unknowns:
     if is_known.any():
         known = np.flatnonzero(is_known)
         calibrators = calibrated(work.request.calibrators, rows, samples, known, work.solve)
-    is_single = calibrators is not None and group_by is None
     limits = None if calibrators is None else calibrators.limits
+    lloq, uloq = (None, None) if limits is None or groups is not None else limits.single()
     return wire.Unknowns(
         solve_for=work.standard.curves.solve_for,
         target=work.standard.curves.formula.target,
@@ -297,8 +297,8 @@ def _result(work: _Work, by: str | None, group_by: str | None) -> wire.Unknowns:
         detail=_details(found, work),
         roots=_roots(found, dilution),
         calibrators=None if calibrators is None else calibrators.answer(groups),
-        lloq=limits.of_one(limits.lloq) if is_single and limits else None,
-        uloq=limits.of_one(limits.uloq) if is_single and limits else None,
+        lloq=lloq,
+        uloq=uloq,
         limits=None if groups is None or limits is None else limits.answer(groups),
     )
 
