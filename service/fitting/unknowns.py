@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from dataclasses import dataclass
 
 import numpy as np
@@ -39,7 +40,7 @@ from service.schemas.series import Objects, cells, gapped
 
 MAX_ROOTS = 200_000
 """Maximum number of solutions listed in one answer."""
-ROOTS = 300
+ROOTS_OF_ONE = 400
 """The most solutions of one sample: a little more than the points of the grid within its range."""
 EVALUATIONS = 200
 """Evaluations of the curve for one sample, about."""
@@ -88,6 +89,14 @@ def unknowns_from(
     own = request.model_dump(exclude_unset=True, exclude={"model", "job_id", "data"})
     filled = wire.InvertRequest.model_validate({**body, **own, "data": dict(request.data)})
     return _answer(filled, None, None, max_rows, max_operations)
+
+
+def sample_column(request: wire.InvertRequest, formula: str) -> str | None:
+    """The column of the samples' names, if the request has one that is no name of the formula."""
+    by = request.replicates_by or (SAMPLE if SAMPLE in request.data else None)
+    if by is None or re.search(rf"(?<!\w){re.escape(by)}(?!\w)", formula):
+        return None
+    return by
 
 
 def _answer(

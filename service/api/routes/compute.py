@@ -27,6 +27,7 @@ from service.api.head import client, owner
 from service.api.queries import FormQuery
 from service.api.state import Request
 from service.errors import InvalidRequest, JobStillRunning
+from service.jobs.job import Job
 from service.schemas.base import Answer
 from service.schemas.columns import Data, Labels
 from service.schemas.compute import (
@@ -38,6 +39,7 @@ from service.schemas.compute import (
     PredictRequest,
 )
 from service.schemas.series import pieces
+from service.schemas.unknowns import InvertRequest
 
 router = APIRouter(tags=["compute"], default_response_class=Response, route_class=DirectRoute)
 
@@ -70,12 +72,12 @@ async def predict(request: Request) -> Response:
     the `group_by` column. Predictions are on the scale of the formula's left side, which `target`
     names."""
     form = negotiation.form(request)
-    asked = await reading.read(request, PredictRequest, partial(_keys, request))
+    asked = await reading.read(request, PredictRequest, partial(group_keys, request))
     settings = request.state["settings"]
     most = (settings.max_rows, settings.max_answer_operations)
     work = partial(fitting.predict, asked, *most)
     if asked.job_id is not None:
-        curve = await _curve(request, asked.job_id)
+        _, curve = await fitted_job(request, asked.job_id)
         work = partial(fitting.predict_from, asked, curve, *most)
         small = _size(asked.data) <= _FEW_NUMBERS and fitting.curve_nbytes(curve) <= _SMALL_CURVE
     else:
@@ -83,9 +85,9 @@ async def predict(request: Request) -> Response:
     with ExitStack() as room:
         columns = 1 if asked.interval is None else _OF_A_BAND
         length = answer_size.hold(request, room, form, asked.data, columns)
-        found = await _compute(request, work, small=small)
+        found = await computed(request, work, small=small)
         if form == "json":
-            return _json(request, found, length, room)
+            return json_of(request, found, length, room)
         size = _size(asked.data) + columns * len(found.predictions)
         return await negotiation.answer(
             request, form, found, size=size, data=asked.data, room=room.pop_all()
@@ -111,9 +113,9 @@ async def loss(request: Request) -> Response:
     with ExitStack() as room:
         points = prod(axis.steps for axis in (asked.surface or {}).values())
         length = answer_size.hold(request, room, form, asked.data, int(asked.residuals), 3 * points)
-        found = await _compute(request, work, small=small)
+        found = await computed(request, work, small=small)
         if form == "json":
-            return _json(request, found, length, room)
+            return json_of(request, found, length, room)
         size = length // answer_size.NUMBER_BYTES[form]
         return await negotiation.answer(request, form, found, size=size, room=room.pop_all())
 
@@ -139,18 +141,19 @@ async def gradient(request: Request) -> Response:
     small = not asked.explain and _is_little(asked, plain=plain)
     with ExitStack() as room:
         answer_size.hold(request, room, form, asked.data, 0)
-        found = await _compute(request, partial(fitting.gradient, asked, *most), small=small)
+        found = await computed(request, partial(fitting.gradient, asked, *most), small=small)
     return json_answer(found) if form == "json" else await negotiation.answer(request, form, found)
 
 
-async def _compute(request: Request, work: Callable[[], AnswerT], *, small: bool) -> AnswerT:
+async def computed(request: Request, work: Callable[[], AnswerT], *, small: bool) -> AnswerT:
+    """The result of some work, which is done in a thread unless it is small."""
     if small:
         return work()
     async with request.state["makers"].turn(client(request)):
         return await to_thread.run_sync(work)
 
 
-def _json(request: Request, found: Answer, length: int, room: ExitStack) -> Response:
+def json_of(request: Request, found: Answer, length: int, room: ExitStack) -> Response:
     """The JSON of an answer of at most `length` bytes."""
     if length <= PIECE:
         return json_answer(found)
@@ -173,20 +176,20 @@ def _size(data: Data) -> int:
     return sum(map(len, data.values()))
 
 
-async def _keys(request: Request, asked: PredictRequest) -> Keys | None:
-    """The `group_by` column of the job's fit, and the type of its keys; None without groups."""
+async def group_keys(request: Request, asked: PredictRequest | InvertRequest) -> tuple[Keys, ...]:
+    """The `group_by` column of the job's fit, and the type of its keys; none without groups."""
     if asked.job_id is None:
-        return None
+        return ()
     fitted = (await request.state["jobs"].get(asked.job_id, owner(request))).request
     if fitted.group_by is None:
-        return None
+        return ()
     by = fitted.group_by.column
-    return Keys(by, "text" if isinstance(fitted.data.get(by), Labels) else "numbers")
+    return (Keys(by, "text" if isinstance(fitted.data.get(by), Labels) else "numbers"),)
 
 
-async def _curve(request: Request, job_id: str) -> fitting.Curve:
-    """What predictions need of a finished fit. Raises JobStillRunning, or InvalidRequest for a job
-    without a fit."""
+async def fitted_job(request: Request, job_id: str) -> tuple[Job, fitting.Curve]:
+    """A finished fit, and what predictions need of it. Raises JobStillRunning, or InvalidRequest
+    for a job without a fit."""
     job = await request.state["jobs"].get(job_id, owner(request))
     if not job.finished:
         raise JobStillRunning(f"job {job.id} is {job.status}: predict once it has finished")
@@ -194,4 +197,4 @@ async def _curve(request: Request, job_id: str) -> fitting.Curve:
         raise InvalidRequest(
             f"job {job.id} {job.status} without a fit to predict from", pointer="/job_id"
         )
-    return job.curve
+    return job, job.curve

@@ -69,7 +69,8 @@ def invert(
     shared = len(curves.theta) == 1 and not readings.others
     size = len(grid.x)
     step = max(1, PAIRS // size if shared else AT_ONCE // size)
-    whole, parts = Unknowns.none(samples), []
+    whole = Unknowns.none(samples)
+    parts = [(whole.roots, whole.owner)]
     for start in range(0, samples, step):
         rows = slice(start, min(start + step, samples))
         with np.errstate(all="ignore"):

@@ -1,0 +1,73 @@
+"""POST /invert: unknowns read back from a standard curve, computed at once in a thread."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from functools import partial
+
+from fastapi import APIRouter
+from starlette.responses import Response
+
+from service import fitting
+from service.api import answer_size, examples, negotiation, openapi
+from service.api.bodies import reading
+from service.api.bodies.table import Keys
+from service.api.direct_route import DirectRoute
+from service.api.head import owner
+from service.api.queries import FormQuery
+from service.api.routes.compute import computed, fitted_job, group_keys, json_of
+from service.api.state import Request
+from service.schemas.unknowns import InvertRequest, Unknowns
+
+router = APIRouter(tags=["compute"], default_response_class=Response, route_class=DirectRoute)
+
+_COLUMNS = 14
+"""The most columns of an answer, for unknowns and calibrators; each row is in one of them."""
+_TEXT = 4
+"""The most numbers that the words about a row are as long as."""
+
+
+@router.post(
+    "/invert",
+    operation_id="invert",
+    summary="Unknowns from a standard curve",
+    responses={
+        200: openapi.forms(Unknowns, "One row a sample"),
+        **openapi.refusals(400, 404, 406, 408, 409, 413, 415, 422, 429, 500, 503),
+    },
+    openapi_extra=openapi.body(
+        InvertRequest, examples.INVERT, openapi.query(FormQuery)["parameters"]
+    ),
+)
+async def invert(request: Request) -> Response:
+    """The values of an input at which the curve has the readings, with intervals. The curve is the
+    `predict` of a fit, or that of `job_id`; for a fit by groups, `data` needs the `group_by`
+    column. Readings of one `sample` are averaged. Rows with a value of the input are calibrators,
+    which are read back too."""
+    form = negotiation.form(request)
+    asked = await reading.read(request, InvertRequest, partial(_keys, request))
+    settings = request.state["settings"]
+    most = (settings.max_rows, settings.max_answer_operations)
+    work = partial(fitting.unknowns, asked, *most)
+    if asked.job_id is not None:
+        job, curve = await fitted_job(request, asked.job_id)
+        work = partial(fitting.unknowns_from, asked, curve, job.request, *most)
+    rows = max(map(len, asked.data.values()), default=0)
+    with ExitStack() as room:
+        roots = min(fitting.MAX_ROOTS, fitting.ROOTS_OF_ONE * rows)
+        columns = _COLUMNS + _TEXT
+        length = answer_size.hold(request, room, form, asked.data, columns, roots)
+        found = await computed(request, work, small=False)
+        if form == "json":
+            return json_of(request, found, length, room)
+        size = len(found.key) * _COLUMNS
+        return await negotiation.answer(request, form, found, size=size, room=room.pop_all())
+
+
+async def _keys(request: Request, asked: InvertRequest) -> tuple[Keys, ...]:
+    """The columns of groups and of samples, whose keys are kept as they are written."""
+    formula = asked.model if isinstance(asked.model, str) else ""
+    if asked.job_id is not None:
+        formula = (await request.state["jobs"].get(asked.job_id, owner(request))).model
+    by, groups = fitting.sample_column(asked, formula), await group_keys(request, asked)
+    return groups if by is None or by in [each.column for each in groups] else (*groups, Keys(by))
