@@ -48,7 +48,7 @@ def _samples(page: Page, found: Unknowns) -> None:
     shown = min(len(found.key), _MOST_ROWS)
     columns = _keys(found.group_by, found.group, found.replicates_by, found.key, shown)
     columns.append(["n", *(f"{n:,}" for n in found.n[:shown].tolist())])
-    columns.append(["mean", *map(number, found.mean[:shown].tolist())])
+    columns.append(["mean", *(number(mean, 4) for mean in found.mean[:shown].tolist())])
     if found.dilution is not None:
         columns.append(["dilution", *map(number, found.dilution[:shown].tolist())])
     estimates, errors = found.estimate[:shown].tolist(), found.stderr[:shown].tolist()
@@ -56,7 +56,7 @@ def _samples(page: Page, found: Unknowns) -> None:
     columns.append([found.solve_for, *(value for value, _ in pairs)])
     columns.append(["± error", *(error for _, error in pairs)])
     for head, ends in (("from", found.lower), ("to", found.upper)):
-        columns.append([head, *map(number, ends[:shown].tolist())])
+        columns.append([head, *(number(end, 4) for end in ends[:shown].tolist())])
     columns.append(["status", *found.status[:shown].tolist()])
     _table(page, columns)
     if len(found.key) > shown:
@@ -66,6 +66,7 @@ def _samples(page: Page, found: Unknowns) -> None:
         if detail is not None:
             notes.setdefault(detail, []).append(clipped(key_text(key), _LONGEST_KEY))
     for detail, names in notes.items():
+        names = list(dict.fromkeys(names))
         some = ", ".join(names[:5]) + (", …" if len(names) > 5 else "")
         page.text(f"{some}: {detail}.")
 
