@@ -11,7 +11,7 @@ from typing import Any
 from fastapi.testclient import TestClient
 
 import service
-from service.api.catalogue import catalogue_markdown, markdown
+from service.api.routes.catalogue import catalogue_markdown, markdown
 from service.app import create_app
 from service.cli import options
 from service.settings import Settings
