@@ -16,7 +16,8 @@ from service.engine.inference.inversion import Unknowns
 from service.engine.inference.standard_curves import Readings
 from service.engine.kernel.types import Bools, Floats, Ints
 from service.fitting.groups import in_order
-from service.fitting.samples import Rows, Samples, labels, named, single, status_names
+from service.fitting.samples import Rows, Samples, labels, named, single
+from service.fitting.statuses import status_names
 from service.schemas import unknowns as wire
 from service.schemas.columns import Labels, Numbers
 from service.schemas.series import cells, gapped

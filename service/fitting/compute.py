@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection, Mapping
-from itertools import chain
-from typing import Any
 
 import numpy as np
 import torch
@@ -47,7 +45,6 @@ from service.fitting.values import (
     to_sigma,
 )
 from service.schemas import compute as wire
-from service.schemas.answers import PredictBody
 from service.schemas.columns import Data
 from service.schemas.options import BandOptions
 from service.schemas.options import Scaling as ScalingRequest
@@ -95,42 +92,6 @@ def _predict_plain(
         inputs[i] = column
     found: Tensor = operators.read(formula.forward.tensors, torch.from_numpy(inputs), theta)
     return wire.Predictions(predictions=series(found[0, 0]), target=formula.target)
-
-
-def predict_from_fit(
-    request: wire.PredictRequest,
-    body: PredictBody,
-    max_rows: int = 2**62,
-    max_operations: float = math.inf,
-) -> wire.Predictions:
-    """`predict` with a finished fit's model, params and scaling."""
-    if request.params is not None or request.scaling is not None:
-        raise InvalidRequest(
-            "omit `params` and `scaling`: those of the job are used", pointer="/job_id"
-        )
-    filled = {**usable(body), "data": dict(request.data), "interval": request.interval}
-    return predict(wire.PredictRequest.model_validate(filled), max_rows, max_operations)
-
-
-def usable(body: PredictBody) -> dict[str, Any]:
-    """What a finished fit says of its curve, without numbers that are not finite. Raises
-    InvalidRequest for such params."""
-    bad = [name for name, value in body.params.items() if not math.isfinite(value)]
-    if bad:
-        raise InvalidRequest(
-            f"the job's params are not finite: {', '.join(bad)}", pointer="/job_id"
-        )
-    known = body.model_dump()
-    if not _are_finite(*(body.covariance or {}).values()):
-        known["covariance"] = None
-    for name in ("residual_std", "sigma_scale"):
-        if not math.isfinite(known[name] or 0.0):
-            known[name] = None
-    return known
-
-
-def _are_finite(*rows: Mapping[str, float]) -> bool:
-    return all(map(math.isfinite, chain.from_iterable(row.values() for row in rows)))
 
 
 def _band(

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import get_args
 
 import numpy as np
 
@@ -15,11 +14,7 @@ from service.errors import InvalidData, UnknownName
 from service.fitting.columns import escape, numbers, refuse_infinite
 from service.fitting.groups import in_order
 from service.schemas.columns import Data, Labels, Numbers
-from service.schemas.names import InversionStatus
 from service.schemas.series import Objects, cells, gapped
-
-STATUSES: tuple[InversionStatus, ...] = get_args(InversionStatus)
-"""In the order of their numbers in `engine.inference.inversion`."""
 
 SAMPLE = "sample"
 """Default column of the samples' names,"""
@@ -98,11 +93,6 @@ def named(rows: Rows, first: Ints) -> Objects:
     if rows.names is None:
         return cells((first + 1.0).tolist())
     return labels(rows.names, first)
-
-
-def status_names(status: Ints) -> Objects:
-    """The names of statuses."""
-    return cells(STATUSES)[status]
 
 
 def _codes(rows: Rows) -> Ints:

@@ -17,8 +17,7 @@ from service.fitting import costs
 from service.fitting.calibrators import calibrated
 from service.fitting.columns import check_shape, finite_arrays, refuse_infinite
 from service.fitting.columns import numbers as numeric
-from service.fitting.compute import usable
-from service.fitting.curves import Curve
+from service.fitting.curves import Curve, usable
 from service.fitting.grouped_predict import Curves, group_of_rows
 from service.fitting.samples import (
     SAMPLE,
@@ -28,15 +27,15 @@ from service.fitting.samples import (
     labels,
     named,
     optional,
-    status_names,
 )
 from service.fitting.standard import Standard, of_groups, of_request
+from service.fitting.statuses import details, roots, status_names
 from service.fitting.values import explained, to_sigma
 from service.schemas import unknowns as wire
 from service.schemas.answers import PredictBody
 from service.schemas.columns import Data
 from service.schemas.fit import FitRequest
-from service.schemas.series import Objects, cells, gapped
+from service.schemas.series import gapped
 
 MAX_ROOTS = 200_000
 """Maximum number of solutions listed in one answer."""
@@ -263,6 +262,7 @@ def _noise(work: _Work) -> Floats:
 
 def _result(work: _Work, by: str | None, group_by: str | None) -> wire.Unknowns:
     rows, asked, data = work.rows, work.asked, work.request.data
+    name = work.standard.curves.solve_for
     noise = _noise(work)
     samples = Samples.gathered(rows)
     is_known: Bools = ~np.isnan(rows.nominal[samples.first])
@@ -283,7 +283,7 @@ def _result(work: _Work, by: str | None, group_by: str | None) -> wire.Unknowns:
     limits = None if calibrators is None else calibrators.limits
     lloq, uloq = (None, None) if limits is None or groups is not None else limits.single()
     return wire.Unknowns(
-        solve_for=work.standard.curves.solve_for,
+        solve_for=name,
         target=work.standard.curves.formula.target,
         interval=wire.InversionInterval(
             kind=asked.kind,
@@ -303,58 +303,10 @@ def _result(work: _Work, by: str | None, group_by: str | None) -> wire.Unknowns:
         lower=gapped(found.lower * dilution),
         upper=gapped(found.upper * dilution),
         status=status_names(found.status),
-        detail=_details(found, work),
-        roots=_roots(found, dilution),
+        detail=details(found, name, asked.kind, work.known, work.searched),
+        roots=roots(found, dilution),
         calibrators=None if calibrators is None else calibrators.answer(groups),
         lloq=lloq,
         uloq=uloq,
         limits=None if groups is None or limits is None else limits.answer(groups),
     )
-
-
-def _roots(found: inversion.Unknowns, dilution: Floats) -> Objects | None:
-    """All solutions of the samples that have several."""
-    if not len(found.roots):
-        return None
-    lists: list[list[float] | None] = [None] * len(found.status)
-    for sample, root in zip(found.owner.tolist(), found.roots.tolist(), strict=True):
-        own = lists[sample] = lists[sample] or []
-        own.append(root * float(dilution[sample]))
-    return cells(lists)
-
-
-_ENDS = ("no lower end", "no upper end", "neither end")
-
-
-def _details(found: inversion.Unknowns, work: _Work) -> Objects:
-    """What each status means, in words."""
-    has_none = np.isfinite(found.estimate) & np.isnan(found.stderr)
-    flags = np.stack([*found.is_open, found.in_pieces, has_none & (work.asked.kind != "none")])
-    codes = np.column_stack([found.status, flags.T])
-    kinds, which = np.unique(codes, axis=0, return_inverse=True)
-    texts = [_detail(work, *map(int, kind)) for kind in kinds]
-    return cells(texts)[which.reshape(-1)]
-
-
-def _detail(
-    work: _Work, status: int, no_lower: int, no_upper: int, in_pieces: int, no_stderr: int
-) -> str | None:
-    name, (low, high), (least, most) = work.standard.curves.solve_for, work.known, work.searched
-    said = []
-    if status in (inversion.BELOW, inversion.ABOVE):
-        end = "low" if status == inversion.BELOW else "high"
-        said.append(f"no {name} from {least:g} to {most:g} has this reading; it is beyond the ")
-        said[0] += f"{end} end of the curve"
-    if status == inversion.EXTRAPOLATED:
-        said.append(f"beyond the calibrators, which are from {low:g} to {high:g}")
-    if status == inversion.NOT_MONOTONE:
-        said.append("several solutions, see `roots`; a `range` with one of them chooses it")
-    if status == inversion.NO_CURVE:
-        said.append("the fit of this group failed")
-    if in_pieces:
-        said.append("the interval is in two pieces, so that it has no ends")
-    elif no_lower or no_upper:
-        said.append(f"the interval has {_ENDS[no_lower + 2 * no_upper - 1]}")
-    if no_stderr:
-        said.append("no standard error: the curve is flat here, or its fit has none")
-    return "; ".join(said) or None

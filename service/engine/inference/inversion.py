@@ -194,8 +194,12 @@ class _Part:
             x[cell, at], h[owner, at], x[cell, at + 1], h[owner, at + 1], self.smallest,
         ).best  # fmt: skip
         gap = np.abs(self._outputs(found, cell)[0] - mean[owner])
-        f = np.where(window & np.isfinite(self.f), self.f, np.nan)
-        size = np.nan_to_num(np.nanmax(f, axis=1) - np.nanmin(f, axis=1)) if f.size else f[:, 0]
+        usable = window & np.isfinite(self.f)
+        most, least = (
+            extreme(np.where(usable, self.f, fill), axis=1)
+            for extreme, fill in ((np.max, -np.inf), (np.min, np.inf))
+        )
+        size = np.maximum(most - least, 0.0)
         is_root = gap <= AGREEMENT * np.maximum(size[cell], np.abs(mean[owner]))
         owner, found = owner[is_root], found[is_root]
         # Of a run of points at which f is exactly the mean, the ends are listed.
@@ -269,7 +273,8 @@ class _Part:
             ).inner  # fmt: skip
             ends.append(end)
         own = (points > left[:, None]) & (points < right[:, None])
-        looked_at = np.broadcast_to(within(x, self.grid.known), outside.shape).copy()
+        within_both = within(x, self.grid.known) & within(x, self.grid.searched)
+        looked_at = np.broadcast_to(within_both, outside.shape).copy()
         opened = found.is_open[0, at] | found.is_open[1, at]
         looked_at[:, [0, -1]] |= opened[:, None]
         found.in_pieces[at] = (~outside & ~own & looked_at).any(axis=1)
