@@ -141,7 +141,7 @@ def test_the_standard_error_is_that_of_the_delta_method() -> None:
     (x,) = solved(made, readings(1.2, 0.01), (0.0, 200.0), kind="wald").estimate
 
     def inverse(y: float, a: float, b: float, c: float, d: float) -> float:
-        return c * ((a - d) / (y - d) - 1) ** (1 / b)
+        return float(c * ((a - d) / (y - d) - 1) ** (1 / b))
 
     at = (1.2, *RISING.values())
     assert x == pytest.approx(inverse(*at), rel=1e-12)

@@ -30,6 +30,8 @@ PAIRS = 2**20
 """pairs of a reading and a point that are compared at once."""
 AGREEMENT = 1e-6
 """Maximum |f(x̂) − ȳ|, relative to the curve's range; it is larger where the curve jumps."""
+ROUNDING = 1e-12
+"""The same relative to |ȳ|."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -200,7 +202,7 @@ class _Part:
             for extreme, fill in ((np.max, -np.inf), (np.min, np.inf))
         )
         size = np.maximum(most - least, 0.0)
-        is_root = gap <= AGREEMENT * np.maximum(size[cell], np.abs(mean[owner]))
+        is_root = gap <= np.maximum(AGREEMENT * size[cell], ROUNDING * np.abs(mean[owner]))
         owner, found = owner[is_root], found[is_root]
         # Of a run of points at which f is exactly the mean, the ends are listed.
         zero = np.pad(sign == 0, ((0, 0), (1, 1)))
