@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
@@ -10,20 +9,27 @@ from functools import cached_property, lru_cache
 from torch import Tensor
 
 from service.engine.derivatives import differentiate
+from service.engine.expressions import (
+    Derived,
+    Texts,
+    Ties,
+    lower_expression,
+    lower_ties,
+    read_expression,
+)
+from service.engine.expressions import pointer as pointer_of
 from service.engine.kernel import operators
 from service.engine.kernel.program import Program
+from service.engine.names import CONSTANTS, Names, leaves
 from service.engine.objectives.bound import BoundFormula, stacked
-from service.engine.operations import CALLABLE, COMPARISONS, OPERATIONS
-from service.engine.syntax import Call, Name, Number, Tree, parse
+from service.engine.operations import OPERATIONS
+from service.engine.syntax import Tree, parse
 from service.engine.tape import Builder, Tape
 from service.engine.writing import write_text
-from service.errors import InvalidFormula, nearest_hint
+from service.errors import InvalidFormula, InvalidRequest, nearest_hint
 
 DEFAULT_TARGET = "y"
-CONSTANTS: Mapping[str, float] = {"pi": math.pi}
 MAX_PARAMS = 64
-
-_CONDITIONS = frozenset(COMPARISONS.values())
 
 
 @dataclass(frozen=True)
@@ -43,6 +49,10 @@ class Formula:
     left: Tape
     prediction: Tape
     tape: Tape
+    ties: Texts = ()
+    """The tied params with their expressions."""
+    tied_tape: Tape | None = None
+    """The values of the tied params, in the order of `ties`."""
 
     has_standard_errors = True
     """Whether its params are identifiable, and so have standard errors."""
@@ -61,6 +71,44 @@ class Formula:
     def size(self) -> int:
         """Number of params."""
         return len(self.params)
+
+    @cached_property
+    def tied(self) -> Derived | None:
+        """The tied params, as quantities derived from the others."""
+        if self.tied_tape is None:
+            return None
+        return Derived(tuple(name for name, _ in self.ties), self.params, self.tied_tape)
+
+    def derived(self, texts: Texts) -> Derived:
+        """Quantities derived from the params, the tied ones too, by name. Raises InvalidFormula,
+        at `/name/expr`."""
+        if texts not in self._derived:
+            trees = {}
+            for name, text in texts:
+                try:
+                    trees[name] = read_expression(text)
+                except InvalidRequest as error:
+                    raise error.at(pointer_of(name)) from None
+            self._derived[texts] = self.derived_trees(trees)
+        return self._derived[texts]
+
+    def derived_trees(self, trees: Mapping[str, Tree]) -> Derived:
+        """The same of expressions that are parsed."""
+        builder, nodes = Builder(), []
+        used = [name for name, _ in self.ties]
+        ties = {name: read_expression(text) for name, text in self.ties}
+        known = frozenset(self.params)
+        tied = lower_ties(ties, used, known, frozenset(), builder) if ties else Ties({}, {})
+        for name, tree in trees.items():
+            try:
+                nodes.append(lower_expression(tree, known, tied, frozenset(self.inputs), builder))
+            except InvalidRequest as error:
+                raise error.at(pointer_of(name)) from None
+        return Derived(tuple(trees), self.params, builder.tape(nodes))
+
+    @cached_property
+    def _derived(self) -> dict[Texts, Derived]:
+        return {}
 
     def bind(self, columns: Mapping[str, Tensor], rows: int, like: Tensor) -> BoundFormula:
         """The formula bound to columns."""
@@ -156,27 +204,59 @@ def read_columns(tape: Tape, columns: Mapping[str, Tensor], like: Tensor) -> Ten
 
 @lru_cache(maxsize=256)
 def read_formula(
-    text: str, columns: frozenset[str], params: frozenset[str] | None = None
+    text: str,
+    columns: frozenset[str],
+    params: frozenset[str] | None = None,
+    ties: Texts = (),
+    given: frozenset[str] = frozenset(),
 ) -> Formula:
     """Parses a formula, given the names of the data's columns.
 
     Names that are columns are inputs, all others are params. With `params` (for a prediction, which
-    has no target) any other name is an error. Without a left side the target is column `y`.
+    has no target) any other name is an error. Without a left side the target is column `y`. `ties`
+    are expressions for some of the params, which may use the names `given` too.
 
-    Raises InvalidFormula, with the column of the text.
+    Raises InvalidFormula, with the column of the text; for an expression, at its pointer.
     """
+    trees = {}
+    for name, expression in ties:
+        try:
+            trees[name] = read_expression(expression)
+        except InvalidRequest as error:
+            raise error.at(f"/params{pointer_of(name)}") from None
+    return _read(text, columns, params, ties, trees, given)
+
+
+def with_tie(formula: Formula, name: str, tree: Tree, new: str) -> Formula:
+    """The formula with one more param tied, by a tree that uses a `new` param."""
+    trees = {each: read_expression(text) for each, text in formula.ties}
+    columns = frozenset((*formula.inputs, *formula.target_columns))
+    given = frozenset((new, *formula.params))
+    return _read(formula.text, columns, None, (), {**trees, name: tree}, given)
+
+
+def _read(
+    text: str, columns: frozenset[str], params: frozenset[str] | None, ties: Texts,
+    trees: Mapping[str, Tree], given: frozenset[str],
+) -> Formula:  # fmt: skip
     left, right = parse(text)
-    names = _Names(columns, params)
     builder = Builder()
+    used = [leaf.name for leaf in leaves(right)]
+    own = [name for name in used if name not in columns and name not in CONSTANTS]
+    tied = Ties({}, {})
+    if trees:
+        known = given if params is None else params
+        tied = lower_ties(trees, own, known, columns, builder)
+    names = Names(columns, params, tied.nodes)
     target_columns = _target_columns(left, columns, needed=params is None)
     output = names.lower(right, builder, hidden=_hidden(target_columns, right))
-    if params is None and not names.inputs and not names.params:
+    order = tied.expanded(own) if trees else tuple(names.params)
+    if params is None and not names.inputs and not order:
         raise InvalidFormula("the right side has no column and no param")
-    if len(names.params) > MAX_PARAMS:
+    if len(order) > MAX_PARAMS:
         raise InvalidFormula(
-            f"a formula has at most {MAX_PARAMS} params; this one has {len(names.params)}"
+            f"a formula has at most {MAX_PARAMS} params; this one has {len(order)}"
         )
-    order = tuple(names.params)
     derivatives = differentiate(builder, output, order)
     left_tape, target = _left_side(left, columns, params)
     return Formula(
@@ -188,12 +268,14 @@ def read_formula(
         left=left_tape,
         prediction=builder.tape([output]),
         tape=builder.tape([output, *(derivatives[name] for name in order)]),
+        ties=ties,
+        tied_tape=builder.tape([tied.nodes[name] for name, _ in ties]) if ties else None,
     )
 
 
 def formula_names(text: str) -> frozenset[str]:
     """All names of columns and params in the text, on either side."""
-    return frozenset(name.name for side in parse(text) if side for name in _leaves(side))
+    return frozenset(name.name for side in parse(text) if side for name in leaves(side))
 
 
 def _left_side(
@@ -202,8 +284,8 @@ def _left_side(
     builder = Builder()
     if left is None:
         return builder.tape([builder.column(DEFAULT_TARGET)]), DEFAULT_TARGET
-    known = columns if params is None else frozenset(name.name for name in _leaves(left))
-    output = _Names(known - CONSTANTS.keys(), frozenset()).lower(left, builder, hidden=frozenset())
+    known = columns if params is None else frozenset(name.name for name in leaves(left))
+    output = Names(known - CONSTANTS.keys(), frozenset()).lower(left, builder, hidden=frozenset())
     return builder.tape([output]), write_text(builder, output)
 
 
@@ -221,7 +303,7 @@ def _target_columns(left: Tree | None, columns: frozenset[str], *, needed: bool)
                 "is not in the data; write the target on the left: 'target = ...'"
             )
         return (DEFAULT_TARGET,)
-    names = [name for name in _leaves(left) if name.name not in CONSTANTS]
+    names = [name for name in leaves(left) if name.name not in CONSTANTS]
     for name in names:
         if needed and name.name not in columns:
             raise InvalidFormula(
@@ -236,85 +318,5 @@ def _target_columns(left: Tree | None, columns: frozenset[str], *, needed: bool)
 
 def _hidden(target_columns: Sequence[str], right: Tree) -> frozenset[str]:
     """The target columns, if the right side uses all of them; they must not be used there."""
-    used = {name.name for name in _leaves(right)}
+    used = {name.name for name in leaves(right)}
     return frozenset(target_columns) if set(target_columns) <= used else frozenset()
-
-
-def _leaves(tree: Tree) -> list[Name]:
-    if isinstance(tree, Name):
-        return [tree]
-    if isinstance(tree, Call):
-        return [name for argument in tree.arguments for name in _leaves(argument)]
-    return []
-
-
-class _Names:
-    """Converts a tree to nodes, resolving its names to columns, params and constants."""
-
-    def __init__(self, columns: frozenset[str], params: frozenset[str] | None) -> None:
-        self._columns = columns
-        self._allowed = params
-        self.inputs: dict[str, None] = {}
-        self.params: dict[str, None] = {}
-
-    def lower(self, tree: Tree, builder: Builder, hidden: frozenset[str]) -> int:
-        """The node of a tree with a numeric value; names in `hidden` must not be used."""
-        node = self._node(tree, builder, hidden)
-        if isinstance(tree, Call) and tree.operation in _CONDITIONS:
-            raise InvalidFormula(
-                "a comparison is a condition, not a number; use it in where(condition, a, b)",
-                column=tree.column,
-            )
-        return node
-
-    def _node(self, tree: Tree, builder: Builder, hidden: frozenset[str]) -> int:
-        if isinstance(tree, Number):
-            return self._finite(builder.constant(tree.value), builder, tree)
-        if isinstance(tree, Name):
-            return self._name(tree, builder, hidden)
-        if tree.operation == "where":
-            condition, *branches = tree.arguments
-            if not (isinstance(condition, Call) and condition.operation in _CONDITIONS):
-                raise InvalidFormula(
-                    "where() takes a comparison first, such as where(x < k, a, b)",
-                    column=condition.column,
-                )
-            arguments = [self._node(condition, builder, hidden)]
-            arguments += [self.lower(branch, builder, hidden) for branch in branches]
-        else:
-            arguments = [self.lower(argument, builder, hidden) for argument in tree.arguments]
-        return self._finite(builder.apply(tree.operation, *arguments), builder, tree)
-
-    def _finite(self, node: int, builder: Builder, tree: Tree) -> int:
-        value = builder.value(node)
-        if value is not None and not math.isfinite(value):
-            raise InvalidFormula("this constant is not a finite number", column=tree.column)
-        return node
-
-    def _name(self, name: Name, builder: Builder, hidden: frozenset[str]) -> int:
-        if name.name in CONSTANTS:
-            if name.name in self._columns:
-                raise InvalidFormula(
-                    f"'{name.name}' is a constant; rename that column", column=name.column
-                )
-            return builder.constant(CONSTANTS[name.name])
-        if name.name in hidden:
-            raise InvalidFormula(
-                f"'{name.name}' is the target; it cannot be on the right side as well",
-                column=name.column,
-            )
-        if name.name in self._columns:
-            self.inputs[name.name] = None
-            return builder.column(name.name)
-        if name.name in CALLABLE:
-            raise InvalidFormula(
-                f"'{name.name}' is a function; write {name.name}(...)", column=name.column
-            )
-        if self._allowed is not None and name.name not in self._allowed:
-            raise InvalidFormula(
-                f"'{name.name}' is neither a column of the data nor one of the params"
-                + nearest_hint(name.name, self._columns | self._allowed),
-                column=name.column,
-            )
-        self.params[name.name] = None
-        return builder.param(name.name)

@@ -11,18 +11,21 @@ from torch import Tensor
 
 from service.engine.diagnostics import Diagnostic, Finding, examine, verdict
 from service.engine.formula import Formula
-from service.engine.inference.intervals import Intervals, intervals
+from service.engine.inference.covariance import Kind, of_kind
+from service.engine.inference.intervals import Intervals, TakesLong, intervals
 from service.engine.inference.statistics import Statistics, summarise
 from service.engine.kernel.types import Floats
 from service.engine.problem import Problem
 from service.engine.result import Result
-from service.engine.scaled_start import raw_params
-from service.engine.scaling import inverse, scale_network
+from service.fitting.derived import DerivedOfFit, Tied, named, of_covariance, present, with_tied
 from service.fitting.plan import Plan
+from service.fitting.ties import texts_of
 from service.schemas import answers as wire
 from service.schemas.names import Status
 
 Named = dict[str, float]
+FEW_PARAMS = 8
+"""Free params up to which the observed covariance takes about a millisecond."""
 NORMAL = 10**12
 """Degrees of freedom at which Student's t equals the normal distribution to rounding."""
 
@@ -40,24 +43,32 @@ def to_fit(
     statistics and the body for /predict are those of `best`."""
     problem = plan.task.problem
     trusted = result.best.params if is_cut_short(result) else result.params
-    statistics = result.statistics
-    if statistics is None or not torch.equal(statistics.theta, trusted.double()):
-        statistics = summarise(problem, trusted)
-    asked = plan.request.confidence_interval
-    found = intervals(problem, trusted, statistics, asked.level, asked.method, patient=patient)
+    expected = result.statistics
+    if expected is None or not torch.equal(expected.theta, trusted.double()):
+        expected = summarise(problem, trusted)
+    asked, kind = plan.request.confidence_interval, plan.request.covariance
+    found = intervals(problem, trusted, expected, asked.level, asked.method, patient=patient)
     finding = Finding(
-        plan.task, result, trusted, statistics, plan.guessed, found, plan.raw, plan.scaling
+        plan.task, result, trusted, expected, plan.guessed, found, plan.raw, plan.scaling
     )
     diagnostics = examine(finding)
-    answered = to_statistics(statistics, _interval(plan, found, statistics.free))
+    if kind == "observed" and len(expected.free) > FEW_PARAMS and not patient:
+        raise TakesLong
+    statistics = of_kind(problem, expected, kind)
+    if kind != "expected":
+        own = trusted.double().cpu().numpy()[problem.places]
+        found = of_covariance(found, statistics, own, asked, sandwich=kind == "sandwich")
+    derived = DerivedOfFit(plan, result, trusted, statistics)
+    interval = _interval(plan, found, statistics.free, derived.tied)
+    answered = to_statistics(statistics, kind, interval, derived.tied)
     return wire.Fit(
         job_id=job_id,
         status=_status(result),
         stop_reason=result.stop_reason,
         converged=result.converged,
         model=to_model(problem),
-        params=named(problem.params, result.params),
-        params_unscaled=_unscaled(plan, result.params, trusted, statistics),
+        params=with_tied(problem, result.params),
+        params_unscaled=derived.unscaled(),
         loss=result.loss,
         epochs=result.epochs,
         optimizer=plan.task.options.optimizer,
@@ -65,9 +76,10 @@ def to_fit(
         best=wire.Best(
             epoch=result.best.epoch,
             loss=result.best.loss,
-            params=named(problem.params, result.best.params),
+            params=with_tied(problem, result.best.params),
         ),
         statistics=answered,
+        report=derived.report(patient=patient),
         diagnostics=[_diagnostic(diagnostic) for diagnostic in diagnostics],
         verdict=(found_verdict := verdict(diagnostics)),
         trustworthy=found_verdict == "trustworthy",
@@ -99,6 +111,7 @@ def to_model(problem: Problem) -> wire.ModelSummary:
         inputs=list(formula.inputs),
         target=formula.target,
         params=list(formula.params),
+        expressions=texts_of(formula),
     )
 
 
@@ -124,14 +137,18 @@ def to_history(
 
 
 def to_statistics(
-    statistics: Statistics, interval: wire.ConfidenceInterval | None
-) -> wire.Statistics:
+    statistics: Statistics, kind: Kind, interval: wire.ConfidenceInterval | None,
+    tied: Tied | None,
+) -> wire.Statistics:  # fmt: skip
     """Statistics by name."""
     names = statistics.free
-    stderr = statistics.stderr
+    stderr = None if statistics.stderr is None else named(names, statistics.stderr)
+    if tied is not None and stderr is not None:
+        stderr |= present(tied.names, tied.found.stderr)
     return wire.Statistics(
-        stderr=None if stderr is None else named(names, stderr),
+        stderr=stderr,
         covariance=_matrix(names, statistics.covariance),
+        covariance_kind=kind,
         covariance_reason=statistics.covariance_reason,
         correlation=_matrix(names, statistics.correlation),
         confidence_interval=interval,
@@ -148,15 +165,19 @@ def to_statistics(
 
 
 def _interval(
-    plan: Plan, found: Intervals | None, free: Sequence[str]
+    plan: Plan, found: Intervals | None, free: Sequence[str], tied: Tied | None
 ) -> wire.ConfidenceInterval | None:
     if found is None:
         return None
+    lower, upper = named(free, found.lower), named(free, found.upper)
+    if tied is not None and found.method == "t":
+        lower |= present(tied.names, tied.found.lower)
+        upper |= present(tied.names, tied.found.upper)
     return wire.ConfidenceInterval(
         level=plan.request.confidence_interval.level,
         method=found.method,
-        lower=named(free, found.lower),
-        upper=named(free, found.upper),
+        lower=lower,
+        upper=upper,
     )
 
 
@@ -165,11 +186,6 @@ def dropped(plan: Plan) -> wire.Dropped | None:
     if not plan.dropped:
         return None
     return wire.Dropped(count=len(plan.dropped), rows=[row + 1 for row in plan.dropped[:100]])
-
-
-def named(names: Sequence[str], values: Tensor | Floats) -> Named:
-    """Values by name."""
-    return dict(zip(names, values.tolist(), strict=True))
 
 
 def _matrix(names: Sequence[str], matrix: Floats | None) -> dict[str, Named] | None:
@@ -181,30 +197,6 @@ def _matrix(names: Sequence[str], matrix: Floats | None) -> dict[str, Named] | N
 
 def _status(result: Result) -> Status:
     return "cancelled" if result.stop_reason == "cancelled" else "succeeded"
-
-
-def _unscaled(
-    plan: Plan, theta: Tensor, trusted: Tensor, statistics: Statistics
-) -> wire.UnscaledParams | None:
-    problem, stderr = plan.task.problem, None
-    if not plan.scaling:
-        if statistics.stderr is not None and trusted is theta:
-            stderr = named(statistics.free, statistics.stderr)
-        return wire.UnscaledParams(values=named(problem.params, theta), stderr=stderr)
-    if not isinstance(problem.formula, Formula):
-        values = scale_network(problem.formula, inverse(plan.scaling), theta.double().cpu())
-        return wire.UnscaledParams(values=named(problem.params, values), stderr=None)
-    raw = raw_params(problem, plan.raw, plan.scaling, theta)
-    if raw is None:
-        return None
-    if statistics.covariance is not None and trusted is theta:
-        free = problem.free_index
-        change = raw.map[:, free.cpu()]
-        covariance = torch.from_numpy(statistics.covariance)
-        spread = (change @ covariance @ change.mT).diagonal().clamp(min=0).sqrt()
-        errors = named(problem.params, spread)
-        stderr = {name: errors[name] for name in problem.free_params}
-    return wire.UnscaledParams(values=named(problem.params, raw.values), stderr=stderr)
 
 
 def _curvature(finding: Finding) -> wire.Curvature | None:
@@ -229,7 +221,10 @@ def _predict_body(
     problem = plan.task.problem
     return wire.PredictBody(
         model=model_again(problem),
-        params=named(problem.params, theta),
+        params={
+            **named(problem.params, theta),
+            **{n: wire.TiedParam(expr=text) for n, text in texts_of(problem.formula).items()},
+        },
         scaling=scales(plan),
         dtype=plan.request.dtype,
         covariance=covariance,

@@ -52,6 +52,7 @@ def _mlp() -> wire.ModelEntry:
         inputs=["every column but the target"],
         target="y",
         params=[],
+        reports=[],
         options={"hidden": default.hidden, "activation": default.activation},
         when_to_use="A shape that no formula describes, many rows, and no need to read the params.",
         reference="Rumelhart, Hinton and Williams, Nature 323 (1986) 533",
@@ -105,6 +106,10 @@ def _model(family: Family) -> wire.ModelEntry:
         params=[
             wire.ParamEntry(name=name, meaning=meaning.meaning, unit=meaning.unit)
             for name, meaning in family.params.items()
+        ],
+        reports=[
+            wire.ReportEntry(name=name, expr=each.expr, meaning=each.meaning, unit=each.unit)
+            for name, each in family.reports.items()
         ],
         options={"degree": 2} if family.name == "polynomial" else {},
         when_to_use=family.when_to_use,

@@ -26,7 +26,6 @@ from service.errors import (
     UnknownName,
 )
 from service.fitting import costs
-from service.fitting.answer import named
 from service.fitting.columns import (
     DTYPES,
     check_shape,
@@ -34,9 +33,11 @@ from service.fitting.columns import (
     finite_arrays,
     finite_columns,
 )
+from service.fitting.derived import named
 from service.fitting.models import resolve
 from service.fitting.options import to_gradient, to_loss
-from service.fitting.start import known_names
+from service.fitting.start import known_names, to_theta, values_of
+from service.fitting.ties import ties_of
 from service.fitting.values import (
     explained,
     narrowed,
@@ -48,7 +49,7 @@ from service.fitting.values import (
 from service.schemas import compute as wire
 from service.schemas.answers import PredictBody
 from service.schemas.columns import Data
-from service.schemas.options import BandOptions
+from service.schemas.options import BandOptions, Tied
 from service.schemas.options import Scaling as ScalingRequest
 from service.settings import Settings
 
@@ -60,7 +61,8 @@ def predict(
     if request.params is None:
         raise InvalidRequest("`params` are required without `job_id`", pointer="/params")
     rows = check_shape(request.data, max_rows)
-    formula = resolve(request.model, request.data.keys(), request.params.keys()).formula
+    ties = ties_of(request.params)
+    formula = resolve(request.model, request.data.keys(), request.params.keys(), ties).formula
     costs.check(costs.of_prediction(formula, request), rows, max_operations)
     if _is_plain(request) and isinstance(formula, Formula) and rows <= slices.ROWS:
         return _predict_plain(formula, request.params, request.data, rows)
@@ -85,10 +87,10 @@ def _is_plain(request: wire.PredictRequest) -> bool:
 
 
 def _predict_plain(
-    formula: Formula, params: Mapping[str, float], data: Data, rows: int
+    formula: Formula, params: Mapping[str, float | Tied], data: Data, rows: int
 ) -> wire.Predictions:
     """`predict` for a plain request with few rows, with less overhead."""
-    theta = torch.tensor([_values(params, formula)], dtype=torch.float64)
+    theta = torch.tensor([values_of(params, formula)], dtype=torch.float64)
     inputs = np.empty((len(formula.inputs), rows))
     for i, column in enumerate(finite_arrays(data, formula.inputs).values()):
         inputs[i] = column
@@ -107,7 +109,8 @@ def predict_from_fit(
         raise InvalidRequest(
             "omit `params` and `scaling`: those of the job are used", pointer="/job_id"
         )
-    bad = [name for name, value in body.params.items() if not math.isfinite(value)]
+    values = {name: v for name, v in body.params.items() if isinstance(v, float)}
+    bad = [name for name, value in values.items() if not math.isfinite(value)]
     if bad:
         raise InvalidRequest(
             f"the job's params are not finite: {', '.join(bad)}", pointer="/job_id"
@@ -207,7 +210,8 @@ def gradient(
 def _problem(request: wire.LossRequest | wire.GradientRequest, max_rows: int) -> Problem:
     rows = check_shape(request.data, max_rows)
     dtype = DTYPES[request.dtype]
-    formula = resolve(request.model, request.data.keys()).formula
+    ties = ties_of(request.params)
+    formula = resolve(request.model, request.data.keys(), ties=ties).formula
     theta = to_theta(request.params, formula, dtype)
     sigma = to_sigma(request.sigma, request.data, rows)
     return Problem(
@@ -248,25 +252,6 @@ def _given_scaling(
             pointer="/scaling",
         )
     return to_scaling(spec, raw)
-
-
-def to_theta(given: Mapping[str, float], formula: Model, dtype: torch.dtype) -> Tensor:
-    """The params in the order of the formula, (params,). Raises InvalidRequest for an unknown or
-    missing one."""
-    return torch.tensor(_values(given, formula), dtype=dtype)
-
-
-def _values(given: Mapping[str, float], formula: Model) -> list[float]:
-    """θ in the order of the formula's params. Raises UnknownName or InvalidRequest."""
-    known_names(given, formula.params)
-    missing = [name for name in formula.params if name not in given]
-    if missing:
-        raise InvalidRequest(
-            f"`params` has no value for {', '.join(missing)} (names in the formula that are not "
-            "columns of the data are params)",
-            pointer="/params",
-        )
-    return [given[name] for name in formula.params]
 
 
 def _surface(request: wire.LossRequest, problem: Problem, settings: Settings) -> wire.LossSurface:

@@ -12,6 +12,7 @@ from typing import NamedTuple
 from service.engine.problem import Model
 from service.errors import BudgetExceeded, InvalidRequest
 from service.fitting.models import resolve
+from service.fitting.ties import ties_of
 from service.schemas import compute as wire
 from service.schemas.names import GradientMethod
 
@@ -84,11 +85,11 @@ def check(cost: Cost, rows: int, most: float) -> None:
 
 def is_little(request: Asked) -> bool:
     """Whether the request is cheap enough to be computed in the event loop."""
-    params = None
+    given, params = request.params or {}, None
     if isinstance(request, wire.PredictRequest):
-        params = (request.params or {}).keys()
+        params = given.keys()
     try:
-        model = resolve(request.model, request.data.keys(), params).formula
+        model = resolve(request.model, request.data.keys(), params, ties_of(given)).formula
     except InvalidRequest:
         # It is refused before anything is computed.
         return True

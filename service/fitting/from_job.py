@@ -7,10 +7,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from service.fitting.plan import to_plan
+from service.fitting.ties import texts_of
 from service.schemas.answers import Fit
 from service.schemas.fit import FitRequest
 from service.schemas.optimizers import FirstOrderOptimizer
-from service.schemas.options import Scale
+from service.schemas.options import Scale, Tied
 from service.schemas.plot import PlotHistory, PlotRequest
 
 
@@ -39,7 +40,7 @@ def plot_of_job(
 
 def note_of(fit: Fit) -> tuple[str, ...]:
     """A note on which params are drawn, if they are not the last ones."""
-    if fit.predict.params == fit.params:
+    if fit.shown == fit.params:
         return ()
     return (f"drawn at the best params, of epoch {fit.best.epoch:,}",)
 
@@ -52,7 +53,10 @@ def _of_fit(fit: Fit) -> dict[str, Any]:
     scaling = {name: Scale.model_validate(scale) for name, scale in (body.scaling or {}).items()}
     return {
         "model": body.model if isinstance(body.model, str) else _model(body.model),
-        "params": body.params,
+        "params": {
+            name: value if isinstance(value, float) else Tied(expr=value.expr)
+            for name, value in body.params.items()
+        },
         "scaling": scaling or None,
         "covariance": body.covariance if known else None,
         "residual_std": std if std is not None and math.isfinite(std) else None,
@@ -73,13 +77,14 @@ def _start(request: FitRequest, fit: Fit | None, history: PlotHistory) -> dict[s
         found["start"] = dict(zip(problem.params, problem.initial.tolist(), strict=True))
     if fit is not None:
         return found
-    last = {
+    last: dict[str, float | Tied] = {
         name: next((v for v in reversed(column) if math.isfinite(v)), 1.0)
         for name, column in history.params.items()
     }
     scales = {n: Scale(scale=s.scale, offset=s.offset) for n, s in plan.scaling.items()}
     model = problem.formula.text if isinstance(request.model, str) else request.model
-    return {**found, "model": model, "params": last, "scaling": scales or None}
+    tied = {name: Tied(expr=text) for name, text in texts_of(problem.formula).items()}
+    return {**found, "model": model, "params": last | tied, "scaling": scales or None}
 
 
 def _title(model: Any, asked: PlotRequest, request: FitRequest) -> str:

@@ -14,10 +14,12 @@ from service.engine.diagnostics.finding import SEVERITIES, VERDICTS, WARNING
 from service.engine.diagnostics.many import findings_of_groups
 from service.engine.inference.statistics import Figures
 from service.engine.kernel.types import Floats
-from service.engine.problem import Task
+from service.engine.problem import Problem, Task
 from service.engine.result import GroupedResult, Rows
 from service.fitting.answer import dropped, model_again, scales, to_model
+from service.fitting.grouped_derived import derive
 from service.fitting.plan import Plan
+from service.fitting.ties import texts_of
 from service.schemas import answers as wire
 from service.schemas.names import Severity, Status, StopReason
 
@@ -35,30 +37,36 @@ class _Columns:
     r_squared: Floats
     residual_std: Floats
     params: Floats
-    """(groups, params)"""
+    """(groups, params + tied)"""
     stderr: Floats
-    """(groups, free)"""
+    """(groups, free + tied)"""
     interval: Floats
     """Lower and upper limits, (2, groups, free)."""
+    covariance: Floats
+    """(groups, free, free)"""
     failed: Floats
     worst: Bytes
     """The worst severity of each group's diagnostics."""
     reasons: list[StopReason]
     codes: list[list[str]]
     history: list[wire.History | None]
+    report: dict[str, wire.GroupedReport] | None = None
     seen: dict[str, Counter[Severity]] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, groups: int, params: int, free: int, stopped: StopReason) -> _Columns:
+    def of(cls, groups: int, problem: Problem, stopped: StopReason) -> _Columns:
         """The columns for groups that were not started because the fit was stopped before."""
+        free, tied = len(problem.free_params), len(texts_of(problem.formula))
 
         def nothing() -> Floats:
             return np.full(groups, np.nan)
 
         return cls(
             np.zeros(groups), np.zeros(groups), nothing(), nothing(), nothing(),
-            np.full((groups, params), np.nan), np.full((groups, free), np.nan),
+            np.full((groups, len(problem.params) + tied), np.nan),
+            np.full((groups, free + tied), np.nan),
             np.full((2, groups, free), np.nan),
+            np.full((groups, free, free), np.nan),
             np.ones(groups), np.full(groups, ERROR, dtype=np.int8), [stopped] * groups,
             [[] for _ in range(groups)], [None] * groups,
         )  # fmt: skip
@@ -78,12 +86,12 @@ def to_grouped_fit(
     assert groups is not None
     problem = task.problem
     stopped = result.stop_reason or "cancelled"
-    columns = _Columns.of(len(groups.keys), len(problem.params), len(problem.free_params), stopped)
+    columns = _Columns.of(len(groups.keys), problem, stopped)
     columns.n[:] = task.groups.sizes.numpy()
     asked = plan.request.confidence_interval
     with np.errstate(all="ignore"):
         findings = findings_of_groups(task, result.ends, plan.guessed, asked.level, asked.method)
-        _add(columns, findings)
+        _add(columns, findings, plan)
     _clear_unstarted(columns, result)
     for group, each in enumerate(result.ends.reasons):
         columns.reasons[group] = each or stopped
@@ -119,9 +127,9 @@ def to_grouped_fit(
     )
 
 
-def _add(columns: _Columns, findings: Findings) -> None:
+def _add(columns: _Columns, findings: Findings, plan: Plan) -> None:
     found = severities(findings)
-    _fill(columns, findings)
+    _fill(columns, findings, plan)
     worst = np.zeros(len(columns.codes), dtype=np.int8)
     for code, severity in found.items():
         worst = np.maximum(worst, severity)
@@ -138,22 +146,25 @@ def _clear_unstarted(columns: _Columns, result: GroupedResult) -> None:
         for column in (columns.loss, columns.r_squared, columns.residual_std):
             column[group] = np.nan
         columns.params[group] = columns.stderr[group] = columns.interval[:, group] = np.nan
+        columns.covariance[group] = np.nan
 
 
-def _fill(columns: _Columns, findings: Findings) -> None:
+def _fill(columns: _Columns, findings: Findings, plan: Plan) -> None:
     statistics: Figures = findings.statistics
     columns.epochs[:] = findings.epochs
     columns.loss[:] = findings.loss
     columns.r_squared[:] = statistics.r_squared
     columns.residual_std[:] = statistics.residual_std
-    columns.params[:] = findings.params
-    if statistics.stderr.shape[-1] == columns.stderr.shape[1]:
-        columns.stderr[:] = statistics.stderr
+    columns.failed[:] = failed = ~np.isfinite(findings.loss)
+    derived = derive(plan, findings, failed)
+    columns.params[:] = np.concatenate([findings.params, derived.tied], axis=1)
+    columns.stderr[:], columns.covariance[:] = derived.stderr, derived.covariance
+    columns.report = derived.report
     if findings.intervals is not None:
         columns.interval[:] = findings.intervals.lower, findings.intervals.upper
-    columns.failed[:] = failed = ~np.isfinite(findings.loss)
     for column in (columns.r_squared, columns.residual_std, columns.params, columns.stderr):
         column[failed] = np.nan
+    columns.covariance[failed] = np.nan
     columns.interval[:, failed] = np.nan
 
 
@@ -185,7 +196,7 @@ def _groups(columns: _Columns, plan: Plan) -> wire.Groups:
     groups, problem, asked = plan.groups, plan.task.problem, plan.request.group_by
     assert groups is not None
     assert asked is not None
-    params, free = problem.params, problem.free_params
+    params, free, tied = problem.params, problem.free_params, tuple(texts_of(problem.formula))
     failed = columns.failed.astype(bool).tolist()
     return wire.Groups.model_construct(
         by=groups.by,
@@ -199,9 +210,12 @@ def _groups(columns: _Columns, plan: Plan) -> wire.Groups:
         loss=columns.loss.tolist(),
         r_squared=_or_null(columns.r_squared),
         residual_std=_or_null(columns.residual_std),
-        params={name: columns.params[:, i].tolist() for i, name in enumerate(params)},
-        stderr={name: columns.stderr[:, i].tolist() for i, name in enumerate(free)},
+        params={name: columns.params[:, i].tolist() for i, name in enumerate((*params, *tied))},
+        stderr={name: columns.stderr[:, i].tolist() for i, name in enumerate((*free, *tied))},
         confidence_interval=_interval(columns, plan),
+        covariance_kind=plan.request.covariance,
+        covariance=_covariance(columns, free) if asked.covariance else None,
+        report=columns.report,
         diagnostics=columns.codes,
         history=[each or wire.History.nothing(params) for each in columns.history]
         if asked.history
@@ -220,6 +234,13 @@ def _interval(columns: _Columns, plan: Plan) -> wire.GroupedInterval | None:
     return wire.GroupedInterval.model_construct(
         level=asked.level, method=asked.method, lower=lower, upper=upper
     )
+
+
+def _covariance(columns: _Columns, free: Names) -> dict[str, dict[str, list[float]]]:
+    return {
+        a: {b: columns.covariance[:, i, j].tolist() for j, b in enumerate(free) if i <= j}
+        for i, a in enumerate(free)
+    }
 
 
 def _or_null(values: Floats) -> list[float | None]:

@@ -7,6 +7,7 @@ import re
 from collections.abc import Collection
 from dataclasses import dataclass
 
+from service.engine.expressions import pointer
 from service.engine.formula import Formula, read_formula
 from service.engine.models import FAMILIES, Family, polynomial
 from service.engine.models.mlp import MAX_PARAMS, Network
@@ -14,6 +15,7 @@ from service.engine.problem import Model
 from service.engine.syntax import MAX_CHARACTERS
 from service.engine.tape import Builder
 from service.errors import InvalidFormula, InvalidRequest, UnknownName
+from service.fitting.ties import NO_TIES, Ties
 from service.schemas.models import MlpModel, NamedModel
 from service.schemas.models import Model as ModelRequest
 
@@ -29,36 +31,50 @@ class Resolved:
 
 
 def resolve(
-    model: ModelRequest, columns: Collection[str], params: Collection[str] | None = None
+    model: ModelRequest,
+    columns: Collection[str],
+    params: Collection[str] | None = None,
+    ties: Ties = NO_TIES,
 ) -> Resolved:
-    """The formula or network of a request's model.
+    """The formula or network of a request's model, with some params tied to others.
 
     `params` are the known params of a prediction; None: all names that are not columns are params.
-    Raises InvalidFormula, UnknownName or InvalidRequest, at `/model`.
+    Raises InvalidFormula, UnknownName or InvalidRequest, at `/model`; for a tied param, at it.
     """
     try:
         if model == "mlp":
             model = MlpModel()
         if isinstance(model, MlpModel):
+            if ties.texts:
+                raise InvalidRequest(
+                    "the params of a network cannot be tied by `expr`",
+                    pointer=f"/params{pointer(ties.texts[0][0])}",
+                )
             return Resolved(_network(model, columns, predicting=params is not None))
         if isinstance(model, str) and model.strip() in FAMILIES:
             model = NamedModel.model_validate({"name": model.strip()})
         if isinstance(model, NamedModel):
-            return _named(model, columns, params)
-        return Resolved(_formula(model, columns, params))
+            return _named(model, columns, params, ties)
+        return Resolved(_formula(model, columns, params, ties))
     except InvalidRequest as error:
+        if error.complaints[0].pointer.startswith("/params/"):
+            raise
         raise error.at("/model") from None
 
 
-def _formula(text: str, columns: Collection[str], params: Collection[str] | None) -> Formula:
+def _formula(
+    text: str, columns: Collection[str], params: Collection[str] | None, ties: Ties
+) -> Formula:
     short = len(text) <= MAX_CHARACTERS
     if short and _WORD.fullmatch(text) and text.strip() not in columns:
         raise UnknownName("model", text.strip(), [*FAMILIES, "mlp"])
     known = None if params is None else frozenset(params)
-    return read_formula(text, frozenset(columns), known)
+    return read_formula(text, frozenset(columns), known, ties.texts, ties.given)
 
 
-def _named(model: NamedModel, columns: Collection[str], params: Collection[str] | None) -> Resolved:
+def _named(
+    model: NamedModel, columns: Collection[str], params: Collection[str] | None, ties: Ties
+) -> Resolved:
     family = FAMILIES[model.name]
     if model.degree is not None:
         if model.name != "polynomial":
@@ -74,7 +90,8 @@ def _named(model: NamedModel, columns: Collection[str], params: Collection[str] 
             )
     text = re.sub(r"\b(x|y)\b", lambda match: {"x": x, "y": target}[match.group()], family.formula)
     known = None if params is None else frozenset(params)
-    return Resolved(read_formula(text, frozenset({x, target}), known), family)
+    formula = read_formula(text, frozenset({x, target}), known, ties.texts, ties.given)
+    return Resolved(formula, family)
 
 
 def _network(model: MlpModel, columns: Collection[str], *, predicting: bool) -> Network:

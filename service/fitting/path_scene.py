@@ -16,9 +16,10 @@ from service.fitting.columns import escape
 from service.fitting.plan import to_plan
 from service.fitting.plot_request import Looked, evenly, look, needed
 from service.fitting.start import known_names
+from service.fitting.ties import own_values
 from service.schemas.columns import Numbers
 from service.schemas.fit import FitRequest
-from service.schemas.options import Param
+from service.schemas.options import Param, Tied
 from service.schemas.plot import PlotHistory, PlotRequest
 from service.schemas.scenes import PathScene
 
@@ -150,7 +151,10 @@ def _lowest(seen: Looked, names: tuple[str, ...]) -> Pair | None:
         model=seen.formula.text,
         data={**{n: x.numpy() for n, x in columns.items()}, name: seen.target.numpy()},
         sigma=None if seen.sigma is None else seen.sigma.tolist(),
-        params={n: Param(value=v, fixed=n not in names) for n, v in given.items()},
+        params={
+            n: Param(expr=v.expr) if isinstance(v, Tied) else Param(value=v, fixed=n not in names)
+            for n, v in given.items()
+        },
         loss=seen.request.loss,
         epochs=SEARCH_EPOCHS,
     )
@@ -172,7 +176,8 @@ def _window(
     seen: Looked,
 ) -> tuple[Pair, Pair]:
     """The lower and upper corner of the picture, (names,) each."""
-    ends = np.array([float((request.params or {})[name]) for name in names])
+    values = own_values(request.params or {})
+    ends = np.array([values[name] for name in names])
     anchors = np.vstack([path[:1], ends if lowest is None else lowest])
     low, high = anchors.min(axis=0), anchors.max(axis=0)
     reach = np.maximum(high - low, 1e-3 * np.abs(anchors).max(axis=0))

@@ -27,7 +27,9 @@ from service.fitting.columns import (
 from service.fitting.groups import Groups, check_keys, to_groups
 from service.fitting.models import resolve
 from service.fitting.options import to_loss, to_options
+from service.fitting.reports import NOTHING, Asked, check_covariance, check_profiles, to_asked
 from service.fitting.start import guessed, of_scaled, to_start
+from service.fitting.ties import ties_of
 from service.fitting.values import explained, narrowed, narrowed_sigma, to_scaling, to_sigma
 from service.schemas.columns import Labels
 from service.schemas.fit import FitRequest
@@ -52,6 +54,8 @@ class Plan:
     groups: Groups | None = None
     family: Family | None = None
     """The family that guesses the missing initial values: see `with_guesses`."""
+    report: Asked = NOTHING
+    """The quantities to report."""
 
     def to(self, device: str) -> Plan:
         """The same with the task on that device; `raw` is not moved."""
@@ -69,7 +73,7 @@ class Plan:
 def to_plan(request: FitRequest, *, max_rows: int = 2**62, max_groups: int = 2**62) -> Plan:
     """The plan of a request. Raises InvalidRequest, with pointers."""
     check_shape(request.data, max_rows)
-    resolved = resolve(request.model, usable(request))
+    resolved = resolve(request.model, usable(request), ties=ties_of(request.params))
     formula = resolved.formula
     used = [*formula.inputs, *formula.target_columns]
     if request.group_by is not None:
@@ -108,7 +112,12 @@ def to_plan(request: FitRequest, *, max_rows: int = 2**62, max_groups: int = 2**
     )
     problem = of_scaled(problem, raw, scaling, start)
     options = to_options(request, problem)
+    report = to_asked(request, formula, resolved.family)
+    check_profiles(report, problem, scaled=bool(scaling))
+    check_covariance(request, problem)
     family = resolved.family
+    if family is not None and not set(formula.params) <= family.params.keys():
+        family = None  # an expression has params that the family cannot guess
     if isinstance(formula, Formula):
         search, challenge = options.search, options.challenge
         if family is None and options.optimizer in SEARCHING:
@@ -125,7 +134,7 @@ def to_plan(request: FitRequest, *, max_rows: int = 2**62, max_groups: int = 2**
         initial = problem.initial.repeat(len(groups.keys), 1)
         history = request.group_by.history
         task = grouped(problem, options, torch.from_numpy(groups.codes), initial, history=history)
-    return Plan(request, task, raw, scaling, reported, dropped, groups, family)
+    return Plan(request, task, raw, scaling, reported, dropped, groups, family, report)
 
 
 def _check_names(formula: Model, request: FitRequest) -> None:

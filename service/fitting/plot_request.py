@@ -16,9 +16,10 @@ from service.engine.problem import Model, Problem
 from service.engine.scaling import Scale
 from service.errors import InvalidData, InvalidRequest
 from service.fitting.columns import check_shape, numbers, refuse_infinite
-from service.fitting.compute import to_theta
 from service.fitting.models import resolve
 from service.fitting.options import to_loss
+from service.fitting.start import to_theta
+from service.fitting.ties import own_values, ties_of
 from service.fitting.values import explained, to_scaling, to_sigma
 from service.schemas import models as wire
 from service.schemas.columns import Numbers
@@ -100,11 +101,11 @@ def look(request: PlotRequest, most: int, max_rows: int = 2**62) -> Looked:
     """At most `most` rows without missing values, evenly chosen. Raises InvalidRequest."""
     data = needed(request.data, "data", request.view)
     params = needed(request.params, "params", request.view)
-    bad = [name for name, value in params.items() if not math.isfinite(value)]
+    bad = [name for name, value in own_values(params).items() if not math.isfinite(value)]
     if bad:  # as those of a job may be
         raise InvalidRequest(f"these params are not finite: {', '.join(bad)}", pointer="/params")
     rows = check_shape(data, max_rows)
-    formula = resolve(request.model, data.keys()).formula
+    formula = resolve(request.model, data.keys(), ties=ties_of(params)).formula
     used = [*formula.inputs, *formula.target_columns]
     there = np.ones(rows, dtype=bool)
     for name in used:

@@ -12,15 +12,16 @@ from torch import Tensor
 from service.engine.formula import Formula
 from service.engine.models import Family
 from service.engine.models.mlp import Network
-from service.engine.problem import Problem, Task
+from service.engine.problem import Model, Problem, Task
 from service.engine.scaled_start import Given, scaled_start
 from service.engine.scaling import Scaling
 from service.engine.solvers.exact import least_squares
 from service.errors import InvalidRequest, UnknownName
 from service.fitting.columns import escape
 from service.fitting.models import Resolved
+from service.fitting.ties import own_values, texts_of
 from service.schemas.fit import FitRequest
-from service.schemas.options import Param
+from service.schemas.options import Param, Tied
 
 MOST_GUESSED = 2**16
 """Maximum rows that a guess is computed from."""
@@ -42,7 +43,8 @@ class Start:
 
 def to_start(request: FitRequest, resolved: Resolved, target: Tensor) -> Start:
     """Initial values and bounds: as given; else 1, or drawn for a network."""
-    given, names = request.params, resolved.formula.params
+    names, tied = resolved.formula.params, texts_of(resolved.formula)
+    given = {name: param for name, param in request.params.items() if name not in tied}
     known_names(given, names)
     params = {name: _param(given.get(name)) for name in names}
     guessed = tuple(name for name in names if params[name].value is None)
@@ -95,6 +97,26 @@ def known_names(given: Iterable[str], names: Collection[str], pointer: str = "/p
             raise UnknownName("param", name, names, pointer=f"{pointer}/{escape(name)}")
 
 
+def to_theta(given: Mapping[str, float | Tied], formula: Model, dtype: torch.dtype) -> Tensor:
+    """The params in the order of the formula, (params,). Raises InvalidRequest for an unknown or
+    missing one."""
+    return torch.tensor(values_of(given, formula), dtype=dtype)
+
+
+def values_of(params: Mapping[str, float | Tied], formula: Model) -> list[float]:
+    """θ in the order of the formula's params. Raises UnknownName or InvalidRequest."""
+    given = own_values(params)
+    known_names(given, formula.params)
+    missing = [name for name in formula.params if name not in given]
+    if missing:
+        raise InvalidRequest(
+            f"`params` has no value for {', '.join(missing)} (names in the formula that are not "
+            "columns of the data are params)",
+            pointer="/params",
+        )
+    return [given[name] for name in formula.params]
+
+
 def _param(given: float | Param | None) -> Param:
     if isinstance(given, Param):
         return given
@@ -125,13 +147,13 @@ def _value(name: str, param: Param, low: float, high: float, guess: float) -> fl
 def guessed(task: Task, family: Family, names: Collection[str]) -> Task:
     """The task with the family's guesses for those params."""
     problem, fits = task.problem, task.fits
-    chosen = [i for i, name in enumerate(problem.params) if name in names]
+    chosen = torch.tensor([i for i, name in enumerate(problem.params) if name in names])
     initial = fits.initial.clone()
     limits = problem.lower.cpu(), problem.upper.cpu()
     for at in fits.alike():
         found = torch.clamp(_guesses(task, family, at).to(initial.dtype), *limits)
         found = found.nan_to_num(nan=1.0, posinf=1.0, neginf=1.0)
-        initial[at.unsqueeze(-1), torch.tensor(chosen)] = found[:, chosen]
+        initial[at.unsqueeze(-1), chosen] = found[:, chosen]
     return task.starting(initial)
 
 
@@ -145,7 +167,8 @@ def _guesses(task: Task, family: Family, at: Tensor) -> Tensor:
     y = problem.target.cpu()[rows].double()
     if len(at) == 1 and isinstance(problem.formula, Formula):
         alone = {name: column[0] for name, column in columns.items()}
-        found = least_squares(problem.formula, alone, y[0])
-        if found is not None:
-            return torch.tensor([found], dtype=torch.float64)
-    return family.guess(next(iter(columns.values()), torch.zeros_like(y)), y)
+        solved = least_squares(problem.formula, alone, y[0])
+        if solved is not None:
+            return torch.tensor([solved], dtype=torch.float64)
+    found = family.guess(next(iter(columns.values()), torch.zeros_like(y)), y)
+    return found[:, [list(family.params).index(name) for name in problem.params]]

@@ -84,7 +84,7 @@ def reasons(fit: Fit) -> list[str]:
 
 
 def _params(page: Page, fit: Fit, units: Units) -> None:
-    shown = fit.predict.params
+    shown = fit.shown
     page.heading("Params")
     _param_table(page, shown, fit.statistics.stderr, fit.statistics.confidence_interval, units)
     if len(shown) > _MOST_PARAMS:
@@ -177,7 +177,7 @@ def _statistics(page: Page, fit: Fit, units: Units) -> None:
     found = fit.statistics
     unit = f" {visible(units[fit.model.target])}" if fit.model.target in units else ""
     std = number(found.residual_std, 4)
-    loss = fit.loss if _same(fit.predict.params, fit.params) else fit.best.loss
+    loss = fit.loss if _same(fit.shown, fit.params) else fit.best.loss
     pairs = [
         ("loss", number(loss, 6)),
         ("R²", number(found.r_squared, 6)),
@@ -228,7 +228,7 @@ def _charts(page: Page, fit: Fit, scene: FitScene | None) -> None:
 def summary(fit: Fit) -> str:
     """A fit in one line: see `oneline`."""
     stderr = fit.statistics.stderr or {}
-    words = [f"{n}={joined(v, stderr.get(n))}" for n, v in fit.predict.params.items()]
+    words = [f"{n}={joined(v, stderr.get(n))}" for n, v in fit.shown.items()]
     r_squared = fit.statistics.r_squared
     if r_squared is not None:
         words.append(f"r2={number(r_squared, 3)}")

@@ -122,12 +122,12 @@ def _table(answer: Answer) -> Table:
 
 @_table.register
 def _fit(fit: Fit) -> Table:
-    names = list(fit.predict.params)
+    names = list(fit.shown)
     stderr, interval = fit.statistics.stderr or {}, fit.statistics.confidence_interval
     lower, upper = (interval.lower, interval.upper) if interval else ({}, {})
     return {
         "name": names,
-        "value": list(fit.predict.params.values()),
+        "value": list(fit.shown.values()),
         "stderr": [stderr.get(name) for name in names],
         "lower": [lower.get(name) for name in names],
         "upper": [upper.get(name) for name in names],

@@ -6,7 +6,16 @@ from collections.abc import Sequence
 from typing import Any
 
 from service.schemas.base import Answer, Number
-from service.schemas.names import DType, IntervalMethod, Severity, Status, StopReason, Verdict
+from service.schemas.names import (
+    CovarianceKind,
+    DType,
+    IntervalMethod,
+    ReportMethod,
+    Severity,
+    Status,
+    StopReason,
+    Verdict,
+)
 
 
 class History(Answer):
@@ -36,6 +45,9 @@ class ModelSummary(Answer):
     inputs: list[str]
     target: str
     params: list[str]
+    """Without the tied ones."""
+    expressions: dict[str, str] = {}
+    """The expressions of the tied params."""
 
 
 class Best(Answer):
@@ -55,12 +67,48 @@ class UnscaledParams(Answer):
 
 
 class ConfidenceInterval(Answer):
-    """Two-sided intervals for the free params. NaN: the data set no limit on that side."""
+    """Two-sided intervals for the free params, and by method `t` for the tied ones. NaN: the data
+    set no limit on that side."""
 
     level: float
     method: IntervalMethod
     lower: dict[str, Number]
     upper: dict[str, Number]
+
+
+class Report(Answer):
+    """A quantity derived from the params."""
+
+    expr: str
+    meaning: str | None
+    """Of a report of the model's family."""
+    value: Number | None
+    """At the params; null where they cannot be converted to raw units."""
+    stderr: Number | None
+    lower: Number | None
+    """The interval's end; null where there is none, for the `reason`."""
+    upper: Number | None
+    level: float
+    method: ReportMethod
+    log: bool
+    reason: str | None
+    """Why the standard error or an end of the interval is null."""
+
+
+class GroupedReport(Answer):
+    """A quantity derived from the params, one row per group. NaN where a number does not exist."""
+
+    expr: str
+    meaning: str | None
+    level: float
+    method: ReportMethod
+    log: bool
+    value: list[Number]
+    stderr: list[Number]
+    lower: list[Number]
+    upper: list[Number]
+    reason: list[str | None]
+    """Why a number is NaN."""
 
 
 class Curvature(Answer):
@@ -76,8 +124,10 @@ class Statistics(Answer):
     """Statistics of the fit. A value that does not exist is null."""
 
     stderr: dict[str, Number] | None
-    """Standard errors of the free params."""
+    """Standard errors of the free params, and of the tied ones by the delta method."""
     covariance: dict[str, dict[str, Number]] | None
+    """Of the free params, as `correlation`; a tied param is a function of them."""
+    covariance_kind: CovarianceKind = "expected"
     covariance_reason: str | None
     """Why `covariance`, and all that is derived from it, is null."""
     correlation: dict[str, dict[str, Number]] | None
@@ -107,11 +157,17 @@ class Diagnostic(Answer):
     """A JSON merge patch (RFC 7396) of the request that fixes it."""
 
 
+class TiedParam(Answer):
+    """A param that is computed from others."""
+
+    expr: str
+
+
 class PredictBody(Answer):
     """The body of a `POST /predict` with this fit, without its `data`."""
 
     model: str | dict[str, Any]
-    params: dict[str, Number]
+    params: dict[str, Number | TiedParam]
     scaling: dict[str, dict[str, float]] | None = None
     dtype: DType
     covariance: dict[str, dict[str, Number]] | None = None
@@ -158,6 +214,7 @@ class Fit(Answer):
     converged: bool
     model: ModelSummary
     params: dict[str, Number]
+    """With the tied ones, which have expressions, last."""
     params_unscaled: UnscaledParams | None
     """The params in raw units, where the conversion is exact; equal to `params` without scaling."""
     loss: Number
@@ -170,6 +227,8 @@ class Fit(Answer):
     """Only for `sgd`."""
     best: Best
     statistics: Statistics
+    report: dict[str, Report] | None = None
+    """The quantities of the request's `report`, in raw units."""
     diagnostics: list[Diagnostic]
     verdict: Verdict
     """`untrustworthy` with a diagnostic of severity error; `doubtful` with one of severity warning;
@@ -182,6 +241,17 @@ class Fit(Answer):
     predict: PredictBody
     timings: Timings
     urls: FitUrls
+
+    @property
+    def shown(self) -> dict[str, float]:
+        """The params that the statistics are of: the last, or the best where the last are not
+        finite or the fit was stopped early."""
+        last = all(
+            self.params[name] == value
+            for name, value in self.predict.params.items()
+            if isinstance(value, float)
+        )
+        return self.params if last else self.best.params
 
 
 class GroupedInterval(Answer):
@@ -218,6 +288,12 @@ class Groups(Answer):
     """NaN where there is none."""
     confidence_interval: GroupedInterval | None = None
     """With `"method": "profile"`."""
+    covariance_kind: CovarianceKind = "expected"
+    covariance: dict[str, dict[str, list[Number]]] | None = None
+    """With `"covariance": true` in `group_by`: of the free params, `covariance.a.b` for each group;
+    one of a pair only, the one in the order of `params`."""
+    report: dict[str, GroupedReport] | None = None
+    """The quantities of the request's `report`."""
     diagnostics: list[list[str]]
     """Codes, as in `GET /diagnostics`."""
     history: list[History] | None = None

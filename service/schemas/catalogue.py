@@ -17,6 +17,15 @@ class ParamEntry(Answer):
     """In terms of the units of x and y."""
 
 
+class ReportEntry(Answer):
+    """A quantity that `"report": "default"` reports."""
+
+    name: str
+    expr: str
+    meaning: str
+    unit: str
+
+
 class ModelEntry(Answer):
     """A model of the catalogue."""
 
@@ -26,6 +35,7 @@ class ModelEntry(Answer):
     inputs: list[str]
     target: str
     params: list[ParamEntry]
+    reports: list[ReportEntry]
     options: dict[str, Any]
     when_to_use: str
     reference: str

@@ -12,7 +12,7 @@ from service.schemas.models import Model
 from service.schemas.names import DType, GradientMethod
 from service.schemas.numbers import NonNegative, Positive
 from service.schemas.optimizers import Gradient, GradientOptions
-from service.schemas.options import Band, Loss, PlainLoss, Scaling
+from service.schemas.options import Band, Loss, PlainLoss, Scaling, Tied
 from service.schemas.series import Grid, Series
 
 
@@ -20,8 +20,9 @@ class PredictRequest(Request):
     """A model with its params, or a finished job; and the inputs to predict for."""
 
     model: Model = "linear"
-    params: dict[Name, Finite] | None = None
-    """Every param's value, in scaled units where `scaling` is given. Required without `job_id`."""
+    params: dict[Name, Finite | Tied] | None = None
+    """Every param's value or `expr`, in scaled units where `scaling` is given. Required without
+    `job_id`."""
     data: Data
     scaling: Scaling | None = None
     job_id: str | None = None
@@ -60,8 +61,9 @@ class LossRequest(Request):
     """A model with its params and data, and a loss."""
 
     model: Model = "linear"
-    params: dict[Name, Finite]
-    """Every param's value, in scaled units where `scaling` is given, as a fit returns them."""
+    params: dict[Name, Finite | Tied]
+    """Every param's value or `expr`, in scaled units where `scaling` is given, as a fit returns
+    them."""
     data: Data
     sigma: Name | Positive | list[Positive] | None = None
     loss: Loss = PlainLoss()
@@ -93,8 +95,9 @@ class GradientRequest(Request):
     """A model with its params and data, and the method for the gradient."""
 
     model: Model = "linear"
-    params: dict[Name, Finite]
-    """Every param's value, in scaled units where `scaling` is given, as a fit returns them."""
+    params: dict[Name, Finite | Tied]
+    """Every param's value or `expr`, in scaled units where `scaling` is given, as a fit returns
+    them."""
     data: Data
     sigma: Name | Positive | list[Positive] | None = None
     loss: Loss = PlainLoss()

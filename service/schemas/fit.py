@@ -9,7 +9,7 @@ from pydantic import Field
 from service.schemas.base import Finite, Request
 from service.schemas.columns import Data, Name
 from service.schemas.models import Model
-from service.schemas.names import DType, Missing, OnDivergence
+from service.schemas.names import CovarianceKind, DType, Missing, OnDivergence
 from service.schemas.numbers import Positive
 from service.schemas.optimizers import AutoOptimizer, Optimizer
 from service.schemas.options import (
@@ -18,6 +18,7 @@ from service.schemas.options import (
     Loss,
     Param,
     PlainLoss,
+    Report,
     Scaling,
     Tolerance,
 )
@@ -46,8 +47,8 @@ class FitRequest(Request):
     group_by: GroupBy | None = None
     """The column by whose values the rows are grouped; each group is fitted separately."""
     params: dict[Name, Finite | Param] = {}
-    """Initial values, or objects with `value`, `min`, `max`, `fixed`. In raw units, whatever the
-    `scaling`; refused where they cannot be converted to scaled inputs."""
+    """Initial values, or objects with `value`, `min`, `max`, `fixed`, or with `expr`. In raw units,
+    whatever the `scaling`; refused where they cannot be converted to scaled inputs."""
     loss: Loss = PlainLoss()
     optimizer: Optimizer = AutoOptimizer()
     scaling: Scaling | None = None
@@ -63,6 +64,14 @@ class FitRequest(Request):
     """The history has every n-th epoch, the first and the last."""
     confidence_interval: ConfidenceOptions = ConfidenceOptions()
     """Level and method of the params' confidence intervals."""
+    covariance: CovarianceKind = "expected"
+    """How the covariance, and the standard errors with it, is computed. `expected`: s²(JᵀJ)⁻¹, as
+    R's nls and SciPy have it. `observed`: 2s²H⁻¹ with the Hessian of the sum of squares, as drc and
+    iminuit have it. `sandwich`: HC3, for noise that is not constant."""
+    report: Report | None = None
+    """Quantities derived from the params, such as `{"ec90": "e*9**(1/b)"}`, with standard errors
+    and intervals of the level of `confidence_interval`; or `default`, those of the model's family.
+    In raw units where `scaling` is given."""
     on_divergence: OnDivergence = "stop"
     dtype: DType = "float64"
     challenge: bool = True

@@ -8,7 +8,13 @@ from pydantic import BeforeValidator, Field
 
 from service.schemas.base import Finite, Request
 from service.schemas.columns import Name
-from service.schemas.names import BandKind, IntervalMethod, LossName, ScalingMethod
+from service.schemas.names import (
+    BandKind,
+    IntervalMethod,
+    LossName,
+    ReportMethod,
+    ScalingMethod,
+)
 from service.schemas.numbers import Positive, named
 
 
@@ -51,8 +57,19 @@ Scaling = ScalingMethod | dict[Name, Scale]
 """One method for all inputs, or a scale and an offset for each named input."""
 
 
+Expression = Annotated[str, Field(min_length=1, max_length=512)]
+"""A formula's right side, of params only."""
+
+
+class Tied(Request):
+    """A param that is computed from others."""
+
+    expr: Expression
+    """Its value, such as `a + b`."""
+
+
 class Param(Request):
-    """Initial value and bounds of a param."""
+    """Initial value and bounds of a param, or the expression that it is tied to others by."""
 
     value: Finite | None = None
     """Initial value. Default: guessed."""
@@ -60,6 +77,9 @@ class Param(Request):
     max: Finite | None = None
     fixed: bool = False
     """Whether it is fixed at `value`."""
+    expr: Expression | None = None
+    """Its value as an expression of other params, such as `a + b`, in place of the other fields.
+    It is then no param of the fit, but has a value and a standard error in the answer."""
 
 
 Part = Annotated[Finite, Field(ge=0, le=1)]
@@ -81,6 +101,31 @@ class ConfidenceOptions(Request):
     method: IntervalMethod = "t"
     """`t`: symmetric, from the standard errors. `profile`: by profile likelihood, for which the
     loss need not be quadratic; it costs some hundred short fits."""
+
+
+class ReportOptions(Request):
+    """A quantity derived from the params, and how its interval is computed."""
+
+    expr: Expression | None = None
+    """Default: the expression that the model's family has for a report of this name."""
+    method: ReportMethod = "delta"
+    """`delta`: from the gradient and the covariance. `fieller`: for a ratio of two params.
+    `profile`: by profile likelihood; some param must occur in the expression exactly once."""
+    log: bool = False
+    """Whether the interval of `delta` is symmetric on the log scale."""
+
+
+def _expr(value: Any) -> Any:
+    return {"expr": value} if isinstance(value, str) else value
+
+
+ReportQuantity = Annotated[
+    ReportOptions, BeforeValidator(_expr, json_schema_input_type=Expression | ReportOptions)
+]
+"""An expression, or an object with its options."""
+Reports = Annotated[dict[Name, ReportQuantity], Field(min_length=1, max_length=32)]
+Report = Literal["default"] | Reports
+"""Quantities by name; or `default`, those of the model's family, as `GET /models` lists them."""
 
 
 class BandOptions(Request):
@@ -106,6 +151,9 @@ class GroupOptions(Request):
     """The grouping column, of numbers or text: one group for each distinct value."""
     history: bool = False
     """Whether to return each group's history."""
+    covariance: bool = False
+    """Whether to return each group's covariance, which `POST /predict` with the `job_id` needs for
+    bands."""
 
 
 def _column(value: Any) -> Any:

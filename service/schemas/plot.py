@@ -14,7 +14,7 @@ from service.schemas.compute import GridAxis
 from service.schemas.models import Model
 from service.schemas.names import DType, LossName, PictureFormat, Theme, View
 from service.schemas.numbers import NonNegative, Positive
-from service.schemas.options import Level, Loss, PlainLoss, Scaling
+from service.schemas.options import Level, Loss, PlainLoss, Scaling, Tied
 
 _WORDS = {"NaN": float("nan"), "Infinity": float("inf"), "-Infinity": float("-inf")}
 
@@ -71,8 +71,8 @@ class PlotRequest(Request):
     title: Annotated[str, Field(max_length=200)] | None = None
     """Default: the formula."""
     model: Model = "linear"
-    params: dict[Name, Finite] | None = None
-    """Every param's value, in scaled units where `scaling` is given."""
+    params: dict[Name, Finite | Tied] | None = None
+    """Every param's value or `expr`, in scaled units where `scaling` is given."""
     data: Data | None = None
     """The inputs and the target."""
     sigma: Name | Positive | list[Positive] | None = None

@@ -184,7 +184,8 @@ def _bent(problem: Problem, theta: Tensor, statistics: Statistics) -> Bools:
     params at their conditional minimum, raises a quadratic sum of squares by k²s²."""
     figures, count = statistics.figures, len(statistics.free)
     none = np.zeros(count, dtype=np.bool_)
-    formula, covariance = problem.formula, statistics.covariance
+    formula = problem.formula
+    covariance = None if statistics.covariance is None else figures.covariance
     if problem.is_linear or covariance is None or not isinstance(formula, Formula):
         return none
     variance = 1.0 if problem.sigma_absolute else figures.variance

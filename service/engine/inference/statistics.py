@@ -168,6 +168,8 @@ class Statistics:
     aicc: float | None
     bic: float | None
     covariance: Floats | None
+    """Of the kind that was asked for; `figures` has the expected one."""
+    stderr: Floats | None
     covariance_reason: str | None
     deficient: tuple[str, ...]
     """The params that are not identifiable, if the Jacobian is rank deficient."""
@@ -189,14 +191,10 @@ class Statistics:
         return float(self.figures.condition)
 
     @property
-    def stderr(self) -> Floats | None:
-        return None if self.covariance is None else self.figures.stderr
-
-    @property
     def correlation(self) -> Floats | None:
-        if self.covariance is None:
+        if self.covariance is None or self.stderr is None:
             return None
-        spread = self.figures.stderr
+        spread = self.stderr
         if not spread.all():
             spread = np.where(spread > 0, spread, 1.0)
         correlation: Floats = self.covariance / (spread * spread[:, None])
@@ -238,6 +236,7 @@ def summarise(problem: Problem, theta: Tensor) -> Statistics:
         aicc=None if aic is None or n <= k + 1 else aic + 2 * k * (k + 1) / (n - k - 1),
         bic=None if aic is None else aic + (math.log(n) - 2) * k,
         covariance=figures.covariance if reason is None else None,
+        stderr=figures.stderr if reason is None else None,
         covariance_reason=reason,
         deficient=deficient,
         figures=figures,

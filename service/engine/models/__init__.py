@@ -10,7 +10,7 @@ from service.engine.models.exponentials import (
     EXPONENTIAL_DECAY,
     EXPONENTIAL_GROWTH,
 )
-from service.engine.models.family import Family, Meaning
+from service.engine.models.family import Family, Meaning, Report
 from service.engine.models.oscillations import DAMPED_SINE, SINE
 from service.engine.models.peaks import GAUSSIAN, LORENTZIAN, PSEUDO_VOIGT
 from service.engine.models.piecewise import PIECEWISE_LINEAR
@@ -54,4 +54,4 @@ FAMILIES: Mapping[str, Family] = {
 }
 """Every family, by name; `polynomial` with its default degree."""
 
-__all__ = ["FAMILIES", "Family", "Meaning", "polynomial"]
+__all__ = ["FAMILIES", "Family", "Meaning", "Report", "polynomial"]

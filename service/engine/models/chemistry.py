@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from service.engine.models.exponentials import guess_growth
-from service.engine.models.family import Family, Meaning
+from service.engine.models.family import Family, Meaning, Report
 from service.engine.models.grids import Grid, params, search, span, span_frame, thinned
 from service.engine.models.powers import guess_logarithmic
 
@@ -59,6 +59,13 @@ ARRHENIUS = Family(
     guess=guess_arrhenius,
     when_to_use="A rate constant against the absolute temperature in kelvin.",
     reference="Arrhenius, Z. phys. Chem. 4 (1889) 226; CODATA 2018 for R",
+    reports={
+        "y_at_25_celsius": Report(
+            f"A * exp(-Ea / ({GAS_CONSTANT} * 298.15))",
+            "y at 298.15 K",
+            "[y]",
+        ),
+    },
 )
 
 NERNST = Family(
@@ -86,4 +93,7 @@ ANTOINE = Family(
     guess=guess_antoine,
     when_to_use="Vapour pressure against temperature; residuals are those of its log10. y > 0.",
     reference="Antoine, Comptes rendus 107 (1888) 681; NIST Chemistry WebBook",
+    reports={
+        "x_at_1": Report("B / A - C", "temperature at which the pressure is 1", "[x]"),
+    },
 )

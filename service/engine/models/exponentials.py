@@ -9,7 +9,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from service.engine.models.family import Family, Meaning
+from service.engine.models.family import Family, Meaning, Report
 from service.engine.models.grids import (
     Frame,
     bounded_exp,
@@ -101,6 +101,11 @@ EXPONENTIAL_DECAY = Family(
     guess=guess_decay,
     when_to_use="y falls, or rises, towards a plateau at a speed proportional to what is left.",
     reference="Motulsky and Christopoulos, Fitting Models to Biological Data (2004)",
+    reports={
+        "half_life": Report("log(2) / k", "x in which what is left halves", "[x]"),
+        "time_constant": Report("1 / k", "x in which it falls to 37 %", "[x]"),
+        "y_at_0": Report("a + c", "y at x = 0", "[y]"),
+    },
 )
 
 EXPONENTIAL_GROWTH = Family(
@@ -114,6 +119,9 @@ EXPONENTIAL_GROWTH = Family(
     guess=guess_growth,
     when_to_use="y grows by the same factor for each unit of x.",
     reference="Malthus, An Essay on the Principle of Population (1798)",
+    reports={
+        "doubling_time": Report("log(2) / k", "x in which y doubles", "[x]"),
+    },
 )
 
 DOUBLE_EXPONENTIAL_DECAY = Family(
@@ -129,4 +137,10 @@ DOUBLE_EXPONENTIAL_DECAY = Family(
     guess=guess_double_decay,
     when_to_use="Two processes decay side by side to 0: a drug's distribution and elimination.",
     reference="Pinheiro and Bates, Mixed-Effects Models in S and S-PLUS (2000), SSbiexp",
+    reports={
+        "half_life_fast": Report("log(2) / k1", "half-life of the first decay", "[x]"),
+        "half_life_slow": Report("log(2) / k2", "half-life of the second decay", "[x]"),
+        "share_fast": Report("a1 / (a1 + a2)", "share of the first decay in y at x = 0", "1"),
+        "area": Report("a1 / k1 + a2 / k2", "area under the curve from x = 0", "[x]·[y]"),
+    },
 )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from torch import Tensor
 
@@ -15,6 +15,15 @@ Guess = Callable[[Tensor, Tensor], Tensor]
 class Meaning:
     """The meaning of a param, and its unit in terms of the units [x] and [y]."""
 
+    meaning: str
+    unit: str
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """A quantity that the users of a family want, as an expression of its params."""
+
+    expr: str
     meaning: str
     unit: str
 
@@ -32,3 +41,5 @@ class Family:
     guess: Guess
     when_to_use: str
     reference: str
+    reports: Mapping[str, Report] = field(default_factory=dict)
+    """What `"report": "default"` reports, by name."""

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from service.engine.models.exponentials import decaying
-from service.engine.models.family import Family, Meaning
+from service.engine.models.family import Family, Meaning, Report
 from service.engine.models.grids import Frame, Grid, params, search, span_frame
 
 PEAKS = 12
@@ -134,6 +134,10 @@ SINE = Family(
     guess=guess_sine,
     when_to_use="A steady oscillation of one frequency.",
     reference="IEEE Std 1057-2017, four-parameter sine fit",
+    reports={
+        "period": Report("1 / f", "period", "[x]"),
+        "peak_to_peak": Report("2 * abs(a)", "from the lowest to the highest y", "[y]"),
+    },
 )
 
 DAMPED_SINE = Family(
@@ -150,4 +154,9 @@ DAMPED_SINE = Family(
     guess=guess_damped_sine,
     when_to_use="An oscillation that dies away: a pendulum, a ringing circuit.",
     reference="Landau and Lifshitz, Mechanics, 3rd ed. (1976), section 25",
+    reports={
+        "period": Report("1 / f", "period", "[x]"),
+        "time_constant": Report("1 / k", "x in which the amplitude falls to 37 %", "[x]"),
+        "half_life": Report("log(2) / k", "x in which the amplitude halves", "[x]"),
+    },
 )

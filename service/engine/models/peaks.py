@@ -7,7 +7,7 @@ import math
 import torch
 from torch import Tensor
 
-from service.engine.models.family import Family, Meaning
+from service.engine.models.family import Family, Meaning, Report
 from service.engine.models.grids import (
     Grid,
     bounded_exp,
@@ -84,6 +84,10 @@ GAUSSIAN = Family(
     guess=guess_gaussian,
     when_to_use="A peak broadened by many small causes: chromatography, counting, optics.",
     reference="Gauss, Theoria motus (1809)",
+    reports={
+        "fwhm": Report("2 * sqrt(2 * log(2)) * abs(sigma)", "full width at half height", "[x]"),
+        "area": Report("a * abs(sigma) * sqrt(2 * pi)", "area above the background", "[x]·[y]"),
+    },
 )
 
 LORENTZIAN = Family(
@@ -99,6 +103,10 @@ LORENTZIAN = Family(
     guess=guess_lorentzian,
     when_to_use="A resonance or a line broadened by its lifetime: wide wings.",
     reference="Lorentz, Proceedings KNAW 8 (1906) 591",
+    reports={
+        "fwhm": Report("2 * abs(hwhm)", "full width at half height", "[x]"),
+        "area": Report("pi * a * abs(hwhm)", "area above the background", "[x]·[y]"),
+    },
 )
 
 PSEUDO_VOIGT = Family(
@@ -118,4 +126,12 @@ PSEUDO_VOIGT = Family(
     guess=guess_pseudo_voigt,
     when_to_use="A line between Gaussian and Lorentzian: X-ray diffraction, spectroscopy.",
     reference="Wertheim et al., Review of Scientific Instruments 45 (1974) 1369",
+    reports={
+        "fwhm": Report("2 * abs(hwhm)", "full width at half height", "[x]"),
+        "area": Report(
+            "a * abs(hwhm) * (eta * pi + (1 - eta) * sqrt(pi / log(2)))",
+            "area above the background",
+            "[x]·[y]",
+        ),
+    },
 )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from service.engine.models.family import Family, Meaning
+from service.engine.models.family import Family, Meaning, Report
 from service.engine.models.grids import Grid, params, search, span_frame, thinned
 
 PLACES_A_GAP = 4
@@ -46,4 +46,7 @@ PIECEWISE_LINEAR = Family(
     guess=guess_piecewise_linear,
     when_to_use="One slope up to a threshold, another beyond it.",
     reference="Hudson, J. Am. Stat. Assoc. 61 (1966) 1097",
+    reports={
+        "slope_change": Report("k2 - k1", "change of the slope at the break", "[y]/[x]"),
+    },
 )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from service.engine.models.family import Family, Meaning
+from service.engine.models.family import Family, Meaning, Report
 from service.engine.models.grids import params, project, ratio_frame, span_frame
 
 MAX_DEGREE = 20
@@ -31,6 +31,9 @@ LINEAR = Family(
     guess=guess_line,
     when_to_use="y grows by the same amount for each unit of x.",
     reference="Gauss, Theoria motus (1809)",
+    reports={
+        "x_intercept": Report("-b / w", "x at which y = 0", "[x]"),
+    },
 )
 
 
@@ -56,4 +59,7 @@ def polynomial(degree: int) -> Family:
         guess=guess,
         when_to_use="A smooth curve with no theory behind it, inside the range of the data.",
         reference="Legendre, Nouvelles méthodes (1805)",
+        reports={"extremum": Report("-c1 / (2 * c2)", "x of the extremum", "[x]")}
+        if degree == 2
+        else {},
     )

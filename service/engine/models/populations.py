@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from service.engine.models.exponentials import decaying, rate
-from service.engine.models.family import Family, Meaning
+from service.engine.models.family import Family, Meaning, Report
 from service.engine.models.grids import (
     bounded_exp,
     params,
@@ -67,6 +67,10 @@ RICKER = Family(
     guess=guess_ricker,
     when_to_use="Recruits against stock, with a maximum and then a fall.",
     reference="Ricker, J. Fisheries Research Board of Canada 11 (1954) 559",
+    reports={
+        "x_peak": Report("1 / b", "stock with the most young", "[x]"),
+        "y_peak": Report("a / b * exp(-1)", "the most young", "[y]"),
+    },
 )
 
 VON_BERTALANFFY = Family(
@@ -81,4 +85,8 @@ VON_BERTALANFFY = Family(
     guess=guess_von_bertalanffy,
     when_to_use="Length against age, of fish above all.",
     reference="Von Bertalanffy, Human Biology 10 (1938) 181",
+    reports={
+        "x_half": Report("t0 + log(2) / K", "age at half of Linf", "[x]"),
+        "growth_performance": Report("log10(K) + 2 * log10(Linf)", "Pauly and Munro's index", "1"),
+    },
 )

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from service.engine.models.exponentials import guess_growth
-from service.engine.models.family import Family, Meaning
+from service.engine.models.family import Family, Meaning, Report
 from service.engine.models.grids import log_frame, params, project
 
 
@@ -38,6 +38,9 @@ POWER_LAW = Family(
     guess=guess_power_law,
     when_to_use="y changes by the same factor whenever x doubles: allometry, scaling. x > 0.",
     reference="Huxley, Nature 114 (1924) 895",
+    reports={
+        "factor_per_doubling": Report("2**b", "factor of y when x doubles", "1"),
+    },
 )
 
 LOGARITHMIC = Family(
@@ -51,4 +54,7 @@ LOGARITHMIC = Family(
     guess=guess_logarithmic,
     when_to_use="y grows by the same amount whenever x doubles. x > 0.",
     reference="Fechner, Elemente der Psychophysik (1860)",
+    reports={
+        "change_per_doubling": Report("b * log(2)", "change of y when x doubles", "[y]"),
+    },
 )

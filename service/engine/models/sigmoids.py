@@ -9,7 +9,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from service.engine.models.family import Family, Meaning
+from service.engine.models.family import Family, Meaning, Report
 from service.engine.models.grids import (
     Basis,
     both_ways,
@@ -127,6 +127,11 @@ LOGISTIC3 = Family(
     guess=guess_logistic3,
     when_to_use="Growth from 0 to a limit, symmetrical about its middle.",
     reference="Verhulst, Mémoires de l'Académie de Bruxelles 18 (1845) 1; R's SSlogis",
+    reports={
+        "x_half": Report("x0", "x at half of the limit", "[x]"),
+        "steepest_slope": Report("L * k / 4", "slope at x0", "[y]/[x]"),
+        "rise_time": Report("2 * log(9) / abs(k)", "x from 10 % to 90 % of the limit", "[x]"),
+    },
 )
 
 LOGISTIC4 = Family(
@@ -142,6 +147,19 @@ LOGISTIC4 = Family(
     guess=guess_logistic4,
     when_to_use="Response against dose (not its logarithm); a control has x = 0.",
     reference="Ritz et al., PLoS ONE 10 (2015) e0146021, LL.4 of drc",
+    reports={
+        "ec10": Report(
+            "e * 9**(-1 / abs(b))",
+            "dose of 10 % of the effect, relative to the limits",
+            "[x]",
+        ),
+        "ec50": Report("e", "dose of half of the effect, relative to the limits", "[x]"),
+        "ec90": Report(
+            "e * 9**(1 / abs(b))",
+            "dose of 90 % of the effect, relative to the limits",
+            "[x]",
+        ),
+    },
 )
 
 LOGISTIC5 = Family(
@@ -158,6 +176,23 @@ LOGISTIC5 = Family(
     guess=guess_logistic5,
     when_to_use="Response against many doses, where one end of the curve is visibly steeper.",
     reference="Gottschalk and Dunn, Analytical Biochemistry 343 (2005) 54; LL.5 of drc",
+    reports={
+        "ec10": Report(
+            "e * (where(b > 0, 10 / 9, 10)**(1 / f) - 1)**(1 / b)",
+            "dose of 10 % of the effect, relative to the limits",
+            "[x]",
+        ),
+        "ec50": Report(
+            "e * (2**(1 / f) - 1)**(1 / b)",
+            "dose of half of the effect, relative to the limits",
+            "[x]",
+        ),
+        "ec90": Report(
+            "e * (where(b > 0, 10, 10 / 9)**(1 / f) - 1)**(1 / b)",
+            "dose of 90 % of the effect, relative to the limits",
+            "[x]",
+        ),
+    },
 )
 
 GOMPERTZ = Family(
@@ -172,6 +207,11 @@ GOMPERTZ = Family(
     guess=guess_gompertz,
     when_to_use="Growth from 0 to a limit that is fast early and slow late: tumours, animals.",
     reference="Gompertz, Phil. Trans. 115 (1825) 513; Tjørve, PLoS ONE 12 (2017) e0178691",
+    reports={
+        "x_half": Report("x0 - log(log(2)) / k", "x at half of the limit", "[x]"),
+        "steepest_slope": Report("a * k * exp(-1)", "slope at x0", "[y]/[x]"),
+        "lag": Report("x0 - 1 / k", "x at which the steepest tangent meets 0", "[x]"),
+    },
 )
 
 WEIBULL = Family(
@@ -187,4 +227,11 @@ WEIBULL = Family(
     guess=guess_weibull,
     when_to_use="Growth, release or (drop < 0) decay of any asymmetry; stretched decay. x ≥ 0.",
     reference="Ratkowsky, Nonlinear Regression Modeling (1983); R's SSweibull",
+    reports={
+        "x_half": Report(
+            "scale * log(2)**(1 / shape)",
+            "x at which half of the drop is made good",
+            "[x]",
+        ),
+    },
 )
