@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from service.catalogue.families import Family
 from service.engine.formula import Formula
 from service.engine.inference.distributions import t_quantile
 from service.engine.inference.intervals import TakesLong
@@ -16,7 +17,6 @@ from service.engine.inference.reparametrised import candidates, free_name, profi
 from service.engine.inference.reports import Estimates, Quantity, Spread, estimate
 from service.engine.inference.statistics import Figures
 from service.engine.kernel.types import Floats
-from service.engine.models import Family
 from service.engine.problem import Groups, Model, Problem
 from service.errors import InvalidFormula, InvalidRequest, UnknownName
 from service.fitting.columns import escape

@@ -9,8 +9,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from service.catalogue.families import Family
 from service.engine.formula import Formula
-from service.engine.models import Family
+from service.engine.models import guess
 from service.engine.models.mlp import Network
 from service.engine.problem import Model, Problem, Task
 from service.engine.scaled_start import Given, scaled_start
@@ -170,5 +171,5 @@ def _guesses(task: Task, family: Family, at: Tensor) -> Tensor:
         solved = least_squares(problem.formula, alone, y[0])
         if solved is not None:
             return torch.tensor([solved], dtype=torch.float64)
-    found = family.guess(next(iter(columns.values()), torch.zeros_like(y)), y)
+    found = guess(family, next(iter(columns.values()), torch.zeros_like(y)), y)
     return found[:, [list(family.params).index(name) for name in problem.params]]
