@@ -28,6 +28,20 @@ def fit(
         list[str] | None,
         typer.Option(help="A param's bounds: name=low:high, name=low: or name=:high."),
     ] = None,
+    tie: Annotated[
+        list[str] | None,
+        typer.Option(help="A param tied to others by an expression: name=expression."),
+    ] = None,
+    report: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="A derived quantity: name=expression, such as 't_half=log(2)/k'; or default, "
+            "those of the model's family."
+        ),
+    ] = None,
+    covariance: Annotated[
+        str | None, typer.Option(help="Of the params: expected, observed or sandwich.")
+    ] = None,
     optimizer: options.Optimizer = None,
     epochs: Annotated[int | None, typer.Option(min=1, help="The most epochs.")] = None,
     loss: options.Loss = None,
@@ -82,6 +96,8 @@ def fit(
         params=param or (),
         fixed=fix or (),
         bounds=bound or (),
+        ties=tie or (),
+        reports=report or (),
         settings=setting or (),
         patch=patch,
         model=model,
@@ -89,6 +105,7 @@ def fit(
         epochs=epochs,
         loss=loss,
         sigma=sigma,
+        covariance=covariance,
         group_by=group_by[0] if group_by else None,
     )
     columns = table(data, by=_column(asked.get("group_by")))

@@ -16,17 +16,28 @@ def request(
     params: Iterable[str] = (),
     fixed: Iterable[str] = (),
     bounds: Iterable[str] = (),
+    ties: Iterable[str] = (),
+    reports: Iterable[str] = (),
     settings: Iterable[str] = (),
     patch: str | None = None,
     **options: Any,
 ) -> Tree:
     """The given options as a request has them. An invalid one ends the command."""
     made = {name: _json_or_text(value) for name, value in options.items() if value is not None}
-    started = {name: {"value": _number(value, name)} for name, value in map(_pair, params)}
+    started: dict[str, Tree] = {
+        name: {"value": _number(value, name)} for name, value in map(_pair, params)
+    }
     for name, value in map(_pair, fixed):
         started[name] = {"value": _number(value, name), "fixed": True}
     for name, limits in map(_pair, bounds):
         started.setdefault(name, {}).update(_bounds(limits, name))
+    for name, text in map(_pair, ties):
+        started.setdefault(name, {})["expr"] = text
+    asked_reports = list(reports)
+    if asked_reports == ["default"]:
+        made["report"] = "default"
+    elif asked_reports:
+        made["report"] = dict(map(_pair, asked_reports))
     if started:
         made["params"] = {name: _short(param) for name, param in started.items()}
     for path, value in map(_pair, settings):

@@ -111,6 +111,11 @@ class FitDocument(_AnyFit):
         there are none."""
         return self.statistics.stderr or {}
 
+    @property
+    def reported(self) -> dict[str, wire.Report]:
+        """The quantities derived from the params, by name; none unless `report` asked for them."""
+        return self.document.report or {}
+
     def _prediction(self, data: Any, interval: Any) -> Payload:
         """The request for predictions: all that it needs is in the document."""
         return bodies.ask("/predict", data, {**self.raw["predict"], "interval": interval})
@@ -191,6 +196,9 @@ class GroupedFit(_AnyFit):
             if groups.confidence_interval is not None:
                 found[f"{param}_lower"] = groups.confidence_interval.lower.get(param, none)
                 found[f"{param}_upper"] = groups.confidence_interval.upper.get(param, none)
+        for name, each in (groups.report or {}).items():
+            found |= {name: each.value, f"{name}_stderr": each.stderr}
+            found |= {f"{name}_lower": each.lower, f"{name}_upper": each.upper}
         for name in ("n", "loss", "r_squared", "residual_std", "epochs"):
             found[name] = getattr(groups, name)
         found |= {"stop_reason": groups.stop_reason, "verdict": groups.verdict}

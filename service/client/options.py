@@ -4,7 +4,7 @@ each means. What is not said is left to the service."""
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, TypedDict
+from typing import TYPE_CHECKING, Any, Literal, TypedDict
 
 if TYPE_CHECKING:
     from service.schemas.compute import GridAxis
@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from service.schemas.models import MlpModel, NamedModel
     from service.schemas.names import (
         BandKind,
+        CovarianceKind,
         DType,
         GradientMethod,
         LossName,
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
         ConfidenceOptions,
         GroupOptions,
         Param,
+        ReportOptions,
         Scale,
         Tolerance,
     )
@@ -56,6 +58,8 @@ class FitOptions(TypedDict, total=False):
     time_limit_s: float | None
     record_every: int | None
     confidence_interval: ConfidenceOptions | Object
+    covariance: CovarianceKind
+    report: Literal["default"] | Mapping[str, str | ReportOptions | Object] | None
     on_divergence: OnDivergence
     dtype: DType
     challenge: bool

@@ -167,7 +167,8 @@ def _check_uses(
             left += own.get(name, ())
     for name in trees:
         if name not in reached:
-            raise UnknownName("param", name, used, pointer=f"/params{pointer(name)}")
+            at = f"/params{pointer(name)}".removesuffix("/expr")
+            raise UnknownName("param", name, used, pointer=at)
 
 
 def _size(tree: Tree) -> int:

@@ -9,6 +9,7 @@ from service.engine.formula import Formula
 from service.errors import BudgetExceeded, InvalidData
 from service.fitting.columns import escape
 from service.fitting.plan import Plan, to_plan
+from service.fitting.ties import texts_of
 from service.schemas.fit import FitRequest
 from service.settings import Settings
 
@@ -16,6 +17,10 @@ PROFILE_STEPS = 300
 """Approximate number of trial steps for the profile of one param."""
 NUMBER_BYTES = 25
 """Bytes of a number in JSON, at most: 17 digits, a sign, a point, an exponent and a comma."""
+MOST_OBSERVED = 24
+"""Most free params of an observed covariance, which has as many second derivatives squared."""
+SECOND = 10
+"""Approximate cost of the second derivatives by one param, in units of the first ones."""
 _GROUP_NUMBERS = 12
 """Size of a group's row without its params, as a count of numbers."""
 
@@ -46,22 +51,46 @@ def check(request: FitRequest, settings: Settings) -> Plan:
             f"most {most:,} epochs",
             pointer="/epochs",
         )
-    profile = PROFILE_STEPS * len(problem.free_params) * float(problem.rows) * operations
-    if (
-        request.confidence_interval.method == "profile"
-        and profile > settings.max_profile_operations
-    ):
-        raise BudgetExceeded(
-            f"profile intervals would take about {profile:.2g} operations, more than the "
-            f"{settings.max_profile_operations:.2g} allowed; use the method 't'",
-            pointer="/confidence_interval/method",
-        )
+    _check_inference(plan, settings)
     if request.time_limit_s is not None and request.time_limit_s > settings.max_time_limit_s:
         raise BudgetExceeded(
             f"time_limit_s is at most {settings.max_time_limit_s:g}", pointer="/time_limit_s"
         )
     _check_answer(plan, settings)
     return plan
+
+
+def _check_inference(plan: Plan, settings: Settings) -> None:
+    """Raises BudgetExceeded if profiles or second derivatives would take too long."""
+    problem, asked = plan.task.problem, plan.request.confidence_interval
+    free, most = len(problem.free_params), settings.max_profile_operations
+    reading = float(problem.rows) * problem.formula.operations
+    profile = PROFILE_STEPS * free * reading
+    if asked.method == "profile" and profile > most:
+        raise BudgetExceeded(
+            f"profile intervals would take about {profile:.2g} operations, more than the "
+            f"{most:.2g} allowed; use the method 't'",
+            pointer="/confidence_interval/method",
+        )
+    reports = PROFILE_STEPS * plan.report.profiled * reading
+    if reports > most:
+        raise BudgetExceeded(
+            f"the profiles of `report` would take about {reports:.2g} operations, more than the "
+            f"{most:.2g} allowed; use the method 'delta'",
+            pointer="/report",
+        )
+    if plan.request.covariance == "observed" and free > MOST_OBSERVED:
+        raise BudgetExceeded(
+            f"the observed covariance is for at most {MOST_OBSERVED} free params, not {free}; use "
+            "'expected'",
+            pointer="/covariance",
+        )
+    if plan.request.covariance == "observed" and SECOND * free * reading > most:
+        raise BudgetExceeded(
+            f"the second derivatives would take about {SECOND * free * reading:.2g} operations, "
+            f"more than the {most:.2g} allowed; use 'expected'",
+            pointer="/covariance",
+        )
 
 
 def _check_answer(plan: Plan, settings: Settings) -> None:
@@ -72,10 +101,17 @@ def _check_answer(plan: Plan, settings: Settings) -> None:
     groups, params = len(plan.groups.keys), len(problem.params)
     recorded = options.epochs // options.record_every + 2 if asked.history else 0
     columns = 4 if plan.request.confidence_interval.method == "profile" else 2
+    params += len(texts_of(problem.formula))
     numbers = _GROUP_NUMBERS + columns * params + recorded * (2 + 2 * params)
+    if asked.covariance:
+        numbers += params * (params + 1) // 2
+    # A report has four numbers and a reason of the length of four.
+    numbers += 8 * len(plan.report.quantities)
     length = groups * numbers * NUMBER_BYTES
     if length > settings.max_answer_bytes:
         fewer = "omit the history, record fewer epochs" if asked.history else "use fewer params"
+        if asked.covariance or plan.report:
+            fewer = "omit `covariance` and `report`"
         raise BudgetExceeded(
             f"the answer for {groups:,} groups would have up to {length:,} bytes, more than the "
             f"{settings.max_answer_bytes:,} allowed; {fewer} or send fewer groups per request",

@@ -114,7 +114,11 @@ def to_grouped_fit(
         trustworthy=bool((columns.worst < WARNING).all()),
         dropped=dropped(plan),
         predict=wire.GroupedPredictBody(
-            model=model_again(problem), scaling=scales(plan), dtype=plan.request.dtype
+            model=model_again(problem),
+            scaling=scales(plan),
+            dtype=plan.request.dtype,
+            has_residual_std=problem.sigma is None,
+            is_normal=problem.sigma_absolute,
         ),
         timings=timings,
         urls=wire.FitUrls(

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -15,7 +16,9 @@ from pydantic_core import from_json, to_json
 from torch import Tensor
 
 from service.engine import slices
+from service.engine.expressions import Texts
 from service.engine.formula import Formula
+from service.engine.inference.bands import Band
 from service.engine.kernel.composite import outputs_of
 from service.engine.problem import Model
 from service.engine.scaling import Scale
@@ -24,12 +27,15 @@ from service.fitting import costs
 from service.fitting.columns import DTYPES, check_shape, escape, finite_columns, refuse_infinite
 from service.fitting.groups import Codes
 from service.fitting.models import resolve
+from service.fitting.reports import quantiles
+from service.fitting.ties import Ties
 from service.fitting.values import narrowed, series
 from service.schemas.answers import GroupedFit
 from service.schemas.columns import Data, Labels, Numbers
 from service.schemas.compute import Predictions, PredictRequest
 from service.schemas.models import Model as ModelRequest
 from service.schemas.names import DType
+from service.schemas.options import BandOptions
 
 _TEXT_BYTES = 150
 """Bytes of a group's text and its index."""
@@ -49,6 +55,17 @@ class Curves:
     names: tuple[str, ...]
     theta: Numbers
     """(groups, params)"""
+    ties: Texts = ()
+    """The tied params with their expressions."""
+    free: tuple[str, ...] = ()
+    """The params of the covariance."""
+    covariance: Numbers | None = None
+    """(groups, free, free), with the next two for bands; None unless the fit returned it."""
+    residual_std: Numbers | None = None
+    """The standard deviation of a new observation, (groups,); None where `sigma` gives one for each
+    row."""
+    degrees_of_freedom: Numbers | None = None
+    """(groups,)"""
 
     @classmethod
     def of(cls, fit: GroupedFit) -> Curves:
@@ -60,15 +77,34 @@ class Curves:
         theta = np.empty((len(groups.key), len(groups.params)))
         for i, values in enumerate(groups.params.values()):
             theta[:, i] = values
-        names = tuple(groups.params)
-        return cls(body.model, body.scaling, body.dtype, groups.by, keys, names, theta)
+        names, ties = tuple(groups.params), tuple(fit.model.expressions.items())
+        made = cls(body.model, body.scaling, body.dtype, groups.by, keys, names, theta, ties)
+        if groups.covariance is None:
+            return made
+        free = tuple(groups.covariance)
+        covariance = np.empty((len(theta), len(free), len(free)))
+        for i, a in enumerate(free):
+            for j, b in enumerate(free[i:], start=i):
+                covariance[:, i, j] = covariance[:, j, i] = groups.covariance[a][b]
+        std = None
+        if body.has_residual_std:
+            std = np.array([np.nan if s is None else s for s in groups.residual_std])
+        degrees = np.array(groups.n, dtype=np.float64) - len(free)
+        if body.is_normal:
+            degrees[:] = np.inf
+        return replace(
+            made, free=free, covariance=covariance, residual_std=std, degrees_of_freedom=degrees
+        )
 
     @property
     def nbytes(self) -> int:
         """Size in bytes, including `order` or `places`."""
+        rows = self.theta.nbytes
+        for column in (self.covariance, self.residual_std, self.degrees_of_freedom):
+            rows += 0 if column is None else column.nbytes
         if isinstance(self.keys, bytes):
-            return len(self.keys) + self.theta.nbytes + _TEXT_BYTES * len(self.theta)
-        return 2 * self.keys.nbytes + self.theta.nbytes
+            return len(self.keys) + rows + _TEXT_BYTES * len(self.theta)
+        return 2 * self.keys.nbytes + rows
 
     @cached_property
     def order(self) -> Codes:
@@ -99,10 +135,11 @@ def predict_from_groups(
 ) -> Predictions:
     """f(x; θ) at each row with the θ of its group; NaN if that group's fit failed. Raises
     InvalidRequest."""
-    _check(request)
+    _check(request, fit)
     rows = check_shape(request.data, max_rows)
     model = _MODEL.validate_python(fit.model)
-    formula = resolve(model, request.data.keys(), fit.names).formula
+    ties = Ties(fit.ties, frozenset(fit.names))
+    formula = resolve(model, request.data.keys(), fit.names, ties).formula
     costs.check(costs.of_prediction(formula, request), rows, max_operations)
     at = _places(request.data, fit)
     dtype = DTYPES[fit.dtype]
@@ -113,19 +150,67 @@ def predict_from_groups(
     own = [fit.names.index(name) for name in formula.params]
     theta = torch.from_numpy(fit.theta[:, own]).to(dtype)
     prediction = _predict(formula, columns, theta, torch.from_numpy(at), rows)
-    return Predictions(predictions=series(prediction), target=formula.target)
+    if request.interval is None:
+        return Predictions(predictions=series(prediction), target=formula.target)
+    assert isinstance(formula, Formula)
+    around = _band(formula, columns, theta.double(), at, fit, request.interval)
+    return Predictions(
+        predictions=series(prediction),
+        target=formula.target,
+        stderr=series(around.stderr),
+        lower=series(around.lower),
+        upper=series(around.upper),
+    )
 
 
-def _check(request: PredictRequest) -> None:
+def _band(
+    formula: Formula, columns: Mapping[str, Tensor], theta: Tensor, at: Codes, fit: Curves,
+    asked: BandOptions,
+) -> Band:  # fmt: skip
+    """The band around the prediction of each row, with the covariance of its group; NaN where the
+    group has none."""
+    assert fit.covariance is not None
+    assert fit.degrees_of_freedom is not None
+    places = [formula.params.index(name) for name in fit.free]
+    program, free = formula.program(places), len(fit.free)
+    covariance, of = torch.from_numpy(fit.covariance), torch.from_numpy(at)
+    prediction, variance = theta.new_empty((2, len(at)))
+    for part in slices.slices(len(at), max(1, slices.NUMBERS // (len(program) + free * free))):
+        inputs = [columns[name][part].double().unsqueeze(-1) for name in formula.inputs]
+        found = outputs_of(program.tensors, inputs, theta[of[part]])
+        count = len(of[part])
+        prediction[part], *slopes = (each.expand(count, 1).squeeze(-1) for each in found)
+        jacobian = torch.stack(slopes, dim=-1).unsqueeze(-1)
+        variance[part] = (jacobian.mT @ covariance[of[part]] @ jacobian).flatten().clamp(min=0.0)
+    if asked.kind == "prediction":
+        assert fit.residual_std is not None
+        variance = variance + torch.from_numpy(fit.residual_std[at]).square()
+    kinds, which = np.unique(fit.degrees_of_freedom, return_inverse=True)
+    t = np.array([quantiles(asked.level, kind) for kind in kinds.tolist()])[which.reshape(-1)]
+    stderr = variance.sqrt()
+    half = torch.from_numpy(t[at]) * stderr
+    return Band(stderr, prediction - half, prediction + half)
+
+
+def _check(request: PredictRequest, fit: Curves) -> None:
     if request.params is not None or request.scaling is not None:
         raise InvalidRequest(
             "omit `params` and `scaling`: those of the job are used", pointer="/job_id"
         )
-    if request.interval is not None:
+    if request.interval is None:
+        return
+    if fit.covariance is None:
+        by = {"group_by": {"column": fit.by, "covariance": True}}
         raise InvalidRequest(
-            "bands are not available for grouped fits, which do not keep the covariances; fit the "
-            "rows of one group without `group_by` and predict from that job",
+            "a band requires the covariance of each group, which this job does not have; fit with "
+            f"{json.dumps(by)}",
             pointer="/interval",
+        )
+    if request.interval.kind == "prediction" and fit.residual_std is None:
+        raise InvalidRequest(
+            "a prediction band requires one standard deviation of a new observation, but this job "
+            "had a `sigma` for each row; ask for the kind 'confidence'",
+            pointer="/interval/kind",
         )
 
 

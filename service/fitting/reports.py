@@ -41,6 +41,7 @@ class Asked:
     def texts(self) -> tuple[tuple[str, str], ...]:
         return tuple((each.name, each.text) for each in self.quantities)
 
+    @property
     def profiled(self) -> int:
         """How many are computed by profile."""
         return sum(each.method == "profile" for each in self.quantities)
@@ -69,20 +70,20 @@ def to_asked(request: FitRequest, formula: Model, family: Family | None) -> Aske
         given = {name: ReportOptions() for name in own}
     else:
         given = request.report
-    found = []
+    found, meanings = [], {}
     for name, options in given.items():
         at = f"/report/{escape(name)}"
         text = options.expr
         if text is None:
             if name not in own:
                 raise UnknownName("report without `expr`:", name, own, pointer=at)
-            text = own[name].expr
+            text, meanings[name] = own[name].expr, own[name].meaning
         if name in formula.params or name in dict(formula.ties):
             raise InvalidRequest(
                 f"'{name}' is the name of a param; give the report another name", pointer=at
             )
         found.append(Quantity(name, text, options.method, options.log))
-    asked = Asked(tuple(found), {name: each.meaning for name, each in own.items()})
+    asked = Asked(tuple(found), meanings)
     try:
         formula.derived(asked.texts)
     except InvalidRequest as error:

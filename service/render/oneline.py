@@ -49,6 +49,9 @@ def _groups(fit: GroupedFit) -> str:
         for name, values in groups.params.items():
             error = groups.stderr.get(name, [float("nan")] * len(values))[i]
             words.append(f"{name}={joined(values[i], None if error != error else error)}")
+        for name, each in (groups.report or {}).items():
+            error = each.stderr[i]
+            words.append(f"{name}={joined(each.value[i], None if error != error else error)}")
         if groups.r_squared[i] is not None:
             words.append(f"r2={number(groups.r_squared[i], 3)}")
         codes = [code for code in groups.diagnostics[i] if code not in infos]

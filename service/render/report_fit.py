@@ -48,6 +48,7 @@ def write(page: Page, fit: Fit, units: Units, scene: FitScene | None) -> None:
     page.text(_model_and_end(fit))
     page.text(_trust(fit), colour=COLOURS[fit.verdict])
     _params(page, fit, units)
+    _report(page, fit)
     _statistics(page, fit, units)
     _diagnostics(page, fit.diagnostics)
     _charts(page, fit, scene)
@@ -95,6 +96,10 @@ def _params(page: Page, fit: Fit, units: Units) -> None:
             f"These are the best, of epoch {fit.best.epoch:,}. The last were {last}, with a loss "
             f"of {number(fit.loss, 4)}."
         )
+    for name, text in fit.model.expressions.items():
+        page.text(f"{name} = {text}")
+    if fit.statistics.stderr is not None and fit.statistics.covariance_kind != "expected":
+        page.text(f"The errors are from the {fit.statistics.covariance_kind} covariance.")
     if fit.statistics.stderr is None and fit.statistics.covariance_reason:
         page.text(f"No standard errors: {fit.statistics.covariance_reason.rstrip('.')}.")
     _correlations(page, fit)
@@ -126,6 +131,30 @@ def _param_table(
         heads, sides = [*heads, f"{100 * interval.level:.10g} % interval{by}"], sides + "<"
     rows = list(zip(*columns, strict=True))
     page.table([heads, *rows], sides, headed=True)
+
+
+def _report(page: Page, fit: Fit) -> None:
+    """The derived quantities, and why one of them has no error or no limit."""
+    if not fit.report:
+        return
+    found = fit.report
+    rows = []
+    for name, each in found.items():
+        value, error = uncertain(math.nan if each.value is None else each.value, each.stderr)
+        ends = [
+            "none" if end is None else uncertain(end, each.stderr)[0]
+            for end in (each.lower, each.upper)
+        ]
+        interval = "" if each.lower is each.upper is None else " … ".join(ends)
+        shown = clipped(visible(name), _LONGEST_NAME)
+        rows.append((shown, value, f"± {error}" if error else "", interval, each.method))
+    level = next(iter(found.values())).level
+    page.heading("Report")
+    heads = ("", "value", "± error", f"{100 * level:.10g} % interval", "method")
+    page.table([heads, *rows], "<><<<", headed=True)
+    for name, each in found.items():
+        if each.reason:
+            page.text(f"{name}: {each.reason}.")
 
 
 def _error(name: str, error: str, stderr: Mapping[str, float] | None) -> str:
@@ -229,6 +258,9 @@ def summary(fit: Fit) -> str:
     """A fit in one line: see `oneline`."""
     stderr = fit.statistics.stderr or {}
     words = [f"{n}={joined(v, stderr.get(n))}" for n, v in fit.shown.items()]
+    for name, each in (fit.report or {}).items():
+        value = math.nan if each.value is None else each.value
+        words.append(f"{name}={joined(value, each.stderr)}")
     r_squared = fit.statistics.r_squared
     if r_squared is not None:
         words.append(f"r2={number(r_squared, 3)}")

@@ -76,6 +76,10 @@ def _columns(groups: Groups, shown: Sequence[int]) -> list[list[str]]:
         errors = groups.stderr.get(name, [math.nan] * len(values))
         cells = [joined(values[i], None if math.isnan(errors[i]) else errors[i]) for i in shown]
         columns.append([clipped(visible(name), _LONGEST_KEY), *cells])
+    for name, each in (groups.report or {}).items():
+        errors = each.stderr
+        cells = [joined(each.value[i], None if math.isnan(errors[i]) else errors[i]) for i in shown]
+        columns.append([clipped(visible(name), _LONGEST_KEY), *cells])
     columns.append(["R²", *(number(groups.r_squared[i], 3) for i in shown)])
     columns.append(["verdict", *(groups.verdict[i] for i in shown)])
     return columns

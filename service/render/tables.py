@@ -125,12 +125,14 @@ def _fit(fit: Fit) -> Table:
     names = list(fit.shown)
     stderr, interval = fit.statistics.stderr or {}, fit.statistics.confidence_interval
     lower, upper = (interval.lower, interval.upper) if interval else ({}, {})
+    found = fit.report or {}
+    reports = list(found.values())
     return {
-        "name": names,
-        "value": list(fit.shown.values()),
-        "stderr": [stderr.get(name) for name in names],
-        "lower": [lower.get(name) for name in names],
-        "upper": [upper.get(name) for name in names],
+        "name": [*names, *found],
+        "value": [*fit.shown.values(), *(each.value for each in reports)],
+        "stderr": [*map(stderr.get, names), *(each.stderr for each in reports)],
+        "lower": [*map(lower.get, names), *(each.lower for each in reports)],
+        "upper": [*map(upper.get, names), *(each.upper for each in reports)],
     }
 
 
@@ -145,6 +147,11 @@ def _groups(fit: GroupedFit) -> Table:
             interval = groups.confidence_interval
             facts[f"{name}_lower"] = interval.lower.get(name, none)
             facts[f"{name}_upper"] = interval.upper.get(name, none)
+    for name, each in (groups.report or {}).items():
+        facts |= {name: each.value, f"{name}_stderr": each.stderr}
+        facts |= {f"{name}_lower": each.lower, f"{name}_upper": each.upper}
+    for a, row in (groups.covariance or {}).items():
+        facts |= {f"covariance_{a}_{b}": column for b, column in row.items()}
     rest: dict[str, Sequence[Cell]] = {
         "loss": groups.loss,
         "r_squared": groups.r_squared,

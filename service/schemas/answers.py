@@ -306,6 +306,11 @@ class GroupedPredictBody(Answer):
     model: str | dict[str, Any]
     scaling: dict[str, dict[str, float]] | None = None
     dtype: DType
+    has_residual_std: bool = True
+    """Whether `residual_std` is that of a new observation: not where `sigma` gives one for each
+    row."""
+    is_normal: bool = False
+    """Whether bands are normal rather than by Student's t: with `sigma_absolute`."""
 
 
 class GroupedFit(Answer):

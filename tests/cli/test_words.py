@@ -25,6 +25,15 @@ def test_params_bounds_and_what_is_fixed() -> None:
     assert values(["w=1"]) == {"w": 1.0}
 
 
+def test_ties_and_reports() -> None:
+    made = request(params=["a=1"], ties=["c=a/2"], reports=["q=log(2)/a", "r=a == 1"])
+    assert made == {
+        "params": {"a": 1.0, "c": {"expr": "a/2"}},
+        "report": {"q": "log(2)/a", "r": "a == 1"},
+    }
+    assert request(reports=["default"]) == {"report": "default"}
+
+
 def test_settings_by_their_paths() -> None:
     made = request(
         optimizer="sgd",

@@ -114,7 +114,7 @@ class Playground {
     this.#forget();
     const every = this.#recordEvery();
     const epochs = this.request.epochs ?? EPOCHS;
-    const asked = { ...body(this.request, this.columns), ...every, background: true };
+    const asked = { ...this.#body(), ...every, background: true };
     this.#working(true);
     try {
       this.job = await call("fit", { body: asked });
@@ -209,8 +209,16 @@ class Playground {
     await call(`jobs/${this.job.job_id}/cancel`, { method: "POST" }).catch(report.problem);
   }
 
+  /** The request, with the reports of its family where it has some. */
+  #body() {
+    const { model, report } = this.request;
+    const family = this.families.get(typeof model === "string" ? model : model.name);
+    const own = report === undefined && family?.reports?.length ? { report: "default" } : {};
+    return { ...body(this.request, this.columns), ...own };
+  }
+
   #curl() {
-    return asCurl(body(this.request, this.columns), new URL("fit", document.baseURI).href, hasKey());
+    return asCurl(this.#body(), new URL("fit", document.baseURI).href, hasKey());
   }
 
   async #copy() {

@@ -79,6 +79,8 @@ export function answer(fit) {
   if (!fit) return;
   byId("verdict").textContent = verdict(fit);
   byId("params").replaceChildren(...paramsTable(fit));
+  byId("report").hidden = !fit.report;
+  byId("report").replaceChildren(...reportTable(fit.report ?? {}));
   byId("statistics").replaceChildren(
     ...statistics(fit).map(([name, value]) =>
       element("div", {}, element("dt", {}, name), element("dd", {}, value)),
@@ -107,6 +109,22 @@ function paramsTable(fit) {
     const more = `and ${names.length - MOST_PARAMS} more, in the download`;
     rows.push(element("tr", {}, element("td", { colspan: heads.length }, more)));
   }
+  return [element("thead", {}, head), element("tbody", {}, ...rows)];
+}
+
+/** The quantities derived from the params; the reason for a missing interval in its place. */
+function reportTable(report) {
+  const heads = ["report", "value ± error", "interval"];
+  const head = element("tr", {}, ...heads.map((text) => element("th", { scope: "col" }, text)));
+  const rows = Object.entries(report).map(([name, one]) =>
+    element(
+      "tr",
+      { "data-report": name },
+      element("th", { scope: "row", title: one.meaning ?? one.expr }, name),
+      valueCell(one.value, one.stderr),
+      element("td", {}, one.reason ?? `${number(one.lower, 4)} … ${number(one.upper, 4)}`),
+    ),
+  );
   return [element("thead", {}, head), element("tbody", {}, ...rows)];
 }
 
