@@ -135,6 +135,11 @@ class Formula:
         return self._programs[chosen]
 
     @cached_property
+    def second_programs(self) -> dict[tuple[int, ...], Program]:
+        """The programs of second derivatives that were made: see `inference.covariance`."""
+        return {}
+
+    @cached_property
     def _programs(self) -> dict[tuple[int, ...], Program]:
         return {}
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -49,33 +49,27 @@ class DerivedOfFit:
 
     def unscaled(self) -> wire.UnscaledParams | None:
         """The last params in raw units."""
-        problem, same = self._problem, self._trusted is self._last
-        if self._plan.scaling and not isinstance(problem.formula, Formula):
+        problem, statistics = self._problem, self._statistics
+        known = statistics.covariance is not None and self._trusted is self._last
+        if not self._plan.scaling:
+            stderr = None
+            if known and statistics.stderr is not None:
+                stderr = named(statistics.free, statistics.stderr) | _errors(self.tied)
+            return wire.UnscaledParams(values=with_tied(problem, self._last), stderr=stderr)
+        if not isinstance(problem.formula, Formula):
             scaling = inverse(self._plan.scaling)
             moved = scale_network(problem.formula, scaling, self._last.double().cpu())
             return wire.UnscaledParams(values=named(problem.params, moved), stderr=None)
-        if not self._plan.scaling:
-            point = reports.here(problem, self._last.unsqueeze(0))
-        elif self._raw is None:
+        if self._raw is None:
             return None
-        else:
-            point = self._raw_point
-        values = with_tied(problem, point.theta[0])
-        covariance = self._statistics.covariance
-        if covariance is None or not same:
-            return wire.UnscaledParams(values=values, stderr=None)
-        if not self._plan.scaling:
-            assert self._statistics.stderr is not None
-            stderr = named(self._statistics.free, self._statistics.stderr)
-        else:
+        point, stderr = self._raw_point, None
+        if known:
             change = point.change[0]
-            spread = np.sqrt(np.maximum((change @ covariance @ change.T).diagonal(), 0.0))
-            errors = named(problem.params, spread)
+            variance = (change @ statistics.covariance @ change.T).diagonal()
+            errors = named(problem.params, np.sqrt(np.maximum(variance, 0.0)))
             stderr = {name: errors[name] for name in problem.free_params}
-        tied = self._tied(point) if self._plan.scaling else self.tied
-        if tied is not None:
-            stderr |= present(tied.names, tied.found.stderr)
-        return wire.UnscaledParams(values=values, stderr=stderr)
+            stderr |= _errors(self._tied(point))
+        return wire.UnscaledParams(values=with_tied(problem, point.theta[0]), stderr=stderr)
 
     def report(self, *, patient: bool) -> dict[str, wire.Report] | None:
         """The quantities of the request. Raises TakesLong for a profile if not `patient`."""
@@ -138,6 +132,11 @@ class DerivedOfFit:
         )
 
 
+def _errors(tied: Tied | None) -> dict[str, float]:
+    """The standard errors of the tied params that have one."""
+    return {} if tied is None else present(tied.names, tied.found.stderr)
+
+
 def with_tied(problem: Problem, theta: Tensor) -> dict[str, float]:
     """The params by name, the tied ones last; theta (params,)."""
     values, formula = named(problem.params, theta), problem.formula
@@ -169,6 +168,6 @@ def named(names: Sequence[str], values: Tensor | Floats) -> dict[str, float]:
     return dict(zip(names, values.tolist(), strict=True))
 
 
-def present(names: Sequence[str], row: Floats) -> Mapping[str, float]:
+def present(names: Sequence[str], row: Floats) -> dict[str, float]:
     """The values of the only fit that are not NaN, by name; row (1, names)."""
     return {n: v for n, v in zip(names, row[0].tolist(), strict=True) if v == v}

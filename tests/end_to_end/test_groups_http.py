@@ -166,7 +166,7 @@ def test_each_row_is_predicted_by_its_group(service: httpx.Client) -> None:
     assert refused(predict(data={"x": [1, 2]}))[1] == "/data"
     found = refused(predict(data={"x": [1], "id": ["k1"]}, interval="prediction"))
     assert found[1] == "/interval"
-    assert "without `group_by`" in found[2]
+    assert '"covariance": true' in found[2]
 
 
 def test_a_fit_of_one_still_predicts_by_its_job(service: httpx.Client) -> None:

@@ -142,6 +142,12 @@ def _scatter(problem: Problem, fits: Groups, theta: Tensor, inverse: Floats) -> 
 
 def second_derivatives(formula: Formula, free: tuple[int, ...]) -> Program:
     """The program of f and of ∂²f/∂θᵢ∂θⱼ, i ≤ j, by the params at those positions."""
+    if free not in formula.second_programs:
+        formula.second_programs[free] = _second_derivatives(formula, free)
+    return formula.second_programs[free]
+
+
+def _second_derivatives(formula: Formula, free: tuple[int, ...]) -> Program:
     builder, outputs = Builder.of(formula.tape), formula.tape.outputs
     names = [formula.params[i] for i in free]
     second = []
