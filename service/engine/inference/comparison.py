@@ -78,26 +78,29 @@ class Ranking:
     order: Ints
     """The models from the first to the last."""
     rank: Ints
-    """1 for the first; 0 for a model without a criterion or with a fit that may not lead."""
+    """1 for the first; 0 for a model that is not ranked."""
     delta: Floats
-    """The criterion less that of the first; below 0 for a model that may not lead. NaN without a
-    criterion or a first."""
+    """The criterion less that of the first; NaN without a criterion or a first."""
     weight: Floats
-    """exp(−Δ/2) over its sum; NaN for a model without a rank."""
+    """exp(−Δ/2) over its sum; NaN for a model that is not ranked."""
 
 
-def ranking(values: Floats, k: Ints, may_lead: Bools) -> Ranking:
-    """Ranks models by a criterion, (models, groups): those with `may_lead` first. Of equals, the
-    one with fewer params is first."""
+def ranking(values: Floats, may_lead: Bools, failed: Bools, ties: Sequence[Ints]) -> Ranking:
+    """Ranks models by a criterion, (models, groups). Not ranked are those without it, those whose
+    fit failed, and those that would be before the first without leave to lead.
+
+    ties: keys that order models of equal values, the first key first; (models,) each.
+    """
     known = np.isfinite(values)
-    ranked = known & may_lead
-    sort = np.where(known, values, np.inf)
+    first = np.where(known & may_lead & ~failed, values, np.inf).min(axis=0, initial=np.inf)
+    ranked = known & ~failed & np.isfinite(first) & (values >= first)
     place = np.where(ranked, 0, np.where(known, 1, 2))
-    order = np.lexsort((np.broadcast_to(k, values.shape), sort, place), axis=0)
+    sort = np.where(known, values, np.inf)
+    keys = [np.broadcast_to(key.reshape(-1, 1), values.shape) for key in reversed(ties)]
+    order = np.lexsort((*keys, ~may_lead, sort, place), axis=0)
     rank = np.empty_like(order)
     places = np.broadcast_to(np.arange(1, len(values) + 1).reshape(-1, 1), order.shape)
     np.put_along_axis(rank, order, places, axis=0)
-    first = np.where(ranked, values, np.inf).min(axis=0, initial=np.inf)
     with np.errstate(all="ignore"):
         delta = np.where(known & np.isfinite(first), values - first, np.nan)
         weight = np.where(ranked, np.exp(-0.5 * delta), 0.0)

@@ -21,8 +21,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from service.engine.kernel.types import Ints
 from service.engine.formula import Formula
+from service.engine.kernel.types import Ints
 from service.engine.problem import Problem
 from service.engine.tape import Tape
 
@@ -248,7 +248,7 @@ def _candidates(smaller: _Side, larger: _Side, pool: list[Value]) -> Iterator[In
             found = _sets(start, places, [place[i] for i in params], constants + q)
             if signs > 1:
                 found = _negated(found, constants, q)
-            yield found[_allowed(found, larger, pool)]
+            yield found[_allowed(found, smaller, larger, pool)]
 
 
 def _sets(start: Ints, places: Sequence[int], taken: Sequence[int], choices: int) -> Ints:
@@ -274,15 +274,22 @@ def _negated(found: Ints, constants: int, q: int) -> Ints:
     return np.concatenate(parts)
 
 
-def _allowed(found: Ints, larger: _Side, pool: Sequence[Value]) -> Ints:
-    """Which sets have constants within the larger one's bounds, as positions."""
-    values = np.array([v.constant if v.param is None else math.nan for v in pool])
+def _allowed(found: Ints, smaller: _Side, larger: _Side, pool: Sequence[Value]) -> Ints:
+    """Which sets are within the larger one's bounds wherever the smaller one's params are within
+    theirs, as positions."""
+    lows, highs = np.array([_range(value, smaller) for value in pool]).T
     inside = np.ones(len(found), dtype=bool)
     for j, (low, high) in enumerate(larger.limits):
         if larger.fixed[j] is None:
-            chosen = values[found[:, j]]
-            inside &= np.isnan(chosen) | ((low <= chosen) & (chosen <= high))
+            inside &= (low <= lows[found[:, j]]) & (highs[found[:, j]] <= high)
     return np.flatnonzero(inside)
+
+
+def _range(value: Value, smaller: _Side) -> tuple[float, float]:
+    if value.param is None:
+        return value.constant, value.constant
+    low, high = smaller.limits[value.param]
+    return (low, high) if value.sign > 0 else (-high, -low)
 
 
 def _lost(
