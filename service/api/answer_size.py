@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from contextlib import ExitStack
 
 from service import fitting
-from service.api.clients import client
+from service.api.head import client
 from service.api.state import Request
 from service.errors import BudgetExceeded
 from service.schemas.columns import Data

@@ -17,12 +17,13 @@ from urllib.parse import parse_qsl
 from starlette.responses import Response
 from starlette.types import Scope
 
-from service.api import header_values, writing
+from service.api import head, writing
 from service.api.answers import stored
-from service.api.clients import client
-from service.api.disconnect import unless_disconnected
+from service.api.concurrency import unless_disconnected
+from service.api.head import client
+from service.api.http_errors import NotAcceptable
 from service.api.state import Request
-from service.errors import DescentError, UnknownName
+from service.errors import UnknownName
 from service.jobs.history import Rows
 from service.jobs.job import Job, Stored
 from service.schemas.base import Answer
@@ -50,18 +51,6 @@ _ANYTHING = frozenset({b"", b"*/*", b"application/json"})
 FormT = TypeVar("FormT", bound=str)
 
 
-class NotAcceptable(DescentError):
-    """None of the media types that the request accepts is available."""
-
-    type = "not-acceptable"
-
-
-class UnknownPicture(UnknownName):
-    """There is no such picture of a job."""
-
-    type = "unknown-picture"
-
-
 def form(request: Request) -> AnswerFormat:
     """The requested format. Raises NotAcceptable, or UnknownName for an unknown `format`."""
     scope = request.scope
@@ -87,7 +76,7 @@ def choose(asked: bytes, media: Mapping[FormT, str]) -> FormT:
 
     The most specific matching range gives a type's quality; 0 excludes it. Raises NotAcceptable.
     """
-    ranges = header_values.ranges(asked.decode("latin-1"))
+    ranges = head.ranges(asked.decode("latin-1"))
     if not ranges:
         return next(iter(media))
     best = max(media, key=lambda name: _quality(media[name], ranges))

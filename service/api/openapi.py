@@ -20,10 +20,10 @@ from pydantic.json_schema import (
     models_json_schema,
 )
 
-from service.api.admission import is_open
 from service.api.answers import Health
+from service.api.bodies import forms as body_forms
+from service.api.middleware.api_keys import is_open
 from service.api.queries import Query
-from service.api.reading import described
 from service.schemas import answers, catalogue, compute, fit, jobs, plot, problems
 from service.schemas.base import Answer
 
@@ -110,10 +110,10 @@ def body(
 ) -> Part:
     """A request body in every format, with request headers, as FastAPI's `openapi_extra`."""
     json_content = {"schema": _ref(schema), "examples": dict(examples)}
-    content = {"application/json": json_content, **described.content()}
+    content = {"application/json": json_content, **body_forms.content()}
     return {
         "requestBody": {"required": True, "content": content},
-        "parameters": [*headers, *described.parameters(schema)],
+        "parameters": [*headers, *body_forms.parameters(schema)],
     }
 
 

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 from starlette.requests import Request
 
-from service.api.clients import client
+from service.api.head import client
 
 
 @pytest.mark.parametrize(

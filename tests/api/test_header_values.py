@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from starlette.datastructures import Headers
 
-from service.api.header_values import (
+from service.api.head import (
     LONGEST,
     Preference,
     media_type,
@@ -15,8 +15,8 @@ from service.api.header_values import (
     split,
     unquoted,
 )
+from service.api.http_errors import MalformedBody
 from service.api.negotiation import MEDIA, choose
-from service.api.reading.table import MalformedBody
 
 
 def test_separators_in_quotes_separate_nothing() -> None:
@@ -35,8 +35,8 @@ def test_ranges_have_qualities() -> None:
 
 @pytest.mark.parametrize("long", ["a" * 30_000, "b/c," + " " * 30_000 + ";", "a/b;q=0" * 9000])
 def test_long_headers_count_as_absent(long: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("service.api.header_values._KIND", None)  # no pattern sees them
-    monkeypatch.setattr("service.api.header_values._PREFERENCE", None)
+    monkeypatch.setattr("service.api.head._KIND", None)  # no pattern sees them
+    monkeypatch.setattr("service.api.head._PREFERENCE", None)
     assert len(long) > LONGEST
     assert ranges(long) == {}
     assert choose(long.encode(), MEDIA) == "json"

@@ -13,7 +13,8 @@ import pytest
 import pytest_asyncio
 
 from service.api import negotiation
-from service.api.negotiation import MEDIA, NotAcceptable, choose
+from service.api.http_errors import NotAcceptable
+from service.api.negotiation import MEDIA, choose
 from service.settings import Settings
 from tests.api.doors import fake, real
 from tests.api.fakes import BODY, FakeJobs, job

@@ -16,7 +16,8 @@ import pytest
 import pytest_asyncio
 
 from service.api import render_process
-from service.api.concurrency import ConcurrencyLimit, TooManyPictures
+from service.api.concurrency import ConcurrencyLimit
+from service.api.http_errors import TooManyPictures
 from service.api.render_process import RenderProcess
 from service.api.state import RENDER_ENTRY, new_state
 from service.app import create_app

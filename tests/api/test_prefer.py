@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 from starlette.datastructures import Headers
 
-from service.api.header_values import Preference, preference
+from service.api.head import Preference, preference
 
 
 def read(*lines: str) -> Preference:

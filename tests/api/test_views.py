@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from service.api import views
-from service.api.histories import pieces
+from service.api.views import pieces
 from service.api.writing import history
 from service.jobs.history import Rows
 from service.jobs.service import JobService
