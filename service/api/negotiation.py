@@ -28,7 +28,7 @@ from service.jobs.history import Rows
 from service.jobs.job import Job, Stored
 from service.schemas.base import Answer
 from service.schemas.columns import Data
-from service.schemas.fit import FitRequest
+from service.schemas.jobs import JobRequest
 from service.schemas.names import AnswerFormat
 
 MEDIA: Mapping[AnswerFormat, str] = {
@@ -132,10 +132,10 @@ async def fit_answer(
     request: Request,
     chosen: AnswerFormat,
     fit: Stored,
-    asked: FitRequest,
+    asked: JobRequest,
     headers: Mapping[str, str] | None = None,
 ) -> Response:
-    """A fit, given as JSON, in another format."""
+    """A fit or a comparison, given as JSON, in another format."""
     rows = len(next(iter(asked.data.values()), ()))
     if max(len(fit), rows) <= LONG_DOCUMENT and chosen != "arrow":
         content: Stored = await asyncio.to_thread(writing.write_fit, chosen, fit, asked)

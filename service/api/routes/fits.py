@@ -6,6 +6,7 @@ import asyncio
 import hashlib
 import json
 import re
+from collections.abc import Mapping
 from contextlib import ExitStack, suppress
 
 import numpy as np
@@ -28,8 +29,10 @@ from service.errors import InvalidRequest, UnknownJob
 from service.jobs.job import Job, request_nbytes
 from service.schemas.answers import Fit
 from service.schemas.columns import Labels, Numbers
+from service.schemas.compare import CompareRequest
 from service.schemas.fit import FitRequest
 from service.schemas.jobs import Job as JobAnswer
+from service.schemas.jobs import JobRequest
 from service.schemas.options import Param
 from service.schemas.problems import Problem
 
@@ -38,7 +41,7 @@ router = APIRouter(tags=["fits"], default_response_class=Response, route_class=D
 _QUICK_BYTES, _FEW_PARAMS = 2**19, 256
 """Bytes of columns, and params, up to which the fingerprint is computed on the event loop."""
 _KEY = re.compile(r"[\x21-\x7e]{1,255}", re.ASCII)
-_HEADERS = [
+HEADERS = [
     openapi.header(
         "Prefer",
         "`respond-async`: answer at once with the job. `wait=N`: wait at most N seconds for the "
@@ -73,17 +76,23 @@ _HEADERS = [
         **openapi.refusals(400, 406, 408, 409, 413, 415, 422, 429, 500, 503),
     },
     openapi_extra=openapi.body(
-        FitRequest, examples.FIT, [*_HEADERS, *openapi.query(FormQuery)["parameters"]]
+        FitRequest, examples.FIT, [*HEADERS, *openapi.query(FormQuery)["parameters"]]
     ),
 )
 async def fit(request: Request) -> Response:
     """Only `data` is required; the default model is a line. Answers with the fit or, where
     `background` is true, `Prefer: respond-async` is sent or the wait runs out, with 202 and the
     job."""
+    return await submitted(request, FitRequest)
+
+
+async def submitted(request: Request, schema: type[FitRequest] | type[CompareRequest]) -> Response:
+    """Submits the job that the body describes; answers with its result if it ends within the
+    wait."""
     form = negotiation.form(request)
     prefer = preference(request.headers)
     key = _idempotency_key(request.headers)
-    asked = await reading.read(request, FitRequest, _keys)
+    asked: JobRequest = await reading.read(request, schema, _keys)
     digest = None if key is None else await _fingerprint(asked)
     jobs = request.state["jobs"]
     with ExitStack() as room:  # until the store counts its columns
@@ -113,13 +122,14 @@ async def fit(request: Request) -> Response:
     return json_answer(shown, 202, headers)
 
 
-async def _fingerprint(asked: FitRequest) -> bytes:
-    if request_nbytes(asked) <= _QUICK_BYTES and len(asked.params) <= _FEW_PARAMS:
+async def _fingerprint(asked: JobRequest) -> bytes:
+    few = isinstance(asked, FitRequest) and len(asked.params) <= _FEW_PARAMS
+    if request_nbytes(asked) <= _QUICK_BYTES and few:
         return fingerprint(asked)
     return await asyncio.to_thread(fingerprint, asked)
 
 
-async def _keys(asked: FitRequest) -> Keys | None:
+async def _keys(asked: JobRequest) -> Keys | None:
     return None if asked.group_by is None else Keys(asked.group_by.column)
 
 
@@ -165,13 +175,14 @@ def _idempotency_key(headers: Headers) -> str | None:
     return keys[0]
 
 
-def fingerprint(asked: FitRequest) -> bytes:
+def fingerprint(asked: JobRequest) -> bytes:
     """The SHA-256 of the request. The order of columns counts: a model that names none uses it."""
-    params = {
-        name: given if isinstance(given, Param) else Param(value=given)
-        for name, given in asked.params.items()
-    }
-    whole = asked.model_copy(update={"params": params})
+    whole = asked
+    if isinstance(asked, FitRequest):
+        whole = asked.model_copy(update={"params": _as_objects(asked.params)})
+    elif isinstance(asked.models, list):
+        each = [m.model_copy(update={"params": _as_objects(m.params)}) for m in asked.models]
+        whole = asked.model_copy(update={"models": each})
     options = json.loads(whole.model_dump_json(exclude={"data", "background"}))
     digest = hashlib.sha256(json.dumps(options, sort_keys=True).encode())
     for name, column in asked.data.items():
@@ -179,6 +190,13 @@ def fingerprint(asked: FitRequest) -> bytes:
         for part in _parts(column):
             digest.update(part)
     return digest.digest()
+
+
+def _as_objects(params: Mapping[str, float | Param]) -> dict[str, Param]:
+    return {
+        name: given if isinstance(given, Param) else Param(value=given)
+        for name, given in params.items()
+    }
 
 
 def _parts(column: Numbers | Labels) -> tuple[bytes, ...]:

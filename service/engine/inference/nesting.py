@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import NamedTuple
@@ -124,7 +124,7 @@ def _random(seed: int) -> torch.Generator:
     return torch.Generator().manual_seed(seed)
 
 
-def _generic_points(names: Sequence[str]) -> Mapping[str, Tensor]:
+def _generic_points(names: Collection[str]) -> Mapping[str, Tensor]:
     """Random inputs of order 1, (points,)."""
     random = _random(17)
     return {

@@ -62,7 +62,8 @@ def fitted(plan: ComparisonPlan, fits: Sequence[Done | None], stopped: StopReaso
     """The arrays of those fits; `stopped` is the reason for those that were not begun."""
     first = plan.entries[0].plan.task.fits
     groups, n = len(first), first.sizes.numpy()
-    rss, verdicts, reasons, codes = [], [], [], []
+    rss, verdicts, reasons = [], [], []
+    codes: list[list[list[str]]] = []
     for fit in fits:
         if fit is None:
             rss.append(np.full(groups, np.nan))

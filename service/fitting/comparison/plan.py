@@ -57,6 +57,15 @@ class ComparisonPlan:
     def is_catalogue(self) -> bool:
         return isinstance(self.request.models, Catalogue)
 
+    @property
+    def title(self) -> str:
+        """The models for display."""
+        if self.is_catalogue:
+            return f"the catalogue: {len(self.entries)} models"
+        labels = [entry.label for entry in self.entries]
+        more = f" | and {len(labels) - 4} more" if len(labels) > 4 else ""
+        return " | ".join(labels[:4]) + more
+
     def to(self, place: Callable[[Plan], Plan]) -> ComparisonPlan:
         """The same with the plan of each fit moved to a device by `place`."""
         moved = tuple(replace(each, plan=place(each.plan)) for each in self.entries)
@@ -90,8 +99,8 @@ def to_comparison(request: CompareRequest, settings: Settings | None = None) -> 
         else:
             entries.append(Entry(labels[i], i, plan))
     if not entries:
-        error = refused[0][1]
-        raise InvalidRequest(f"no family can be fitted to these data: {error}", pointer="/models")
+        first = refused[0][1]
+        raise InvalidRequest(f"no family can be fitted to these data: {first}", pointer="/models")
     if isinstance(request.models, Catalogue):
         entries, apart = _same_target(entries)
         refused += apart

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from service.engine import Rows, Run, begin
+from service.engine import GroupedResult, Rows, Run, begin
 from service.engine.result import StopReason
 from service.fitting.answer import to_fit
 from service.fitting.comparison.plan import ComparisonPlan, Entry
@@ -78,7 +78,7 @@ class ComparisonRun:
 
 def _explained(entry: Entry, run: Run, stop_reason: StopReason | None) -> Done:
     result = run.result(stop_reason)
-    if entry.plan.groups is not None:
+    if isinstance(result, GroupedResult):
         return to_grouped_fit(entry.plan, result, job_id="", timings=_NO_TIMINGS)
     names = entry.problem.params
     history = History.nothing(names)
