@@ -2,25 +2,32 @@
 
 from __future__ import annotations
 
-from typing import Annotated, get_args
+from collections.abc import Iterable
+from typing import Annotated
 
 import typer
 
+from service.catalogue.families import FAMILIES
+from service.catalogue.losses import LOSSES
+from service.catalogue.optimizers import OPTIMIZERS
 from service.cli.printing import Form
-from service.schemas import names
 
 
 def model_names(incomplete: str) -> list[str]:
     """Names of families that begin so."""
-    return [name for name in get_args(names.ModelName) if name.startswith(incomplete)]
+    return _completed(FAMILIES, incomplete)
 
 
 def _optimizers(incomplete: str) -> list[str]:
-    return [name for name in get_args(names.OptimizerName) if name.startswith(incomplete)]
+    return _completed(OPTIMIZERS, incomplete)
 
 
 def _losses(incomplete: str) -> list[str]:
-    return [name for name in get_args(names.LossName) if name.startswith(incomplete)]
+    return _completed(LOSSES, incomplete)
+
+
+def _completed(names: Iterable[str], incomplete: str) -> list[str]:
+    return [name for name in names if name.startswith(incomplete)]
 
 
 Url = Annotated[

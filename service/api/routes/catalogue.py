@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 
 from fastapi import APIRouter
@@ -18,9 +18,13 @@ from service.schemas.base import Answer
 from service.schemas.catalogue import (
     DiagnosticEntry,
     DiagnosticList,
+    LossEntry,
     LossList,
     ModelList,
+    OptimizerEntry,
     OptimizerList,
+    OptionEntry,
+    ScheduleEntry,
 )
 
 router = APIRouter(tags=["catalogue"], default_response_class=Response, route_class=DirectRoute)
@@ -105,9 +109,55 @@ async def _list(request: Request, entries: Callable[[], Answer]) -> Response:
 
 def markdown() -> str:
     """The table of docs/diagnostics.md."""
-    head = ["| code | seen | severity | why it matters | what cures it |", "|---|---|---|---|---|"]
     rows = [
-        f"| `{e.code}` | {e.seen} | {e.severity} | {e.why_it_matters} | {e.cure} |"
+        (f"`{e.code}`", e.seen, e.severity, e.why_it_matters, e.cure)
         for e in fitting.diagnostic_list().diagnostics
     ]
-    return "\n".join([*head, *rows])
+    return _table(("code", "seen", "severity", "why it matters", "what cures it"), rows)
+
+
+def catalogue_markdown() -> Mapping[str, str]:
+    """The tables of docs/catalogue.md, by their headings."""
+    models, optimizers = fitting.model_list().models, fitting.optimizer_list()
+    named: Mapping[str, Sequence[LossEntry | OptimizerEntry | ScheduleEntry]] = {
+        "Losses": fitting.loss_list().losses,
+        "Optimizers": optimizers.optimizers,
+        "Learning-rate schedules": optimizers.schedules,
+    }
+    families = [
+        (f"`{e.name}`", e.title, _code(e.formula), e.when_to_use, e.reference) for e in models
+    ]
+    heads = ("name", "formula", "options", "when to use it", "reference")
+    tables = {"Models": _table(("name", "title", "formula", *heads[3:]), families)}
+    for title, entries in named.items():
+        rows = [
+            (f"`{e.name}`", _code(e.formula), _options(e.options), e.when_to_use, e.reference)
+            for e in entries
+        ]
+        tables[title] = _table(heads, rows)
+    return tables
+
+
+def _options(options: Sequence[OptionEntry]) -> str:
+    """Their names and defaults."""
+    return ", ".join(
+        f"`{e.name}`" + ("" if e.default is None else f" ({_default(e.default)})") for e in options
+    )
+
+
+def _default(value: object) -> str:
+    if isinstance(value, dict):
+        return str(next(iter(value.values())))
+    return str(value).lower() if isinstance(value, bool) else f"{value:.4g}"
+
+
+def _code(text: str) -> str:
+    return f"`{text}`"
+
+
+def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """A table in Markdown."""
+    lines = [head, ["---"] * len(head), *([c.replace("|", "\\|") for c in row] for row in rows)]
+    text = ["| " + " | ".join(line) + " |" for line in lines]
+    text[1] = text[1].replace(" ", "")
+    return "\n".join(text)
