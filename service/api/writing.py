@@ -17,7 +17,7 @@ from service.render.report import report
 from service.schemas.answers import Fit, GroupedFit, History
 from service.schemas.base import Answer
 from service.schemas.columns import Data, Numbers
-from service.schemas.compare import Comparison, CompareRequest, GroupedComparison
+from service.schemas.compare import CompareRequest, Comparison, GroupedComparison
 from service.schemas.fit import FitRequest
 from service.schemas.jobs import JobRequest
 from service.schemas.names import AnswerFormat

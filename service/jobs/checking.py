@@ -16,8 +16,8 @@ Check = Callable[[JobRequest, Settings], Outline]
 
 _INLINE_BYTES = 2**19
 """Bytes of data above which a request is checked in a thread; so are networks, which may have
-thousands of params, comparisons, which have many models, and requests whose params must be converted
-to scaled inputs."""
+thousands of params, comparisons, which have many models, and requests whose params must be
+converted to scaled inputs."""
 
 
 def outline(request: JobRequest, settings: Settings) -> Outline:

@@ -15,7 +15,7 @@ from service.schemas.fit import Tags, Units
 from service.schemas.models import Model
 from service.schemas.names import DType, Missing, Status, StopReason, Verdict
 from service.schemas.numbers import Positive, named
-from service.schemas.optimizers import AutoOptimizer, Optimizer
+from service.schemas.optimizers import AUTOMATIC, Optimizer
 from service.schemas.options import GroupBy, Param, Scaling, Tolerance
 
 Criterion = Literal["aic", "aicc", "bic"]
@@ -53,7 +53,7 @@ class Candidate(Request):
     """Its name in the answer. Default: the model as given."""
     params: dict[Name, Finite | Param] = {}
     """Initial values, or objects with `value`, `min`, `max`, `fixed`."""
-    optimizer: Optimizer = AutoOptimizer()
+    optimizer: Optimizer = AUTOMATIC
     scaling: Scaling | None = None
     epochs: Annotated[int, Field(ge=1, le=10**8)] | None = None
     """Maximum number of epochs."""

@@ -8,9 +8,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from service.catalogue.families import FAMILIES
 from service.engine.formula import Formula
 from service.engine.kernel.types import Floats
-from service.engine.models import FAMILIES
 from service.engine.problem import Problem
 from service.errors import BudgetExceeded, Complaint, InvalidRequest, UnknownName
 from service.fitting.checking import NUMBER_BYTES, check
@@ -135,8 +135,8 @@ def _check_columns(request: CompareRequest, asked: Catalogue) -> None:
     if asked.inputs is None and "x" not in others and len(others) > 1:
         example = {"name": "catalogue", "inputs": others[:1], "target": target}
         raise InvalidRequest(
-            f"which of {', '.join(columns)} are the input and the target? Name them `x` and `y`, or "
-            f"give `models` as {json.dumps(example)}",
+            f"which of {', '.join(columns)} are the input and the target? Name them `x` and `y`, "
+            f"or give `models` as {json.dumps(example)}",
             pointer="/models",
         )
 
@@ -150,10 +150,9 @@ def _labels(candidates: Sequence[Candidate]) -> list[str]:
             label = candidate.label
         elif isinstance(model, str):
             label = " ".join(model.split())
-        elif isinstance(model, NamedModel) and model.degree is not None:
-            label = f"{model.name} {model.degree}"
         else:
-            label = model.name
+            options = model.model_dump(exclude={"name", "inputs", "target"}, exclude_unset=True)
+            label = " ".join([model.name, *(f"{name} {v}" for name, v in options.items())])
         if label in labels:
             raise InvalidRequest(
                 f"two models are named '{label}'; give one of them a `label`: "
@@ -255,8 +254,8 @@ def _check_declared(
                 raise UnknownName("model", label, labels, pointer=f"/nested/{i}/{j}")
         if smaller in free and larger in free and free[smaller] >= free[larger]:
             raise InvalidRequest(
-                f"'{smaller}' has {free[smaller]} free params and '{larger}' {free[larger]}; a pair "
-                "is a smaller model and a larger one with more free params",
+                f"'{smaller}' has {free[smaller]} free params and '{larger}' {free[larger]}; a "
+                "pair is a smaller model and a larger one with more free params",
                 pointer=f"/nested/{i}",
             )
 
