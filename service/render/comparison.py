@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from service.render.cells import clipped, visible
+from service.render.cells import clipped, visible, width
 from service.render.digits import counted, number
 from service.render.page import Page
 from service.render.report_fit import COLOURS, MARKS, verdict
@@ -22,7 +22,9 @@ Table = dict[str, Sequence[Cell]]
 
 _LONGEST = 30
 _MOST_GROUPS = 40
-_TITLES = {"f": "F", "lrt": "likelihood ratio", "lack_of_fit": "lack of fit"}
+_LEAST_LABEL = 12
+_FEW = 3
+"""Pairs that are not known to be nested, of which each is listed."""
 
 
 def models_table(found: Comparison) -> Table:
@@ -90,7 +92,7 @@ def write(page: Page, found: Comparison) -> None:
     page.space()
     heads = ("", "model", "k", "RSS", name, "Δ", "weight", "verdict")
     rows = [_row(model, found.criterion) for model in found.models]
-    page.table([heads, *rows], "><>>>>><", headed=True)
+    page.table(_fitted([heads, *rows], page.room), "><>>>>><", headed=True)
     _skipped(page, found)
     if found.tests:
         page.heading("Tests")
@@ -101,7 +103,7 @@ def write(page: Page, found: Comparison) -> None:
 def _row(model: ComparedModel, criterion: str) -> tuple[str, ...]:
     return (
         "" if model.rank is None else str(model.rank),
-        clipped(visible(model.label), _LONGEST),
+        visible(model.label),
         str(model.k),
         number(model.rss, 5),
         number(getattr(model, criterion), 6),
@@ -111,38 +113,42 @@ def _row(model: ComparedModel, criterion: str) -> tuple[str, ...]:
     )
 
 
+def _fitted(rows: Sequence[Sequence[str]], room: int) -> list[list[str]]:
+    """The rows with their second cell, the label, clipped so that the others fit."""
+    others = sum(2 + max(map(width, column)) for column in zip(*rows, strict=True))
+    longest = max(width(row[1]) for row in rows)
+    left = max(_LEAST_LABEL, room - others + 2 + longest)
+    return [[row[0], clipped(row[1], left), *row[2:]] for row in rows]
+
+
 def _weight(weight: float) -> str:
     return f"{weight:.3f}" if weight >= 0.0005 else number(weight, 2)
 
 
 def _tests(page: Page, tests: Sequence[ModelTest]) -> None:
-    """The tests that have a p, as a table; then the reasons of the others."""
-    rows = [("test", "null", "against", "nested", "statistic", "df", "p")]
-    for test in tests:
-        if test.p is not None:
-            degrees = str(test.df1) if test.df2 is None else f"{test.df1}, {test.df2}"
-            against = "the means of equal x" if test.alternative is None else test.alternative
-            rows.append(
-                (
-                    _TITLES[test.test],
-                    clipped(visible(test.null), _LONGEST),
-                    clipped(visible(against), _LONGEST),
-                    test.nested or "",
-                    number(test.statistic, 5),
-                    degrees,
-                    number(test.p, 4),
-                )
-            )
-    if len(rows) > 1:
-        page.table(rows, "<<<<>>>", headed=True)
+    """A paragraph for each test that has a p, or a reason why not; the pairs that are not known to
+    be nested are counted where they are many."""
     unknown = [test for test in tests if test.nested == "no"]
-    if 1 < len(unknown) < len(tests) or len(unknown) > 3:
-        page.text(f"{counted(len(unknown), 'pair')} not known to be nested: no F, no ratio.")
-    for test in tests:
-        listed = test.nested != "no" or len(unknown) <= 3
-        if test.reason is not None and listed:
-            against = "" if test.alternative is None else f" against {test.alternative}"
-            page.listed("·", f"{_TITLES[test.test]}, {test.null}{against}: {test.reason}.")
+    shown = [test for test in tests if test.nested != "no" or len(unknown) <= _FEW]
+    for test in shown:
+        page.listed("·", f"{_pair(test)}: {_result(test)}.")
+    if len(unknown) > _FEW:
+        page.text(f"{counted(len(unknown), 'pair')} not known to be nested have no test.")
+
+
+def _pair(test: ModelTest | GroupedTest) -> str:
+    if test.alternative is None:
+        return f"lack of fit of {test.null}"
+    nested = f" ({test.nested})" if test.nested in ("proved", "declared") else ""
+    return f"{test.null} in {test.alternative}{nested}"
+
+
+def _result(test: ModelTest) -> str:
+    if test.p is None:
+        return test.reason or "no test"
+    name = f"F({test.df1}, {test.df2})" if test.df2 is not None else f"χ²({test.df1})"
+    found = f"{name} = {number(test.statistic, 6)}, p = {number(test.p, 5)}"
+    return found if test.reason is None else f"{found}; {test.reason}"
 
 
 def _skipped(page: Page, found: Comparison | GroupedComparison) -> None:
@@ -209,9 +215,9 @@ def _group(found: GroupedComparison, i: int) -> tuple[str, ...]:
 
 
 def _grouped_test(page: Page, found: GroupedComparison, test: GroupedTest) -> None:
-    against = "the means of equal x" if test.alternative is None else test.alternative
-    page.heading(f"{_TITLES[test.test]}: {test.null} against {against}")
-    rows = [(found.by, "statistic", "df", "p")]
+    page.heading(_pair(test))
+    name = "χ²" if test.test == "lrt" else "F"
+    rows = [(found.by, name, "df", "p")]
     for i in range(min(len(found.key), _MOST_GROUPS)):
         df1, df2 = test.df1[i], test.df2[i]
         if df1 is not None:

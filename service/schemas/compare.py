@@ -86,6 +86,20 @@ def _candidate(value: Any) -> Any:
     return {"model": value} if bare else value
 
 
+def _split(value: Any) -> Any:
+    """The models of a text, which are separated by commas outside parentheses."""
+    if not isinstance(value, str):
+        return value
+    parts, depth = [""], 0
+    for character in value:
+        depth += (character in "([") - (character in ")]")
+        if character == "," and depth <= 0:
+            parts.append("")
+        else:
+            parts[-1] += character
+    return [part.strip() for part in parts]
+
+
 def _kind(value: object) -> str:
     is_catalogue = value == "catalogue" or isinstance(value, dict | Catalogue)
     return "catalogue" if is_catalogue else "list"
@@ -95,7 +109,12 @@ _Candidate = Annotated[
     Candidate, BeforeValidator(_candidate, json_schema_input_type=Model | Candidate)
 ]
 Models = Annotated[
-    Annotated[list[_Candidate], Field(min_length=1, max_length=_MOST_MODELS), Tag("list")]
+    Annotated[
+        list[_Candidate],
+        Field(min_length=1, max_length=_MOST_MODELS),
+        BeforeValidator(_split, json_schema_input_type=str | list[_Candidate]),
+        Tag("list"),
+    ]
     | Annotated[
         Catalogue,
         BeforeValidator(named, json_schema_input_type=Literal["catalogue"] | Catalogue),
@@ -110,7 +129,8 @@ class CompareRequest(Request):
 
     models: Models = Catalogue()
     """The models: formulas, names of `GET /models`, objects, or requests of `POST /fit` without
-    their data; or `catalogue`, every family of the catalogue."""
+    their data; formulas and names also as one text, separated by commas; or `catalogue`, every
+    family of the catalogue."""
     data: Data
     """Named columns of equal length."""
     criterion: Criterion = "aicc"
