@@ -34,6 +34,8 @@ MOST = 20_000
 """Candidates of one kind that are tried at most."""
 TOLERANCE = 1e-9
 _CONSTANTS = (0.0, 1.0)
+_POWERS = {"square": 2.0, "sqrt": 0.5}
+"""Operations that a tape has for these powers."""
 
 
 class Value(NamedTuple):
@@ -213,7 +215,9 @@ def _agree(found: Tensor, wanted: Tensor) -> Tensor:
 
 def _pool(smaller: _Side) -> list[Value]:
     """The values that are tried: constants, then params, then negated params."""
-    literals = [node.value for node in smaller.tape.nodes if node.kind == "constant"]
+    nodes = smaller.tape.nodes
+    literals = [_POWERS[node.name] for node in nodes if node.name in _POWERS and node.arguments]
+    literals += [node.value for node in nodes if node.kind == "constant"]
     literals += [value for value in smaller.fixed if value is not None]
     constants = dict.fromkeys([*_CONSTANTS, *list(dict.fromkeys(literals))[:4]])
     signs = [[Value(param=i, sign=sign) for i in smaller.places] for sign in (1.0, -1.0)]
