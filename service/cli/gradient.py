@@ -34,8 +34,7 @@ def gradient(
     api_key: options.ApiKey = None,
 ) -> None:
     """Compute the gradient of the loss at given params."""
-    from service.cli import connecting, printing, words
-    from service.cli.fit import table
+    from service.cli import connecting, printing, table, words
 
     asked = words.request(settings=setting or (), loss=loss, sigma=sigma)
     if method is not None or delta is not None:
@@ -45,6 +44,6 @@ def gradient(
         asked["check"] = True
     if explain:
         asked["explain"] = True
-    columns, params = table(data), words.values(param or ())
+    given, params = table.read(data), words.values(param or ())
     with connecting.descent(url, api_key, own=True) as client:
-        printing.show(client.gradient(model, columns, params, **asked), format)
+        printing.show(client.gradient(model, given, params, **asked), format)

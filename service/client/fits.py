@@ -111,8 +111,8 @@ class FitDocument(_AnyFit):
         there are none."""
         return self.statistics.stderr or {}
 
-    def _prediction(self, data: Any, interval: Any) -> Payload:
-        """The request for predictions: all that it needs is in the document."""
+    def prediction(self, data: Any, interval: Any) -> Payload:
+        """The request for predictions at the rows of `data`, without the job."""
         return bodies.ask("/predict", data, {**self.raw["predict"], "interval": interval})
 
     def _picture_path(self, view: str, kind: str) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -51,3 +53,11 @@ def test_groups(client: Descent) -> None:
     job = client.submit("linear", data, group_by="plate")
     assert job.wait().groups.params == fit.groups.params
     assert isinstance(client.fit("linear", {"x": x, "y": x}), Fit)
+
+
+def test_a_path_is_sent_as_the_file(client: Descent, tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("x [s];y\n1;2,5\n2;4,5\n3;6,5\n")
+    fit = client.fit("linear", tmp_path / "a.csv", params={"w": 1.0})
+    assert fit.params == pytest.approx({"w": 2.0, "b": 0.5})
+    found = fit.predict(tmp_path / "a.csv")
+    assert np.asarray(found) == pytest.approx([2.5, 4.5, 6.5])
