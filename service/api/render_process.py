@@ -16,7 +16,7 @@ from pickle import PickleBuffer
 from typing import NamedTuple
 
 from service import fitting
-from service.api import writing
+from service.api import forms
 from service.api.concurrency import FairLimiter
 from service.api.helper_process import HelperProcess
 from service.errors import Complaint, InvalidRequest, WorkerLost
@@ -155,8 +155,8 @@ def _scene(asked: PlotRequest, max_rows: int) -> Scene:
         )
     return loss_scene(
         asked.title or "Loss by epoch",
-        writing.floats(history.epoch),
-        writing.floats(history.loss),
+        forms.floats(history.epoch),
+        forms.floats(history.loss),
         thinned=history.thinned,
     )
 
@@ -179,7 +179,7 @@ def _drawn(scene: Scene, asked: PlotRequest) -> bytes:
 
 CALLS: Mapping[str, Callable[..., bytes]] = {
     call.__name__: call
-    for call in (picture, picture_of_job, writing.write, writing.write_fit, writing.write_history)
+    for call in (picture, picture_of_job, forms.write, forms.write_fit, forms.write_history)
 }
 """The functions that can be called."""
 

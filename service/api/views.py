@@ -116,7 +116,7 @@ FEW_NUMBERS = 512
 _KEPT = 64
 
 
-def pieces(job: Job, rows: Rows) -> Iterator[bytes]:
+def pieces_of_history(job: Job, rows: Rows) -> Iterator[bytes]:
     """The JSON of rows of the job's history, in pieces."""
     yield b'{"epoch":'
     yield from written(rows.epoch)
@@ -139,7 +139,7 @@ class Histories:
     async def written(self, job: Job, rows: Rows, caller: str) -> bytes:
         """The JSON of those rows."""
         if len(rows) * (2 + 2 * len(job.params)) <= FEW_NUMBERS:
-            return b"".join(pieces(job, rows))
+            return b"".join(pieces_of_history(job, rows))
         key = (job.id, job.version, int(rows.epoch[0]), len(rows))
         writing = self._kept.get(key)
         if writing is None or (writing.done() and writing.cancelled()):
@@ -150,4 +150,4 @@ class Histories:
 
     async def _write(self, job: Job, rows: Rows, caller: str) -> bytes:
         async with self._turns.turn(caller):
-            return await asyncio.to_thread(b"".join, pieces(job, rows))
+            return await asyncio.to_thread(b"".join, pieces_of_history(job, rows))

@@ -18,11 +18,13 @@ def model_names(incomplete: str) -> list[str]:
     return _completed(FAMILIES, incomplete)
 
 
-def _optimizers(incomplete: str) -> list[str]:
+def optimizer_names(incomplete: str) -> list[str]:
+    """Names of optimizers that begin so."""
     return _completed(OPTIMIZERS, incomplete)
 
 
-def _losses(incomplete: str) -> list[str]:
+def loss_names(incomplete: str) -> list[str]:
+    """Names of losses that begin so."""
     return _completed(LOSSES, incomplete)
 
 
@@ -56,12 +58,14 @@ Model = Annotated[
 Params = Annotated[
     list[str] | None, typer.Option("--param", "-p", help="A param's value: name=value.")
 ]
-Loss = Annotated[str | None, typer.Option(help="The loss; default: mse.", autocompletion=_losses)]
+Loss = Annotated[
+    str | None, typer.Option(help="The loss; default: mse.", autocompletion=loss_names)
+]
 Sigma = Annotated[
     str | None, typer.Option(help="The noise's standard deviation: a column, or a number.")
 ]
 Optimizer = Annotated[
-    str | None, typer.Option(help="The optimizer; default: auto.", autocompletion=_optimizers)
+    str | None, typer.Option(help="The optimizer; default: auto.", autocompletion=optimizer_names)
 ]
 Setting = Annotated[
     list[str] | None,

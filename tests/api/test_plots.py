@@ -254,7 +254,7 @@ async def test_a_process_that_is_stopped_blames_itself() -> None:
 
 async def test_long_tables_of_one_caller_keep_nobody_waiting(renderer: RenderProcess) -> None:
     """Another's picture has its turn after one of them."""
-    table = ("csv", Predictions(predictions=np.arange(10_000.0), target="y"), None, None)
+    table = ("csv", Predictions(predictions=np.arange(10_000.0), target="y"))
     done: list[str] = []
 
     async def call(caller: str, name: str, *arguments: object) -> None:

@@ -8,9 +8,10 @@ from typing import Any
 
 from python_multipart import MultipartParser
 from python_multipart.exceptions import FormParserError
+from werkzeug.http import parse_options_header
 
 from service.api.bodies.table import Bounds, Table
-from service.api.head import MediaType, parameters
+from service.api.head import MediaType
 from service.api.head import media_type as parsed
 from service.api.http_errors import MalformedBody, UnsupportedMediaType
 from service.errors import shortened
@@ -123,10 +124,10 @@ class _PartCollector:
     def _header_end(self) -> None:
         part, name = self.parts[-1], self._field.lower()
         if name == b"content-disposition":
-            _, stated = parameters(self._value.decode(errors="replace"))
             # Some clients send `filename*`, though RFC 7578 forbids it; only its suffix is used.
+            _, stated = parse_options_header(self._value.decode(errors="replace"))
             part.name = stated.get("name", "")
-            part.filename = stated.get("filename") or stated.get("filename*", "")
+            part.filename = stated.get("filename", "")
         elif name == b"content-type":
             part.content_type = self._value.decode("latin-1")
         self._field = self._value = b""

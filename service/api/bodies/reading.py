@@ -10,12 +10,12 @@ import asyncio
 import zlib
 from collections.abc import Awaitable, Callable
 from contextlib import ExitStack, nullcontext
-from typing import NamedTuple, TypeVar
+from typing import TypeVar
 
 from starlette.requests import ClientDisconnect
 from starlette.types import Message
 
-from service.api.bodies import reading, table
+from service.api.bodies import table
 from service.api.bodies.forms import form_of
 from service.api.bodies.json import is_quick, parse
 from service.api.bodies.options import assemble, refuse_options
@@ -29,15 +29,13 @@ from service.api.bodies.table import (
     keep_lines,
 )
 from service.api.concurrency import unless_disconnected
-from service.api.head import client, media_type
+from service.api.head import Head
 from service.api.http_errors import (
     BodyTooLarge,
     MalformedBody,
     RequestTimeout,
-    UnsupportedMediaType,
 )
 from service.api.state import Request
-from service.api.validation_errors import clip
 from service.jobs import memory
 from service.schemas.base import Request as Body
 from service.schemas.columns import Data
@@ -51,30 +49,29 @@ _SMALL = 2**16
 
 
 async def read(
-    request: Request, schema: type[BodyT], keys_of: KeysOf[BodyT] | None = None
+    request: Request, head: Head, schema: type[BodyT], keys_of: KeysOf[BodyT] | None = None
 ) -> BodyT:
     """The body as `schema`. Raises DescentError, such as InvalidRequest, or
     ClientDisconnect."""
-    head = _head(request)
     with ExitStack() as room:
-        if not head.is_json:
+        if not head.content.is_json:
             return await _read_form(request, schema, room, head, keys_of)
         asked, body = await _read_json(request, schema, room, head)
         if keys_of is not None and (group_keys := await keys_of(asked)) is not None:
-            await _check_keys(request, asked, body, group_keys)
+            await _check_keys(request, head, asked, body, group_keys)
         return asked
 
 
 async def _read_json(
-    request: Request, schema: type[BodyT], room: ExitStack, head: _Head
+    request: Request, schema: type[BodyT], room: ExitStack, head: Head
 ) -> tuple[BodyT, bytes | bytearray]:
-    if request.scope["query_string"]:
-        refuse_options(request.scope["query_string"], schema)
+    if head.query:
+        refuse_options(head.query, schema)
     body = await _received(request, room, head)
     if is_quick(body):
         asked = parse(body, schema)
     else:
-        parsing = request.state["parser"].parse(body, schema, client(request))
+        parsing = request.state["parser"].parse(body, schema, head.client)
         asked = await unless_disconnected(request, parsing)
         check_nbytes(asked, request.state["settings"])
     check_counts(asked, request.state["settings"])
@@ -82,7 +79,7 @@ async def _read_json(
 
 
 async def _check_keys(
-    request: Request, asked: Body, body: bytes | bytearray, group_keys: Keys
+    request: Request, head: Head, asked: Body, body: bytes | bytearray, group_keys: Keys
 ) -> None:
     """Raises InvalidData where a JSON key was rounded to float64."""
     data: Data = getattr(asked, "data", None) or {}
@@ -91,7 +88,7 @@ async def _check_keys(
     if is_quick(body):
         again = parse(body, Inexact)
     else:
-        parsing = request.state["parser"].parse_in_process(body, Inexact, client(request))
+        parsing = request.state["parser"].parse_in_process(body, Inexact, head.client)
         again = await unless_disconnected(request, parsing)
     again.check(group_keys.column)
 
@@ -100,22 +97,21 @@ async def _read_form(
     request: Request,
     schema: type[BodyT],
     room: ExitStack,
-    head: _Head,
+    head: Head,
     keys_of: KeysOf[BodyT] | None,
 ) -> BodyT:
-    kind = media_type(head.content_type)
+    kind = head.content.media_type
     form = form_of(kind)
     body = await _received(request, room, head)
-    query: bytes = request.scope["query_string"]
 
     def work() -> tuple[Table, BodyT]:
         table = form.read(body, kind, Bounds.of(request.state["settings"]))
         keep_lines(request.scope, table.lines)
-        asked = assemble(schema, table, query)
+        asked = assemble(schema, table, head.query)
         check_counts(asked, request.state["settings"])
         return table, asked
 
-    readers = request.state["readers"].turn(client(request))
+    readers = request.state["readers"].turn(head.client)
     async with nullcontext() if len(body) <= _SMALL else readers:
         table, asked = await asyncio.to_thread(work)
         if keys_of is not None and (group_keys := await keys_of(asked)) is not None:
@@ -125,42 +121,9 @@ async def _read_form(
         return asked
 
 
-async def _received(request: Request, room: ExitStack, head: _Head) -> bytes | bytearray:
-    body = await reading.receive_body(request, room, head.length)
-    return await reading.unpack(request, room, body) if head.is_packed else body
-
-
-class _Head(NamedTuple):
-    """The request headers that describe the body."""
-
-    content_type: str
-    length: int
-    """The Content-Length; 0 if absent."""
-    is_packed: bool
-
-    @property
-    def is_json(self) -> bool:
-        name = self.content_type.partition(";")[0].strip().lower()
-        return name == "application/json" or (
-            name.startswith("application/") and name.endswith("+json")
-        )
-
-
-def _head(request: Request) -> _Head:
-    content_type, encoding, length = "", "", 0
-    for name, value in request.scope["headers"]:
-        if name == b"content-type":
-            content_type = value.decode("latin-1")
-        elif name == b"content-length" and value.isdigit():
-            length = int(value)
-        elif name == b"content-encoding":
-            encoding = value.decode("latin-1")
-    encoding = encoding.strip().lower()
-    if encoding not in {"", "identity", *reading.ENCODINGS}:
-        raise UnsupportedMediaType(
-            f"the body's Content-Encoding must be gzip or absent, not '{clip(encoding)}'"
-        )
-    return _Head(content_type, length, encoding in reading.ENCODINGS)
+async def _received(request: Request, room: ExitStack, head: Head) -> bytes | bytearray:
+    body = await receive_body(request, head, room)
+    return await unpack(request, head, room, body) if head.content.is_gzip else body
 
 
 LARGE = 2**20
@@ -169,14 +132,14 @@ STALL_S = 30.0
 """The longest pause of a body in seconds."""
 
 
-async def receive_body(request: Request, room: ExitStack, declared: int) -> bytes | bytearray:
-    """The body's bytes. `declared`: its Content-Length, 0 if absent. A large body's bytes are
-    reserved until `room` is closed. Raises BodyTooLarge, RequestTimeout or ClientDisconnect."""
-    limit = request.state["settings"].max_body_bytes
+async def receive_body(request: Request, head: Head, room: ExitStack) -> bytes | bytearray:
+    """The body's bytes. A large body's are reserved until `room` is closed. Raises BodyTooLarge,
+    RequestTimeout or ClientDisconnect."""
+    limit, declared = request.state["settings"].max_body_bytes, head.content.length
     if declared > limit:
         raise too_large(limit)
     if declared > LARGE:
-        hold(request, room, declared)
+        hold(request, head, room, declared)
         return await _fill(request, declared)
     body: bytes | bytearray = b""
     held, more = False, True
@@ -196,7 +159,7 @@ async def receive_body(request: Request, room: ExitStack, declared: int) -> byte
             raise too_large(limit)
         if len(body) > LARGE and not held:
             held = True
-            hold(request, room, limit)
+            hold(request, head, room, limit)
     return body
 
 
@@ -214,21 +177,23 @@ async def _fill(request: Request, declared: int) -> bytearray:
     return body
 
 
-async def unpack(request: Request, room: ExitStack, packed: bytes | bytearray) -> bytearray:
+async def unpack(
+    request: Request, head: Head, room: ExitStack, packed: bytes | bytearray
+) -> bytearray:
     """The decompressed body of a gzip one, within the same limit."""
     limit = request.state["settings"].max_body_bytes
-    body = await asyncio.to_thread(reading.inflate, packed, min(LARGE, limit))
+    body = await asyncio.to_thread(inflate, packed, min(LARGE, limit))
     if body is None and limit > LARGE:
-        hold(request, room, limit)
-        body = await asyncio.to_thread(reading.inflate, packed, limit)
+        hold(request, head, room, limit)
+        body = await asyncio.to_thread(inflate, packed, limit)
     if body is None:
         raise too_large(limit)
     return body
 
 
-def hold(request: Request, room: ExitStack, size: int) -> None:
+def hold(request: Request, head: Head, room: ExitStack, size: int) -> None:
     """Reserves `size` bytes until `room` is closed."""
-    room.enter_context(request.state["bodies"].hold(client(request), size))
+    room.enter_context(request.state["bodies"].hold(head.client, size))
 
 
 async def _next(request: Request) -> Message:
@@ -249,7 +214,6 @@ def too_large(limit: int) -> BodyTooLarge:
 
 PIECE = 2**18
 """Bytes that are inflated in one step."""
-ENCODINGS = frozenset({"gzip", "x-gzip"})
 _GZIP = zlib.MAX_WBITS | 16
 
 

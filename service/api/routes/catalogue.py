@@ -9,8 +9,8 @@ from fastapi import APIRouter
 from starlette.responses import Response
 
 from service import fitting
-from service.api import negotiation, openapi, queries
-from service.api.answers import json_answer
+from service.api import head as heads
+from service.api import openapi, queries, writing
 from service.api.direct_route import DirectRoute
 from service.api.queries import FormQuery
 from service.api.state import Request
@@ -100,11 +100,9 @@ async def explain_diagnostic(request: Request, code: str) -> Response:
 
 
 async def _list(request: Request, entries: Callable[[], Answer]) -> Response:
-    form = negotiation.form(request)
+    head = heads.read(request)
     queries.read(request, FormQuery)
-    if form == "json":
-        return json_answer(entries(), headers=negotiation.VARY)
-    return await negotiation.answer(request, form, entries())
+    return await writing.answer(request, head, entries())
 
 
 def markdown() -> str:

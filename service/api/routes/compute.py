@@ -18,16 +18,15 @@ from fastapi import APIRouter
 from starlette.responses import Response
 
 from service import fitting
-from service.api import answer_size, examples, negotiation, openapi
-from service.api.answers import PIECE, json_answer, made_meanwhile
+from service.api import examples, openapi, writing
+from service.api import head as heads
 from service.api.bodies import reading
 from service.api.bodies.table import Keys
 from service.api.direct_route import DirectRoute
-from service.api.head import client, owner
+from service.api.head import Head
 from service.api.queries import FormQuery
 from service.api.state import Request
 from service.errors import InvalidRequest, JobStillRunning
-from service.schemas.base import Answer
 from service.schemas.columns import Data, Labels
 from service.schemas.compute import (
     GradientAnswer,
@@ -37,7 +36,6 @@ from service.schemas.compute import (
     Predictions,
     PredictRequest,
 )
-from service.schemas.series import pieces
 
 router = APIRouter(tags=["compute"], default_response_class=Response, route_class=DirectRoute)
 
@@ -69,26 +67,24 @@ async def predict(request: Request) -> Response:
     """With `model` and `params`, or with the `job_id` of a fit; for a fit by groups, `data` needs
     the `group_by` column. Predictions are on the scale of the formula's left side, which `target`
     names."""
-    form = negotiation.form(request)
-    asked = await reading.read(request, PredictRequest, partial(_keys, request))
+    head = heads.read(request, body=True)
+    asked = await reading.read(request, head, PredictRequest, partial(_keys, request, head))
     settings = request.state["settings"]
     most = (settings.max_rows, settings.max_answer_operations)
     work = partial(fitting.predict, asked, *most)
     if asked.job_id is not None:
-        curve = await _curve(request, asked.job_id)
+        curve = await _curve(request, head, asked.job_id)
         work = partial(fitting.predict_from, asked, curve, *most)
         small = _size(asked.data) <= _FEW_NUMBERS and fitting.curve_nbytes(curve) <= _SMALL_CURVE
     else:
         small = _is_little(asked, plain=asked.interval is None)
     with ExitStack() as room:
         columns = 1 if asked.interval is None else _OF_A_BAND
-        length = answer_size.hold(request, room, form, asked.data, columns)
-        found = await _compute(request, work, small=small)
-        if form == "json":
-            return _json(request, found, length, room)
+        length = writing.hold(request, head, room, asked.data, columns)
+        found = await _compute(request, head, work, small=small)
         size = _size(asked.data) + columns * len(found.predictions)
-        return await negotiation.answer(
-            request, form, found, size=size, data=asked.data, room=room.pop_all()
+        return await writing.answer(
+            request, head, found, length=length, size=size, data=asked.data, room=room
         )
 
 
@@ -104,18 +100,16 @@ async def predict(request: Request) -> Response:
 )
 async def loss(request: Request) -> Response:
     """With `residuals`, also the residuals; with `surface`, over a grid of one or two params."""
-    form = negotiation.form(request)
-    asked = await reading.read(request, LossRequest)
+    head = heads.read(request, body=True)
+    asked = await reading.read(request, head, LossRequest)
     work = partial(fitting.loss, asked, request.state["settings"])
     small = asked.surface is None and _is_little(asked)
     with ExitStack() as room:
         points = prod(axis.steps for axis in (asked.surface or {}).values())
-        length = answer_size.hold(request, room, form, asked.data, int(asked.residuals), 3 * points)
-        found = await _compute(request, work, small=small)
-        if form == "json":
-            return _json(request, found, length, room)
-        size = length // answer_size.NUMBER_BYTES[form]
-        return await negotiation.answer(request, form, found, size=size, room=room.pop_all())
+        length = writing.hold(request, head, room, asked.data, int(asked.residuals), 3 * points)
+        found = await _compute(request, head, work, small=small)
+        size = length // head.form.number_bytes
+        return await writing.answer(request, head, found, length=length, size=size, room=room)
 
 
 @router.post(
@@ -130,32 +124,26 @@ async def loss(request: Request) -> Response:
 )
 async def gradient(request: Request) -> Response:
     """With `check` by all three methods side by side, and with `explain` as the chain rule."""
-    form = negotiation.form(request)
-    asked = await reading.read(request, GradientRequest)
+    head = heads.read(request, body=True)
+    asked = await reading.read(request, head, GradientRequest)
     settings = request.state["settings"]
     most = (settings.max_rows, settings.max_answer_operations)
     plain = asked.gradient.method != "numeric" and not asked.check
     # The cost of an explanation grows with the formula, not with the data.
     small = not asked.explain and _is_little(asked, plain=plain)
     with ExitStack() as room:
-        answer_size.hold(request, room, form, asked.data, 0)
-        found = await _compute(request, partial(fitting.gradient, asked, *most), small=small)
-    return json_answer(found) if form == "json" else await negotiation.answer(request, form, found)
+        writing.hold(request, head, room, asked.data)
+        found = await _compute(request, head, partial(fitting.gradient, asked, *most), small=small)
+    return await writing.answer(request, head, found)
 
 
-async def _compute(request: Request, work: Callable[[], AnswerT], *, small: bool) -> AnswerT:
+async def _compute(
+    request: Request, head: Head, work: Callable[[], AnswerT], *, small: bool
+) -> AnswerT:
     if small:
         return work()
-    async with request.state["makers"].turn(client(request)):
+    async with request.state["makers"].turn(head.client):
         return await to_thread.run_sync(work)
-
-
-def _json(request: Request, found: Answer, length: int, room: ExitStack) -> Response:
-    """The JSON of an answer of at most `length` bytes."""
-    if length <= PIECE:
-        return json_answer(found)
-    turns, caller = request.state["makers"], client(request)
-    return made_meanwhile(pieces(found), turns, caller, room=room.pop_all())
 
 
 def _is_little(
@@ -173,21 +161,21 @@ def _size(data: Data) -> int:
     return sum(map(len, data.values()))
 
 
-async def _keys(request: Request, asked: PredictRequest) -> Keys | None:
+async def _keys(request: Request, head: Head, asked: PredictRequest) -> Keys | None:
     """The `group_by` column of the job's fit, and the type of its keys; None without groups."""
     if asked.job_id is None:
         return None
-    fitted = (await request.state["jobs"].get(asked.job_id, owner(request))).request
+    fitted = (await request.state["jobs"].get(asked.job_id, head.owner)).request
     if fitted.group_by is None:
         return None
     by = fitted.group_by.column
     return Keys(by, "text" if isinstance(fitted.data.get(by), Labels) else "numbers")
 
 
-async def _curve(request: Request, job_id: str) -> fitting.Curve:
+async def _curve(request: Request, head: Head, job_id: str) -> fitting.Curve:
     """What predictions need of a finished fit. Raises JobStillRunning, or InvalidRequest for a job
     without a fit."""
-    job = await request.state["jobs"].get(job_id, owner(request))
+    job = await request.state["jobs"].get(job_id, head.owner)
     if not job.finished:
         raise JobStillRunning(f"job {job.id} is {job.status}: predict once it has finished")
     if job.curve is None:

@@ -10,14 +10,13 @@ from typing import Any, Literal, NamedTuple
 
 from fastapi import APIRouter
 from fastapi.sse import format_sse_event
-from starlette.datastructures import Headers
 from starlette.responses import Response, StreamingResponse
 from starlette.types import Receive, Scope, Send
 
-from service.api import head, openapi, queries, views
+from service.api import head as heads
+from service.api import openapi, queries, views
 from service.api.concurrency import ConcurrencyLimit
 from service.api.direct_route import DirectRoute
-from service.api.head import client, owner
 from service.api.queries import EventsQuery
 from service.api.state import Request
 from service.api.views import Histories
@@ -74,14 +73,14 @@ async def watch_job(request: Request, job_id: str) -> Response:
     last row sent. The fit itself is at `GET /jobs/{job_id}`: `done` does not repeat the rows that
     `progress` had. With `Accept: application/jsonl` the same events are lines of JSON."""
     after_epoch = queries.read(request, EventsQuery).after_epoch
-    last_seen = _last_event_id(request.headers)
-    if last_seen is not None:
-        after_epoch = last_seen
+    head = heads.read(request, forms={})
+    if head.last_event_id:
+        after_epoch = _epoch(head.last_event_id)
     service, settings = request.state["jobs"], request.state["settings"]
-    job = await service.get(job_id, owner(request))
-    histories, caller = request.state["histories"], client(request)
+    job = await service.get(job_id, head.owner)
+    histories, caller = request.state["histories"], head.client
     news = events(service, job, after_epoch, settings.keep_alive_s, histories, caller)
-    if _prefers_lines(request.headers):
+    if _prefers_lines(head.accept):
         media_type, sent = LINES, chunks(news, as_lines)
     else:
         greeting = format_sse_event(retry=RETRY_MS)
@@ -90,18 +89,15 @@ async def watch_job(request: Request, job_id: str) -> Response:
     return Stream(sent, media_type, request.state["streams"], caller)
 
 
-def _last_event_id(headers: Headers) -> int | None:
-    given = headers.get("last-event-id")
-    if not given:
-        return None
-    if not _EPOCH.fullmatch(given):
+def _epoch(event_id: str) -> int:
+    if not _EPOCH.fullmatch(event_id):
         raise InvalidRequest("header 'Last-Event-ID' must be an epoch: the id of an event")
-    return int(given)
+    return int(event_id)
 
 
-def _prefers_lines(headers: Headers) -> bool:
+def _prefers_lines(accept: str) -> bool:
     """Whether Accept ranks JSON lines before server-sent events (RFC 9110, section 12.5.1)."""
-    ranks = head.ranges(",".join(headers.getlist("accept")))
+    ranks = dict(heads.accepted(accept))
     lines = max(ranks.get(kind, 0.0) for kind in _LINES)
     return lines > ranks.get(EVENTS, 0.0)
 

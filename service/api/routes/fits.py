@@ -5,39 +5,38 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
-import re
 from contextlib import ExitStack, suppress
 
 import numpy as np
 from fastapi import APIRouter
-from starlette.datastructures import Headers
 from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 
-from service.api import answer_size, examples, negotiation, openapi, views
-from service.api.answers import ProblemAnswer, json_answer
+from service.api import examples, openapi, views, writing
+from service.api import head as heads
+from service.api.answers import ProblemAnswer
 from service.api.bodies import reading
 from service.api.bodies.table import Keys
 from service.api.concurrency import unless_disconnected
 from service.api.direct_route import DirectRoute
-from service.api.head import client, owner, preference
-from service.api.middleware.request_ids import request_id
+from service.api.error_handlers import problem
+from service.api.forms import JSON
+from service.api.head import Head
+from service.api.http_errors import JobCancelled
 from service.api.queries import FormQuery
 from service.api.state import Request
-from service.errors import InvalidRequest, UnknownJob
+from service.errors import UnknownJob
 from service.jobs.job import Job, request_nbytes
 from service.schemas.answers import Fit
 from service.schemas.columns import Labels, Numbers
 from service.schemas.fit import FitRequest
 from service.schemas.jobs import Job as JobAnswer
 from service.schemas.options import Param
-from service.schemas.problems import Problem
 
 router = APIRouter(tags=["fits"], default_response_class=Response, route_class=DirectRoute)
 
 _QUICK_BYTES, _FEW_PARAMS = 2**19, 256
 """Bytes of columns, and params, up to which the fingerprint is computed on the event loop."""
-_KEY = re.compile(r"[\x21-\x7e]{1,255}", re.ASCII)
 _HEADERS = [
     openapi.header(
         "Prefer",
@@ -80,37 +79,47 @@ async def fit(request: Request) -> Response:
     """Only `data` is required; the default model is a line. Answers with the fit or, where
     `background` is true, `Prefer: respond-async` is sent or the wait runs out, with 202 and the
     job."""
-    form = negotiation.form(request)
-    prefer = preference(request.headers)
-    key = _idempotency_key(request.headers)
-    asked = await reading.read(request, FitRequest, _keys)
+    head = heads.read(request, body=True, keyed=True)
+    asked = await reading.read(request, head, FitRequest, _keys)
+    job, replayed = await _submit(request, head, asked)
+    wait_s = 0.0 if asked.background else head.prefer.wait(request.state["settings"].max_wait_s)
+    if wait_s > 0:
+        job = await _wait(request, job, wait_s, abandon=head.idempotency_key is None)
+    return await _answer(request, head, job, asked, replayed=replayed)
+
+
+async def _submit(request: Request, head: Head, asked: FitRequest) -> tuple[Job, bool]:
+    """The job, and whether it is that of an earlier request with the same key."""
+    key = head.idempotency_key
     digest = None if key is None else await _fingerprint(asked)
-    jobs = request.state["jobs"]
     with ExitStack() as room:  # until the store counts its columns
-        answer_size.hold(request, room, "text", asked.data, 0)
-        job, replayed = await jobs.submit(
+        writing.hold_columns(request, head, room, asked.data)
+        return await request.state["jobs"].submit(
             asked,
-            owner=owner(request),
-            client=client(request),
+            owner=head.owner,
+            client=head.client,
             idempotency_key=key,
             fingerprint=digest,
         )
-    wait_s = 0.0 if asked.background else prefer.wait(request.state["settings"].max_wait_s)
-    if wait_s > 0:
-        job = await _wait(request, job, wait_s, abandon=key is None)
+
+
+async def _answer(
+    request: Request, head: Head, job: Job, asked: FitRequest, *, replayed: bool
+) -> Response:
+    """The fit if the job has finished, else the job."""
     finished = job.finished and not asked.background
-    headers = prefer.applied(finished=finished)
+    headers = head.prefer.applied(finished=finished)
     if replayed:
         headers["Idempotent-Replayed"] = "true"
-    if finished:
-        if form != "json" and job.result is not None:
-            return await negotiation.fit_answer(request, form, job.result, job.request, headers)
-        return _final_answer(job, headers, request)
-    headers = {"Location": views.url(job), **headers}
-    shown = views.brief(job, jobs)
-    if form != "json":
-        return await negotiation.answer(request, form, shown, status=202, headers=headers)
-    return json_answer(shown, 202, headers)
+    if not finished:
+        shown = views.brief(job, request.state["jobs"])
+        headers = {"Location": views.url(job), **headers}
+        return await writing.answer(request, head, shown, status=202, headers=headers)
+    if job.result is None:
+        return _without_fit(job, headers, head)
+    if head.form is JSON:
+        headers |= views.server_timing(job.result)
+    return await writing.fit_answer(request, head, job.result, job.request, headers)
 
 
 async def _fingerprint(asked: FitRequest) -> bytes:
@@ -140,29 +149,15 @@ async def _wait(request: Request, job: Job, wait_s: float, *, abandon: bool) -> 
         raise
 
 
-def _final_answer(job: Job, headers: dict[str, str], request: Request) -> Response:
-    if job.result is not None:
-        return json_answer(job.result, 200, {**headers, **views.server_timing(job.result)})
-    problem = views.failure(job, request_id(request.scope)) or Problem(
-        type="job-cancelled",
-        title="The job was cancelled",
-        status=409,
-        detail=f"job {job.id} was cancelled before it had a result",
-        request_id=request_id(request.scope),
+def _without_fit(job: Job, headers: dict[str, str], head: Head) -> Response:
+    """The answer for a job that failed, or was cancelled before it had a result."""
+    made = views.failure(job, head.request_id) or problem(
+        JobCancelled,
+        f"job {job.id} was cancelled before it had a result",
+        request_id=head.request_id,
         job_id=job.id,
     )
-    return ProblemAnswer(problem, headers)
-
-
-def _idempotency_key(headers: Headers) -> str | None:
-    keys = headers.getlist("idempotency-key")
-    if not keys:
-        return None
-    if len(keys) > 1 or not _KEY.fullmatch(keys[0]):
-        raise InvalidRequest(
-            "header 'Idempotency-Key' must be sent once, with 1 to 255 visible ASCII characters"
-        )
-    return keys[0]
+    return ProblemAnswer(made, headers)
 
 
 def fingerprint(asked: FitRequest) -> bytes:

@@ -3,25 +3,25 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import ExitStack
+from collections.abc import Mapping
 
 from fastapi import APIRouter
 from starlette.responses import Response
 
-from service.api import answer_size, negotiation, openapi, queries, views
-from service.api.answers import JSON, json_answer, made_meanwhile, stored
+from service.api import head as heads
+from service.api import openapi, queries, views, writing
+from service.api.answers import json_answer, stored
 from service.api.concurrency import unless_disconnected
 from service.api.direct_route import DirectRoute
-from service.api.head import client, owner
+from service.api.forms import JSON
 from service.api.queries import HistoryQuery, JobQuery, JobsQuery, NoQuery
 from service.api.state import Request
 from service.jobs.job import Job as Record
+from service.jobs.service import JobService
 from service.schemas.answers import History
 from service.schemas.jobs import Job, JobList
-from service.schemas.names import AnswerFormat
 
 _FEW_JOBS = 50
-_FEW_NUMBERS = 1_000
 
 router = APIRouter(tags=["jobs"], default_response_class=Response, route_class=DirectRoute)
 
@@ -39,19 +39,17 @@ router = APIRouter(tags=["jobs"], default_response_class=Response, route_class=D
 async def list_jobs(request: Request) -> Response:
     """`result` is null here; `GET /jobs/{job_id}` has it. For the next page pass
     `after=next_after`."""
-    form, asked = negotiation.form(request), queries.read(request, JobsQuery)
+    head, asked = heads.read(request), queries.read(request, JobsQuery)
     service = request.state["jobs"]
-    found, has_more = await service.list(owner(request), asked.status, asked.limit, asked.after)
+    found, has_more = await service.list(head.owner, asked.status, asked.limit, asked.after)
     page = JobList(
         jobs=[await _brief(job, request) for job in found],
         has_more=has_more,
         next_after=found[-1].id if has_more else None,
     )
-    if form != "json":
-        return await negotiation.answer(request, form, page, size=10 * len(found))
-    if len(found) <= _FEW_JOBS:
-        return json_answer(page, headers=negotiation.VARY)
-    return json_answer(await asyncio.to_thread(page.document), headers=negotiation.VARY)
+    if head.form is JSON and len(found) > _FEW_JOBS:
+        return json_answer(await asyncio.to_thread(page.document), headers=writing.VARY)
+    return await writing.answer(request, head, page, size=10 * len(found))
 
 
 async def _brief(job: Record, request: Request) -> Job:
@@ -71,22 +69,22 @@ async def _brief(job: Record, request: Request) -> Job:
 )
 async def get_job(request: Request, job_id: str) -> Response:
     """With `wait`, answers when the job finishes, or after that many seconds."""
-    form = negotiation.form(request)
+    head = heads.read(request)
     wait_s = min(queries.read(request, JobQuery).wait, request.state["settings"].max_wait_s)
     service = request.state["jobs"]
-    job = await service.get(job_id, owner(request))
+    job = await service.get(job_id, head.owner)
     if wait_s > 0 and not job.finished:
         job = await unless_disconnected(request, service.wait(job_id, wait_s))
-    if form != "json":
-        return await _in_format(request, form, job)
-    return stored((*views.full(job, service), b"\n"), 200, negotiation.VARY, JSON)
+    if head.form is JSON:
+        return _whole(job, service, writing.VARY)
+    if job.result is not None:  # in other forms a job is shown as its fit
+        return await writing.fit_answer(request, head, job.result, job.request)
+    return await writing.answer(request, head, views.brief(job, service))
 
 
-async def _in_format(request: Request, form: AnswerFormat, job: Record) -> Response:
-    """A job in a format other than JSON; one that has a fit is shown as that fit."""
-    if job.result is not None:
-        return await negotiation.fit_answer(request, form, job.result, job.request)
-    return await negotiation.answer(request, form, views.brief(job, request.state["jobs"]))
+def _whole(job: Record, service: JobService, headers: Mapping[str, str] | None = None) -> Response:
+    """The JSON of a job with its fit."""
+    return stored((*views.full(job, service), b"\n"), 200, headers, JSON.media_type)
 
 
 @router.get(
@@ -101,22 +99,13 @@ async def _in_format(request: Request, form: AnswerFormat, job: Record) -> Respo
 )
 async def get_job_history(request: Request, job_id: str) -> Response:
     """Also while the job runs: pass the last epoch seen as `after_epoch` for the rows after it."""
-    form, asked = negotiation.form(request), queries.read(request, HistoryQuery)
+    head, asked = heads.read(request), queries.read(request, HistoryQuery)
     service = request.state["jobs"]
-    job = await service.get(job_id, owner(request))
+    job = await service.get(job_id, head.owner)
     rows = await service.history(
         job_id, job.owner, asked.after_epoch, asked.limit, asked.max_points
     )
-    numbers = len(rows) * (2 + 2 * len(job.params))
-    if form != "json":
-        with ExitStack() as room:
-            answer_size.hold(request, room, form, {}, 0, numbers)
-            return await negotiation.history_answer(request, form, job, rows, room.pop_all())
-    pieces = views.pieces(job, rows)
-    if numbers <= _FEW_NUMBERS:
-        return json_answer(b"".join(pieces), headers=negotiation.VARY)
-    turns = request.state["makers"]
-    return made_meanwhile(pieces, turns, client(request), negotiation.VARY)
+    return await writing.history_answer(request, head, job, rows)
 
 
 @router.post(
@@ -132,9 +121,8 @@ async def cancel_job(request: Request, job_id: str) -> Response:
     """A running job answers with its best params so far, as a fit whose stop_reason is
     `cancelled`."""
     queries.read(request, NoQuery)
-    service = request.state["jobs"]
-    job = await service.cancel(job_id, owner(request))
-    return stored((*views.full(job, service), b"\n"), 200, None, JSON)
+    head, service = heads.read(request, forms={}), request.state["jobs"]
+    return _whole(await service.cancel(job_id, head.owner), service)
 
 
 @router.delete(
@@ -148,5 +136,6 @@ async def cancel_job(request: Request, job_id: str) -> Response:
 async def delete_job(request: Request, job_id: str) -> Response:
     """A queued or running job must be cancelled first."""
     queries.read(request, NoQuery)
-    await request.state["jobs"].delete(job_id, owner(request))
+    head = heads.read(request, forms={})
+    await request.state["jobs"].delete(job_id, head.owner)
     return Response(status_code=204)

@@ -12,7 +12,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
-from service.api.head import ranges
+from service.api.head import accepted
 from service.web import Asset, assets
 
 _ALWAYS = {"X-Content-Type-Options": "nosniff", "Referrer-Policy": "no-referrer"}
@@ -75,7 +75,7 @@ def _answer(request: Request, found: Asset, headers: Mapping[str, str]) -> Respo
 
 
 def _takes_html(headers: Headers) -> bool:
-    return ranges(headers.get("accept", "")).get("text/html", 0.0) > 0.0
+    return dict(accepted(headers.get("accept", ""))).get("text/html", 0.0) > 0.0
 
 
 def _address(request: Request) -> str:

@@ -11,10 +11,11 @@ from typing import Any, get_args
 from fastapi import APIRouter
 from starlette.responses import Response
 
-from service.api import answer_size, examples, negotiation, openapi, queries
+from service.api import examples, openapi, queries, writing
+from service.api import head as heads
 from service.api.bodies import reading
 from service.api.direct_route import DirectRoute
-from service.api.head import owner
+from service.api.head import Head
 from service.api.http_errors import UnknownPicture
 from service.api.queries import NoQuery, PictureQuery
 from service.api.state import Request
@@ -55,15 +56,16 @@ async def plot(request: Request) -> Response:
     """`view` selects the picture. A fit's `predict` with its `data` is a ready body for `fit` and
     `residuals`; `loss` and `path` need its `history`; `losses` needs no data."""
     queries.read(request, NoQuery)
-    asked = await reading.read(request, PlotRequest)
+    head = heads.read(request, forms={}, body=True)
+    asked = await reading.read(request, head, PlotRequest)
     if asked.format is None:
-        accept = negotiation.accepted(request.scope)
         # `curl --json` always sends this header; it is no choice of picture format.
-        chosen = negotiation.choose(b"" if accept == b"application/json" else accept, MEDIA)
+        accept = "" if head.accept == "application/json" else head.accept
+        chosen = heads.choose(accept, MEDIA)
         asked = asked.model_copy(update={"format": chosen})
     with ExitStack() as room:
-        answer_size.hold(request, room, "text", asked.data or {}, 0)
-        return await _drawn(request, asked, "picture")
+        writing.hold_columns(request, head, room, asked.data or {})
+        return await _drawn(request, head, asked, "picture")
 
 
 @router.get(
@@ -80,8 +82,8 @@ async def get_job_picture(request: Request, job_id: str, view: str, format: str)
     """`fit` over the data, `residuals`, `loss` by epoch, or the `path` of the params over the
     loss; as `svg`, `png` or `txt`. `loss` and `path` are available while the job runs."""
     asked = _asked(queries.read(request, PictureQuery), view, format)
-    service = request.state["jobs"]
-    job = await service.get(job_id, owner(request))
+    head, service = heads.read(request, forms={}), request.state["jobs"]
+    job = await service.get(job_id, head.owner)
     _check_available(job, view)
     rows = await service.history(job_id, job.owner, None, None, _MOST_ROWS)
     if view in _WHILE_RUNNING and not len(rows) and job.result is None:
@@ -89,7 +91,7 @@ async def get_job_picture(request: Request, job_id: str, view: str, format: str)
     asked = asked.model_copy(update={"title": job.model})
     fit = None if job.result is None else PickleBuffer(job.result)
     known = (job.request, fit, rows, job.params)
-    return await _drawn(request, asked, "picture_of_job", *known)
+    return await _drawn(request, head, asked, "picture_of_job", *known)
 
 
 def _asked(query: PictureQuery, view: str, format: str) -> PlotRequest:
@@ -124,7 +126,9 @@ def _too_early(job: Job, view: str) -> JobStillRunning:
     )
 
 
-async def _drawn(request: Request, asked: PlotRequest, call: str, *known: object) -> Response:
+async def _drawn(
+    request: Request, head: Head, asked: PlotRequest, call: str, *known: object
+) -> Response:
     """The picture made by this function of the render process."""
     settings = request.state["settings"]
     if asked.width * asked.height > settings.max_picture_pixels:
@@ -134,7 +138,7 @@ async def _drawn(request: Request, asked: PlotRequest, call: str, *known: object
             pointer="/width",
         )
     began = perf_counter()
-    made = await negotiation.in_render_process(request, call, asked, *known, settings.max_rows)
+    made = await writing.in_render_process(request, head, call, asked, *known, settings.max_rows)
     assert asked.format is not None
     request.state["metrics"].drawn(asked.view, asked.format, perf_counter() - began)
-    return Response(made, 200, {**negotiation.VARY, **_HARMLESS}, MEDIA[asked.format])
+    return Response(made, 200, {**writing.VARY, **_HARMLESS}, MEDIA[asked.format])

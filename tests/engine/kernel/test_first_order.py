@@ -335,10 +335,13 @@ shares = st.floats(0.0, 0.95)
 decays = st.sampled_from([0.0, 1e-3, 0.1])
 switches = st.booleans()
 ANY_RULE: st.SearchStrategy[Any] = st.one_of(
-    st.builds(Sgd, rates, shares, shares, switches, decays),
-    st.builds(
-        Adam, rates, shares, st.floats(0.5, 0.9999), st.floats(1e-10, 1e-2), decays, switches,
-        switches,
+    st.builds(Sgd, rates, shares, shares, st.just(False), decays),
+    st.builds(Sgd, rates, st.floats(0.1, 0.95), st.just(0.0), st.just(True), decays),
+    *(
+        st.builds(
+            adam, rates, shares, st.floats(0.5, 0.9999), st.floats(1e-10, 1e-2), decays, switches
+        )
+        for adam in (Adam, AdamW)
     ),
     st.builds(
         Rmsprop, rates, st.floats(0.9, 0.999), st.floats(1e-8, 1e-2), decays, shares, switches
