@@ -33,7 +33,7 @@ def serving(**settings: str) -> Iterator[str]:
 
 
 @contextmanager
-def nobody() -> Iterator[str]:
+def unused_address() -> Iterator[str]:
     """An address on which nothing listens, reserved so that nothing else can."""
     with socket.socket() as held:
         held.bind(("127.0.0.1", 0))

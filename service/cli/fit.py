@@ -62,7 +62,7 @@ def fit(
     Exit code: 0 a trustworthy or doubtful fit, 3 an untrustworthy one (with --strict a doubtful
     one too), 4 rejected, 5 no service, 1 it failed.
     """
-    from service.cli import connecting, exits, table, words
+    from service.cli import connecting, exits, requests, table
 
     if plot is not None and plot.suffix not in _PICTURES:
         exits.usage(f"a picture is .svg, .png or .txt, not '{plot}'")
@@ -78,7 +78,7 @@ def fit(
             f"--group-by takes one column, not {' and '.join(group_by)}: put both in one, such as "
             "A1 of plate 2 as 2/A1"
         )
-    asked = words.request(
+    asked = requests.request(
         params=param or (),
         fixed=fix or (),
         bounds=bound or (),

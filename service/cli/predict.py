@@ -36,16 +36,16 @@ def predict(
     api_key: options.ApiKey = None,
 ) -> None:
     """Predict at the rows of a table; in CSV its columns are written beside the predictions."""
-    from service.cli import connecting, exits, printing, table, words
+    from service.cli import connecting, exits, printing, requests, table
 
     if sum(each is not None for each in (model, fit, job)) != 1:
         exits.usage("predict with a model and its --param, with --fit FILE, or with --job ID")
-    options = words.request(settings=setting or ())
+    options = requests.request(settings=setting or ())
     if interval is not None:
         options["interval"] = {"kind": interval, **({} if level is None else {"level": level})}
     given = table.read(data)
     with connecting.descent(url, api_key, own=job is None) as client:
-        asked = _request(given, model, words.values(param or ()), fit, job, options)
+        asked = _request(given, model, requests.values(param or ()), fit, job, options)
         if format is Form.csv:
             printing.write(client.converted(asked, "text/csv").decode())
         else:

@@ -19,7 +19,7 @@ from tests.client.parts import (
     LINE,
     MODEL,
 )
-from tests.serving import nobody
+from tests.serving import unused_address
 
 
 def test_a_fit_as_json(run: Run) -> None:
@@ -166,7 +166,7 @@ def test_an_invalid_table_exits_with_4(run: Run) -> None:
 
 
 def test_no_service_exits_with_5(run: Run) -> None:
-    with nobody() as address:
+    with unused_address() as address:
         done = run("jobs", "--url", address)
     assert (done.returncode, done.stdout) == (5, "")
     assert done.stderr.startswith(f"descent: no answer from http://{address}: Connection refused")
@@ -284,7 +284,7 @@ def test_doctor(run: Run) -> None:
     there = run("doctor")
     assert there.returncode == 0, there.stdout
     assert "is ready" in there.stdout
-    with nobody() as address:
+    with unused_address() as address:
         gone = run("doctor", "--url", address)
     assert gone.returncode == 5
     assert f"FAIL  no answer from http://{address}" in gone.stdout

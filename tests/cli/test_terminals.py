@@ -185,7 +185,7 @@ def completing(**environment: str) -> str:
     ],
 )
 def test_names_are_completed(words: str, offered: str) -> None:
-    last = str(len(words.split()) - 1)
+    last = str(len(requests.split()) - 1)
     said = completing(_DESCENT_COMPLETE="complete_bash", COMP_WORDS=words, COMP_CWORD=last)
     assert offered in said.split()
 

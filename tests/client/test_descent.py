@@ -22,7 +22,7 @@ from service.client import (
 )
 from tests.client.parts import DATA, DECAY, DECAY_DATA, ENDLESS, LINE, MODEL
 from tests.resilience.servers import Server, until
-from tests.serving import nobody
+from tests.serving import unused_address
 from tests.soon import PATIENCE_S
 
 
@@ -129,7 +129,7 @@ def test_the_catalogue(client: Descent) -> None:
 
 def test_no_service() -> None:
     with (
-        nobody() as address,
+        unused_address() as address,
         Descent(address, retries=1, sleep=lambda _: None) as client,
         pytest.raises(ConnectionFailed, match=rf"no answer from http://{address}: .*2 tries"),
     ):

@@ -29,8 +29,8 @@ def window(address: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[B
 
 @pytest.fixture
 def browser(window: Browser) -> Iterator[Browser]:
-    """The window at its default size, without stored data. After the test: the console has no errors,
-    and no other host was requested."""
+    """The window at its default size, without stored data. After the test the console has no
+    errors, and no other host was requested."""
     window.desktop()
     window.prefers()
     window.driver.get("about:blank")

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import typer
 
-from service.cli.words import merged, request, values
+from service.cli.requests import merged, request, values
 
 
 def test_options_not_given_are_not_sent() -> None:
