@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -13,12 +14,14 @@ Places = npt.NDArray[np.int64]
 
 _NEWLINE = ord("\n")
 _SPACES = np.frombuffer(b" \t", np.uint8)
-_NOTHING = np.frombuffer(b"#\r\n \t", np.uint8)
-"""The first character after spaces of a line that is no row: a comment, or the line's end."""
-_NOT_AVAILABLE = b"#N/A"
-"""A spreadsheet's missing value, which is not a comment."""
-_LEADING = (b"#", b"\r", b"\n", b" ", b"\t")
-_SIGNS = (b"#", b"\n\n", b"\n\r\n", b"\n ", b"\n\t")
+_ENDS = b"\r\n \t"
+"""The first characters after spaces of a blank line."""
+COMMENTS = b"#%!"
+"""The characters that may begin a comment line; a semicolon does where another separates."""
+_NOT_AVAILABLE = (b"#N/A", b"#DIV/0!", b"#VALUE!", b"#REF!", b"#NUM!")
+"""A spreadsheet's missing values, which are not comments."""
+_LEADING = (b"#", b"%", b"!", b"\r", b"\n", b" ", b"\t")
+_SIGNS = (b"#", b"\n%", b"\n!", b"\n\n", b"\n\r\n", b"\n ", b"\n\t")
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,24 +46,40 @@ class Lines:
         return Lines(self.first, lines[~dropped].astype(np.int32))
 
 
-def strip(text: bytes | bytearray) -> tuple[bytes | bytearray, npt.NDArray[np.int32] | None]:
-    """The text without comments and blank lines, and the numbers of the remaining lines, from 1;
-    None if none was removed."""
+class Stripped(NamedTuple):
+    """A text without comments and blank lines."""
+
+    text: bytes | bytearray
+    kept: npt.NDArray[np.int32] | None
+    """The numbers of the remaining lines, from 1; None if none was removed."""
+    comment: str
+    """The last comment above the first remaining line, without the character that begins it."""
+
+
+def strip(text: bytes | bytearray) -> Stripped:
+    """Removes comments and blank lines."""
     if not text.startswith(_LEADING) and not any(sign in text for sign in _SIGNS):
-        return text, None
+        return Stripped(text, None, "")
     characters = np.frombuffer(text, np.uint8)
     ends = np.flatnonzero(characters == _NEWLINE) + 1
     if not len(ends) or ends[-1] < len(characters):
         ends = np.append(ends, len(characters))
     starts = np.concatenate([[0], ends[:-1]])
     firsts = _first_of_each(characters, starts, ends)
-    kept = ~np.isin(characters[firsts], _NOTHING)
+    comments = np.isin(characters[firsts], np.frombuffer(COMMENTS, np.uint8))
     for line in np.flatnonzero(characters[firsts] == ord("#")):
-        kept[line] = text.startswith(_NOT_AVAILABLE, int(firsts[line]))
+        comments[line] = not text.startswith(_NOT_AVAILABLE, int(firsts[line]))
+    kept = ~(comments | np.isin(characters[firsts], np.frombuffer(_ENDS, np.uint8)))
     if kept.all():
-        return text, None
+        return Stripped(text, None, "")
+    comment = ""
+    first = int(kept.argmax()) if kept.any() else len(kept)
+    above = np.flatnonzero(comments[:first])
+    if len(above):
+        line = bytes(text[firsts[above[-1]] + 1 : ends[above[-1]]])
+        comment = line.decode(errors="replace").strip()
     left = characters[np.repeat(kept, ends - starts)]
-    return left.tobytes(), np.flatnonzero(kept).astype(np.int32) + 1
+    return Stripped(left.tobytes(), np.flatnonzero(kept).astype(np.int32) + 1, comment)
 
 
 def _first_of_each(characters: Bytes, starts: Places, ends: Places) -> Places:

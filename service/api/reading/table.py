@@ -11,6 +11,7 @@ from service.api.reading.keys import Keys
 from service.errors import BudgetExceeded, InvalidData, InvalidRequest, shortened
 from service.schemas.base import Request as Body
 from service.schemas.columns import Data, Labels, Numbers
+from service.schemas.reading import Reading
 from service.settings import Settings
 
 
@@ -108,6 +109,8 @@ class Table:
     """The options of the request as JSON; empty if the body has none."""
     lines: Lines | None = None
     """The line of each row, in a text format."""
+    reading: Reading | None = None
+    """What was understood of a text format."""
     reread: Callable[[str, Keys], Numbers | Labels] | None = None
     """Reads a column, by its name here, again as keys: see `with_keys`."""
 
