@@ -19,7 +19,9 @@ def split(cell: str) -> tuple[str, str]:
     """
     cell = cell.strip()
     before, bracket, inner = _bracketed(cell)
-    if before.strip() and (bracket == "[" or before[-1].isspace() or _is_unit(before, inner)):
+    is_number = inner.strip().replace(".", "", 1).isdigit()
+    apart = bracket == "[" or before[-1:].isspace() or _is_unit(before, inner)
+    if before.strip() and apart and not is_number:
         return identifier(before), inner.strip()[:LONGEST_UNIT]
     return identifier(cell), ""
 

@@ -16,7 +16,7 @@ _PLAIN = (
     "amperes amp amps Ampere watt watts Watt joule joules ohms Ohms farad henry coulomb newton "
     "pascal hertz Hertz kelvin Kelvin celsius Celsius fahrenheit Fahrenheit percent gram grams "
     "metre metres meter meters mole moles molar Seconds Second SEC VOLT AMPERE OHM HERTZ OD RFU "
-    "RLU Oe G sr rev cycles cells"
+    "RLU Oe G sr rev cycles cells Sequence"
 )
 _PREFIX = "(?:da|[yzafpnuµμmcdhkMGTPEZY])?"
 _SYMBOL = "|".join(

@@ -84,7 +84,8 @@ def read(
         return keys.of_texts(name, texts, column, wanted.kind)
 
     understood = _understood(layout, charset, kept, found, _Below(text, below))
-    return Table(columns, found.units, lines=lines, reread=as_keys, reading=understood)
+    units = {name: unit for name, unit in found.units.items() if name in columns}
+    return Table(columns, units, lines=lines, reread=as_keys, reading=understood)
 
 
 class _Found:
@@ -106,7 +107,7 @@ class _Found:
     ) -> None:
         """Reads a column. Raises InvalidData where it can be read in more than one way."""
         try:
-            read = csv_columns.column(chunks, bounds, options.dates)
+            read = csv_columns.column(chunks, bounds, options)
         except csv_columns.AmbiguousDates as error:
             raise InvalidData(
                 f"column '{name}': '{clip(str(error))}' may be day-month-year or month-day-year; "

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -22,7 +22,7 @@ from service.api.reading.csv_cells import (
 )
 from service.api.reading.table import Bounds
 from service.schemas.columns import Labels, Numbers
-from service.schemas.reading import Dates
+from service.schemas.reading import Dates, ReadingOptions
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -42,26 +42,38 @@ class Read(NamedTuple):
     """The first number with a decimal comma, where all its values are numbers apart from that."""
 
 
-def column(chunks: pa.ChunkedArray, bounds: Bounds, order: str | None) -> Read:
-    """A column as pyarrow read it; `order` is that of day, month and year in dates, if stated."""
+def column(chunks: pa.ChunkedArray, bounds: Bounds, options: ReadingOptions) -> Read:
+    """A column as pyarrow read it. Raises AmbiguousDates."""
+    read = _column(chunks, bounds, options)
+    stated = [float(mark) for mark in options.missing_values if is_plain_number(mark)]
+    if isinstance(read.values, Labels) or not stated:
+        return read
+    marks = np.isin(read.values, stated)
+    values = np.where(marks, np.nan, read.values)
+    return read._replace(values=values, marks=read.marks + int(marks.sum()))
+
+
+def _column(chunks: pa.ChunkedArray, bounds: Bounds, options: ReadingOptions) -> Read:
     import pyarrow as pa
+
+    missing = {*MARKS, *options.missing_values}
 
     if pa.types.is_temporal(chunks.type):
         return _temporal(chunks)
     if not pa.types.is_string(chunks.type):
         return _without_overflows(numbers(chunks.chunks))
     texts = trimmed(labels(chunks.chunks, bounds))
-    values = [name for name in texts.names if name not in MARKS]
+    values = [name for name in texts.names if name not in missing]
     if not values:
         return Read(texts)
     if all(map(is_plain_number, values)) or all(
         is_plain_number(name) or has_thousands(name) for name in values
     ):
-        return _converted(texts, lambda name: float(name.replace(",", "")))
+        return _converted(texts, missing)
     if all(is_plain_number(name) or is_decimal_comma(name) for name in values):
         return Read(texts, decimal_comma=next(filter(is_decimal_comma, values)))
     if all(map(is_date, values)):
-        return _dates(texts, order)
+        return _dates(texts, options.dates, missing)
     return Read(texts)
 
 
@@ -76,11 +88,11 @@ def _without_overflows(values: Numbers) -> Read:
     return Read(np.where(marks, np.nan, values), marks=int(marks.sum()))
 
 
-def _converted(texts: Labels, convert: Callable[[str], float]) -> Read:
-    """A column of texts that are numbers, with marks as missing values."""
-    each = [math.nan if name in MARKS else convert(name) for name in texts.names]
+def _converted(texts: Labels, missing: Collection[str]) -> Read:
+    """A column of texts that are numbers, some with commas between thousands, or missing."""
+    each = [math.nan if name in missing else float(name.replace(",", "")) for name in texts.names]
     found = _without_overflows(np.append(each, math.nan)[texts.codes])
-    is_mark = np.append([name in MARKS for name in texts.names], False)
+    is_mark = np.append([name in missing for name in texts.names], False)
     return found._replace(marks=found.marks + int(is_mark[texts.codes].sum()))
 
 
@@ -127,9 +139,9 @@ def _as_numbers(chunks: pa.ChunkedArray) -> Numbers:
     return numbers(chunks.chunks)
 
 
-def _dates(texts: Labels, order: str | None) -> Read:
+def _dates(texts: Labels, order: str | None, missing: Collection[str]) -> Read:
     """Dates and times in other notations."""
-    names = [name for name in texts.names if name not in MARKS]
+    names = [name for name in texts.names if name not in missing]
     order = order or _order(names)
     parts = {name: _PARTS.fullmatch(name) for name in names}
     try:
@@ -140,7 +152,7 @@ def _dates(texts: Labels, order: str | None) -> Read:
         return Read(texts)
     first = min(each.values())
     values = np.append([each.get(name, math.nan) for name in texts.names], math.nan)[texts.codes]
-    is_mark = np.append([name in MARKS for name in texts.names], False)[texts.codes]
+    is_mark = np.append([name in missing for name in texts.names], False)[texts.codes]
     earliest = min(each, key=each.__getitem__)
     whole = not any(":" in name for name in names)
     read = _since_first(values - first, lambda _: earliest, whole=whole)

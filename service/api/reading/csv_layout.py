@@ -2,7 +2,8 @@
 names and units of its columns.
 
 Instruments write a preamble above the table, a row of units below its header, a record of settings
-beside it, a footer under it. The table is the longest run of lines with the same number of cells;
+beside it, a footer under it. The table is the run of lines with the same number of cells that has
+most numbers;
 a column of numbers begins where all that follows in it is a number, a date or a missing value, and
 the lines above are its header, its units, and what is left out. The answer states what was
 understood, and options of the request say otherwise where the guess is wrong.
@@ -24,9 +25,9 @@ from service.schemas import headers
 from service.schemas.reading import ReadingOptions
 from service.schemas.units import is_unit
 
-SEPARATORS = ("\t;,", " ")
+SEPARATORS = "\t;, "
 """In the order tried: a comma may be a decimal sign, and text rarely contains a tab. Spaces
-separate where none of the others does."""
+separate where none of the others does it nearly as well."""
 
 _SAMPLE_BYTES, _FEW, _MANY, _SCORED = 2**16, 40, 1000, 12
 _SEPARATOR_LINE = re.compile(rb"sep=(.)\r?\n", re.IGNORECASE)
@@ -34,6 +35,8 @@ _SEPARATOR_LINE = re.compile(rb"sep=(.)\r?\n", re.IGNORECASE)
 _MOST_FOOTERS = 40
 _SEPARATES = 0.5
 """What it counts for a separator that lines have more than one cell."""
+_SPACES_LESS = 0.25
+"""By how much spaces must be the better separator."""
 _HEADER_ROWS = 3
 """Rows that a header whose names are numbers must have below it."""
 
@@ -93,8 +96,8 @@ def detect(text: bytes | bytearray, options: ReadingOptions, comment: str = "") 
     for most in (_FEW, _MANY):
         separator_, decimal = _signs(shown, separator, options.decimal, most)
         records = list(islice(_records(shown, separator_), most))
-        block = _longest(records)
-        if block.stop - block.start > len(records) // 2 or len(records) < most:
+        block = _block(records, decimal)
+        if 2 * (block.stop - block.start) > len(records) or len(records) < most:
             break
     found = _table(records[block], decimal, options)
     return _layout(records, block, found, _Signs(separator_, decimal), options, comment, skipped)
@@ -133,40 +136,43 @@ def _signs(shown: str, separator: str, decimal: str | None, most: int) -> _Signs
     lines = shown.splitlines()[:most]
     scored = "\n".join(lines[max(0, len(lines) - _SCORED) :])
     best, top = _Signs(separator or ",", decimal or "."), (-1.0, 0)
-    for signs in (separator,) if separator else SEPARATORS:
-        for sign in signs:
-            for mark in decimal or (".,"[: 1 if sign == "," else 2]):
-                score = _score(scored, sign, mark)
-                if score > top:
-                    best, top = _Signs(sign, mark), score
-        if top > (_SEPARATES, 0):
-            break
+    for sign in separator or SEPARATORS:
+        for mark in decimal or (".,"[: 1 if sign == "," else 2]):
+            score, values = _score(scored, sign, mark)
+            score -= _SPACES_LESS if sign == " " else 0.0
+            if (score, values) > top:
+                best, top = _Signs(sign, mark), (score, values)
     return best
 
 
 def _score(scored: str, separator: str, decimal: str) -> tuple[float, int]:
-    """How well a text is read: the part of its cells in lines of the usual width that are values,
-    and a half if there is more than one in a line; and the number of values."""
+    """How well a text is read: of lines with the same number of cells, the part of the cells that
+    are values times the part of the lines, and a half if there is more than one in a line; and the
+    number of values. The best of all numbers of cells."""
     try:
         rows = [record.cells for record in _records(scored, separator)]
     except MalformedBody:
         return (-1.0, 0)
-    widths = [len(row) for row in rows]
-    usual = max(sorted(set(widths), reverse=True), key=widths.count, default=0)
-    cells = [cell for row in rows if len(row) == usual for cell in row if cell.strip()]
-    values = sum(is_value(cell, decimal) for cell in cells)
-    part = values / len(cells) if cells else 0.0
-    regular = widths.count(usual) / len(widths) if widths else 0.0
-    return (round(part * regular + _SEPARATES * (usual > 1), 3), values)
+    scores = [(-1.0, 0)]
+    for width in {len(row) for row in rows}:
+        same = [row for row in rows if len(row) == width]
+        cells = [cell for row in same for cell in row if cell.strip()]
+        values = sum(is_value(cell, decimal) for cell in cells)
+        part = values / max(1, len(cells)) * len(same) / len(rows)
+        scores.append((round(part + _SEPARATES * (width > 1), 3), values))
+    return max(scores)
 
 
-def _longest(records: Sequence[_Record]) -> slice:
-    """The longest run of records with the same number of cells; of several, the last."""
-    best, start = slice(0, 0), 0
+def _block(records: Sequence[_Record], decimal: str) -> slice:
+    """The run of records with the same number of cells that has most numbers and dates; of several,
+    the longest, and the last of these."""
+    best, most, start = slice(0, 0), (0, 0), 0
     for i in range(1, len(records) + 1):
         if i == len(records) or len(records[i].cells) != len(records[start].cells):
-            if i - start >= best.stop - best.start:
-                best = slice(start, i)
+            run = records[start:i]
+            count = sum(is_measured(cell, decimal) for each in run for cell in each.cells)
+            if (count, len(run)) >= most:
+                best, most = slice(start, i), (count, len(run))
             start = i
     return best
 
@@ -175,6 +181,8 @@ class _Table(NamedTuple):
     first: int
     """The first row of values in the block."""
     columns: tuple[int, ...]
+    measured: tuple[int, ...] = ()
+    """Those of them that have numbers or dates."""
 
 
 def _table(block: Sequence[_Record], decimal: str, options: ReadingOptions) -> _Table:
@@ -199,14 +207,14 @@ def _table(block: Sequence[_Record], decimal: str, options: ReadingOptions) -> _
         return _Table(int(any(bare) and not any(is_value(c) for c in bare if c)), everything)
     first = min(begins.values())
     if options.header is not None:
-        return _Table(max(first, int(options.header)), everything)
+        return _Table(max(first, int(options.header)), everything, tuple(begins))
     late = max(begins.values())
     if first == 0 and late == 1 and len(block) > _HEADER_ROWS and _are_names(block[0].cells):
         first = 1
     if first == 0:
         beside = [c for c in everything if c not in begins and _is_beside(block, c, decimal)]
-        return _Table(0, tuple(c for c in everything if c not in beside))
-    return _Table(first, everything)
+        return _Table(0, tuple(c for c in everything if c not in beside), tuple(begins))
+    return _Table(first, everything, tuple(begins))
 
 
 def _are_names(cells: Sequence[str]) -> bool:
@@ -242,7 +250,7 @@ def _layout(
     above = [*records[: block.start], *rows[: found.first]]
     header = units = None
     if options.header is not False:
-        header, units = _head(above, width, options)
+        header, units = _head(above, width, found.measured, options)
     if header is not None and len(header.cells) < width:
         header = _completed(header, [row.cells for row in rows[found.first :]], signs, skipped)
     used = [each.line for each in (header, units) if each is not None]
@@ -252,7 +260,10 @@ def _layout(
         names = _in_comment(comment, signs, width)
     first = rows[found.first].line if found.first < len(rows) else (rows[-1].end if rows else 0)
     left_out = [
-        line + skipped for each in above if each.line not in used for line in range(each.line, each.end)
+        line + skipped
+        for each in above
+        if each.line not in used
+        for line in range(each.line, each.end)
     ]
     return Layout(
         signs.separator,
@@ -269,16 +280,18 @@ def _layout(
 
 
 def _head(
-    above: Sequence[_Record], width: int, options: ReadingOptions
+    above: Sequence[_Record], width: int, measured: Sequence[int], options: ReadingOptions
 ) -> tuple[_Record | None, _Record | None]:
     """The header and the row of units among the records above the values."""
     if not above:
         return None, None
-    last = above[-1]
-    if len(above) > 1 and len(above[-2].cells) <= width:
-        stated = options.units_row
-        if stated or (stated is None and are_units(last.cells) and _fits(above[-2], width)):
-            return above[-2], last
+    last, stated = above[-1], options.units_row
+    if len(above) > 1 and stated is not False:
+        units = [last.cells[i] for i in measured if i < len(last.cells)]
+        before = _cut(above[-2], width)
+        if stated or (are_units(units) and _fits(before, width)):
+            return before, _cut(last, width)
+    last = _cut(last, width)
     if _fits(last, width) and (options.header or not _are_values(last.cells)):
         return last, None
     return None, None
@@ -309,6 +322,11 @@ def _refuse_ragged(
     for record in above:
         if record.line not in used and len(record.cells) > 1 and _are_values(record.cells):
             raise Ragged(record.line + skipped, len(record.cells), width, signs.separator)
+
+
+def _cut(record: _Record, width: int) -> _Record:
+    """A record that goes on beyond the table, cut to its width where it has names for all of it."""
+    return record._replace(cells=record.cells[:width])
 
 
 def _fits(record: _Record, width: int) -> bool:
