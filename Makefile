@@ -17,7 +17,7 @@ BENCH := .venv/.bench
 FUZZ := .venv/.fuzz
 
 .DEFAULT_GOAL := help
-.PHONY: help install serve test check openapi bench fuzz audit soak clean
+.PHONY: help install serve test check openapi client bench fuzz audit soak clean
 MAKEFLAGS += --no-builtin-rules --no-print-directory
 
 help: ## this list
@@ -42,12 +42,16 @@ check: $(DEV) ## lint, format, types, layers, openapi.json, Dockerfile
 	@$(BIN)/mypy --no-error-summary
 	@out=$$($(BIN)/lint-imports --no-cache) || { echo "$$out" >&2; exit 1; }
 	@$(BIN)/python -m service openapi --check
+	@$(BIN)/python .ci/blocking_client.py --check
 	@$(BIN)/hadolint Dockerfile
 	@echo "check: all is well"
 
 openapi: $(RUNTIME) ## write openapi.json
 	@$(BIN)/python -m service openapi > .openapi.json.tmp || { rm -f .openapi.json.tmp; exit 1; }
 	@mv .openapi.json.tmp openapi.json
+
+client: $(DEV) ## write the blocking client from the asynchronous one
+	@$(BIN)/python .ci/blocking_client.py
 
 bench: $(BENCH) $(KERNEL) ## measure against the alternatives
 	@$(BIN)/python -m benchmarks $(ARGS)

@@ -10,9 +10,10 @@ import torch
 
 from benchmarks.harness import Benchmark, Comparison, Results, in_turns, peer
 from service import engine
+from service.catalogue.losses import LOSSES
+from service.catalogue.options import NoOptions
 from service.engine.formula import read_formula
-from service.engine.losses import LOSSES, Loss
-from service.engine.optimizers.levenberg_marquardt import LevenbergMarquardt
+from service.engine.losses import Loss
 from service.engine.problem import Problem, Tolerance
 
 SIDE = 5
@@ -96,9 +97,7 @@ def to_task(u: torch.Tensor, v: torch.Tensor, z: torch.Tensor) -> engine.Task:
         formula, {"u": u.repeat(fits), "v": v.repeat(fits)}, z.flatten(), start,
         -infinite, infinite, (True,) * 5, Loss(LOSSES["mse"], 1.0),
     )  # fmt: skip
-    options = engine.Options(
-        "levenberg_marquardt", LevenbergMarquardt(), 10, 10, Tolerance(1e-4, 1e-4)
-    )
+    options = engine.Options("levenberg_marquardt", NoOptions(), 10, 10, Tolerance(1e-4, 1e-4))
     codes = torch.arange(fits).repeat_interleave(SIDE * SIDE)
     return engine.grouped(problem, options, codes, start.repeat(fits, 1))
 

@@ -18,11 +18,13 @@ import torch
 from torch import Tensor
 
 from benchmarks.truths import TRUTHS, Draw
+from service.catalogue.families import FAMILIES
+from service.catalogue.losses import LOSSES
+from service.catalogue.options import NoOptions
 from service.engine import Options, Problem, Result, Task, begin, outcome
 from service.engine.formula import Formula, read_formula
-from service.engine.losses import LOSSES, Loss
-from service.engine.models import FAMILIES
-from service.engine.optimizers.levenberg_marquardt import LevenbergMarquardt
+from service.engine.losses import Loss
+from service.engine.models import guess
 from service.engine.problem import Tolerance
 
 SETS = 200
@@ -89,7 +91,7 @@ def fit(formula: Formula, x: Tensor, y: Tensor, theta: Tensor) -> Result:
     loss = Loss(LOSSES["mse"], 1.0)
     problem = Problem(formula, {"x": x}, y, theta, -limit, limit, free, loss)
     tolerance = Tolerance(params=1e-10)
-    options = Options("levenberg_marquardt", LevenbergMarquardt(), 1000, 1, tolerance)
+    options = Options("levenberg_marquardt", NoOptions(), 1000, 1, tolerance)
     run = begin(Task(problem, options))
     run.step(options.epochs)
     return outcome(run)
@@ -99,8 +101,8 @@ def trial(name: str, seed: int) -> Outcome:
     """One data set of a family, fitted from the guess and from the truth."""
     formula = formula_of(name)
     x, y, theta = data_set(name, seed)
-    guess = FAMILIES[name].guess(x.unsqueeze(0), y.unsqueeze(0))[0]
-    return Outcome(fit(formula, x, y, guess), fit(formula, x, y, theta))
+    start = guess(FAMILIES[name], x.unsqueeze(0), y.unsqueeze(0))[0]
+    return Outcome(fit(formula, x, y, start), fit(formula, x, y, theta))
 
 
 def score(name: str, sets: int, first: int = 0) -> Score:

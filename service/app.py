@@ -13,25 +13,28 @@ from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 
 from service import __version__
-from service.api import (
-    admission,
+from service.api import error_handlers, openapi
+from service.api.middleware.access_log import AccessLog
+from service.api.middleware.api_keys import KeyMiddleware, LiveKeys
+from service.api.middleware.cross_origin import CrossOriginChanges
+from service.api.middleware.headers import DefaultHeaders
+from service.api.middleware.hosts import AllowedHosts, Hosts
+from service.api.middleware.metrics import Metrics, RequestMetrics, Snapshot
+from service.api.middleware.request_ids import RequestIds
+from service.api.middleware.tracing import Tracing, TracingMiddleware
+from service.api.middleware.unexpected_errors import UnexpectedErrors
+from service.api.routes import (
     catalogue,
     compute,
-    error_handlers,
     events,
     fits,
     jobs,
-    middleware,
-    openapi,
     operations,
     pages,
     plots,
-    problem_types,
+    problems,
 )
-from service.api.keys import LiveKeys
-from service.api.metrics import Metrics, Snapshot
 from service.api.state import State, new_state
-from service.api.tracing import Tracing, TracingMiddleware
 from service.fitting import must_have, use_threads
 from service.jobs import scheduling
 from service.jobs.local_executor import LocalExecutor
@@ -62,7 +65,7 @@ def create_app(settings: Settings, clock: Clock | None = None) -> FastAPI:
     must_have(settings.device)
     clock, metrics = clock or SystemClock(), Metrics()
     tracing = Tracing() if settings.otel else None
-    nouns = (compute, fits, jobs, events, plots, operations, problem_types, catalogue)
+    nouns = (compute, fits, jobs, events, plots, operations, problems, catalogue)
     app = _App(
         title="Descent",
         version=__version__,
@@ -96,17 +99,14 @@ def _layers(
     settings: Settings, clock: Clock, metrics: Metrics, tracing: Tracing | None
 ) -> list[Middleware]:
     """What stands before the routes, outermost first; what is switched off is not there at all."""
-    hosts = _listed(settings.allowed_hosts)
     origins = _listed(settings.cors_origins)
-    layers = [
-        Middleware(
-            middleware.RequestMiddleware,
-            hosts=hosts,
-            allowed_origins=origins,
-            metrics=metrics,
-            access_log=settings.access_log,
-        )
-    ]
+    layers = [Middleware(RequestIds)]
+    if settings.access_log:
+        layers.append(Middleware(AccessLog))
+    layers += [Middleware(RequestMetrics, metrics=metrics), Middleware(DefaultHeaders)]
+    if hosts := AllowedHosts(_listed(settings.allowed_hosts)):
+        layers.append(Middleware(Hosts, allowed=hosts))
+    layers.append(Middleware(CrossOriginChanges, allowed=origins))
     if tracing is not None:
         layers.append(Middleware(TracingMiddleware, tracing=tracing))
     if origins:
@@ -120,14 +120,14 @@ def _layers(
         layers.append(cors)
     if keys := LiveKeys(settings, clock.monotonic):
         door = Middleware(
-            admission.KeyMiddleware,
+            KeyMiddleware,
             keys=keys,
             requests_per_minute=settings.max_requests_per_minute,
             open_metrics=settings.open_metrics,
             monotonic=clock.monotonic,
         )
         layers.append(door)
-    return [*layers, Middleware(error_handlers.UnexpectedErrorMiddleware)]
+    return [*layers, Middleware(UnexpectedErrors)]
 
 
 def _listed(text: str) -> list[str]:

@@ -1,4 +1,6 @@
-"""The exceptions of the service. `api.error_handlers` maps each to its HTTP status.
+"""The exceptions of the service: one class an error, with all that is said about it. Its docstring
+is the title of the problem, and the message where none is given. Errors that only HTTP has are in
+`service.api.http_errors`.
 
 DescentError
 ├── InvalidRequest            the request is not valid
@@ -37,10 +39,21 @@ class Complaint:
     detail: str
 
 
+POINTED = "`errors` points to each place in the body and says what to write instead."
+LATER = "Retry after `Retry-After` seconds."
+
+
 class DescentError(Exception):
     """Base class. `str(error)` is the message for the caller; default: the class's docstring."""
 
     type = "error"
+    """Its stable name: a problem's `type`, and the page of it at /problems/{type}."""
+    http_status = 500
+    """The status of the answer, for a layer that speaks HTTP."""
+    meaning = ""
+    """What the type means, in the documentation."""
+    remedy = ""
+    """What the caller or the operator can do."""
 
     def __init__(self, detail: str | None = None) -> None:
         super().__init__(detail or " ".join((type(self).__doc__ or "").split()))
@@ -50,6 +63,9 @@ class InvalidRequest(DescentError):
     """The request is not valid."""
 
     type = "invalid-request"
+    http_status = 422
+    meaning = "The request is not valid."
+    remedy = POINTED
 
     def __init__(self, detail: str | None = None, *, pointer: str = "") -> None:
         super().__init__(detail)
@@ -73,6 +89,9 @@ class InvalidFormula(InvalidRequest):
     """The formula has a syntax error."""
 
     type = "invalid-formula"
+    http_status = 422
+    meaning = "The model's text does not parse."
+    remedy = "The column of the text is named; see formulas."
 
     def __init__(self, detail: str, *, column: int | None = None, pointer: str = "") -> None:
         where = "" if column is None else f" (column {column})"
@@ -84,6 +103,9 @@ class UnknownName(InvalidRequest):
     """Unknown name."""
 
     type = "unknown-name"
+    http_status = 422
+    meaning = "A model, a loss, an optimizer or a column has no such name."
+    remedy = "The nearest is named."
 
     def __init__(self, kind: str, name: str, known: Iterable[str], *, pointer: str = "") -> None:
         hint = nearest_hint(name, known)
@@ -96,42 +118,63 @@ class UnknownDiagnostic(UnknownName):
     """No diagnostic has that code."""
 
     type = "unknown-diagnostic"
+    http_status = 404
+    meaning = "No diagnostic has that code."
+    remedy = "The nearest is named."
 
 
 class InvalidData(InvalidRequest):
     """The data cannot be used."""
 
     type = "invalid-data"
+    http_status = 422
+    meaning = "A column, a row or a value cannot be used."
+    remedy = POINTED
 
 
 class BudgetExceeded(InvalidRequest):
     """The request would exceed a computing budget."""
 
     type = "budget-exceeded"
+    http_status = 422
+    meaning = "The request would cost more than one request is allowed."
+    remedy = "The detail has the limit and what would fit; the operator can raise it."
 
 
 class UnknownJob(DescentError):
     """No job has that id."""
 
     type = "unknown-job"
+    http_status = 404
+    meaning = "No job of this caller has that id, or it has been removed."
+    remedy = "The detail says whether it was deleted or expired. Send the fit again."
 
 
 class JobStillRunning(DescentError):
     """The job has not finished; cancel it first."""
 
     type = "job-still-running"
+    http_status = 409
+    meaning = "The job has not finished."
+    remedy = "Wait for it, or cancel it first."
 
 
 class IdempotencyConflict(DescentError):
     """That Idempotency-Key was used for a different request; send a new key."""
 
     type = "idempotency-conflict"
+    http_status = 422
+    meaning = "The `Idempotency-Key` was used for another request."
+    remedy = "Send a new key with a new request, the old one with the old."
 
 
 class QueueFull(DescentError):
     """The job queue is full; try again later."""
 
     type = "queue-full"
+    http_status = 429
+    meaning = "The job queue or the store is full."
+    remedy = LATER
 
     def __init__(self, detail: str | None = None, *, retry_after_s: int = 1) -> None:
         super().__init__(detail)
@@ -142,6 +185,9 @@ class QuotaExceeded(QueueFull):
     """The quota of this API key is used up; try again later."""
 
     type = "quota-exceeded"
+    http_status = 429
+    meaning = "This API key has reached its limit of requests or jobs."
+    remedy = LATER
 
 
 class Unauthorized(DescentError):
@@ -149,12 +195,18 @@ class Unauthorized(DescentError):
     knows."""
 
     type = "unauthorized"
+    http_status = 401
+    meaning = "The server requires an API key, and the request has none that is valid."
+    remedy = "Send `Authorization: Bearer KEY`. The operator makes keys with `descent key NAME`."
 
 
 class Misdirected(DescentError):
     """The request's Host is not in this server's DESCENT_ALLOWED_HOSTS."""
 
     type = "misdirected-request"
+    http_status = 421
+    meaning = "The server does not accept that Host."
+    remedy = "The operator lists allowed hosts in `DESCENT_ALLOWED_HOSTS`."
 
 
 class CrossOrigin(DescentError):
@@ -162,30 +214,45 @@ class CrossOrigin(DescentError):
     DESCENT_CORS_ORIGINS."""
 
     type = "cross-origin"
+    http_status = 403
+    meaning = "The request is a change sent by a web page of another origin."
+    remedy = "The operator lists allowed origins in `DESCENT_CORS_ORIGINS`."
 
 
 class OutOfMemory(DescentError):
     """Not enough memory at the moment; send a smaller request, or try again later."""
 
     type = "out-of-memory"
+    http_status = 503
+    meaning = "The server is out of memory at the moment."
+    remedy = LATER
 
 
 class NotReady(DescentError):
     """The service is starting or stopping; try again later."""
 
     type = "not-ready"
+    http_status = 503
+    meaning = "The service is starting or stopping."
+    remedy = LATER
 
 
 class JobFailed(DescentError):
     """The job ended without a result."""
 
     type = "job-failed"
+    http_status = 500
+    meaning = "The job ended without an answer."
+    remedy = "The detail says why."
 
 
 class WorkerLost(JobFailed):
     """The worker process that ran the job died."""
 
     type = "worker-lost"
+    http_status = 503
+    meaning = "The process that did the work died, and so did its replacement."
+    remedy = "Retry, with less data."
 
 
 LONGEST = 64

@@ -24,9 +24,16 @@ settings.register_profile(
 )
 settings.load_profile("house")
 
+LONGEST = (
+    *("test_schemathesis.py", "test_bounds.py", "test_clock.py", "test_worker_death.py"),
+    *("test_soak.py", "test_machine.py", "test_shutdown.py", "test_forkserver.py"),
+)
+"""The files that take longest: begun first, so that none is left for one core at the end."""
+
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leaves out what is `long` where CUDA is pretended: each operation takes ten times as long."""
+    """Begins with the longest; leaves out what is `long` where CUDA is pretended, since each
+    operation takes ten times as long there."""
     kept: list[pytest.Item] = []
     left: list[pytest.Item] = []
     for item in items:
@@ -34,7 +41,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         pretended = given is not None and given.params.get("device") == PRETENDED
         (left if pretended and item.get_closest_marker("long") else kept).append(item)
     config.hook.pytest_deselected(items=left)
-    items[:] = kept
+    items[:] = sorted(kept, key=lambda item: item.path.name not in LONGEST)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

@@ -1,39 +1,20 @@
-"""Limits on what is in use at the same time, in total and by caller."""
+"""Limits on what is in use at the same time, in total and by caller; and work that ends where its
+caller disconnects."""
 
 from __future__ import annotations
 
 import asyncio
 import sys
 from collections import Counter
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Coroutine, Iterator
 from contextlib import asynccontextmanager, contextmanager
+from typing import Any, TypeVar
+
+from starlette.requests import ClientDisconnect, Request
+from starlette.types import Receive
 
 from service.errors import QueueFull
 from service.jobs.fair_queue import FairQueue
-
-
-class TooManyStreams(QueueFull):
-    """No room for another event stream just now; try again later."""
-
-    type = "too-many-streams"
-
-
-class TooManyBytes(QueueFull):
-    """No room for another large body just now; try again later."""
-
-    type = "too-many-bytes"
-
-
-class TooManyAnswers(QueueFull):
-    """No room for another long answer just now; try again later."""
-
-    type = "too-many-answers"
-
-
-class TooManyPictures(QueueFull):
-    """No room for another picture or long table just now; try again later."""
-
-    type = "too-many-pictures"
 
 
 class ConcurrencyLimit:
@@ -110,3 +91,27 @@ class FairLimiter:
             self._waiting.pop().set_result(None)
         else:
             self._free += 1
+
+
+T = TypeVar("T")
+
+
+async def unless_disconnected(request: Request[Any], work: Coroutine[Any, Any, T]) -> T:
+    """The result of `work`. If the caller disconnects first, `work` is cancelled and
+    ClientDisconnect raised. The request's body must have been read."""
+    task = asyncio.create_task(work)
+    disconnect = asyncio.create_task(_disconnected(request.receive))
+    try:
+        await asyncio.wait({task, disconnect}, return_when=asyncio.FIRST_COMPLETED)
+        if task.done():
+            return task.result()
+        raise ClientDisconnect
+    finally:
+        task.cancel()
+        disconnect.cancel()
+        await asyncio.gather(task, disconnect, return_exceptions=True)
+
+
+async def _disconnected(receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass

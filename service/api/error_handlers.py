@@ -1,10 +1,7 @@
-"""The table of error -> HTTP status, and the handlers that answer errors as RFC 9457 problems."""
+"""The handlers that answer errors as RFC 9457 problems, by what their classes say."""
 
 from __future__ import annotations
 
-import logging
-import traceback
-from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any
 
@@ -13,61 +10,22 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Match, Route
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import Receive, Scope, Send
 
-from service import errors, fitting
 from service.api.answers import LastAnswer, ProblemAnswer
-from service.api.concurrency import TooManyAnswers, TooManyBytes, TooManyPictures, TooManyStreams
-from service.api.negotiation import NotAcceptable, UnknownPicture
-from service.api.reading import bodies
-from service.api.reading.table import MalformedBody
-from service.api.request_id import request_id
+from service.api.bodies.table import with_lines
+from service.api.http_errors import PROBLEMS, MethodNotAllowed, UnknownRoute
+from service.api.middleware.request_ids import request_id
 from service.api.validation_errors import MOST
-from service.errors import Complaint, DescentError, InvalidRequest, QueueFull, nearest_hint
+from service.errors import (
+    Complaint,
+    DescentError,
+    InvalidRequest,
+    JobFailed,
+    QueueFull,
+    nearest_hint,
+)
 from service.schemas.problems import Problem, ProblemError
-
-logger = logging.getLogger(__name__)
-
-STATUS: Mapping[type[DescentError], int] = {
-    errors.InvalidRequest: 422,
-    errors.InvalidFormula: 422,
-    errors.UnknownName: 422,
-    errors.UnknownDiagnostic: 404,
-    errors.InvalidData: 422,
-    errors.BudgetExceeded: 422,
-    errors.UnknownJob: 404,
-    errors.JobStillRunning: 409,
-    errors.IdempotencyConflict: 422,
-    errors.QueueFull: 429,
-    errors.QuotaExceeded: 429,
-    errors.Unauthorized: 401,
-    errors.CrossOrigin: 403,
-    errors.Misdirected: 421,
-    TooManyStreams: 429,
-    TooManyBytes: 429,
-    MalformedBody: 400,
-    TooManyPictures: 429,
-    TooManyAnswers: 429,
-    NotAcceptable: 406,
-    UnknownPicture: 404,
-    errors.OutOfMemory: 503,
-    errors.NotReady: 503,
-    errors.JobFailed: 500,
-    errors.WorkerLost: 503,
-}
-"""The HTTP status of each domain error."""
-
-_FRAMEWORK = {
-    400: ("malformed-json", "The body is not JSON"),
-    404: ("unknown-route", "There is no such route"),
-    405: ("method-not-allowed", "The route does not take this method"),
-    408: ("request-timeout", "The body did not arrive in time"),
-    413: ("body-too-large", "The body is too large"),
-    415: ("unsupported-media-type", "The body's media type is not supported"),
-}
-"""Type and title of HTTPExceptions by status."""
-
-_BY_TYPE = {error.type: error for error in STATUS}
 
 
 def register(app: FastAPI) -> None:
@@ -77,110 +35,72 @@ def register(app: FastAPI) -> None:
     app.add_exception_handler(ClientDisconnect, _client_disconnected)
 
 
+def problem(error: type[DescentError], detail: str, **members: Any) -> Problem:
+    """The problem of an error of that class."""
+    title = " ".join((error.__doc__ or "").split()).rstrip(".")
+    return Problem(type=error.type, title=title, status=error.http_status, detail=detail, **members)
+
+
 def problem_of(kind: str, detail: str, **members: Any) -> Problem:
-    """The problem of a domain error, known by its `type`."""
-    error = _BY_TYPE.get(kind, errors.JobFailed)
-    return Problem(type=kind, title=_title(error), status=STATUS[error], detail=detail, **members)
-
-
-class UnexpectedErrorMiddleware:
-    """Answers an unexpected exception with a 500 that reveals nothing, and logs the traceback."""
-
-    def __init__(self, app: ASGIApp) -> None:
-        self.app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        started = False
-
-        async def watched_send(message: Message) -> None:
-            nonlocal started
-            started = True
-            await send(message)
-
-        try:
-            await self.app(scope, receive, watched_send)
-        except Exception as error:
-            if started or scope["type"] != "http":
-                raise
-            if fitting.is_out_of_memory(error):
-                # The frames' memory is freed first: logging needs memory too.
-                traceback.clear_frames(error.__traceback__)
-                logger.error("out of memory [%s]: %s", request_id(scope), error)
-                await refuse(errors.OutOfMemory(), scope, receive, send)
-                return
-            request = Request(scope)
-            # Not decoded: it could contain line breaks that forge log lines.
-            path = scope.get("raw_path", b"").decode("latin-1")
-            logger.exception("%s %s [%s]", request.method, path, request_id(request.scope))
-            answer = ProblemAnswer(_internal_error(request))
-            await answer(scope, receive, send)
+    """The problem of an error that is known by its `type`, such as that of a failed job."""
+    found = problem(PROBLEMS.get(kind, JobFailed), detail, **members)
+    return found.model_copy(update={"type": kind})
 
 
 async def refuse(error: DescentError, scope: Scope, receive: Receive, send: Send) -> None:
     """Answers with the problem of an error, from a middleware."""
-    await _answer(error, scope)(scope, receive, send)
+    await answer(error, scope)(scope, receive, send)
 
 
-async def _domain_error(request: Request, error: Exception) -> Response:
-    assert isinstance(error, DescentError)
-    return _answer(error, request.scope)
-
-
-def _answer(error: DescentError, scope: Scope) -> Response:
+def answer(error: DescentError, scope: Scope, headers: dict[str, str] | None = None) -> Response:
+    """The answer to a request that failed with `error`."""
     complaints = error.complaints if isinstance(error, InvalidRequest) else ()
-    found = bodies.with_lines(scope, complaints)
-    problem = problem_of(
-        error.type,
+    found = with_lines(scope, complaints)
+    made = problem(
+        PROBLEMS.get(error.type, type(error)),
         _detail(error, found),
         errors=[ProblemError(pointer=c.pointer, detail=c.detail) for c in found[:MOST]] or None,
         request_id=request_id(scope),
     )
-    wait_s = error.retry_after_s if isinstance(error, QueueFull) else 1
-    headers = {"Retry-After": str(wait_s)} if problem.status in {429, 503} else {}
-    if problem.status == 401:
+    headers = dict(headers or {})
+    if made.status in {429, 503}:
+        wait_s = error.retry_after_s if isinstance(error, QueueFull) else 1
+        headers["Retry-After"] = str(wait_s)
+    if made.status == 401:
         headers["WWW-Authenticate"] = 'Bearer realm="descent"'
-    return ProblemAnswer(problem, headers)
+    # What is left of the body is not read.
+    return (LastAnswer if made.status in {408, 413} else ProblemAnswer)(made, headers)
+
+
+async def _domain_error(request: Request, error: Exception) -> Response:
+    assert isinstance(error, DescentError)
+    return answer(error, request.scope)
 
 
 async def _http_error(request: Request, error: Exception) -> Response:
+    """The answer to an error of the framework: no such route, or not that method."""
     assert isinstance(error, HTTPException)
-    headers = dict(error.headers or {})
-    detail = error.detail
+    path, headers = request.scope["path"][:80], dict(error.headers or {})
     if error.status_code == 404:
-        path = request.scope["path"]
-        detail = f"no such route: {path[:80]}{nearest_hint(path[:80], _paths(request))}"
-    elif error.status_code == 405:
+        hint = nearest_hint(path, _paths(request))
+        return answer(UnknownRoute(f"no such route: {path}{hint}"), request.scope, headers)
+    if error.status_code == 405:
         headers["Allow"] = ", ".join(_methods(request))
-        detail = f"{request.scope['path'][:80]} takes {headers['Allow']}, not {request.method}"
+        refused = MethodNotAllowed(f"{path} takes {headers['Allow']}, not {request.method}")
+        return answer(refused, request.scope, headers)
     phrase = HTTPStatus(error.status_code).phrase
-    kind, title = _FRAMEWORK.get(error.status_code, (phrase.lower().replace(" ", "-"), phrase))
-    problem = Problem(
-        type=kind,
-        title=title,
+    made = Problem(
+        type=phrase.lower().replace(" ", "-"),
+        title=phrase,
         status=error.status_code,
-        detail=detail,
+        detail=error.detail,
         request_id=request_id(request.scope),
     )
-    answer = LastAnswer if error.status_code in {408, 413} else ProblemAnswer
-    return answer(problem, headers)
+    return ProblemAnswer(made, headers)
 
 
 async def _client_disconnected(request: Request, error: Exception) -> Response:
     return Response(status_code=400)
-
-
-def _internal_error(request: Request) -> Problem:
-    return Problem(
-        type="internal-error",
-        title="Internal Server Error",
-        status=500,
-        detail="something went wrong here, not in the request; the server's log has the details",
-        request_id=request_id(request.scope),
-    )
-
-
-def _title(error: type[DescentError]) -> str:
-    return " ".join((error.__doc__ or "").split()).rstrip(".")
 
 
 def _detail(error: DescentError, found: tuple[Complaint, ...]) -> str:

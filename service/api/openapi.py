@@ -20,10 +20,11 @@ from pydantic.json_schema import (
     models_json_schema,
 )
 
-from service.api.admission import is_open
 from service.api.answers import Health
+from service.api.bodies import forms as body_forms
+from service.api.forms import FORMS, JSON
+from service.api.middleware.api_keys import is_open
 from service.api.queries import Query
-from service.api.reading import described
 from service.schemas import answers, catalogue, compute, fit, jobs, plot, problems
 from service.schemas.base import Answer
 
@@ -110,10 +111,10 @@ def body(
 ) -> Part:
     """A request body in every format, with request headers, as FastAPI's `openapi_extra`."""
     json_content = {"schema": _ref(schema), "examples": dict(examples)}
-    content = {"application/json": json_content, **described.content()}
+    content = {"application/json": json_content, **body_forms.content()}
     return {
         "requestBody": {"required": True, "content": content},
-        "parameters": [*headers, *described.parameters(schema)],
+        "parameters": [*headers, *body_forms.parameters(schema)],
     }
 
 
@@ -155,18 +156,17 @@ def answer(schema: type[Answer], description: str, *headers: str) -> Part:
     return {"description": description, "content": content, "headers": _header_refs(headers)}
 
 
-_FORMS = {
-    "text/plain": "`format=text`: a report for a terminal; `format=oneline`: a line of name=value.",
-    "text/csv": "`format=csv`: a table.",
-    "application/vnd.apache.arrow.stream": "`format=arrow`: the same table as an Arrow stream.",
-}
-
-
 def forms(schema: type[Answer], description: str, *headers: str) -> Part:
     """An answer that is available in the other formats too."""
     made = answer(schema, description, *headers)
-    for kind, what in _FORMS.items():
-        made["content"][kind] = {"schema": {"type": "string", "description": what}}
+    described: dict[str, list[str]] = {}
+    for form in FORMS.values():
+        kind = form.media_type.partition(";")[0]
+        described.setdefault(kind, []).append(f"`format={form.name}`: {form.description}")
+    for kind, parts in described.items():
+        if kind != JSON.media_type:
+            schema_of_text = {"type": "string", "description": f"{'; '.join(parts)}."}
+            made["content"][kind] = {"schema": schema_of_text}
     return made
 
 

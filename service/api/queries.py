@@ -3,15 +3,21 @@ nearest known one."""
 
 from __future__ import annotations
 
-from typing import Annotated, TypeVar
+from typing import TYPE_CHECKING, Annotated, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from service.api.forms import FORMS
 from service.api.state import Request
 from service.api.validation_errors import validation_errors
 from service.errors import Complaint, InvalidRequest
-from service.schemas.names import AnswerFormat, Status, Theme
+from service.schemas.names import Status, Theme
 from service.schemas.plot import Columns, Side
+
+if TYPE_CHECKING:
+    AnswerFormat = str
+else:
+    AnswerFormat = Literal[tuple(FORMS)]
 
 
 class Query(BaseModel):

@@ -6,19 +6,13 @@ from typing import TYPE_CHECKING, TypedDict
 
 import starlette.requests
 
-from service.api.concurrency import (
-    ConcurrencyLimit,
-    FairLimiter,
-    TooManyAnswers,
-    TooManyBytes,
-    TooManyPictures,
-    TooManyStreams,
-)
-from service.api.histories import Histories
-from service.api.metrics import Metrics
-from service.api.parser import Parser
-from service.api.reading.table import Bounds
+from service.api.bodies.parser import Parser
+from service.api.bodies.table import Bounds
+from service.api.concurrency import ConcurrencyLimit, FairLimiter
+from service.api.http_errors import TooManyAnswers, TooManyBytes, TooManyPictures, TooManyStreams
+from service.api.middleware.metrics import Metrics
 from service.api.render_process import RenderProcess
+from service.api.views import Histories
 from service.jobs.service import JobService
 from service.settings import Settings
 
@@ -53,7 +47,7 @@ class State(TypedDict):
     """The metrics of /metrics."""
 
 
-RENDER_ENTRY = "service.api.render_worker:main"
+RENDER_ENTRY = "service.api.render_process:main"
 LONGEST_PICTURE_S = 30.0
 
 

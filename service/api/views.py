@@ -1,16 +1,24 @@
-"""Job records converted to the schemas of answers."""
+"""Job records and histories converted to answers: their schemas, and their JSON."""
 
 from __future__ import annotations
 
+import asyncio
 import re
+from collections import OrderedDict
+from collections.abc import Iterator
 from typing import Literal
 
+from pydantic_core import to_json
+
+from service.api.concurrency import FairLimiter
 from service.api.error_handlers import problem_of
 from service.jobs.executor import Place
+from service.jobs.history import Rows
 from service.jobs.job import Job, Stored
 from service.schemas import jobs as wire
 from service.schemas.answers import History
 from service.schemas.problems import Problem
+from service.schemas.series import columns, written
 
 # The quotes within a string are escaped, so this is no string's content.
 _TIMINGS = re.compile(rb'"timings":\{"queued_s":([\d.e+-]+),"fit_s":([\d.e+-]+)\}')
@@ -97,3 +105,45 @@ def brief(job: Job, place: Place | None = None) -> wire.Job:
 def _progress(job: Job) -> wire.Progress:
     unit: Literal["epoch", "group"] = "group" if job.grouped else "epoch"
     return wire.Progress(**job.progress._asdict(), unit=unit)
+
+
+FEW_NUMBERS = 512
+"""Numbers up to which rows are serialized on the event loop."""
+_KEPT = 64
+
+
+def pieces_of_history(job: Job, rows: Rows) -> Iterator[bytes]:
+    """The JSON of rows of the job's history, in pieces."""
+    yield b'{"epoch":'
+    yield from written(rows.epoch)
+    yield b',"loss":'
+    yield from written(rows.loss)
+    yield b',"params":'
+    yield from columns(job.params, rows.params)
+    yield b',"gradient":'
+    yield from columns(job.params, rows.gradient)
+    yield b',"total":%b,"thinned":%b}' % (to_json(job.progress.epoch), to_json(rows.thinned))
+
+
+class Histories:
+    """A cache of the rows last serialized for watchers."""
+
+    def __init__(self, turns: FairLimiter) -> None:
+        self._turns = turns
+        self._kept: OrderedDict[tuple[object, ...], asyncio.Task[bytes]] = OrderedDict()
+
+    async def written(self, job: Job, rows: Rows, caller: str) -> bytes:
+        """The JSON of those rows."""
+        if len(rows) * (2 + 2 * len(job.params)) <= FEW_NUMBERS:
+            return b"".join(pieces_of_history(job, rows))
+        key = (job.id, job.version, int(rows.epoch[0]), len(rows))
+        writing = self._kept.get(key)
+        if writing is None or (writing.done() and writing.cancelled()):
+            writing = self._kept[key] = asyncio.create_task(self._write(job, rows, caller))
+            if len(self._kept) > _KEPT:
+                self._kept.popitem(last=False)
+        return await asyncio.shield(writing)
+
+    async def _write(self, job: Job, rows: Rows, caller: str) -> bytes:
+        async with self._turns.turn(caller):
+            return await asyncio.to_thread(b"".join, pieces_of_history(job, rows))

@@ -12,7 +12,7 @@ def key(
 ) -> None:
     """Create an API key. The key is printed on stderr, this once; its line for DESCENT_KEYS_FILE on
     stdout: `descent key alice >> keys.txt`."""
-    from service.api.keys import UnusableKeys, new_key
+    from service.api.middleware.api_keys import UnusableKeys, new_key
 
     try:
         secret, line = new_key(name)

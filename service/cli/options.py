@@ -2,25 +2,34 @@
 
 from __future__ import annotations
 
-from typing import Annotated, get_args
+from collections.abc import Iterable
+from typing import Annotated
 
 import typer
 
+from service.catalogue.families import FAMILIES
+from service.catalogue.losses import LOSSES
+from service.catalogue.optimizers import OPTIMIZERS
 from service.cli.printing import Form
-from service.schemas import names
 
 
 def model_names(incomplete: str) -> list[str]:
     """Names of families that begin so."""
-    return [name for name in get_args(names.ModelName) if name.startswith(incomplete)]
+    return _completed(FAMILIES, incomplete)
 
 
-def _optimizers(incomplete: str) -> list[str]:
-    return [name for name in get_args(names.OptimizerName) if name.startswith(incomplete)]
+def optimizer_names(incomplete: str) -> list[str]:
+    """Names of optimizers that begin so."""
+    return _completed(OPTIMIZERS, incomplete)
 
 
-def _losses(incomplete: str) -> list[str]:
-    return [name for name in get_args(names.LossName) if name.startswith(incomplete)]
+def loss_names(incomplete: str) -> list[str]:
+    """Names of losses that begin so."""
+    return _completed(LOSSES, incomplete)
+
+
+def _completed(names: Iterable[str], incomplete: str) -> list[str]:
+    return [name for name in names if name.startswith(incomplete)]
 
 
 Url = Annotated[
@@ -49,12 +58,14 @@ Model = Annotated[
 Params = Annotated[
     list[str] | None, typer.Option("--param", "-p", help="A param's value: name=value.")
 ]
-Loss = Annotated[str | None, typer.Option(help="The loss; default: mse.", autocompletion=_losses)]
+Loss = Annotated[
+    str | None, typer.Option(help="The loss; default: mse.", autocompletion=loss_names)
+]
 Sigma = Annotated[
     str | None, typer.Option(help="The noise's standard deviation: a column, or a number.")
 ]
 Optimizer = Annotated[
-    str | None, typer.Option(help="The optimizer; default: auto.", autocompletion=_optimizers)
+    str | None, typer.Option(help="The optimizer; default: auto.", autocompletion=optimizer_names)
 ]
 Setting = Annotated[
     list[str] | None,

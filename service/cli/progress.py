@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
 
     from service.client import Job
-    from service.client.events import Event
+    from service.client.answers import Event
 
 
 def finished(job: Job[Any], *, own: bool) -> tuple[bool, Any]:

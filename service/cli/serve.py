@@ -76,7 +76,7 @@ def serve(
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     sys.setswitchinterval(_SWITCH_S)
     gc.disable()  # objects made at start-up stay
-    from service.api.tracing import NoTelemetry
+    from service.api.middleware.tracing import NoTelemetry
     from service.app import create_app
     from service.cli import kernel
     from service.fitting import NoDevice
@@ -102,7 +102,7 @@ def serve(
 
 def _guarded(settings: Settings, host: str, *, allow_public: bool) -> Settings:
     """The settings, if it is safe to listen on `host` with them; exits otherwise."""
-    from service.api.keys import UnusableKeys, keyring
+    from service.api.middleware.api_keys import UnusableKeys, keyring
 
     try:
         keys = keyring(settings)

@@ -1,15 +1,15 @@
-"""The client: `Descent` is blocking, `AsyncDescent` asynchronous; both run the same exchanges.
+"""The client: `Descent` is blocking, `AsyncDescent` asynchronous, and both have one source.
 
-
-`exchanges` has each operation as a generator of `calls`, without I/O; `descent` and `async_descent`
-run them over httpx, with tenacity's retries. `data` converts a caller's data to columns, `bodies`
-to JSON or Arrow; answers become a `Fit`, a `GroupedFit`, or one of the `errors`.
+`asynchronous` is written by hand; `blocking` is generated from it by `make client`. `data` converts
+a caller's data to columns, `bodies` makes requests of them; `transport` and `retrying` configure
+httpx and tenacity; `answers` turns replies into documents or `errors`, and `fits` documents into
+reports and tables.
 """
 
-from service.client.async_descent import AsyncDescent
-from service.client.async_fit import AsyncFit
-from service.client.async_job import AsyncJob
-from service.client.descent import Descent
+from service.client.asynchronous.descent import AsyncDescent
+from service.client.asynchronous.results import AsyncFit, AsyncJob
+from service.client.blocking.descent import Descent
+from service.client.blocking.results import Fit, Job
 from service.client.errors import (
     AccessError,
     ClientError,
@@ -24,10 +24,7 @@ from service.client.errors import (
     UnreadableAnswer,
     WaitTimeout,
 )
-from service.client.fit import Fit
-from service.client.fits import Group, GroupedFit
-from service.client.job import Job
-from service.client.pictures import Picture
+from service.client.fits import Group, GroupedFit, Picture
 
 __all__ = [
     "AccessError",

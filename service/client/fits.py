@@ -1,10 +1,14 @@
-"""Fits: printed as reports, shown in notebooks, used for predictions, saved."""
+"""Fits without a connection: printed as reports, shown in notebooks, saved; and their pictures."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from html import escape
+from inspect import iscoroutinefunction
 from pathlib import Path
-from typing import Any, Generic, NamedTuple, Self, TypeVar, overload
+from typing import Any, Generic, Literal, NamedTuple, Self, TypeVar, overload
 
 from pydantic_core import from_json, to_json
 
@@ -14,9 +18,15 @@ from service.schemas import answers as wire
 from service.schemas.names import Status, StopReason, Verdict
 
 T = TypeVar("T")
+View = Literal["fit", "loss", "residuals", "path"]
+Kind = Literal["svg", "png", "txt"]
+
+MEDIA_TYPES: dict[str, str] = {"svg": "image/svg+xml", "png": "image/png", "txt": "text/plain"}
+_CELL = "text-align:right;padding:2px 10px"
+_COLOURS = {"info": "#3b6ea5", "warning": "#9a6700", "error": "#b42318"}
 
 
-class _Of(Generic[T]):
+class _Member(Generic[T]):
     """A member of the document, by its own name."""
 
     def __set_name__(self, owner: type, name: str) -> None:
@@ -25,32 +35,32 @@ class _Of(Generic[T]):
     @overload
     def __get__(self, owner: None, kind: type) -> Self: ...
     @overload
-    def __get__(self, owner: Kept, kind: type) -> T: ...
-    def __get__(self, owner: Kept | None, kind: type) -> T | Self:
+    def __get__(self, owner: _AnyFit, kind: type) -> T: ...
+    def __get__(self, owner: _AnyFit | None, kind: type) -> T | Self:
         if owner is None:
             return self
         found: T = getattr(owner.document, self.name)
         return found
 
 
-class Kept:
+class _AnyFit:
     """Shared by fits of one curve and of groups."""
 
     document: wire.Fit | wire.GroupedFit
 
-    job_id = _Of[str]()
-    status = _Of[Status]()
-    stop_reason = _Of[StopReason]()
-    converged = _Of[bool]()
-    model = _Of[wire.ModelSummary]()
-    epochs = _Of[int]()
-    optimizer = _Of[str]()
-    diagnostics = _Of[list[wire.Diagnostic]]()
-    verdict = _Of[Verdict]()
-    trustworthy = _Of[bool]()
-    dropped = _Of["wire.Dropped | None"]()
-    timings = _Of[wire.Timings]()
-    urls = _Of[wire.FitUrls]()
+    job_id = _Member[str]()
+    status = _Member[Status]()
+    stop_reason = _Member[StopReason]()
+    converged = _Member[bool]()
+    model = _Member[wire.ModelSummary]()
+    epochs = _Member[int]()
+    optimizer = _Member[str]()
+    diagnostics = _Member[list[wire.Diagnostic]]()
+    verdict = _Member[Verdict]()
+    trustworthy = _Member[bool]()
+    dropped = _Member["wire.Dropped | None"]()
+    timings = _Member[wire.Timings]()
+    urls = _Member[wire.FitUrls]()
 
     def __init__(self, raw: dict[str, Any]) -> None:
         self.raw = raw
@@ -73,23 +83,23 @@ class Kept:
         return self.report()
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Kept) and self.to_json() == other.to_json()
+        return isinstance(other, _AnyFit) and self.to_json() == other.to_json()
 
     __hash__ = None  # type: ignore[assignment]
 
 
-class FitDocument(Kept):
+class FitDocument(_AnyFit):
     """One curve's fit, without a connection to a service."""
 
     document: wire.Fit
 
-    params = _Of[dict[str, float]]()
-    params_unscaled = _Of["wire.UnscaledParams | None"]()
-    loss = _Of[float]()
-    curvature = _Of["wire.Curvature | None"]()
-    best = _Of[wire.Best]()
-    statistics = _Of[wire.Statistics]()
-    history = _Of[wire.History]()
+    params = _Member[dict[str, float]]()
+    params_unscaled = _Member["wire.UnscaledParams | None"]()
+    loss = _Member[float]()
+    curvature = _Member["wire.Curvature | None"]()
+    best = _Member[wire.Best]()
+    statistics = _Member[wire.Statistics]()
+    history = _Member[wire.History]()
 
     def __init__(self, raw: dict[str, Any]) -> None:
         super().__init__(raw)
@@ -134,12 +144,12 @@ class Group(NamedTuple):
     upper: dict[str, float]
 
 
-class GroupedFit(Kept):
+class GroupedFit(_AnyFit):
     """The fits of groups: a sequence of them, in order of appearance."""
 
     document: wire.GroupedFit
 
-    groups = _Of[wire.Groups]()
+    groups = _Member[wire.Groups]()
 
     def __init__(self, raw: dict[str, Any]) -> None:
         super().__init__(raw)
@@ -191,9 +201,20 @@ class GroupedFit(Kept):
         return f"<GroupedFit {self.model.formula}: {len(self)} groups, {trusted} trustworthy>"
 
 
-def grouped(raw: dict[str, Any]) -> bool:
-    """The document as a fit of one curve or of groups."""
+def is_grouped(raw: dict[str, Any]) -> bool:
+    """Whether a document is the fits of groups."""
     return "groups" in raw
+
+
+def shown(plot: Callable[[], Any]) -> str | None:
+    """A fit's picture for a notebook. None where it is not available, and of an asynchronous
+    client, whose `plot` has to be awaited."""
+    if iscoroutinefunction(plot):
+        return None
+    try:
+        return str(plot())
+    except errors.ClientError:
+        return None
 
 
 def load(path: str | Path) -> dict[str, Any]:
@@ -202,3 +223,80 @@ def load(path: str | Path) -> dict[str, Any]:
     if not isinstance(found, dict):
         raise errors.UnreadableAnswer(f"{path} is not a fit")
     return found
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """One picture; a notebook shows it."""
+
+    content: bytes
+    kind: Kind
+
+    def save(self, path: str | Path) -> None:
+        """Writes it to a file."""
+        Path(path).write_bytes(self.content)
+
+    def __str__(self) -> str:
+        return f"<{self.kind} of {len(self.content)} bytes>" if self.kind == "png" else self._text()
+
+    def _text(self) -> str:
+        return self.content.decode()
+
+    def _repr_svg_(self) -> str | None:
+        return self._text() if self.kind == "svg" else None
+
+    def _repr_png_(self) -> bytes | None:
+        return self.content if self.kind == "png" else None
+
+
+def html_table(fit: wire.Fit, svg: str | None = None) -> str:
+    """The fit as self-contained HTML, for a notebook: its params, quality and diagnostics, and its
+    picture where there is one."""
+    parts = [
+        f"<p><code>{escape(fit.model.formula)}</code> "
+        f"({escape(fit.optimizer)}, {escape(fit.stop_reason)}, {fit.verdict})</p>",
+        _rows(["param", "value", "standard error", "from", "to"], _params(fit)),
+        f"<p>{escape(_quality(fit))}</p>",
+        *(_diagnostic(found.severity, found.code, found.message) for found in fit.diagnostics),
+    ]
+    if svg is not None:
+        parts.append(f'<div style="max-width:640px">{svg}</div>')
+    return f"<div>{''.join(parts)}</div>"
+
+
+def _params(fit: wire.Fit) -> Iterator[list[str]]:
+    stderr = fit.statistics.stderr or {}
+    interval = fit.statistics.confidence_interval
+    for name, value in fit.params.items():
+        limits = ("", "")
+        if interval is not None and name in interval.lower:
+            limits = (_number(interval.lower[name]), _number(interval.upper[name]))
+        yield [name, _number(value), _number(stderr[name]) if name in stderr else "", *limits]
+
+
+def _quality(fit: wire.Fit) -> str:
+    found = fit.statistics
+    parts = [f"loss {_number(fit.loss)}", f"n {found.n}"]
+    if found.r_squared is not None:
+        parts.append(f"R² {_number(found.r_squared)}")
+    if found.residual_std is not None:
+        parts.append(f"residual standard deviation {_number(found.residual_std)}")
+    return ", ".join(parts)
+
+
+def _rows(head: list[str], rows: Iterator[list[str]]) -> str:
+    body = "".join(f"<tr>{_cells('td', row)}</tr>" for row in rows)
+    return f"<table><thead><tr>{_cells('th', head)}</tr></thead><tbody>{body}</tbody></table>"
+
+
+def _cells(tag: str, cells: list[str]) -> str:
+    return "".join(f'<{tag} style="{_CELL}">{escape(cell)}</{tag}>' for cell in cells)
+
+
+def _diagnostic(severity: str, code: str, message: str) -> str:
+    colour = _COLOURS.get(severity, "inherit")
+    return f'<p><b style="color:{colour}">{escape(code)}</b> {escape(message)}</p>'
+
+
+def _number(value: float) -> str:
+    return f"{value:.6g}"

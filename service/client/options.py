@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, TypedDict
 
 if TYPE_CHECKING:
     from service.schemas.compute import GridAxis
+    from service.schemas.losses import LossOptions as AnyLoss
     from service.schemas.models import MlpModel, NamedModel
     from service.schemas.names import (
         BandKind,
@@ -19,9 +20,8 @@ if TYPE_CHECKING:
         OptimizerName,
         ScalingMethod,
     )
-    from service.schemas.optimizers import AnyOptimizer, GradientOptions
+    from service.schemas.optimizers import GradientOptions, OptimizerOptions
     from service.schemas.options import (
-        AnyLoss,
         BandOptions,
         ConfidenceOptions,
         GroupOptions,
@@ -49,7 +49,7 @@ class FitOptions(TypedDict, total=False):
     missing: Missing
     params: Mapping[str, float | Param | Object]
     loss: Loss
-    optimizer: OptimizerName | AnyOptimizer | Object
+    optimizer: OptimizerName | OptimizerOptions | Object
     scaling: Scaling | None
     epochs: int | None
     tolerance: Tolerance | Object

@@ -7,8 +7,8 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any
 
-from service.client.calls import Call, Reply
-from service.client.deadline import Deadline
+from service.client import errors
+from service.client.transport import Call, Deadline, Reply
 
 if TYPE_CHECKING:
     from tenacity import RetryCallState
@@ -18,7 +18,7 @@ logger = logging.getLogger("service.client")
 FIRST_S, LONGEST_S = 0.25, 8.0
 """The n-th pause is drawn from 0 to FIRST_S·2ⁿ⁻¹, at most LONGEST_S: full jitter, so that callers
 refused together do not retry together."""
-_AGAIN = {408, 429, 502, 503, 504}
+_RETRIED = {408, 429, 502, 503, 504}
 
 
 def policy(call: Call, retries: int, deadline: Deadline) -> dict[str, Any]:
@@ -27,53 +27,71 @@ def policy(call: Call, retries: int, deadline: Deadline) -> dict[str, Any]:
     After the last try its result or exception is passed on.
     """
 
-    def worth_it(state: RetryCallState) -> bool:
+    def retried(state: RetryCallState) -> bool:
         assert state.outcome is not None
         error = state.outcome.exception()
         if error is not None:
-            return call.retried and _passes(error)
-        return call.retried and says_again(state.outcome.result())
+            return _may_pass(error)
+        return _asks_to_retry(state.outcome.result())
 
-    def enough(state: RetryCallState) -> bool:
+    def stopped(state: RetryCallState) -> bool:
         return state.attempt_number > retries or state.upcoming_sleep >= deadline.left()
 
-    def tell(state: RetryCallState) -> None:
+    def log(state: RetryCallState) -> None:
         logger.info(
             "%s %s: %s; try %d of %d in %.2f s",
-            *(call.method, call.path, _seen(state), state.attempt_number + 1, retries + 1),
+            *(call.method, call.path, _outcome_text(state), state.attempt_number + 1, retries + 1),
             state.upcoming_sleep,
         )
 
     return {
-        "retry": worth_it,
+        "retry": retried,
         "wait": _pause,
-        "stop": enough,
-        "before_sleep": tell,
+        "stop": stopped,
+        "before_sleep": log,
         "retry_error_callback": _outcome,
     }
 
 
-def pause(failures: int) -> float:
-    """Seconds to wait after a number of consecutive failures."""
+def stream_failures() -> tuple[type[Exception], ...]:
+    """The exceptions after which an event stream is resumed."""
+    import httpx
+
+    return (httpx.TransportError, errors.ServiceUnavailable)
+
+
+def stream_error(broken: Exception | None, url: str, failures: int) -> errors.ClientError:
+    """The error of a stream that broke too often. broken: why; None if it just ended."""
+    if isinstance(broken, errors.ClientError):
+        return broken
+    why = "the stream was interrupted" if broken is None else str(broken) or repr(broken)
+    failed = errors.ConnectionFailed(url, why, failures)
+    failed.__cause__ = broken
+    return failed
+
+
+def stream_pause(broken: Exception | None, failures: int) -> float:
+    """Seconds to wait after a number of consecutive failures of a stream."""
     from tenacity import RetryCallState
 
+    asked_s = broken.retry_after_s if isinstance(broken, errors.ProblemError) else None
     state = RetryCallState(None, None, (), {})  # type: ignore[arg-type]
     state.attempt_number = failures
-    return _jitter(state)
+    return (asked_s or 0.0) + _jitter(state)
 
 
-def says_again(reply: Reply) -> bool:
+def _asks_to_retry(reply: Reply) -> bool:
     """Whether an answer asks to retry later. One with a job id is a job's final state."""
-    return reply.status in _AGAIN and b'"job_id"' not in reply.body
+    return reply.status in _RETRIED and b'"job_id"' not in reply.body
 
 
 def retry_after(reply: Reply) -> float:
     """The seconds of Retry-After, given in seconds or as a date; 0 if absent."""
-    said = reply.headers.get("retry-after", "").strip()
-    if said.isdigit():
-        return float(said)
+    stated = reply.headers.get("retry-after", "").strip()
+    if stated.isdigit():
+        return float(stated)
     try:
-        return max(0.0, (parsedate_to_datetime(said) - datetime.now(UTC)).total_seconds())
+        return max(0.0, (parsedate_to_datetime(stated) - datetime.now(UTC)).total_seconds())
     except (TypeError, ValueError):
         return 0.0
 
@@ -95,15 +113,15 @@ def _outcome(state: RetryCallState) -> Any:
     return state.outcome.result()
 
 
-def _passes(error: BaseException) -> bool:
+def _may_pass(error: BaseException) -> bool:
     """Whether a failure to get an answer may be temporary."""
     import httpx
 
-    mine = (httpx.UnsupportedProtocol, httpx.LocalProtocolError)
-    return isinstance(error, httpx.TransportError) and not isinstance(error, mine)
+    invalid = (httpx.UnsupportedProtocol, httpx.LocalProtocolError)
+    return isinstance(error, httpx.TransportError) and not isinstance(error, invalid)
 
 
-def _seen(state: RetryCallState) -> str:
+def _outcome_text(state: RetryCallState) -> str:
     assert state.outcome is not None
     error = state.outcome.exception()
     return f"status {state.outcome.result().status}" if error is None else repr(error)

@@ -9,12 +9,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from service.catalogue.optimizers.sgd import Sgd
+from service.catalogue.schedules import Constant
 from service.engine.kernel import operators
 from service.engine.kernel.types import Floats
 from service.engine.objectives.objective import Objective
-from service.engine.optimizers.first_order import Sgd
 from service.engine.problem import GradientMethod, Groups, Options, Problem
-from service.engine.schedules import Constant
 
 ANALYTIC = GradientMethod("analytic")
 
@@ -93,7 +93,7 @@ def learning_rate_limit(options: Options, largest: Any) -> Any:
     rule = options.settings
     if not isinstance(rule, Sgd) or options.batch_size is not None or rule.dampening:
         return largest * np.nan
-    if not isinstance(rule.schedule, Constant):
+    if not isinstance(options.schedule, Constant):
         return largest * np.nan
     curvature, beta = largest + rule.weight_decay, rule.momentum
     bound = 2 * (1 + beta) / np.where((curvature > 0) & (curvature < np.inf), curvature, np.nan)

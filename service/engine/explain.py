@@ -20,19 +20,6 @@ from service.engine.writing import latex_name, write_latex, write_text
 MAX_PATHS = 16
 """A rule with more paths than this is written as one factor, the whole derivative."""
 
-SLOPES = {
-    "mse": "2 * ({r})",
-    "mae": "sign({r})",
-    "huber": "clip({r}, -{d:g}, {d:g})",
-    "soft_l1": "2 * ({r}) / sqrt(1 + (({r}) / {d:g})**2)",
-    "cauchy": "2 * ({r}) / (1 + (({r}) / {d:g})**2)",
-    "log_cosh": "{d:g} * tanh(({r}) / {d:g})",
-    "arctan": "2 * ({r}) / (1 + (({r}) / {d:g})**4)",
-    "tukey": "({r}) * max(0, 1 - (({r}) / {d:g})**2)**2",
-    "quantile": "where({r} < 0, -{d:g}, 1 - {d:g})",
-}
-"""ψ, the slope of each loss, with r the residual and d its option."""
-
 
 @dataclass(frozen=True, slots=True)
 class Factor:
@@ -201,10 +188,10 @@ def _slope(formula: Formula, loss: Loss, prediction: str, *, weighted: bool) -> 
     """∂ρ/∂prediction of one row."""
     plain = f"{prediction} - {formula.target}"
     residual = f"({plain}) / sigma" if weighted else plain
-    text = SLOPES[loss.name].format(r=residual, d=loss.delta)
+    text = loss.function.slope.format(r=residual, d=loss.delta)
     if weighted:
         text += " / sigma"
-    symbol = "2" if loss.name == "mse" else "\\psi"
+    symbol = "2" if loss.is_least_squares else "\\psi"
     latex = f"{symbol} \\left({latex_name(prediction)} - {_target_latex(formula)}\\right)"
     return Factor("loss", prediction, text, latex + (" / \\sigma^{2}" if weighted else ""))
 

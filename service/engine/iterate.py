@@ -16,8 +16,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from service.catalogue.options import NoOptions
 from service.engine.inference.statistics import Statistics, summarise
-from service.engine.optimizers.levenberg_marquardt import LevenbergMarquardt
 from service.engine.problem import Options, Task, Tolerance
 from service.engine.result import Ends, GroupedResult, Result, Rows, StopReason, joined
 from service.engine.solvers.contract import Progress, Solver
@@ -46,7 +46,7 @@ from service.engine.start.search import (
 from service.engine.stopping import has_diverged
 
 FOLLOWED = Options(
-    "levenberg_marquardt", LevenbergMarquardt(), epochs=1000, record_every=1000,
+    "levenberg_marquardt", NoOptions(), epochs=1000, record_every=1000,
     tolerance=Tolerance(params=1e-10),
 )  # fmt: skip
 """Options of the fit to the minimum that a challenge leads to."""
@@ -282,7 +282,7 @@ class Run:
         """Starts a second round for the groups that ended badly, if starts were searched for or the
         minima are to be challenged."""
         options = self.task.options
-        challenged = options.challenge and options.optimizer == "levenberg_marquardt"
+        challenged = options.challenge and options.method.challenges
         if not (options.search or challenged) or self._at.groups is not None:
             return
         before = self._ends()

@@ -11,21 +11,21 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from service.catalogue.optimizers import OPTIMIZERS, FirstOrder, Optimizer
+from service.catalogue.optimizers.lbfgs import Lbfgs
+from service.catalogue.options import NoOptions
+from service.catalogue.schedules import Constant, Schedule
 from service.engine.formula import Formula
-from service.engine.kernel.losses import NAMES
 from service.engine.kernel.types import Ints
 from service.engine.losses import Loss
 from service.engine.models.mlp import Network
 from service.engine.objectives.bound import stacked
-from service.engine.optimizers.exact import Exact
-from service.engine.optimizers.first_order import Adagrad, Adam, Rmsprop, Sgd
-from service.engine.optimizers.lbfgs import Lbfgs
-from service.engine.optimizers.levenberg_marquardt import LevenbergMarquardt
 
 Model = Formula | Network
 """A model y = f(x; θ)."""
 
-Optimizer = Exact | LevenbergMarquardt | Lbfgs | Sgd | Adam | Rmsprop | Adagrad
+Settings = NoOptions | Lbfgs | FirstOrder
+"""The options of an optimizer: those of a first-order one are its update rule."""
 
 
 @dataclass(frozen=True)
@@ -137,7 +137,7 @@ class Problem:
     @property
     def loss_number(self) -> int:
         """The loss as the kernel's operators take it."""
-        return NAMES.index(self.loss.name)
+        return self.loss.number
 
     def data(self, spans: Tensor) -> tuple[Tensor, ...]:
         """The rows of groups as the kernel's operators take them: see `Groups.spans`."""
@@ -192,10 +192,11 @@ class GradientMethod:
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """How to fit. `settings` are the options of the optimizer."""
+    """How to fit. `settings` are the options of the optimizer; `schedule` and `batch_size` are for
+    first-order ones."""
 
     optimizer: str
-    settings: Optimizer
+    settings: Settings
     epochs: int
     record_every: int
     tolerance: Tolerance = Tolerance()
@@ -207,6 +208,18 @@ class Options:
     """Positions of the params whose start is to be searched for."""
     challenge: bool | None = None
     """Whether the minimum is compared with those from other starts; None if not needed."""
+    schedule: Schedule = Constant()
+
+    @property
+    def method(self) -> Optimizer:
+        """The optimizer's record."""
+        return OPTIMIZERS[self.optimizer]
+
+    @property
+    def rule(self) -> FirstOrder:
+        """The update rule of a first-order optimizer."""
+        assert not isinstance(self.settings, NoOptions | Lbfgs)
+        return self.settings
 
 
 AT_ONCE = 2**21

@@ -1,4 +1,4 @@
-"""Converts the engine's tables to the responses of the catalogue routes."""
+"""Converts the catalogue and the engine's tables to the responses of the catalogue routes."""
 
 from __future__ import annotations
 
@@ -7,28 +7,17 @@ from collections.abc import Mapping
 
 from pydantic import BaseModel
 
+from service.catalogue.families import FAMILIES, Family
+from service.catalogue.losses import LOSSES, LossFunction
+from service.catalogue.optimizers import OPTIMIZERS, Optimizer
+from service.catalogue.options import REQUIRED, Option
+from service.catalogue.schedules import SCHEDULES, LearningRateSchedule
 from service.engine.diagnostics import CHECKS, Check
-from service.engine.losses import LOSSES, LossFunction
-from service.engine.models import FAMILIES, Family
-from service.engine.optimizers import METHODS
 from service.errors import UnknownDiagnostic
 from service.schemas import catalogue as wire
-from service.schemas import optimizers
 from service.schemas.models import MlpModel
 from service.schemas.names import Verdict
-
-OPTIMIZER_SCHEMAS: Mapping[str, type[BaseModel]] = {
-    "auto": optimizers.AutoOptimizer,
-    "exact": optimizers.ExactOptimizer,
-    "levenberg_marquardt": optimizers.LevenbergMarquardtOptimizer,
-    "lbfgs": optimizers.LbfgsOptimizer,
-    "sgd": optimizers.SgdOptimizer,
-    "adam": optimizers.AdamOptimizer,
-    "adamw": optimizers.AdamWOptimizer,
-    "rmsprop": optimizers.RmspropOptimizer,
-    "adagrad": optimizers.AdagradOptimizer,
-}
-
+from service.schemas.optimizers import OPTIMIZER_MODELS
 
 VERDICTS: Mapping[Verdict, str] = {
     "trustworthy": "no diagnostic is above `info`",
@@ -64,8 +53,11 @@ def loss_list() -> wire.LossList:
 
 
 def optimizer_list() -> wire.OptimizerList:
-    """Every optimizer, `auto` first."""
-    return wire.OptimizerList(optimizers=[_optimizer(name) for name in OPTIMIZER_SCHEMAS])
+    """Every optimizer, `auto` first, and every learning-rate schedule."""
+    return wire.OptimizerList(
+        optimizers=[_optimizer(each) for each in OPTIMIZERS.values()],
+        schedules=[_schedule(each) for each in SCHEDULES.values()],
+    )
 
 
 def diagnostic_list() -> wire.DiagnosticList:
@@ -106,49 +98,52 @@ def _model(family: Family) -> wire.ModelEntry:
             wire.ParamEntry(name=name, meaning=meaning.meaning, unit=meaning.unit)
             for name, meaning in family.params.items()
         ],
-        options={"degree": 2} if family.name == "polynomial" else {},
+        options={option.name: option.default for option in family.options},
         when_to_use=family.when_to_use,
         reference=family.reference,
     )
 
 
 def _loss(loss: LossFunction) -> wire.LossEntry:
-    entries = []
-    if loss.option is not None:
-        entries.append(
-            wire.OptionEntry(
-                name=loss.option, default=loss.default, meaning="in units of the residual"
-            )
-        )
     return wire.LossEntry(
         name=loss.name,
         formula=loss.formula,
-        options=entries,
+        options=[_option(option) for option in loss.options],
         when_to_use=loss.when_to_use,
         reference=loss.reference,
     )
 
 
-def _optimizer(name: str) -> wire.OptimizerEntry:
-    schema, method = OPTIMIZER_SCHEMAS[name], METHODS.get(name)
-    if method is None:
-        return wire.OptimizerEntry(
-            name=name,
-            formula="an optimizer chosen for the formula, the bounds and the loss",
-            options=_options(schema),
-            when_to_use="Almost always.",
-            reference="docs/architecture.md",
-        )
-    return wire.OptimizerEntry(
-        name=name,
-        formula=method.formula,
-        options=_options(schema),
-        when_to_use=method.when_to_use,
-        reference=method.reference,
+def _option(option: Option) -> wire.OptionEntry:
+    return wire.OptionEntry(
+        name=option.name,
+        default=None if option.default is REQUIRED else option.default,
+        meaning=option.description or "as in torch.optim",
     )
 
 
-def _options(schema: type[BaseModel]) -> list[wire.OptionEntry]:
+def _optimizer(optimizer: Optimizer) -> wire.OptimizerEntry:
+    return wire.OptimizerEntry(
+        name=optimizer.name,
+        formula=optimizer.formula,
+        options=_fields(OPTIMIZER_MODELS[optimizer.name]),
+        when_to_use=optimizer.when_to_use,
+        reference=optimizer.reference,
+    )
+
+
+def _schedule(schedule: LearningRateSchedule) -> wire.ScheduleEntry:
+    return wire.ScheduleEntry(
+        name=schedule.name,
+        formula=schedule.formula,
+        options=[_option(option) for option in schedule.options],
+        when_to_use=schedule.when_to_use,
+        reference=schedule.reference,
+    )
+
+
+def _fields(schema: type[BaseModel]) -> list[wire.OptionEntry]:
+    """The options of an optimizer, with those that it shares with others."""
     entries = []
     for name, field in schema.model_fields.items():
         if name == "name":

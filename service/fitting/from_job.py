@@ -9,7 +9,7 @@ from typing import Any
 from service.fitting.plan import to_plan
 from service.schemas.answers import Fit
 from service.schemas.fit import FitRequest
-from service.schemas.optimizers import FirstOrderOptimizer
+from service.schemas.optimizers import FirstOrderOptions
 from service.schemas.options import Scale
 from service.schemas.plot import PlotHistory, PlotRequest
 
@@ -86,6 +86,6 @@ def _title(model: Any, asked: PlotRequest, request: FitRequest) -> str:
     """The model, with the optimizer and its learning rate."""
     formula = model if isinstance(model, str) else asked.title or "loss"
     optimizer = request.optimizer
-    if not isinstance(optimizer, FirstOrderOptimizer):
+    if not isinstance(optimizer, FirstOrderOptions):
         return formula
     return f"{formula}  ·  {optimizer.name}, learning rate {optimizer.learning_rate:g}"

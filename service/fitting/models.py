@@ -7,8 +7,8 @@ import re
 from collections.abc import Collection
 from dataclasses import dataclass
 
+from service.catalogue.families import FAMILIES, Family
 from service.engine.formula import Formula, read_formula
-from service.engine.models import FAMILIES, Family, polynomial
 from service.engine.models.mlp import MAX_PARAMS, Network
 from service.engine.problem import Model
 from service.engine.syntax import MAX_CHARACTERS
@@ -59,11 +59,7 @@ def _formula(text: str, columns: Collection[str], params: Collection[str] | None
 
 
 def _named(model: NamedModel, columns: Collection[str], params: Collection[str] | None) -> Resolved:
-    family = FAMILIES[model.name]
-    if model.degree is not None:
-        if model.name != "polynomial":
-            raise InvalidRequest(f"'{model.name}' has no degree", pointer="/degree")
-        family = polynomial(model.degree)
+    family = _family(model)
     target = _target(model, columns, predicting=params is not None)
     x = _input(model, columns, target)
     for name in (x, target):
@@ -75,6 +71,18 @@ def _named(model: NamedModel, columns: Collection[str], params: Collection[str] 
     text = re.sub(r"\b(x|y)\b", lambda match: {"x": x, "y": target}[match.group()], family.formula)
     known = None if params is None else frozenset(params)
     return Resolved(read_formula(text, frozenset({x, target}), known), family)
+
+
+def _family(model: NamedModel) -> Family:
+    """The family with the options that are given."""
+    family = FAMILIES[model.name]
+    names = [option.name for each in FAMILIES.values() for option in each.options]
+    given = {n: getattr(model, n) for n in names if getattr(model, n) is not None}
+    known = {option.name for option in family.options}
+    for name in given:
+        if name not in known:
+            raise InvalidRequest(f"'{model.name}' has no {name}", pointer=f"/{name}")
+    return family.with_options(given)
 
 
 def _network(model: MlpModel, columns: Collection[str], *, predicting: bool) -> Network:

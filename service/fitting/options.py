@@ -2,47 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
 
-from service.engine.losses import LOSSES, Loss
+from service.catalogue.losses import LOSSES
+from service.catalogue.optimizers import OPTIMIZERS, Optimizer
+from service.catalogue.schedules import SCHEDULES, Constant, LearningRateSchedule, Schedule
+from service.engine.losses import Loss
 from service.engine.models.mlp import Network
 from service.engine.objectives.objective import GRADIENTS
-from service.engine.optimizers.exact import Exact
-from service.engine.optimizers.first_order import Adagrad, Adam, Rmsprop, Sgd
-from service.engine.optimizers.lbfgs import Lbfgs
-from service.engine.optimizers.levenberg_marquardt import LevenbergMarquardt
-from service.engine.problem import GradientMethod, Optimizer, Options, Problem, Tolerance
-from service.engine.schedules import (
-    Constant,
-    Cosine,
-    Exponential,
-    Linear,
-    MultiStep,
-    Polynomial,
-    Schedule,
-    Step,
-)
+from service.engine.problem import GradientMethod, Options, Problem, Tolerance
 from service.errors import InvalidRequest
 from service.schemas import optimizers as wire
+from service.schemas.base import Request
 from service.schemas.fit import FitRequest
-from service.schemas.options import AnyLoss
-
-FIRST_ORDER: Mapping[str, type[Sgd | Adam | Rmsprop | Adagrad]] = {
-    "sgd": Sgd,
-    "adam": Adam,
-    "adamw": Adam,
-    "rmsprop": Rmsprop,
-    "adagrad": Adagrad,
-}
-DEFAULT_EPOCHS = 1000
-_EXACT = wire.ExactOptimizer()
-_NOT_SETTINGS = {"name", "gradient", "schedule", "batch_size"}
+from service.schemas.losses import LossOptions
 
 
-def to_loss(options: AnyLoss) -> Loss:
+def to_loss(options: LossOptions) -> Loss:
     """The loss of a request."""
     function = LOSSES[options.name]
-    given = options.model_dump().get(function.option) if function.option else None
+    given = None if function.option is None else getattr(options, function.option.name)
     return Loss(function, function.default if given is None else float(given))
 
 
@@ -55,44 +35,54 @@ def to_gradient(options: wire.GradientOptions) -> GradientMethod:
 def to_options(request: FitRequest, problem: Problem) -> Options:
     """The engine's options, with the defaults of the chosen optimizer."""
     chosen = _chosen(request.optimizer, problem)
-    if isinstance(chosen, wire.ExactOptimizer):
-        return _exact(request, problem)
-    if isinstance(chosen, wire.LevenbergMarquardtOptimizer):
-        return _marquardt(request)
-    if isinstance(chosen, wire.LbfgsOptimizer):
-        return _lbfgs(request, chosen)
-    epochs = request.epochs or DEFAULT_EPOCHS
-    return Options(
-        optimizer=chosen.name,
-        settings=_settings(chosen, epochs),
+    method = OPTIMIZERS[chosen.name]
+    settings = _settings(chosen, method)
+    if method.is_direct:
+        _check_direct(method, problem)
+        return Options(method.name, settings, method.epochs, record_every=1)
+    epochs = request.epochs or method.epochs
+    every = 1 if method.records is None else max(1, epochs // method.records)
+    options = Options(
+        method.name,
+        settings,
         epochs=epochs,
-        record_every=_every(request, epochs, max(1, epochs // 1000)),
-        tolerance=_tolerance(request),
-        gradient=to_gradient(chosen.gradient),
-        batch_size=chosen.batch_size,
+        record_every=min(request.record_every or every, epochs),
+        tolerance=_tolerance(request, method),
         on_divergence=request.on_divergence,
-        seed=request.seed,
     )
+    return _with_gradient(options, chosen, request.seed)
 
 
-def _every(request: FitRequest, epochs: int, default: int) -> int:
-    """The recording interval in epochs, at most `epochs`."""
-    return min(request.record_every or default, epochs)
-
-
-def _chosen(
-    optimizer: wire.AnyOptimizer, problem: Problem
-) -> wire.SecondOrderOptimizer | wire.FirstOrderOptimizer:
-    if not isinstance(optimizer, wire.AutoOptimizer):
+def _chosen(optimizer: wire.OptimizerOptions, problem: Problem) -> wire.OptimizerOptions:
+    """The optimizer; for `auto`, the one that suits the problem."""
+    if optimizer.name != "auto":
         return optimizer
     if problem.loss.is_least_squares and problem.is_linear and not problem.is_bounded:
-        return _EXACT
-    if isinstance(problem.formula, Network):
-        return wire.AdamOptimizer(learning_rate=0.01, gradient=optimizer.gradient)
-    return wire.LevenbergMarquardtOptimizer()
+        return _named("exact")
+    if isinstance(problem.formula, Network) and isinstance(optimizer, wire.WithGradient):
+        return _named("adam", learning_rate=0.01, gradient=optimizer.gradient)
+    return _named("levenberg_marquardt")
 
 
-def _exact(request: FitRequest, problem: Problem) -> Options:
+def _named(name: str, **options: Any) -> wire.OptimizerOptions:
+    return wire.OPTIMIZER_MODELS[name](name=name, **options)
+
+
+def _settings(chosen: wire.OptimizerOptions, method: Optimizer) -> Any:
+    """The optimizer's options as its record has them."""
+    try:
+        return method.settings(**_values(chosen, method))
+    except InvalidRequest as error:
+        raise error.at("/optimizer") from None
+
+
+def _values(chosen: Request, entry: Optimizer | LearningRateSchedule) -> dict[str, Any]:
+    """The values of an entry's options, by name."""
+    return {option.name: getattr(chosen, option.name) for option in entry.options}
+
+
+def _check_direct(method: Optimizer, problem: Problem) -> None:
+    """Raises InvalidRequest for a problem that is not linear least squares without bounds."""
     why = None
     if not problem.loss.is_least_squares:
         why = f"minimises mse, not '{problem.loss.name}'"
@@ -101,67 +91,31 @@ def _exact(request: FitRequest, problem: Problem) -> Options:
     elif problem.is_bounded:
         why = "does not support bounds"
     if why:
-        raise InvalidRequest(f"optimizer 'exact' {why}; use 'auto'", pointer="/optimizer")
-    return Options("exact", Exact(), epochs=1, record_every=1)
+        raise InvalidRequest(f"optimizer '{method.name}' {why}; use 'auto'", pointer="/optimizer")
 
 
-def _marquardt(request: FitRequest) -> Options:
-    return Options(
-        "levenberg_marquardt",
-        LevenbergMarquardt(),
-        epochs=request.epochs or DEFAULT_EPOCHS,
-        record_every=_every(request, request.epochs or DEFAULT_EPOCHS, 1),
-        tolerance=_tolerance(request, params=1e-10),
-        on_divergence=request.on_divergence,
-    )
+def _with_gradient(options: Options, chosen: wire.OptimizerOptions, seed: int) -> Options:
+    """With the method of the gradient, and a first-order optimizer's mini-batches and schedule."""
+    if isinstance(chosen, wire.FirstOrderOptions):
+        batches = chosen.batch_size
+        schedule = _schedule(chosen.schedule)
+        options = replace(options, batch_size=batches, schedule=schedule, seed=seed)
+    if isinstance(chosen, wire.WithGradient):
+        options = replace(options, gradient=to_gradient(chosen.gradient))
+    return options
 
 
-def _lbfgs(request: FitRequest, chosen: wire.LbfgsOptimizer) -> Options:
-    return Options(
-        "lbfgs",
-        Lbfgs(chosen.history_size),
-        epochs=request.epochs or DEFAULT_EPOCHS,
-        record_every=_every(request, request.epochs or DEFAULT_EPOCHS, 1),
-        tolerance=_tolerance(request),
-        gradient=to_gradient(chosen.gradient),
-        on_divergence=request.on_divergence,
-    )
+def _schedule(schedule: wire.ScheduleOptions | None) -> Schedule:
+    if schedule is None:
+        return Constant()
+    entry = SCHEDULES[schedule.name]
+    return entry.settings(**_values(schedule, entry))
 
 
-def _settings(chosen: wire.FirstOrderOptimizer, epochs: int) -> Optimizer:
-    values = {name: value for name, value in chosen if name not in _NOT_SETTINGS}
-    if chosen.name == "sgd" and chosen.nesterov and (chosen.momentum <= 0 or chosen.dampening):
-        raise InvalidRequest(
-            "`nesterov` requires `momentum` above 0 and no `dampening`",
-            pointer="/optimizer/nesterov",
-        )
-    if chosen.name == "adamw":
-        values["decoupled"] = True
-    return FIRST_ORDER[chosen.name](**values, schedule=_schedule(chosen.schedule, epochs))
-
-
-def _schedule(schedule: wire.Schedule | None, epochs: int) -> Schedule:
-    match schedule:
-        case None:
-            return Constant()
-        case wire.StepSchedule():
-            return Step(schedule.step_size, schedule.gamma)
-        case wire.MultiStepSchedule():
-            return MultiStep(tuple(sorted(schedule.milestones)), schedule.gamma)
-        case wire.ExponentialSchedule():
-            return Exponential(schedule.gamma)
-        case wire.CosineSchedule():
-            return Cosine(schedule.t_max or epochs, schedule.eta_min)
-        case wire.LinearSchedule():
-            return Linear(schedule.start_factor, schedule.end_factor, schedule.total_iters)
-        case wire.PolynomialSchedule():
-            return Polynomial(schedule.total_iters or epochs, schedule.power)
-
-
-def _tolerance(request: FitRequest, params: float = 0.0) -> Tolerance:
+def _tolerance(request: FitRequest, method: Optimizer) -> Tolerance:
     asked = request.tolerance
     return Tolerance(
         asked.loss or 0.0,
-        params if asked.params is None else asked.params,
+        method.tolerance if asked.params is None else asked.params,
         asked.gradient or 0.0,
     )

@@ -9,8 +9,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from service.catalogue.families import FAMILIES, Family
 from service.engine.formula import Formula
-from service.engine.models import FAMILIES, Family
+from service.engine.models import has_guess
 from service.engine.models.mlp import Network
 from service.engine.problem import Model, Problem, Task, grouped
 from service.engine.scaling import Scale
@@ -31,9 +32,6 @@ from service.fitting.start import guessed, of_scaled, to_start
 from service.fitting.values import explained, narrowed, narrowed_sigma, to_scaling, to_sigma
 from service.schemas.columns import Labels
 from service.schemas.fit import FitRequest
-
-SEARCHING = ("levenberg_marquardt", "lbfgs")
-"""Optimizers for which a start is searched for if none is given."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,15 +107,17 @@ def to_plan(request: FitRequest, *, max_rows: int = 2**62, max_groups: int = 2**
     problem = of_scaled(problem, raw, scaling, start)
     options = to_options(request, problem)
     family = resolved.family
+    if family is not None and not has_guess(family):
+        family = None
     if isinstance(formula, Formula):
         search, challenge = options.search, options.challenge
-        if family is None and options.optimizer in SEARCHING:
+        if family is None and options.method.searches:
             search = tuple(formula.params.index(name) for name in start.guessed)
         if not problem.is_linear:
             challenge = _is_challenged(request, problem, search)
         if (search, challenge) != (options.search, options.challenge):
             options = replace(options, search=search, challenge=challenge)
-    if not start.guessed or options.optimizer == "exact":
+    if not start.guessed or options.method.is_direct:
         family = None
     reported = start.guessed if isinstance(formula, Formula) else ()
     task = Task(problem, options)

@@ -9,7 +9,7 @@ from statistics import NormalDist
 import numpy as np
 import torch
 
-from service.engine.losses import LOSSES
+from service.catalogue.losses import LOSSES
 from service.errors import InvalidRequest
 from service.fitting.compute import predict
 from service.fitting.path_scene import path_scene

@@ -9,8 +9,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from service.catalogue.families import Family
 from service.engine.formula import Formula
-from service.engine.models import Family
+from service.engine.models import guess
 from service.engine.models.mlp import Network
 from service.engine.problem import Problem, Task
 from service.engine.scaled_start import Given, scaled_start
@@ -148,4 +149,4 @@ def _guesses(task: Task, family: Family, at: Tensor) -> Tensor:
         found = least_squares(problem.formula, alone, y[0])
         if found is not None:
             return torch.tensor([found], dtype=torch.float64)
-    return family.guess(next(iter(columns.values()), torch.zeros_like(y)), y)
+    return guess(family, next(iter(columns.values()), torch.zeros_like(y)), y)

@@ -12,10 +12,8 @@ from __future__ import annotations
 import math
 
 from service.engine.formula import Formula
-from service.engine.optimizers.exact import Exact
-from service.engine.optimizers.lbfgs import Lbfgs
-from service.engine.optimizers.levenberg_marquardt import LevenbergMarquardt
-from service.engine.solvers.table import TOGETHER, has_closed_form
+from service.engine.solvers.first_order import is_compiled
+from service.engine.solvers.table import has_closed_form
 from service.engine.start.search import (
     CANDIDATES,
     CHALLENGERS,
@@ -93,7 +91,7 @@ def threads(workers: int) -> int:
 def expected_s(plan: Plan) -> float:
     """The expected seconds of a job, roughly; infinite where they cannot be estimated."""
     options = plan.task.options
-    if not isinstance(options.settings, LevenbergMarquardt):
+    if options.method.solver != "levenberg_marquardt":
         return seconds(plan)
     steps = min(options.epochs, _FEW_STEPS)
     return _seconds(plan, steps, _MOST_STEPS)
@@ -112,15 +110,16 @@ def _seconds(plan: Plan, steps: int, polishing: int) -> float:
         return math.inf
     if not isinstance(formula, Formula) or len(problem.params) > PARAMS:
         return math.inf
-    if isinstance(options.settings, Lbfgs) or options.gradient.method != "analytic":
+    solver = options.method.solver
+    if solver == "lbfgs" or options.gradient.method != "analytic" or not is_compiled(plan.task):
         return math.inf
     reading = _EVALUATION_S + problem.rows * _COST_S * formula.full.cost
     reduced = reading + problem.rows * _PAIR_S * (len(problem.params) + 1) ** 2
     recorded = options.epochs / options.record_every * (2 + 2 * len(problem.params))
     answer = _ANSWER_S + problem.rows * _ROW_S
-    if isinstance(options.settings, Exact):
+    if solver == "exact":
         return answer + 4 * reduced
-    if isinstance(options.settings, LevenbergMarquardt):
+    if solver == "levenberg_marquardt":
         step = _STEP_S + reduced
         rows = min(problem.rows, SCREENED_ROWS)
         screened = SCREENING * (_EVALUATION_S + rows * _COST_S * 1.5 * formula.forward.cost)
@@ -141,5 +140,5 @@ def _seconds(plan: Plan, steps: int, polishing: int) -> float:
 
 def _is_wide(plan: Plan) -> bool:
     """Whether many rows are processed in parallel; not for groups that are fitted one by one."""
-    together = plan.task.options.optimizer in TOGETHER
+    together = plan.task.options.method.is_grouped
     return plan.task.problem.rows >= GPU_ROWS and (plan.groups is None or together)

@@ -202,6 +202,11 @@ def _optimizers(found: OptimizerList, page: Page, units: Units, scene: FitScene 
         page.text(optimizer.formula)
         page.text(optimizer.when_to_use)
         _options(page, optimizer.options)
+    for schedule in found.schedules:
+        page.heading(f"schedule {schedule.name}")
+        page.text(schedule.formula)
+        page.text(schedule.when_to_use)
+        _options(page, schedule.options)
 
 
 @_write.register

@@ -266,3 +266,17 @@ def _catalogue(entries: Sequence[ModelEntry | LossEntry | OptimizerEntry]) -> Ta
         "when_to_use": [entry.when_to_use for entry in entries],
         "reference": [entry.reference for entry in entries],
     }
+
+
+def arrow_stream(columns: Table) -> bytes:
+    """The table as an Arrow IPC stream of one record batch: numbers as float64 or int64, text as
+    utf8, missing values as null. pyarrow is imported here, since it is large."""
+    import pyarrow as pa
+    import pyarrow.ipc
+
+    batch = pa.table({name: pa.array(column) for name, column in columns.items()})
+    sink = pa.BufferOutputStream()
+    with pyarrow.ipc.new_stream(sink, batch.schema) as writer:
+        writer.write_table(batch)
+    stream: bytes = sink.getvalue().to_pybytes()
+    return stream

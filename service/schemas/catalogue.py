@@ -32,7 +32,7 @@ class ModelEntry(Answer):
 
 
 class OptionEntry(Answer):
-    """An option of a loss or an optimizer."""
+    """An option of a loss, an optimizer or a schedule."""
 
     name: str
     default: Any
@@ -59,6 +59,17 @@ class OptimizerEntry(Answer):
     reference: str
 
 
+class ScheduleEntry(Answer):
+    """A learning-rate schedule of the first-order optimizers."""
+
+    name: str
+    formula: str
+    """The factor on the learning rate at epoch t, counted from 0."""
+    options: list[OptionEntry]
+    when_to_use: str
+    reference: str
+
+
 class ModelList(Answer):
     """All models."""
 
@@ -72,9 +83,10 @@ class LossList(Answer):
 
 
 class OptimizerList(Answer):
-    """All optimizers."""
+    """All optimizers, and all schedules of their learning rates."""
 
     optimizers: list[OptimizerEntry]
+    schedules: list[ScheduleEntry]
 
 
 class DiagnosticEntry(Answer):

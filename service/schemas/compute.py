@@ -8,11 +8,12 @@ from pydantic import Field
 
 from service.schemas.base import Answer, Finite, Number, Request, Sparse
 from service.schemas.columns import Data, Name
+from service.schemas.losses import LEAST_SQUARES, Loss
 from service.schemas.models import Model
 from service.schemas.names import DType, GradientMethod
 from service.schemas.numbers import NonNegative, Positive
 from service.schemas.optimizers import Gradient, GradientOptions
-from service.schemas.options import Band, Loss, PlainLoss, Scaling
+from service.schemas.options import Band, Scaling
 from service.schemas.series import Grid, Series
 
 
@@ -64,7 +65,7 @@ class LossRequest(Request):
     """Every param's value, in scaled units where `scaling` is given, as a fit returns them."""
     data: Data
     sigma: Name | Positive | list[Positive] | None = None
-    loss: Loss = PlainLoss()
+    loss: Loss = LEAST_SQUARES
     scaling: Scaling | None = None
     residuals: bool = False
     """Whether to return the residuals, prediction − target, one per row."""
@@ -97,7 +98,7 @@ class GradientRequest(Request):
     """Every param's value, in scaled units where `scaling` is given, as a fit returns them."""
     data: Data
     sigma: Name | Positive | list[Positive] | None = None
-    loss: Loss = PlainLoss()
+    loss: Loss = LEAST_SQUARES
     gradient: Gradient = GradientOptions()
     scaling: Scaling | None = None
     check: bool = False

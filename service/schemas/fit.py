@@ -8,16 +8,15 @@ from pydantic import Field
 
 from service.schemas.base import Finite, Request
 from service.schemas.columns import Data, Name
+from service.schemas.losses import LEAST_SQUARES, Loss
 from service.schemas.models import Model
 from service.schemas.names import DType, Missing, OnDivergence
 from service.schemas.numbers import Positive
-from service.schemas.optimizers import AutoOptimizer, Optimizer
+from service.schemas.optimizers import AUTOMATIC, Optimizer
 from service.schemas.options import (
     ConfidenceOptions,
     GroupBy,
-    Loss,
     Param,
-    PlainLoss,
     Scaling,
     Tolerance,
 )
@@ -48,8 +47,8 @@ class FitRequest(Request):
     params: dict[Name, Finite | Param] = {}
     """Initial values, or objects with `value`, `min`, `max`, `fixed`. In raw units, whatever the
     `scaling`; refused where they cannot be converted to scaled inputs."""
-    loss: Loss = PlainLoss()
-    optimizer: Optimizer = AutoOptimizer()
+    loss: Loss = LEAST_SQUARES
+    optimizer: Optimizer = AUTOMATIC
     scaling: Scaling | None = None
     """x' = scale·x + offset of inputs. The `params` of the request are in raw units; those of the
     answer, its history and statistics in scaled units. `params_unscaled` are in raw units."""

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import Field, Tag
+from pydantic import Field, Tag, create_model
 from pydantic.types import Discriminator
 
+from service.catalogue.families import FAMILIES
 from service.schemas.base import Request
+from service.schemas.entries import strict
 from service.schemas.names import Activation, ModelName
 
 Width = Annotated[int, Field(ge=1, le=256)]
 
 
-class NamedModel(Request):
+class FamilyOptions(Request):
     """A model of the catalogue, by name, with the columns to use."""
 
     name: ModelName
@@ -23,8 +26,30 @@ class NamedModel(Request):
     only column besides the target."""
     target: str | None = None
     """The response column. Default: `y` if the data have it, else the last column."""
-    degree: Annotated[int, Field(ge=0, le=20)] | None = None
-    """Degree; only for `polynomial`. Default: 2."""
+
+
+def _options() -> Mapping[str, Any]:
+    """The fields of the options that a family has."""
+    fields: dict[str, Any] = {}
+    for family in FAMILIES.values():
+        for option in family.options:
+            only = f"; only for `{family.name}`. Default: {option.default}."
+            described = Field(None, description=f"{option.description}{only}")
+            fields[option.name] = (strict(option.type) | None, described)
+    return fields
+
+
+if TYPE_CHECKING:
+    NamedModel = FamilyOptions
+else:
+    NamedModel = create_model(
+        "NamedModel",
+        __base__=FamilyOptions,
+        __config__={"use_attribute_docstrings": False},
+        __doc__=FamilyOptions.__doc__,
+        __module__=__name__,
+        **_options(),
+    )
 
 
 class MlpModel(Request):

@@ -1,45 +1,24 @@
-"""The catalogue's names as types. A test compares them with the engine's tables."""
+"""Names as types; those of the catalogue's entries are read from its tables."""
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
-LossName = Literal[
-    "mse", "mae", "huber", "soft_l1", "cauchy", "log_cosh", "arctan", "tukey", "quantile"
-]
-OptimizerName = Literal[
-    "auto", "exact", "levenberg_marquardt", "lbfgs", "sgd", "adam", "adamw", "rmsprop", "adagrad"
-]
-ScheduleName = Literal["step", "multi_step", "exponential", "cosine", "linear", "polynomial"]
-ModelName = Literal[
-    "linear",
-    "polynomial",
-    "piecewise_linear",
-    "exponential_decay",
-    "double_exponential_decay",
-    "exponential_growth",
-    "power_law",
-    "logarithmic",
-    "michaelis_menten",
-    "hill",
-    "langmuir",
-    "saturating_growth",
-    "logistic3",
-    "logistic4",
-    "logistic5",
-    "gompertz",
-    "weibull",
-    "gaussian",
-    "lorentzian",
-    "pseudo_voigt",
-    "sine",
-    "damped_sine",
-    "arrhenius",
-    "antoine",
-    "nernst",
-    "ricker",
-    "von_bertalanffy",
-]
+from service.catalogue.families import FAMILIES
+from service.catalogue.losses import LOSSES
+from service.catalogue.optimizers import OPTIMIZERS
+from service.catalogue.schedules import SCHEDULES
+
+if TYPE_CHECKING:
+    LossName = str
+    OptimizerName = str
+    ScheduleName = str
+    ModelName = str
+else:
+    LossName = Literal[tuple(LOSSES)]
+    OptimizerName = Literal[tuple(OPTIMIZERS)]
+    ScheduleName = Literal[tuple(SCHEDULES)]
+    ModelName = Literal[tuple(FAMILIES)]
 GradientMethod = Literal["analytic", "autograd", "numeric"]
 ScalingMethod = Literal["standardize", "min_max"]
 Activation = Literal["tanh", "sigmoid", "relu", "softplus"]
@@ -55,4 +34,3 @@ Verdict = Literal["trustworthy", "doubtful", "untrustworthy"]
 View = Literal["fit", "loss", "residuals", "path", "losses"]
 PictureFormat = Literal["svg", "png", "txt"]
 Theme = Literal["light", "dark"]
-AnswerFormat = Literal["json", "text", "csv", "oneline", "arrow"]

@@ -1,43 +1,14 @@
-"""Options of a fit: losses, scaling, params, tolerances, intervals, groups."""
+"""Options of a fit: scaling, params, tolerances, intervals, groups."""
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field
 
 from service.schemas.base import Finite, Request
 from service.schemas.columns import Name
-from service.schemas.names import BandKind, IntervalMethod, LossName, ScalingMethod
-from service.schemas.numbers import Positive, named
-
-
-class PlainLoss(Request):
-    """A loss without options."""
-
-    name: Literal["mse", "mae"] = "mse"
-
-
-class RobustLoss(Request):
-    """A loss that gives large residuals less weight."""
-
-    name: Literal["huber", "soft_l1", "cauchy", "log_cosh", "arctan", "tukey"]
-    delta: Positive | None = None
-    """The residual above which the weight decreases, in units of the target (or of `sigma`).
-    Default: 1; 4.685 for `tukey`."""
-
-
-class QuantileLoss(Request):
-    """The pinball loss, whose minimum is a quantile of the target."""
-
-    name: Literal["quantile"]
-    quantile: Annotated[Finite, Field(gt=0, lt=1)] = 0.5
-
-
-AnyLoss = PlainLoss | RobustLoss | QuantileLoss
-_LossObject = Annotated[AnyLoss, Field(discriminator="name")]
-Loss = Annotated[_LossObject, BeforeValidator(named, json_schema_input_type=LossName | _LossObject)]
-"""A loss's name, or an object with its options."""
+from service.schemas.names import BandKind, IntervalMethod, ScalingMethod
 
 
 class Scale(Request):

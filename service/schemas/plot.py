@@ -11,10 +11,11 @@ from pydantic_core import PydanticKnownError
 from service.schemas.base import Finite, Request
 from service.schemas.columns import Data, Name
 from service.schemas.compute import GridAxis
+from service.schemas.losses import LEAST_SQUARES, Loss
 from service.schemas.models import Model
 from service.schemas.names import DType, LossName, PictureFormat, Theme, View
 from service.schemas.numbers import NonNegative, Positive
-from service.schemas.options import Level, Loss, PlainLoss, Scaling
+from service.schemas.options import Level, Scaling
 
 _WORDS = {"NaN": float("nan"), "Infinity": float("inf"), "-Infinity": float("-inf")}
 
@@ -76,7 +77,7 @@ class PlotRequest(Request):
     data: Data | None = None
     """The inputs and the target."""
     sigma: Name | Positive | list[Positive] | None = None
-    loss: Loss = PlainLoss()
+    loss: Loss = LEAST_SQUARES
     """Only for `path`."""
     scaling: Scaling | None = None
     dtype: DType = "float64"

@@ -6,7 +6,7 @@ from collections import Counter
 
 from uvicorn.middleware.proxy_headers import _TrustedHosts
 
-from service.api.clients import network
+from service.api.head import network
 
 
 class ConnectionLimits:

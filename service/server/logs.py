@@ -9,7 +9,7 @@ import time
 from contextlib import suppress
 from typing import Any, TextIO
 
-from service.api import request_id, trace
+from service.api.middleware.request_ids import CURRENT_ID, CURRENT_SPAN
 
 _CONSOLE = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 _FIELDS = ["asctime", "levelname", "name", "message"]
@@ -74,9 +74,9 @@ class Context(logging.Filter):
 
     def filter(self, record: logging.LogRecord) -> bool:
         """Always true."""
-        if not hasattr(record, "request_id") and (identity := request_id.CURRENT.get()):
+        if not hasattr(record, "request_id") and (identity := CURRENT_ID.get()):
             record.request_id = identity
-        if span := trace.CURRENT.get():
+        if span := CURRENT_SPAN.get():
             record.trace_id, record.span_id = span.trace_id, span.span_id
         return True
 

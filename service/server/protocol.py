@@ -9,14 +9,23 @@ application. A request that arrives in one packet, as nearly all do, needs no ti
 from __future__ import annotations
 
 import asyncio
-import json
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from http import HTTPStatus
 from typing import Any
 
 from httptools import HttpParserError, HttpParserUpgrade, HttpRequestParser
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
+from service.api.error_handlers import problem
+from service.api.http_errors import (
+    HeadTooLarge,
+    MalformedRequest,
+    NotSupported,
+    RequestTimeout,
+    TooManyConnections,
+)
+from service.errors import DescentError
 from service.server import request_head
 from service.server.connection_limits import ConnectionLimits
 from service.settings import Settings
@@ -78,13 +87,11 @@ class BoundedProtocol(HttpToolsProtocol):
         held = self._limits.join(self._caller)
         if len(self.connections) > self._bounds.connections:
             self._refuse_and_close(
-                503, "too-many-connections", "the limit of connections is reached; try again"
+                TooManyConnections("the limit of connections is reached; try again")
             )
             return
         if held > self._bounds.share:
-            self._refuse_and_close(
-                503, "too-many-connections", _TOO_MANY.format(self._bounds.share)
-            )
+            self._refuse_and_close(TooManyConnections(_TOO_MANY.format(self._bounds.share)))
             return
         self._expect_head()
         self._start_timer()
@@ -111,10 +118,10 @@ class BoundedProtocol(HttpToolsProtocol):
             return
         bound = self._bounds.head_bytes
         if self._in_head and self._received > bound:
-            self._refuse_and_close(431, "head-too-large", _TOO_LONG.format(bound))
+            self._refuse_and_close(HeadTooLarge(_TOO_LONG.format(bound)))
         elif self._in_body and self._received - 2 * self._content > bound + _FRAMING:
             self._refuse_and_close(
-                400, "malformed-request", "the body consists almost entirely of chunk framing"
+                MalformedRequest("the body consists almost entirely of chunk framing")
             )
         elif self._receive_timer is None and (self._in_body or (self._in_head and not self._busy)):
             self._start_timer()
@@ -132,7 +139,7 @@ class BoundedProtocol(HttpToolsProtocol):
             else:
                 return
             if self.scope["method"] == "CONNECT":
-                self._refuse_and_close(501, "not-implemented", "this server is not a proxy")
+                self._refuse_and_close(NotSupported("this server is not a proxy"))
                 return
             head = request_head.without_upgrade(self.scope, self.url)
             self.parser = HttpRequestParser(self)
@@ -154,7 +161,7 @@ class BoundedProtocol(HttpToolsProtocol):
         self._in_head, self._in_body = False, True
         app = self.app
         if fault := request_head.fault(self.headers, self.parser.get_http_version()):
-            self.app = _refusal(*fault)
+            self.app = _refusal(fault)
         super().on_headers_complete()
         self.app = app
         self.headers = []  # a trailer must not join the headers (RFC 9110, section 6.5.1)
@@ -177,15 +184,13 @@ class BoundedProtocol(HttpToolsProtocol):
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
         limit = self._bounds.head_bytes
         if self._received > limit and _head_bytes(cycle.scope) > limit:
-            app = _refusal(431, "head-too-large", _TOO_LONG.format(limit))
+            app = _refusal(HeadTooLarge(_TOO_LONG.format(limit)))
         self._answering = cycle
         super()._start_asgi_task(cycle, app)
 
     def send_400_response(self, msg: str) -> None:
         """Refuses what is not HTTP."""
-        self._refuse_and_close(
-            400, "malformed-request", "the request is not valid HTTP/1.1 (RFC 9112)"
-        )
+        self._refuse_and_close(MalformedRequest("the request is not valid HTTP/1.1 (RFC 9112)"))
 
     # --- time -------------------------------------------------------------------------------------
 
@@ -221,7 +226,7 @@ class BoundedProtocol(HttpToolsProtocol):
         elif self._in_head and not self._received:
             self._close()  # no request was begun, so there is nothing to answer
         elif self._in_head or not self.cycle.response_started:
-            self._refuse_and_close(408, "request-timeout", "the request arrived too slowly")
+            self._refuse_and_close(RequestTimeout("the request arrived too slowly"))
         else:
             self._close()
 
@@ -232,11 +237,11 @@ class BoundedProtocol(HttpToolsProtocol):
 
     # --- the end ----------------------------------------------------------------------------------
 
-    def _refuse_and_close(self, status: int, kind: str, detail: str) -> None:
+    def _refuse_and_close(self, error: DescentError) -> None:
         """Answers with a problem, bypassing the application, and closes."""
         at = self._answering
         if at is None or at.response_complete or not at.response_started:
-            self.transport.write(_raw(status, kind, detail))
+            self.transport.write(_raw(error))
         self._close()
 
     def _notify_disconnect(self) -> None:
@@ -297,18 +302,10 @@ _FRAMING = 2**16
 """The most bytes of chunk sizes and trailers in excess of the bytes of content."""
 _TOO_LONG = "the request line and headers are longer than the limit of {} bytes"
 _TOO_MANY = "this address has {} connections open, the limit per address; close some, or try again"
-_TITLES = {
-    400: ("Bad Request", "The request is not HTTP"),
-    408: ("Request Timeout", "The request did not arrive in time"),
-    431: ("Request Header Fields Too Large", "The request line and headers are too large"),
-    501: ("Not Implemented", "The request needs a feature that this server does not implement"),
-    503: ("Service Unavailable", "Too many connections are open"),
-}
 
 
-def _problem(status: int, kind: str, detail: str) -> tuple[bytes, list[tuple[bytes, bytes]]]:
-    document = {"type": kind, "title": _TITLES[status][1], "status": status, "detail": detail}
-    body = json.dumps(document).encode() + b"\n"
+def _problem(error: DescentError) -> tuple[bytes, list[tuple[bytes, bytes]]]:
+    body = problem(type(error), str(error)).document() + b"\n"
     headers = [
         (b"content-type", b"application/problem+json"),
         (b"content-length", b"%d" % len(body)),
@@ -316,23 +313,24 @@ def _problem(status: int, kind: str, detail: str) -> tuple[bytes, list[tuple[byt
         (b"x-content-type-options", b"nosniff"),
         (b"connection", b"close"),
     ]
-    if status == 503:
+    if error.http_status == 503:
         headers.append((b"retry-after", b"1"))
     return body, headers
 
 
-def _raw(status: int, kind: str, detail: str) -> bytes:
-    body, headers = _problem(status, kind, detail)
+def _raw(error: DescentError) -> bytes:
+    body, headers = _problem(error)
     head = b"".join(b"%b: %b\r\n" % header for header in headers)
-    return b"HTTP/1.1 %d %b\r\n%b\r\n%b" % (status, _TITLES[status][0].encode(), head, body)
+    status = error.http_status
+    return b"HTTP/1.1 %d %b\r\n%b\r\n%b" % (status, HTTPStatus(status).phrase.encode(), head, body)
 
 
-def _refusal(status: int, kind: str, detail: str) -> Callable[..., Awaitable[None]]:
+def _refusal(error: DescentError) -> Callable[..., Awaitable[None]]:
     """The same answer as an ASGI application, for a parsed request."""
-    body, headers = _problem(status, kind, detail)
+    body, headers = _problem(error)
 
     async def answer(scope: Any, receive: Any, send: Any) -> None:
-        await send({"type": "http.response.start", "status": status, "headers": headers})
+        await send({"type": "http.response.start", "status": error.http_status, "headers": headers})
         await send({"type": "http.response.body", "body": body})
 
     return answer

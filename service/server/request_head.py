@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from service.api.http_errors import MalformedRequest, NotSupported
+from service.errors import DescentError
+
 Fields = Sequence[tuple[bytes, bytes]]
-Fault = tuple[int, str, str]
-"""Status, type and detail of the problem."""
 
 
-def fault(fields: Fields, version: str) -> Fault | None:
+def fault(fields: Fields, version: str) -> DescentError | None:
     """The problem with a head, whose names are in lower case; None if it is valid."""
     hosts, coding = 0, None
     for name, value in fields:
@@ -19,11 +20,11 @@ def fault(fields: Fields, version: str) -> Fault | None:
         elif name == b"transfer-encoding":
             coding = value if coding is None else coding + b"," + value
     if hosts != 1 and (hosts or version != "1.0"):
-        return 400, "malformed-request", _HOST.format("no" if not hosts else "more than one")
+        return MalformedRequest(_HOST.format("no" if not hosts else "more than one"))
     if coding is not None and version == "1.0":
-        return 400, "malformed-request", "HTTP/1.0 has no transfer codings (RFC 9112, section 6.1)"
+        return MalformedRequest("HTTP/1.0 has no transfer codings (RFC 9112, section 6.1)")
     if coding is not None and coding.strip().lower() != b"chunked":
-        return 501, "not-implemented", "the only transfer coding supported is `chunked`"
+        return NotSupported("the only transfer coding supported is `chunked`")
     return None
 
 

@@ -6,8 +6,7 @@ from contextlib import asynccontextmanager
 import httpx
 import pytest
 
-from service.api.admission import RateLimiter
-from service.api.keys import new_key
+from service.api.middleware.api_keys import RateLimiter, new_key
 from service.app import create_app
 from service.settings import Settings
 from tests.api.doors import fake

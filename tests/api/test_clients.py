@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 from starlette.requests import Request
 
-from service.api.clients import client
+from service.api.head import read
 
 
 @pytest.mark.parametrize(
@@ -19,6 +19,10 @@ from service.api.clients import client
     ],
 )
 def test_a_caller_is_its_address_and_in_ipv6_its_network(host: str | None, known_as: str) -> None:
-    scope = {"type": "http", "headers": [(b"x-forwarded-for", b"198.51.100.1")]}
+    scope = {
+        "type": "http",
+        "query_string": b"",
+        "headers": [(b"x-forwarded-for", b"198.51.100.1")],
+    }
     scope["client"] = (host, 1234) if host else None  # type: ignore[assignment]
-    assert client(Request(scope)) == known_as
+    assert read(Request(scope)).client == known_as

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from service.api.catalogue import markdown
+from service.api.routes.catalogue import markdown
 from service.engine.diagnostics import CHECKS
 from service.engine.diagnostics.finding import SEVERITIES, VERDICTS
 from service.fitting import diagnostic_list

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from service import errors
-from service.api.error_handlers import STATUS
+from service.api.http_errors import PROBLEMS
 from service.errors import Complaint, DescentError, InvalidData, InvalidRequest
 from tests.api.doors import fake
 from tests.api.fakes import BODY, FakeJobs, failed, job
@@ -17,10 +17,10 @@ def _subclasses(cls: type[DescentError]) -> set[type[DescentError]]:
     return {cls}.union(*map(_subclasses, cls.__subclasses__()))
 
 
-def test_every_domain_error_has_its_status_and_its_own_type() -> None:
+def test_every_error_has_its_own_type_and_is_in_the_table() -> None:
     known = {e for e in _subclasses(DescentError) if e.__module__.startswith("service.")}
-    assert set(STATUS) == known - {DescentError}
-    assert len({error.type for error in STATUS}) == len(STATUS)
+    assert set(PROBLEMS.values()) == known - {DescentError}
+    assert len({error.type for error in known}) == len(known)
 
 
 async def _fit_with(error: Exception) -> Any:

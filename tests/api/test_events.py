@@ -11,8 +11,9 @@ import numpy as np
 import pytest
 import pytest_asyncio
 
-from service.api import streaming
-from service.api.concurrency import ConcurrencyLimit, TooManyStreams
+from service.api.concurrency import ConcurrencyLimit
+from service.api.http_errors import TooManyStreams
+from service.api.routes import events as route
 from service.jobs.history import Rows
 from service.jobs.service import Update
 from service.schemas.jobs import DoneEvent, ProgressEvent
@@ -79,7 +80,7 @@ async def test_a_stream_is_progress_then_done(client: httpx.AsyncClient, at: str
     assert answer.headers["cache-control"] == "no-store"
     assert answer.headers["x-accel-buffering"] == "no"
     hello, progress, done = events(answer.text)
-    assert hello == {"retry": str(streaming.RETRY_MS)}
+    assert hello == {"retry": str(route.RETRY_MS)}
     assert (progress["event"], progress["id"]) == ("progress", "1000")
     told = ProgressEvent.model_validate_json(progress["data"])
     assert told.history.epoch == EPOCHS
@@ -113,14 +114,14 @@ async def test_a_stream_goes_on_after_the_last_event(
 @pytest.mark.parametrize(
     ("accept", "kind"),
     [
-        ("*/*", streaming.EVENTS),
-        ("text/event-stream", streaming.EVENTS),
-        ("application/jsonl", streaming.LINES),
-        ("APPLICATION/JSONL; charset=utf-8", streaming.LINES),
-        ("application/x-ndjson", streaming.LINES),
-        ("text/event-stream, application/jsonl;q=0.5", streaming.EVENTS),
-        ("text/event-stream;q=0.3, application/jsonl;q=0.5", streaming.LINES),
-        ("application/jsonl;q=0, */*", streaming.EVENTS),
+        ("*/*", route.EVENTS),
+        ("text/event-stream", route.EVENTS),
+        ("application/jsonl", route.LINES),
+        ("APPLICATION/JSONL; charset=utf-8", route.LINES),
+        ("application/x-ndjson", route.LINES),
+        ("text/event-stream, application/jsonl;q=0.5", route.EVENTS),
+        ("text/event-stream;q=0.3, application/jsonl;q=0.5", route.LINES),
+        ("application/jsonl;q=0, */*", route.EVENTS),
     ],
 )
 async def test_accept_chooses_the_form(

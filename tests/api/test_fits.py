@@ -5,7 +5,7 @@ from typing import Any
 import httpx
 import pytest
 
-from service.api.fingerprint import fingerprint
+from service.api.routes.fits import fingerprint
 from service.schemas.fit import FitRequest
 from service.settings import Settings
 from tests.api.doors import fake

@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from service.api.middleware import AllowedHosts
+from service.api.middleware.hosts import AllowedHosts
 from service.settings import Settings
 from tests.api.doors import fake
 from tests.api.fakes import BODY, FakeJobs, job

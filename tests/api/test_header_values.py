@@ -3,44 +3,53 @@
 from __future__ import annotations
 
 import pytest
-from starlette.datastructures import Headers
+from starlette.requests import Request
 
-from service.api.header_values import (
-    LONGEST,
-    Preference,
-    media_type,
-    parameters,
-    preference,
-    ranges,
-    split,
-    unquoted,
-)
-from service.api.negotiation import MEDIA, choose
-from service.api.reading.table import MalformedBody
+from service.api import head
+from service.api.forms import FORMS
+from service.api.head import LONGEST, Head, Preference, accepted, media_type
+from service.api.http_errors import MalformedBody
+from service.errors import InvalidRequest
+
+
+def read(*headers: tuple[str, str], keyed: bool = True) -> Head:
+    raw = [(name.encode(), value.encode("latin-1")) for name, value in headers]
+    scope = {"type": "http", "query_string": b"", "headers": raw}
+    return head.read(Request(scope), body=True, keyed=keyed)
 
 
 def test_separators_in_quotes_separate_nothing() -> None:
-    assert split('a;b="c;\\";d";e', ";") == ["a", 'b="c;\\";d"', "e"]
-    assert split('a;"b;c', ";") == ["a", '"b;c']
-    assert split("", ";") == [""]
-    assert [unquoted(each) for each in (' "a\\"b" ', '"', "a ", '"\\')] == ['a"b', "", "a", "\\"]
-    assert parameters('Text/CSV; Header="absent";;x') == ("Text/CSV", {"header": "absent", "x": ""})
-    assert preference(Headers({"prefer": 'a="x, respond-async", wait=3'})) == Preference(wait_s=3)
+    assert read(("prefer", 'a="x, respond-async", wait=3')).prefer == Preference(wait_s=3)
+    found = media_type('Text/CSV; Header="a;\\"b";;x')
+    assert (found.name, found.params) == ("text/csv", {"header": 'a;"b'})
 
 
-def test_ranges_have_qualities() -> None:
-    found = ranges("text/csv;header=present; Q = 0.5, */*;q=0,nonsense, a/b;q=x")
-    assert found == {"text/csv": 0.5, "*/*": 0.0, "a/b": 1.0}
+def test_ranges_have_qualities_and_no_parameters() -> None:
+    found = dict(accepted("TEXT/csv;header=present; q=0.5, */*;q=0,nonsense"))
+    assert found == {"text/csv": 0.5, "*/*": 0.0}
 
 
 @pytest.mark.parametrize("long", ["a" * 30_000, "b/c," + " " * 30_000 + ";", "a/b;q=0" * 9000])
 def test_long_headers_count_as_absent(long: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("service.api.header_values._KIND", None)  # no pattern sees them
-    monkeypatch.setattr("service.api.header_values._PREFERENCE", None)
+    for name in ("parse_accept_header", "parse_list_header"):
+        monkeypatch.delattr(head, name)  # neither sees them
     assert len(long) > LONGEST
-    assert ranges(long) == {}
-    assert choose(long.encode(), MEDIA) == "json"
-    assert preference(Headers({"prefer": long})) == Preference()
+    found = read(("accept", long), ("prefer", long))
+    assert (found.form, found.prefer) == (FORMS["json"], Preference())
+
+
+def test_an_idempotency_key_is_sent_once_and_only_where_it_counts() -> None:
+    assert read(("idempotency-key", "a,b")).idempotency_key == "a,b"
+    twice = [("idempotency-key", ""), ("idempotency-key", "b")]
+    with pytest.raises(InvalidRequest, match="must be sent once"):
+        read(*twice)
+    assert read(*twice, keyed=False).idempotency_key is None
+
+
+def test_the_parameters_of_json_are_ignored() -> None:
+    found = read(("content-type", "application/JSON; charset*=x")).content
+    assert found.is_json
+    assert read(("content-type", "application/merge-patch+json")).content.is_json
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from service.api.keys import RELOAD_S, Keyring, LiveKeys, UnusableKeys, keyring, new_key
+from service.api.middleware.api_keys import (
+    RELOAD_S,
+    Keyring,
+    LiveKeys,
+    UnusableKeys,
+    keyring,
+    new_key,
+)
 from service.settings import Settings
 
 
@@ -52,7 +59,7 @@ def test_every_digest_is_compared(monkeypatch: pytest.MonkeyPatch) -> None:
 
     pairs = [new_key(name) for name in "abc"]
     known = keyring(Settings(keys=",".join(line for _, line in pairs)))
-    monkeypatch.setattr("service.api.keys.hmac.compare_digest", counted)
+    monkeypatch.setattr("service.api.middleware.api_keys.hmac.compare_digest", counted)
     for key, _ in pairs:
         compared.clear()
         known.owner(key.encode())

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from prometheus_client.parser import text_string_to_metric_families
 
-from service.api.metrics import Metrics
+from service.api.middleware.metrics import Metrics
 from service.jobs.memory_store import MemoryStore
 from service.settings import Settings
 from tests.api.doors import real

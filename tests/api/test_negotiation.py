@@ -12,12 +12,16 @@ import pyarrow.ipc
 import pytest
 import pytest_asyncio
 
-from service.api import negotiation
-from service.api.negotiation import MEDIA, NotAcceptable, choose
+from service.api import head, writing
+from service.api.forms import FORMS
+from service.api.head import choose
+from service.api.http_errors import NotAcceptable
 from service.settings import Settings
 from tests.api.doors import fake, real
 from tests.api.fakes import BODY, FakeJobs, job
 from tests.render.made import THERMOMETER, descent
+
+MEDIA = {form.name: form.media_type for form in FORMS.values()}
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -50,13 +54,13 @@ async def client() -> AsyncIterator[httpx.AsyncClient]:
     ],
 )
 async def test_accept_is_read_as_rfc_9110_has_it(accept: bytes, chosen: str) -> None:
-    assert choose(accept, MEDIA) == chosen
+    assert choose(accept.decode(), MEDIA) == chosen
 
 
 @pytest.mark.parametrize("accept", [b"text/html", b"image/*", b"*/*;q=0", b"text/plain;q=0.0"])
 async def test_what_cannot_be_had_lists_what_can(accept: bytes) -> None:
     with pytest.raises(NotAcceptable, match=r"application/json, text/plain, text/csv, .*arrow"):
-        choose(accept, MEDIA)
+        choose(accept.decode(), MEDIA)
 
 
 @pytest.mark.parametrize("accept", [None, "*/*", "application/json"])
@@ -64,8 +68,8 @@ async def test_json_is_told_apart_by_a_look(
     accept: str | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """No header is parsed, no query string, no schema; the bytes are the worker's."""
-    for name in ("choose", "_named", "answer", "fit_answer"):
-        monkeypatch.delattr(negotiation, name)
+    for module, name in ((head, "_form"), (head, "accepted"), (writing, "in_render_process")):
+        monkeypatch.delattr(module, name)
     headers = {} if accept is None else {"accept": accept}
     async with fake(FakeJobs(ended=job(result=b'{"as": "it is"}'))) as client:
         if accept is None:

@@ -13,16 +13,16 @@ import httpx
 import numpy as np
 import pytest
 import pytest_asyncio
-from starlette.exceptions import HTTPException
 
-from service.api.concurrency import ConcurrencyLimit, TooManyBytes
-from service.api.parser import Parser
-from service.api.parsing import parse
-from service.api.reading import arrival
-from service.api.reading.table import Bounds
+from service.api.bodies import reading
+from service.api.bodies.json import parse
+from service.api.bodies.parser import Parser
+from service.api.bodies.table import Bounds
+from service.api.concurrency import ConcurrencyLimit
+from service.api.http_errors import TooManyBytes
 from service.api.state import new_state
 from service.app import create_app
-from service.errors import BudgetExceeded, InvalidData, InvalidRequest, WorkerLost
+from service.errors import BudgetExceeded, DescentError, InvalidData, InvalidRequest, WorkerLost
 from service.fitting.columns import numbers
 from service.jobs.service import JobService
 from service.schemas.compute import PredictRequest
@@ -87,18 +87,17 @@ async def test_it_parses_any_body(apart: Parser) -> None:
     ],
 )
 async def test_what_is_wrong_is_told_in_the_same_words(apart: Parser, slip: bytes) -> None:
-    with pytest.raises((InvalidRequest, HTTPException)) as here:
+    with pytest.raises(DescentError) as here:
         parse(slip, FitRequest)
     with pytest.raises(type(here.value)) as there:
         await apart.parse_in_process(slip, FitRequest)
     assert _told(there.value) == _told(here.value)
 
 
-def _told(error: BaseException) -> object:
+def _told(error: DescentError) -> object:
     if isinstance(error, InvalidRequest):
         return str(error), error.complaints
-    assert isinstance(error, HTTPException)
-    return error.status_code, error.detail
+    return str(error), error.type
 
 
 async def test_a_process_that_was_killed_is_replaced(apart: Parser) -> None:
@@ -206,7 +205,7 @@ async def test_the_bytes_of_large_bodies_are_bounded(length: bool) -> None:
 
 
 async def test_a_body_that_pauses_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(arrival, "STALL_S", 0.01)
+    monkeypatch.setattr(reading, "STALL_S", 0.01)
 
     async def stalling() -> AsyncIterator[bytes]:
         yield b"{"

@@ -16,7 +16,8 @@ import pytest
 import pytest_asyncio
 
 from service.api import render_process
-from service.api.concurrency import ConcurrencyLimit, TooManyPictures
+from service.api.concurrency import ConcurrencyLimit
+from service.api.http_errors import TooManyPictures
 from service.api.render_process import RenderProcess
 from service.api.state import RENDER_ENTRY, new_state
 from service.app import create_app
@@ -253,7 +254,7 @@ async def test_a_process_that_is_stopped_blames_itself() -> None:
 
 async def test_long_tables_of_one_caller_keep_nobody_waiting(renderer: RenderProcess) -> None:
     """Another's picture has its turn after one of them."""
-    table = ("csv", Predictions(predictions=np.arange(10_000.0), target="y"), None, None)
+    table = ("csv", Predictions(predictions=np.arange(10_000.0), target="y"))
     done: list[str] = []
 
     async def call(caller: str, name: str, *arguments: object) -> None:

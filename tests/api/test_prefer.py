@@ -1,13 +1,16 @@
 from __future__ import annotations
 
 import pytest
-from starlette.datastructures import Headers
+from starlette.requests import Request
 
-from service.api.header_values import Preference, preference
+from service.api.head import Preference
+from service.api.head import read as read_head
 
 
 def read(*lines: str) -> Preference:
-    return preference(Headers(raw=[(b"prefer", line.encode()) for line in lines]))
+    headers = [(b"prefer", line.encode("latin-1")) for line in lines]
+    scope = {"type": "http", "query_string": b"", "headers": headers}
+    return read_head(Request(scope), keyed=True).prefer
 
 
 @pytest.mark.parametrize(

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from service.api.error_handlers import _FRAMEWORK, STATUS
-from service.api.problem_types import KINDS, markdown
+from service.api.http_errors import PROBLEMS
+from service.api.routes.problems import markdown
 from service.settings import Settings
 from tests.api.doors import fake
 from tests.api.fakes import BODY, FakeJobs
@@ -14,20 +14,12 @@ from tests.api.fakes import BODY, FakeJobs
 ROOT = Path(__file__).parents[2]
 
 
-def test_every_type_of_a_domain_error_is_explained_with_its_status() -> None:
-    for error, status in STATUS.items():
-        if error.type != "error":
-            assert KINDS[error.type].status == status
-    for status, (kind, _) in _FRAMEWORK.items():
-        assert KINDS[kind].status == status
-
-
-def test_every_type_in_the_source_is_explained() -> None:
-    source = "".join(path.read_text() for path in (ROOT / "service").rglob("*.py"))
-    literal = set(re.findall(r'\btype="([a-z]+(?:-[a-z]+)+)"', source))
-    below = set(re.findall(r'_refuse_and_close\(\d+, "([a-z-]+)"', source))
-    assert below
-    assert literal | below <= set(KINDS)
+def test_every_error_is_explained() -> None:
+    for name, error in PROBLEMS.items():
+        assert re.fullmatch("[a-z]+(-[a-z]+)*", name)
+        assert 400 <= error.http_status < 600
+        assert error.meaning.endswith(".")
+        assert error.remedy.endswith(".")
 
 
 def test_the_page_of_the_docs_is_the_table() -> None:
@@ -37,11 +29,11 @@ def test_the_page_of_the_docs_is_the_table() -> None:
 
 async def test_each_has_a_page() -> None:
     async with fake(FakeJobs()) as client:
-        for name, kind in KINDS.items():
+        for name, kind in PROBLEMS.items():
             answer = await client.get(f"/problems/{name}")
             assert answer.status_code == 200
             assert answer.headers["content-type"].startswith("text/html")
-            assert str(kind.status) in answer.text
+            assert str(kind.http_status) in answer.text
         for name in ("nonesuch", "<script>", "%2e%2e", "%00"):
             unknown = await client.get(f"/problems/{name}")
             assert unknown.status_code == 404

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.api.duplicate_keys import refuse_repeats
-from service.api.reading.json_numbers import parse_numbers
+from service.api.bodies.json import refuse_repeats
+from service.api.bodies.json_numbers import parse_numbers
 from service.errors import InvalidRequest
 from service.schemas.fit import FitRequest
 from service.settings import Settings

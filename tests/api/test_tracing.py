@@ -8,7 +8,7 @@ import pytest
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from starlette.types import Receive, Scope, Send
 
-from service.api.tracing import NoTelemetry, Tracing, TracingMiddleware
+from service.api.middleware.tracing import NoTelemetry, Tracing, TracingMiddleware
 
 TRACE, PARENT = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"
 

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from service.api import views
-from service.api.histories import pieces
-from service.api.writing import history
+from service.api.forms import history
+from service.api.views import pieces_of_history as pieces
 from service.jobs.history import Rows
 from service.schemas.jobs import Job
 from tests.api.fakes import failed, job

@@ -8,22 +8,31 @@ from typing import Any, get_args
 import pytest
 from pydantic import TypeAdapter, ValidationError
 
-from service.engine import diagnostics, losses, models, optimizers, schedules
+from service.catalogue.families import FAMILIES
+from service.catalogue.losses import LOSSES
+from service.catalogue.optimizers import OPTIMIZERS
+from service.catalogue.schedules import SCHEDULES
+from service.engine import diagnostics
+from service.engine.kernel import losses as kernel_losses
+from service.engine.kernel import updates
+from service.engine.models import GUESSES
 from service.engine.objectives import objective
 from service.engine.scaling import METHODS as SCALINGS
 from service.engine.solvers.table import SOLVERS
 from service.fitting.catalogue import loss_list, model_list, optimizer_list
 from service.fitting.columns import DTYPES
-from service.schemas import names, options
-from service.schemas.optimizers import Optimizer
+from service.schemas import names
+from service.schemas.losses import Loss
+from service.schemas.optimizers import Optimizer, Schedule
 
 TABLES: dict[str, tuple[Any, Iterable[str]]] = {
-    "losses": (names.LossName, losses.LOSSES),
-    "optimizers": (names.OptimizerName, ["auto", *optimizers.METHODS]),
+    "losses": (names.LossName, LOSSES),
+    "optimizers": (names.OptimizerName, OPTIMIZERS),
+    "schedules": (names.ScheduleName, SCHEDULES),
     "gradients": (names.GradientMethod, objective.GRADIENTS),
     "scalings": (names.ScalingMethod, SCALINGS),
     "dtypes": (names.DType, DTYPES),
-    "models": (names.ModelName, models.FAMILIES),
+    "models": (names.ModelName, FAMILIES),
 }
 
 
@@ -34,21 +43,25 @@ def test_a_literal_is_its_table(table: str) -> None:
     assert len(get_args(literal)) == len(set(get_args(literal)))
 
 
-def test_every_optimizer_has_a_run_and_an_entry() -> None:
-    assert set(SOLVERS) == set(optimizers.METHODS)
-    assert {entry.name for entry in optimizer_list().optimizers} == set(
-        get_args(names.OptimizerName)
-    )
+def test_every_optimizer_has_a_solver_and_an_entry() -> None:
+    assert set(SOLVERS) == {each.solver for each in OPTIMIZERS.values()} - {None}
+    assert [entry.name for entry in optimizer_list().optimizers] == list(OPTIMIZERS)
 
 
 def test_every_loss_and_every_model_is_in_the_catalogue() -> None:
-    assert [entry.name for entry in loss_list().losses] == list(losses.LOSSES)
-    assert {*models.FAMILIES} <= {entry.name for entry in model_list().models}
+    assert [entry.name for entry in loss_list().losses] == list(LOSSES)
+    assert [entry.name for entry in model_list().models] == [*FAMILIES, "mlp"]
+
+
+def test_what_the_engine_has_of_an_entry_is_of_one_that_exists() -> None:
+    assert set(GUESSES) <= set(FAMILIES)
+    assert set(kernel_losses.NAMES) <= set(LOSSES)
+    assert set(updates.KINDS) <= {n for n, each in OPTIMIZERS.items() if each.is_first_order}
 
 
 @pytest.mark.parametrize("name", get_args(names.LossName))
 def test_the_wire_knows_every_loss(name: str) -> None:
-    assert TypeAdapter(options.Loss).validate_python(name).name == name
+    assert TypeAdapter(Loss).validate_python(name).name == name
 
 
 @pytest.mark.parametrize("name", get_args(names.OptimizerName))
@@ -58,19 +71,19 @@ def test_the_wire_knows_every_optimizer(name: str) -> None:
 
 def test_the_wire_knows_no_others() -> None:
     with pytest.raises(ValidationError):
-        TypeAdapter(options.Loss).validate_python("nonesuch")
+        TypeAdapter(Loss).validate_python("nonesuch")
     with pytest.raises(ValidationError):
         TypeAdapter(Optimizer).validate_python("nonesuch")
 
 
-def test_every_schedule_of_the_wire_is_one_of_the_engines() -> None:
-    ours = {schedule.__name__.lower() for schedule in get_args(schedules.Schedule)} - {"constant"}
-    assert {name.replace("_", "") for name in get_args(names.ScheduleName)} == ours
-
-
-def test_a_tables_entry_bears_the_name_that_it_is_found_by() -> None:
-    for table in (losses.LOSSES, optimizers.METHODS, models.FAMILIES):
-        assert all(entry.name == name for name, entry in table.items())
+@pytest.mark.parametrize("name", get_args(names.ScheduleName))
+def test_the_wire_knows_every_schedule(name: str) -> None:
+    required: dict[str, dict[str, Any]] = {
+        "step": {"step_size": 2},
+        "multi_step": {"milestones": [2]},
+    }
+    options = required.get(name, {"gamma": 0.5} if name == "exponential" else {})
+    assert TypeAdapter(Schedule).validate_python({"name": name, **options}).name == name
 
 
 def test_every_check_is_named_by_its_code_and_only_once() -> None:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from service.api.keys import new_key
+from service.api.middleware.api_keys import new_key
 from service.client import AccessError, AsyncDescent, Descent, NotFoundError
 from tests.cli.conftest import Run
 from tests.client.parts import DATA

@@ -10,7 +10,7 @@ import httpx
 import pytest
 from typer.testing import CliRunner
 
-from service.api.keys import new_key
+from service.api.middleware.api_keys import new_key
 from service.cli import main
 from tests.resilience.servers import started
 from tests.soon import PATIENCE_S

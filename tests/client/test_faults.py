@@ -13,8 +13,8 @@ from functools import partial
 
 import pytest
 
-from service.client import AsyncDescent, ConnectionFailed, Descent, Fit, connection
-from service.client.events import Event
+from service.client import AsyncDescent, ConnectionFailed, Descent, Fit, transport
+from service.client.answers import Event
 from tests.client.parts import DATA, DECAY, DECAY_DATA, ENDLESS, LINE, MODEL
 from tests.client.proxy import FAULTS, Proxy, proxied
 from tests.resilience.servers import Server
@@ -94,9 +94,9 @@ def test_an_answer_that_never_comes_is_asked_for_again(
     client: Descent, proxy: Proxy, server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """After the first try, whose answer does not come, there is time for the second's."""
-    monkeypatch.setattr(connection, "ANSWER_S", 0.5)
-    monkeypatch.setattr("service.client.exchanges.WAIT_S", 1)
-    wait = partial(monkeypatch.setattr, connection, "ANSWER_S", PATIENCE_S)
+    monkeypatch.setattr(transport, "ANSWER_S", 0.5)
+    monkeypatch.setattr("service.client.transport.WAIT_S", 1)
+    wait = partial(monkeypatch.setattr, transport, "ANSWER_S", PATIENCE_S)
     monkeypatch.setattr(client, "_sleep", lambda _: wait())
     proxy.next("late", "none")
     mine = tag()

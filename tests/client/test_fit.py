@@ -233,8 +233,8 @@ def test_and_make_a_frame(grouped: GroupedFit) -> None:
 
 
 def test_which_kind_it_is_is_seen_in_the_document(client: Descent, grouped: GroupedFit) -> None:
-    assert isinstance(client.understood(grouped.raw), GroupedFit)
-    assert isinstance(client.understood(client.fit(DECAY, DECAY_DATA).raw), Fit)
+    assert isinstance(client.fit_of(grouped.raw), GroupedFit)
+    assert isinstance(client.fit_of(client.fit(DECAY, DECAY_DATA).raw), Fit)
 
 
 def test_they_print_as_their_report(grouped: GroupedFit) -> None:

@@ -15,8 +15,8 @@ X = np.linspace(0, 1, ROWS)
 def test_arrow_and_json_bring_the_same_fit(client: Descent) -> None:
     data = pd.DataFrame({"x": X, "y": 2 * X + 1 + np.sin(1000 * X)})
     by_arrow = client.fit("linear", data)
-    assert client._wire.takes_arrow
-    client._wire.takes_arrow = False
+    assert client._accepts_arrow
+    client._accepts_arrow = False
     by_json = client.fit("linear", data)
     assert by_arrow.params == by_json.params
     assert by_arrow.loss == by_json.loss
@@ -35,7 +35,7 @@ def test_arrow_serves_the_other_routes_too(client: Descent) -> None:
     at = {"w": 2.0, "b": 1.0}
     assert np.asarray(client.predict("linear", {"x": X, "y": X}, at)) == pytest.approx(2 * X + 1)
     assert client.loss("linear", {"x": X, "y": 2 * X + 1}, at).loss == pytest.approx(0, abs=1e-20)
-    assert client._wire.takes_arrow
+    assert client._accepts_arrow
 
 
 def test_groups(client: Descent) -> None:

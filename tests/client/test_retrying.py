@@ -1,9 +1,7 @@
-"""When a call is sent again, and after how long. Nobody sleeps: the pauses are written down."""
+"""When a call is sent again, and after how long. The pauses are recorded, not slept."""
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from typing import Any
@@ -11,17 +9,11 @@ from typing import Any
 import httpx
 import pytest
 
-from service.client import (
-    AsyncDescent,
-    ConnectionFailed,
-    Descent,
-    FitFailedError,
-    ServiceUnavailable,
-)
-from service.client.calls import Reply
+from service.client import ConnectionFailed, FitFailedError, ServiceUnavailable
 from service.client.retrying import FIRST_S, LONGEST_S, retry_after
+from service.client.transport import Reply
+from tests.client.scripted import CLIENTS, Run, Script
 
-Handler = Callable[[httpx.Request], httpx.Response]
 READY = httpx.Response(200, json={"status": "ok"})
 
 
@@ -32,41 +24,13 @@ def busy(status: int = 503, retry: str | None = "2", **more: Any) -> httpx.Respo
     )
 
 
-class Script:
-    """Answers in turn, or failures."""
-
-    def __init__(self, *turns: httpx.Response | Exception) -> None:
-        self.turns, self.sent, self.pauses = list(turns), 0, list[float]()
-
-    def __call__(self, request: httpx.Request) -> httpx.Response:
-        turn = self.turns[min(self.sent, len(self.turns) - 1)]
-        self.sent += 1
-        if isinstance(turn, Exception):
-            raise turn
-        # Anew, since a response can be read once.
-        return httpx.Response(turn.status_code, headers=turn.headers, content=turn.content)
-
-    def ready(self, **options: Any) -> Any:
-        http = httpx.Client(transport=httpx.MockTransport(self))
-        with Descent("http://x", http=http, sleep=self.pauses.append, **options) as client:
-            return client.ready()
-
-    def aready(self, **options: Any) -> Any:
-        async def sleep(seconds: float) -> None:
-            self.pauses.append(seconds)
-
-        async def ask() -> Any:
-            http = httpx.AsyncClient(transport=httpx.MockTransport(self))
-            async with AsyncDescent("http://x", http=http, sleep=sleep, **options) as client:
-                return await client.ready()
-
-        return asyncio.run(ask())
+def ready(client: Any) -> Any:
+    return client.ready()
 
 
-@pytest.fixture(params=["ready", "aready"])
-def way(request: pytest.FixtureRequest) -> str:
-    """Both clients."""
-    return str(request.param)
+@pytest.fixture(params=list(CLIENTS))
+def run(request: pytest.FixtureRequest) -> Run:
+    return CLIENTS[str(request.param)]
 
 
 @pytest.mark.parametrize(
@@ -84,64 +48,64 @@ def way(request: pytest.FixtureRequest) -> str:
     ],
     ids=str,
 )
-def test_what_may_pass_is_tried_again(failure: httpx.Response | Exception, way: str) -> None:
+def test_temporary_failures_are_retried(failure: httpx.Response | Exception, run: Run) -> None:
     script = Script(failure, failure, READY)
-    assert getattr(script, way)() == {"status": "ok"}
-    assert script.sent == 3
+    assert run(script, ready) == {"status": "ok"}
+    assert len(script.requests) == 3
 
 
-def test_retry_after_is_waited_for_and_jitter_comes_on_top(way: str) -> None:
+def test_the_pause_is_retry_after_and_jitter(run: Run) -> None:
     script = Script(busy(429, "7"), busy(503, "3"), busy(503, None), READY)
-    getattr(script, way)()
+    run(script, ready)
     for pause, asked, window in zip(script.pauses, (7, 3, 0), (1, 2, 4), strict=True):
         assert asked <= pause <= asked + FIRST_S * window
 
 
-def test_the_pauses_widen_and_differ(way: str) -> None:
-    scripts = [Script(httpx.ConnectError("refused")) for _ in range(20)]
+def test_the_pauses_grow_and_are_random(run: Run) -> None:
+    scripts = [Script(httpx.ConnectError("refused"), repeat=True) for _ in range(20)]
     for script in scripts:
         with pytest.raises(ConnectionFailed, match=r"refused \(9 tries\)"):
-            getattr(script, way)(retries=8)
+            run(script, ready, retries=8)
     for n, pauses in enumerate(zip(*(script.pauses for script in scripts), strict=True)):
         assert max(pauses) <= min(LONGEST_S, FIRST_S * 2**n)
         assert len(set(pauses)) == 20
 
 
-def test_enough_is_enough(way: str) -> None:
-    script = Script(busy(503, "0"))
+def test_retries_are_limited(run: Run) -> None:
+    script = Script(busy(503, "0"), repeat=True)
     with pytest.raises(ServiceUnavailable, match="later"):
-        getattr(script, way)(retries=2)
-    assert script.sent == 3
+        run(script, ready, retries=2)
+    assert len(script.requests) == 3
 
 
-def test_who_cannot_wait_so_long_is_told_at_once(way: str) -> None:
-    script = Script(busy(429, "3600"))
+def test_a_pause_beyond_the_timeout_raises_at_once(run: Run) -> None:
+    script = Script(busy(429, "3600"), repeat=True)
     with pytest.raises(ServiceUnavailable) as caught:
-        getattr(script, way)(timeout=60)
-    assert (script.sent, script.pauses, caught.value.retry_after_s) == (1, [], 3600)
+        run(script, ready, timeout=60)
+    assert (len(script.requests), script.pauses, caught.value.retry_after_s) == (1, [], 3600)
 
 
 @pytest.mark.parametrize("status", [400, 404, 409, 413, 422, 500])
-def test_what_will_not_pass_is_not(status: int, way: str) -> None:
-    script = Script(busy(status))
+def test_other_errors_are_not_retried(status: int, run: Run) -> None:
+    script = Script(busy(status), repeat=True)
     with pytest.raises(Exception, match="later"):
-        getattr(script, way)()
-    assert script.sent == 1
+        run(script, ready)
+    assert len(script.requests) == 1
 
 
-def test_a_job_that_ended_is_not_asked_for_again(way: str) -> None:
-    """Its 503 says that the job lost its worker: the same key would bring the same answer."""
+def test_the_error_of_a_finished_job_is_not_retried(run: Run) -> None:
+    """Its 503 means that the job lost its worker; the same key would return the same answer."""
     script = Script(busy(503, None, type="worker-lost", job_id="job_1"))
     with pytest.raises(FitFailedError):
-        getattr(script, way)()
-    assert script.sent == 1
+        run(script, ready)
+    assert len(script.requests) == 1
 
 
 @pytest.mark.parametrize(
-    ("said", "seconds"), [("5", 5), ("0", 0), ("", 0), ("soon", 0), ("-3", 0), (" 2 ", 2)]
+    ("value", "seconds"), [("5", 5), ("0", 0), ("", 0), ("soon", 0), ("-3", 0), (" 2 ", 2)]
 )
-def test_retry_after_as_seconds(said: str, seconds: float) -> None:
-    assert retry_after(Reply(503, {"retry-after": said}, b"")) == seconds
+def test_retry_after_as_seconds(value: str, seconds: float) -> None:
+    assert retry_after(Reply(503, {"retry-after": value}, b"")) == seconds
 
 
 def test_retry_after_as_a_date() -> None:

@@ -13,7 +13,7 @@ import pytest
 import yaml
 from prometheus_client.parser import text_string_to_metric_families
 
-from service.api.metrics import Metrics, Snapshot
+from service.api.middleware.metrics import Metrics, Snapshot
 
 DOCS = Path(__file__).parents[2] / "docs"
 _METRIC = re.compile(r"\b((?:descent|process)_\w+)(?:\{([^}]*)\})?")

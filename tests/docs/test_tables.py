@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+from service.api.routes.catalogue import catalogue_markdown
 from service.engine.diagnostics import CHECKS
 from service.engine.diagnostics.finding import VERDICTS
 from service.engine.operations import CALLABLE
@@ -24,3 +25,9 @@ def test_the_functions_of_the_language() -> None:
 
 def test_the_verdicts_and_the_codes_of_the_diagnostics() -> None:
     assert first_cells("diagnostics.md") == {*VERDICTS, *(check.code for check in CHECKS)}
+
+
+def test_the_tables_of_the_catalogue() -> None:
+    page = (ROOT / "docs" / "catalogue.md").read_text(encoding="utf-8")
+    for title, table in catalogue_markdown().items():
+        assert f"## {title}\n\n{table}\n" in page, f"{title} should be:\n\n{table}"

@@ -14,7 +14,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from tests.api.reading.test_npz import saved
+from tests.api.bodies.test_npz import saved
 from tests.serving import serving
 from tests.soon import PATIENCE_S
 

@@ -8,14 +8,14 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from service.catalogue.losses import LOSSES
+from service.catalogue.options import NoOptions
 from service.engine import Options, Problem, Result, Rows, Task, begin, outcome
 from service.engine.formula import Formula, read_formula
 from service.engine.kernel import operators
 from service.engine.kernel.program import Program
-from service.engine.losses import LOSSES, Loss
-from service.engine.optimizers.exact import Exact
-from service.engine.optimizers.levenberg_marquardt import LevenbergMarquardt
-from service.engine.problem import Optimizer, Tolerance
+from service.engine.losses import Loss
+from service.engine.problem import Settings, Tolerance
 from tests.devices import put
 
 Columns = Mapping[str, Sequence[float]]
@@ -67,7 +67,7 @@ def problem(
 
 
 def task(
-    of: Problem, optimizer: str, settings: Optimizer, epochs: int = 1000, **options: Any
+    of: Problem, optimizer: str, settings: Settings, epochs: int = 1000, **options: Any
 ) -> Task:
     options.setdefault("record_every", 1)
     return Task(of, Options(optimizer=optimizer, settings=settings, epochs=epochs, **options))
@@ -81,11 +81,11 @@ def finish(a_task: Task) -> tuple[Rows, Result]:
 
 
 def exactly(of: Problem) -> Result:
-    return finish(task(of, "exact", Exact(), 1))[1]
+    return finish(task(of, "exact", NoOptions(), 1))[1]
 
 
 def marquardt(of: Problem, epochs: int = 1000, params: float = 1e-10) -> Result:
-    settings = LevenbergMarquardt()
+    settings = NoOptions()
     tolerance = Tolerance(params=params)
     return finish(task(of, "levenberg_marquardt", settings, epochs, tolerance=tolerance))[1]
 

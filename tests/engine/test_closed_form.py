@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 import torch
 
+from service.catalogue.optimizers.sgd import Sgd
 from service.engine import Rows, Task
-from service.engine.optimizers.first_order import Sgd
 from service.engine.problem import Tolerance
 from service.engine.solvers.closed_form import BLOCK, ClosedForm
 from service.engine.solvers.first_order import FirstOrder

@@ -13,12 +13,12 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from service.catalogue.options import NoOptions
 from service.engine import Ends, Groups, Problem, begin, outcome
 from service.engine.formula import Formula
 from service.engine.inference.statistics import summarise
 from service.engine.kernel.sharing import PIECE
 from service.engine.kernel.singular import least_norm
-from service.engine.optimizers.exact import Exact
 from service.engine.solvers.exact import Exact as Solver
 from service.engine.solvers.exact import least_squares
 from tests.engine.builders import exactly, problem, task
@@ -233,7 +233,9 @@ def posed(matrix: Floats, y: Floats, start_at: float = 0.0, **options: Any) -> P
 def solved(of: Problem, sizes: list[int]) -> Ends:
     """The ends of groups of so many rows, all from the problem's start."""
     initial = of.initial.cpu().repeat(len(sizes), 1)
-    solver = Solver(replace(task(of, "exact", Exact(), 1), groups=Groups(spans_of(sizes), initial)))
+    solver = Solver(
+        replace(task(of, "exact", NoOptions(), 1), groups=Groups(spans_of(sizes), initial))
+    )
     state, _ = solver.step(solver.init(), 1)
     return solver.ends(state)
 
@@ -383,7 +385,7 @@ def test_columns_of_any_size_are_solved_alike() -> None:
 
 def test_the_history_has_the_one_epoch(noisy: dict[str, list[float]]) -> None:
     of = problem("a + b*x", noisy, {"a": 0.0, "b": 0.0})
-    run = begin(task(of, "exact", Exact(), 1))
+    run = begin(task(of, "exact", NoOptions(), 1))
     rows = run.step(1)
     assert rows.epoch.tolist() == [1]
     assert run.done

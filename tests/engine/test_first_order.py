@@ -10,20 +10,21 @@ import pytest
 import torch
 from torch import Tensor
 
+from service.catalogue.optimizers.adagrad import Adagrad
+from service.catalogue.optimizers.adam import Adam
+from service.catalogue.optimizers.adamw import AdamW
+from service.catalogue.optimizers.rmsprop import Rmsprop
+from service.catalogue.optimizers.sgd import Sgd
+from service.catalogue.schedules import Constant, Schedule
+from service.catalogue.schedules.cosine import Cosine
+from service.catalogue.schedules.exponential import Exponential
+from service.catalogue.schedules.linear import Linear
+from service.catalogue.schedules.multi_step import MultiStep
+from service.catalogue.schedules.polynomial import Polynomial
+from service.catalogue.schedules.step import Step
 from service.engine import Result, Rows
 from service.engine.objectives.objective import Objective
-from service.engine.optimizers.first_order import Adagrad, Adam, Rmsprop, Sgd
-from service.engine.problem import GradientMethod, Optimizer, Problem, Tolerance
-from service.engine.schedules import (
-    Constant,
-    Cosine,
-    Exponential,
-    Linear,
-    MultiStep,
-    Polynomial,
-    Schedule,
-    Step,
-)
+from service.engine.problem import GradientMethod, Problem, Settings, Tolerance
 from service.engine.solvers.first_order import FirstOrder
 from tests.devices import put
 from tests.engine.builders import finish, problem, task
@@ -54,15 +55,15 @@ def torch_steps(make: Callable[[list[Tensor]], Any], scheduler: Any = None) -> l
     return history
 
 
-def our_steps(name: str, settings: Optimizer) -> list[list[float]]:
-    rows, _ = finish(task(DECAY, name, settings, EPOCHS))
+def our_steps(name: str, settings: Settings, **options: Any) -> list[list[float]]:
+    rows, _ = finish(task(DECAY, name, settings, EPOCHS, **options))
     steps: list[list[float]] = rows.params.tolist()
     return steps
 
 
 SGD, ADAM, ADAMW = torch.optim.SGD, torch.optim.Adam, torch.optim.AdamW
 RMSPROP, ADAGRAD = torch.optim.RMSprop, torch.optim.Adagrad
-RULES: list[tuple[str, Optimizer, Any, dict[str, Any]]] = [
+RULES: list[tuple[str, Settings, Any, dict[str, Any]]] = [
     ("sgd", Sgd(0.05), SGD, {"lr": 0.05}),
     ("sgd", Sgd(0.05, momentum=0.8), SGD, {"lr": 0.05, "momentum": 0.8}),
     (
@@ -89,10 +90,10 @@ RULES: list[tuple[str, Optimizer, Any, dict[str, Any]]] = [
     ("adam", Adam(0.1, eps=1e-3), ADAM, {"lr": 0.1, "eps": 1e-3}),
     ("adam", Adam(0.1, weight_decay=0.1), ADAM, {"lr": 0.1, "weight_decay": 0.1}),
     ("adam", Adam(0.1, amsgrad=True), ADAM, {"lr": 0.1, "amsgrad": True}),
-    ("adamw", Adam(0.1, weight_decay=1e-2, decoupled=True), ADAMW, {"lr": 0.1}),
+    ("adamw", AdamW(0.1, weight_decay=1e-2), ADAMW, {"lr": 0.1}),
     (
         "adamw",
-        Adam(0.1, weight_decay=0.2, amsgrad=True, decoupled=True),
+        AdamW(0.1, weight_decay=0.2, amsgrad=True),
         ADAMW,
         {"lr": 0.1, "weight_decay": 0.2, "amsgrad": True},
     ),
@@ -129,7 +130,7 @@ RULES: list[tuple[str, Optimizer, Any, dict[str, Any]]] = [
 
 @pytest.mark.parametrize(("name", "settings", "theirs", "options"), RULES)
 def test_a_rule_is_torchs(
-    name: str, settings: Optimizer, theirs: Any, options: dict[str, Any]
+    name: str, settings: Settings, theirs: Any, options: dict[str, Any]
 ) -> None:
     """To 1e-12 relative at each of 50 epochs: the same arithmetic, in another order."""
     expected = torch_steps(lambda params: theirs(params, **options))
@@ -143,12 +144,12 @@ SCHEDULES: list[tuple[Schedule, Callable[[Any], Any]]] = [
     (Step(7, 0.5), lambda o: LR.StepLR(o, 7, 0.5)),
     (MultiStep((3, 3, 20, 41), 0.3), lambda o: LR.MultiStepLR(o, [3, 3, 20, 41], 0.3)),
     (Exponential(0.97), lambda o: LR.ExponentialLR(o, 0.97)),
-    (Cosine(EPOCHS), lambda o: LR.CosineAnnealingLR(o, EPOCHS)),
+    (Cosine(), lambda o: LR.CosineAnnealingLR(o, EPOCHS)),
     (Cosine(20, 0.01), lambda o: LR.CosineAnnealingLR(o, 20, 0.01)),
     (Linear(), lambda o: LR.LinearLR(o)),
     (Linear(0.2, 0.9, 30), lambda o: LR.LinearLR(o, 0.2, 0.9, 30)),
     (Polynomial(40, 2.0), lambda o: LR.PolynomialLR(o, 40, 2.0)),
-    (Polynomial(EPOCHS), lambda o: LR.PolynomialLR(o, EPOCHS)),
+    (Polynomial(), lambda o: LR.PolynomialLR(o, EPOCHS)),
 ]
 
 
@@ -156,7 +157,8 @@ SCHEDULES: list[tuple[Schedule, Callable[[Any], Any]]] = [
 def test_a_schedule_is_torchs(schedule: Schedule, theirs: Callable[[Any], Any]) -> None:
     """To 1e-12: torch's recursive schedules gather a rounding or two an epoch."""
     expected = torch_steps(lambda params: SGD(params, lr=0.05), theirs)
-    for ours, torchs in zip(our_steps("sgd", Sgd(0.05, schedule=schedule)), expected, strict=True):
+    found = our_steps("sgd", Sgd(0.05), schedule=schedule)
+    for ours, torchs in zip(found, expected, strict=True):
         assert ours == pytest.approx(torchs, rel=1e-12)
 
 
@@ -251,7 +253,7 @@ def test_bounds_are_kept_after_every_update_and_fixed_params_stay() -> None:
     )
     for name, settings in (
         ("sgd", Sgd(0.3, momentum=0.5, weight_decay=0.1)),
-        ("adamw", Adam(0.3, weight_decay=0.5, decoupled=True)),
+        ("adamw", AdamW(0.3, weight_decay=0.5)),
         ("rmsprop", Rmsprop(0.1, weight_decay=0.1)),
         ("adagrad", Adagrad(0.5)),
     ):

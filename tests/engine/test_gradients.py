@@ -9,7 +9,7 @@ import torch
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from service.engine.losses import LOSSES
+from service.catalogue.losses import LOSSES
 from service.engine.objectives.objective import GRADIENTS, Objective
 from service.engine.problem import GradientMethod
 from tests.engine.builders import problem

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 import torch
 
+from service.catalogue.losses import LOSSES
 from service.engine import Problem, Result
 from service.engine.inference.statistics import summarise
-from service.engine.losses import LOSSES
 from service.engine.objectives.objective import Objective
 from service.engine.problem import GradientMethod
 from tests.devices import put

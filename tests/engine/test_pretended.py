@@ -11,8 +11,9 @@ import pytest
 import torch
 from torch import Tensor
 
+from service.catalogue.families import FAMILIES
 from service.engine.kernel import operators
-from service.engine.models import FAMILIES
+from service.engine.models import guess
 from tests.devices import OTHERS, on
 from tests.engine.builders import formula
 
@@ -110,8 +111,8 @@ def test_a_family_guesses_where_the_data_are(device: str, name: str) -> None:
     x = torch.linspace(0.1, 10, 200, dtype=torch.float64).expand(2, -1)
     y = torch.stack([2 * torch.exp(-0.5 * x[0]) + 1, 3 * torch.exp(-((x[0] - 4) ** 2)) + x[0]])
     y = y + 0.01 * noise
-    due = FAMILIES[name].guess(x, y)
+    due = guess(FAMILIES[name], x, y)
     with on(device) as known:
-        found = FAMILIES[name].guess(x.to(known), y.to(known))
+        found = guess(FAMILIES[name], x.to(known), y.to(known))
         assert found.device.type == known
         assert torch.allclose(found.cpu(), due, rtol=1e-6, atol=1e-9)

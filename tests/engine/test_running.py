@@ -9,11 +9,14 @@ import numpy as np
 import pytest
 import torch
 
+from service.catalogue.optimizers.adagrad import Adagrad
+from service.catalogue.optimizers.adam import Adam
+from service.catalogue.optimizers.adamw import AdamW
+from service.catalogue.optimizers.lbfgs import Lbfgs
+from service.catalogue.optimizers.rmsprop import Rmsprop
+from service.catalogue.optimizers.sgd import Sgd
+from service.catalogue.options import NoOptions
 from service.engine import Problem, Rows, Run, Task, begin, outcome
-from service.engine.optimizers.exact import Exact
-from service.engine.optimizers.first_order import Adagrad, Adam, Rmsprop, Sgd
-from service.engine.optimizers.lbfgs import Lbfgs
-from service.engine.optimizers.levenberg_marquardt import LevenbergMarquardt
 from service.engine.problem import Tolerance
 from service.fitting import to_plan
 from service.schemas.fit import FitRequest
@@ -35,7 +38,7 @@ def line(**options: Any) -> Problem:
     return problem("a*x + c", DATA, {"a": 1.0, "c": 0.2}, **options)
 
 
-LM = LevenbergMarquardt()
+LM = NoOptions()
 PRECISE = Tolerance(params=1e-10)
 TASKS: dict[str, Task] = {
     "sgd": task(decay(), "sgd", Sgd(0.05), 60),
@@ -50,11 +53,11 @@ TASKS: dict[str, Task] = {
     "sgd, bounded": task(line(bounds={"a": (0.0, 2.0)}), "sgd", Sgd(0.1), 60),
     "adam": task(decay(), "adam", Adam(0.1, amsgrad=True), 60),
     "adam, mini-batches": task(decay(), "adam", Adam(0.1), 60, batch_size=2, seed=1),
-    "adamw": task(decay(), "adamw", Adam(0.1, weight_decay=0.1, decoupled=True), 60),
+    "adamw": task(decay(), "adamw", AdamW(0.1, weight_decay=0.1), 60),
     "rmsprop": task(decay(), "rmsprop", Rmsprop(0.05, momentum=0.5, centered=True), 60),
     "adagrad": task(decay(), "adagrad", Adagrad(0.3, lr_decay=0.01), 60),
     "lbfgs": task(decay(), "lbfgs", Lbfgs(), 60),
-    "exact": task(line(), "exact", Exact(), 1),
+    "exact": task(line(), "exact", NoOptions(), 1),
     "levenberg_marquardt": task(decay(), "levenberg_marquardt", LM, 60, tolerance=PRECISE),
     "levenberg_marquardt, huber": task(
         decay(loss="huber", delta=0.1), "levenberg_marquardt", LM, 60, tolerance=PRECISE

@@ -7,9 +7,9 @@ from functools import lru_cache
 import pytest
 import torch
 
+from service.catalogue.optimizers.sgd import Sgd
 from service.engine import Rows
 from service.engine.objectives.objective import Objective
-from service.engine.optimizers.first_order import Sgd
 from service.engine.problem import GradientMethod
 from tests import thermometer
 from tests.engine.builders import exactly, finish, problem, task

@@ -15,9 +15,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from service.catalogue.losses import LOSSES
 from service.engine import GroupedResult, Result, begin
 from service.engine.kernel import composite
-from service.engine.losses import LOSSES
 from service.schemas.answers import Fit, GroupedFit
 from tests.devices import OTHERS, on
 from tests.fitting import fits, grouped

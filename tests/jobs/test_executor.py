@@ -18,6 +18,7 @@ from service.jobs.memory_store import MemoryStore
 from service.settings import Settings
 from tests.jobs import fakes
 from tests.jobs.conftest import SetClock, a_job, count
+from tests.jobs.puppets import Troupe
 from tests.jobs.test_history import rows_of
 from tests.soon import PATIENCE_S
 
@@ -291,3 +292,26 @@ async def test_a_job_that_cannot_be_stored_is_none(shaky, inline):
     assert await count(shaky.store) == 0
     job, _ = await shaky.executor.submit(job, inline=run if inline else None)
     assert (await shaky.end(job)).status == "succeeded"
+
+
+async def test_a_checkpoint_counts_once_its_rows_are_stored(monkeypatch):
+    """Else a retry would continue a history that lacks them."""
+    troupe = Troupe()
+    monkeypatch.setattr(worker_slots, "WorkerProcess", troupe)
+    office = Office("local", FailingStore)
+    await office.executor.start()
+    job = await office.submit(1)
+    await office.when(job, lambda job: job.status == "running")
+    (worker,) = troupe.busy
+    office.store.fail(1, "append")
+    worker.step(5, checkpoint=True)
+    await office.when(job, lambda job: job.attempts == 2)
+    while not troupe.busy:
+        await asyncio.sleep(0)
+    (worker,) = troupe.busy
+    assert worker.epoch == 0
+    worker.step(7, checkpoint=False)
+    worker.end()
+    await office.end(job)
+    assert (await office.store.history(job.id)).epoch.tolist() == [*range(1, 8)]
+    await office.executor.stop()

@@ -12,8 +12,7 @@ import pyarrow.ipc
 import pytest
 
 from service import fitting
-from service.render.arrow import arrow_stream
-from service.render.tables import csv_text, joined, listed, table
+from service.render.tables import arrow_stream, csv_text, joined, listed, table
 from service.schemas.answers import Timings
 from service.schemas.compute import GradientRequest, LossRequest, Predictions
 from service.settings import Settings

@@ -89,6 +89,15 @@ def test_sigterm_under_load_answers_everyone_and_leaves_nobody() -> None:
 
 
 def test_a_terminal_that_is_closed_ends_it_with_the_same_grace() -> None:
+    """Also where these tests run under nohup, whose children ignore the signal."""
+    ignored = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    try:
+        _closed_terminal()
+    finally:
+        signal.signal(signal.SIGHUP, ignored)
+
+
+def _closed_terminal() -> None:
     with started(workers=1, shutdown_grace_s=GRACE_S) as server, server.client() as client:
         at = submit(client, ENDLESS)
         until(lambda: look(client, at)["status"] == "running")

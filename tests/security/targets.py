@@ -1,6 +1,6 @@
 """What reads strangers' bytes, each as one function of bytes: for hypothesis and for atheris.
 
-A refusal is a domain error or an HTTPException; anything else that is raised is a find. What was
+A refusal is a DescentError; anything else that is raised is a find. What was
 read goes on to where it is planned, as a request's would.
 """
 
@@ -9,17 +9,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import suppress
 
-from starlette.exceptions import HTTPException
-
-from service.api.header_values import media_type
-from service.api.middleware import AllowedHosts
-from service.api.parsing import parse as parse_json
-from service.api.reading import gzip
-from service.api.reading.assembling import assemble
-from service.api.reading.forms import FORMS
-from service.api.reading.json_numbers import parse_numbers
-from service.api.reading.table import Bounds, Table, check_counts
-from service.api.trace import child
+from service.api.bodies import reading
+from service.api.bodies.forms import FORMS
+from service.api.bodies.json import parse as parse_json
+from service.api.bodies.json_numbers import parse_numbers
+from service.api.bodies.options import assemble
+from service.api.bodies.table import Bounds, Table, check_counts
+from service.api.head import media_type
+from service.api.middleware.hosts import AllowedHosts
+from service.api.middleware.request_ids import child
 from service.engine.formula import read_formula
 from service.engine.syntax import parse
 from service.errors import DescentError
@@ -36,7 +34,7 @@ SETTINGS = Settings(
 BOUNDS = Bounds.of(SETTINGS)
 INFLATED = 100_000
 """The most that a gzip may come to."""
-REFUSED = (DescentError, HTTPException)
+REFUSED = (DescentError,)
 
 
 def formula(data: bytes) -> None:
@@ -81,7 +79,7 @@ def form(name: str) -> Callable[[bytes], None]:
 def packed(data: bytes) -> None:
     """A body that came as gzip."""
     with suppress(*REFUSED):
-        inflated = gzip.inflate(data, INFLATED)
+        inflated = reading.inflate(data, INFLATED)
         assert inflated is None or len(inflated) <= INFLATED
 
 

@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from service.api.header_values import media_type
-from service.api.reading.assembling import assemble
-from service.api.reading.forms import FORMS
+from service.api.bodies.forms import FORMS
+from service.api.bodies.options import assemble
+from service.api.head import media_type
 from service.schemas.fit import FitRequest
 from tests.security.seeds import BOUNDARY, seeds
 from tests.security.targets import BOUNDS, TARGETS

@@ -16,7 +16,8 @@ import numpy as np
 import pyarrow.ipc
 import pytest
 
-from service.api.concurrency import ConcurrencyLimit, TooManyAnswers
+from service.api.concurrency import ConcurrencyLimit
+from service.api.http_errors import TooManyAnswers
 from service.api.state import new_state
 from service.app import create_app
 from service.jobs.service import JobService

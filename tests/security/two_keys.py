@@ -10,7 +10,7 @@ import httpx
 from fastapi import FastAPI
 from starlette.routing import Route
 
-from service.api.keys import new_key
+from service.api.middleware.api_keys import new_key
 from service.app import create_app
 from service.settings import Settings
 from tests.api.doors import door

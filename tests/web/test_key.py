@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import pytest
 from selenium.webdriver.common.keys import Keys
 
-from service.api.keys import new_key
+from service.api.middleware.api_keys import new_key
 from tests.serving import serving
 from tests.soon import PATIENCE_S
 from tests.web.browser import Browser

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from service.catalogue.optimizers.sgd import Sgd
 from service.engine.diagnostics.finding import (
     ERROR,
     INFO,
@@ -22,7 +23,6 @@ from service.engine.diagnostics.finding import (
     negated,
 )
 from service.engine.inference.intervals import NEAR
-from service.engine.optimizers.first_order import Sgd
 
 IMBALANCE = 10.0
 LOPSIDED = 100.0

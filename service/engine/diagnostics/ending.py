@@ -73,13 +73,14 @@ def _describe_converged(finding: Finding) -> Message:
 
 def _other_optimizer(finding: Finding) -> dict[str, Any] | None:
     """A patch: the optimizer chosen for the problem; if that was used already, more epochs."""
-    if finding.options.optimizer not in ("levenberg_marquardt", "exact"):
+    method = finding.options.method
+    if not (method.is_direct or method.challenges):
         return {"optimizer": "auto"}
     if finding.result.stop_reason == "max_epochs":
         agreed = finding.result.searched
         is_hopeless = finding.statistics.condition > POOR or (agreed is not None and agreed[0] < 2)
         return None if is_hopeless else {"epochs": 10 * finding.options.epochs}
-    return {"params": None} if finding.options.optimizer != "exact" else None
+    return {"params": None} if not method.is_direct else None
 
 
 def _at_bound(findings: Findings) -> Bools:
@@ -111,7 +112,7 @@ def _describe_bound(finding: Finding) -> Message:
 def _unmoved(findings: Findings) -> Bools:
     """Which params are unchanged from the start away from the minimum, (fits, params)."""
     still = np.zeros(findings.params.shape, dtype=bool)
-    if findings.options.optimizer == "exact":
+    if findings.options.method.is_direct:
         return still
     statistics = findings.statistics
     free = findings.free

@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from service.catalogue.optimizers.sgd import Sgd
 from service.engine.curvature import curvatures, learning_rate_limit
 from service.engine.formula import Formula
 from service.engine.inference.intervals import Intervals
@@ -20,7 +21,6 @@ from service.engine.kernel import residuals
 from service.engine.kernel.types import Bools, Floats
 from service.engine.models.mlp import Network
 from service.engine.objectives.points import losses_at
-from service.engine.optimizers.first_order import Adagrad, Adam, Rmsprop, Sgd
 from service.engine.problem import Groups, Options, Problem, Task
 from service.engine.result import Result
 from service.engine.scaled_start import can_be_scaled, raw_params
@@ -191,7 +191,7 @@ class Findings:
 
     @property
     def is_first_order(self) -> bool:
-        return isinstance(self.options.settings, Sgd | Adam | Rmsprop | Adagrad)
+        return self.options.method.is_first_order
 
     @cached_property
     def scale(self) -> Each:

@@ -17,7 +17,7 @@ from service.engine.diagnostics.finding import (
 
 def _start_severity(findings: Findings) -> Severities:
     """Some initial values were not given."""
-    if not findings.guessed or findings.options.optimizer == "exact":
+    if not findings.guessed or findings.options.method.is_direct:
         return findings.nowhere()
     return findings.everywhere(INFO)
 

@@ -17,15 +17,15 @@ from dataclasses import dataclass, replace
 import numpy as np
 import torch
 
+from service.catalogue.options import NoOptions
 from service.engine.inference.statistics import Figures
 from service.engine.kernel.types import Bools, Floats, Ints
-from service.engine.optimizers.levenberg_marquardt import LevenbergMarquardt
 from service.engine.problem import Groups, Options, Problem, Task, Tolerance
 from service.engine.solvers.marquardt import Marquardt
 
 EPOCHS = 100
 OPTIONS = Options(
-    "levenberg_marquardt", LevenbergMarquardt(), epochs=EPOCHS, record_every=EPOCHS,
+    "levenberg_marquardt", NoOptions(), epochs=EPOCHS, record_every=EPOCHS,
     tolerance=Tolerance(params=1e-9),
 )  # fmt: skip
 PARTS = 4

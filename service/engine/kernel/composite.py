@@ -8,9 +8,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from service.engine.kernel.losses import NAMES
 from service.engine.kernel.program import NUMBERS
-from service.engine.losses import LOSSES, Loss
+from service.engine.losses import Loss
 from service.engine.operations import OPERATIONS
 
 AT_ONCE = 2**22
@@ -54,7 +53,7 @@ def linearise(
     """See `operators.linearise`. A group is padded to a number of rows that depends on its own
     alone, so that the others that are read with it change no bit of it."""
     columns, target, sigma, (first, end) = data
-    measure, device = Loss(LOSSES[NAMES[loss]], delta), target.device
+    measure, device = Loss.numbered(loss, delta), target.device
     padded = 2 ** torch.ceil(torch.log2((end - first).double())).long()
     parts, order = [], []
     for length in torch.unique(padded).tolist():
@@ -80,7 +79,7 @@ def gradient(
 ) -> tuple[Tensor, Tensor]:
     """See `operators.gradient`; group by group."""
     columns, target, sigma, spans = data
-    measure = Loss(LOSSES[NAMES[loss]], delta)
+    measure = Loss.numbered(loss, delta)
     losses, gradients = [], []
     for at, (begin, stop) in zip(theta, spans.T.tolist(), strict=True):
         y = target[begin:stop]
@@ -102,7 +101,7 @@ def reduce(
 ) -> tuple[Tensor, Tensor, Tensor]:
     """See `operators.reduce`; group by group."""
     columns, target, sigma, spans = data
-    measure, found = Loss(LOSSES[NAMES[loss]], delta), []
+    measure, found = Loss.numbered(loss, delta), []
     z = torch.zeros(len(target), dtype=torch.float64)
     for at, (begin, stop) in zip(theta, spans.T.tolist(), strict=True):
         y = target[begin:stop]
@@ -129,13 +128,13 @@ def of_target(y: Tensor, sigma: Tensor) -> tuple[Tensor, Tensor, Tensor]:
 
 def is_cornered(loss: int) -> bool:
     """Whether a loss, by its number, has no slope at zero."""
-    return not Loss(LOSSES[NAMES[loss]], 1.0).is_smooth
+    return not Loss.numbered(loss, 1.0).is_smooth
 
 
 def constant_losses(loss: int, delta: float, data: Sequence[Tensor], sample: int) -> Tensor:
     """See `operators.constant_losses`; group by group."""
     _, target, sigma, (first, end) = data
-    measure, found = Loss(LOSSES[NAMES[loss]], delta), []
+    measure, found = Loss.numbered(loss, delta), []
     for begin, stop in zip(first.tolist(), end.tolist(), strict=True):
         step = max(1, -(-(stop - begin) // sample))
         y = target[begin:stop:step].double()

@@ -1,8 +1,9 @@
 """The kernel behind torch's dispatcher: `torch.ops.descent.…`.
 
 On the CPU an operator is compiled code on views of its tensors, which share groups, or pieces of
-long data, out to as many threads as torch has; on any other device it is plain torch
-(`composite`). Neither threads nor the cut into calls changes a bit of what it gives.
+long data, out to as many threads as torch has; on any other device, and for a loss without
+compiled code, it is plain torch (`composite`). Neither threads nor the cut into calls changes a bit
+of what it gives.
 
 A program is three tensors (see `program.Program.tensors`). Data are four: columns (inputs, rows),
 target and sigma (rows,), all of one dtype (sigma is empty where it is 1 everywhere), and spans (2,
@@ -11,13 +12,16 @@ groups) int64 on the CPU: where each group's rows begin, and end.
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Mapping
+from functools import wraps
 from typing import Any
 
 import torch
 from torch.library import Library
 
 from service.engine.kernel import composite, fitting, readings
+from service.engine.losses import is_compiled
 
 _library: Any = Library("descent", "DEF")  # type: ignore[no-untyped-call]
 _library.define("read(Tensor[] program, Tensor columns, Tensor theta) -> Tensor")
@@ -67,10 +71,26 @@ IMPLEMENTATIONS: Mapping[str, tuple[Callable[..., Any], Callable[..., Any] | Non
     "descend": (fitting.descend, None),
     "marquardt": (fitting.fit_marquardt, fitting.composite_marquardt),
 }
-"""Of each operator, what the dispatcher calls on the CPU, and what on any other device."""
+"""Of each operator, the compiled code for the CPU, and the plain torch for any other device and for
+losses without compiled code."""
+
+
+def _on_cpu(compiled: Callable[..., Any], plain: Callable[..., Any] | None) -> Callable[..., Any]:
+    """The compiled operator, and the plain one for losses without compiled code."""
+    names = list(inspect.signature(compiled).parameters)
+    if plain is None or "loss" not in names:
+        return compiled
+    at = names.index("loss")
+
+    @wraps(compiled)
+    def either(*arguments: Any) -> Any:
+        return (compiled if is_compiled(arguments[at]) else plain)(*arguments)
+
+    return either
+
 
 for _name, (_function, _plain) in IMPLEMENTATIONS.items():
-    _library.impl(_name, _function, "CPU")
+    _library.impl(_name, _on_cpu(_function, _plain), "CPU")
     if _plain is not None:
         _library.impl(_name, _plain, "CompositeExplicitAutograd")
 

@@ -11,14 +11,18 @@ weight decay (2019); Reddi et al., AMSGrad (2018); Hinton, RMSprop (2012); Duchi
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from service.engine.kernel.compiled import allocating, inlined
 from service.engine.kernel.evaluation import larger
 from service.engine.kernel.types import Floats, Ints
-from service.engine.optimizers.first_order import Adagrad, Adam, Rmsprop, Sgd
 
 SGD, ADAM, RMSPROP, ADAGRAD = range(4)
+KINDS: Mapping[str, int] = {
+    "sgd": SGD, "adam": ADAM, "adamw": ADAM, "rmsprop": RMSPROP, "adagrad": ADAGRAD,
+}  # fmt: skip
+"""The update rules that are compiled, by the names of the optimizers."""
 
 
 class Update(NamedTuple):
@@ -37,29 +41,19 @@ class Update(NamedTuple):
     alpha: float = 0.0
     centered: bool = False
     lr_decay: float = 0.0
-    start: float = 0.0
+    initial_accumulator_value: float = 0.0
     """What the first running sum begins with."""
 
 
-def update_of(settings: Sgd | Adam | Rmsprop | Adagrad) -> Update:
-    """The update rule of an optimizer's record."""
-    s, decay = settings, float(settings.weight_decay)
-    if isinstance(s, Sgd):
-        return Update(SGD, decay, float(s.momentum), float(s.dampening), bool(s.nesterov))
-    if isinstance(s, Adam):
-        return Update(
-            ADAM, decay, beta1=float(s.beta1), beta2=float(s.beta2), eps=float(s.eps),
-            amsgrad=bool(s.amsgrad), decoupled=bool(s.decoupled),
-        )  # fmt: skip
-    if isinstance(s, Rmsprop):
-        return Update(
-            RMSPROP, decay, float(s.momentum), eps=float(s.eps), alpha=float(s.alpha),
-            centered=bool(s.centered),
-        )  # fmt: skip
-    return Update(
-        ADAGRAD, decay, eps=float(s.eps), lr_decay=float(s.lr_decay),
-        start=float(s.initial_accumulator_value),
-    )  # fmt: skip
+def update_of(optimizer: str, settings: object) -> Update:
+    """The update rule of an optimizer with its options set, which has the attributes of `Update`
+    that it uses."""
+    used = {
+        name: float(getattr(settings, name))
+        for name in Update._fields[1:]
+        if hasattr(settings, name)
+    }
+    return Update(KINDS[optimizer], **used)  # type: ignore[arg-type]
 
 
 @allocating

@@ -1,57 +1,63 @@
-"""The catalogue of families, by name."""
+"""The start of each model family, guessed from the data."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
-from service.engine.models.chemistry import ANTOINE, ARRHENIUS, NERNST
-from service.engine.models.exponentials import (
-    DOUBLE_EXPONENTIAL_DECAY,
-    EXPONENTIAL_DECAY,
-    EXPONENTIAL_GROWTH,
+from torch import Tensor
+
+from service.catalogue.families import Family
+from service.engine.models import (
+    chemistry,
+    exponentials,
+    oscillations,
+    peaks,
+    piecewise,
+    polynomials,
+    populations,
+    powers,
+    saturation,
+    sigmoids,
 )
-from service.engine.models.family import Family, Meaning
-from service.engine.models.oscillations import DAMPED_SINE, SINE
-from service.engine.models.peaks import GAUSSIAN, LORENTZIAN, PSEUDO_VOIGT
-from service.engine.models.piecewise import PIECEWISE_LINEAR
-from service.engine.models.polynomials import LINEAR, polynomial
-from service.engine.models.populations import RICKER, VON_BERTALANFFY
-from service.engine.models.powers import LOGARITHMIC, POWER_LAW
-from service.engine.models.saturation import HILL, LANGMUIR, MICHAELIS_MENTEN, SATURATING_GROWTH
-from service.engine.models.sigmoids import GOMPERTZ, LOGISTIC3, LOGISTIC4, LOGISTIC5, WEIBULL
 
-FAMILIES: Mapping[str, Family] = {
-    family.name: family
-    for family in (
-        LINEAR,
-        polynomial(2),
-        PIECEWISE_LINEAR,
-        EXPONENTIAL_DECAY,
-        DOUBLE_EXPONENTIAL_DECAY,
-        EXPONENTIAL_GROWTH,
-        POWER_LAW,
-        LOGARITHMIC,
-        MICHAELIS_MENTEN,
-        HILL,
-        LANGMUIR,
-        SATURATING_GROWTH,
-        LOGISTIC3,
-        LOGISTIC4,
-        LOGISTIC5,
-        GOMPERTZ,
-        WEIBULL,
-        GAUSSIAN,
-        LORENTZIAN,
-        PSEUDO_VOIGT,
-        SINE,
-        DAMPED_SINE,
-        ARRHENIUS,
-        ANTOINE,
-        NERNST,
-        RICKER,
-        VON_BERTALANFFY,
-    )
+GUESSES: Mapping[str, Callable[..., Tensor]] = {
+    "linear": polynomials.guess_line,
+    "polynomial": polynomials.guess_polynomial,
+    "piecewise_linear": piecewise.guess_piecewise_linear,
+    "exponential_decay": exponentials.guess_decay,
+    "double_exponential_decay": exponentials.guess_double_decay,
+    "exponential_growth": exponentials.guess_growth,
+    "power_law": powers.guess_power_law,
+    "logarithmic": powers.guess_logarithmic,
+    "michaelis_menten": saturation.guess_michaelis_menten,
+    "hill": saturation.guess_hill,
+    "langmuir": saturation.guess_langmuir,
+    "saturating_growth": saturation.guess_saturating_growth,
+    "logistic3": sigmoids.guess_logistic3,
+    "logistic4": sigmoids.guess_logistic4,
+    "logistic5": sigmoids.guess_logistic5,
+    "gompertz": sigmoids.guess_gompertz,
+    "weibull": sigmoids.guess_weibull,
+    "gaussian": peaks.guess_gaussian,
+    "lorentzian": peaks.guess_lorentzian,
+    "pseudo_voigt": peaks.guess_pseudo_voigt,
+    "sine": oscillations.guess_sine,
+    "damped_sine": oscillations.guess_damped_sine,
+    "arrhenius": chemistry.guess_arrhenius,
+    "antoine": chemistry.guess_antoine,
+    "nernst": chemistry.guess_nernst,
+    "ricker": populations.guess_ricker,
+    "von_bertalanffy": populations.guess_von_bertalanffy,
 }
-"""Every family, by name; `polynomial` with its default degree."""
+"""Input x (groups, rows) and target y (groups, rows) -> θ (groups, params), by the family's name.
+The family's options are given as keywords."""
 
-__all__ = ["FAMILIES", "Family", "Meaning", "polynomial"]
+
+def has_guess(family: Family) -> bool:
+    """Whether the start of a family can be guessed; that of any other is searched for."""
+    return family.name in GUESSES
+
+
+def guess(family: Family, x: Tensor, y: Tensor) -> Tensor:
+    """The guessed params of a family, (groups, params), of data (groups, rows)."""
+    return GUESSES[family.name](x, y, **family.values)

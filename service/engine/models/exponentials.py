@@ -9,7 +9,6 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from service.engine.models.family import Family, Meaning
 from service.engine.models.grids import (
     Frame,
     bounded_exp,
@@ -87,46 +86,3 @@ def guess_double_decay(x: Tensor, y: Tensor) -> Tensor:
     k, order = k.sort(dim=-1, descending=True)
     a = a.gather(-1, order) * (k * frame.low.unsqueeze(-1)).exp()
     return params(a[:, 0], k[:, 0], a[:, 1], k[:, 1])
-
-
-EXPONENTIAL_DECAY = Family(
-    name="exponential_decay",
-    title="Exponential decay to a plateau",
-    formula="y = a * exp(-k * x) + c",
-    params={
-        "a": Meaning("height above the plateau at x = 0", "[y]"),
-        "k": Meaning("rate; 1/k is the time constant, log(2)/k the half-life", "1/[x]"),
-        "c": Meaning("plateau at large x", "[y]"),
-    },
-    guess=guess_decay,
-    when_to_use="y falls, or rises, towards a plateau at a speed proportional to what is left.",
-    reference="Motulsky and Christopoulos, Fitting Models to Biological Data (2004)",
-)
-
-EXPONENTIAL_GROWTH = Family(
-    name="exponential_growth",
-    title="Exponential growth",
-    formula="y = a * exp(k * x)",
-    params={
-        "a": Meaning("y at x = 0", "[y]"),
-        "k": Meaning("rate; log(2)/k is the doubling time", "1/[x]"),
-    },
-    guess=guess_growth,
-    when_to_use="y grows by the same factor for each unit of x.",
-    reference="Malthus, An Essay on the Principle of Population (1798)",
-)
-
-DOUBLE_EXPONENTIAL_DECAY = Family(
-    name="double_exponential_decay",
-    title="Two exponential decays",
-    formula="y = a1 * exp(-k1 * x) + a2 * exp(-k2 * x)",
-    params={
-        "a1": Meaning("height of the fast decay at x = 0", "[y]"),
-        "k1": Meaning("rate of the fast decay", "1/[x]"),
-        "a2": Meaning("height of the slow decay at x = 0", "[y]"),
-        "k2": Meaning("rate of the slow decay", "1/[x]"),
-    },
-    guess=guess_double_decay,
-    when_to_use="Two processes decay side by side to 0: a drug's distribution and elimination.",
-    reference="Pinheiro and Bates, Mixed-Effects Models in S and S-PLUS (2000), SSbiexp",
-)

@@ -13,7 +13,6 @@ import torch
 from torch import Tensor
 
 from service.engine.models.exponentials import decaying
-from service.engine.models.family import Family, Meaning
 from service.engine.models.grids import Frame, Grid, params, search, span_frame
 
 PEAKS = 12
@@ -119,35 +118,3 @@ def _peaks(v: Tensor, y: Tensor, damping: float) -> Tensor:
     is_peak = (inner[..., 1:-1] >= inner[..., :-2]) & (inner[..., 1:-1] >= inner[..., 2:])
     heights = torch.nn.functional.pad(torch.where(is_peak, power, 0.0), (0, PEAKS))
     return heights.topk(PEAKS, dim=-1).indices.to(y.dtype) / OVERSAMPLED
-
-
-SINE = Family(
-    name="sine",
-    title="Sine with an offset",
-    formula="y = a * sin(2 * pi * f * x + phi) + c",
-    params={
-        "a": Meaning("amplitude", "[y]"),
-        "f": Meaning("frequency; 1/f is the period", "1/[x]"),
-        "phi": Meaning("phase at x = 0", "rad"),
-        "c": Meaning("mean level", "[y]"),
-    },
-    guess=guess_sine,
-    when_to_use="A steady oscillation of one frequency.",
-    reference="IEEE Std 1057-2017, four-parameter sine fit",
-)
-
-DAMPED_SINE = Family(
-    name="damped_sine",
-    title="Damped sine with an offset",
-    formula="y = a * exp(-k * x) * sin(2 * pi * f * x + phi) + c",
-    params={
-        "a": Meaning("amplitude at x = 0", "[y]"),
-        "k": Meaning("rate of damping; 1/k is the time constant", "1/[x]"),
-        "f": Meaning("frequency; 1/f is the period", "1/[x]"),
-        "phi": Meaning("phase at x = 0", "rad"),
-        "c": Meaning("level at rest", "[y]"),
-    },
-    guess=guess_damped_sine,
-    when_to_use="An oscillation that dies away: a pendulum, a ringing circuit.",
-    reference="Landau and Lifshitz, Mechanics, 3rd ed. (1976), section 25",
-)

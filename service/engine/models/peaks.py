@@ -7,7 +7,6 @@ import math
 import torch
 from torch import Tensor
 
-from service.engine.models.family import Family, Meaning
 from service.engine.models.grids import (
     Grid,
     bounded_exp,
@@ -69,53 +68,3 @@ def guess_pseudo_voigt(x: Tensor, y: Tensor) -> Tensor:
     Only shares from 0 to 1: beyond, two wide shapes that nearly cancel fit the noise.
     """
     return params(*_guess(x, y, _peaks(*span(0.0, 1.0, 3))))
-
-
-GAUSSIAN = Family(
-    name="gaussian",
-    title="Gaussian peak",
-    formula="y = a * exp(-0.5 * ((x - mu) / sigma)**2) + c",
-    params={
-        "a": Meaning("height above the background", "[y]"),
-        "mu": Meaning("centre", "[x]"),
-        "sigma": Meaning("standard deviation; the full width at half height is 2.355·sigma", "[x]"),
-        "c": Meaning("background", "[y]"),
-    },
-    guess=guess_gaussian,
-    when_to_use="A peak broadened by many small causes: chromatography, counting, optics.",
-    reference="Gauss, Theoria motus (1809)",
-)
-
-LORENTZIAN = Family(
-    name="lorentzian",
-    title="Lorentzian peak",
-    formula="y = a / (1 + ((x - x0) / hwhm)**2) + c",
-    params={
-        "a": Meaning("height above the background", "[y]"),
-        "x0": Meaning("centre", "[x]"),
-        "hwhm": Meaning("half width at half height", "[x]"),
-        "c": Meaning("background", "[y]"),
-    },
-    guess=guess_lorentzian,
-    when_to_use="A resonance or a line broadened by its lifetime: wide wings.",
-    reference="Lorentz, Proceedings KNAW 8 (1906) 591",
-)
-
-PSEUDO_VOIGT = Family(
-    name="pseudo_voigt",
-    title="Pseudo-Voigt peak",
-    formula=(
-        "y = a * (eta / (1 + ((x - x0) / hwhm)**2)"
-        " + (1 - eta) * exp(-log(2) * ((x - x0) / hwhm)**2)) + c"
-    ),
-    params={
-        "a": Meaning("height above the background", "[y]"),
-        "eta": Meaning("share of the Lorentzian, 0 to 1", "1"),
-        "x0": Meaning("centre", "[x]"),
-        "hwhm": Meaning("half width at half height, of both shapes", "[x]"),
-        "c": Meaning("background", "[y]"),
-    },
-    guess=guess_pseudo_voigt,
-    when_to_use="A line between Gaussian and Lorentzian: X-ray diffraction, spectroscopy.",
-    reference="Wertheim et al., Review of Scientific Instruments 45 (1974) 1369",
-)

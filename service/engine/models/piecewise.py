@@ -5,7 +5,6 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from service.engine.models.family import Family, Meaning
 from service.engine.models.grids import Grid, params, search, span_frame, thinned
 
 PLACES_A_GAP = 4
@@ -31,19 +30,3 @@ def guess_piecewise_linear(x: Tensor, y: Tensor) -> Tensor:
     y0, k1, k2 = (frame.size.unsqueeze(-1) * found.coefficients).unbind(-1)
     x0 = frame.low + frame.width * found.at[:, 0]
     return params(x0, y0, k1 / frame.width, k2 / frame.width)
-
-
-PIECEWISE_LINEAR = Family(
-    name="piecewise_linear",
-    title="Two lines that meet",
-    formula="y = where(x < x0, y0 + k1 * (x - x0), y0 + k2 * (x - x0))",
-    params={
-        "x0": Meaning("the break", "[x]"),
-        "y0": Meaning("y at the break", "[y]"),
-        "k1": Meaning("slope before the break", "[y]/[x]"),
-        "k2": Meaning("slope after the break", "[y]/[x]"),
-    },
-    guess=guess_piecewise_linear,
-    when_to_use="One slope up to a threshold, another beyond it.",
-    reference="Hudson, J. Am. Stat. Assoc. 61 (1966) 1097",
-)

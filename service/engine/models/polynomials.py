@@ -5,10 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from service.engine.models.family import Family, Meaning
 from service.engine.models.grids import params, project, ratio_frame, span_frame
-
-MAX_DEGREE = 20
 
 
 def guess_line(x: Tensor, y: Tensor) -> Tensor:
@@ -20,40 +17,10 @@ def guess_line(x: Tensor, y: Tensor) -> Tensor:
     return params(w, b - w * frame.low)
 
 
-LINEAR = Family(
-    name="linear",
-    title="Line",
-    formula="y = w * x + b",
-    params={
-        "w": Meaning("slope", "[y]/[x]"),
-        "b": Meaning("intercept: y at x = 0", "[y]"),
-    },
-    guess=guess_line,
-    when_to_use="y grows by the same amount for each unit of x.",
-    reference="Gauss, Theoria motus (1809)",
-)
-
-
-def polynomial(degree: int) -> Family:
-    """c0 + c1·x + … + c_degree·x^degree."""
-    terms = ["c0", "c1 * x", *(f"c{k} * x**{k}" for k in range(2, degree + 1))]
-
-    def guess(x: Tensor, y: Tensor) -> Tensor:
-        frame = ratio_frame(x, y)
-        powers = torch.stack([frame.v**k for k in range(degree + 1)], dim=-1)
-        found = torch.linalg.lstsq(powers, frame.y.unsqueeze(-1)).solution.squeeze(-1)
-        found = frame.size.unsqueeze(-1) * found
-        return params(*(found[:, k] / frame.width**k for k in range(degree + 1)))
-
-    return Family(
-        name="polynomial",
-        title="Polynomial",
-        formula="y = " + " + ".join(terms[: degree + 1]),
-        params={
-            f"c{k}": Meaning(f"coefficient of x^{k}", "[y]" if k == 0 else f"[y]/[x]^{k}")
-            for k in range(degree + 1)
-        },
-        guess=guess,
-        when_to_use="A smooth curve with no theory behind it, inside the range of the data.",
-        reference="Legendre, Nouvelles méthodes (1805)",
-    )
+def guess_polynomial(x: Tensor, y: Tensor, degree: int = 2) -> Tensor:
+    """The coefficients of least squares."""
+    frame = ratio_frame(x, y)
+    powers = torch.stack([frame.v**k for k in range(degree + 1)], dim=-1)
+    found = torch.linalg.lstsq(powers, frame.y.unsqueeze(-1)).solution.squeeze(-1)
+    found = frame.size.unsqueeze(-1) * found
+    return params(*(found[:, k] / frame.width**k for k in range(degree + 1)))

@@ -6,7 +6,6 @@ import torch
 from torch import Tensor
 
 from service.engine.models.exponentials import decaying, rate
-from service.engine.models.family import Family, Meaning
 from service.engine.models.grids import (
     bounded_exp,
     params,
@@ -54,31 +53,3 @@ def guess_von_bertalanffy(x: Tensor, y: Tensor) -> Tensor:
     origin = (ratio.log() + k.clamp(max=0.0)) / torch.where(k == 0, 1.0, k)
     limit = torch.where(usable, limit, thin.mean(dim=-1))
     return params(frame.size * limit, k / frame.width, frame.low + frame.width * origin)
-
-
-RICKER = Family(
-    name="ricker",
-    title="Ricker stock and recruitment",
-    formula="y = a * x * exp(-b * x)",
-    params={
-        "a": Meaning("young per parent at small stock", "[y]/[x]"),
-        "b": Meaning("how crowding curbs them; 1/b is the stock with the most young", "1/[x]"),
-    },
-    guess=guess_ricker,
-    when_to_use="Recruits against stock, with a maximum and then a fall.",
-    reference="Ricker, J. Fisheries Research Board of Canada 11 (1954) 559",
-)
-
-VON_BERTALANFFY = Family(
-    name="von_bertalanffy",
-    title="Von Bertalanffy growth",
-    formula="y = Linf * (1 - exp(-K * (x - t0)))",
-    params={
-        "Linf": Meaning("length at great age", "[y]"),
-        "K": Meaning("growth coefficient", "1/[x]"),
-        "t0": Meaning("age at which the length would be 0", "[x]"),
-    },
-    guess=guess_von_bertalanffy,
-    when_to_use="Length against age, of fish above all.",
-    reference="Von Bertalanffy, Human Biology 10 (1938) 181",
-)

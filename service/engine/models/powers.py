@@ -6,7 +6,6 @@ import torch
 from torch import Tensor
 
 from service.engine.models.exponentials import guess_growth
-from service.engine.models.family import Family, Meaning
 from service.engine.models.grids import log_frame, params, project
 
 
@@ -25,30 +24,3 @@ def guess_logarithmic(x: Tensor, y: Tensor) -> Tensor:
     a, b = (frame.size.unsqueeze(-1) * found).unbind(-1)
     b = b / frame.width
     return params(a - b * frame.low, b)
-
-
-POWER_LAW = Family(
-    name="power_law",
-    title="Power law",
-    formula="y = a * x**b",
-    params={
-        "a": Meaning("y at x = 1", "[y]/[x]^b"),
-        "b": Meaning("exponent", "1"),
-    },
-    guess=guess_power_law,
-    when_to_use="y changes by the same factor whenever x doubles: allometry, scaling. x > 0.",
-    reference="Huxley, Nature 114 (1924) 895",
-)
-
-LOGARITHMIC = Family(
-    name="logarithmic",
-    title="Logarithm",
-    formula="y = a + b * log(x)",
-    params={
-        "a": Meaning("y at x = 1", "[y]"),
-        "b": Meaning("growth of y when x grows by the factor 2.718…", "[y]"),
-    },
-    guess=guess_logarithmic,
-    when_to_use="y grows by the same amount whenever x doubles. x > 0.",
-    reference="Fechner, Elemente der Psychophysik (1860)",
-)

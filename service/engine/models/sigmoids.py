@@ -9,7 +9,6 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from service.engine.models.family import Family, Meaning
 from service.engine.models.grids import (
     Basis,
     both_ways,
@@ -113,78 +112,3 @@ def guess_weibull(x: Tensor, y: Tensor) -> Tensor:
     m, s = found.at.unbind(-1)
     a, drop = (frame.size.unsqueeze(-1) * found.coefficients).unbind(-1)
     return params(a, drop, (frame.low + frame.width * m).exp(), 1 / (s.exp() * frame.width))
-
-
-LOGISTIC3 = Family(
-    name="logistic3",
-    title="Logistic growth",
-    formula="y = L / (1 + exp(-k * (x - x0)))",
-    params={
-        "L": Meaning("upper limit", "[y]"),
-        "k": Meaning("growth rate; below 0 y falls", "1/[x]"),
-        "x0": Meaning("x at half of L, where y is steepest", "[x]"),
-    },
-    guess=guess_logistic3,
-    when_to_use="Growth from 0 to a limit, symmetrical about its middle.",
-    reference="Verhulst, Mémoires de l'Académie de Bruxelles 18 (1845) 1; R's SSlogis",
-)
-
-LOGISTIC4 = Family(
-    name="logistic4",
-    title="Dose-response, four params (LL.4)",
-    formula="y = c + (d - c) / (1 + (x / e)**b)",
-    params={
-        "c": Meaning("lower limit", "[y]"),
-        "d": Meaning("upper limit", "[y]"),
-        "e": Meaning("ED50 or EC50: the dose half-way between the limits", "[x]"),
-        "b": Meaning("slope at e: above 0 y falls with the dose, below 0 it rises", "1"),
-    },
-    guess=guess_logistic4,
-    when_to_use="Response against dose (not its logarithm); a control has x = 0.",
-    reference="Ritz et al., PLoS ONE 10 (2015) e0146021, LL.4 of drc",
-)
-
-LOGISTIC5 = Family(
-    name="logistic5",
-    title="Dose-response, five params (LL.5)",
-    formula="y = c + (d - c) / (1 + (x / e)**b)**f",
-    params={
-        "c": Meaning("lower limit", "[y]"),
-        "d": Meaning("upper limit", "[y]"),
-        "e": Meaning("location; the ED50 where f = 1", "[x]"),
-        "b": Meaning("slope: above 0 y falls with the dose, below 0 it rises", "1"),
-        "f": Meaning("asymmetry; 1 is logistic4", "1"),
-    },
-    guess=guess_logistic5,
-    when_to_use="Response against many doses, where one end of the curve is visibly steeper.",
-    reference="Gottschalk and Dunn, Analytical Biochemistry 343 (2005) 54; LL.5 of drc",
-)
-
-GOMPERTZ = Family(
-    name="gompertz",
-    title="Gompertz growth",
-    formula="y = a * exp(-exp(-k * (x - x0)))",
-    params={
-        "a": Meaning("upper limit", "[y]"),
-        "k": Meaning("growth rate", "1/[x]"),
-        "x0": Meaning("x of the steepest growth, where y = 0.37·a", "[x]"),
-    },
-    guess=guess_gompertz,
-    when_to_use="Growth from 0 to a limit that is fast early and slow late: tumours, animals.",
-    reference="Gompertz, Phil. Trans. 115 (1825) 513; Tjørve, PLoS ONE 12 (2017) e0178691",
-)
-
-WEIBULL = Family(
-    name="weibull",
-    title="Weibull growth",
-    formula="y = a - drop * exp(-(x / scale)**shape)",
-    params={
-        "a": Meaning("limit at large x", "[y]"),
-        "drop": Meaning("a less y at x = 0", "[y]"),
-        "scale": Meaning("x at which 63 % of the drop is made good", "[x]"),
-        "shape": Meaning("1 is exponential; above 1 sigmoid, below 1 stretched", "1"),
-    },
-    guess=guess_weibull,
-    when_to_use="Growth, release or (drop < 0) decay of any asymmetry; stretched decay. x ≥ 0.",
-    reference="Ratkowsky, Nonlinear Regression Modeling (1983); R's SSweibull",
-)

@@ -9,7 +9,6 @@ import torch
 from torch import Tensor
 
 from service.engine.kernel import composite, operators
-from service.engine.kernel.losses import NAMES
 from service.engine.kernel.program import Program
 from service.engine.losses import Loss
 
@@ -64,8 +63,9 @@ class BoundFormula:
     ) -> tuple[Tensor, Tensor]:
         spread = target[:0] if sigma is None else sigma
         data = (self._inputs, target, spread, torch.tensor([[0], [len(target)]]))
-        number, points = NAMES.index(loss.name), theta.unsqueeze(0)
-        losses, slopes = operators.gradient(self._full.tensors, number, loss.delta, data, points)
+        losses, slopes = operators.gradient(
+            self._full.tensors, loss.number, loss.delta, data, theta.unsqueeze(0)
+        )
         return losses[0], slopes[0]
 
     def on(self, rows: Tensor | slice) -> BoundFormula:

@@ -17,7 +17,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from service.engine.optimizers.first_order import Sgd
+from service.catalogue.optimizers.sgd import Sgd
 from service.engine.problem import Task
 from service.engine.result import Best, Rows, StopReason, joined
 from service.engine.solvers.compressed import Compressed, reading

@@ -1,4 +1,5 @@
-"""First-order optimizers by torch: networks, gradients by autograd or differences, other devices.
+"""First-order optimizers by torch: networks, gradients by autograd or differences, other devices,
+and losses and update rules without compiled code.
 
 Formulas with analytic gradients on the CPU are fitted by the kernel (`kernel.first_order`), with
 the same algorithms.
@@ -13,11 +14,11 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from service.catalogue.optimizers import FirstOrder, State
+from service.catalogue.schedules import Constant
 from service.engine.objectives.objective import Objective
-from service.engine.optimizers.first_order import Adagrad, Adam, FirstOrder, Rmsprop, Sgd, State
 from service.engine.problem import Task
 from service.engine.result import Best, Rows, StopReason
-from service.engine.schedules import Constant
 from service.engine.solvers.single import At, Recorder, SingleFit
 from service.engine.stopping import has_converged, has_diverged
 
@@ -25,7 +26,7 @@ from service.engine.stopping import has_converged, has_diverged
 class Moments(NamedTuple):
     """The state of the update rule, and of the generator of mini-batches."""
 
-    rule: State[Tensor]
+    rule: State
     generator: Tensor
 
 
@@ -34,9 +35,8 @@ class Descent(SingleFit):
 
     def __init__(self, task: Task) -> None:
         super().__init__(task)
-        assert isinstance(task.options.settings, Sgd | Adam | Rmsprop | Adagrad)
         problem, batch = task.problem, task.options.batch_size
-        self._rule: FirstOrder = task.options.settings
+        self._rule: FirstOrder = task.options.rule
         self._objective = Objective(problem)
         self._batch = batch if batch is not None and batch < problem.rows else None
         self._bounded, self._pinned = problem.is_bounded, not all(problem.free)
@@ -56,12 +56,14 @@ class Descent(SingleFit):
         generator = torch.Generator()
         generator.set_state(at.state.generator)
         recorder, moments, base = Recorder(options.record_every), at.state.rule, rule.learning_rate
-        constant = isinstance(rule.schedule, Constant)
+        constant = isinstance(options.schedule, Constant)
         for epoch in range(at.epoch + 1, at.epoch + epochs + 1):
             loss, gradient = self._read(self._objective, at.theta)
             first = gradient if epoch == 1 else at.first_gradient
             best = Best(epoch, loss, at.theta) if loss < at.best.loss else at.best
-            rate = base if constant else base * rule.schedule.factor(epoch - 1, base)
+            rate = base
+            if not constant:
+                rate *= options.schedule.factor(epoch - 1, base, options.epochs)
             theta, moments = self._moved(at.theta, gradient, moments, rate, generator)
             reason = self._ending(at, loss, theta, gradient, first)
             recorder.add(epoch, loss, theta, gradient, last=reason is not None)
@@ -82,10 +84,10 @@ class Descent(SingleFit):
         self,
         theta: Tensor,
         gradient: Tensor,
-        moments: State[Tensor],
+        moments: State,
         rate: float,
         generator: torch.Generator,
-    ) -> tuple[Tensor, State[Tensor]]:
+    ) -> tuple[Tensor, State]:
         """The params after the epoch's update, or after one for each of its mini-batches."""
         if self._batch is None:
             theta, moments = self._rule.update(theta, gradient, moments, rate)

@@ -106,7 +106,7 @@ class Exact:
         """Solves those fits again whose start is too far away, from 0 in the params that are."""
         found, start = linear.parts(state.table), self._initial
         while True:
-            far = np.abs(start.numpy()) > FAR * np.abs(found.theta)
+            far = np.abs(start.numpy()) / FAR > np.abs(found.theta)
             if not far.any():
                 return
             start = start.masked_fill(torch.from_numpy(far), 0.0)

@@ -12,13 +12,12 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from service.catalogue.schedules import Constant
 from service.engine.kernel import first_order, operators
 from service.engine.kernel.evaluation import BLOCK
-from service.engine.kernel.updates import update_of
-from service.engine.optimizers.first_order import Adagrad, Adam, Rmsprop, Sgd
+from service.engine.kernel.updates import KINDS, update_of
 from service.engine.problem import Problem, Task
 from service.engine.result import Ends, Rows
-from service.engine.schedules import Constant
 from service.engine.solvers.compressed import compressed
 from service.engine.solvers.contract import Progress, Recorded, records
 from service.engine.solvers.marquardt import REASONS
@@ -46,17 +45,18 @@ class FirstOrder:
     """A first-order optimizer for all fits of a task, full-batch or with mini-batches."""
 
     def __init__(self, task: Task) -> None:
-        settings, batch = task.options.settings, task.options.batch_size
-        assert isinstance(settings, Sgd | Adam | Rmsprop | Adagrad)
-        self._task, self._settings, self._fits = task, settings, task.fits
+        options, batch = task.options, task.options.batch_size
+        self._rate: float = options.rule.learning_rate
+        self._task, self._fits = task, task.fits
+        self._update = update_of(options.optimizer, options.settings)
         self._batch = batch if batch is not None and batch < int(task.fits.sizes.max()) else 0
         problem, spans = self._readings()
         self._problem, self._data = problem, problem.data(spans)
         self._program = (problem.program, problem.loss_number, problem.loss.delta)
-        tolerance = task.options.tolerance
+        tolerance = options.tolerance
         self._rules = (
             torch.stack([problem.lower, problem.upper]),
-            torch.tensor([float(option) for option in update_of(settings)], dtype=torch.float64),
+            torch.tensor([float(option) for option in self._update], dtype=torch.float64),
             torch.tensor(
                 [tolerance.loss, tolerance.params, tolerance.gradient], dtype=torch.float64
             ),
@@ -81,7 +81,7 @@ class FirstOrder:
         theta = fits.initial.to(problem.target.dtype).clone()
         q = len(problem.free_params)
         sums = theta.new_zeros((len(fits), 3, q))
-        sums[:, 0] = update_of(self._settings).start
+        sums[:, 0] = self._update.initial_accumulator_value
         counts = torch.zeros((len(fits), 4), dtype=torch.int64)
         counts[:, first_order.BEST_EPOCH] = 1
         losses = torch.full((len(fits), 3), torch.nan, dtype=torch.float64)
@@ -142,10 +142,12 @@ class FirstOrder:
 
     def _rates(self, after: int, epochs: int) -> Tensor:
         """The learning rate of each epoch."""
-        base, schedule = float(self._settings.learning_rate), self._settings.schedule
+        options, base = self._task.options, self._rate
+        schedule = options.schedule
         if isinstance(schedule, Constant):
             return torch.full((epochs,), base, dtype=torch.float64)
-        rates = [base * schedule.factor(after + t, base) for t in range(epochs)]
+        factors = (schedule.factor(after + t, base, options.epochs) for t in range(epochs))
+        rates = [base * factor for factor in factors]
         return torch.tensor(rates, dtype=torch.float64)
 
     def _orders(self, generators: Tensor, epochs: int) -> Tensor:
@@ -167,7 +169,16 @@ class FirstOrder:
 
 
 def suits(task: Task) -> bool:
-    """Whether the kernel can fit a task: a formula with analytic gradients on the CPU."""
+    """Whether the kernel can fit a task: a formula with analytic gradients on the CPU, with an
+    optimizer and a loss that have compiled code."""
     problem = task.problem
     on_cpu = problem.target.device.type == "cpu"
-    return problem.has_program and on_cpu and task.options.gradient.method == "analytic"
+    analytic = task.options.gradient.method == "analytic"
+    return problem.has_program and on_cpu and analytic and is_compiled(task)
+
+
+def is_compiled(task: Task) -> bool:
+    """Whether the kernel has compiled code for the loss and the update rule of a task."""
+    options = task.options
+    rule = not options.method.is_first_order or options.optimizer in KINDS
+    return rule and task.problem.loss.is_compiled

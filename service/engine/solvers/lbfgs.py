@@ -8,10 +8,11 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
+from service.catalogue.optimizers.lbfgs import Lbfgs
 from service.engine.objectives.objective import Objective
-from service.engine.optimizers import lbfgs
 from service.engine.problem import Task
 from service.engine.result import Best, Rows, StopReason
+from service.engine.solvers import quasi_newton
 from service.engine.solvers.single import At, Recorder, SingleFit
 from service.engine.stopping import has_converged, has_diverged
 
@@ -21,7 +22,7 @@ class QuasiNewton(SingleFit):
 
     def __init__(self, task: Task) -> None:
         super().__init__(task)
-        assert isinstance(task.options.settings, lbfgs.Lbfgs)
+        assert isinstance(task.options.settings, Lbfgs)
         self._settings = task.options.settings
         self._objective = Objective(task.problem)
 
@@ -30,7 +31,7 @@ class QuasiNewton(SingleFit):
 
     def init(self) -> At:
         theta = self.task.problem.initial
-        state = lbfgs.begin(self._evaluate, theta)
+        state = quasi_newton.begin(self._evaluate, theta)
         best = Best(1, state.loss, theta)
         return At(0, theta, state, state.loss, state.loss, state.gradient, best)
 
@@ -47,10 +48,12 @@ class QuasiNewton(SingleFit):
 
     def _epoch(self, before: At, recorder: Recorder) -> At:
         problem = self.task.problem
-        old: lbfgs.State = before.state
+        old: quasi_newton.State = before.state
         new = old
         if math.isfinite(old.loss):
-            new = lbfgs.advance(self._evaluate, old, self._settings, problem.lower, problem.upper)
+            new = quasi_newton.advance(
+                self._evaluate, old, self._settings, problem.lower, problem.upper
+            )
         epoch = before.epoch + 1
         reason = self._ending(before, old, new)
         best = Best(epoch, new.loss, new.theta) if new.loss < before.best.loss else before.best
@@ -59,7 +62,9 @@ class QuasiNewton(SingleFit):
             before, epoch=epoch, theta=new.theta, state=new, loss=old.loss, best=best, reason=reason
         )
 
-    def _ending(self, before: At, old: lbfgs.State, new: lbfgs.State) -> StopReason | None:
+    def _ending(
+        self, before: At, old: quasi_newton.State, new: quasi_newton.State
+    ) -> StopReason | None:
         if has_diverged(old.loss, before.first_loss):
             return "diverged"
         first = float(before.first_gradient.abs().max())
@@ -80,13 +85,13 @@ class QuasiNewton(SingleFit):
             return "converged"
         return "max_epochs" if before.epoch + 1 == self.task.options.epochs else None
 
-    def _relative_gradient(self, state: lbfgs.State) -> float:
+    def _relative_gradient(self, state: quasi_newton.State) -> float:
         """The largest relative change of the loss per relative change of a param (Dennis and
         Schnabel, Numerical Methods for Unconstrained Optimization, 7.2)."""
         change = self._free_gradient(state) * state.theta.abs().clamp(min=1e-12)
         return float(change.abs().max()) / max(state.loss, 1e-300)
 
-    def _free_gradient(self, state: lbfgs.State) -> Tensor:
+    def _free_gradient(self, state: quasi_newton.State) -> Tensor:
         """The gradient without the components that point against a bound."""
         problem = self.task.problem
         held = ((state.theta <= problem.lower) & (state.gradient > 0)) | (

@@ -1,4 +1,4 @@
-"""The table of solvers by optimizer."""
+"""The table of solvers."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from functools import partial
 
 import torch
 
-from service.engine.optimizers.first_order import Sgd
+from service.catalogue.optimizers.sgd import Sgd
+from service.catalogue.schedules import Constant
 from service.engine.problem import Task
-from service.engine.schedules import Constant
 from service.engine.solvers.closed_form import ClosedForm
 from service.engine.solvers.compressed import Compressed
 from service.engine.solvers.contract import Solver
@@ -40,13 +40,9 @@ SOLVERS: Mapping[str, Callable[[Task], Solver]] = {
     "exact": Exact,
     "levenberg_marquardt": Marquardt,
     "lbfgs": partial(_alone, QuasiNewton),
-    **dict.fromkeys(("sgd", "adam", "adamw", "rmsprop", "adagrad"), _descent),
+    "first_order": _descent,
 }
-"""The solver of each optimizer, by name."""
-
-
-TOGETHER = ("exact", "levenberg_marquardt")
-"""The optimizers that fit many groups at once on any device."""
+"""Every solver, by the name that the record of an optimizer gives it."""
 
 
 def has_closed_form(task: Task) -> bool:
@@ -58,7 +54,7 @@ def has_closed_form(task: Task) -> bool:
         isinstance(settings, Sgd)
         and not settings.momentum
         and not settings.weight_decay
-        and isinstance(settings.schedule, Constant)
+        and isinstance(options.schedule, Constant)
         and options.gradient.method == "analytic"
         and (batch is None or batch >= problem.rows)
         and problem.target.dtype == torch.float64
@@ -71,4 +67,6 @@ def has_closed_form(task: Task) -> bool:
 
 def solver_of(task: Task) -> Solver:
     """The solver of a task."""
-    return SOLVERS[task.options.optimizer](task)
+    solver = task.options.method.solver
+    assert solver is not None, "`auto` stands for another optimizer"
+    return SOLVERS[solver](task)

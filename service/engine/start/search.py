@@ -16,13 +16,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from service.catalogue.options import NoOptions
 from service.engine.formula import Formula
 from service.engine.inference.statistics import Statistics, summarise
 from service.engine.kernel import residuals
 from service.engine.kernel.singular import least_norm
 from service.engine.kernel.types import Floats
 from service.engine.objectives.points import linearised_at, losses_at, shared
-from service.engine.optimizers.levenberg_marquardt import LevenbergMarquardt
 from service.engine.problem import Options, Problem, Task, Tolerance
 from service.engine.solvers.marquardt import Marquardt
 from service.engine.start.ranges import Range, drawn, ranges
@@ -36,7 +36,7 @@ POLISHED = 12
 AT_ONCE = 4
 """Candidates that are refined together."""
 POLISH = Options(
-    "levenberg_marquardt", LevenbergMarquardt(), epochs=60, record_every=60,
+    "levenberg_marquardt", NoOptions(), epochs=60, record_every=60,
     tolerance=Tolerance(params=1e-8),
 )  # fmt: skip
 SCREENING = 2 * CANDIDATES

@@ -2,7 +2,7 @@
 
 import { byId, element } from "./dom.js";
 import { plain } from "./format.js";
-import { DESCENDING, FORMULA, lossOf, optimizerOf, startOf, understood } from "./request.js";
+import { FORMULA, hasRate, lossOf, optimizerOf, startOf, understood } from "./request.js";
 
 const EPOCHS = 1000;
 
@@ -102,7 +102,8 @@ export class Form {
 
   #chooseOptimizer(name) {
     const rate = optimizerOf(this.request).learning_rate ?? this.#defaultRate(name);
-    this.#set({ optimizer: DESCENDING.has(name) ? { name, learning_rate: rate } : { name } });
+    const descends = hasRate(name, this.catalogue.optimizers);
+    this.#set({ optimizer: descends ? { name, learning_rate: rate } : { name } });
     if (name === "exact") this.#set({ epochs: undefined });
   }
 
@@ -193,7 +194,7 @@ export class Form {
     const { name, learning_rate: rate } = optimizerOf(this.request);
     set("optimizer", name);
     byId("optimizer-hint").textContent = this.catalogue.optimizers.get(name)?.when_to_use ?? "";
-    byId("rate-field").hidden = !DESCENDING.has(name);
+    byId("rate-field").hidden = !hasRate(name, this.catalogue.optimizers);
     byId("epochs-field").hidden = name === "exact";
     slide("rate", rate ?? this.#defaultRate(name) ?? 0.001);
     slide("epochs", this.request.epochs ?? EPOCHS);

@@ -8,7 +8,7 @@ import { Form } from "./form.js";
 import { count, grouped } from "./format.js";
 import { askForKey, hasKey } from "./key.js";
 import * as report from "./report.js";
-import { DESCENDING, asCurl, body, withFix, optimizerOf, understood } from "./request.js";
+import { asCurl, body, hasRate, withFix, optimizerOf, understood } from "./request.js";
 import { Stage } from "./stage.js";
 
 const MOST_ROWS = 1000;
@@ -19,6 +19,7 @@ const EPOCHS = 1000;
 class Playground {
   constructor(catalogue) {
     this.families = catalogue.models;
+    this.optimizers = catalogue.optimizers;
     this.stage = new Stage();
     this.version = 0;
     this.job = null;
@@ -118,7 +119,7 @@ class Playground {
     try {
       this.job = await call("fit", { body: asked });
       const rows = Math.ceil(epochs / (every.record_every ?? Math.max(1, Math.floor(epochs / MOST_ROWS))));
-      this.stage.run(this.scene, epochs, DESCENDING.has(optimizerOf(this.request).name) ? rows : 0);
+      this.stage.run(this.scene, epochs, this.#descends() ? rows : 0);
       this.#comeIntoView();
       await this.#finished(await watch(this.job.job_id, (event) => this.#progress(event)));
     } catch (error) {
@@ -129,10 +130,15 @@ class Playground {
     }
   }
 
+  /** Whether the optimizer descends with a learning rate. */
+  #descends() {
+    return hasRate(optimizerOf(this.request).name, this.optimizers);
+  }
+
   /** `record_every`: 1 for a short run; for a long one, or many params, as a chart can show. */
   #recordEvery() {
     const epochs = this.request.epochs ?? EPOCHS;
-    if (this.request.record_every || !DESCENDING.has(optimizerOf(this.request).name)) return {};
+    if (this.request.record_every || !this.#descends()) return {};
     if (!this.scene.understood.params) {
       return { record_every: Math.max(1, Math.ceil(epochs / MOST_ROWS_OF_MANY_PARAMS)) };
     }

@@ -2,7 +2,6 @@
 
 const NAME = /[\p{L}_][\p{L}\p{N}_]*/gu;
 const EQUALS = /^([^=]*[^=<>!])=(?!=)(.*)$/s;
-export const DESCENDING = new Set(["sgd", "adam", "adamw", "rmsprop", "adagrad"]);
 export const FORMULA = "formula";
 
 /** RFC 7396: `target` merged with `patch`, in which null removes a member. */
@@ -32,6 +31,11 @@ export function withFix(request, suggestion) {
 
 const isObject = (value) =>
   value !== null && typeof value === "object" && !Array.isArray(value);
+
+/** Whether an optimizer has a learning rate.
+ * @param optimizers the catalogue by name */
+export const hasRate = (name, optimizers) =>
+  optimizers.get(name)?.options.some((option) => option.name === "learning_rate") ?? false;
 
 export const optimizerOf = (request) =>
   typeof request.optimizer === "string" ? { name: request.optimizer } : request.optimizer;

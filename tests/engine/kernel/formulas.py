@@ -14,13 +14,14 @@ import torch
 from hypothesis import strategies as st
 from torch import Tensor
 
+from service.catalogue.losses import LOSSES
 from service.engine import Groups, Options, Problem, Task
 from service.engine.formula import Formula, read_formula
 from service.engine.kernel import composite
 from service.engine.kernel.losses import NAMES
-from service.engine.losses import LOSSES, Loss
+from service.engine.losses import Loss
 from service.engine.operations import CALLABLE, COMPARISONS
-from service.engine.problem import Optimizer
+from service.engine.problem import Settings
 from service.errors import InvalidFormula
 from tests.engine.kernel.arrays import spans_of
 
@@ -173,7 +174,7 @@ class Case:
         of = self.of
         return of.program, of.loss_number, of.loss.delta, of.data(self.fits.spans)
 
-    def task(self, name: str, settings: Optimizer, epochs: int, **options: Any) -> Task:
+    def task(self, name: str, settings: Settings, epochs: int, **options: Any) -> Task:
         """The fits from those params."""
         options.setdefault("record_every", 1)
         return Task(self.of, Options(name, settings, epochs, **options), self.fits)

@@ -21,12 +21,14 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from service import engine
+from service.catalogue.optimizers.adagrad import Adagrad
+from service.catalogue.optimizers.adam import Adam
+from service.catalogue.optimizers.rmsprop import Rmsprop
+from service.catalogue.optimizers.sgd import Sgd
+from service.catalogue.options import NoOptions
 from service.engine import Ends, GroupedResult, Rows, Task
 from service.engine.formula import Formula, read_formula
 from service.engine.kernel import composite, fitting, operators, readings, rows, sharing
-from service.engine.optimizers.exact import Exact
-from service.engine.optimizers.first_order import Adagrad, Adam, Rmsprop, Sgd
-from service.engine.optimizers.levenberg_marquardt import LevenbergMarquardt
 from service.engine.problem import Tolerance
 from service.engine.solvers.marquardt import Marquardt, State
 from tests.engine.kernel.arrays import spans_of
@@ -212,7 +214,7 @@ PRECISE = Tolerance(params=1e-10)
 
 def posed(case: Case, epochs: int = 60, **options: Any) -> Task:
     options.setdefault("tolerance", PRECISE)
-    return case.task("levenberg_marquardt", LevenbergMarquardt(), epochs, **options)
+    return case.task("levenberg_marquardt", NoOptions(), epochs, **options)
 
 
 @contextmanager
@@ -316,7 +318,7 @@ def asked(case: Case, how: str) -> Task:
     if how == "levenberg_marquardt":
         return posed(case, EPOCHS, record_every=3)
     if how == "exact":
-        return case.task("exact", Exact(), 1)
+        return case.task("exact", NoOptions(), 1)
     name, batch = how.split()[0], 7 if "batches" in how else None
     return case.task(
         name, DESCENTS[name], EPOCHS, tolerance=Tolerance(loss=1e-3), batch_size=batch, seed=3,

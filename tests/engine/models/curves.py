@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from torch import Tensor
 
+from service.catalogue.families import FAMILIES
 from service.engine.formula import Formula, read_formula
 from service.engine.kernel.composite import outputs_of
-from service.engine.models import FAMILIES
 
 
 def formula_of(name: str) -> Formula:

@@ -8,7 +8,8 @@ import pytest
 import torch
 
 from benchmarks.self_start import data_set
-from service.engine.models import FAMILIES, Family
+from service.catalogue.families import FAMILIES, Family
+from service.engine.models import guess
 from service.fitting.checking import check
 from service.schemas.fit import FitRequest
 from service.schemas.names import ModelName
@@ -52,7 +53,7 @@ def test_a_name_and_data_are_request_enough(name: str):
 def test_the_guess_is_near_the_data(name: str):
     """Its residuals are at most 1.2 times as large as the truth's, which are the noise."""
     x, y, theta = data_set(name, 1)
-    guess = FAMILIES[name].guess(x.unsqueeze(0), y.unsqueeze(0))
-    guessed = curve(name, x.unsqueeze(0), guess)[0] - y
+    start = guess(FAMILIES[name], x.unsqueeze(0), y.unsqueeze(0))
+    guessed = curve(name, x.unsqueeze(0), start)[0] - y
     true = curve(name, x.unsqueeze(0), theta.unsqueeze(0))[0] - y
     assert float(guessed.norm()) < 1.2 * float(true.norm())

@@ -7,7 +7,8 @@ import torch
 from torch import Tensor
 
 from benchmarks.self_start import data_set
-from service.engine.models import FAMILIES
+from service.catalogue.families import FAMILIES
+from service.engine.models import guess
 from tests.engine.models.curves import curve
 
 OFFSET = {
@@ -54,8 +55,8 @@ def test_groups_are_guessed_as_if_alone(name: str):
     rows = min(len(x) for x, _ in sets)
     x = torch.stack([x[:rows] for x, _ in sets])
     y = torch.stack([y[:rows] for _, y in sets])
-    together = FAMILIES[name].guess(x, y)
-    alone = torch.cat([FAMILIES[name].guess(x[i : i + 1], y[i : i + 1]) for i in range(len(x))])
+    together = guess(FAMILIES[name], x, y)
+    alone = torch.cat([guess(FAMILIES[name], x[i : i + 1], y[i : i + 1]) for i in range(len(x))])
     assert together.shape == (4, len(FAMILIES[name].params))
     torch.testing.assert_close(together, alone, rtol=1e-9, atol=0)
 
@@ -87,7 +88,7 @@ def test_a_guess_is_finite_whatever_the_data(name: str):
     x, y = (
         torch.tensor(column, dtype=torch.float64) for column in zip(*NASTY.values(), strict=True)
     )
-    guesses = FAMILIES[name].guess(x, y)
+    guesses = guess(FAMILIES[name], x, y)
     bad = ~torch.isfinite(guesses).all(dim=-1)
     assert [case for case, is_bad in zip(NASTY, bad.tolist(), strict=True) if is_bad] == []
 
@@ -115,4 +116,4 @@ def test_long_data_are_thinned_and_still_guessed(name: str):
 
 
 def _guess(name: str, x: Tensor, y: Tensor) -> Tensor:
-    return FAMILIES[name].guess(x.unsqueeze(0), y.unsqueeze(0))
+    return guess(FAMILIES[name], x.unsqueeze(0), y.unsqueeze(0))

@@ -9,7 +9,8 @@ import pytest
 import torch
 
 from benchmarks.self_start import fit, formula_of
-from service.engine.models import FAMILIES
+from service.catalogue.families import FAMILIES
+from service.engine.models import guess
 
 RYEGRASS = {
     0.0: [7.58, 8.0, 8.3285714, 7.25, 7.375, 7.9625],
@@ -64,8 +65,8 @@ def _self_started(
 ) -> tuple[dict[str, float], float, int]:
     """The params, the residual sum of squares and the rows of a fit from the guess."""
     doses, responses = (torch.tensor(column, dtype=torch.float64) for column in (x, y))
-    guess = FAMILIES[name].guess(doses.unsqueeze(0), responses.unsqueeze(0))[0]
-    result = fit(formula_of(name), doses, responses, guess)
+    start = guess(FAMILIES[name], doses.unsqueeze(0), responses.unsqueeze(0))[0]
+    result = fit(formula_of(name), doses, responses, start)
     assert result.converged
     params = dict(zip(FAMILIES[name].params, result.params.tolist(), strict=True))
     return params, result.loss * len(x), len(x)

@@ -6,7 +6,7 @@ import pytest
 
 from benchmarks.self_start import score
 from benchmarks.truths import TRUTHS
-from service.engine.models import FAMILIES
+from service.catalogue.families import FAMILIES
 
 SETS = 6
 

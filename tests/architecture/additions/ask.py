@@ -1,0 +1,42 @@
+"""Sends the requests of standard input, [path, body] each or [path] for GET, to the service of the
+working directory, and prints its answers, the docs' tables and the command line's completions."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+from fastapi.testclient import TestClient
+
+import service
+from service.api.routes.catalogue import catalogue_markdown, markdown
+from service.app import create_app
+from service.cli import options
+from service.settings import Settings
+
+
+def main() -> None:
+    """Answers each of them."""
+    assert service.__file__ is not None
+    assert Path(service.__file__).is_relative_to(Path.cwd()), "the service is another's"
+    answers = []
+    with TestClient(create_app(Settings(workers=1)), "http://localhost") as client:
+        for path, *body in json.load(sys.stdin):
+            answer = client.post(path, json=body[0]) if body else client.get(path)
+            answers.append([answer.status_code, answer.json()])
+    found: dict[str, Any] = {
+        "answers": answers,
+        "docs": [*catalogue_markdown().values(), markdown()],
+        "completions": [
+            *options.model_names("lagged"),
+            *options.optimizer_names("sign"),
+            *options.loss_names("geman"),
+        ],
+    }
+    json.dump(found, sys.stdout)
+
+
+if __name__ == "__main__":
+    main()
