@@ -266,6 +266,11 @@ def shortened(name: str) -> str:
     return name if len(name) <= LONGEST else name[: LONGEST - 1] + "…"
 
 
+def token(name: str) -> str:
+    """A name as a token of a JSON Pointer (RFC 6901)."""
+    return name.replace("~", "~0").replace("/", "~1")
+
+
 def nearest_hint(name: str, known: Iterable[str]) -> str:
     """A hint with the nearest of `known`, "; did you mean 'sgd'?", or else the list of them."""
     names = sorted(candidate for candidate in known if len(candidate) <= LONGEST)

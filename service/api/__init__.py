@@ -1,7 +1,7 @@
-"""The HTTP layer: routers by resource, reading of bodies, answering of errors.
+"""The HTTP layer: routers by resource, middleware, reading of bodies, answers and errors.
 
-
-`reading` converts a request's bytes to a schema (JSON by `parsing`; large bodies by `parser`),
-`error_handlers` has the table of error -> status, `views` converts records to answers, `streaming`
-a job's updates to events. An endpoint does HTTP and makes one call.
+`head` reads the head of a request once, `bodies` its body into a schema; a function of `routes`
+makes one call with them; `writing` writes the answer in one of the `forms`. `error_handlers` turns
+each error into a problem, `views` a job into its answer; `render_process` draws pictures and writes
+long tables in a process of their own.
 """

@@ -19,7 +19,7 @@ from pydantic import BaseModel
 from pydantic_core import ErrorDetails
 
 from service.api.schema_walk import Path, SchemaWalk
-from service.errors import Complaint, nearest_hint
+from service.errors import Complaint, nearest_hint, token
 
 LONGEST = 80
 """The most characters of a caller's input that a message repeats."""
@@ -245,7 +245,7 @@ def _row(path: Path) -> str:
 
 def pointer(path: Path) -> str:
     """The JSON Pointer (RFC 6901) of a path; very long names are cut."""
-    return "".join("/" + clip(str(part)).replace("~", "~0").replace("/", "~1") for part in path)
+    return "".join("/" + token(clip(str(part))) for part in path)
 
 
 def _locate(error: ErrorDetails, body: object) -> _Located:

@@ -22,7 +22,13 @@ from service.engine.names import CONSTANTS, Names, leaves
 from service.engine.operations import CALLABLE
 from service.engine.syntax import MAX_NODES, Call, Name, Tree, parse
 from service.engine.tape import Builder, Tape
-from service.errors import InvalidFormula, InvalidRequest, UnknownName, nearest_hint
+from service.errors import (
+    InvalidFormula,
+    InvalidRequest,
+    UnknownName,
+    nearest_hint,
+    token,
+)
 
 Texts = tuple[tuple[str, str], ...]
 """Expressions by name."""
@@ -94,7 +100,7 @@ class Ties:
 
 def pointer(name: str) -> str:
     """The JSON Pointer to the expression of a name, within the object that has it."""
-    return f"/{name.replace('~', '~0').replace('/', '~1')}/expr"
+    return f"/{token(name)}/expr"
 
 
 def lower_expression(

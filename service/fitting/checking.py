@@ -6,8 +6,7 @@ import torch
 
 from service.engine.faults import fault
 from service.engine.formula import Formula
-from service.errors import BudgetExceeded, InvalidData
-from service.fitting.columns import escape
+from service.errors import BudgetExceeded, InvalidData, token
 from service.fitting.plan import Plan, to_plan
 from service.fitting.ties import texts_of
 from service.schemas.fit import FitRequest
@@ -133,7 +132,7 @@ def _check_domain(plan: Plan) -> None:
         values = ", ".join(_value(plan, n, row) for n in formula.inputs)
         raise InvalidData(
             f"'{text}' is not finite in row {row + 1} ({values}), whatever the params",
-            pointer=f"/data/{escape(name)}/{row}",
+            pointer=f"/data/{token(name)}/{row}",
         )
 
 

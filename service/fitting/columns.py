@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from service.errors import InvalidData, shortened
+from service.errors import InvalidData, shortened, token
 from service.schemas.columns import Data, Labels, Numbers
 from service.schemas.names import DType
 
@@ -24,13 +24,13 @@ def check_shape(data: Data, max_rows: int) -> int:
     rows = next(iter(lengths.values()))
     for name, length in lengths.items():
         if length == 0:
-            raise InvalidData(f"column '{name}' is empty", pointer=f"/data/{escape(name)}")
+            raise InvalidData(f"column '{name}' is empty", pointer=f"/data/{token(name)}")
         if length != rows:
             first = next(iter(lengths))
             raise InvalidData(
                 f"column '{name}' has {length} rows, but '{first}' has {rows}; all columns must "
                 "have the same number of rows",
-                pointer=f"/data/{escape(name)}",
+                pointer=f"/data/{token(name)}",
             )
     if rows > max_rows:
         raise InvalidData(f"{rows:,} rows are more than the {max_rows:,} allowed", pointer="/data")
@@ -56,7 +56,7 @@ def finite_arrays(data: Data, names: Iterable[str]) -> dict[str, Numbers]:
             others = f" (and {more:,} more row{'s' * (more > 1)})" if more else ""
             raise InvalidData(
                 f"column '{name}', row {row + 1}{others} is {what}; values must be finite",
-                pointer=f"/data/{escape(name)}/{row}",
+                pointer=f"/data/{token(name)}/{row}",
             )
         columns[name] = column
     return columns
@@ -69,7 +69,7 @@ def refuse_infinite(data: Data, name: str) -> None:
         row = int(infinite[0])
         raise InvalidData(
             f"column '{name}', row {row + 1} is infinite; values must be finite",
-            pointer=f"/data/{escape(name)}/{row}",
+            pointer=f"/data/{token(name)}/{row}",
         )
 
 
@@ -99,7 +99,7 @@ def numbers(data: Data, name: str) -> Numbers:
         raise InvalidData(
             f"column '{name}', row {row + 1} is the text '{shown}'; a column used in the formula "
             "must be numeric (text can only be used for `group_by`)",
-            pointer=f"/data/{escape(name)}/{row}",
+            pointer=f"/data/{token(name)}/{row}",
         )
     return column
 
@@ -111,8 +111,3 @@ def _is_number(text: str) -> bool:
     except ValueError:
         return False
     return True
-
-
-def escape(name: str) -> str:
-    """A name as a token of a JSON Pointer."""
-    return name.replace("~", "~0").replace("/", "~1")

@@ -24,12 +24,12 @@ from service.errors import (
     InvalidFormula,
     InvalidRequest,
     UnknownName,
+    token,
 )
 from service.fitting import costs
 from service.fitting.columns import (
     DTYPES,
     check_shape,
-    escape,
     finite_arrays,
     finite_columns,
 )
@@ -259,12 +259,12 @@ def _surface(request: wire.LossRequest, problem: Problem, settings: Settings) ->
     axes = {}
     for name, axis in request.surface.items():
         if name not in problem.params:
-            raise UnknownName("param", name, problem.params, pointer=f"/surface/{escape(name)}")
+            raise UnknownName("param", name, problem.params, pointer=f"/surface/{token(name)}")
         if not axis.min < axis.max:
-            raise InvalidData("`min` must be below `max`", pointer=f"/surface/{escape(name)}")
+            raise InvalidData("`min` must be below `max`", pointer=f"/surface/{token(name)}")
         ends = torch.tensor([axis.min, axis.max, axis.max - axis.min], dtype=problem.target.dtype)
         if not bool(torch.isfinite(ends).all()):
-            raise InvalidData("the axis exceeds `dtype`", pointer=f"/surface/{escape(name)}")
+            raise InvalidData("the axis exceeds `dtype`", pointer=f"/surface/{token(name)}")
         axes[name] = torch.linspace(axis.min, axis.max, axis.steps, dtype=problem.target.dtype)
     points = math.prod(len(axis) for axis in axes.values())
     if points > settings.max_surface_points:

@@ -22,9 +22,9 @@ from service.engine.inference.bands import Band
 from service.engine.kernel.composite import outputs_of
 from service.engine.problem import Model
 from service.engine.scaling import Scale
-from service.errors import InvalidData, InvalidRequest, UnknownName, shortened
+from service.errors import InvalidData, InvalidRequest, UnknownName, shortened, token
 from service.fitting import costs
-from service.fitting.columns import DTYPES, check_shape, escape, finite_columns, refuse_infinite
+from service.fitting.columns import DTYPES, check_shape, finite_columns, refuse_infinite
 from service.fitting.groups import Codes
 from service.fitting.models import resolve
 from service.fitting.reports import quantiles
@@ -276,7 +276,7 @@ def _numbered(column: Numbers, fit: Curves) -> Codes:
 
 def _unknown(key: object, row: int, fit: Curves) -> InvalidRequest:
     by = fit.by
-    pointer = f"/data/{escape(by)}/{row}"
+    pointer = f"/data/{token(by)}/{row}"
     if isinstance(key, str) and isinstance(fit.keys, bytes):
         known = filter(None, fit.places)
         return UnknownName(f"group in row {row + 1}:", key, known, pointer=pointer)

@@ -11,8 +11,7 @@ import torch
 from service.engine import begin, outcome
 from service.engine.formula import Formula
 from service.engine.objectives.objective import Objective
-from service.errors import InvalidData, InvalidRequest, UnknownName
-from service.fitting.columns import escape
+from service.errors import InvalidData, InvalidRequest, UnknownName, token
 from service.fitting.plan import to_plan
 from service.fitting.plot_request import Looked, evenly, look, needed
 from service.fitting.start import known_names
@@ -196,7 +195,7 @@ def _window(
         if request.axes and name in request.axes:
             axis = request.axes[name]
             if not axis.min < axis.max:
-                raise InvalidData("`min` must be below `max`", pointer=f"/axes/{escape(name)}")
+                raise InvalidData("`min` must be below `max`", pointer=f"/axes/{token(name)}")
             low[i], high[i] = axis.min, axis.max
     if not np.isfinite(high - low).all():
         raise InvalidRequest("the params are too far apart to draw", pointer="/history/params")

@@ -18,8 +18,7 @@ from service.engine.inference.reports import Estimates, Quantity, Spread, estima
 from service.engine.inference.statistics import Figures
 from service.engine.kernel.types import Floats
 from service.engine.problem import Groups, Model, Problem
-from service.errors import InvalidFormula, InvalidRequest, UnknownName
-from service.fitting.columns import escape
+from service.errors import InvalidFormula, InvalidRequest, UnknownName, token
 from service.schemas import answers as wire
 from service.schemas.fit import FitRequest
 from service.schemas.options import ReportOptions
@@ -72,7 +71,7 @@ def to_asked(request: FitRequest, formula: Model, family: Family | None) -> Aske
         given = request.report
     found, meanings = [], {}
     for name, options in given.items():
-        at = f"/report/{escape(name)}"
+        at = f"/report/{token(name)}"
         text = options.expr
         if text is None:
             if name not in own:
@@ -101,7 +100,7 @@ def to_asked(request: FitRequest, formula: Model, family: Family | None) -> Aske
 
 def _check(each: Quantity, formula: Formula) -> None:
     """Raises InvalidRequest for a method that cannot be used for a quantity."""
-    at = f"/report/{escape(each.name)}"
+    at = f"/report/{token(each.name)}"
     if each.log and each.method != "delta":
         raise InvalidRequest(
             f"`log` is an option of the method 'delta', not of '{each.method}'; omit it",
@@ -122,7 +121,7 @@ def check_profiles(asked: Asked, problem: Problem, *, scaled: bool) -> None:
     for each in asked.quantities:
         if each.method != "profile":
             continue
-        at = f"/report/{escape(each.name)}/method"
+        at = f"/report/{token(each.name)}/method"
         assert isinstance(problem.formula, Formula)
         if scaled:
             raise InvalidRequest(
@@ -154,7 +153,7 @@ def check_covariance(request: FitRequest, problem: Problem) -> None:
             raise InvalidRequest(
                 "the profile of a report assumes constant noise; with the covariance 'sandwich' "
                 "use the method 'delta'",
-                pointer=f"/report/{escape(name)}/method",
+                pointer=f"/report/{token(name)}/method",
             )
     if kind != "observed" or not isinstance(formula, Formula):
         return

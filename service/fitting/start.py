@@ -17,8 +17,7 @@ from service.engine.problem import Model, Problem, Task
 from service.engine.scaled_start import Given, scaled_start
 from service.engine.scaling import Scaling
 from service.engine.solvers.exact import least_squares
-from service.errors import InvalidRequest, UnknownName
-from service.fitting.columns import escape
+from service.errors import InvalidRequest, UnknownName, token
 from service.fitting.models import Resolved
 from service.fitting.ties import own_values, texts_of
 from service.schemas.fit import FitRequest
@@ -95,7 +94,7 @@ def known_names(given: Iterable[str], names: Collection[str], pointer: str = "/p
     known = frozenset(names)
     for name in given:
         if name not in known:
-            raise UnknownName("param", name, names, pointer=f"{pointer}/{escape(name)}")
+            raise UnknownName("param", name, names, pointer=f"{pointer}/{token(name)}")
 
 
 def to_theta(given: Mapping[str, float | Tied], formula: Model, dtype: torch.dtype) -> Tensor:
@@ -125,7 +124,7 @@ def _param(given: float | Param | None) -> Param:
 
 
 def _value(name: str, param: Param, low: float, high: float, guess: float) -> float:
-    at = f"/params/{escape(name)}"
+    at = f"/params/{token(name)}"
     if low > high or (low == high and not param.fixed):
         raise InvalidRequest(
             f"'{name}' has min {low:g} and max {high:g}; `min` must be below `max`, or the param "

@@ -9,8 +9,8 @@ from torch import Tensor
 
 from service.engine.problem import Model
 from service.engine.scaling import METHODS, Scale
-from service.errors import InvalidData, InvalidRequest, UnknownName
-from service.fitting.columns import escape, finite_columns, first_bad, is_finite
+from service.errors import InvalidData, InvalidRequest, UnknownName, token
+from service.fitting.columns import finite_columns, first_bad, is_finite
 from service.schemas.columns import Data, Numbers
 from service.schemas.options import Scaling as ScalingRequest
 
@@ -30,7 +30,7 @@ def narrowed(column: Tensor, dtype: torch.dtype, name: str, known: Tensor | None
         raise InvalidData(
             f"column '{name}', row {row + 1} is {float(column[row]):g} after scaling, which is out "
             f"of the range of {str(dtype).removeprefix('torch.')}",
-            pointer=f"/data/{escape(name)}/{row}",
+            pointer=f"/data/{token(name)}/{row}",
         )
     return narrow
 
@@ -65,7 +65,7 @@ def explained(formula: Model, data: Data, rows: int) -> Tensor:
         values = ", ".join(f"{name} = {float(column[row]):g}" for name, column in columns.items())
         raise InvalidData(
             f"the left side '{formula.target}' is not finite in row {row + 1} ({values})",
-            pointer=f"/data/{escape(formula.target_columns[0])}/{row}",
+            pointer=f"/data/{token(formula.target_columns[0])}/{row}",
         )
     return target
 
@@ -81,9 +81,9 @@ def to_scaling(spec: ScalingRequest | None, raw: Mapping[str, Tensor]) -> dict[s
             raise error.at("/scaling") from None
     for name, scale in spec.items():
         if name not in raw:
-            raise UnknownName("input", name, raw, pointer=f"/scaling/{escape(name)}")
+            raise UnknownName("input", name, raw, pointer=f"/scaling/{token(name)}")
         if scale.scale == 0.0:
-            raise InvalidRequest("a scale must not be 0", pointer=f"/scaling/{escape(name)}/scale")
+            raise InvalidRequest("a scale must not be 0", pointer=f"/scaling/{token(name)}/scale")
     return {name: Scale(scale.scale, scale.offset) for name, scale in spec.items()}
 
 
@@ -99,7 +99,7 @@ def to_sigma(sigma: Sigma, data: Data, rows: int) -> Tensor | None:
         if len(bad):
             raise InvalidData(
                 f"sigma must be above 0, but column '{sigma}' is not in row {int(bad[0]) + 1}",
-                pointer=f"/data/{escape(sigma)}/{int(bad[0])}",
+                pointer=f"/data/{token(sigma)}/{int(bad[0])}",
             )
         return column
     if isinstance(sigma, list):

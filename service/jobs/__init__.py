@@ -1,6 +1,5 @@
 """Jobs: the record of a fit, the store of jobs, and the executors that run them.
 
-
 `job` is the record and its legal transitions, `history` its recorded rows, `store` the protocol of
 stores (`memory_store`, with `store_quota` and `tombstones`), `executor` the protocol of executors:
 `local_executor` with its `fair_queue` and `worker_slots`, or `inline_executor` for cheap jobs, as

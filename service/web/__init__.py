@@ -1,6 +1,5 @@
 """The web pages and their files: no framework, no build step, nothing from other hosts.
 
-
 `js/` and `css/` are the playground's own. `vendor/` has two unmodified libraries with their
 licences: uPlot draws the charts, Papa Parse reads CSV. Swagger UI, for `/docs`, is part of the
 package fastapi-offline.

@@ -16,10 +16,7 @@ FILES = sorted(SERVICE.rglob("*.py"))
 LONGEST = 350
 KERNELS_CACHE = "service/engine/kernel/cache.py"
 """The engine's only file that looks at the disk: for the kernel's machine code."""
-OWN_PICKLES = {
-    *("service/jobs/run_job.py", "service/jobs/places.py", "service/jobs/frames.py"),
-    KERNELS_CACHE,
-}
+OWN_PICKLES = {"service/jobs/run_job.py", "service/jobs/frames.py", KERNELS_CACHE}
 """Where a pickle is read: the worker's own pipe and the checkpoints that come over it; and machine
 code, as kept."""
 

@@ -28,18 +28,16 @@ def paragraphs(package: Path) -> list[str]:
 
 
 def drawn() -> str:
-    """The tree, one line a package: its modules counted, the first paragraph of its docstring.
-    Then a paragraph for each package that has more to say."""
-    rows, more = [], []
+    """The tree, a line a package with the number of its modules; then a paragraph a package."""
+    rows, about = [], []
     for package in packages():
         depth = len(package.relative_to(ROOT).parts) - 1
         count = len([file for file in package.glob("*.py") if file.name != "__init__.py"])
-        first, *rest = paragraphs(package)
-        rows.append(f"{'  ' * depth + package.name + '/':<20}{count:>3}  {first}")
-        if rest:
-            name = package.relative_to(ROOT).as_posix()
-            more.append(f"**`{name}`**: {' '.join(rest)}\n")
-    return "\n".join(["```", *rows, "```", "", *more])
+        rows.append(f"{'  ' * depth + package.name + '/':<20}{count:>3}")
+        about.append(
+            f"- **`{package.relative_to(ROOT).as_posix()}`**: {' '.join(paragraphs(package))}"
+        )
+    return "\n".join(["```", *rows, "```", "", *about, ""])
 
 
 def page_with(tree: str) -> str:

@@ -1,1 +1,1 @@
-"""What stands before the routes, one middleware a file; `service.app` puts them in order."""
+"""The middleware, one a file; `service.app` puts them in order."""

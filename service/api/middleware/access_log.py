@@ -3,40 +3,22 @@
 from __future__ import annotations
 
 import logging
-from time import perf_counter
 
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import Scope
 
 from service.api.answers import PROBLEM
 from service.api.middleware.api_keys import OWNER
-from service.api.middleware.metrics import route_label
+from service.api.middleware.metrics import Answered, route_label
 from service.api.middleware.request_ids import request_id
 
 log = logging.getLogger("descent.access")
 
 
-class AccessLog:
+class AccessLog(Answered):
     """Logs each request when it has been answered."""
 
-    def __init__(self, app: ASGIApp) -> None:
-        self.app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
-            await self.app(scope, receive, send)
-            return
-        began, status = perf_counter(), 0
-
-        async def watched_send(message: Message) -> None:
-            nonlocal status
-            if message["type"] == "http.response.start":
-                status = message["status"]
-            await send(message)
-
-        try:
-            await self.app(scope, receive, watched_send)
-        finally:
-            _log(scope, status, 1000 * (perf_counter() - began))
+    def answered(self, scope: Scope, status: int, seconds: float) -> None:
+        _log(scope, status, 1000 * seconds)
 
 
 def _log(scope: Scope, status: int, took_ms: float) -> None:

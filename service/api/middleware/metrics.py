@@ -7,6 +7,7 @@ labels."""
 from __future__ import annotations
 
 import asyncio
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from time import perf_counter
@@ -182,13 +183,16 @@ class _Gauges:
             yield GaugeMetricFamily(f"descent_{name}", help_text, float(value))
 
 
-class RequestMetrics:
-    """Counts each request by its method, route and status, and its refusal by the problem's
-    type."""
+class Answered(ABC):
+    """A middleware that sees each request when it has been answered, or has failed; the access
+    log is one too."""
 
-    def __init__(self, app: ASGIApp, *, metrics: Metrics) -> None:
+    def __init__(self, app: ASGIApp) -> None:
         self.app = app
-        self._metrics = metrics
+
+    @abstractmethod
+    def answered(self, scope: Scope, status: int, seconds: float) -> None:
+        """A request has ended; its status is 0 if it had no answer."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -205,10 +209,21 @@ class RequestMetrics:
         try:
             await self.app(scope, receive, watched_send)
         finally:
-            seconds = perf_counter() - began
-            self._metrics.answered(scope["method"], route_label(scope), status, seconds)
-            if PROBLEM in scope:
-                self._metrics.refused(scope[PROBLEM])
+            self.answered(scope, status, perf_counter() - began)
+
+
+class RequestMetrics(Answered):
+    """Counts each request by its method, route and status, and its refusal by the problem's
+    type."""
+
+    def __init__(self, app: ASGIApp, *, metrics: Metrics) -> None:
+        super().__init__(app)
+        self._metrics = metrics
+
+    def answered(self, scope: Scope, status: int, seconds: float) -> None:
+        self._metrics.answered(scope["method"], route_label(scope), status, seconds)
+        if PROBLEM in scope:
+            self._metrics.refused(scope[PROBLEM])
 
 
 UNMATCHED = "unmatched"

@@ -1,1 +1,2 @@
-"""Statistical inference: standard errors, intervals and bands."""
+"""Statistical inference: covariances of each kind, standard errors, intervals, bands, and
+quantities derived from the params."""
