@@ -17,6 +17,7 @@ from service.jobs.job import Job, Stored
 from service.jobs.service import JobService
 from service.schemas import jobs as wire
 from service.schemas.answers import History
+from service.schemas.compare import CompareRequest
 from service.schemas.problems import Problem
 from service.schemas.series import columns, written
 
@@ -107,7 +108,11 @@ def _starts_in(job: Job, service: JobService) -> float | None:
 
 
 def _progress(job: Job) -> wire.Progress:
-    unit: Literal["epoch", "group"] = "epoch" if job.request.group_by is None else "group"
+    unit: Literal["epoch", "group", "model"] = "epoch"
+    if isinstance(job.request, CompareRequest):
+        unit = "model"
+    elif job.request.group_by is not None:
+        unit = "group"
     return wire.Progress(**job.progress._asdict(), unit=unit)
 
 

@@ -24,7 +24,7 @@ from service.client.errors import (
     UnreadableAnswer,
     WaitTimeout,
 )
-from service.client.fits import Group, GroupedFit, Picture
+from service.client.fits import Comparison, Group, GroupedFit, Picture
 
 __all__ = [
     "AccessError",
@@ -32,6 +32,7 @@ __all__ = [
     "AsyncFit",
     "AsyncJob",
     "ClientError",
+    "Comparison",
     "ConflictError",
     "ConnectionFailed",
     "Descent",

@@ -15,6 +15,8 @@ from pydantic_core import from_json, to_json
 from service.client import answers, bodies, errors
 from service.client.bodies import Payload
 from service.schemas import answers as wire
+from service.schemas import compare
+from service.schemas.jobs import JobResult
 from service.schemas.names import Status, StopReason, Verdict
 
 T = TypeVar("T")
@@ -35,32 +37,27 @@ class _Member(Generic[T]):
     @overload
     def __get__(self, owner: None, kind: type) -> Self: ...
     @overload
-    def __get__(self, owner: _AnyFit, kind: type) -> T: ...
-    def __get__(self, owner: _AnyFit | None, kind: type) -> T | Self:
+    def __get__(self, owner: _Document, kind: type) -> T: ...
+    def __get__(self, owner: _Document | None, kind: type) -> T | Self:
         if owner is None:
             return self
         found: T = getattr(owner.document, self.name)
         return found
 
 
-class _AnyFit:
-    """Shared by fits of one curve and of groups."""
+class _Document:
+    """Shared by fits and comparisons: the answer of a job."""
 
-    document: wire.Fit | wire.GroupedFit
+    document: JobResult
 
     job_id = _Member[str]()
     status = _Member[Status]()
     stop_reason = _Member[StopReason]()
-    converged = _Member[bool]()
-    model = _Member[wire.ModelSummary]()
-    epochs = _Member[int]()
-    optimizer = _Member[str]()
     diagnostics = _Member[list[wire.Diagnostic]]()
     verdict = _Member[Verdict]()
     trustworthy = _Member[bool]()
     dropped = _Member["wire.Dropped | None"]()
     timings = _Member[wire.Timings]()
-    urls = _Member[wire.FitUrls]()
 
     def __init__(self, raw: dict[str, Any]) -> None:
         self.raw = raw
@@ -83,9 +80,21 @@ class _AnyFit:
         return self.report()
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, _AnyFit) and self.to_json() == other.to_json()
+        return isinstance(other, _Document) and self.to_json() == other.to_json()
 
     __hash__ = None  # type: ignore[assignment]
+
+
+class _AnyFit(_Document):
+    """Shared by fits of one curve and of groups."""
+
+    document: wire.Fit | wire.GroupedFit
+
+    converged = _Member[bool]()
+    model = _Member[wire.ModelSummary]()
+    epochs = _Member[int]()
+    optimizer = _Member[str]()
+    urls = _Member[wire.FitUrls]()
 
 
 class FitDocument(_AnyFit):
@@ -207,6 +216,52 @@ class GroupedFit(_AnyFit):
     def __repr__(self) -> str:
         trusted = sum(self.groups.trustworthy)
         return f"<GroupedFit {self.model.formula}: {len(self)} groups, {trusted} trustworthy>"
+
+
+class Comparison(_Document):
+    """Models compared, the first first; with `group_by` in each group. `print` shows a report."""
+
+    document: compare.Comparison | compare.GroupedComparison
+
+    criterion = _Member[str]()
+    target = _Member[str]()
+    n = _Member["int | list[int]"]()
+    by = _Member[str]()
+    """The grouping column; only with `group_by`, as `key`."""
+    key = _Member[list[Any]]()
+    best = _Member["str | None | list[str | None]"]()
+    models = _Member[list[Any]]()
+    skipped = _Member[list[compare.SkippedModel]]()
+    tests = _Member[list[Any]]()
+    urls = _Member[compare.ComparisonUrls]()
+
+    def __init__(self, raw: dict[str, Any]) -> None:
+        super().__init__(raw)
+        if "by" in raw:
+            self.document = answers.parse(raw, compare.GroupedComparison)
+        else:
+            self.document = answers.parse(raw, compare.Comparison)
+
+    def __getitem__(self, label: str) -> Any:
+        """The model with that label; KeyError where there is none."""
+        found = next((model for model in self.models if model.label == label), None)
+        if found is None:
+            raise KeyError(label)
+        return found
+
+    def columns(self) -> dict[str, list[Any]]:
+        """A table with one row per model, or per group and model, for a data frame."""
+        from service.render.tables import table
+
+        return {name: list(column) for name, column in table(self.document).items()}
+
+    def __repr__(self) -> str:
+        return f"<Comparison of {len(self.models)} models: {self.best} by {self.criterion}>"
+
+
+def is_comparison(raw: dict[str, Any]) -> bool:
+    """Whether a document is a comparison of models."""
+    return "criterion" in raw
 
 
 def is_grouped(raw: dict[str, Any]) -> bool:

@@ -1,4 +1,4 @@
-"""The record of a job, which is one fit, and the transitions of its status."""
+"""The record of a job, which is one fit or comparison, and the transitions of its status."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from datetime import datetime
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from service.schemas.fit import FitRequest
+from service.schemas.jobs import JobRequest
 from service.schemas.names import Status, StopReason
 
 if TYPE_CHECKING:
@@ -61,16 +61,16 @@ class Failure(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Job:
-    """The immutable record of one fit; `evolve` returns a changed copy."""
+    """The immutable record of one fit or comparison; `evolve` returns a changed copy."""
 
     id: str
     owner: str
     """The name of the API key that may see it; "" without keys."""
     queue_key: str
     """The caller whose turn it takes in the fair queue: the owner, or an address."""
-    request: FitRequest
+    request: JobRequest
     model: str
-    """The model for display: its formula."""
+    """The model for display: its formula; those of a comparison by their labels."""
     tags: Mapping[str, str]
     created_at: datetime
     params: tuple[str, ...]
@@ -84,9 +84,9 @@ class Job:
     progress: Progress = Progress()
     stop_reason: StopReason | None = None
     result: Stored | None = None
-    """The finished `service.schemas.answers.Fit` as JSON."""
+    """The finished `service.schemas.jobs.JobResult` as JSON."""
     curve: Curve | None = None
-    """What predictions need of the fit."""
+    """What predictions need of the fit, or of the first model of a comparison."""
     failure: Failure | None = None
     attempts: int = 0
     version: int = 0
@@ -118,7 +118,7 @@ class Outline:
 
 
 def new_job(
-    request: FitRequest, outline: Outline, *, owner: str, queue_key: str, now: datetime
+    request: JobRequest, outline: Outline, *, owner: str, queue_key: str, now: datetime
 ) -> Job:
     """A queued job with an unguessable id (128 random bits)."""
     return Job(
@@ -135,7 +135,7 @@ def new_job(
     )
 
 
-def request_nbytes(request: FitRequest) -> int:
+def request_nbytes(request: JobRequest) -> int:
     """Bytes of a request's columns."""
     sigma = request.sigma
     return sum(column.nbytes for column in request.data.values()) + (

@@ -16,7 +16,7 @@ from service.jobs.idempotency import IdempotencyKeys
 from service.jobs.job import Job, new_job
 from service.jobs.job_updates import Update
 from service.jobs.store import JobStore
-from service.schemas.fit import FitRequest
+from service.schemas.jobs import JobRequest
 from service.schemas.names import Status
 from service.settings import Settings
 
@@ -60,7 +60,7 @@ class JobService:
 
     async def submit(
         self,
-        request: FitRequest,
+        request: JobRequest,
         *,
         owner: str = "",
         client: str | None = None,
@@ -89,7 +89,7 @@ class JobService:
             claim.job_id = job.id
             return job, False
 
-    async def _create(self, request: FitRequest, owner: str, queue_key: str) -> Job:
+    async def _create(self, request: JobRequest, owner: str, queue_key: str) -> Job:
         understood = await check_async(self._check, request, self._settings)
         now = self._clock.now()
         job = new_job(request, understood, owner=owner, queue_key=queue_key, now=now)

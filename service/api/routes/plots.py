@@ -21,6 +21,7 @@ from service.api.queries import NoQuery, PictureQuery
 from service.api.state import Request
 from service.errors import BudgetExceeded, InvalidRequest, JobStillRunning
 from service.jobs.job import Job
+from service.schemas.compare import CompareRequest
 from service.schemas.names import PictureFormat, View
 from service.schemas.plot import PlotRequest
 
@@ -107,6 +108,11 @@ def _asked(query: PictureQuery, view: str, format: str) -> PlotRequest:
 
 
 def _check_available(job: Job, view: str) -> None:
+    if isinstance(job.request, CompareRequest):
+        raise InvalidRequest(
+            "the job compares models and has no picture; draw one of them by POST /plot, with the "
+            "`predict` of its row"
+        )
     if job.request.group_by is not None:
         raise InvalidRequest(
             "the job has a fit for each group; draw one of them by POST /plot, with the group's "

@@ -9,7 +9,15 @@ from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar, cast
 from service.client import fits
 from service.client.answers import Event
 from service.client.errors import ClientError
-from service.client.fits import MEDIA_TYPES, FitDocument, GroupedFit, Kind, Picture, View
+from service.client.fits import (
+    MEDIA_TYPES,
+    Comparison,
+    FitDocument,
+    GroupedFit,
+    Kind,
+    Picture,
+    View,
+)
 from service.schemas.answers import History
 from service.schemas.jobs import Job as JobRecord
 from service.schemas.names import Status
@@ -61,7 +69,7 @@ class AsyncFit(FitDocument):
         return fits.html_table(self.document, self._repr_svg_())
 
 
-FitT = TypeVar("FitT", bound=AsyncFit | GroupedFit)
+FitT = TypeVar("FitT", bound=AsyncFit | GroupedFit | Comparison)
 
 
 class AsyncJob(Generic[FitT]):

@@ -10,7 +10,15 @@ from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar, cast
 from service.client import fits
 from service.client.answers import Event
 from service.client.errors import ClientError
-from service.client.fits import MEDIA_TYPES, FitDocument, GroupedFit, Kind, Picture, View
+from service.client.fits import (
+    MEDIA_TYPES,
+    Comparison,
+    FitDocument,
+    GroupedFit,
+    Kind,
+    Picture,
+    View,
+)
 from service.schemas.answers import History
 from service.schemas.jobs import Job as JobRecord
 from service.schemas.names import Status
@@ -62,7 +70,7 @@ class Fit(FitDocument):
         return fits.html_table(self.document, self._repr_svg_())
 
 
-FitT = TypeVar("FitT", bound=Fit | GroupedFit)
+FitT = TypeVar("FitT", bound=Fit | GroupedFit | Comparison)
 
 
 class Job(Generic[FitT]):
