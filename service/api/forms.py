@@ -18,10 +18,11 @@ from service.render.report import report
 from service.schemas.answers import Fit, GroupedFit, History
 from service.schemas.base import Answer
 from service.schemas.columns import Data, Numbers
-from service.schemas.compare import CompareRequest, Comparison, GroupedComparison
+from service.schemas.compare import CompareRequest
+from service.schemas.comparisons import Comparison, GroupedComparison
 from service.schemas.fit import FitRequest
-from service.schemas.jobs import JobRequest
 from service.schemas.plot import PlotHistory, PlotRequest
+from service.schemas.requests import JobRequest
 from service.schemas.scenes import FitScene
 
 Units = Mapping[str, str]

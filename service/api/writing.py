@@ -23,7 +23,7 @@ from service.jobs.history import Rows
 from service.jobs.job import Job, Stored
 from service.schemas.base import Answer
 from service.schemas.columns import Data
-from service.schemas.jobs import JobRequest
+from service.schemas.requests import JobRequest
 from service.schemas.series import pieces
 
 VARY = {"Vary": "Accept"}

@@ -54,12 +54,12 @@ def compare(
     Exit code: 0 a trustworthy or doubtful comparison, 3 an untrustworthy one (with --strict a
     doubtful one too), 4 rejected, 5 no service, 1 it failed.
     """
-    from service.cli import connecting, exits, words
-    from service.cli.fit import end, table
+    from service.cli import connecting, exits, requests, table
+    from service.cli.fit import end
 
     if background and url is None:
         exits.usage("--background needs a running service: set --url or DESCENT_URL")
-    asked = words.request(
+    asked = requests.request(
         settings=setting or (),
         criterion=criterion,
         tests=test,
@@ -67,10 +67,9 @@ def compare(
         sigma=sigma,
         group_by=group_by,
     )
-    by = asked.get("group_by")
-    columns = table(data, by=by.get("column") if isinstance(by, dict) else by)
+    given = table.read(data)
     with connecting.descent(url, api_key, own=True) as client:
-        job: Any = client.submit_comparison(columns, models or "catalogue", **asked)
+        job: Any = client.submit_comparison(given, models or "catalogue", **asked)
         if background:
             typer.echo(job.id)
             raise typer.Exit

@@ -154,7 +154,7 @@ def _warnings(found: Fit | GroupedFit | Comparison) -> list[str]:
 
 
 def _draw(client: Descent, found: Fit | GroupedFit, plot: Path, view: str) -> None:
-    from service.client.fits import MEDIA_TYPES
+    from service.client.notebook import MEDIA_TYPES
 
     kind = _PICTURES[plot.suffix]
     path = f"{found.urls.self}/plot/{view}.{kind}"

@@ -7,7 +7,8 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal, TypedDict
 
 if TYPE_CHECKING:
-    from service.schemas.compare import Candidate, Catalogue, Criterion, TestName
+    from service.schemas.compare import Candidate, Catalogue
+    from service.schemas.comparisons import Criterion, TestName
     from service.schemas.compute import GridAxis
     from service.schemas.losses import LossOptions as AnyLoss
     from service.schemas.models import MlpModel, NamedModel

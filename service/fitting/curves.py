@@ -8,7 +8,7 @@ import math
 from service.fitting.compute import predict_from_fit
 from service.fitting.grouped_predict import Curves, predict_from_groups
 from service.schemas.answers import GroupedFit, PredictBody
-from service.schemas.compare import Comparison, GroupedComparison
+from service.schemas.comparisons import Comparison, GroupedComparison
 from service.schemas.compute import Predictions, PredictRequest
 from service.schemas.jobs import JobResult
 

@@ -8,8 +8,8 @@ from collections.abc import Callable
 from service import fitting
 from service.jobs.job import Outline, request_nbytes
 from service.schemas.compare import CompareRequest
-from service.schemas.jobs import JobRequest
 from service.schemas.models import MlpModel
+from service.schemas.requests import JobRequest
 from service.settings import Settings
 
 Check = Callable[[JobRequest, Settings], Outline]

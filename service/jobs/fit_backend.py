@@ -12,7 +12,8 @@ from service.jobs.history import Rows
 from service.jobs.run_job import FitBackend, Run
 from service.schemas.answers import Timings
 from service.schemas.compare import CompareRequest
-from service.schemas.jobs import JobRequest, JobResult
+from service.schemas.jobs import JobResult
+from service.schemas.requests import JobRequest
 
 Plan = fitting.Plan | fitting.ComparisonPlan
 

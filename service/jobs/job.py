@@ -9,8 +9,8 @@ from datetime import datetime
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from service.schemas.jobs import JobRequest
 from service.schemas.names import Status, StopReason
+from service.schemas.requests import JobRequest
 
 if TYPE_CHECKING:
     from service.fitting import Curve, Plan

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from service.jobs.history import Rows
 from service.jobs.job import Failure, Progress, Stored
-from service.schemas.jobs import JobRequest
 from service.schemas.names import StopReason
+from service.schemas.requests import JobRequest
 
 if TYPE_CHECKING:
     from service.fitting import Curve

@@ -26,8 +26,9 @@ from service.jobs.messages import (
 from service.jobs.slice_size import SLICE_S, SliceSize
 from service.schemas.answers import Fit, Timings
 from service.schemas.fit import FitRequest
-from service.schemas.jobs import JobRequest, JobResult
+from service.schemas.jobs import JobResult
 from service.schemas.names import StopReason
+from service.schemas.requests import JobRequest
 
 if TYPE_CHECKING:
     from service.fitting import Curve

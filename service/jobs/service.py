@@ -16,8 +16,8 @@ from service.jobs.idempotency import IdempotencyKeys
 from service.jobs.job import Job, new_job
 from service.jobs.job_updates import Update
 from service.jobs.store import JobStore
-from service.schemas.jobs import JobRequest
 from service.schemas.names import Status
+from service.schemas.requests import JobRequest
 from service.settings import Settings
 
 

@@ -9,7 +9,7 @@ from service.render.digits import counted, number
 from service.render.page import Page
 from service.render.report_fit import COLOURS, MARKS, verdict
 from service.render.report_groups import key_text
-from service.schemas.compare import (
+from service.schemas.comparisons import (
     ComparedModel,
     Comparison,
     GroupedComparison,

@@ -19,7 +19,7 @@ from service.schemas.catalogue import (
     ModelList,
     OptimizerList,
 )
-from service.schemas.compare import Comparison, GroupedComparison
+from service.schemas.comparisons import Comparison, GroupedComparison
 from service.schemas.compute import GradientAnswer, LossAnswer, Predictions
 from service.schemas.jobs import Job, JobList
 

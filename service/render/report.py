@@ -25,7 +25,7 @@ from service.schemas.catalogue import (
     OptimizerList,
     OptionEntry,
 )
-from service.schemas.compare import Comparison, GroupedComparison
+from service.schemas.comparisons import Comparison, GroupedComparison
 from service.schemas.compute import GradientAnswer, LossAnswer, Predictions
 from service.schemas.jobs import Job, JobList, Progress
 from service.schemas.problems import Problem

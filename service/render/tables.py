@@ -24,7 +24,7 @@ from service.schemas.catalogue import (
 )
 from service.schemas.catalogue import OptimizerList as Optimizers
 from service.schemas.columns import Data, Labels, Numbers
-from service.schemas.compare import Comparison, GroupedComparison
+from service.schemas.comparisons import Comparison, GroupedComparison
 from service.schemas.compute import GradientAnswer, LossAnswer, LossSurface, Predictions
 from service.schemas.jobs import Job, JobList
 from service.schemas.series import Array

@@ -7,13 +7,10 @@ from typing import Literal
 
 from service.schemas.answers import Fit, GroupedFit, History
 from service.schemas.base import Answer, Number
-from service.schemas.compare import CompareRequest, Comparison, GroupedComparison
-from service.schemas.fit import FitRequest
+from service.schemas.comparisons import Comparison, GroupedComparison
 from service.schemas.names import Status
 from service.schemas.problems import Problem
 
-JobRequest = FitRequest | CompareRequest
-"""What a job is asked for."""
 JobResult = Fit | GroupedFit | Comparison | GroupedComparison
 """The answer of a finished job."""
 

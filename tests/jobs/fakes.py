@@ -35,8 +35,8 @@ from service.jobs.worker_loop import WorkerLoop, set_up_process
 from service.schemas.answers import Fit, Timings
 from service.schemas.base import Answer
 from service.schemas.fit import FitRequest
-from service.schemas.jobs import JobRequest
 from service.schemas.names import StopReason
+from service.schemas.requests import JobRequest
 from service.settings import Settings
 
 ENTRY = "tests.jobs.fakes:main"

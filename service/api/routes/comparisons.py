@@ -10,7 +10,8 @@ from service.api.direct_route import DirectRoute
 from service.api.queries import FormQuery
 from service.api.routes.fits import HEADERS, submitted
 from service.api.state import Request
-from service.schemas.compare import CompareRequest, Comparison
+from service.schemas.compare import CompareRequest
+from service.schemas.comparisons import Comparison
 from service.schemas.jobs import Job
 
 router = APIRouter(tags=["fits"], default_response_class=Response, route_class=DirectRoute)

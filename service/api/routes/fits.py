@@ -33,8 +33,8 @@ from service.schemas.columns import Labels, Numbers
 from service.schemas.compare import CompareRequest
 from service.schemas.fit import FitRequest
 from service.schemas.jobs import Job as JobAnswer
-from service.schemas.jobs import JobRequest
 from service.schemas.options import Param
+from service.schemas.requests import JobRequest
 
 router = APIRouter(tags=["fits"], default_response_class=Response, route_class=DirectRoute)
 

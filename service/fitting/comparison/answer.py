@@ -12,7 +12,7 @@ from service.fitting.comparison.figures import Figures, Tested, figures
 from service.fitting.comparison.notes import notes, verdict
 from service.fitting.comparison.plan import ComparisonPlan
 from service.fitting.comparison.run import Done
-from service.schemas import compare as wire
+from service.schemas import comparisons as wire
 from service.schemas.answers import Diagnostic, Dropped, Fit, GroupedFit, TiedParam, Timings
 from service.schemas.names import Status, StopReason, Verdict
 

@@ -18,7 +18,8 @@ from service.fitting.columns import check_shape
 from service.fitting.groups import check_keys
 from service.fitting.models import resolve
 from service.fitting.plan import Plan, to_plan, usable, without_missing
-from service.schemas.compare import Candidate, Catalogue, CompareRequest, SkippedModel, TestName
+from service.schemas.compare import Candidate, Catalogue, CompareRequest
+from service.schemas.comparisons import SkippedModel, TestName
 from service.schemas.fit import FitRequest
 from service.schemas.models import NamedModel
 from service.settings import Settings
