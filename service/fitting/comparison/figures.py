@@ -97,17 +97,18 @@ class Pair(NamedTuple):
 
 
 def pairs(plan: ComparisonPlan) -> list[Pair]:
-    """Every pair of models; of the catalogue those that are nested."""
+    """The pairs of nested models; every pair where tests are asked for between models given."""
     if not {"f", "lrt"} & set(plan.tests):
         return []
     declared = set(map(tuple, plan.request.nested))
+    every = plan.request.tests is not None and not plan.is_catalogue
     found = []
     entries = list(enumerate(plan.entries))
     by_size = sorted(entries, key=lambda item: len(item[1].problem.free_params))
     for a, (i, smaller) in enumerate(by_size):
         for j, larger in by_size[a + 1 :]:
             pair = _pair(i, smaller, j, larger, declared)
-            if pair.nested != "no" or not plan.is_catalogue:
+            if every or pair.nested != "no":
                 found.append(pair)
     return found
 

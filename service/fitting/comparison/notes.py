@@ -90,8 +90,13 @@ def _where(figures: Figures, groups: int) -> str:
 
 def _labels(plan: ComparisonPlan, models: Sequence[int], most: int = 6) -> str:
     named = [f"'{plan.entries[i].label}'" for i in models]
-    more = f" and {len(named) - most} more" if len(named) > most else ""
-    return ", ".join(named[:most]) + more
+    if len(named) > most:
+        named = [*named[:most], f"{len(named) - most} more"]
+    return " and ".join([", ".join(named[:-1]), named[-1]] if named[1:] else named)
+
+
+def _verb(models: Sequence[int], one: str, several: str) -> str:
+    return one if len(models) == 1 else several
 
 
 def _nothing(plan: ComparisonPlan, figures: Figures) -> Diagnostic | None:
@@ -130,9 +135,14 @@ def _untrustworthy(plan: ComparisonPlan, figures: Figures) -> Diagnostic | None:
     return _note(
         "better_but_untrustworthy",
         "warning",
-        f"{_where(figures, int(better.any(axis=0).sum()))}{_labels(plan, models)} has a smaller "
-        f"{plan.request.criterion} than the first model, but its fit is untrustworthy, so it is "
-        "not ranked; see its diagnostics.",
+        f"{_where(figures, int(better.any(axis=0).sum()))}{_labels(plan, models)} "
+        + _verb(models, "has", "have")
+        + f" a smaller {plan.request.criterion} than the first model, but "
+        + _verb(
+            models,
+            "its fit is untrustworthy, so it is not ranked; see its diagnostics.",
+            "their fits are untrustworthy, so they are not ranked; see their diagnostics.",
+        ),
     )
 
 
@@ -180,8 +190,9 @@ def _few_rows(plan: ComparisonPlan, figures: Figures) -> Diagnostic | None:
     return _note(
         "too_few_rows",
         "warning",
-        f"{_where(figures, int(missing.any(axis=0).sum()))}{_labels(plan, models)} has no "
-        f"{criterion}, and is not ranked: "
+        f"{_where(figures, int(missing.any(axis=0).sum()))}{_labels(plan, models)} "
+        + _verb(models, f"has no {criterion}, and is", f"have no {criterion}, and are")
+        + " not ranked: "
         + (
             "AICc needs at least k + 2 rows, and residuals."
             if criterion == "aicc"
@@ -199,6 +210,7 @@ def _close(plan: ComparisonPlan, figures: Figures) -> Diagnostic | None:
     return _note(
         "close_models",
         "info",
-        f"{_where(figures, groups)}{_labels(plan, models)} is within {CLOSE:g} of the first model: "
-        "these data do not tell them apart.",
+        f"{_where(figures, groups)}{_labels(plan, models)} "
+        + _verb(models, "is", "are")
+        + f" within {CLOSE:g} of the first model: these data do not tell them apart.",
     )
