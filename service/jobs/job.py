@@ -13,7 +13,8 @@ from service.schemas.fit import FitRequest
 from service.schemas.names import Status, StopReason
 
 if TYPE_CHECKING:
-    from service.fitting import Curve, Plan
+    from service.fitting import Curve
+    from service.jobs.executor import RunInline
 
 TRANSITIONS: Mapping[Status, frozenset[Status]] = MappingProxyType(
     {
@@ -38,6 +39,10 @@ class IllegalTransition(RuntimeError):
 
     def __init__(self, job_id: str, before: Status, after: Status) -> None:
         super().__init__(f"{job_id} cannot go from {before} to {after}")
+
+
+class StaleAttempt(RuntimeError):
+    """A change by an attempt at a job that another process has taken over."""
 
 
 class Progress(NamedTuple):
@@ -68,7 +73,10 @@ class Job:
     """The name of the API key that may see it; "" without keys."""
     queue_key: str
     """The caller whose turn it takes in the fair queue: the owner, or an address."""
-    request: FitRequest
+    request: FitRequest | None
+    """Where it is at hand: see `JobStore.request`."""
+    grouped: bool
+    """Whether it has a fit for each group."""
     model: str
     """The model for display: its formula."""
     tags: Mapping[str, str]
@@ -83,12 +91,17 @@ class Job:
     finished_at: datetime | None = None
     progress: Progress = Progress()
     stop_reason: StopReason | None = None
+    answered: bool = False
+    """Whether it has a result."""
     result: Stored | None = None
-    """The finished `service.schemas.answers.Fit` as JSON."""
+    """The finished `service.schemas.answers.Fit` as JSON, where it is at hand: see
+    `JobStore.answer`."""
     curve: Curve | None = None
-    """What predictions need of the fit."""
+    """What predictions need of the fit, where it is at hand."""
     failure: Failure | None = None
     attempts: int = 0
+    cancelling: bool = False
+    """Whether a running job is to end with its best so far."""
     version: int = 0
     """Increases with every change of the job or of its history."""
 
@@ -113,8 +126,9 @@ class Outline:
     """The formula."""
     params: tuple[str, ...]
     epochs: int
-    plan: Plan | None = None
-    """The plan made by the check, reused where the job runs inline."""
+    """The epochs requested, or the number of groups."""
+    inline: RunInline | None = None
+    """Runs the job in this process, where it is cheap."""
 
 
 def new_job(
@@ -126,6 +140,7 @@ def new_job(
         owner=owner,
         queue_key=queue_key,
         request=request,
+        grouped=request.group_by is not None,
         model=outline.model,
         params=outline.params,
         tags=MappingProxyType(dict(request.tags)),
