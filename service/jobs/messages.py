@@ -40,7 +40,7 @@ class Task(NamedTuple):
     checkpoint: Stored | None = None
     """The state of the last attempt, pickled by a worker and unpickled only by workers."""
     handover_s: float | None = None
-    """Seconds after which an unfinished job is handed over to a worker; None: never."""
+    """Seconds after which an unfinished job is left to a worker; None: never."""
     device: str = "cpu"
     """The setting: cpu, cuda or auto."""
     stop_reason: StopReason | None = None
@@ -75,8 +75,7 @@ class Slice(NamedTuple):
 
 
 class HandedOver(NamedTuple):
-    """The inline job takes too long; its last slice has the checkpoint that a worker continues
-    from."""
+    """The inline job takes too long: a worker is to run it, from its start."""
 
 
 class Closing(NamedTuple):

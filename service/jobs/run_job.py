@@ -23,7 +23,6 @@ from service.jobs.messages import (
     Slice,
     Task,
 )
-from service.jobs.slice_size import SLICE_S, SliceSize
 from service.schemas.answers import Fit, Timings
 from service.schemas.fit import FitRequest
 from service.schemas.jobs import JobResult
@@ -32,6 +31,12 @@ from service.schemas.requests import JobRequest
 
 if TYPE_CHECKING:
     from service.fitting import Curve
+
+SLICE_S = 0.02
+"""Target seconds of a slice: a cancel is noticed soon, and the overhead is negligible."""
+
+_MOST_GROWTH = 16
+"""The largest growth from one slice to the next, since epochs may differ in cost."""
 
 CHECKPOINT_S = 0.25
 """Seconds between checkpoints: the most work lost with a worker, besides a slice."""
@@ -155,6 +160,23 @@ def run_job(
         send(Failed(Failure("job-failed", INTERNAL_ERROR)))
 
 
+class SliceSize:
+    """Starts with `first` epochs, then adapts to `SLICE_S` by the duration of the last slice."""
+
+    def __init__(self, first: int = 1) -> None:
+        self._epochs = first
+
+    def epochs(self, left: int) -> int:
+        """Epochs of the next slice, at most `left`."""
+        self._epochs = max(1, min(self._epochs, left))
+        return self._epochs
+
+    def took(self, seconds: float) -> None:
+        """Adapts to the seconds that the last slice took."""
+        factor = min(SLICE_S / seconds, _MOST_GROWTH) if seconds > 0 else _MOST_GROWTH
+        self._epochs = max(1, int(self._epochs * factor))
+
+
 class _Attempt:
     """One attempt at a task."""
 
@@ -193,7 +215,6 @@ class _Attempt:
             now = self._clock()
             size.took(now - began)
             if self._takes_long(now):
-                self._send(self._slice(now))
                 self._send(HandedOver())
                 return
             if self._due(now):
@@ -212,7 +233,7 @@ class _Attempt:
         return "time_limit" if self._spent_s() >= self._task.limit_s else None
 
     def _takes_long(self, now: float) -> bool:
-        """Whether to hand the job over to a worker."""
+        """Whether to leave the job to a worker."""
         limit_s = self._task.handover_s
         return limit_s is not None and not self._run.done and now - self._began > limit_s
 
@@ -274,7 +295,6 @@ class _Attempt:
                 self._plan, result, history, job_id=self._task.job_id, timings=timings
             )
         except self._backend.takes_long:
-            self._send(self._slice(self._clock()))
             self._send(HandedOver())
             return
         last = self._slice(self._clock(), last=True)

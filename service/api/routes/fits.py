@@ -120,15 +120,17 @@ async def _answer(
     headers = head.prefer.applied(finished=finished)
     if replayed:
         headers["Idempotent-Replayed"] = "true"
+    jobs = request.state["jobs"]
     if not finished:
-        shown = views.brief(job, request.state["jobs"])
+        shown = views.brief(job, await jobs.place(job))
         headers = {"Location": views.url(job), **headers}
         return await writing.answer(request, head, shown, status=202, headers=headers)
-    if job.result is None:
+    answer = await jobs.answer(job)
+    if answer is None:
         return _without_fit(job, headers, head)
     if head.form is JSON:
-        headers |= views.server_timing(job.result)
-    return await writing.fit_answer(request, head, job.result, job.request, headers)
+        headers |= views.server_timing(answer.result)
+    return await writing.fit_answer(request, head, answer.result, asked, headers)
 
 
 async def _fingerprint(asked: JobRequest) -> bytes:
@@ -146,10 +148,9 @@ async def _wait(request: Request, job: Job, wait_s: float, *, abandon: bool) -> 
     """The job once it has finished, or after `wait_s` seconds. With `abandon`, the job is cancelled
     if the caller disconnects; a job with an idempotency key is not, since a retry may follow.
     """
-    jobs = request.state["jobs"]
-    job = await jobs.get(job.id, job.owner)
     if job.finished:
         return job
+    jobs = request.state["jobs"]
     try:
         return await unless_disconnected(request, jobs.wait(job.id, wait_s))
     except ClientDisconnect:
