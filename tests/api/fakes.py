@@ -11,6 +11,7 @@ from service.errors import NotReady
 from service.jobs.executor import Place
 from service.jobs.job import Failure, Job, Outline, new_job
 from service.jobs.store import Answer
+from service.schemas.fit import FitRequest
 from service.schemas.names import Status
 from service.schemas.requests import JobRequest
 
@@ -21,7 +22,7 @@ BODY = {"data": DATA}
 def job(status: Status = "succeeded", **members: Any) -> Job:
     """A job as the service would have it."""
     made = new_job(
-        JobRequest.model_validate(BODY),
+        FitRequest.model_validate(BODY),
         Outline("y = w * x + b", ("w", "b"), 1),
         owner="",
         queue_key="",
