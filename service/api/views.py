@@ -107,7 +107,7 @@ def _starts_in(job: Job, service: JobService) -> float | None:
 
 
 def _progress(job: Job) -> wire.Progress:
-    unit: Literal["epoch", "group"] = "epoch" if job.request.group_by is None else "group"
+    unit: Literal["epoch", "group"] = "group" if job.request.counts_groups else "epoch"
     return wire.Progress(**job.progress._asdict(), unit=unit)
 
 

@@ -29,9 +29,9 @@ class Unreadable(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Keys:
-    """The `group_by` column, if there is one."""
+    """The `group_by` columns, if there are any."""
 
-    column: str | None = None
+    columns: tuple[str, ...] = ()
     are_text: bool | None = None
     """Whether the keys of an earlier fit are text; None: numbers, if no keys become equal by
     that."""
@@ -69,7 +69,7 @@ def table(text: str, keys: Keys = Keys()) -> Columns:
     columns = {}
     for i, name in enumerate(names):
         cells = [row[i] for row in rows]
-        as_text = name == keys.column and _are_text(cells, comma, keys)
+        as_text = name in keys.columns and _are_text(cells, comma, keys)
         columns[name] = _texts(cells) if as_text else _column(cells, comma)
     return columns
 

@@ -47,23 +47,25 @@ def predict(
         options["interval"] = {"kind": interval, **({} if level is None else {"level": level})}
     params = words.values(param or ())
     with connecting.descent(url, api_key, own=job is None) as client:
-        by, are_text = (None, None) if job is None else _keys(client, job)
+        by, are_text = ((), None) if job is None else _keys(client, job)
         columns = table(data, by, are_text=are_text)
         found = _predictions(client, columns, model, params, fit, job, options)
         printing.show(found, format, beside=columns)
 
 
-def _keys(client: Descent, job: str) -> tuple[str | None, bool | None]:
-    """The column by which a job was fitted, and whether its groups' keys are text."""
+def _keys(client: Descent, job: str) -> tuple[tuple[str, ...], bool | None]:
+    """The columns by which a job was fitted, and whether its groups' keys are text."""
     from service.client import ClientError, GroupedFit
 
     try:
         fit = client.job(job).result()
     except ClientError:
-        return None, None  # the request for predictions will report the error
+        return (), None  # the request for predictions will report the error
     if not isinstance(fit, GroupedFit):
-        return None, None
-    return fit.groups.by, any(isinstance(key, str) for key in fit.groups.key)
+        return (), None
+    if len(fit.groups.columns) > 1:
+        return fit.groups.columns, None
+    return fit.groups.columns, any(isinstance(key, str) for key in fit.groups.key)
 
 
 def _predictions(

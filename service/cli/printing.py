@@ -41,6 +41,9 @@ def _written(answer: Answer, form: Form, raw: bytes | None, beside: Any) -> str:
     if form is Form.csv:
         from service.render.tables import csv_text, joined, table
 
+        # With a condition on the rows there are fewer predictions than rows.
+        if getattr(answer, "rows", None) is not None:
+            beside = None
         return csv_text(joined(beside or {}, table(answer)))
     if form is Form.oneline:
         from service.render.oneline import oneline

@@ -17,6 +17,7 @@ from service.fitting.from_job import note_of, plot_of_job
 from service.fitting.grouped_answer import to_grouped_fit
 from service.fitting.plan import Plan, to_plan
 from service.fitting.plot_request import needed
+from service.fitting.row_filter import rows_used, with_rows
 from service.fitting.scenes import scene
 from service.fitting.threads import use_threads
 
@@ -45,10 +46,12 @@ __all__ = [
     "plot_of_job",
     "predict",
     "predict_from",
+    "rows_used",
     "scene",
     "to_fit",
     "to_grouped_fit",
     "to_history",
     "to_plan",
     "use_threads",
+    "with_rows",
 ]

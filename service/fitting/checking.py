@@ -64,7 +64,8 @@ def _check_inference(plan: Plan, settings: Settings) -> None:
     problem, asked = plan.task.problem, plan.request.confidence_interval
     free, most = len(problem.free_params), settings.max_profile_operations
     reading = float(problem.rows) * problem.formula.operations
-    profile = PROFILE_STEPS * free * reading
+    walked = len(plan.task.shared_places) if plan.task.shared else free
+    profile = PROFILE_STEPS * walked * reading
     if asked.method == "profile" and profile > most:
         raise BudgetExceeded(
             f"profile intervals would take about {profile:.2g} operations, more than the "
@@ -102,7 +103,9 @@ def _check_answer(plan: Plan, settings: Settings) -> None:
     columns = 4 if plan.request.confidence_interval.method == "profile" else 2
     params += len(texts_of(problem.formula))
     numbers = _GROUP_NUMBERS + columns * params + recorded * (2 + 2 * params)
-    if asked.covariance:
+    if asked.is_pooled:
+        numbers += len(plan.task.local_places) * params
+    elif asked.covariance:
         numbers += params * (params + 1) // 2
     # A report has four numbers and a reason of the length of four.
     numbers += 8 * len(plan.report.quantities)

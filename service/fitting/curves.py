@@ -7,8 +7,9 @@ import math
 
 from service.fitting.compute import predict_from_fit
 from service.fitting.grouped_predict import Curves, predict_from_groups
-from service.schemas.answers import Fit, GroupedFit, PredictBody
+from service.schemas.answers import Fit, PredictBody
 from service.schemas.compute import Predictions, PredictRequest
+from service.schemas.grouped import GroupedFit
 
 Curve = bytes | Curves
 """The JSON of a fit's `predict`, or the columns of the fits of groups."""

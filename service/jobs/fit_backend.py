@@ -10,11 +10,12 @@ from service.engine.inference.intervals import TakesLong
 from service.jobs import scheduling
 from service.jobs.history import Rows
 from service.jobs.run_job import FitBackend, Run
-from service.schemas.answers import Fit, GroupedFit, Timings
+from service.schemas.answers import Fit, Timings
+from service.schemas.grouped import GroupedFit
 
 
 def _start(plan: fitting.Plan, checkpoint: Any) -> Run:
-    return engine.begin(plan.with_guesses().task, checkpoint)
+    return engine.run_of(plan.with_guesses().task, checkpoint)
 
 
 def _explain(

@@ -24,8 +24,9 @@ from service.jobs.messages import (
     Task,
 )
 from service.jobs.slice_size import SLICE_S, SliceSize
-from service.schemas.answers import Fit, GroupedFit, Timings
+from service.schemas.answers import Fit, Timings
 from service.schemas.fit import FitRequest
+from service.schemas.grouped import GroupedFit
 from service.schemas.names import StopReason
 
 if TYPE_CHECKING:
@@ -247,7 +248,7 @@ class _Attempt:
 
     def _progress(self, now: float) -> Progress:
         run, epoch = self._run, self._run.epoch
-        grouped = self._task.request.group_by is not None
+        grouped = self._task.request.counts_groups
         seconds = now - self._began
         rate = (epoch - self._first_epoch) / seconds if seconds > 0 else 0.0
         return Progress(

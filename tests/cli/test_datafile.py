@@ -94,12 +94,12 @@ def test_json_and_a_byte_order_mark(tmp_path: Path) -> None:
 )
 def test_keys_are_numbers_where_nothing_is_lost_by_it(spelled: str, keys: list[object]) -> None:
     text = "x,g\n" + "".join(f"1e0,{key}\n" for key in spelled.split())
-    assert table(text, Keys("g")) == {"x": [1.0] * 3, "g": keys}
+    assert table(text, Keys(("g",))) == {"x": [1.0] * 3, "g": keys}
 
 
 def test_keys_are_what_an_earlier_fit_has() -> None:
     text = "x,g\n1,10\n2,2\n"
-    assert table(text, Keys("g", are_text=True))["g"] == ["10", "2"]
-    assert table(text, Keys("g", are_text=False))["g"] == [10.0, 2.0]
-    assert table("x,g\n1,1.0\n2,1\n", Keys("g", are_text=False))["g"] == [1.0, 1.0]
-    assert table("x,g\n1,001\n2,1\n", Keys("g", are_text=False))["g"] == ["001", "1"]
+    assert table(text, Keys(("g",), are_text=True))["g"] == ["10", "2"]
+    assert table(text, Keys(("g",), are_text=False))["g"] == [10.0, 2.0]
+    assert table("x,g\n1,1.0\n2,1\n", Keys(("g",), are_text=False))["g"] == [1.0, 1.0]
+    assert table("x,g\n1,001\n2,1\n", Keys(("g",), are_text=False))["g"] == ["001", "1"]
