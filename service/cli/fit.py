@@ -20,7 +20,7 @@ _PICTURES = {".svg": "svg", ".png": "png", ".txt": "txt"}
 def fit(
     data: Annotated[
         str | None,
-        typer.Argument(help="A table with a header (CSV, TSV, JSON columns); - is stdin."),
+        typer.Argument(help="A table (CSV, TSV, .npz, Arrow, JSON columns); - is stdin."),
     ] = None,
     model: options.Model = "linear",
     param: options.Params = None,
@@ -86,7 +86,7 @@ def fit(
     Exit code: 0 a trustworthy or doubtful fit, 3 an untrustworthy one (with --strict a doubtful
     one too), 4 rejected, 5 no service, 1 it failed.
     """
-    from service.cli import connecting, exits, words
+    from service.cli import connecting, exits, requests, table
 
     if plot is not None and plot.suffix not in _PICTURES:
         exits.usage(f"a picture is .svg, .png or .txt, not '{plot}'")
@@ -99,7 +99,7 @@ def fit(
         exits.usage("--background needs a running service: set --url or DESCENT_URL")
     if shared and not group_by:
         exits.usage("--shared names params that groups share: name their column with --group-by")
-    asked = words.request(
+    asked = requests.request(
         params=param or (),
         fixed=fix or (),
         bounds=bound or (),
@@ -116,9 +116,9 @@ def fit(
         group_by=_grouping(group_by or (), shared or ()),
         rows=rows,
     )
-    columns = table(data, by=_columns(asked.get("group_by")))
+    given = table.read(data)
     with connecting.descent(url, api_key, own=True) as client:
-        job: Job[Any] = client.submit(asked.pop("model"), columns, **asked)
+        job: Job[Any] = client.submit(asked.pop("model"), given, **asked)
         if background:
             typer.echo(job.id)
             raise typer.Exit
@@ -131,24 +131,6 @@ def _grouping(columns: Sequence[str], shared: Sequence[str]) -> Any:
         return None
     column = columns[0] if len(columns) == 1 else list(columns)
     return {"column": column, "shared": list(shared)} if shared else column
-
-
-def _columns(group_by: Any) -> tuple[str, ...]:
-    found = group_by.get("column") if isinstance(group_by, dict) else group_by
-    return (found,) if isinstance(found, str) else tuple(found or ())
-
-
-def table(path: str, by: Sequence[str] = (), *, are_text: bool | None = None) -> Any:
-    """The columns of a file; one that cannot be read ends the command. `by` are those that tell
-    groups apart, by text or not where that is known."""
-    from service.cli import datafile, exits
-
-    try:
-        return datafile.read(path, datafile.Keys(tuple(by), are_text))
-    except OSError as error:
-        exits.usage(f"{path}: {error.strerror}")
-    except datafile.Unreadable as error:
-        exits.leave(exits.REJECTED, f"{path}: {error}")
 
 
 def end(
