@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from service.errors import InvalidRequest
+from service.errors import BudgetExceeded, InvalidRequest
 from service.fitting import curve, predict_from
+from service.fitting.checking import check_sharing
 from service.schemas.answers import Fit
 from service.schemas.compute import Predictions, PredictRequest
 from service.schemas.grouped import GroupedFit
@@ -181,3 +182,45 @@ def test_what_is_not_derived_is_refused_with_the_mend(
     (complaint,) = caught.value.complaints
     assert complaint.pointer == pointer
     assert words in complaint.detail
+
+
+def test_one_scaling_serves_all_groups() -> None:
+    request: dict[str, Any] = {
+        "model": f"y = {DECAY}", "data": decays(), "group_by": {"column": "g", "shared": ["th"]},
+    }  # fmt: skip
+    raw, scaled = fit(**request), fit(**request, scaling={"x": {"scale": 0.5}})
+    assert raw.shared is not None
+    assert scaled.shared is not None
+    assert scaled.shared.params["th"] == pytest.approx(0.5 * raw.shared.params["th"], rel=REL)
+    assert scaled.groups.params["a"] == pytest.approx(raw.groups.params["a"], rel=REL)
+    assert scaled.groups.loss == pytest.approx(raw.groups.loss, rel=REL)
+    asked = {"data": {"x": [0.5, 3.0], "g": ["g0", "g2"]}, "interval": "confidence"}
+    mine, theirs = predicted(scaled, **asked), predicted(raw, **asked)
+    assert mine.predictions == pytest.approx(theirs.predictions, rel=REL)
+    assert mine.lower == pytest.approx(theirs.lower, rel=REL)
+
+
+def test_several_columns_and_a_condition_with_a_shared_param() -> None:
+    data = decays(groups=4)
+    data["plate"] = [f"P{int(g[1]) // 2}" for g in data["g"]]
+    data["well"] = [float(int(g[1]) % 2) for g in data["g"]]
+    by = {"column": ["plate", "well"], "shared": ["th"]}
+    found = fit(
+        model=f"y = {DECAY}", data=data, group_by=by, rows="not (plate == 'P1' and well == 1)"
+    )
+    three = fit(
+        model=f"y = {DECAY}", data=decays(groups=4), group_by={"column": "g", "shared": ["th"]},
+        rows="g != 'g3'",
+    )  # fmt: skip
+    assert found.groups.key == [["P0", 0.0], ["P0", 1.0], ["P1", 0.0]]
+    assert found.shared == three.shared
+    assert found.groups.params == three.groups.params
+    answered = predicted(found, data={"x": [1.0], "plate": ["P1"], "well": [0]})
+    expected = predicted(three, data={"x": [1.0], "g": ["g2"]})
+    assert answered.predictions == pytest.approx(expected.predictions)
+
+
+def test_the_memory_of_the_factors_is_bounded() -> None:
+    check_sharing(100_000, 12)
+    with pytest.raises(BudgetExceeded, match="fewer groups"):
+        check_sharing(100_000, 60)
