@@ -15,12 +15,13 @@ from service.jobs.job import Stored
 from service.render import tables
 from service.render.oneline import oneline
 from service.render.report import report
-from service.schemas.answers import Fit, GroupedFit, History
+from service.schemas.answers import Fit, History
 from service.schemas.base import Answer
 from service.schemas.columns import Data, Numbers
 from service.schemas.compare import CompareRequest
 from service.schemas.comparisons import Comparison, GroupedComparison
 from service.schemas.fit import FitRequest
+from service.schemas.grouped import GroupedFit
 from service.schemas.plot import PlotHistory, PlotRequest
 from service.schemas.requests import JobRequest
 from service.schemas.scenes import FitScene

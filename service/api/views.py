@@ -28,6 +28,7 @@ _NOTHING = History.nothing(())
 _UNITS: dict[Kind, Literal["epoch", "group", "model"]] = {
     "fit": "epoch",
     "groups": "group",
+    "global": "epoch",
     "comparison": "model",
 }
 

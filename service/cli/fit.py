@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
@@ -47,7 +48,16 @@ def fit(
     loss: options.Loss = None,
     sigma: options.Sigma = None,
     group_by: Annotated[
-        list[str] | None, typer.Option(help="A column: one fit for each of its values.")
+        list[str] | None,
+        typer.Option(help="A column: one fit for each of its values. Several make one key."),
+    ] = None,
+    shared: Annotated[
+        list[str] | None,
+        typer.Option(help="A param that has one value for all groups, fitted together."),
+    ] = None,
+    rows: Annotated[
+        str | None,
+        typer.Option(help="Which rows to use: a condition, such as 'x > 2 and x < 10'."),
     ] = None,
     setting: options.Setting = None,
     patch: Annotated[
@@ -87,11 +97,8 @@ def fit(
         exits.usage("name a table, as in `descent fit data.csv 'y = a*x + b'`; - is stdin")
     if background and url is None:
         exits.usage("--background needs a running service: set --url or DESCENT_URL")
-    if group_by is not None and len(group_by) > 1:
-        exits.usage(
-            f"--group-by takes one column, not {' and '.join(group_by)}: put both in one, such as "
-            "A1 of plate 2 as 2/A1"
-        )
+    if shared and not group_by:
+        exits.usage("--shared names params that groups share: name their column with --group-by")
     asked = requests.request(
         params=param or (),
         fixed=fix or (),
@@ -106,7 +113,8 @@ def fit(
         loss=loss,
         sigma=sigma,
         covariance=covariance,
-        group_by=group_by[0] if group_by else None,
+        group_by=_grouping(group_by or (), shared or ()),
+        rows=rows,
     )
     given = table.read(data)
     with connecting.descent(url, api_key, own=True) as client:
@@ -115,6 +123,14 @@ def fit(
             typer.echo(job.id)
             raise typer.Exit
         end(client, job, format, plot, view, save, strict=strict)
+
+
+def _grouping(columns: Sequence[str], shared: Sequence[str]) -> Any:
+    """`group_by` of a request: a column, or an object where there is more to say."""
+    if not columns:
+        return None
+    column = columns[0] if len(columns) == 1 else list(columns)
+    return {"column": column, "shared": list(shared)} if shared else column
 
 
 def end(

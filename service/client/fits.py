@@ -11,7 +11,7 @@ from pydantic_core import from_json, to_json
 from service.client import answers, bodies, errors
 from service.client.bodies import Payload
 from service.schemas import answers as wire
-from service.schemas import comparisons
+from service.schemas import comparisons, grouped
 from service.schemas.jobs import JobResult
 from service.schemas.names import Status, StopReason, Verdict
 
@@ -47,6 +47,7 @@ class _Document:
     verdict = _Member[Verdict]()
     trustworthy = _Member[bool]()
     dropped = _Member["wire.Dropped | None"]()
+    rows = _Member["wire.RowsUsed | None"]()
     timings = _Member[wire.Timings]()
 
     def __init__(self, raw: dict[str, Any]) -> None:
@@ -78,7 +79,7 @@ class _Document:
 class _AnyFit(_Document):
     """Shared by fits of one curve and of groups."""
 
-    document: wire.Fit | wire.GroupedFit
+    document: wire.Fit | grouped.GroupedFit
 
     converged = _Member[bool]()
     model = _Member[wire.ModelSummary]()
@@ -130,7 +131,7 @@ class FitDocument(_AnyFit):
 class Group(NamedTuple):
     """The fit of one group."""
 
-    key: float | str | None
+    key: float | str | list[float | str | None] | None
     n: int
     status: Status
     stop_reason: StopReason | None
@@ -151,13 +152,15 @@ class Group(NamedTuple):
 class GroupedFit(_AnyFit):
     """The fits of groups: a sequence of them, in order of appearance."""
 
-    document: wire.GroupedFit
+    document: grouped.GroupedFit
 
-    groups = _Member[wire.Groups]()
+    groups = _Member[grouped.Groups]()
+    shared = _Member["grouped.SharedParams | None"]()
+    statistics = _Member["grouped.PooledStatistics | None"]()
 
     def __init__(self, raw: dict[str, Any]) -> None:
         super().__init__(raw)
-        self.document = answers.parse(raw, wire.GroupedFit)
+        self.document = answers.parse(raw, grouped.GroupedFit)
 
     def __len__(self) -> int:
         return len(self.groups.key)
@@ -177,17 +180,17 @@ class GroupedFit(_AnyFit):
             row[name] = {param: values[place] for param, values in table.items()}
         return Group(**row)
 
-    def of(self, key: float | str | None) -> Group:
-        """The group with that key; KeyError where there is none."""
+    def of(self, *key: float | str | None) -> Group:
+        """The group with that key, of one value for each column; KeyError where there is none."""
         try:
-            return self[self.groups.key.index(key)]
+            return self[self.groups.values.index(key)]
         except ValueError:
             raise KeyError(key) from None
 
     def columns(self) -> dict[str, list[Any]]:
         """A table with one row per group, for a data frame."""
         groups = self.groups
-        found: dict[str, list[Any]] = {groups.by: groups.key}
+        found: dict[str, list[Any]] = {**groups.key_columns()}
         for param in groups.params:
             found[param] = groups.params[param]
             none = [math.nan] * len(self)
@@ -198,6 +201,10 @@ class GroupedFit(_AnyFit):
         for name, each in (groups.report or {}).items():
             found |= {name: each.value, f"{name}_stderr": each.stderr}
             found |= {f"{name}_lower": each.lower, f"{name}_upper": each.upper}
+        for param, value in ({} if self.shared is None else self.shared.params).items():
+            errors = None if self.shared is None else self.shared.stderr
+            found[param] = [value] * len(self)
+            found[f"{param}_stderr"] = [(errors or {}).get(param, math.nan)] * len(self)
         for name in ("n", "loss", "r_squared", "residual_std", "epochs"):
             found[name] = getattr(groups, name)
         found |= {"stop_reason": groups.stop_reason, "verdict": groups.verdict}

@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     Loss = LossName | AnyLoss | Object
     Scaling = ScalingMethod | Mapping[str, Scale | Object]
     Gradient = GradientMethod | GradientOptions | Object
-    GroupBy = str | GroupOptions | Object
+    GroupBy = str | Sequence[str] | GroupOptions | Object
     Band = BandKind | BandOptions | Object
 
 
@@ -51,6 +51,7 @@ class FitOptions(TypedDict, total=False):
     units: Mapping[str, str]
     sigma: Sigma | None
     sigma_absolute: bool
+    rows: str | None
     missing: Missing
     params: Mapping[str, float | Param | Object]
     loss: Loss
@@ -90,6 +91,7 @@ class CompareOptions(TypedDict, total=False):
 class PredictOptions(TypedDict, total=False):
     """Of predictions: see `service.schemas.compute.PredictRequest`."""
 
+    rows: str | None
     scaling: Scaling | None
     job_id: str | None
     interval: Band | None
@@ -102,6 +104,7 @@ class PredictOptions(TypedDict, total=False):
 class LossOptions(TypedDict, total=False):
     """Of a loss: see `service.schemas.compute.LossRequest`."""
 
+    rows: str | None
     sigma: Sigma | None
     loss: Loss
     scaling: Scaling | None
@@ -113,6 +116,7 @@ class LossOptions(TypedDict, total=False):
 class GradientCallOptions(TypedDict, total=False):
     """Of a gradient: see `service.schemas.compute.GradientRequest`."""
 
+    rows: str | None
     sigma: Sigma | None
     loss: Loss
     gradient: Gradient

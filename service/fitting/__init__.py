@@ -23,6 +23,7 @@ from service.fitting.from_job import note_of, plot_of_job
 from service.fitting.grouped_answer import to_grouped_fit
 from service.fitting.plan import Plan, to_plan
 from service.fitting.plot_request import needed
+from service.fitting.row_filter import rows_used, with_rows
 from service.fitting.scenes import scene
 from service.fitting.threads import use_threads
 
@@ -53,6 +54,7 @@ __all__ = [
     "plot_of_job",
     "predict",
     "predict_from",
+    "rows_used",
     "scene",
     "to_compared",
     "to_comparison",
@@ -61,4 +63,5 @@ __all__ = [
     "to_history",
     "to_plan",
     "use_threads",
+    "with_rows",
 ]

@@ -7,9 +7,10 @@ import math
 
 from service.fitting.compute import predict_from_fit
 from service.fitting.grouped_predict import Curves, predict_from_groups
-from service.schemas.answers import GroupedFit, PredictBody
+from service.schemas.answers import PredictBody
 from service.schemas.comparisons import Comparison, GroupedComparison
 from service.schemas.compute import Predictions, PredictRequest
+from service.schemas.grouped import GroupedFit
 from service.schemas.jobs import JobResult
 
 Curve = bytes | Curves

@@ -31,7 +31,7 @@ def _params(plan: Plan) -> tuple[str, ...]:
 def _start(plan: Plan, checkpoint: Any) -> Run:
     if isinstance(plan, fitting.ComparisonPlan):
         return fitting.ComparisonRun(plan, checkpoint or ())
-    return engine.begin(plan.with_guesses().task, checkpoint)
+    return engine.run_of(plan.with_guesses().task, checkpoint)
 
 
 def _explain(

@@ -27,8 +27,8 @@ TRANSITIONS: Mapping[Status, frozenset[Status]] = MappingProxyType(
 )
 """The allowed transitions; a job whose worker died returns to `queued`."""
 
-Kind = Literal["fit", "groups", "comparison"]
-"""One fit, one for each group, or a comparison of models."""
+Kind = Literal["fit", "groups", "global", "comparison"]
+"""One fit, one for each group, one of groups that share params, or a comparison of models."""
 
 Stored = bytes | memoryview
 """Stored bytes; a long document stays in the buffer it was received in."""

@@ -271,14 +271,14 @@ class _Attempt:
     def _progress(self, now: float) -> Progress:
         run, epoch = self._run, self._run.epoch
         request = self._task.request
-        is_one = isinstance(request, FitRequest) and request.group_by is None
+        has_loss = isinstance(request, FitRequest) and not request.counts_groups
         seconds = now - self._began
         rate = (epoch - self._first_epoch) / seconds if seconds > 0 else 0.0
         return Progress(
             epoch=epoch,
             epochs=run.epochs,
-            loss=run.loss if is_one else None,
-            best_loss=run.best_loss if is_one else None,
+            loss=run.loss if has_loss else None,
+            best_loss=run.best_loss if has_loss else None,
             epochs_per_s=rate or None,
             eta_s=0.0 if run.done else (run.epochs - epoch) / rate if rate else None,
         )

@@ -14,7 +14,7 @@ from service.jobs.executor import Executor, ExecutorStats, Place
 from service.jobs.fit_backend import FIT_BACKEND
 from service.jobs.history import Rows
 from service.jobs.inline import run_inline
-from service.jobs.job import Job, Outline, new_job, request_nbytes
+from service.jobs.job import Job, Kind, Outline, new_job, request_nbytes
 from service.jobs.run_job import FitBackend
 from service.jobs.store import Answer, IdempotencyKey, JobStore, StoreStats
 from service.jobs.timing import Clock, SystemClock
@@ -47,8 +47,10 @@ def outline(
     if backend is not None and settings.device != "cuda" and scheduling.runs_inline(plan):
         inline = partial(run_inline, plan, backend, request)
     formula, params = plan.task.problem.formula.text, tuple(plan.task.problem.params)
-    if plan.groups is None:
-        return Outline(formula, params, plan.task.options.epochs, "fit", inline)
+    if not request.counts_groups:
+        kind: Kind = "fit" if plan.groups is None else "global"
+        return Outline(formula, params, plan.task.options.epochs, kind, inline)
+    assert plan.groups is not None, "groups are counted"
     return Outline(formula, params, len(plan.groups.keys), "groups", inline)
 
 

@@ -64,7 +64,7 @@ def groups_table(found: GroupedComparison) -> Table:
         return [getattr(model, name)[group] for group, model in places]
 
     return {
-        found.by: [found.key[group] for group, _ in places],
+        **{name: [key[group] for group, _ in places] for name, key in found.key_columns().items()},
         "rank": column("rank"),
         "label": [model.label for _, model in places],
         "n": [found.n[group] for group, _ in places],
@@ -174,7 +174,7 @@ def write_groups(page: Page, found: GroupedComparison) -> None:
     groups = len(found.key)
     page.heading(
         f"{counted(len(found.models), 'model')} of {found.target}, "
-        f"{counted(groups, 'group')} by {found.by}"
+        f"{counted(groups, 'group')} by {', '.join(found.columns)}"
     )
     page.space()
     rows = [("model", "k", "first in", "formula")]
@@ -190,7 +190,7 @@ def write_groups(page: Page, found: GroupedComparison) -> None:
     page.table(rows, "<>><", headed=True)
     _skipped(page, found)
     page.space()
-    heads = (found.by, "n", "first", "weight", "verdict")
+    heads = (", ".join(found.columns), "n", "first", "weight", "verdict")
     lines = [heads, *(_group(found, i) for i in range(min(groups, _MOST_GROUPS)))]
     page.table(lines, "<><><", headed=True)
     if groups > _MOST_GROUPS:
@@ -202,7 +202,7 @@ def write_groups(page: Page, found: GroupedComparison) -> None:
 
 def _group(found: GroupedComparison, i: int) -> tuple[str, ...]:
     leader = next((model for model in found.models if model.rank[i] == 1), None)
-    key = clipped(key_text(found.key[i]), _LONGEST)
+    key = clipped(_key(found, i), _LONGEST)
     if leader is None:
         return key, f"{found.n[i]:,}", "–", "–", "–"
     return (
@@ -214,15 +214,19 @@ def _group(found: GroupedComparison, i: int) -> tuple[str, ...]:
     )
 
 
+def _key(found: GroupedComparison, i: int) -> str:
+    return ", ".join(map(key_text, found.values[i]))
+
+
 def _grouped_test(page: Page, found: GroupedComparison, test: GroupedTest) -> None:
     page.heading(_pair(test))
     name = "χ²" if test.test == "lrt" else "F"
-    rows = [(found.by, name, "df", "p")]
+    rows = [(", ".join(found.columns), name, "df", "p")]
     for i in range(min(len(found.key), _MOST_GROUPS)):
         df1, df2 = test.df1[i], test.df2[i]
         if df1 is not None:
             degrees = str(df1) if df2 is None else f"{df1}, {df2}"
-            cells = (key_text(found.key[i]), number(test.statistic[i], 5), degrees)
+            cells = (_key(found, i), number(test.statistic[i], 5), degrees)
             rows.append((*cells, number(test.p[i], 4)))
     if len(rows) > 1:
         page.table(rows, "<>>>", headed=True)
@@ -249,9 +253,12 @@ def line(found: Comparison) -> str:
 def lines(found: GroupedComparison) -> str:
     """One line per group."""
     made = []
-    for i, key in enumerate(found.key):
+    for i, key in enumerate(found.values):
         words = [
-            f"{visible(found.by)}={_word(key_text(key))}",
+            *(
+                f"{visible(by)}={_word(key_text(k))}"
+                for by, k in zip(found.columns, key, strict=True)
+            ),
             f"best={_word(found.best[i] or 'none')}",
         ]
         leader = next((model for model in found.models if model.rank[i] == 1), None)

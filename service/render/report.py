@@ -15,7 +15,7 @@ from service.render.page import Page
 from service.render.report_fit import Units
 from service.render.report_groups import write_groups
 from service.render.tables import Column, listed
-from service.schemas.answers import Fit, GroupedFit, History
+from service.schemas.answers import Fit, History
 from service.schemas.base import Answer
 from service.schemas.catalogue import (
     DiagnosticEntry,
@@ -27,6 +27,7 @@ from service.schemas.catalogue import (
 )
 from service.schemas.comparisons import Comparison, GroupedComparison
 from service.schemas.compute import GradientAnswer, LossAnswer, Predictions
+from service.schemas.grouped import GroupedFit
 from service.schemas.jobs import Job, JobList, Progress
 from service.schemas.problems import Problem
 from service.schemas.scenes import FitScene

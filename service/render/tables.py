@@ -11,7 +11,7 @@ from itertools import chain
 import numpy as np
 
 from service.render import comparison
-from service.schemas.answers import Fit, GroupedFit, History
+from service.schemas.answers import Fit, History
 from service.schemas.base import Answer
 from service.schemas.catalogue import (
     DiagnosticEntry,
@@ -26,6 +26,7 @@ from service.schemas.catalogue import OptimizerList as Optimizers
 from service.schemas.columns import Data, Labels, Numbers
 from service.schemas.comparisons import Comparison, GroupedComparison
 from service.schemas.compute import GradientAnswer, LossAnswer, LossSurface, Predictions
+from service.schemas.grouped import GroupedFit
 from service.schemas.jobs import Job, JobList
 from service.schemas.series import Array
 
@@ -153,6 +154,7 @@ def _groups(fit: GroupedFit) -> Table:
             interval = groups.confidence_interval
             facts[f"{name}_lower"] = interval.lower.get(name, none)
             facts[f"{name}_upper"] = interval.upper.get(name, none)
+    facts |= _shared(fit)
     for name, each in (groups.report or {}).items():
         facts |= {name: each.value, f"{name}_stderr": each.stderr}
         facts |= {f"{name}_lower": each.lower, f"{name}_upper": each.upper}
@@ -167,7 +169,22 @@ def _groups(fit: GroupedFit) -> Table:
         "verdict": groups.verdict,
         "diagnostics": [" ".join(codes) for codes in groups.diagnostics],
     }
-    return joined({groups.by: groups.key}, facts, rest)
+    return joined(groups.key_columns(), facts, rest)
+
+
+def _shared(fit: GroupedFit) -> dict[str, Sequence[Cell]]:
+    """The params that the groups share, in the row of each."""
+    shared, count = fit.shared, len(fit.groups.key)
+    if shared is None:
+        return {}
+    found: dict[str, Sequence[Cell]] = {}
+    for name, value in shared.params.items():
+        found[name] = [value] * count
+        found[f"{name}_stderr"] = [(shared.stderr or {}).get(name)] * count
+        if shared.confidence_interval is not None:
+            found[f"{name}_lower"] = [shared.confidence_interval.lower.get(name)] * count
+            found[f"{name}_upper"] = [shared.confidence_interval.upper.get(name)] * count
+    return found
 
 
 @_table.register

@@ -6,6 +6,7 @@ from typing import Literal
 
 from service.schemas.answers import Diagnostic, Dropped, ModelSummary, PredictBody, Timings
 from service.schemas.base import Answer, Number
+from service.schemas.grouped import By, Key, Keyed
 from service.schemas.names import Status, StopReason, Verdict
 
 Criterion = Literal["aic", "aicc", "bic"]
@@ -151,7 +152,7 @@ class GroupedTest(Answer):
     reason: list[str | None]
 
 
-class GroupedComparison(Answer):
+class GroupedComparison(Keyed, Answer):
     """Models compared in each group; the model that leads most often first."""
 
     job_id: str
@@ -159,9 +160,9 @@ class GroupedComparison(Answer):
     stop_reason: StopReason
     criterion: Criterion
     target: str
-    by: str
-    """The grouping column."""
-    key: list[Number | str | None]
+    by: By
+    """The grouping column, or columns."""
+    key: list[Key]
     n: list[int]
     best: list[str | None]
     """The label of the first model in each group."""

@@ -5,9 +5,10 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Literal
 
-from service.schemas.answers import Fit, GroupedFit, History
+from service.schemas.answers import Fit, History
 from service.schemas.base import Answer, Number
 from service.schemas.comparisons import Comparison, GroupedComparison
+from service.schemas.grouped import GroupedFit
 from service.schemas.names import Status
 from service.schemas.problems import Problem
 

@@ -44,11 +44,25 @@ def test_a_fit_as_csv_and_oneline(run: Run) -> None:
     assert line.count("\n") == 1
 
 
-def test_two_group_by_columns_are_refused(run: Run) -> None:
-    """Otherwise only the last one would count, and equal wells of two plates would be one group."""
-    done = run("fit", "thermo.csv", MODEL, "--group-by", "plate", "--group-by", "well")
-    assert done.returncode == 2
-    assert "--group-by takes one column, not plate and well" in " ".join(done.stderr.split())
+def test_two_columns_to_group_by_make_one_key(run: Run) -> None:
+    """Wells of two plates are two groups; 001 stays text."""
+    rows = [
+        f"{x},{k * x + int(well)},P{k},{well}"
+        for k in (1, 2)
+        for well in ("001", "2")
+        for x in range(4)
+    ]
+    table = "\n".join(["x,y,plate,well", *rows]) + "\n"
+    asked = ("fit", "-", "y = a*x + b", "--group-by", "plate", "--group-by", "well", "-f", "json")
+    found = json.loads(run(*asked, stdin=table).stdout)
+    keys = [["P1", "001"], ["P1", "2"], ["P2", "001"], ["P2", "2"]]
+    assert found["groups"]["key"] == keys
+    some = json.loads(run(*asked, "--rows", "x > 0 and plate == 'P2'", stdin=table).stdout)
+    assert some["groups"]["key"] == keys[2:]
+    assert some["rows"] == {"used": 6, "of": 16}
+    shared = json.loads(run(*asked, "--shared", "a", stdin=table).stdout)
+    assert list(shared["shared"]["params"]) == ["a"]
+    assert run("fit", "-", "y = a*x + b", "--shared", "a", stdin=table).returncode == 2
 
 
 def test_a_fit_from_stdin(run: Run) -> None:

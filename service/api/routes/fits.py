@@ -140,8 +140,8 @@ async def _fingerprint(asked: JobRequest) -> bytes:
     return await asyncio.to_thread(fingerprint, asked)
 
 
-async def _keys(asked: JobRequest) -> Keys | None:
-    return None if asked.group_by is None else Keys(asked.group_by.column)
+async def _keys(asked: JobRequest) -> tuple[Keys, ...]:
+    return () if asked.group_by is None else tuple(map(Keys, asked.group_by.columns))
 
 
 async def _wait(request: Request, job: Job, wait_s: float, *, abandon: bool) -> Job:

@@ -113,7 +113,7 @@ def _check_available(job: Job, view: str) -> None:
             "the job compares models and has no picture; draw one of them by POST /plot, with the "
             "`predict` of its row"
         )
-    if job.kind == "groups":
+    if job.kind != "fit":
         raise InvalidRequest(
             "the job has a fit for each group; draw one of them by POST /plot, with the group's "
             "rows and params"

@@ -13,7 +13,8 @@ from service.fitting.comparison.notes import notes, verdict
 from service.fitting.comparison.plan import ComparisonPlan
 from service.fitting.comparison.run import Done
 from service.schemas import comparisons as wire
-from service.schemas.answers import Diagnostic, Dropped, Fit, GroupedFit, TiedParam, Timings
+from service.schemas.answers import Diagnostic, Dropped, Fit, TiedParam, Timings
+from service.schemas.grouped import GroupedFit
 from service.schemas.names import Status, StopReason, Verdict
 
 
@@ -164,8 +165,7 @@ def _grouped(
         best[group] = plan.entries[i].label
     return wire.GroupedComparison.model_construct(
         **common,
-        by=groups.by,
-        key=list(groups.keys),
+        **groups.written(),
         n=found.fitted.n.tolist(),
         best=best,
         models=[_columns(plan, fits[i], found, i, int(leads[i])) for i in order],

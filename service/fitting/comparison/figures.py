@@ -28,8 +28,8 @@ from service.engine.inference.nesting import nested
 from service.engine.kernel.types import Bools, Floats, Ints
 from service.fitting.comparison.plan import ComparisonPlan, Entry, log_sigma
 from service.fitting.comparison.run import Done
-from service.schemas.answers import GroupedFit
 from service.schemas.comparisons import Nested, TestName
+from service.schemas.grouped import GroupedFit
 from service.schemas.names import StopReason, Verdict
 
 NOT_FITTED: Verdict = "untrustworthy"

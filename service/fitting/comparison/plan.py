@@ -84,6 +84,11 @@ def to_comparison(request: CompareRequest, settings: Settings | None = None) -> 
                 "a comparison keeps no history; omit it, or fit one model by POST /fit",
                 pointer="/group_by/history",
             )
+        if request.group_by.is_pooled:
+            raise InvalidRequest(
+                "models are compared in each group by itself; omit `shared` and `noise`",
+                pointer="/group_by",
+            )
     candidates = _candidates(request)
     labels = _labels(candidates)
     asked, dropped = _same_rows(request, [_fit_request(request, each) for each in candidates])

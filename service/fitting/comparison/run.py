@@ -10,7 +10,8 @@ from service.engine.result import StopReason
 from service.fitting.answer import to_fit
 from service.fitting.comparison.plan import ComparisonPlan, Entry
 from service.fitting.grouped_answer import to_grouped_fit
-from service.schemas.answers import Fit, GroupedFit, History, Timings
+from service.schemas.answers import Fit, History, Timings
+from service.schemas.grouped import GroupedFit
 
 Done = Fit | GroupedFit
 """A fit that has ended."""
