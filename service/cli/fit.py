@@ -55,10 +55,7 @@ def fit(
         list[str] | None,
         typer.Option(help="A param that has one value for all groups, fitted together."),
     ] = None,
-    rows: Annotated[
-        str | None,
-        typer.Option(help="Which rows to use: a condition, such as 'x > 2 and x < 10'."),
-    ] = None,
+    rows: options.Rows = None,
     setting: options.Setting = None,
     patch: Annotated[
         str | None,

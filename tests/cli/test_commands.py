@@ -232,6 +232,19 @@ def test_predictions_as_csv_have_the_columns_of_the_data(run: Run, tables: Path)
     assert done.stdout.splitlines() == ["t_u,note,prediction", "0.0,a,0.5", "100.0,b,100.5"]
 
 
+def test_a_condition_chooses_the_rows_of_every_command(run: Run, tables: Path) -> None:
+    (tables / "new.csv").write_text("t_u,note\n0,a\n100,b\n")
+    assert run("fit", "thermo.csv", MODEL, "--save", "fit.json", "-f", "json").returncode == 0
+    model = (MODEL, "-p", "w=1", "-p", "b=0.5")
+    for asked in (model, ("--fit", "fit.json")):
+        done = run("predict", "new.csv", *asked, "--rows", "note == 'b'")
+        lines = done.stdout.splitlines()
+        assert len(lines) == 2
+        assert lines[1].startswith("100.0,b,")
+    some = run("gradient", "thermo.csv", *model, "--rows", "t_u > 60", "-f", "json")
+    assert json.loads(some.stdout)["rows"]["used"] < json.loads(some.stdout)["rows"]["of"]
+
+
 def test_gradient(run: Run) -> None:
     done = run("gradient", "thermo.csv", MODEL, "-p", "w=1", "-p", "b=0", "--check", "-f", "json")
     found = json.loads(done.stdout)

@@ -99,6 +99,45 @@ def test_puromycin_and_its_predictions(service: httpx.Client) -> None:
     assert predicted[1] == pytest.approx(found["groups"]["params"]["Vm"][0] / 1.0579718, rel=1e-6)
 
 
+def test_reports_and_bands_use_own_and_shared_params(service: httpx.Client) -> None:
+    query = {
+        "model": "rate = Vm*conc/(K + conc)", "group_by.column": "state", "group_by.shared": "K",
+        "report.slope": "Vm/K",
+    }  # fmt: skip
+    found = fitted(service.post("/fit", params=query, content=text("puromycin.csv"), headers=CSV))
+    slope, half = found["groups"]["report"]["slope"], found["shared"]["params"]["K"]
+    assert slope["value"][1] == pytest.approx(166.604097 / 0.0579718, rel=1e-6)
+    variance, across = found["groups"]["covariance"]["Vm"]["Vm"][1], found["groups"]["covariance"]
+    at = [1 / half, -slope["value"][1] / half]
+    spread = (
+        at[0] ** 2 * variance
+        + 2 * at[0] * at[1] * across["Vm"]["K"][1]
+        + at[1] ** 2 * found["shared"]["covariance"]["K"]["K"]
+    )
+    assert slope["stderr"][1] == pytest.approx(spread**0.5, rel=1e-9)
+    body = {
+        "job_id": found["job_id"], "data": {"conc": [0.5], "state": ["untreated"]},
+        "interval": "confidence",
+    }  # fmt: skip
+    band = fitted(service.post("/predict", json=body))
+    assert band["lower"][0] < band["predictions"][0] < band["upper"][0]
+    for form, words in (("csv", "slope_stderr"), ("text", "slope"), ("oneline", " slope=")):
+        answer = service.post(
+            "/fit", params={**query, "format": form}, content=text("puromycin.csv"), headers=CSV
+        )
+        assert words in answer.text
+
+
+def test_profile_intervals_of_the_shared_param(service: httpx.Client) -> None:
+    query = {**SHARED, "confidence_interval.method": "profile"}
+    found = fitted(service.post("/fit", params=query, content=text("muscle.csv"), headers=CSV))
+    interval, th = found["shared"]["confidence_interval"], found["shared"]["params"]["th"]
+    assert interval["method"] == "profile"
+    lower, upper = interval["lower"]["th"], interval["upper"]["th"]
+    assert lower < th < upper
+    assert upper - th > th - lower
+
+
 def test_several_columns_make_one_key(service: httpx.Client) -> None:
     table = "x,y,plate,well\n" + "".join(
         f"{x},{(p + 1) * x + w},P{p},{w:03d}\n" for p in (0, 1) for w in (1, 2) for x in range(4)
