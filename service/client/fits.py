@@ -116,8 +116,8 @@ class FitDocument(_AnyFit):
         """The quantities derived from the params, by name; none unless `report` asked for them."""
         return self.document.report or {}
 
-    def _prediction(self, data: Any, interval: Any) -> Payload:
-        """The request for predictions: all that it needs is in the document."""
+    def prediction(self, data: Any, interval: Any) -> Payload:
+        """The request for predictions at the rows of `data`, without the job."""
         return bodies.ask("/predict", data, {**self.raw["predict"], "interval": interval})
 
     def _picture_path(self, view: str, kind: str) -> str:

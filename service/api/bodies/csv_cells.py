@@ -6,12 +6,12 @@ import re
 
 from service.schemas.keys import LONGEST_NUMBER
 
-NULLS = ("", "NA", "N/A", "#N/A", "NaN", "nan", "NAN", "null", "NULL")
+NULLS = ("", "NA", "na", "N/A", "n/a", "#N/A", "NaN", "nan", "NAN", "null", "NULL", "None")
 """The texts of a missing value."""
 MARKS = (
     *("OL", "+OL", "-OL", "O.L", "O.L.", "OVRFLW", "OVFLW", "OVERFLOW", "OVLD", "OVLOAD"),
     *("OVERLOAD", "OVER", "OVR", "OVERRANGE", "UNDER", "UNDERFLOW", "-", "--", "---", "----"),
-    *("*", "***", "*****", "ERR", "ERROR", "Error", "INVALID", "Invalid", "None", "none", "n/a"),
+    *("*", "***", "*****", "ERR", "ERROR", "Error", "INVALID", "Invalid", "none"),
     *("n.a.", "?", "#DIV/0!", "#VALUE!", "#REF!", "#NUM!", "Overflow", "overflow", "OVERFLW"),
 )
 """The texts that stand for a value that an instrument could not measure, in a column of numbers."""

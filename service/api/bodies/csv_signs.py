@@ -10,7 +10,7 @@ from typing import NamedTuple
 from service.api.bodies.csv_cells import is_value
 from service.api.http_errors import MalformedBody
 
-SEPARATORS = "\t;, "
+SEPARATORS = "\t;|, "
 """In the order tried: a comma may be a decimal sign, and text rarely contains a tab. Spaces
 separate where none of the others does it nearly as well."""
 

@@ -37,7 +37,7 @@ class AsyncFit(FitDocument):
     async def predict(self, data: Any, *, interval: Band | None = None) -> Predictions:
         """Predictions at the rows of `data`; with a band around them: "confidence" for the curve,
         "prediction" for new observations."""
-        return await self._connected().predicted(self._prediction(data, interval))
+        return await self._connected().predicted(self.prediction(data, interval))
 
     async def plot(self, view: View = "fit", kind: Kind = "svg") -> Picture:
         """The service's picture of it; NotFoundError where the service has forgotten the job."""

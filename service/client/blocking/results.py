@@ -38,7 +38,7 @@ class Fit(FitDocument):
     def predict(self, data: Any, *, interval: Band | None = None) -> Predictions:
         """Predictions at the rows of `data`; with a band around them: "confidence" for the curve,
         "prediction" for new observations."""
-        return self._connected().predicted(self._prediction(data, interval))
+        return self._connected().predicted(self.prediction(data, interval))
 
     def plot(self, view: View = "fit", kind: Kind = "svg") -> Picture:
         """The service's picture of it; NotFoundError where the service has forgotten the job."""
