@@ -16,6 +16,7 @@ from service.client import answers, bodies, errors
 from service.client.bodies import Payload
 from service.schemas import answers as wire
 from service.schemas.names import Status, StopReason, Verdict
+from service.schemas.reading import Reading
 
 T = TypeVar("T")
 View = Literal["fit", "loss", "residuals", "path"]
@@ -53,6 +54,8 @@ class _AnyFit:
     stop_reason = _Member[StopReason]()
     converged = _Member[bool]()
     model = _Member[wire.ModelSummary]()
+    units = _Member[dict[str, str]]()
+    reading = _Member[Reading | None]()
     epochs = _Member[int]()
     optimizer = _Member[str]()
     diagnostics = _Member[list[wire.Diagnostic]]()

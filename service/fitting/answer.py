@@ -84,6 +84,8 @@ def to_fit(
         verdict=(found_verdict := verdict(diagnostics)),
         trustworthy=found_verdict == "trustworthy",
         dropped=dropped(plan),
+        units=plan.request.units,
+        reading=plan.request.reading,
         history=history,
         predict=_predict_body(plan, trusted, statistics, answered.covariance),
         timings=timings,

@@ -113,6 +113,8 @@ def to_grouped_fit(
         verdict=VERDICTS[int(columns.worst.max(initial=0))],
         trustworthy=bool((columns.worst < WARNING).all()),
         dropped=dropped(plan),
+        units=plan.request.units,
+        reading=plan.request.reading,
         predict=wire.GroupedPredictBody(
             model=model_again(problem),
             scaling=scales(plan),

@@ -9,6 +9,7 @@ from service.render.cells import clipped, visible, width
 from service.render.digits import counted, joined, number
 from service.render.page import Page
 from service.render.report_fit import COLOURS, MARKS
+from service.render.report_reading import write_reading
 from service.schemas.answers import GroupedFit, Groups
 from service.schemas.names import Verdict
 
@@ -23,6 +24,7 @@ def write_groups(page: Page, fit: GroupedFit) -> None:
     page.space()
     count = len(groups.key)
     page.text(f"{counted(count, 'group')} by {groups.by}, fitted by {fit.optimizer}.")
+    write_reading(page, fit.reading)
     page.text(_trust(groups.verdict), colour=COLOURS[fit.verdict])
     for block in _blocks(groups, page.room):
         page.space()

@@ -48,6 +48,7 @@ def table(
     predictions. Raises TypeError for an answer without a table.
     """
     made = _table(answer)
+    units = units or (answer.units if isinstance(answer, Fit) else None)
     if isinstance(answer, Fit) and units:
         return {**made, "unit": [units.get(str(name)) for name in made["name"]]}
     if isinstance(answer, Predictions) and data:

@@ -16,6 +16,7 @@ from service.schemas.names import (
     StopReason,
     Verdict,
 )
+from service.schemas.reading import Reading
 
 
 class History(Answer):
@@ -237,6 +238,10 @@ class Fit(Answer):
     """Whether the verdict is `trustworthy`."""
     dropped: Dropped | None
     """The rows dropped by `"missing": "drop"`."""
+    units: dict[str, str] = {}
+    """Of the columns, from the request or the header of its file."""
+    reading: Reading | None = None
+    """What was understood of a CSV body; null for others."""
     history: History
     predict: PredictBody
     timings: Timings
@@ -333,6 +338,8 @@ class GroupedFit(Answer):
     trustworthy: bool
     """Whether every group is trustworthy."""
     dropped: Dropped | None
+    units: dict[str, str] = {}
+    reading: Reading | None = None
     predict: GroupedPredictBody
     timings: Timings
     urls: FitUrls

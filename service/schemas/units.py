@@ -16,12 +16,13 @@ _PLAIN = (
     "amperes amp amps Ampere watt watts Watt joule joules ohms Ohms farad henry coulomb newton "
     "pascal hertz Hertz kelvin Kelvin celsius Celsius fahrenheit Fahrenheit percent gram grams "
     "metre metres meter meters mole moles molar Seconds Second SEC VOLT AMPERE OHM HERTZ OD RFU "
-    "RLU Oe G sr rev cycles cells Sequence"
+    "RLU Oe G sr rev cycles cells Sequence # TS RN"
 )
 _PREFIX = "(?:da|[yzafpnuµμmcdhkMGTPEZY])?"
 _SYMBOL = "|".join(
     [
         f"{_PREFIX}(?:{'|'.join(map(re.escape, _PREFIXED.split()))})",
+        "[Dd]eg [CFK]",
         *map(re.escape, sorted(_PLAIN.split(), key=len, reverse=True)),
     ]
 )

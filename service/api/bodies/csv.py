@@ -62,11 +62,11 @@ def read(
     bounds.check_rows(parsed.num_rows)
     is_one_a_row = b'"' not in text
     lines = csv_lines.after(kept, layout.first, parsed.num_rows, is_one_a_row=is_one_a_row)
-    found = _Found(names, units)
+    found = _Found(units, options, layout.decimal)
     for index, name in zip(layout.columns, names, strict=True):
         chunks = parsed.column(str(index))
         if name or chunks.null_count < len(chunks):
-            found.add(name or _unnamed(index, names), chunks, bounds, lines, options)
+            found.add(name or _unnamed(index, names), chunks, bounds, lines)
     columns = found.columns
     empty = _empty_rows(columns)
     if empty is not None:
@@ -90,7 +90,8 @@ def read(
 class _Found:
     """The columns as they are read, with what was understood of them."""
 
-    def __init__(self, names: Sequence[str], units: Mapping[str, str]) -> None:
+    def __init__(self, units: Mapping[str, str], options: ReadingOptions, decimal: str) -> None:
+        self._options, self._decimal = options, decimal
         self.columns: dict[str, Numbers | Labels] = {}
         self.units = dict(units)
         self.dates: dict[str, Dates] = {}
@@ -102,11 +103,10 @@ class _Found:
         chunks: pa.ChunkedArray,
         bounds: Bounds,
         lines: Lines,
-        options: ReadingOptions,
     ) -> None:
         """Reads a column. Raises InvalidData where it can be read in more than one way."""
         try:
-            read = csv_columns.column(chunks, bounds, options)
+            read = csv_columns.column(chunks, bounds, self._options, self._decimal)
         except csv_columns.AmbiguousDates as error:
             raise InvalidData(
                 f"column '{name}': '{clip(str(error))}' may be day-month-year or month-day-year; "

@@ -42,9 +42,11 @@ class Read(NamedTuple):
     """The first number with a decimal comma, where all its values are numbers apart from that."""
 
 
-def column(chunks: pa.ChunkedArray, bounds: Bounds, options: ReadingOptions) -> Read:
+def column(
+    chunks: pa.ChunkedArray, bounds: Bounds, options: ReadingOptions, decimal: str = "."
+) -> Read:
     """A column as pyarrow read it. Raises AmbiguousDates."""
-    read = _column(chunks, bounds, options)
+    read = _column(chunks, bounds, options, decimal)
     stated = [float(mark) for mark in options.missing_values if is_plain_number(mark)]
     if isinstance(read.values, Labels) or not stated:
         return read
@@ -53,7 +55,7 @@ def column(chunks: pa.ChunkedArray, bounds: Bounds, options: ReadingOptions) -> 
     return read._replace(values=values, marks=read.marks + int(marks.sum()))
 
 
-def _column(chunks: pa.ChunkedArray, bounds: Bounds, options: ReadingOptions) -> Read:
+def _column(chunks: pa.ChunkedArray, bounds: Bounds, options: ReadingOptions, decimal: str) -> Read:
     import pyarrow as pa
 
     missing = {*MARKS, *options.missing_values}
@@ -70,6 +72,8 @@ def _column(chunks: pa.ChunkedArray, bounds: Bounds, options: ReadingOptions) ->
         is_plain_number(name) or has_thousands(name) for name in values
     ):
         return _converted(texts, missing)
+    if decimal == "," and all(_has_comma_or_is_whole(name) for name in values):
+        return _converted(texts, missing, comma=".")
     if all(is_plain_number(name) or is_decimal_comma(name) for name in values):
         return Read(texts, decimal_comma=next(filter(is_decimal_comma, values)))
     if all(map(is_date, values)):
@@ -88,9 +92,15 @@ def _without_overflows(values: Numbers) -> Read:
     return Read(np.where(marks, np.nan, values), marks=int(marks.sum()))
 
 
-def _converted(texts: Labels, missing: Collection[str]) -> Read:
-    """A column of texts that are numbers, some with commas between thousands, or missing."""
-    each = [math.nan if name in missing else float(name.replace(",", "")) for name in texts.names]
+def _has_comma_or_is_whole(name: str) -> bool:
+    return is_decimal_comma(name) or (is_plain_number(name) and "." not in name)
+
+
+def _converted(texts: Labels, missing: Collection[str], comma: str = "") -> Read:
+    """A column of texts that are numbers or missing; `comma` is what a comma stands for."""
+    each = [
+        math.nan if name in missing else float(name.replace(",", comma)) for name in texts.names
+    ]
     found = _without_overflows(np.append(each, math.nan)[texts.codes])
     is_mark = np.append([name in missing for name in texts.names], False)
     return found._replace(marks=found.marks + int(is_mark[texts.codes].sum()))

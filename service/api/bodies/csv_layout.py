@@ -49,6 +49,8 @@ class Layout:
     header_line: int | None = None
     """The line of the header, from 0."""
     units_line: int | None = None
+    all_measured: bool = False
+    """Whether all columns of the table have numbers or dates."""
     left_out: tuple[int, ...] = ()
     """Lines before the first row, from 0, that are neither header nor units."""
 
@@ -81,6 +83,7 @@ def detect(text: bytes | bytearray, options: ReadingOptions, comment: str = "") 
         block = _block(records, decimal)
         if 2 * (block.stop - block.start) > len(records) or len(records) < most:
             break
+    block = _without_footer(records, block, decimal)
     found = _table(records[block], decimal, options)
     return _layout(records, block, found, Signs(separator_, decimal), options, comment, skipped)
 
@@ -105,6 +108,17 @@ def _block(records: Sequence[Record], decimal: str) -> slice:
                 best, most = slice(start, i), (count, len(run))
             start = i
     return best
+
+
+def _without_footer(records: Sequence[Record], block: slice, decimal: str) -> slice:
+    """The block without the records of text at its end."""
+    stop = block.stop
+    while stop > max(block.start, block.stop - _MOST_FOOTERS):
+        cells = [cell for cell in records[stop - 1].cells if cell.strip()]
+        if not cells or any(is_value(cell, decimal) for cell in cells):
+            return slice(block.start, stop)
+        stop -= 1
+    return block
 
 
 class _Table(NamedTuple):
@@ -181,6 +195,8 @@ def _layout(
     header = units = None
     if options.header is not False:
         header, units = _head(above, width, found.measured, options)
+    if header is not None and len(header.cells) < width and not _are_indexed(rows[found.first :]):
+        header, units = None, None
     if header is not None and len(header.cells) < width:
         header = _completed(header, [row.cells for row in rows[found.first :]], signs, skipped)
     used = [each.line for each in (header, units) if each is not None]
@@ -205,6 +221,7 @@ def _layout(
         found.columns,
         header.line + skipped if header is not None else None,
         units.line + skipped if units is not None else None,
+        set(found.columns) <= set(found.measured),
         tuple(left_out),
     )
 
@@ -215,6 +232,8 @@ def _head(
     """The header and the row of units among the records above the values."""
     if not above:
         return None, None
+    if len(above) > 1 and _is_partly_named(above[-1], width) and _is_named(above[-2], width):
+        above = above[:-1]  # what is below the names, such as how the values were averaged
     last, stated = above[-1], options.units_row
     if len(above) > 1 and stated is not False:
         units = [last.cells[i] for i in measured if i < len(last.cells)]
@@ -225,6 +244,23 @@ def _head(
     if _fits(last, width) and (options.header or not _are_values(last.cells)):
         return last, None
     return None, None
+
+
+def _is_named(record: Record, width: int) -> bool:
+    """Whether a record has text for each column."""
+    cells = [cell.strip() for cell in record.cells]
+    return len(cells) == width and all(cells) and not any(map(is_value, cells))
+
+
+def _is_partly_named(record: Record, width: int) -> bool:
+    """Whether a record of the table's width has text for some columns, which is no unit."""
+    cells = [cell.strip() for cell in record.cells]
+    return len(cells) == width and not all(cells) and any(cells) and not are_units(cells)
+
+
+def _are_indexed(rows: Sequence[Record]) -> bool:
+    """Whether all rows have a value in the first column, which may lack a name."""
+    return all(row.cells and row.cells[0].strip() for row in rows)
 
 
 def _completed(
@@ -310,4 +346,4 @@ def _is_footer(cells: Sequence[str], layout: Layout) -> bool:
     filled = [cell for cell in cells if cell.strip()]
     if any(is_value(cell, layout.decimal) for cell in filled):
         return False
-    return bool(filled) and len(filled) < max(2, layout.width)
+    return bool(filled) and (layout.all_measured or len(filled) < max(2, layout.width))

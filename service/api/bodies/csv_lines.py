@@ -48,6 +48,7 @@ def strip(text: bytes | bytearray) -> Stripped:
     comments = np.isin(characters[firsts], np.frombuffer(COMMENTS, np.uint8))
     for line in np.flatnonzero(characters[firsts] == ord("#")):
         comments[line] = not text.startswith(_NOT_AVAILABLE, int(firsts[line]))
+    comments &= characters[starts] != ord("\t")  # it ends an empty cell
     kept = ~(comments | np.isin(characters[firsts], np.frombuffer(_ENDS, np.uint8)))
     if kept.all():
         return Stripped(text, None, "")
