@@ -18,6 +18,7 @@ from service.engine.kernel.types import Floats
 from service.engine.problem import Problem
 from service.engine.result import Result
 from service.fitting.derived import DerivedOfFit, Tied, named, of_covariance, present, with_tied
+from service.fitting.param_units import units_of_params
 from service.fitting.plan import Plan
 from service.fitting.ties import texts_of
 from service.schemas import answers as wire
@@ -84,7 +85,7 @@ def to_fit(
         verdict=(found_verdict := verdict(diagnostics)),
         trustworthy=found_verdict == "trustworthy",
         dropped=dropped(plan),
-        units=plan.request.units,
+        units=units_of(plan),
         reading=plan.request.reading,
         history=history,
         predict=_predict_body(plan, trusted, statistics, answered.covariance),
@@ -181,6 +182,12 @@ def _interval(
         lower=lower,
         upper=upper,
     )
+
+
+def units_of(plan: Plan) -> dict[str, str]:
+    """The units of the request, and those of the params that follow from them."""
+    given = dict(plan.request.units)
+    return given if plan.scaling else units_of_params(plan.task.problem.formula, given) | given
 
 
 def dropped(plan: Plan) -> wire.Dropped | None:

@@ -16,7 +16,7 @@ from service.engine.inference.statistics import Figures
 from service.engine.kernel.types import Floats
 from service.engine.problem import Problem, Task
 from service.engine.result import GroupedResult, Rows
-from service.fitting.answer import dropped, model_again, scales, to_model
+from service.fitting.answer import dropped, model_again, scales, to_model, units_of
 from service.fitting.grouped_derived import derive
 from service.fitting.plan import Plan
 from service.fitting.ties import texts_of
@@ -113,7 +113,7 @@ def to_grouped_fit(
         verdict=VERDICTS[int(columns.worst.max(initial=0))],
         trustworthy=bool((columns.worst < WARNING).all()),
         dropped=dropped(plan),
-        units=plan.request.units,
+        units=units_of(plan),
         reading=plan.request.reading,
         predict=wire.GroupedPredictBody(
             model=model_again(problem),

@@ -15,9 +15,10 @@ _LONGEST_NAME = 24
 
 
 def write_reading(page: Page, reading: Reading | None) -> None:
-    """A paragraph; nothing for a body that is not CSV."""
-    if reading is not None:
-        page.text(f"Read from CSV: {'; '.join(_parts(reading))}.")
+    """A paragraph; nothing for a body that is not CSV, or is as plain as CSV can be."""
+    parts = [] if reading is None else _parts(reading)
+    if len(parts) > 1:
+        page.text(f"Read from CSV: {'; '.join(parts)}.")
 
 
 def _parts(reading: Reading) -> list[str]:

@@ -239,7 +239,8 @@ class Fit(Answer):
     dropped: Dropped | None
     """The rows dropped by `"missing": "drop"`."""
     units: dict[str, str] = {}
-    """Of the columns, from the request or the header of its file."""
+    """Of the columns, from the request or the header of its file; and of the params that have one
+    by these, such as `V/s`. With `scaling`, of the columns alone."""
     reading: Reading | None = None
     """What was understood of a CSV body; null for others."""
     history: History

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-import re
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -159,7 +158,7 @@ def _rows(text: bytes | bytearray, layout: Layout) -> tuple[pa.Buffer, int]:
 
 def _tabbed(rows: bytes) -> bytes:
     """Lines of values between spaces, with one tab between them."""
-    return re.sub(rb"[ \t]+", b"\t", re.sub(rb"(?m)^[ \t]+|[ \t]+(?=\r?$)", b"", rows))
+    return b"".join(b"\t".join(line.split()) + b"\n" for line in io.BytesIO(rows))
 
 
 class _Below(NamedTuple):

@@ -103,8 +103,8 @@ def _block(records: Sequence[Record], decimal: str) -> slice:
         if i == len(records) or len(records[i].cells) != len(records[start].cells):
             run = records[start:i]
             count = sum(is_measured(cell, decimal) for each in run for cell in each.cells)
-            is_odd = len(run) == 1 and any(_are_values(each.cells) for each in records[best])
-            if (count, len(run)) > most and not is_odd:
+            is_more = (count, len(run)) > most
+            if is_more and not (len(run) == 1 and any(_are_values(r.cells) for r in records[best])):
                 best, most = slice(start, i), (count, len(run))
             start = i
     return best
