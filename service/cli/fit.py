@@ -11,7 +11,7 @@ from service.cli import options
 from service.cli.printing import Form
 
 if TYPE_CHECKING:
-    from service.client import Descent, Fit, GroupedFit, Job
+    from service.client import Comparison, Descent, Fit, GroupedFit, Job
 
 _PICTURES = {".svg": "svg", ".png": "png", ".txt": "txt"}
 
@@ -130,6 +130,7 @@ def end(
 ) -> NoReturn:
     """Waits for a job, prints its fit, and exits with the code of its verdict."""
     from service.cli import exits, printing, progress
+    from service.client import Comparison
 
     interrupted, found = progress.finished(job, own=own)
     if found is None:
@@ -142,17 +143,18 @@ def end(
     if interrupted:
         raise typer.Exit(exits.INTERRUPTED)
     if found.verdict == "doubtful":
-        exits.warn(f"the fit is doubtful: {', '.join(_warnings(found))}")
+        what = "comparison" if isinstance(found, Comparison) else "fit"
+        exits.warn(f"the {what} is doubtful: {', '.join(_warnings(found))}")
     bad = found.verdict == "untrustworthy" or (strict and not found.trustworthy)
     raise typer.Exit(exits.UNTRUSTWORTHY if bad else exits.DONE)
 
 
-def _warnings(found: Fit | GroupedFit) -> list[str]:
+def _warnings(found: Fit | GroupedFit | Comparison) -> list[str]:
     return [each.code for each in found.diagnostics if each.severity == "warning"]
 
 
 def _draw(client: Descent, found: Fit | GroupedFit, plot: Path, view: str) -> None:
-    from service.client.fits import MEDIA_TYPES
+    from service.client.notebook import MEDIA_TYPES
 
     kind = _PICTURES[plot.suffix]
     path = f"{found.urls.self}/plot/{view}.{kind}"

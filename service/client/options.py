@@ -7,6 +7,8 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal, TypedDict
 
 if TYPE_CHECKING:
+    from service.schemas.compare import Candidate, Catalogue
+    from service.schemas.comparisons import Criterion, TestName
     from service.schemas.compute import GridAxis
     from service.schemas.losses import LossOptions as AnyLoss
     from service.schemas.models import MlpModel, NamedModel
@@ -34,6 +36,7 @@ if TYPE_CHECKING:
 
     Object = Mapping[str, Any]
     Model = str | NamedModel | MlpModel | Object
+    Models = str | Sequence[Model | Candidate] | Catalogue | Object
     Sigma = str | float | Sequence[float] | Any
     Loss = LossName | AnyLoss | Object
     Scaling = ScalingMethod | Mapping[str, Scale | Object]
@@ -64,6 +67,23 @@ class FitOptions(TypedDict, total=False):
     dtype: DType
     challenge: bool
     seed: int
+    tags: Mapping[str, str]
+
+
+class CompareOptions(TypedDict, total=False):
+    """Of a comparison: see `service.schemas.compare.CompareRequest`."""
+
+    criterion: Criterion
+    tests: Sequence[TestName] | None
+    nested: Sequence[tuple[str, str]]
+    group_by: GroupBy | None
+    units: Mapping[str, str]
+    sigma: Sigma | None
+    sigma_absolute: bool
+    missing: Missing
+    dtype: DType
+    seed: int
+    time_limit_s: float | None
     tags: Mapping[str, str]
 
 

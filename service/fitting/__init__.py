@@ -9,6 +9,12 @@ from service.fitting.catalogue import (
     optimizer_list,
 )
 from service.fitting.checking import NUMBER_BYTES, check
+from service.fitting.comparison import (
+    ComparisonPlan,
+    ComparisonRun,
+    to_compared,
+    to_comparison,
+)
 from service.fitting.compute import gradient, loss, predict
 from service.fitting.costs import is_little
 from service.fitting.curves import Curve, curve, curve_nbytes, predict_from
@@ -23,6 +29,8 @@ from service.fitting.threads import use_threads
 __all__ = [
     "NUMBER_BYTES",
     "OUT_OF_MEMORY",
+    "ComparisonPlan",
+    "ComparisonRun",
     "Curve",
     "NoDevice",
     "Plan",
@@ -46,6 +54,8 @@ __all__ = [
     "predict",
     "predict_from",
     "scene",
+    "to_compared",
+    "to_comparison",
     "to_fit",
     "to_grouped_fit",
     "to_history",

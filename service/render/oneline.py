@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from functools import singledispatch
 
+from service.render import comparison
 from service.render.cells import visible
 from service.render.digits import joined, number
 from service.render.report_fit import summary, verdict
@@ -18,6 +19,7 @@ from service.schemas.catalogue import (
     ModelList,
     OptimizerList,
 )
+from service.schemas.comparisons import Comparison, GroupedComparison
 from service.schemas.compute import GradientAnswer, LossAnswer, Predictions
 from service.schemas.jobs import Job, JobList
 
@@ -38,6 +40,8 @@ def _line(answer: Answer) -> str:
 
 
 _line.register(Fit, summary)
+_line.register(Comparison, comparison.line)
+_line.register(GroupedComparison, comparison.lines)
 
 
 @_line.register

@@ -10,6 +10,7 @@ from itertools import chain
 
 import numpy as np
 
+from service.render import comparison
 from service.schemas.answers import Fit, GroupedFit, History
 from service.schemas.base import Answer
 from service.schemas.catalogue import (
@@ -23,6 +24,7 @@ from service.schemas.catalogue import (
 )
 from service.schemas.catalogue import OptimizerList as Optimizers
 from service.schemas.columns import Data, Labels, Numbers
+from service.schemas.comparisons import Comparison, GroupedComparison
 from service.schemas.compute import GradientAnswer, LossAnswer, LossSurface, Predictions
 from service.schemas.jobs import Job, JobList
 from service.schemas.series import Array
@@ -119,6 +121,10 @@ def _cell(value: Cell) -> str:
 @singledispatch
 def _table(answer: Answer) -> Table:
     raise TypeError(f"a {type(answer).__name__} has no columns")
+
+
+_table.register(Comparison, comparison.models_table)
+_table.register(GroupedComparison, comparison.groups_table)
 
 
 @_table.register

@@ -419,7 +419,9 @@ def test_text_is_no_input():
 
 def predict(found: GroupedFit, **asked: Any) -> Predictions:
     stored = GroupedFit.model_validate_json(found.model_dump_json())
-    return predict_from(PredictRequest.model_validate({"job_id": "j", **asked}), curve_of(stored))
+    curve = curve_of(stored)
+    assert curve is not None
+    return predict_from(PredictRequest.model_validate({"job_id": "j", **asked}), curve)
 
 
 @pytest.mark.parametrize("kind", ["numbers", "text", "null"])

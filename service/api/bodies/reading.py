@@ -36,7 +36,7 @@ from service.api.http_errors import (
     RequestTimeout,
 )
 from service.api.state import Request
-from service.jobs import memory
+from service.jobs import system
 from service.schemas.base import Request as Body
 from service.schemas.columns import Data
 
@@ -166,7 +166,7 @@ async def receive_body(request: Request, head: Head, room: ExitStack) -> bytes |
 
 async def _fill(request: Request, declared: int) -> bytearray:
     """A body of a declared length, which the HTTP server enforces."""
-    body, at, more = memory.room(declared), 0, True
+    body, at, more = system.room(declared), 0, True
     while more:
         message = await _next(request)
         if message["type"] != "http.request":

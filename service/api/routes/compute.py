@@ -165,7 +165,11 @@ async def _keys(request: Request, head: Head, asked: PredictRequest) -> Keys | N
     """The `group_by` column of the job's fit, and the type of its keys; None without groups."""
     if asked.job_id is None:
         return None
-    fitted = (await request.state["jobs"].get(asked.job_id, head.owner)).request
+    jobs = request.state["jobs"]
+    job = await jobs.get(asked.job_id, head.owner)
+    if job.kind == "fit":
+        return None
+    fitted = await jobs.request(job)
     if fitted.group_by is None:
         return None
     by = fitted.group_by.column
@@ -175,11 +179,13 @@ async def _keys(request: Request, head: Head, asked: PredictRequest) -> Keys | N
 async def _curve(request: Request, head: Head, job_id: str) -> fitting.Curve:
     """What predictions need of a finished fit. Raises JobStillRunning, or InvalidRequest for a job
     without a fit."""
-    job = await request.state["jobs"].get(job_id, head.owner)
+    jobs = request.state["jobs"]
+    job = await jobs.get(job_id, head.owner)
     if not job.finished:
         raise JobStillRunning(f"job {job.id} is {job.status}: predict once it has finished")
-    if job.curve is None:
+    answer = await jobs.answer(job)
+    if answer is None or answer.curve is None:
         raise InvalidRequest(
             f"job {job.id} {job.status} without a fit to predict from", pointer="/job_id"
         )
-    return job.curve
+    return answer.curve
