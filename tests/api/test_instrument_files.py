@@ -64,7 +64,8 @@ async def test_marks_of_overflow_are_missing_and_counted(client: httpx.AsyncClie
     assert found["reading"]["marks"] == {"VAC": found["dropped"]["count"]}
 
 
-# Layouts by the manuals named; y = 2x + 1 in each, so that the fit shows which rows were read.
+# y = 2x + 1 in each, so that the fit shows which rows were read. Those of LeCroy, Fluke and Twin
+# Builder follow the manuals named; the others are as such programs commonly write them.
 LAYOUTS = [
     pytest.param(  # LeCroy 9300C, "ASCII Waveform Export", spreadsheet format
         "LECROY9354,935412345\nSegments,1,SegmentSize,4\nSegment,Trig Time,TimeSinceFirstSegment\n"
@@ -83,12 +84,12 @@ LAYOUTS = [
         "R1_V ~ a*Time + b", 4, {"Time": "ms", "R1_V": "V", "C1_I": "uA"},
         id="Twin Builder",
     ),
-    pytest.param(  # Rohde & Schwarz RTM, "Data and File Management", example CSV 1
+    pytest.param(  # an oscilloscope with names and units in one line
         "in s,CH1 in V\n-1.0E-3,0.998\n0.0E+0,1.0E+0\n1.0E-3,1.002E+0\n2.0E-3,1.004\n",
         "CH1_in_V ~ a*in_s + b", 4, {},
         id="Rohde & Schwarz RTM",
     ),
-    pytest.param(  # Yokogawa DLM3000, appendix 3 "ASCII Data File Format"
+    pytest.param(  # fields of the header: Yokogawa DLM3000, appendix 3; the columns are a guess
         '"Header Size",9\n"Model Name","DLM3000"\n"Comment",""\n"BlockNumber",1\n'
         '"TraceName","CH1"\n"BlockSize",5\n"VUnit","V"\n"SampleRate",1.0E+3\n"HUnit","s"\n\n'
         ",0.0,1.0\n,1.0,3.0\n,2.0,5.0\n,3.0,7.0\n,4.0,9.0\n",
