@@ -25,7 +25,7 @@ from service.api.bodies import forms as body_forms
 from service.api.forms import FORMS, JSON
 from service.api.middleware.api_keys import is_open
 from service.api.queries import Query
-from service.schemas import answers, catalogue, compute, fit, jobs, plot, problems
+from service.schemas import answers, catalogue, compute, fit, jobs, plot, problems, unknowns
 from service.schemas.base import Answer
 
 Part = dict[str, Any]
@@ -47,6 +47,7 @@ _REQUESTS = (
     compute.PredictRequest,
     compute.LossRequest,
     compute.GradientRequest,
+    unknowns.InvertRequest,
     plot.PlotRequest,
 )
 _ANSWERS = (
@@ -66,6 +67,7 @@ _ANSWERS = (
     jobs.JobList,
     jobs.ProgressEvent,
     problems.Problem,
+    unknowns.Unknowns,
 )
 _PROBLEMS = {
     400: "The body is not what its Content-Type says",

@@ -44,7 +44,7 @@ def read(path: str, keys: Keys = Keys()) -> Columns:
         text = raw.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise Unreadable(f"it is not UTF-8 at byte {error.start}") from None
-    return _json(text) if text.lstrip()[:1] == "{" else table(text, keys)
+    return json_columns(text) if text.lstrip()[:1] == "{" else table(text, keys)
 
 
 def table(text: str, keys: Keys = Keys()) -> Columns:
@@ -125,7 +125,7 @@ def _number(cell: str, comma: bool) -> float | None:
     return float(cell.replace(",", ".") if comma and cell.count(",") == 1 else cell)
 
 
-def _json(text: str) -> Columns:
+def json_columns(text: str) -> Columns:
     """`{"x": [...], "y": [...]}`, or a request that has this as its data."""
     try:
         found = json.loads(text)

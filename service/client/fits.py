@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from html import escape
 from inspect import iscoroutinefunction
@@ -119,6 +119,10 @@ class FitDocument(_AnyFit):
     def _prediction(self, data: Any, interval: Any) -> Payload:
         """The request for predictions: all that it needs is in the document."""
         return bodies.ask("/predict", data, {**self.raw["predict"], "interval": interval})
+
+    def _inversion(self, data: Any, options: Mapping[str, Any]) -> Payload:
+        """The request for unknowns."""
+        return bodies.ask("/invert", data, {**self.raw["predict"], **options})
 
     def _picture_path(self, view: str, kind: str) -> str:
         return f"{self.urls.self}/plot/{view}.{kind}"

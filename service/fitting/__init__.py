@@ -19,10 +19,19 @@ from service.fitting.plan import Plan, to_plan
 from service.fitting.plot_request import needed
 from service.fitting.scenes import scene
 from service.fitting.threads import use_threads
+from service.fitting.unknowns import (
+    MAX_ROOTS,
+    ROOTS_OF_ONE,
+    sample_column,
+    unknowns,
+    unknowns_from,
+)
 
 __all__ = [
+    "MAX_ROOTS",
     "NUMBER_BYTES",
     "OUT_OF_MEMORY",
+    "ROOTS_OF_ONE",
     "Curve",
     "NoDevice",
     "Plan",
@@ -45,10 +54,13 @@ __all__ = [
     "plot_of_job",
     "predict",
     "predict_from",
+    "sample_column",
     "scene",
     "to_fit",
     "to_grouped_fit",
     "to_history",
     "to_plan",
+    "unknowns",
+    "unknowns_from",
     "use_threads",
 ]

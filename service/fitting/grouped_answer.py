@@ -16,7 +16,7 @@ from service.engine.inference.statistics import Figures
 from service.engine.kernel.types import Floats
 from service.engine.problem import Problem, Task
 from service.engine.result import GroupedResult, Rows
-from service.fitting.answer import dropped, model_again, scales, to_model
+from service.fitting.answer import dropped, input_range, model_again, scales, to_model
 from service.fitting.grouped_derived import derive
 from service.fitting.plan import Plan
 from service.fitting.ties import texts_of
@@ -119,6 +119,7 @@ def to_grouped_fit(
             dtype=plan.request.dtype,
             has_residual_std=problem.sigma is None,
             is_normal=problem.sigma_absolute,
+            input_range=input_range(plan),
         ),
         timings=timings,
         urls=wire.FitUrls(

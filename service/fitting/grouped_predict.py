@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -64,8 +64,12 @@ class Curves:
     residual_std: Numbers | None = None
     """The standard deviation of a new observation, (groups,); None where `sigma` gives one for each
     row."""
+    sigma_scale: Numbers | None = None
+    """The same in units of `sigma`, (groups,); None without it."""
     degrees_of_freedom: Numbers | None = None
     """(groups,)"""
+    input_range: Mapping[str, Sequence[float]] | None = None
+    """The smallest and largest value of each input, over all groups."""
 
     @classmethod
     def of(cls, fit: GroupedFit) -> Curves:
@@ -78,7 +82,13 @@ class Curves:
         for i, values in enumerate(groups.params.values()):
             theta[:, i] = values
         names, ties = tuple(groups.params), tuple(fit.model.expressions.items())
-        made = cls(body.model, body.scaling, body.dtype, groups.by, keys, names, theta, ties)
+        std = np.array([np.nan if s is None else s for s in groups.residual_std])
+        scale = np.ones_like(std) if body.is_normal else std
+        made = cls(
+            body.model, body.scaling, body.dtype, groups.by, keys, names, theta, ties,
+            sigma_scale=None if body.has_residual_std else scale,
+            input_range=body.input_range,
+        )  # fmt: skip
         if groups.covariance is None:
             return made
         free = tuple(groups.covariance)
@@ -86,25 +96,33 @@ class Curves:
         for i, a in enumerate(free):
             for j, b in enumerate(free[i:], start=i):
                 covariance[:, i, j] = covariance[:, j, i] = groups.covariance[a][b]
-        std = None
-        if body.has_residual_std:
-            std = np.array([np.nan if s is None else s for s in groups.residual_std])
         degrees = np.array(groups.n, dtype=np.float64) - len(free)
         if body.is_normal:
             degrees[:] = np.inf
         return replace(
-            made, free=free, covariance=covariance, residual_std=std, degrees_of_freedom=degrees
+            made,
+            free=free,
+            covariance=covariance,
+            residual_std=std if body.has_residual_std else None,
+            degrees_of_freedom=degrees,
         )
 
     @property
     def nbytes(self) -> int:
         """Size in bytes, including `order` or `places`."""
         rows = self.theta.nbytes
-        for column in (self.covariance, self.residual_std, self.degrees_of_freedom):
+        noise = (self.residual_std, self.sigma_scale)
+        for column in (self.covariance, *noise, self.degrees_of_freedom):
             rows += 0 if column is None else column.nbytes
         if isinstance(self.keys, bytes):
             return len(self.keys) + rows + _TEXT_BYTES * len(self.theta)
         return 2 * self.keys.nbytes + rows
+
+    def formula(self, columns: Collection[str]) -> Model:
+        """The formula or network, for data of these columns."""
+        model = _MODEL.validate_python(self.model)
+        ties = Ties(self.ties, frozenset(self.names))
+        return resolve(model, columns, self.names, ties).formula
 
     @cached_property
     def order(self) -> Codes:
@@ -137,11 +155,9 @@ def predict_from_groups(
     InvalidRequest."""
     _check(request, fit)
     rows = check_shape(request.data, max_rows)
-    model = _MODEL.validate_python(fit.model)
-    ties = Ties(fit.ties, frozenset(fit.names))
-    formula = resolve(model, request.data.keys(), fit.names, ties).formula
+    formula = fit.formula(request.data.keys())
     costs.check(costs.of_prediction(formula, request), rows, max_operations)
-    at = _places(request.data, fit)
+    at = group_of_rows(request.data, fit)
     dtype = DTYPES[fit.dtype]
     raw = finite_columns(request.data, formula.inputs)
     scaling = {name: Scale(**given) for name, given in (fit.scaling or {}).items()}
@@ -237,7 +253,7 @@ def _predict(
     return prediction
 
 
-def _places(data: Data, fit: Curves) -> Codes:
+def group_of_rows(data: Data, fit: Curves) -> Codes:
     """The index of the group of each row, (rows,). Raises InvalidRequest for a missing column or an
     unknown group."""
     by = fit.by

@@ -29,7 +29,7 @@ class Groups:
 def to_groups(asked: GroupOptions, data: Data, most: int) -> Groups:
     """The groups of the rows. Raises BudgetExceeded for too many."""
     column = data[asked.column]
-    codes, first = _in_order(column.codes if isinstance(column, Labels) else column)
+    codes, first = in_order(column.codes if isinstance(column, Labels) else column)
     if len(first) > most:
         raise BudgetExceeded(
             f"column '{asked.column}' makes {len(first):,} groups, more than the {most:,} allowed",
@@ -50,7 +50,7 @@ def check_keys(asked: GroupOptions, data: Data) -> None:
         refuse_infinite(data, asked.column)
 
 
-def _in_order(values: npt.NDArray[np.generic]) -> tuple[Codes, npt.NDArray[np.intp]]:
+def in_order(values: npt.NDArray[np.generic]) -> tuple[Codes, npt.NDArray[np.intp]]:
     """The rank of each value in order of first appearance, and the first row of each.
 
     Equal values mostly follow each other, so runs of a value are found first.

@@ -20,6 +20,7 @@ from service.schemas.catalogue import (
 )
 from service.schemas.compute import GradientAnswer, LossAnswer, Predictions
 from service.schemas.jobs import Job, JobList
+from service.schemas.unknowns import Unknowns
 
 
 def oneline(answer: Answer) -> str:
@@ -45,7 +46,7 @@ def _groups(fit: GroupedFit) -> str:
     groups, lines = fit.groups, []
     infos = {found.code for found in fit.diagnostics if found.severity == "info"}
     for i, key in enumerate(groups.key):
-        words = [f"{visible(groups.by)}={key_text(key).replace(' ', '_')}"]
+        words = [f"{visible(groups.by)}={_word(key)}"]
         for name, values in groups.params.items():
             error = groups.stderr.get(name, [float("nan")] * len(values))[i]
             words.append(f"{name}={joined(values[i], None if error != error else error)}")
@@ -78,6 +79,25 @@ def _jobs(jobs: JobList) -> str:
 @_line.register
 def _predictions(found: Predictions) -> str:
     return " ".join(map(number, found.predictions.tolist()))
+
+
+@_line.register
+def _unknowns(found: Unknowns) -> str:
+    lines = []
+    for i, key in enumerate(found.key):
+        words = [f"{visible(found.replicates_by or 'row')}={_word(key)}"]
+        if found.group is not None:
+            words.insert(0, f"{visible(found.group_by or 'group')}={_word(found.group[i])}")
+        estimate, error = found.estimate[i], found.stderr[i]
+        if estimate == estimate:
+            shown = joined(estimate, None if error != error else error)
+            words.append(f"{visible(found.solve_for)}={shown}")
+        lines.append(" ".join([*words, f"status={found.status[i]}"]))
+    return "\n".join(lines)
+
+
+def _word(key: float | str | None) -> str:
+    return key_text(key).replace(" ", "_")
 
 
 @_line.register

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import zlib
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import ExitStack, nullcontext
 from typing import TypeVar
 
@@ -41,8 +41,8 @@ from service.schemas.base import Request as Body
 from service.schemas.columns import Data
 
 BodyT = TypeVar("BodyT", bound=Body)
-KeysOf = Callable[[BodyT], Awaitable[Keys | None]]
-"""Returns the `group_by` column of a request, which is read so that its keys stay distinct."""
+KeysOf = Callable[[BodyT], Awaitable[Sequence[Keys]]]
+"""Returns the columns of keys of a request, which are read so that the keys stay distinct."""
 
 _SMALL = 2**16
 """Bytes up to which a body does not wait for large ones."""
@@ -57,7 +57,7 @@ async def read(
         if not head.content.is_json:
             return await _read_form(request, schema, room, head, keys_of)
         asked, body = await _read_json(request, schema, room, head)
-        if keys_of is not None and (group_keys := await keys_of(asked)) is not None:
+        for group_keys in () if keys_of is None else await keys_of(asked):
             await _check_keys(request, head, asked, body, group_keys)
         return asked
 
@@ -114,7 +114,7 @@ async def _read_form(
     readers = request.state["readers"].turn(head.client)
     async with nullcontext() if len(body) <= _SMALL else readers:
         table, asked = await asyncio.to_thread(work)
-        if keys_of is not None and (group_keys := await keys_of(asked)) is not None:
+        for group_keys in () if keys_of is None else await keys_of(asked):
             data = getattr(asked, "data", None) or {}
             data = await asyncio.to_thread(table.with_keys, data, group_keys)
             asked = asked.model_copy(update={"data": data})

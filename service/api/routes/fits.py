@@ -128,8 +128,8 @@ async def _fingerprint(asked: FitRequest) -> bytes:
     return await asyncio.to_thread(fingerprint, asked)
 
 
-async def _keys(asked: FitRequest) -> Keys | None:
-    return None if asked.group_by is None else Keys(asked.group_by.column)
+async def _keys(asked: FitRequest) -> tuple[Keys, ...]:
+    return () if asked.group_by is None else (Keys(asked.group_by.column),)
 
 
 async def _wait(request: Request, job: Job, wait_s: float, *, abandon: bool) -> Job:
