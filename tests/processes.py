@@ -1,4 +1,4 @@
-"""Processes as the kernel lists them: who is below whom, and who has ended."""
+"""Processes as the kernel lists them: parents, children, and which have ended."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def parent_of(pid: int) -> int:
 
 
 def children(pid: int) -> set[int]:
-    """The processes right below one."""
+    """The direct child processes of one."""
     try:
         listed = [path.read_text() for path in Path(f"/proc/{pid}/task").glob("*/children")]
     except OSError:
@@ -26,14 +26,14 @@ def children(pid: int) -> set[int]:
 
 
 def descendants(pid: int) -> set[int]:
-    """All processes below one."""
+    """All descendants of a process."""
     below = children(pid)
     return below.union(*map(descendants, below))
 
 
 @contextmanager
 def ending(pids: Iterable[int]) -> Iterator[Callable[[], bool]]:
-    """Asks whether all those processes, as they are now, end soon."""
+    """A function that returns whether all those processes end within a short time."""
     with ExitStack() as stack:
         handles = []
         for pid in pids:
@@ -44,5 +44,5 @@ def ending(pids: Iterable[int]) -> Iterator[Callable[[], bool]]:
 
 
 def ended(handles: list[int]) -> bool:
-    """Whether all the processes of those pidfds have."""
+    """Whether all the processes of those pidfds have ended."""
     return len(select.select(handles, [], [], 0)[0]) == len(handles)

@@ -1,4 +1,4 @@
-"""A real `descent serve` on a free port, for tests that want a socket; and a port with nobody."""
+"""A real `descent serve` on a free port, and a port on which nothing listens."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.soon import PATIENCE_S
 
 @contextmanager
 def serving(**settings: str) -> Iterator[str]:
-    """Where the service listens, "127.0.0.1:54321"; settings by their names."""
+    """The address of the service, such as 127.0.0.1:54321; settings by name."""
     command = [sys.executable, "-m", "service", "serve", "--port", "0"]
     environment = {key: value for key, value in os.environ.items() if "DESCENT_" not in key}
     environment.update({f"DESCENT_{name.upper()}": value for name, value in settings.items()})
@@ -33,8 +33,8 @@ def serving(**settings: str) -> Iterator[str]:
 
 
 @contextmanager
-def nobody() -> Iterator[str]:
-    """An address where nobody listens, and where nobody else can begin to meanwhile."""
+def unused_address() -> Iterator[str]:
+    """An address on which nothing listens, reserved so that nothing else can."""
     with socket.socket() as held:
         held.bind(("127.0.0.1", 0))
         yield f"127.0.0.1:{held.getsockname()[1]}"

@@ -1,7 +1,7 @@
-"""How long a test waits: soon is told without a clock, and who waits for ever has failed.
+"""Timeouts of tests: short ones are measured without a clock, and long ones are generous.
 
-A machine under load starts a process as slowly as it does the rest, so that what is soon there
-comes within as many starts as on one that is idle.
+A loaded machine starts a process as slowly as it does everything else, so that an event needs the
+same number of process starts as on an idle one.
 """
 
 from __future__ import annotations
@@ -12,17 +12,17 @@ from collections.abc import Callable
 from typing import TypeVar
 
 PATIENCE_S = 180.0
-"""Who waits longer for an event has failed: so long that no load alone comes to it."""
+"""The timeout for an event, longer than any load alone takes."""
 STARTS_A_SECOND = 100
-"""Of an interpreter that does nothing, one after another, on a machine that is idle."""
+"""Starts of an empty interpreter per second, one after another, on an idle machine."""
 _START = (sys.executable, "-I", "-S", "-c", "")
 
 T = TypeVar("T")
 
 
 def soon(reached: Callable[[], T], seconds: float = 1.0) -> T:
-    """What it returns, as soon as that is true; else what it returns after as many starts as an
-    idle machine makes in so many seconds."""
+    """The result of `reached`, as soon as it is true; else its result after the number of starts
+    that an idle machine makes in `seconds`."""
     for _ in range(round(seconds * STARTS_A_SECOND)):
         if found := reached():
             return found

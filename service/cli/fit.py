@@ -19,7 +19,7 @@ _PICTURES = {".svg": "svg", ".png": "png", ".txt": "txt"}
 def fit(
     data: Annotated[
         str | None,
-        typer.Argument(help="A table with a header (CSV, TSV, JSON columns); - is stdin."),
+        typer.Argument(help="A table (CSV, TSV, .npz, Arrow, JSON columns); - is stdin."),
     ] = None,
     model: options.Model = "linear",
     param: options.Params = None,
@@ -76,7 +76,7 @@ def fit(
     Exit code: 0 a trustworthy or doubtful fit, 3 an untrustworthy one (with --strict a doubtful
     one too), 4 rejected, 5 no service, 1 it failed.
     """
-    from service.cli import connecting, exits, words
+    from service.cli import connecting, exits, requests, table
 
     if plot is not None and plot.suffix not in _PICTURES:
         exits.usage(f"a picture is .svg, .png or .txt, not '{plot}'")
@@ -92,7 +92,7 @@ def fit(
             f"--group-by takes one column, not {' and '.join(group_by)}: put both in one, such as "
             "A1 of plate 2 as 2/A1"
         )
-    asked = words.request(
+    asked = requests.request(
         params=param or (),
         fixed=fix or (),
         bounds=bound or (),
@@ -108,30 +108,13 @@ def fit(
         covariance=covariance,
         group_by=group_by[0] if group_by else None,
     )
-    columns = table(data, by=_column(asked.get("group_by")))
+    given = table.read(data)
     with connecting.descent(url, api_key, own=True) as client:
-        job: Job[Any] = client.submit(asked.pop("model"), columns, **asked)
+        job: Job[Any] = client.submit(asked.pop("model"), given, **asked)
         if background:
             typer.echo(job.id)
             raise typer.Exit
         end(client, job, format, plot, view, save, strict=strict)
-
-
-def _column(group_by: Any) -> str | None:
-    return group_by.get("column") if isinstance(group_by, dict) else group_by
-
-
-def table(path: str, by: str | None = None, *, are_text: bool | None = None) -> Any:
-    """The columns of a file; one that cannot be read ends the command. `by` is the one that tells
-    groups apart, by text or not where that is known."""
-    from service.cli import datafile, exits
-
-    try:
-        return datafile.read(path, datafile.Keys(by, are_text))
-    except OSError as error:
-        exits.usage(f"{path}: {error.strerror}")
-    except datafile.Unreadable as error:
-        exits.leave(exits.REJECTED, f"{path}: {error}")
 
 
 def end(

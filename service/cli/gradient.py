@@ -34,10 +34,9 @@ def gradient(
     api_key: options.ApiKey = None,
 ) -> None:
     """Compute the gradient of the loss at given params."""
-    from service.cli import connecting, printing, words
-    from service.cli.fit import table
+    from service.cli import connecting, printing, requests, table
 
-    asked = words.request(settings=setting or (), loss=loss, sigma=sigma)
+    asked = requests.request(settings=setting or (), loss=loss, sigma=sigma)
     if method is not None or delta is not None:
         way = {"method": method or "analytic", "delta": delta}
         asked["gradient"] = {name: value for name, value in way.items() if value is not None}
@@ -45,6 +44,6 @@ def gradient(
         asked["check"] = True
     if explain:
         asked["explain"] = True
-    columns, params = table(data), words.values(param or ())
+    given, params = table.read(data), requests.values(param or ())
     with connecting.descent(url, api_key, own=True) as client:
-        printing.show(client.gradient(model, columns, params, **asked), format)
+        printing.show(client.gradient(model, given, params, **asked), format)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -12,8 +11,7 @@ from service.cli import options
 from service.cli.printing import Form
 
 if TYPE_CHECKING:
-    from service.client import Descent
-    from service.client.predictions import Unknowns
+    from service.client.bodies import Payload
 
 
 def invert(
@@ -55,11 +53,11 @@ def invert(
 ) -> None:
     """Read unknowns back from a standard curve: the readings in a table, one row a sample in the
     answer. Rows with a value of the input are calibrators, and are read back too."""
-    from service.cli import connecting, exits, printing, words
+    from service.cli import connecting, exits, printing, requests, table
 
     if sum(each is not None for each in (model, fit, job)) != 1:
         exits.usage("give a model and its --param, --fit FILE, or --job ID")
-    asked = words.request(
+    asked = requests.request(
         settings=setting or (),
         solve_for=solve_for,
         replicates_by=replicates_by,
@@ -70,43 +68,24 @@ def invert(
     if chosen := {name: value for name, value in said.items() if value is not None}:
         asked["interval"] = chosen
     if range is not None:
-        asked["range"] = words.limits(range, "range")
-    given = words.values(param or ())
+        asked["range"] = requests.limits(range, "range")
+    given = table.read(data)
     with connecting.descent(url, api_key, own=job is None) as client:
-        found = _unknowns(client, _table(data), model, given, fit, job, asked)
-        printing.show(found, format)
+        request = _request(given, model, requests.values(param or ()), fit, job, asked)
+        printing.show(client.inverted(request), format)
 
 
-def _table(path: str) -> Any:
-    """The table as the bytes of its file, which the service reads; or the columns of JSON. A file
-    that cannot be read ends the command."""
-    from service.cli import datafile, exits
-    from service.client.bodies import File
-
-    try:
-        raw = sys.stdin.buffer.read() if path == "-" else Path(path).read_bytes()
-        if raw.lstrip()[:1] == b"{":
-            return datafile.json_columns(raw.decode())
-    except OSError as error:
-        exits.usage(f"{path}: {error.strerror}")
-    except (datafile.Unreadable, UnicodeDecodeError) as error:
-        exits.leave(exits.REJECTED, f"{path}: {error}")
-    return File("data.tsv" if path.endswith(".tsv") else "data.csv", raw)
-
-
-def _unknowns(
-    client: Descent,
+def _request(
     data: Any,
     model: str | None,
     params: dict[str, float],
     fit: Path | None,
     job: str | None,
     options: dict[str, Any],
-) -> Unknowns:
-    from service.client import Fit
+) -> Payload:
+    from service.client import Fit, bodies
 
     if fit is not None:
-        return Fit.load(fit, client).invert(data, **options)
-    if job is not None:
-        return client.invert(None, data, job_id=job, **options)
-    return client.invert(model, data, params, **options)
+        return Fit.load(fit).inversion(data, options)
+    subject = {"model": model, "params": params} if job is None else {"job_id": job}
+    return bodies.ask("/invert", data, {**subject, **options})

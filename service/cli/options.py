@@ -46,7 +46,7 @@ ApiKey = Annotated[
     ),
 ]
 Data = Annotated[
-    str, typer.Argument(help="A table with a header (CSV, TSV, JSON columns); - is stdin.")
+    str, typer.Argument(help="A table (CSV, TSV, .npz, Arrow, JSON columns); - is stdin.")
 ]
 Model = Annotated[
     str,

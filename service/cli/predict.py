@@ -11,8 +11,7 @@ from service.cli import options
 from service.cli.printing import Form
 
 if TYPE_CHECKING:
-    from service.client import Descent
-    from service.client.predictions import Predictions
+    from service.client.bodies import Payload
 
 
 def predict(
@@ -37,48 +36,33 @@ def predict(
     api_key: options.ApiKey = None,
 ) -> None:
     """Predict at the rows of a table; in CSV its columns are written beside the predictions."""
-    from service.cli import connecting, exits, printing, words
-    from service.cli.fit import table
+    from service.cli import connecting, exits, printing, requests, table
 
     if sum(each is not None for each in (model, fit, job)) != 1:
         exits.usage("predict with a model and its --param, with --fit FILE, or with --job ID")
-    options = words.request(settings=setting or ())
+    options = requests.request(settings=setting or ())
     if interval is not None:
         options["interval"] = {"kind": interval, **({} if level is None else {"level": level})}
-    params = words.values(param or ())
+    given = table.read(data)
     with connecting.descent(url, api_key, own=job is None) as client:
-        by, are_text = (None, None) if job is None else _keys(client, job)
-        columns = table(data, by, are_text=are_text)
-        found = _predictions(client, columns, model, params, fit, job, options)
-        printing.show(found, format, beside=columns)
+        asked = _request(given, model, requests.values(param or ()), fit, job, options)
+        if format is Form.csv:
+            printing.write(client.converted(asked, "text/csv").decode())
+        else:
+            printing.show(client.predicted(asked), format)
 
 
-def _keys(client: Descent, job: str) -> tuple[str | None, bool | None]:
-    """The column by which a job was fitted, and whether its groups' keys are text."""
-    from service.client import ClientError, GroupedFit
-
-    try:
-        fit = client.job(job).result()
-    except ClientError:
-        return None, None  # the request for predictions will report the error
-    if not isinstance(fit, GroupedFit):
-        return None, None
-    return fit.groups.by, any(isinstance(key, str) for key in fit.groups.key)
-
-
-def _predictions(
-    client: Descent,
-    columns: Any,
+def _request(
+    data: Any,
     model: str | None,
     params: dict[str, float],
     fit: Path | None,
     job: str | None,
     options: dict[str, Any],
-) -> Predictions:
-    from service.client import Fit
+) -> Payload:
+    from service.client import Fit, bodies
 
     if fit is not None:
-        return Fit.load(fit, client).predict(columns, interval=options.get("interval"))
-    if job is not None:
-        return client.predict(None, columns, job_id=job, **options)
-    return client.predict(model, columns, params, **options)
+        return Fit.load(fit).prediction(data, options.get("interval"))
+    subject = {"model": model, "params": params} if job is None else {"job_id": job}
+    return bodies.ask("/predict", data, {**subject, **options})

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from service.cli import terminal
 
@@ -21,12 +21,9 @@ class Form(StrEnum):
     oneline = "oneline"
 
 
-def show(answer: Answer, form: Form, *, raw: bytes | None = None, beside: Any = None) -> None:
-    """Writes an answer.
-
-    raw: its JSON as the service sent it. beside: columns that stand beside predictions, in CSV.
-    """
-    write(_written(answer, form, raw, beside))
+def show(answer: Answer, form: Form, *, raw: bytes | None = None) -> None:
+    """Writes an answer. raw: its JSON as the service sent it."""
+    write(_written(answer, form, raw))
 
 
 def write(text: str) -> None:
@@ -35,13 +32,13 @@ def write(text: str) -> None:
     sys.stdout.flush()
 
 
-def _written(answer: Answer, form: Form, raw: bytes | None, beside: Any) -> str:
+def _written(answer: Answer, form: Form, raw: bytes | None) -> str:
     if form is Form.json:
         return (answer.document() if raw is None else raw).decode()
     if form is Form.csv:
-        from service.render.tables import csv_text, joined, table
+        from service.render.tables import csv_text, table
 
-        return csv_text(joined(beside or {}, table(answer)))
+        return csv_text(table(answer))
     if form is Form.oneline:
         from service.render.oneline import oneline
 

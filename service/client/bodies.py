@@ -27,11 +27,6 @@ class File:
     name: str
     content: bytes
 
-    @classmethod
-    def read(cls, path: Path) -> File:
-        """The file at a path. Raises OSError."""
-        return cls(path.name, path.read_bytes())
-
     @property
     def media_type(self) -> str:
         """Of .npz and Arrow a generic one: the service recognizes them by their first bytes."""
@@ -66,7 +61,7 @@ def ask(path: str, given: Any, options: Mapping[str, Any]) -> Payload:
     """The payload of the caller's arguments; for those not given, the service's defaults apply."""
     plain = {name: _option(value) for name, value in options.items()}
     if isinstance(given, Path):
-        given = File.read(given)
+        given = File(given.name, given.read_bytes())
     return Payload(path, given if isinstance(given, File) else columns(given), plain)
 
 

@@ -116,12 +116,12 @@ class FitDocument(_AnyFit):
         """The quantities derived from the params, by name; none unless `report` asked for them."""
         return self.document.report or {}
 
-    def _prediction(self, data: Any, interval: Any) -> Payload:
-        """The request for predictions: all that it needs is in the document."""
+    def prediction(self, data: Any, interval: Any) -> Payload:
+        """The request for predictions at the rows of `data`, without the job."""
         return bodies.ask("/predict", data, {**self.raw["predict"], "interval": interval})
 
-    def _inversion(self, data: Any, options: Mapping[str, Any]) -> Payload:
-        """The request for unknowns."""
+    def inversion(self, data: Any, options: Mapping[str, Any]) -> Payload:
+        """The request for the unknowns of the readings in `data`, without the job."""
         return bodies.ask("/invert", data, {**self.raw["predict"], **options})
 
     def _picture_path(self, view: str, kind: str) -> str:

@@ -60,7 +60,7 @@ def run(server: Server, tables: Path) -> Run:
             timeout=PATIENCE_S,
             check=False,
             cwd=tables,
-            env=surroundings("" if own else server.address, **environment),
+            env=environment_of("" if own else server.address, **environment),
         )
 
     return run
@@ -70,8 +70,8 @@ def command(*words: str) -> list[str]:
     return [sys.executable, "-m", "service", *words]
 
 
-def surroundings(url: str, **more: str) -> dict[str, str]:
-    """The environment of a command: nothing of Descent's but what is said."""
+def environment_of(url: str, **more: str) -> dict[str, str]:
+    """The environment of a command: of Descent's variables only the given ones."""
     kept = {k: v for k, v in os.environ.items() if "DESCENT_" not in k and k != "NO_COLOR"}
     root = str(Path(__file__).parents[2])
     return {**kept, "PYTHONPATH": root, **({"DESCENT_URL": url} if url else {}), **more}

@@ -1,4 +1,4 @@
-"""The command line and the client against a service that asks for keys."""
+"""The command line and the client against a service that requires keys."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ OTHER, OTHER_LINE = new_key("bob")
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[Server]:
-    """In place of the folder's: this one asks."""
+    """Replaces the server of the folder by one that requires keys."""
     with started(workers=1, keys=f"{LINE},{OTHER_LINE}") as server:
         yield server
 
 
-def test_the_commands_send_the_key_of_the_variable(run: Run) -> None:
+def test_commands_send_the_key_of_the_variable(run: Run) -> None:
     line = ("fit", "thermo.csv", "t_c = w*t_u + b", "-f", "oneline")
     assert run(*line, DESCENT_API_KEY=f"{KEY}\n").returncode == 0
     started = run(*line[:3], "--background", DESCENT_API_KEY=KEY)
@@ -45,33 +45,33 @@ def test_the_commands_send_the_key_of_the_variable(run: Run) -> None:
     assert "no job" in theirs.stderr
 
 
-def test_the_option_goes_before_the_variable(run: Run) -> None:
+def test_the_option_overrides_the_variable(run: Run) -> None:
     done = run("jobs", "--api-key", KEY, DESCENT_API_KEY="descent_wrong")
     assert done.returncode == 0, done.stderr
 
 
-def test_without_a_key_it_says_where_one_goes(run: Run) -> None:
+def test_the_error_without_a_key_names_the_variable_and_the_option(run: Run) -> None:
     for done in (run("jobs"), run("jobs", DESCENT_API_KEY="descent_wrong")):
         assert done.returncode == 4
         assert "DESCENT_API_KEY" in done.stderr
         assert "descent_wrong" not in done.stderr
 
 
-def test_a_service_of_its_own_asks_for_none(run: Run) -> None:
-    """Whatever the settings say of the one that is for others."""
+def test_a_temporary_service_requires_no_key(run: Run) -> None:
+    """Whatever keys the settings have for a served one."""
     words = ("fit", "thermo.csv", "t_c = w*t_u + b", "-f", "oneline")
     done = run(*words, own=True, DESCENT_KEYS=LINE, DESCENT_KEYS_FILE="none.txt")
     assert done.returncode == 0, done.stderr
 
 
-def test_the_doctor_does_not_tell_what_the_keys_are(run: Run) -> None:
+def test_doctor_does_not_print_keys(run: Run) -> None:
     done = run("doctor", own=True, DESCENT_KEYS=LINE)
     assert done.returncode == 0, done.stdout
     assert LINE.partition(":")[2] not in done.stdout
     assert "DESCENT_KEYS=…" in done.stdout
 
 
-def test_the_client_sends_it(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_blocking_client_sends_the_key(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("DESCENT_API_KEY", raising=False)
     with Descent(server.address, api_key=KEY) as mine:
         fit = mine.fit("t_c = w * t_u + b", DATA)
@@ -85,7 +85,9 @@ def test_the_client_sends_it(server: Server, monkeypatch: pytest.MonkeyPatch) ->
         nobody.fit("t_c = w * t_u + b", DATA)
 
 
-async def test_so_does_the_other_client(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_the_asynchronous_client_sends_the_key(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("DESCENT_API_KEY", KEY)
     async with AsyncDescent(server.address) as client:
         assert (await client.fit("t_c = w * t_u + b", DATA)).trustworthy

@@ -12,7 +12,7 @@ from service.cli import main
 ROOT = Path(__file__).parents[2]
 
 
-def test_version_is_the_packages() -> None:
+def test_version() -> None:
     with (ROOT / "pyproject.toml").open("rb") as file:
         project = tomllib.load(file)["project"]
     assert project.get("version", __version__) == __version__
@@ -28,7 +28,7 @@ def test_version_is_the_packages() -> None:
         ([], {"WEB_CONCURRENCY": "many"}),
     ],
 )
-def test_more_than_one_process_is_refused_with_the_way_out(
+def test_several_processes_are_refused_with_the_remedy(
     arguments: list[str], variables: dict[str, str]
 ) -> None:
     result = CliRunner().invoke(main, ["serve", *arguments], env=variables)
@@ -37,13 +37,13 @@ def test_more_than_one_process_is_refused_with_the_way_out(
     assert "DESCENT_WORKERS" in result.stderr
 
 
-def test_a_bad_setting_is_named() -> None:
+def test_an_invalid_setting_is_named() -> None:
     result = CliRunner().invoke(main, ["serve"], env={"DESCENT_MAX_WAIT_S": "soon"})
     assert result.exit_code == 2
     assert result.stderr.startswith("DESCENT_MAX_WAIT_S:")
 
 
-def test_openapi_prints_what_check_accepts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_openapi_and_its_check_agree(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     printed = CliRunner().invoke(main, ["openapi"]).stdout
     assert printed.startswith('{\n  "openapi": "3.1')

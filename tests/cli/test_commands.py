@@ -1,4 +1,4 @@
-"""Each command against a real server: what it writes, and the code that it leaves with."""
+"""Each command against a real server: its output and its exit code."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tests.client.parts import (
     LINE,
     MODEL,
 )
-from tests.serving import nobody
+from tests.serving import unused_address
 
 
 def test_a_fit_as_json(run: Run) -> None:
@@ -35,7 +35,7 @@ def test_a_fit_as_text(run: Run) -> None:
     assert "\x1b" not in done.stdout
 
 
-def test_a_fit_as_csv_and_in_one_line(run: Run) -> None:
+def test_a_fit_as_csv_and_oneline(run: Run) -> None:
     rows = list(csv.DictReader(io.StringIO(run("fit", "thermo.csv", MODEL, "-f", "csv").stdout)))
     assert [row["name"] for row in rows] == ["w", "b"]
     assert [float(row["value"]) for row in rows] == pytest.approx(list(LINE.values()), rel=1e-12)
@@ -44,8 +44,8 @@ def test_a_fit_as_csv_and_in_one_line(run: Run) -> None:
     assert line.count("\n") == 1
 
 
-def test_two_columns_to_group_by_are_refused(run: Run) -> None:
-    """Before, the last one counted in silence, and wells of two plates became one."""
+def test_two_group_by_columns_are_refused(run: Run) -> None:
+    """Otherwise only the last one would count, and equal wells of two plates would be one group."""
     done = run("fit", "thermo.csv", MODEL, "--group-by", "plate", "--group-by", "well")
     assert done.returncode == 2
     assert "--group-by takes one column, not plate and well" in " ".join(done.stderr.split())
@@ -60,7 +60,7 @@ def test_a_fit_from_stdin(run: Run) -> None:
 
 
 @pytest.mark.parametrize("strict", [(), ("--strict",)])
-def test_an_untrustworthy_fit_is_3(run: Run, strict: tuple[str, ...]) -> None:
+def test_an_untrustworthy_fit_exits_with_3(run: Run, strict: tuple[str, ...]) -> None:
     words = ("fit", "decay.csv", DECAY, "--optimizer", "sgd", "--epochs", "5", "-f", "json")
     done = run(*words, *strict)
     assert (done.returncode, done.stderr) == (3, "")
@@ -69,7 +69,7 @@ def test_an_untrustworthy_fit_is_3(run: Run, strict: tuple[str, ...]) -> None:
 
 
 @pytest.mark.parametrize(("strict", "code"), [((), 0), (("--strict",), 3)])
-def test_a_doubtful_fit_is_told_on_stderr_and_3_if_strict(
+def test_a_doubtful_fit_warns_and_exits_with_3_if_strict(
     run: Run, strict: tuple[str, ...], code: int
 ) -> None:
     done = run("fit", "-", "-f", "oneline", *strict, stdin="1 2.1\n2 3.9\n3 6.2\n")
@@ -83,13 +83,13 @@ def test_a_doubtful_fit_is_told_on_stderr_and_3_if_strict(
     assert (watched.returncode, watched.stderr) == (code, done.stderr)
 
 
-def test_a_trustworthy_fit_is_0_if_strict_too(run: Run) -> None:
+def test_a_trustworthy_fit_exits_with_0_also_if_strict(run: Run) -> None:
     done = run("fit", "thermo.csv", MODEL, "--strict", "-f", "oneline")
     assert (done.returncode, done.stderr) == (0, "")
 
 
 @pytest.mark.parametrize(("strict", "code"), [((), 0), (("--strict",), 3)])
-def test_groups_are_as_their_worst(
+def test_groups_exit_by_their_worst_verdict(
     run: Run, tables: Path, strict: tuple[str, ...], code: int
 ) -> None:
     rows = [(x, 2 * x + 1 + 0.1 * (-1) ** x, "a") for x in range(9)]
@@ -123,12 +123,12 @@ def test_options_reach_the_service(run: Run, client: Descent) -> None:
     assert fit["history"]["epoch"] == [1, 25, 50]
 
 
-def test_the_same_fit_from_python(run: Run, client: Descent) -> None:
+def test_the_command_line_and_python_give_the_same_fit(run: Run, client: Descent) -> None:
     said = json.loads(run("fit", "decay.csv", DECAY, "--loss", "huber", "-f", "json").stdout)
     assert client.fit(DECAY, DECAY_DATA, loss="huber").params == said["params"]
 
 
-def test_what_is_rejected_is_4_and_told_on_stderr(run: Run) -> None:
+def test_a_rejected_request_exits_with_4(run: Run) -> None:
     done = run("fit", "thermo.csv", "lineer")
     assert (done.returncode, done.stdout) == (4, "")
     assert done.stderr == (
@@ -152,27 +152,28 @@ def test_what_is_rejected_is_4_and_told_on_stderr(run: Run) -> None:
         (["nonesuch"], "nonesuch"),
     ],
 )
-def test_what_is_no_command_is_2(words: list[str], said: str, run: Run) -> None:
+def test_invalid_usage_exits_with_2(words: list[str], said: str, run: Run) -> None:
     done = run(*words)
     assert done.returncode == 2
     assert said in done.stderr
     assert done.stdout == ""
 
 
-def test_a_table_that_cannot_be_read_is_4(run: Run) -> None:
+def test_an_invalid_table_exits_with_4(run: Run) -> None:
     done = run("fit", "-", stdin="x,y\n1,2\n3\n")
-    assert (done.returncode, done.stderr) == (4, "descent: -: row 2 has 1 cells, not 2\n")
+    assert done.returncode == 4
+    assert "line 3 has 1 values where 2 are expected" in done.stderr
 
 
-def test_nobody_there_is_5(run: Run) -> None:
-    with nobody() as address:
+def test_no_service_exits_with_5(run: Run) -> None:
+    with unused_address() as address:
         done = run("jobs", "--url", address)
     assert (done.returncode, done.stdout) == (5, "")
     assert done.stderr.startswith(f"descent: no answer from http://{address}: Connection refused")
     assert "descent serve" in done.stderr
 
 
-def test_one_that_is_no_descent_is_5(run: Run, tmp_path: Path) -> None:
+def test_another_service_exits_with_5(run: Run, tmp_path: Path) -> None:
     import http.server
     import threading
 
@@ -211,13 +212,13 @@ def test_a_fit_is_saved_and_predicts(run: Run, tables: Path) -> None:
     assert json.loads(by_model.stdout)["predictions"] == pytest.approx(found["predictions"])
 
 
-def test_predictions_stand_beside_their_rows(run: Run, tables: Path) -> None:
+def test_predictions_as_csv_have_the_columns_of_the_data(run: Run, tables: Path) -> None:
     (tables / "new.csv").write_text("t_u,note\n0,a\n100,b\n")
     done = run("predict", "new.csv", MODEL, "-p", "w=1", "-p", "b=0.5")
     assert done.stdout.splitlines() == ["t_u,note,prediction", "0.0,a,0.5", "100.0,b,100.5"]
 
 
-def test_a_gradient(run: Run) -> None:
+def test_gradient(run: Run) -> None:
     done = run("gradient", "thermo.csv", MODEL, "-p", "w=1", "-p", "b=0", "--check", "-f", "json")
     found = json.loads(done.stdout)
     assert found["gradient"] == pytest.approx({"w": 4517.296363636364, "b": 82.6})
@@ -244,7 +245,7 @@ def test_jobs_are_listed_watched_and_cancelled(run: Run, client: Descent) -> Non
     assert run("jobs", "--status", "nonesuch").returncode == 4
 
 
-def test_in_the_background(run: Run, client: Descent) -> None:
+def test_background(run: Run, client: Descent) -> None:
     done = run("fit", "thermo.csv", MODEL, "--background")
     assert done.returncode == 0
     fit = client.job(done.stdout.strip()).wait()
@@ -254,7 +255,7 @@ def test_in_the_background(run: Run, client: Descent) -> None:
     assert "needs a running service" in alone.stderr
 
 
-def test_the_catalogue(run: Run) -> None:
+def test_models(run: Run) -> None:
     found = json.loads(run("models", "linear", "gaussian", "-f", "json").stdout)
     assert [entry["name"] for entry in found["models"]] == ["linear", "gaussian"]
     done = run("models", "gausian")
@@ -262,20 +263,20 @@ def test_the_catalogue(run: Run) -> None:
     assert "did you mean 'gaussian'" in done.stderr
 
 
-def test_a_service_of_its_own(run: Run, tables: Path) -> None:
+def test_temporary_service(run: Run, tables: Path) -> None:
     done = run("fit", "thermo.csv", MODEL, "-f", "json", own=True, WEB_CONCURRENCY="4")
     assert (done.returncode, done.stderr) == (0, "")
     assert json.loads(done.stdout)["params"] == pytest.approx(LINE, rel=1e-12)
 
 
-def test_one_that_cannot_start_says_why(run: Run) -> None:
+def test_a_temporary_service_that_cannot_start(run: Run) -> None:
     done = run("fit", "thermo.csv", MODEL, own=True, DESCENT_MAX_WAIT_S="soon")
     assert done.returncode == 5
     assert "a service could not be started" in done.stderr
     assert "DESCENT_MAX_WAIT_S" in done.stderr
 
 
-def test_the_doctor(run: Run) -> None:
+def test_doctor(run: Run) -> None:
     here = run("doctor", own=True)
     assert here.returncode == 0, here.stdout
     assert "a service starts here in" in here.stdout
@@ -283,7 +284,7 @@ def test_the_doctor(run: Run) -> None:
     there = run("doctor")
     assert there.returncode == 0, there.stdout
     assert "is ready" in there.stdout
-    with nobody() as address:
+    with unused_address() as address:
         gone = run("doctor", "--url", address)
     assert gone.returncode == 5
     assert f"FAIL  no answer from http://{address}" in gone.stdout
@@ -295,19 +296,19 @@ def test_the_doctor(run: Run) -> None:
 @pytest.mark.parametrize(
     ("name", "start"), [("fit.svg", b"<svg"), ("fit.png", b"\x89PNG"), ("fit.txt", b"")]
 )
-def test_a_picture(name: str, start: bytes, run: Run, tables: Path) -> None:
+def test_plot(name: str, start: bytes, run: Run, tables: Path) -> None:
     done = run("fit", "thermo.csv", MODEL, "-f", "json", "--plot", name)
     assert done.returncode == 0, done.stderr
     assert (tables / name).read_bytes().startswith(start)
 
 
-def test_a_view_that_is_none_is_said(run: Run) -> None:
+def test_an_unknown_view_is_reported(run: Run) -> None:
     done = run("fit", "thermo.csv", MODEL, "-f", "json", "--plot", "a.svg", "--view", "nonesuch")
     assert done.returncode == 4
     assert "nonesuch" in done.stderr
 
 
-def test_keys_are_what_stands_in_the_table(run: Run, tables: Path) -> None:
+def test_group_keys_keep_their_spelling(run: Run, tables: Path) -> None:
     text = "".join(f"{x},{x + b},{g}\n" for g, b in (("1E5", 1), ("10E4", 2)) for x in range(4))
     (tables / "wells.csv").write_text("x,y,well\n" + text)
     done = run("fit", "wells.csv", "y = a*x + b", "--group-by", "well", "-f", "json")

@@ -1,4 +1,4 @@
-"""The kernel's machine code when the service starts, and before."""
+"""The machine code of the kernel: the compile command, and starts of the service."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ FITS = [
 
 @pytest.fixture
 def code(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder with all of the machine code, which a service started now uses and no other."""
+    """A folder with all of the machine code, the only one that a service started now uses."""
     warm.call_all()
     folder = tmp_path / cache.FOLDERS[0].name
     for each in reversed(cache.FOLDERS):
@@ -40,11 +40,11 @@ def code(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def listed(folder: Path) -> dict[str, int]:
-    """Its files, and when they were written."""
+    """Its files, with their times of modification."""
     return {path.name: path.stat().st_mtime_ns for path in folder.rglob("*")}
 
 
-def test_a_start_with_a_warm_cache_compiles_nothing(code: Path) -> None:
+def test_a_start_with_cached_code_compiles_nothing(code: Path) -> None:
     before = listed(code)
     assert before
     with started() as server, httpx.Client(base_url=server.url, timeout=60) as client:
@@ -55,7 +55,7 @@ def test_a_start_with_a_warm_cache_compiles_nothing(code: Path) -> None:
     assert listed(code.parent) == {code.name: code.stat().st_mtime_ns, **before}
 
 
-def test_the_command_says_that_there_is_nothing_to_do(code: Path) -> None:
+def test_compile_reports_that_the_code_is_cached(code: Path) -> None:
     before = listed(code)
     done = subprocess.run(
         [sys.executable, "-m", "service", "compile"], capture_output=True, text=True, check=True
@@ -64,7 +64,7 @@ def test_the_command_says_that_there_is_nothing_to_do(code: Path) -> None:
     assert listed(code) == before
 
 
-def test_the_command_fails_where_code_cannot_be_kept(
+def test_compile_fails_if_the_code_cannot_be_saved(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     file = tmp_path / "file"
@@ -79,7 +79,7 @@ def test_the_command_fails_where_code_cannot_be_kept(
 
 @pytest.fixture
 def cold(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """Nothing is on disk. What is done about it, in order."""
+    """Without code on disk: the recorded steps, in order."""
     done: list[str] = []
     monkeypatch.setattr(warm, "load", lambda: False)
     monkeypatch.setattr(warm, "call_all", lambda: done.append("here"))
@@ -87,7 +87,7 @@ def cold(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return done
 
 
-def test_a_cold_start_says_on_one_line_what_it_waits_for(
+def test_a_start_without_code_logs_the_compilation(
     cold: list[str], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(cache, "writable", lambda: Path("/srv/code"))
@@ -99,7 +99,7 @@ def test_a_cold_start_says_on_one_line_what_it_waits_for(
     assert line.endswith("/srv/code")
 
 
-def test_code_that_cannot_be_kept_is_compiled_here(
+def test_code_that_cannot_be_saved_is_compiled_in_process(
     cold: list[str], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(cache, "writable", lambda: None)
@@ -111,10 +111,10 @@ def test_code_that_cannot_be_kept_is_compiled_here(
     assert "DESCENT_KERNEL_CACHE" in line
 
 
-def test_it_is_compiled_in_processes_whose_memory_goes_with_them(
+def test_compilation_runs_in_child_processes(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """Each does its half, of which here only the name is written down."""
+    """Each compiles its half; here only the names are recorded."""
     (tmp_path / "halves.py").write_text(
         "import os, sys; open(os.path.join(os.path.dirname(__file__), sys.argv[1]), 'w').close()"
     )
@@ -124,7 +124,7 @@ def test_it_is_compiled_in_processes_whose_memory_goes_with_them(
     assert sorted(os.listdir(tmp_path)) == ["0", "1", "halves.py"]
 
 
-def test_a_command_passes_on_what_its_service_waits_for(
+def test_a_command_passes_on_the_log_of_its_service(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     script = "print('Compiling'); print('Descent listens on http://127.0.0.1:1'); input()"

@@ -1,4 +1,4 @@
-"""What the log of a real server says, as JSON and as lines."""
+"""The log of a real server, as JSON and as lines of text."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def logged(form: str) -> tuple[list[str], str]:
     return said.splitlines(), job
 
 
-def test_as_json_each_line_is_an_object_with_its_ids() -> None:
+def test_json_lines_have_ids() -> None:
     lines, job = logged("json")
     records: list[dict[str, Any]] = [json.loads(line) for line in lines]
     fit, look, lost = records
@@ -61,15 +61,15 @@ def test_as_json_each_line_is_an_object_with_its_ids() -> None:
     assert (lost["route"], lost["problem"]) == ("unmatched", "unknown-route")
 
 
-def test_as_lines_nobody_can_forge_one() -> None:
+def test_console_lines_cannot_be_forged() -> None:
     lines, job = logged("console")
     assert len(lines) == 3
     assert f"GET /jobs/{job} 200" in lines[1]
     assert "%0a" in lines[2].lower()
 
 
-def test_a_reader_that_stalls_stops_nothing() -> None:
-    """A pipe holds 64 KiB, and nobody reads this one until the end; then all lines are there."""
+def test_a_stalled_reader_blocks_nothing() -> None:
+    """A pipe holds 64 KiB. This one is read at the end only, and then has all lines."""
     command = [sys.executable, "-m", "service", "serve", "--port", "0", "--access-log"]
     environment = {**os.environ, "DESCENT_WORKERS": "1"}
     process = subprocess.Popen(
@@ -90,14 +90,14 @@ def test_a_reader_that_stalls_stops_nothing() -> None:
     assert said.count(" 404 ") == 100
 
 
-def test_lines_for_which_there_is_no_room_are_counted() -> None:
+def test_dropped_lines_are_counted() -> None:
     reading, writing = os.pipe()
     with os.fdopen(writing, "w") as stream, os.fdopen(reading) as reader:
         handler = logs.QueuedHandler(stream)
         handler._lines.maxsize = 3
         log = logging.Logger("a")
         log.addHandler(handler)
-        log.warning("x" * 2**17)  # longer than a pipe: the thread is held by it
+        log.warning("x" * 2**17)  # longer than a pipe: it blocks the thread
         while handler._lines.qsize():
             pass
         for n in range(10):
@@ -111,7 +111,7 @@ def test_lines_for_which_there_is_no_room_are_counted() -> None:
 
 
 @pytest.mark.parametrize("form", ["xml", ""])
-def test_another_format_is_refused(form: str) -> None:
+def test_an_unknown_format_is_refused(form: str) -> None:
     done = subprocess.run(
         [sys.executable, "-m", "service", "serve", "--port", "0"],
         capture_output=True,
@@ -124,8 +124,8 @@ def test_another_format_is_refused(form: str) -> None:
     assert "DESCENT_LOG_FORMAT" in done.stderr
 
 
-def test_a_body_that_is_none_leaves_no_line(tmp_path: Path) -> None:
-    """Whoever sends many would fill the log."""
+def test_an_invalid_body_is_not_logged(tmp_path: Path) -> None:
+    """Otherwise invalid requests could fill the log."""
     log = tmp_path / "log"
     command = [sys.executable, "-m", "service", "serve", "--port", "0"]
     with (

@@ -1,4 +1,4 @@
-"""The server as a process: how it starts, what it says, how it ends."""
+"""The server as a process: its start, its output, its end."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Server:
     url: str
 
     def end(self, signum: int = signal.SIGTERM) -> tuple[str, str]:
-        """What is left on stdout, and stderr, once it has ended."""
+        """The rest of stdout, and stderr, after it has ended."""
         self.process.send_signal(signum)
         return self.process.communicate(timeout=PATIENCE_S)
 
@@ -61,15 +61,15 @@ def server() -> Iterator[Server]:
         yield server
 
 
-def test_it_is_ready_when_it_says_where_it_is(server: Server) -> None:
+def test_the_address_is_printed_when_ready(server: Server) -> None:
     with httpx.Client(base_url=server.url, timeout=PATIENCE_S) as client:
         assert client.get("/readyz").json() == {"status": "ok"}
         fit = client.post("/fit", json={"data": {"x": [1, 2, 3], "y": [2, 4, 6]}})
         assert fit.json()["params"] == pytest.approx({"w": 2, "b": 0}, abs=1e-9)
 
 
-def test_a_body_that_is_too_large_gets_its_answer(server: Server) -> None:
-    """Not a connection reset: the answer is out, and read, before the connection closes."""
+def test_a_body_that_is_too_large_is_answered(server: Server) -> None:
+    """Without a connection reset: the answer is sent and read before the connection closes."""
     with httpx.Client(base_url=server.url, timeout=PATIENCE_S) as client:
         answer = client.post(
             "/fit",
@@ -81,7 +81,7 @@ def test_a_body_that_is_too_large_gets_its_answer(server: Server) -> None:
         assert client.get("/livez").status_code == 200
 
 
-def test_a_port_that_is_taken_is_told(server: Server) -> None:
+def test_a_port_in_use_is_reported(server: Server) -> None:
     port = server.url.rpartition(":")[2]
     second = subprocess.run(
         [sys.executable, "-m", "service", "serve", "--port", port],
@@ -96,13 +96,13 @@ def test_a_port_that_is_taken_is_told(server: Server) -> None:
 
 
 @pytest.mark.parametrize(("signum", "code"), [(signal.SIGTERM, 0), (signal.SIGINT, 130)])
-def test_it_ends_cleanly_and_silently(signum: int, code: int) -> None:
+def test_signals_end_the_service_cleanly(signum: int, code: int) -> None:
     with started() as server:
         assert server.end(signum) == ("", "")
         assert server.process.returncode == code
 
 
-def test_who_waits_for_a_fit_is_answered_before_it_ends() -> None:
+def test_a_waiting_fit_is_answered_at_shutdown() -> None:
     with (
         started() as server,
         httpx.Client(base_url=server.url, timeout=PATIENCE_S) as client,

@@ -1,4 +1,4 @@
-"""On a terminal and off it: the bar, colours, interrupts, a pipe that closes, completion."""
+"""With and without a terminal: the progress bar, colours, interrupts, closed pipes, completion."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from service.client import Descent
-from tests.cli.conftest import Run, command, surroundings
+from tests.cli.conftest import Run, command, environment_of
 from tests.client.parts import DECAY, MODEL
 from tests.resilience.servers import Server, until
 from tests.soon import PATIENCE_S
@@ -25,7 +25,7 @@ LONG = ("--optimizer", "adam", "--epochs", "100000000", "--set", "record_every=1
 
 
 class Terminal:
-    """A command whose stderr is a terminal, and its stdout too where asked."""
+    """A command whose stderr, and optionally stdout, is a terminal."""
 
     def __init__(self, process: subprocess.Popen[bytes], screen: int) -> None:
         self.process, self.screen, self.text = process, screen, ""
@@ -39,7 +39,7 @@ class Terminal:
         return self.text
 
     def rest(self) -> str:
-        """All to its end."""
+        """The remaining output."""
         while self._read():
             pass
         self.process.wait(PATIENCE_S)
@@ -48,7 +48,7 @@ class Terminal:
     def _read(self) -> bool:
         try:
             chunk = os.read(self.screen, 65536)
-        except OSError:  # Linux's word for the end of a terminal
+        except OSError:  # how Linux reports the end of a terminal
             return False
         self.text += chunk.decode(errors="replace")
         return bool(chunk)
@@ -65,7 +65,7 @@ def terminal(
         stdout=side if stdout else subprocess.PIPE,
         stderr=side,
         cwd=folder,
-        env=surroundings(url, TERM="xterm-256color", COLUMNS="80", **more),
+        env=environment_of(url, TERM="xterm-256color", COLUMNS="80", **more),
     ) as process:
         os.close(side)
         try:
@@ -75,10 +75,8 @@ def terminal(
             os.close(screen)
 
 
-def test_a_bar_with_the_loss_and_an_interrupt(
-    server: Server, tables: Path, client: Descent
-) -> None:
-    """The interrupt stops the fit, and its best so far is the answer, on stdout."""
+def test_progress_bar_and_interrupt(server: Server, tables: Path, client: Descent) -> None:
+    """The interrupt stops the fit, and the best result so far is printed on stdout."""
     words = ("fit", "decay.csv", DECAY, "-f", "json", *LONG)
     with terminal(words, server.address, tables) as shown:
         shown.read_until("loss")
@@ -93,7 +91,9 @@ def test_a_bar_with_the_loss_and_an_interrupt(
     assert client.job(fit["job_id"]).status() == "cancelled"
 
 
-def test_an_interrupted_watch_leaves_the_job(server: Server, tables: Path, client: Descent) -> None:
+def test_an_interrupted_watch_does_not_cancel_the_job(
+    server: Server, tables: Path, client: Descent
+) -> None:
     job = client.submit(DECAY, {"x": [0, 1, 2, 3], "y": [5, 3, 2, 1.8]}, optimizer="adam",
                         epochs=10**8)  # fmt: skip
     with terminal(("watch", job.id), server.address, tables) as shown:
@@ -105,7 +105,7 @@ def test_an_interrupted_watch_leaves_the_job(server: Server, tables: Path, clien
     job.cancel()
 
 
-def test_without_a_terminal_there_is_no_bar(run: Run) -> None:
+def test_no_progress_bar_without_a_terminal(run: Run) -> None:
     done = run("fit", "decay.csv", DECAY, "--optimizer", "adam", "--epochs", "20000", "-f", "json")
     assert done.stderr == ""
 
@@ -129,7 +129,7 @@ def test_the_report_is_coloured_on_a_terminal_unless_no_color(
         assert ("\x1b[" in report) == coloured
 
 
-def test_a_reader_that_has_gone_is_no_drama(server: Server, tables: Path) -> None:
+def test_a_closed_pipe_is_not_an_error(server: Server, tables: Path) -> None:
     read, write = os.pipe()
     os.close(read)
     done = subprocess.run(
@@ -137,7 +137,7 @@ def test_a_reader_that_has_gone_is_no_drama(server: Server, tables: Path) -> Non
         stdout=write,
         stderr=subprocess.PIPE,
         cwd=tables,
-        env=surroundings(server.address),
+        env=environment_of(server.address),
         check=False,
     )
     os.close(write)
@@ -145,8 +145,8 @@ def test_a_reader_that_has_gone_is_no_drama(server: Server, tables: Path) -> Non
     assert done.returncode == 1
 
 
-def test_a_service_of_its_own_ends_with_the_command(tables: Path) -> None:
-    """Even by a kill: Linux tells the child."""
+def test_a_temporary_service_ends_with_the_command(tables: Path) -> None:
+    """Also when it is killed: Linux signals the child."""
     with terminal(("fit", "decay.csv", DECAY, *LONG), "", tables) as shown:
         shown.read_until("loss")
         children = Path(f"/proc/{shown.process.pid}/task/{shown.process.pid}/children")
@@ -163,12 +163,12 @@ def _alive(pid: int) -> bool:
 
 
 def completing(**environment: str) -> str:
-    """What `descent` says to a shell."""
+    """The completions that `descent` offers a shell."""
     done = subprocess.run(
         [sys.executable, "-c", "from service.cli import main; main(prog_name='descent')"],
         capture_output=True,
         text=True,
-        env=surroundings("", **environment),
+        env=environment_of("", **environment),
         check=False,
     )
     return done.stdout

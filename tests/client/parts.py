@@ -1,4 +1,4 @@
-"""What the tests of the client and of the command line share."""
+"""Data and options shared by the tests of the client and of the command line."""
 
 from __future__ import annotations
 
@@ -14,6 +14,6 @@ DECAY_DATA: dict[str, list[float]] = {
     "y": [5.1, 3.4, 2.4, 1.8, 1.4, 1.3, 1.1, 1.1],
 }
 ENDLESS: dict[str, Any] = {"optimizer": "adam", "epochs": 10**8, "record_every": 10**6}
-"""Options of a fit that does not end by itself."""
+"""Options of a fit that runs until it is cancelled."""
 
 __all__ = ["DATA", "DECAY", "DECAY_DATA", "ENDLESS", "LINE", "MODEL"]

@@ -1,6 +1,6 @@
-"""A proxy that goes wrong on purpose, once for each fault that it is told.
+"""A proxy that injects faults, one for each request, in a given order.
 
-Each connection carries one request. What is no fault is passed on as it is.
+Each connection carries one request. Without a fault it is forwarded unchanged.
 """
 
 from __future__ import annotations
@@ -19,16 +19,16 @@ Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
 @dataclass
 class Proxy:
-    """Between a client and the server at `port`."""
+    """A proxy for the server at `port`."""
 
     port: int
     faults: deque[str] = field(default_factory=deque)
-    """Names of `FAULTS`, for the requests to come; those after them pass."""
+    """Names of `FAULTS` for the next requests; the later ones are forwarded."""
     requests: list[str] = field(default_factory=list)
-    """"POST /fit" and the like, in order."""
+    """Method and path of each, in order: `POST /fit`."""
     address: str = ""
     tasks: set[object] = field(default_factory=set)
-    """One a connection; asyncio itself holds those that wait for a caller who left but weakly."""
+    """One for each connection: asyncio itself keeps only weak references to tasks."""
 
     def next(self, *faults: str) -> None:
         self.faults.extend(faults)
@@ -36,7 +36,7 @@ class Proxy:
 
 @contextmanager
 def proxied(port: int) -> Iterator[Proxy]:
-    """Runs in a thread of its own."""
+    """Runs a proxy in its own thread."""
     proxy, ready, loop = Proxy(port), threading.Event(), asyncio.new_event_loop()
 
     async def serve() -> None:
@@ -49,7 +49,7 @@ def proxied(port: int) -> Iterator[Proxy]:
         for one in late:
             one.cancel()
         await asyncio.gather(*late, return_exceptions=True)
-        await asyncio.sleep(0)  # what was closed is gone after a turn
+        await asyncio.sleep(0)  # closed connections are freed in the next iteration
 
     task = loop.create_task(serve())
     thread = threading.Thread(target=loop.run_until_complete, args=(task,))
@@ -70,17 +70,17 @@ async def _connection(proxy: Proxy, caller: Streams) -> None:
     try:
         request = await _request(reader)
         proxy.requests.append(b" ".join(request.split(b" ", 2)[:2]).decode().partition("?")[0])
-        fault = FAULTS[proxy.faults.popleft()] if proxy.faults else _pass
+        fault = FAULTS[proxy.faults.popleft()] if proxy.faults else _forward
         await fault(proxy, request, writer)
     except (OSError, asyncio.IncompleteReadError):
-        pass  # whoever was there has gone
+        pass  # the client has disconnected
     finally:
         proxy.tasks.discard(task)
         writer.close()
 
 
 async def _request(reader: asyncio.StreamReader) -> bytes:
-    """A whole request, which asks that its connection be closed after it."""
+    """A whole request, with `Connection: close`."""
     head = await reader.readuntil(b"\r\n\r\n")
     lines = head.lower().split(b"\r\n")
     length = next((int(x.split(b":")[1]) for x in lines if x.startswith(b"content-length:")), 0)
@@ -89,7 +89,7 @@ async def _request(reader: asyncio.StreamReader) -> bytes:
     return b"\r\n".join([*kept, b"Connection: close", b"", body])
 
 
-async def _pass(proxy: Proxy, request: bytes, writer: asyncio.StreamWriter) -> None:
+async def _forward(proxy: Proxy, request: bytes, writer: asyncio.StreamWriter) -> None:
     reader, theirs = await asyncio.open_connection("127.0.0.1", proxy.port)
     theirs.write(request)
     while chunk := await reader.read(65536):
@@ -99,25 +99,25 @@ async def _pass(proxy: Proxy, request: bytes, writer: asyncio.StreamWriter) -> N
 
 
 async def _before(proxy: Proxy, request: bytes, writer: asyncio.StreamWriter) -> None:
-    """Cut off before the server has heard of it."""
+    """Disconnects before the server receives the request."""
     writer.transport.abort()
 
 
 async def _after(proxy: Proxy, request: bytes, writer: asyncio.StreamWriter) -> None:
-    """Cut off when the server has done it, and before the caller knows."""
+    """Disconnects after the server has answered, without forwarding the answer."""
     await _answer(proxy, request)
     writer.transport.abort()
 
 
 async def _midway(proxy: Proxy, request: bytes, writer: asyncio.StreamWriter) -> None:
-    """Cut off in the midst of the answer."""
+    """Disconnects in the middle of the answer."""
     answer = await _answer(proxy, request)
     writer.write(answer[: len(answer) // 2])
     await writer.drain()
 
 
-async def _unheard(proxy: Proxy, request: bytes, writer: asyncio.StreamWriter) -> None:
-    """Cut off while the server is at it, which then has nobody to answer."""
+async def _abandoned(proxy: Proxy, request: bytes, writer: asyncio.StreamWriter) -> None:
+    """Disconnects from both sides while the server processes the request."""
     _, theirs = await asyncio.open_connection("127.0.0.1", proxy.port)
     theirs.write(request)
     await theirs.drain()
@@ -126,28 +126,28 @@ async def _unheard(proxy: Proxy, request: bytes, writer: asyncio.StreamWriter) -
 
 
 async def _late(proxy: Proxy, request: bytes, writer: asyncio.StreamWriter) -> None:
-    """The server did it; its answer comes later than anyone waits."""
+    """Withholds the answer for longer than the client waits."""
     await _answer(proxy, request)
     await asyncio.sleep(LATE_S)
     writer.transport.abort()
 
 
 async def _slow(proxy: Proxy, request: bytes, writer: asyncio.StreamWriter) -> None:
-    """The answer comes in small pieces."""
+    """Sends the answer byte by byte."""
     for byte in await _answer(proxy, request):
         writer.write(bytes([byte]))
         await writer.drain()
 
 
-def _says(status: str) -> Callable[..., Coroutine[None, None, None]]:
-    async def says(proxy: Proxy, request: bytes, writer: asyncio.StreamWriter) -> None:
+def _refusal(status: str) -> Callable[..., Coroutine[None, None, None]]:
+    async def refuse(proxy: Proxy, request: bytes, writer: asyncio.StreamWriter) -> None:
         body = b'{"type":"queue-full","title":"Full","status":%b,"detail":"later"}'
         text = body % status.split()[0].encode()
         head = f"HTTP/1.1 {status}\r\nRetry-After: 1\r\nContent-Length: {len(text)}\r\n"
         writer.write(head.encode() + b"Connection: close\r\n\r\n" + text)
         await writer.drain()
 
-    return says
+    return refuse
 
 
 async def _answer(proxy: Proxy, request: bytes) -> bytes:
@@ -159,16 +159,16 @@ async def _answer(proxy: Proxy, request: bytes) -> bytes:
 
 
 LATE_S = 30.0
-"""Longer than any test lets a call wait."""
+"""Longer than the timeout of any call in the tests."""
 FAULTS: dict[str, Callable[..., Coroutine[None, None, None]]] = {
-    "none": _pass,
+    "none": _forward,
     "before": _before,
     "after": _after,
     "midway": _midway,
-    "unheard": _unheard,
+    "abandoned": _abandoned,
     "late": _late,
     "slow": _slow,
-    "429": _says("429 Too Many Requests"),
-    "503": _says("503 Service Unavailable"),
-    "502": _says("502 Bad Gateway"),
+    "429": _refusal("429 Too Many Requests"),
+    "503": _refusal("503 Service Unavailable"),
+    "502": _refusal("502 Bad Gateway"),
 }

@@ -1,4 +1,4 @@
-"""Columns from whatever holds them."""
+"""Columns from all supported containers."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ PAIR = {"x": X, "y": Y}
 
 
 class Capsules:
-    """Knows the Arrow PyCapsule interface, and no more."""
+    """Has only the Arrow PyCapsule interface."""
 
     def __arrow_c_stream__(self, requested_schema: Any = None) -> Any:
         return pa.table(PAIR).__arrow_c_stream__(requested_schema)
 
 
 class Dunder:
-    """Knows `__array__`, and no more."""
+    """Has only `__array__`."""
 
     def __init__(self, values: list[float]) -> None:
         self.values = values
@@ -62,7 +62,7 @@ HOLDERS: dict[str, Callable[[], Any]] = {
 
 
 @pytest.mark.parametrize("holder", HOLDERS)
-def test_the_same_columns_from_each(holder: str) -> None:
+def test_all_containers_give_the_same_columns(holder: str) -> None:
     found = columns(HOLDERS[holder]())
     assert {name: list(values) for name, values in found.items()} == PAIR
 
@@ -81,7 +81,7 @@ MISSING: dict[str, Callable[[], Any]] = {
 
 
 @pytest.mark.parametrize("holder", MISSING)
-def test_what_is_missing_is_null(holder: str) -> None:
+def test_missing_values_are_null(holder: str) -> None:
     body, _ = ask("/fit", {"y": MISSING[holder]()}, {}).body(arrow=False)
     assert body in (b'{"data":{"y":[1.0,null,3.0]}}', b'{"data":{"y":[1,null,3]}}')
 
@@ -96,17 +96,17 @@ TEXTS: dict[str, Callable[[], Any]] = {
 
 
 @pytest.mark.parametrize("holder", TEXTS)
-def test_text_is_a_column_too(holder: str) -> None:
+def test_text_columns(holder: str) -> None:
     assert columns({"plate": TEXTS[holder]()}) == {"plate": ["a", None, "b"]}
 
 
-def test_truth_is_0_and_1() -> None:
+def test_booleans_are_0_and_1() -> None:
     assert columns({"a": [True, False]}) == {"a": [1, 0]}
     assert list(columns({"a": np.array([True, False])})["a"]) == [1, 0]
 
 
 @pytest.mark.parametrize(
-    ("data", "said"),
+    ("data", "message"),
     [
         ([1, 2, 3], "data must be a mapping"),
         (np.array([[1.0, 2.0]]), "data must be a mapping"),
@@ -118,18 +118,18 @@ def test_truth_is_0_and_1() -> None:
         (pd.DataFrame({"when": pd.to_datetime(["2026-01-01"])}), "column 'when' is of datetime64"),
     ],
 )
-def test_what_is_no_column_is_said(data: Any, said: str) -> None:
-    with pytest.raises(TypeError, match=said.replace("[", r"\[")):
+def test_invalid_columns_are_reported(data: Any, message: str) -> None:
+    with pytest.raises(TypeError, match=message.replace("[", r"\[")):
         columns(data)
 
 
-def test_a_number_that_is_infinite_is_left_to_the_service() -> None:
-    """Which says in which row it stands; as null it would pass for missing."""
+def test_infinite_numbers_are_sent() -> None:
+    """The service reports the row; null would mean a missing value."""
     body, _ = ask("/fit", {"y": [1.0, float("inf")]}, {}).body(arrow=False)
     assert body == b'{"data":{"y":[1.0,Infinity]}}'
 
 
-def test_options_may_be_schemas_and_numpys_scalars() -> None:
+def test_options_may_be_schemas_and_numpy_scalars() -> None:
     from service.schemas.options import Param
 
     options = {"params": {"w": np.float64(1.5), "b": Param(min=0.0)}, "sigma": np.array([1.0, 2.0])}
@@ -141,8 +141,8 @@ def test_options_may_be_schemas_and_numpys_scalars() -> None:
 
 
 @pytest.mark.parametrize("kind", [np.int64, np.uint64])
-def test_whole_numbers_that_float64_does_not_hold_stay_what_they_are(kind: Any) -> None:
-    """They may be keys, and 2^60 and 2^60 + 1 are two."""
+def test_integers_beyond_float64_are_sent_exactly(kind: Any) -> None:
+    """They may be keys, and 2^60 and 2^60 + 1 are different keys."""
     big = np.array([2**60, 2**60 + 1], dtype=kind)
     for data in ({"g": big}, pd.DataFrame({"g": big}), pa.table({"g": big})):
         made = columns(data)

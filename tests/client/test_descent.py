@@ -22,11 +22,11 @@ from service.client import (
 )
 from tests.client.parts import DATA, DECAY, DECAY_DATA, ENDLESS, LINE, MODEL
 from tests.resilience.servers import Server, until
-from tests.serving import nobody
+from tests.serving import unused_address
 from tests.soon import PATIENCE_S
 
 
-def test_a_fit(client: Descent) -> None:
+def test_fit(client: Descent) -> None:
     fit = client.fit(MODEL, DATA)
     assert fit.params == pytest.approx(LINE, rel=1e-12)
     assert set(fit.stderr) == {"w", "b"}
@@ -49,7 +49,7 @@ def test_options_reach_the_service(client: Descent) -> None:
     assert fit.params == pytest.approx({"w": 5.367089798058013, "b": -17.301222521007173}, rel=1e-9)
 
 
-def test_what_is_wrong_is_said_by_the_service(client: Descent) -> None:
+def test_an_invalid_request_raises_the_problem_of_the_service(client: Descent) -> None:
     with pytest.raises(InvalidRequestError, match="did you mean 'linear'") as caught:
         client.fit("lineer", DATA)
     assert [error.pointer for error in caught.value.errors] == ["/model"]
@@ -59,7 +59,7 @@ def test_what_is_wrong_is_said_by_the_service(client: Descent) -> None:
     assert [error.pointer for error in caught.value.errors] == ["/data/t_c/0"]
 
 
-def test_a_job(client: Descent) -> None:
+def test_job(client: Descent) -> None:
     job = client.submit(DECAY, DECAY_DATA, optimizer="adam", epochs=500, tags={"who": "me"})
     fit = job.wait()
     assert job.status() == "succeeded"
@@ -73,7 +73,7 @@ def test_a_job(client: Descent) -> None:
         job.status()
 
 
-def test_a_job_that_runs(client: Descent) -> None:
+def test_running_job(client: Descent) -> None:
     job = client.submit(DECAY, DECAY_DATA, **ENDLESS)
     with pytest.raises(WaitTimeout, match=job.id):
         job.result()
@@ -89,7 +89,7 @@ def test_a_job_that_runs(client: Descent) -> None:
     assert fit.stop_reason == "cancelled"
 
 
-def test_jobs_come_page_by_page(client: Descent) -> None:
+def test_jobs_are_listed_by_pages(client: Descent) -> None:
     made = [client.fit(MODEL, DATA).job_id for _ in range(5)]
     listed = [job.job_id for job in client.jobs("succeeded", page=2)]
     assert listed[:5] == made[::-1]
@@ -111,7 +111,7 @@ def test_predictions(client: Descent) -> None:
 
 
 def test_losses_and_gradients(client: Descent) -> None:
-    """At w = 1, b = 0 as the tutorial has them."""
+    """At w = 1 and b = 0, from the tutorial."""
     at = {"w": 1.0, "b": 0.0}
     assert client.loss(MODEL, DATA, at).loss == pytest.approx(1763.8845454545458)
     found = client.gradient(MODEL, DATA, at, check=True)
@@ -127,9 +127,9 @@ def test_the_catalogue(client: Descent) -> None:
     assert client.ready() == {"status": "ok"}
 
 
-def test_nobody_there() -> None:
+def test_no_service() -> None:
     with (
-        nobody() as address,
+        unused_address() as address,
         Descent(address, retries=1, sleep=lambda _: None) as client,
         pytest.raises(ConnectionFailed, match=rf"no answer from http://{address}: .*2 tries"),
     ):
@@ -137,29 +137,29 @@ def test_nobody_there() -> None:
 
 
 @pytest.mark.parametrize(
-    ("given", "full"),
+    ("given", "resolved"),
     [
         (None, "http://127.0.0.1:8000"),
         ("localhost:9", "http://localhost:9"),
         ("https://a.example/descent/", "https://a.example/descent"),
     ],
 )
-def test_where_it_is(given: str | None, full: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_address(given: str | None, resolved: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("DESCENT_URL", raising=False)
     with Descent(given) as client:
-        assert client.url == full
+        assert client.url == resolved
     monkeypatch.setenv("DESCENT_URL", "localhost:7")
     with Descent() as client:
         assert client.url == "http://localhost:7"
 
 
 @pytest.mark.parametrize("bad", ["ftp://x", "http://", "file:///etc/passwd"])
-def test_what_is_no_address(bad: str) -> None:
+def test_invalid_address(bad: str) -> None:
     with pytest.raises(ValueError, match="is not a service's address"):
         Descent(bad)
 
 
-def test_an_interrupt_ends_the_fit(server: Server) -> None:
+def test_an_interrupt_cancels_the_fit(server: Server) -> None:
     code = (
         "from service.client import Descent\n"
         "from tests.client.parts import DECAY, DECAY_DATA, ENDLESS\n"
@@ -175,7 +175,7 @@ def test_an_interrupt_ends_the_fit(server: Server) -> None:
         assert client.job(job_id).status() == "cancelled"
 
 
-async def test_the_same_without_blocking(aclient: AsyncDescent) -> None:
+async def test_asynchronous_client(aclient: AsyncDescent) -> None:
     fit = await aclient.fit(MODEL, DATA)
     assert fit.params == pytest.approx(LINE, rel=1e-12)
     assert np.asarray(await fit.predict({"t_u": [0.0]})) == pytest.approx([LINE["b"]], rel=1e-9)
@@ -195,7 +195,7 @@ async def test_the_same_without_blocking(aclient: AsyncDescent) -> None:
     await job.delete()
 
 
-async def test_a_task_that_is_cancelled_ends_its_fit(aclient: AsyncDescent) -> None:
+async def test_cancelling_the_task_cancels_the_fit(aclient: AsyncDescent) -> None:
     task = asyncio.create_task(aclient.fit(DECAY, DECAY_DATA, **ENDLESS))
     while not (found := [job async for job in aclient.jobs("running")]):
         await asyncio.sleep(0)
@@ -205,6 +205,6 @@ async def test_a_task_that_is_cancelled_ends_its_fit(aclient: AsyncDescent) -> N
     assert await aclient.job(found[0].job_id).status() == "cancelled"
 
 
-async def test_many_at_once(aclient: AsyncDescent) -> None:
+async def test_concurrent_fits(aclient: AsyncDescent) -> None:
     fits = await asyncio.gather(*(aclient.fit(MODEL, DATA) for _ in range(50)))
     assert len({fit.job_id for fit in fits}) == 50

@@ -32,16 +32,14 @@ def problem(status: int, kind: str = "x", **more: object) -> Problem:
         (503, "worker-lost", errors.FitFailedError),
     ],
 )
-def test_each_problem_has_its_exception(
-    status: int, kind: str, expected: type[errors.ProblemError]
-) -> None:
+def test_exception_by_problem(status: int, kind: str, expected: type[errors.ProblemError]) -> None:
     error = errors.of_problem(problem(status, kind))
     assert type(error) is expected
     assert isinstance(error, errors.ClientError)
     assert (error.status, error.type) == (status, kind)
 
 
-def test_it_says_where_and_what_would_mend_it() -> None:
+def test_the_message_has_places_and_remedies() -> None:
     found = [Complaint(pointer="/model", detail="unknown"), Complaint(pointer="", detail="other")]
     error = errors.of_problem(problem(422, errors=found))
     assert str(error).splitlines() == ["No: because", "  /model: unknown", "  the body: other"]
@@ -50,7 +48,7 @@ def test_it_says_where_and_what_would_mend_it() -> None:
     assert str(errors.of_problem(problem(422, errors=alone))) == "No: because"
 
 
-def test_every_exception_is_exported_and_in_the_tree_of_the_docstring() -> None:
+def test_every_exception_is_exported_and_documented() -> None:
     import service.client
 
     kinds = {name for name, kind in vars(errors).items() if _is_error(kind)}

@@ -1,6 +1,6 @@
-"""Faults between a client and a real server: no fit is done twice, and none is lost.
+"""Faults between a client and a real server: no fit is run twice, and none is lost.
 
-A fit's jobs are those that the server lists with its tag. Nobody sleeps between two tries.
+A fit's jobs are those that the server lists with its tag. The pauses between tries are skipped.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ async def aclient(proxy: Proxy) -> AsyncIterator[AsyncDescent]:
 
 
 def jobs_of(server: Server, tag: str) -> list[str]:
-    """Ids of the jobs with that tag, asked of the server itself."""
+    """Ids of the jobs with that tag, from the server without the proxy."""
     with Descent(server.address) as direct:
         return [job.job_id for job in direct.jobs() if job.tags.get("of") == tag]
 
@@ -55,7 +55,7 @@ def tag() -> str:
 
 
 @pytest.mark.parametrize("fault", QUICK)
-def test_a_fit_is_done_once_whatever_goes_wrong(
+def test_each_fault_leads_to_one_fit(
     fault: str, client: Descent, proxy: Proxy, server: Server
 ) -> None:
     proxy.next(fault, fault)
@@ -66,9 +66,7 @@ def test_a_fit_is_done_once_whatever_goes_wrong(
     assert not proxy.faults or fault in {"none", "slow"}
 
 
-def test_so_is_one_that_fails_in_any_order_of_ways(
-    client: Descent, proxy: Proxy, server: Server
-) -> None:
+def test_random_faults_lead_to_one_fit(client: Descent, proxy: Proxy, server: Server) -> None:
     draw = random.Random(7)
     for _ in range(60):
         proxy.faults.clear()
@@ -79,9 +77,11 @@ def test_so_is_one_that_fails_in_any_order_of_ways(
         assert jobs_of(server, mine) == [fit.job_id]
 
 
-async def test_and_many_at_once(aclient: AsyncDescent, proxy: Proxy, server: Server) -> None:
+async def test_concurrent_fits_with_faults(
+    aclient: AsyncDescent, proxy: Proxy, server: Server
+) -> None:
     draw, mine = random.Random(11), tag()
-    # Fewer faults than one call has retries, however they fall.
+    # Fewer faults than one call has retries, in any order.
     proxy.next(*(draw.choice([*QUICK, *4 * ["none"]]) for _ in range(60)))
     aclient.retries = 60
     asked = (aclient.fit(MODEL, DATA, tags={"of": mine}) for _ in range(30))
@@ -90,10 +90,10 @@ async def test_and_many_at_once(aclient: AsyncDescent, proxy: Proxy, server: Ser
     assert sorted(fit.job_id for fit in fits) == sorted(jobs_of(server, mine))
 
 
-def test_an_answer_that_never_comes_is_asked_for_again(
+def test_a_timeout_is_retried(
     client: Descent, proxy: Proxy, server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """After the first try, whose answer does not come, there is time for the second's."""
+    """The timeout is short for the first try only."""
     monkeypatch.setattr(transport, "ANSWER_S", 0.5)
     monkeypatch.setattr("service.client.transport.WAIT_S", 1)
     wait = partial(monkeypatch.setattr, transport, "ANSWER_S", PATIENCE_S)
@@ -105,7 +105,7 @@ def test_an_answer_that_never_comes_is_asked_for_again(
     assert proxy.requests == ["POST /fit", "POST /fit"]
 
 
-def test_a_submit_makes_one_job(client: Descent, proxy: Proxy, server: Server) -> None:
+def test_submit_creates_one_job(client: Descent, proxy: Proxy, server: Server) -> None:
     for fault in QUICK:
         proxy.next(fault, fault)
         mine = tag()
@@ -114,7 +114,7 @@ def test_a_submit_makes_one_job(client: Descent, proxy: Proxy, server: Server) -
         proxy.faults.clear()
 
 
-def test_a_wait_goes_on_where_it_broke(client: Descent, proxy: Proxy) -> None:
+def test_wait_resumes(client: Descent, proxy: Proxy) -> None:
     job = client.submit(DECAY, DECAY_DATA)
     proxy.next("before", "after", "503", "midway")
     found = job.wait()
@@ -123,7 +123,7 @@ def test_a_wait_goes_on_where_it_broke(client: Descent, proxy: Proxy) -> None:
     assert proxy.requests == ["POST /fit", *5 * [f"GET /jobs/{job.id}"]]
 
 
-def test_a_cancel_is_heard_once_and_again(client: Descent, proxy: Proxy) -> None:
+def test_cancel_is_retried(client: Descent, proxy: Proxy) -> None:
     job = client.submit(DECAY, DECAY_DATA, **ENDLESS)
     proxy.next("after", "429", "midway")
     first = job.cancel()
@@ -131,16 +131,14 @@ def test_a_cancel_is_heard_once_and_again(client: Descent, proxy: Proxy) -> None
     assert first == job.result()
 
 
-def test_a_delete_whose_answer_was_lost_is_done(client: Descent, proxy: Proxy) -> None:
+def test_delete_succeeds_if_its_answer_was_lost(client: Descent, proxy: Proxy) -> None:
     job = client.submit(MODEL, DATA)
     job.wait()
     proxy.next("after")
     job.delete()
 
 
-def test_events_come_once_each_however_often_the_stream_breaks(
-    client: Descent, proxy: Proxy
-) -> None:
+def test_events_are_complete_and_unique_over_broken_streams(client: Descent, proxy: Proxy) -> None:
     job = client.submit(DECAY, DECAY_DATA, optimizer="adam", epochs=3000, record_every=1)
     job.wait()
     proxy.next("before", "midway", "after", "429", "midway", "midway")
@@ -150,7 +148,7 @@ def test_events_come_once_each_however_often_the_stream_breaks(
     assert not proxy.faults
 
 
-async def test_the_same_without_blocking(aclient: AsyncDescent, proxy: Proxy) -> None:
+async def test_events_of_the_asynchronous_client(aclient: AsyncDescent, proxy: Proxy) -> None:
     job = await aclient.submit(DECAY, DECAY_DATA, optimizer="adam", epochs=3000, record_every=1)
     await job.wait()
     proxy.next("before", "midway", "after", "503", "midway")
@@ -160,7 +158,7 @@ async def test_the_same_without_blocking(aclient: AsyncDescent, proxy: Proxy) ->
 
 
 def rows(events: Iterator[Event] | list[Event]) -> tuple[list[int], str]:
-    """The epochs that came, and what the last event was."""
+    """The epochs of the rows, and the name of the last event."""
     epochs: list[int] = []
     last = ""
     for event in events:
@@ -170,8 +168,8 @@ def rows(events: Iterator[Event] | list[Event]) -> tuple[list[int], str]:
     return epochs, last
 
 
-def test_who_is_cut_off_too_often_hears_it(client: Descent, proxy: Proxy, server: Server) -> None:
-    """And the fit is not lost: its job is there, and the same key finds it."""
+def test_retries_end_with_an_error(client: Descent, proxy: Proxy, server: Server) -> None:
+    """The fit is not lost: the same key returns its job."""
     proxy.next("after", *5 * ["before"])
     mine = tag()
     with pytest.raises(ConnectionFailed, match=r"no answer from http://127.*\(6 tries\)"):
@@ -182,7 +180,7 @@ def test_who_is_cut_off_too_often_hears_it(client: Descent, proxy: Proxy, server
     assert jobs_of(server, mine) == [job_id]
 
 
-def test_a_stream_that_is_cut_off_too_often_is_an_error(client: Descent, proxy: Proxy) -> None:
+def test_retries_of_a_stream_end_with_an_error(client: Descent, proxy: Proxy) -> None:
     job = client.submit(MODEL, DATA)
     proxy.next(*6 * ["before"])
     with pytest.raises(ConnectionFailed):

@@ -1,4 +1,4 @@
-"""A fit as one has it: printed, shown, kept."""
+"""A fit: its report, its display in notebooks, its file."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def fit(client: Descent) -> Fit:
     return client.fit(MODEL, DATA)
 
 
-def test_it_prints_as_its_report(fit: Fit) -> None:
+def test_a_fit_prints_as_its_report(fit: Fit) -> None:
     from service.render.report import report
 
     assert str(fit) == report(fit.document)
@@ -33,7 +33,7 @@ def test_it_prints_as_its_report(fit: Fit) -> None:
     assert "\x1b[" not in fit.report()
 
 
-def test_it_is_kept(fit: Fit, client: Descent, tmp_path: Path) -> None:
+def test_save_and_load(fit: Fit, client: Descent, tmp_path: Path) -> None:
     fit.save(tmp_path / "fit.json")
     assert json.loads((tmp_path / "fit.json").read_bytes())["params"] == fit.params
     again = Fit.load(tmp_path / "fit.json", client)
@@ -41,7 +41,7 @@ def test_it_is_kept(fit: Fit, client: Descent, tmp_path: Path) -> None:
     assert again.predict({"t_u": [1.0]}) == fit.predict({"t_u": [1.0]})
 
 
-def test_one_that_diverged_is_kept_too(client: Descent, tmp_path: Path) -> None:
+def test_save_and_load_of_a_diverged_fit(client: Descent, tmp_path: Path) -> None:
     fit = client.fit(
         MODEL,
         DATA,
@@ -55,7 +55,7 @@ def test_one_that_diverged_is_kept_too(client: Descent, tmp_path: Path) -> None:
     assert Fit.load(tmp_path / "fit.json") == fit
 
 
-def test_without_a_service_it_asks_for_one(fit: Fit, tmp_path: Path) -> None:
+def test_predict_without_a_client_raises(fit: Fit, tmp_path: Path) -> None:
     fit.save(tmp_path / "fit.json")
     alone = Fit.load(tmp_path / "fit.json")
     with pytest.raises(ClientError, match="has no client"):
@@ -64,7 +64,7 @@ def test_without_a_service_it_asks_for_one(fit: Fit, tmp_path: Path) -> None:
     assert "<svg" not in alone._repr_html_()
 
 
-def test_what_is_no_fit_is_not_loaded(tmp_path: Path) -> None:
+def test_load_refuses_other_documents(tmp_path: Path) -> None:
     (tmp_path / "a.json").write_text('{"job_id": 1}')
     with pytest.raises(UnreadableAnswer, match="not a valid Fit"):
         Fit.load(tmp_path / "a.json")
@@ -92,7 +92,7 @@ FEW = {"x": [1.0, 2.0, 3.0], "y": [1.0, 2.0, 4.0]}
 
 
 @pytest.mark.parametrize(("rows", "verdict"), [(3, "doubtful"), (1, "untrustworthy")])
-def test_how_far_to_trust_it_is_said(client: Descent, rows: int, verdict: str) -> None:
+def test_the_verdict_is_shown(client: Descent, rows: int, verdict: str) -> None:
     fit = client.fit("y = w * x + b", {name: column[:rows] for name, column in FEW.items()})
     assert (fit.verdict, fit.trustworthy) == (verdict, False)
     assert repr(fit).endswith(f", {verdict}>")
@@ -102,7 +102,7 @@ def test_how_far_to_trust_it_is_said(client: Descent, rows: int, verdict: str) -
 
 
 def drawing(fit: Fit, status: int = 200) -> tuple[Descent, list[httpx.Request]]:
-    """A client of a service that draws, or not."""
+    """A client of a service that answers with a picture, or with an error status."""
     asked: list[httpx.Request] = []
 
     def answer(request: httpx.Request) -> httpx.Response:
@@ -113,7 +113,7 @@ def drawing(fit: Fit, status: int = 200) -> tuple[Descent, list[httpx.Request]]:
     return Descent("http://x", http=http), asked
 
 
-def test_a_notebook_shows_its_table_and_its_picture(fit: Fit) -> None:
+def test_a_notebook_shows_the_table_and_the_picture(fit: Fit) -> None:
     client, asked = drawing(fit)
     shown = Fit(fit.raw, client)
     parsed = _Tags(shown._repr_html_().replace('<path d="M0 0"/>', ""))
@@ -125,14 +125,14 @@ def test_a_notebook_shows_its_table_and_its_picture(fit: Fit) -> None:
     assert asked[0].headers["accept"] == "image/svg+xml"
 
 
-def test_where_no_picture_is_to_be_had_the_table_stands_alone(fit: Fit) -> None:
+def test_a_notebook_shows_the_table_without_a_picture(fit: Fit) -> None:
     client, _ = drawing(fit, 404)
     assert Fit(fit.raw, client)._repr_svg_() is None
     assert "<table>" in Fit(fit.raw, client)._repr_html_()
 
 
-def test_the_html_is_no_way_in(client: Descent) -> None:
-    """A column's name and a formula are the caller's text, or someone else's."""
+def test_the_html_is_escaped(client: Descent) -> None:
+    """Names of columns and formulas may come from an untrusted source."""
     fit = client.fit("y = a * exp(-b * x) + c", DECAY_DATA)
     raw = {**fit.raw, "model": {**fit.raw["model"], "formula": "<script>alert(1)</script>"}}
     raw["params"] = {"<img src=x>": 1.0}
@@ -151,7 +151,7 @@ def _open_tags(text: str) -> Iterator[str]:
     return iter(seen.tags)
 
 
-def test_a_picture_is_kept_and_shown(fit: Fit, tmp_path: Path) -> None:
+def test_a_picture_is_saved_and_shown(fit: Fit, tmp_path: Path) -> None:
     client, asked = drawing(fit)
     picture = Fit(fit.raw, client).plot("residuals")
     picture.save(tmp_path / "residuals.svg")
@@ -161,12 +161,12 @@ def test_a_picture_is_kept_and_shown(fit: Fit, tmp_path: Path) -> None:
     assert asked[0].url.path.endswith("/plot/residuals.svg")
 
 
-def test_the_services_picture(fit: Fit) -> None:
+def test_pictures_of_a_service(fit: Fit) -> None:
     assert str(fit.plot()).count("<svg") == 1
     assert fit.plot(kind="png").content.startswith(b"\x89PNG")
 
 
-async def test_one_without_blocking_shows_the_picture_once_it_was_fetched(fit: Fit) -> None:
+async def test_an_asynchronous_fit_shows_its_picture_after_plot(fit: Fit) -> None:
     http = httpx.AsyncClient(
         transport=httpx.MockTransport(lambda _: httpx.Response(200, content=SVG))
     )
@@ -200,7 +200,7 @@ GROUPS: dict[str, Any] = {
 
 @pytest.fixture
 def grouped(fit: Fit) -> GroupedFit:
-    """As the service answers `group_by`."""
+    """A fit with `group_by`, as the service answers it."""
     shared = ("job_id", "status", "stop_reason", "converged", "model", "optimizer", "epochs",
               "diagnostics", "verdict", "trustworthy", "dropped", "timings", "urls")  # fmt: skip
     predict = {"model": MODEL, "scaling": None, "dtype": "float64"}
@@ -208,7 +208,7 @@ def grouped(fit: Fit) -> GroupedFit:
     return GroupedFit({**parts, "predict": predict, "groups": GROUPS})
 
 
-def test_the_fits_of_groups_are_a_sequence(grouped: GroupedFit) -> None:
+def test_a_grouped_fit_is_a_sequence(grouped: GroupedFit) -> None:
     assert len(grouped) == 3
     assert [group.key for group in grouped] == ["a", "b", None]  # type: ignore[attr-defined]
     second = grouped.of("b")
@@ -221,7 +221,7 @@ def test_the_fits_of_groups_are_a_sequence(grouped: GroupedFit) -> None:
         grouped.of("c")
 
 
-def test_and_make_a_frame(grouped: GroupedFit) -> None:
+def test_a_grouped_fit_as_a_frame(grouped: GroupedFit) -> None:
     import pandas as pd
 
     frame = pd.DataFrame(grouped.columns())
@@ -232,12 +232,12 @@ def test_and_make_a_frame(grouped: GroupedFit) -> None:
     assert "trustworthy" not in frame
 
 
-def test_which_kind_it_is_is_seen_in_the_document(client: Descent, grouped: GroupedFit) -> None:
+def test_grouped_and_single_documents(client: Descent, grouped: GroupedFit) -> None:
     assert isinstance(client.fit_of(grouped.raw), GroupedFit)
     assert isinstance(client.fit_of(client.fit(DECAY, DECAY_DATA).raw), Fit)
 
 
-def test_they_print_as_their_report(grouped: GroupedFit) -> None:
+def test_a_grouped_fit_prints_as_its_report(grouped: GroupedFit) -> None:
     assert "plate" in str(grouped)
     assert "Of them 1 trustworthy, 1 doubtful, 1 untrustworthy." in str(grouped)
     assert repr(grouped).endswith("3 groups, 1 trustworthy>")

@@ -1,4 +1,4 @@
-"""A client that a public generator makes of openapi.json fits the thermometer."""
+"""A client generated from openapi.json by openapi-python-client fits the thermometer."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ NAME = "descent_generated_client"
 
 @pytest.fixture(scope="module")
 def generated(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The package's name. All that the generator may say is which media types it leaves out."""
+    """The name of the generated package. Its only warnings are unsupported media types."""
     folder = tmp_path_factory.mktemp("generated")
     (folder / "config.yml").write_text("post_hooks: []\n")
     done = subprocess.run(
@@ -34,23 +34,25 @@ def generated(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         text=True,
         check=False,
     )
-    said = done.stdout + done.stderr
-    assert done.returncode == 0, said
-    assert said.count("WARNING") == said.count("Unsupported content type"), said
-    assert not any(word in said for word in ("not be generated", "Unable", "removal")), said
+    output = done.stdout + done.stderr
+    assert done.returncode == 0, output
+    assert output.count("WARNING") == output.count("Unsupported content type"), output
+    assert not any(word in output for word in ("not be generated", "Unable", "removal")), output
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(sys, "path", [str(folder), *sys.path])
         yield NAME
 
 
-def test_every_route_is_there(generated: str) -> None:
+def test_every_route_is_generated(generated: str) -> None:
     api = Path(str(import_module(generated).__file__)).parent / "api"
-    made = {path.stem for path in api.glob("*/*.py")} - {"__init__"}
+    generated_names = {path.stem for path in api.glob("*/*.py")} - {"__init__"}
     paths = json.loads((ROOT / "openapi.json").read_text(encoding="utf-8"))["paths"].values()
-    assert made == {operation["operationId"] for path in paths for operation in path.values()}
+    assert generated_names == {
+        operation["operationId"] for path in paths for operation in path.values()
+    }
 
 
-def test_it_fits_the_thermometer(generated: str, server: Server) -> None:
+def test_the_generated_client_fits(generated: str, server: Server) -> None:
     client = import_module(f"{generated}.client").Client(base_url=f"http://{server.address}")
     models: Any = import_module(f"{generated}.models")
     body = models.FitRequest(data=models.FitRequestData.from_dict(DATA), model=MODEL)

@@ -1,4 +1,4 @@
-"""The client's keywords are the fields of the requests, and of both clients the same."""
+"""The keywords of both clients are the fields of the requests."""
 
 from __future__ import annotations
 
@@ -13,27 +13,27 @@ from service.schemas import answers
 from service.schemas.compute import GradientRequest, LossRequest, PredictRequest
 from service.schemas.fit import FitRequest
 
-SAID = {"model", "data", "params"}
+GIVEN = {"model", "data", "params"}
 
 
 @pytest.mark.parametrize(
-    ("keywords", "request_", "apart"),
+    ("keywords", "request_", "excluded"),
     [
         (client_options.FitOptions, FitRequest, {"model", "data", "background", "group_by"}),
-        (client_options.PredictOptions, PredictRequest, SAID),
-        (client_options.LossOptions, LossRequest, SAID),
-        (client_options.GradientCallOptions, GradientRequest, SAID),
+        (client_options.PredictOptions, PredictRequest, GIVEN),
+        (client_options.LossOptions, LossRequest, GIVEN),
+        (client_options.GradientCallOptions, GradientRequest, GIVEN),
     ],
 )
-def test_every_field_is_a_keyword(keywords: type, request_: type, apart: set[str]) -> None:
+def test_every_field_is_a_keyword(keywords: type, request_: type, excluded: set[str]) -> None:
     fields = set(request_.model_fields)  # type: ignore[attr-defined]
-    assert fields - apart == set(keywords.__annotations__)
+    assert fields - excluded == set(keywords.__annotations__)
 
 
 @pytest.mark.parametrize(
     ("blocking", "other"), [(Descent, AsyncDescent), (Job, AsyncJob), (Fit, AsyncFit)]
 )
-def test_both_clients_take_the_same(blocking: type, other: type) -> None:
+def test_both_clients_have_the_same_signatures(blocking: type, other: type) -> None:
     for name, method in inspect.getmembers(blocking, inspect.isfunction):
         if not name.startswith("_"):
             theirs = inspect.signature(getattr(other, name))
@@ -43,6 +43,6 @@ def test_both_clients_take_the_same(blocking: type, other: type) -> None:
 @pytest.mark.parametrize(
     ("ours", "schema"), [(FitDocument, answers.Fit), (GroupedFit, answers.GroupedFit)]
 )
-def test_a_fit_has_all_that_its_document_has(ours: type, schema: type) -> None:
+def test_a_fit_has_every_field_of_its_document(ours: type, schema: type) -> None:
     fields = set(schema.model_fields)  # type: ignore[attr-defined]
     assert fields - {"predict"} <= {name for name in dir(ours) if not name.startswith("_")}

@@ -50,7 +50,7 @@ def refused(answer: httpx.Response) -> tuple[str, str, str]:
     return problem["type"], error["pointer"], error["detail"]
 
 
-def test_json_csv_and_arrow_are_one_fit(service: httpx.Client) -> None:
+def test_json_csv_and_arrow_give_the_same_fit(service: httpx.Client) -> None:
     data = rows()
     request = {"model": LINE, "group_by": "id"}
     by_json = fitted(service.post("/fit", json={**request, "data": data}))
@@ -78,7 +78,7 @@ def test_json_csv_and_arrow_are_one_fit(service: httpx.Client) -> None:
     assert by_json["optimizer"] == "exact"
 
 
-def test_one_bad_group_is_told_of_in_its_own_row(service: httpx.Client) -> None:
+def test_a_failed_group_is_reported_in_its_row(service: httpx.Client) -> None:
     data = rows()
     pairs = zip(data["x"], data["id"], strict=True)
     data["x"] = [0.0 if key == "k2" else x + 1 for x, key in pairs]
@@ -100,7 +100,7 @@ def test_one_bad_group_is_told_of_in_its_own_row(service: httpx.Client) -> None:
     assert told.json()["predictions"][1] == pytest.approx(found["params"]["b"][1])
 
 
-def test_in_the_background_it_is_a_job_like_any_other(service: httpx.Client) -> None:
+def test_grouped_background_job(service: httpx.Client) -> None:
     request = {
         "model": "y = a*exp(-b*x) + c",
         "params": {"a": 1, "b": 0.1, "c": 1},
@@ -141,7 +141,7 @@ def test_in_the_background_it_is_a_job_like_any_other(service: httpx.Client) -> 
         ),
     ],
 )
-def test_what_cannot_be_is_refused_with_a_way_out(
+def test_invalid_requests_are_refused_with_a_remedy(
     service: httpx.Client, change: Any, kind: str, pointer: str, said: str
 ) -> None:
     request = {"model": LINE, "data": rows(), "group_by": "id", **change}
@@ -169,7 +169,7 @@ def test_each_row_is_predicted_by_its_group(service: httpx.Client) -> None:
     assert '"covariance": true' in found[2]
 
 
-def test_a_fit_of_one_still_predicts_by_its_job(service: httpx.Client) -> None:
+def test_a_fit_without_groups_predicts_by_its_job(service: httpx.Client) -> None:
     fit = fitted(service.post("/fit", json={"data": {"x": [1, 2, 3], "y": [2, 4, 6]}}))
     answer = fitted(service.post("/predict", json={"job_id": fit["job_id"], "data": {"x": [5]}}))
     assert answer["predictions"] == pytest.approx([10])

@@ -67,7 +67,7 @@ def test_a_name_that_shadows_a_column_is_refused(
     _is_refused_at_the_model(ask(service, "/fit", text, data))
 
 
-def test_afterwards_the_service_is_ready_and_fits(service: httpx.Client) -> None:
+def test_the_service_is_ready_and_fits_afterwards(service: httpx.Client) -> None:
     assert service.get("/readyz").status_code == 200
     answer = ask(service, "/fit", "y = a*x + b")
     assert answer.status_code == 200, answer.text

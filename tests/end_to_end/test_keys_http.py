@@ -1,4 +1,4 @@
-"""Keys of groups over HTTP: what differs in the body stays apart, and leaves as it came."""
+"""Group keys over HTTP: different spellings stay different and are answered unchanged."""
 
 from __future__ import annotations
 
@@ -95,34 +95,32 @@ def refused(answer: httpx.Response, pointer: str, *said: str) -> None:
         ([" 01", "1 "], ["01", "1"]),
     ],
 )
-def test_keys_of_a_csv_are_told_apart_by_what_stands_there(
+def test_keys_of_a_csv_are_distinct_by_their_spelling(
     service: httpx.Client, spelled: list[str], keys: list[Any]
 ) -> None:
     assert keys_of(by_csv(service, spelled)) == keys
 
 
-def test_rows_in_which_nothing_stands_move_no_key(service: httpx.Client) -> None:
+def test_empty_rows_do_not_shift_keys(service: httpx.Client) -> None:
     text = "x,y,g\n0,1,1E5\n1,2,1E5\n,,\n2,3,10E4\n# a pause\n3,5,10E4\n,,\n"
     answer = service.post("/fit", params=QUERY, content=text, headers=CSV)
     assert keys_of(answer) == ["1E5", "10E4"]
     assert answer.json()["groups"]["n"] == [2, 2]
 
 
-def test_what_is_reckoned_with_may_be_written_as_ever(service: httpx.Client) -> None:
+def test_other_columns_are_numbers_in_any_spelling(service: httpx.Client) -> None:
     text = "x,y,g\n001,1E0,a\n2.0,2,a\n+3,3e0,b\n4,5,b\n"
     assert keys_of(service.post("/fit", params=QUERY, content=text, headers=CSV)) == ["a", "b"]
 
 
-def test_a_form_says_group_by_in_its_request(service: httpx.Client) -> None:
+def test_group_by_in_a_multipart_request(service: httpx.Client) -> None:
     files = {"request": (None, json.dumps(QUERY)), "data": ("a.csv", table(["001", "1"]))}
     assert keys_of(service.post("/fit", files=files)) == ["001", "1"]
 
 
 @pytest.mark.parametrize("padding", [0, 200_000])
-def test_whole_numbers_that_float64_does_not_hold_are_refused(
-    service: httpx.Client, padding: int
-) -> None:
-    """In a large body too, which another parser reads."""
+def test_integer_keys_beyond_float64_are_refused(service: httpx.Client, padding: int) -> None:
+    """Also in a large body, which another parser reads."""
     keys = [2**53] * 3 + [2**53 + 1] * 3
     data = {"x": X + [0.5] * padding, "y": Y + [2.0] * padding, "g": keys + [7] * padding}
     answer = service.post("/fit", json={**QUERY, "data": data})
@@ -138,17 +136,17 @@ def test_whole_numbers_that_float64_does_not_hold_are_refused(
         (pa.array([Decimal("0.1")] * 5 + [Decimal("0.10000000000000000001")]), 5),
     ],
 )
-def test_the_same_in_arrow(service: httpx.Client, keys: Any, row: int) -> None:
+def test_inexact_keys_in_arrow_are_refused(service: httpx.Client, keys: Any, row: int) -> None:
     refused(by_arrow(service, keys), f"/data/g/{row}", f"row {row + 1} is ", "as text")
 
 
-def test_the_same_in_npz(service: httpx.Client) -> None:
+def test_inexact_keys_in_npz_are_refused(service: httpx.Client) -> None:
     body = saved(x=np.array(X), y=np.array(Y), g=np.array([BIG] * 3 + [BIG + 1] * 3))
     answer = service.post("/fit", params=QUERY, content=body, headers=NPZ)
     refused(answer, "/data/g/3", f"row 4 is {BIG + 1}", "as text")
 
 
-def test_large_numbers_that_float64_holds_are_keys(service: httpx.Client) -> None:
+def test_large_exact_integers_are_keys(service: httpx.Client) -> None:
     keys = [10**17] * 3 + [10**18] * 3
     body = saved(x=np.array(X), y=np.array(Y), g=np.array(keys))
     by_npz = service.post("/fit", params=QUERY, content=body, headers=NPZ)
@@ -158,19 +156,19 @@ def test_large_numbers_that_float64_holds_are_keys(service: httpx.Client) -> Non
         assert keys_of(answer) == [1e17, 1e18]
 
 
-def test_other_columns_may_have_any_whole_number(service: httpx.Client) -> None:
+def test_other_columns_may_have_any_integer(service: httpx.Client) -> None:
     data = {"x": X, "y": Y, "g": ["a"] * 6, "id": [BIG + 1] * 6}
     assert keys_of(service.post("/fit", json={**QUERY, "data": data})) == ["a"]
 
 
-def test_infinity_is_no_key_in_any_form(service: httpx.Client) -> None:
+def test_infinity_is_refused_as_a_key(service: httpx.Client) -> None:
     keys = [1.0] * 3 + [np.inf] * 3
     body = saved(x=np.array(X), y=np.array(Y), g=np.array(keys))
     by_npz = service.post("/fit", params=QUERY, content=body, headers=NPZ)
     for answer in (by_arrow(service, keys), by_npz, by_csv(service, ["1", "inf"])):
         refused(answer, "/data/g/3", "row 4 is infinite")
     refused(by_csv(service, ["1", "-Infinity"], missing="drop"), "/data/g/3", "(line 5 of the body")
-    assert keys_of(by_csv(service, ["ctrl", "inf"])) == ["ctrl", "inf"]  # text, as its neighbour is
+    assert keys_of(by_csv(service, ["ctrl", "inf"])) == ["ctrl", "inf"]  # text, as the other key is
 
 
 # --- predictions ----------------------------------------------------------------------------------
@@ -181,7 +179,7 @@ def predict(service: httpx.Client, fit: httpx.Response, text: str) -> httpx.Resp
     return service.post("/predict", params={"job_id": job}, content=text, headers=CSV)
 
 
-def test_predictions_go_by_what_stands_there_too(service: httpx.Client) -> None:
+def test_predictions_match_keys_by_spelling(service: httpx.Client) -> None:
     fit = by_csv(service, ["001", "1"])
     b = fit.json()["groups"]["params"]["b"]
     told = predict(service, fit, "x,g\n0,1\n0,001\n")
@@ -190,7 +188,7 @@ def test_predictions_go_by_what_stands_there_too(service: httpx.Client) -> None:
     refused(predict(service, fit, "x,g\n0,1\n0,01\n"), "/data/g/1", "'01'")
 
 
-def test_numbers_are_predicted_by_numbers(service: httpx.Client) -> None:
+def test_predictions_match_number_keys_by_value(service: httpx.Client) -> None:
     fit = by_csv(service, ["1", "100000"])
     b = fit.json()["groups"]["params"]["b"]
     told = predict(service, fit, "x,g\n0,1.0\n0,1\n0,100000\n")
@@ -199,7 +197,7 @@ def test_numbers_are_predicted_by_numbers(service: httpx.Client) -> None:
     refused(predict(service, fit, "x,g\n0,1\n0,inf\n"), "/data/g/1", "infinite")
 
 
-def test_predictions_of_whole_numbers_that_float64_does_not_hold(service: httpx.Client) -> None:
+def test_predictions_refuse_integer_keys_beyond_float64(service: httpx.Client) -> None:
     fit = by_json(service, [2**53] * 3 + [7] * 3)
     data = {"x": [1, 1], "g": [2**53, 2**53 + 1]}
     asked = {"job_id": fit.json()["job_id"], "data": data}
@@ -214,7 +212,7 @@ def test_predictions_of_whole_numbers_that_float64_does_not_hold(service: httpx.
 ODD = ["c\nd", "c\rd", "a\x00b", "a\u2028b", "", None, "=cmd|x", 'a"b,c', "e\r\nf", "NaN", "1 "]
 
 
-def test_text_leaves_as_it_came(service: httpx.Client) -> None:
+def test_text_keys_are_answered_unchanged(service: httpx.Client) -> None:
     data: dict[str, Any] = {"x": X * 2, "y": Y * 2, "g": [*ODD, "z"]}
     asked = {**QUERY, "data": data}
     due = [*ODD, "z"]
@@ -228,7 +226,7 @@ def test_text_leaves_as_it_came(service: httpx.Client) -> None:
     assert "\n,1," in text  # the key that is missing
 
 
-def test_predictions_carry_it_too(service: httpx.Client) -> None:
+def test_predictions_have_text_keys_unchanged(service: httpx.Client) -> None:
     fit = by_json(service, ["c\rd"] * 3 + [""] * 3)
     asked = {"job_id": fit.json()["job_id"], "data": {"x": [0, 0], "g": ["c\rd", ""]}}
     text = service.post("/predict?format=csv", json=asked).content.decode()

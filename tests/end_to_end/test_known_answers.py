@@ -1,4 +1,4 @@
-"""Answers that others have published, from a plain request over HTTP on a real socket.
+"""Published results, from a plain request over HTTP on a real socket.
 
 The tolerance is a unit of the last digit that the source prints: some stop a little short.
 """
@@ -21,7 +21,7 @@ Printed = Mapping[str, str]
 
 @dataclass(frozen=True)
 class Known:
-    """A request's model, data and start, and what the source says of the answer."""
+    """The model, data and start of a request, and the published results."""
 
     model: str | dict[str, Any]
     data: Mapping[str, list[float]]
@@ -33,7 +33,7 @@ class Known:
 
 
 def columns(**texts: str) -> dict[str, list[float]]:
-    """Columns from their numbers in a row."""
+    """Columns from their numbers as text."""
     return {name: [float(number) for number in text.split()] for name, text in texts.items()}
 
 
@@ -170,7 +170,7 @@ def service():
 
 
 @pytest.mark.parametrize("name", KNOWN)
-def test_a_published_answer(service: httpx.Client, name: str) -> None:
+def test_published_answer(service: httpx.Client, name: str) -> None:
     known = KNOWN[name]
     answer = service.post(
         "/fit", json={"model": known.model, "data": known.data, "params": known.start}
@@ -187,7 +187,7 @@ def test_a_published_answer(service: httpx.Client, name: str) -> None:
 
 
 def _as_printed(printed: Printed) -> dict[str, Any]:
-    """Each to a unit of its last digit."""
+    """Each within one unit of its last printed digit."""
     return {
         name: pytest.approx(float(text), abs=10.0 ** -len(text.partition(".")[2]), rel=0)
         for name, text in printed.items()

@@ -34,7 +34,7 @@ def ask(service: httpx.Client, route: str, **body: Any) -> dict[str, Any]:
 
 
 def raw_start(scale: float) -> dict[str, float]:
-    """The start of the tables, which is that of scaled readings, as a request gives it."""
+    """The start of the tables, which is for scaled inputs, as a request has it."""
     return {"w": TUTORIAL["start"]["w"] * scale, "b": TUTORIAL["start"]["b"]}
 
 
@@ -116,8 +116,8 @@ def test_the_exact_answer(service: httpx.Client) -> None:
     assert fit["statistics"]["r_squared"] == pytest.approx(exact["r_squared"], abs=1e-5)
 
 
-def test_the_diagnosis_and_its_cure(service: httpx.Client) -> None:
-    """1e-2 diverges; the diagnostics name the limit and the imbalance; their patches cure it."""
+def test_the_suggested_fixes_of_a_divergence(service: httpx.Client) -> None:
+    """1e-2 diverges; diagnostics report the limit and the imbalance, and their patches fix both."""
     optimizer = {"name": "sgd", "learning_rate": 0.01}
     sick = ask(service, "/fit", params=TUTORIAL["start"], optimizer=optimizer, epochs=100)
     assert sick["stop_reason"] == "diverged"

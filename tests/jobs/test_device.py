@@ -71,7 +71,7 @@ NARROW: dict[str, dict[str, Any]] = {
 
 
 @pytest.mark.parametrize("name", WIDE | NARROW)
-def test_auto_takes_a_gpu_for_many_rows_at_once(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_auto_uses_a_gpu_for_many_rows(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     rows = scheduling.GPU_ROWS
     many = to_plan(long(rows, **(WIDE | NARROW)[name]))
     few = to_plan(long(rows - 1, **(WIDE | NARROW)[name]))
@@ -102,7 +102,7 @@ def params(message: Any) -> dict[str, Any]:
 
 @pytest.mark.parametrize("name", REQUESTS)
 @pytest.mark.parametrize("device", OTHERS)
-def test_a_job_done_there_is_answered_as_here(device: str, name: str) -> None:
+def test_device_and_cpu_answers_agree(device: str, name: str) -> None:
     """To 1e-6 of the params; slices, checkpoints and the answer are on the CPU's side."""
     due = run(asked(**REQUESTS[name]), "cpu")[-1]
     with on(device) as known:
@@ -113,7 +113,7 @@ def test_a_job_done_there_is_answered_as_here(device: str, name: str) -> None:
 
 @pytest.mark.parametrize("name", ["groups", "a decay", "a search", "adam"])
 @pytest.mark.parametrize("device", OTHERS)
-def test_a_job_that_lost_its_worker_goes_on_there(
+def test_a_job_on_a_device_resumes_after_a_lost_worker(
     device: str, name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for solver in (marquardt, first_order):
@@ -129,7 +129,7 @@ def test_a_job_that_lost_its_worker_goes_on_there(
 
 
 @pytest.mark.parametrize("error", OUT_OF_MEMORY)
-def test_a_gpu_without_room_is_said_to_be_that(error: type[Exception]) -> None:
+def test_a_full_gpu_is_reported(error: type[Exception]) -> None:
     def full(plan: Any, device: str) -> Any:
         raise error
 
@@ -142,14 +142,14 @@ def test_a_gpu_without_room_is_said_to_be_that(error: type[Exception]) -> None:
 
 
 @pytest.mark.parametrize(("device", "here"), [("cpu", True), ("auto", True), ("cuda", False)])
-def test_with_cuda_no_job_is_done_in_the_services_own_process(device: Any, here: bool) -> None:
+def test_with_cuda_no_job_runs_inline(device: Any, here: bool) -> None:
     settings, clock = Settings(device=device), SystemClock()
     executor = LocalExecutor(settings, MemoryStore(settings, clock), clock, backend=FIT_BACKEND)
     assert (executor._inline is not None) is here
 
 
 @pytest.mark.skipif(HAS_CUDA, reason="there is a GPU")
-def test_a_gpu_that_is_not_there_is_refused_at_the_start() -> None:
+def test_a_missing_gpu_is_refused_at_start() -> None:
     with pytest.raises(NoDevice, match="DESCENT_DEVICE=cuda"):
         create_app(Settings(device="cuda"))
     create_app(Settings(device="auto"))
@@ -167,6 +167,6 @@ def test_a_gpu_that_is_not_there_is_refused_at_the_start() -> None:
     assert "auto" in said.stderr
 
 
-def test_a_gpu_that_is_there_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_available_gpu_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
     create_app(Settings(device="cuda"))

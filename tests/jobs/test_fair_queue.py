@@ -35,7 +35,7 @@ def test_a_flood_delays_another_by_one():
 
 
 @given(keys)
-def test_a_lane_is_served_in_order(names):
+def test_jobs_of_one_key_are_served_in_order(names):
     queue = filled(names)
     order = [queue.pop() for _ in names]
     for key in set(names):
@@ -52,7 +52,7 @@ def test_the_bound_holds(names, bound):
     assert len(queue) <= bound
 
 
-def test_a_short_queue_may_be_filled_by_one_lane():
+def test_a_short_queue_may_be_filled_by_one_key():
     queue = filled("", bound=8)
     for number in range(8):
         assert queue.has_room("a")
@@ -60,7 +60,7 @@ def test_a_short_queue_may_be_filled_by_one_lane():
     assert not queue.has_room("a")
 
 
-def test_a_flood_leaves_room_for_another_lane():
+def test_a_flood_leaves_room_for_another_key():
     queue = filled("", bound=256)
     number = 0
     while queue.has_room("flood"):
@@ -70,7 +70,7 @@ def test_a_flood_leaves_room_for_another_lane():
     assert queue.has_room("other")
 
 
-def test_what_is_taken_out_is_not_served():
+def test_removed_jobs_are_not_served():
     queue = filled("aab")
     queue.remove("a", 0)
     assert [queue.pop(), queue.pop()] == [1, 2]
@@ -78,7 +78,7 @@ def test_what_is_taken_out_is_not_served():
         queue.pop()
 
 
-def test_room_is_reckoned_with_those_that_are_coming():
+def test_the_bound_counts_reserved_places():
     assert not filled("a", bound=2).has_room("b", coming=1)
 
 

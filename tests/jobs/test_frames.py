@@ -78,7 +78,7 @@ async def test_a_frame_cut_short_is_the_end(cut):
             await frames.receive_async(ours)
 
 
-async def test_a_sent_array_may_be_written_to_at_the_far_end():
+async def test_received_arrays_are_writable():
     ours, theirs = pair()
     with ours, theirs:
         await frames.send_async(ours, np.arange(3))

@@ -132,7 +132,7 @@ def test_a_row_with_non_finite_params_is_a_turn():
     assert {60, 61} <= set(rows.thin(10).epoch.tolist())
 
 
-def test_rows_handed_out_stay_as_they_were():
+def test_returned_rows_do_not_change():
     history = History(16)
     history.append(rows_of(range(5)))
     seen = history.rows
@@ -141,7 +141,7 @@ def test_rows_handed_out_stay_as_they_were():
     assert all(np.array_equal(a, b) for a, b in zip(seen.columns, before, strict=True))
 
 
-def test_trimming_gives_back_the_spare_room():
+def test_trimming_frees_the_spare_capacity():
     history = in_slices(History(10_000), rows_of(range(1000)), range(1000))
     full, rows = history.nbytes, history.rows
     history.trim()

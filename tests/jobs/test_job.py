@@ -17,7 +17,7 @@ def test_every_status_has_its_transitions():
 
 @pytest.mark.parametrize("before", STATUSES)
 @pytest.mark.parametrize("after", STATUSES)
-def test_a_job_goes_only_where_the_table_says(before, after):
+def test_transitions_follow_the_table(before, after):
     job = a_job(SetClock())
     if before != "queued":
         job = job.evolve(status="running")

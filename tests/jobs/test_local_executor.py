@@ -57,7 +57,7 @@ async def struck(house, epoch):
             await asyncio.sleep(0)
 
 
-async def test_a_lost_worker_is_noticed_and_its_place_filled_at_once(house):
+async def test_a_lost_worker_is_replaced_at_once(house):
     job = await house.submit(10**8, epoch_s=0.001)
     await house.running(job)
     with stopped_timers():
@@ -77,7 +77,7 @@ async def test_an_idle_worker_that_dies_is_replaced(build):
     assert job.status == "succeeded"
 
 
-async def test_a_worker_that_does_not_hear_a_cancel_is_killed_and_its_best_kept(house, tmp_path):
+async def test_a_worker_that_ignores_a_cancel_is_killed_and_its_best_kept(house, tmp_path):
     os.mkfifo(tmp_path / "stuck")
     job = await house.submit(10**8, epoch_s=0.001, stuck_at=100, tell=tmp_path / "stuck")
     await asyncio.to_thread((tmp_path / "stuck").read_text)
@@ -92,7 +92,7 @@ async def test_a_worker_that_does_not_hear_a_cancel_is_killed_and_its_best_kept(
     assert set(before) != set(house.executor.pids)
 
 
-async def test_a_cancel_before_the_first_epoch_is_done_still_ends(house):
+async def test_a_cancel_before_the_first_epoch(house):
     job = await house.submit(10, stuck_at=1)
     await house.until(job, lambda job: job.status == "running")
     job = await house.jobs.cancel(job.id)
@@ -125,13 +125,13 @@ async def test_large_data_go_to_the_worker(house):
     assert job.status == "succeeded"
 
 
-async def test_many_jobs_at_once(house):
+async def test_concurrent_jobs(house):
     jobs = [await house.submit(5, owner=str(i % 7)) for i in range(150)]
     for job in jobs:
         assert (await house.end(job)).status == "succeeded"
 
 
-async def test_a_worker_that_cannot_start_is_said_so(caplog):
+async def test_a_worker_that_cannot_start_is_logged(caplog):
     settings = Settings(workers=2)
     executor = LocalExecutor(settings, MemoryStore(settings), entry="tests.jobs.fakes:stillborn")
     with pytest.raises(RuntimeError, match="died as it started"):
@@ -196,7 +196,7 @@ def parent(tmp_path):
             process.kill()
 
 
-def test_workers_are_gone_soon_after_their_parents_kill_9(parent):
+def test_workers_end_after_their_parent_is_killed(parent):
     process, gone = parent
     process.kill()
     assert gone()
@@ -211,7 +211,7 @@ def test_sigterm_ends_all_and_leaves_no_orphan(parent):
     assert gone()
 
 
-async def test_a_signal_to_the_whole_group_is_the_parents_business(house):
+async def test_workers_ignore_signals_to_the_process_group(house):
     """Ctrl-C and systemd's SIGTERM reach workers and the fork server too; they go on. No others are
     signalled: this process has servers of other tests below it."""
     job = await house.submit(200, epoch_s=0.001)

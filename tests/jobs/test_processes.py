@@ -50,14 +50,14 @@ async def test_a_worker_reads_nothing_from_the_terminal() -> None:
         assert os.readlink(f"/proc/{one.pid}/fd/0") == os.devnull
 
 
-async def test_a_killed_worker_is_seen_off_with_its_signal_and_no_zombie() -> None:
+async def test_a_killed_worker_is_reaped_with_its_signal() -> None:
     async with worker(DEAF) as one:
         one.kill()
         assert await one.reap() == -signal.SIGKILL
         assert not Path(f"/proc/{one.pid}").exists()
 
 
-async def test_a_worker_that_was_forgotten_is_killed() -> None:
+async def test_an_unreferenced_worker_is_killed() -> None:
     one = await WorkerProcess.spawn(DEAF, 1)
     assert await one.receive() == Ready()
     handle = os.pidfd_open(one.pid)
@@ -68,7 +68,7 @@ async def test_a_worker_that_was_forgotten_is_killed() -> None:
         os.close(handle)
 
 
-async def test_a_worker_that_does_not_go_is_killed(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_worker_that_does_not_end_is_killed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("service.jobs.worker_process._REAP_S", 0.0)
     one = await WorkerProcess.spawn(DEAF, 1)
     assert await one.receive() == Ready()
@@ -76,7 +76,7 @@ async def test_a_worker_that_does_not_go_is_killed(monkeypatch: pytest.MonkeyPat
     assert await one.reap() == -signal.SIGKILL
 
 
-async def test_a_fork_server_that_was_killed_takes_its_workers_along_and_is_replaced() -> None:
+async def test_a_killed_fork_server_ends_its_workers_and_is_replaced() -> None:
     async with worker(DEAF) as one:
         server_pid, handle = parent_of(one.pid), os.pidfd_open(one.pid)
         try:
@@ -92,7 +92,7 @@ async def test_a_fork_server_that_was_killed_takes_its_workers_along_and_is_repl
             assert not Path(f"/proc/{server_pid}").exists(), "it was reaped"
 
 
-async def test_a_fork_server_ends_whatever_it_is_at() -> None:
+async def test_a_busy_fork_server_ends_when_stopped() -> None:
     async with worker() as one:
         server_pid = parent_of(one.pid)
     os.kill(server_pid, signal.SIGSTOP)
@@ -135,7 +135,7 @@ assert count() == before, count()
 """
 
 
-def test_what_is_forked_has_no_thread_and_no_computation_behind_it() -> None:
+def test_the_forked_process_has_no_threads() -> None:
     """A team of OpenMP threads, which a fork does not survive, would show."""
     subprocess.run([sys.executable, "-c", IMPORTS], check=True, timeout=PATIENCE_S)
 

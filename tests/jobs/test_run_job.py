@@ -58,7 +58,7 @@ def test_a_short_job_is_one_message():
     assert message.last.progress.epoch == 20
 
 
-def test_a_long_job_tells_how_far_it_is():
+def test_a_long_job_reports_progress():
     *slices, closing, ended = done(task_of(fakes.request(200)), tick=0.01)
     assert isinstance(closing, Closing)
     assert isinstance(ended, Ended)
@@ -145,7 +145,7 @@ def test_the_time_of_earlier_attempts_counts():
     assert json.loads(ended.fit)["epochs"] == 0
 
 
-def test_an_end_that_came_first_is_the_end():
+def test_a_cancel_after_the_end_changes_nothing():
     """Cancelled as it finished: it has finished."""
     looks = itertools.count()
     ended = done(task_of(fakes.request(1)), cancelled=lambda: next(looks) > 0)[-1]
@@ -166,20 +166,20 @@ def test_an_answer_is_salvaged_without_a_step():
     assert answer["epoch"][-1] == 7
 
 
-def test_an_error_that_can_be_explained_is_told():
+def test_a_known_error_is_reported():
     (failed,) = done(task_of(fakes.request(5, raise_at=3, error="budget")))
     assert failed == Failed(Failure("budget-exceeded", "that is too much"))
 
 
 @pytest.mark.parametrize("error", ["secret", "memory"])
-def test_any_other_error_tells_nothing(error, caplog):
+def test_an_unknown_error_reveals_nothing(error, caplog):
     (failed,) = done(task_of(fakes.request(5, raise_at=3, error=error)))
     assert failed.failure.type == "job-failed"
     assert "swordfish" not in failed.failure.detail
     assert "Traceback" in caplog.text
 
 
-def test_the_pace_aims_at_a_slice():
+def test_the_slice_size_approaches_its_duration():
     pace, per_epoch = SliceSize(), 1e-5
     for _ in range(10):
         pace.took(pace.epochs(10**8) * per_epoch)
@@ -187,7 +187,7 @@ def test_the_pace_aims_at_a_slice():
     assert pace.epochs(3) == 3
 
 
-def test_the_pace_starts_with_one_epoch_and_slows_down():
+def test_the_slice_size_starts_with_one_epoch():
     pace = SliceSize()
     assert pace.epochs(10**8) == 1
     pace.took(0.0)

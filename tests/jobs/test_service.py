@@ -31,14 +31,14 @@ async def test_a_large_request_is_checked_off_the_loop(house):
         await house.submit(refused=1, rows=200_000)
 
 
-async def test_a_job_says_what_was_understood(house):
+async def test_a_job_has_the_interpreted_model(house):
     job = await house.submit(7, colour="red")
     assert (job.model, job.params, job.progress.epochs) == ("y = a * x + b", ("a", "b"), 7)
     assert dict(job.tags) == {"colour": "red"}
     assert job.id.startswith("job_")
 
 
-async def test_nothing_is_taken_unless_it_is_ready():
+async def test_requests_are_refused_unless_ready():
     house = House()
     assert not house.jobs.ready
     with pytest.raises(NotReady):
@@ -56,13 +56,13 @@ async def test_a_wait_ends_with_the_job(house):
     assert job.status == "succeeded"
 
 
-async def test_a_wait_that_runs_out_gives_the_job_as_it_is(house):
+async def test_a_wait_that_times_out_returns_the_job(house):
     job = await house.jobs.wait((await house.submit(**LONG)).id, 0.05)
     assert not job.finished
     await house.jobs.cancel(job.id)
 
 
-async def test_anothers_job_is_none(house):
+async def test_jobs_of_other_owners_are_unknown(house):
     job = await house.submit(1, owner="ann")
     for call in (
         house.jobs.get(job.id, "bob"),
@@ -126,7 +126,7 @@ async def test_a_queued_job_has_a_position_and_an_estimate(build):
     await house.jobs.cancel(running.id)
 
 
-async def test_a_full_queue_says_when_to_come_again(build):
+async def test_a_full_queue_has_a_retry_after(build):
     house = await build(workers=1, max_queued_jobs=1)
     running = await house.submit(**LONG)
     await house.submit(1)
@@ -206,13 +206,13 @@ async def test_a_watcher_sees_every_row_once_and_the_end(house):
     assert not any(update.job.finished for update in updates[:-1])
 
 
-async def test_a_watcher_that_comes_again_goes_on_where_it_was(house):
+async def test_a_watcher_resumes(house):
     job = await house.end(await house.submit(100))
     (update,) = await watched(house, job, after_epoch=90)
     assert update.rows.epoch.tolist() == [*range(91, 101)]
 
 
-async def test_a_slow_watcher_finds_all_that_is_new_at_once(house):
+async def test_a_slow_watcher_gets_all_new_rows_at_once(house):
     job = await house.submit(200, epoch_s=0.0005)
     updates = house.jobs.watch(job.id)
     seen = [await anext(updates)]

@@ -33,7 +33,7 @@ def going(shares: StoreQuota, asker: str, spare: str | None = None) -> list[str]
     return [job_id for job_id, _ in shares.evictable(asker, spare)]
 
 
-async def test_who_floods_pushes_out_their_own() -> None:
+async def test_a_flood_evicts_its_own_jobs() -> None:
     clock = SetClock()
     store = MemoryStore(Settings(max_jobs=10), clock)
     mine = [await done(store, clock, "alice") for _ in range(3)]
@@ -53,7 +53,7 @@ async def test_bytes_count_as_well() -> None:
     assert store.nbytes <= 200_000
 
 
-async def test_who_holds_less_takes_from_who_holds_more() -> None:
+async def test_the_owner_below_the_quota_evicts_jobs_of_the_one_above() -> None:
     """A newcomer finds room, though another came first and filled it."""
     clock = SetClock()
     store = MemoryStore(Settings(max_jobs=10), clock)
@@ -63,7 +63,7 @@ async def test_who_holds_less_takes_from_who_holds_more() -> None:
     assert [await there(store, job) for job in theirs] == [False] * 5 + [True] * 5
 
 
-async def test_running_jobs_of_one_do_not_push_out_the_finished_of_another() -> None:
+async def test_running_jobs_do_not_evict_finished_jobs_of_another() -> None:
     clock = SetClock()
     store = MemoryStore(Settings(max_jobs=10), clock)
     mine = [await done(store, clock, "alice") for _ in range(3)]
@@ -74,7 +74,7 @@ async def test_running_jobs_of_one_do_not_push_out_the_finished_of_another() -> 
     assert all([await there(store, job) for job in mine])
 
 
-async def test_what_is_deleted_or_too_old_is_nobody_s_share() -> None:
+async def test_deleted_and_expired_jobs_do_not_count() -> None:
     clock = SetClock()
     store = MemoryStore(Settings(max_job_age_s=60), clock)
     await store.delete((await done(store, clock, "alice")).id)
@@ -84,7 +84,7 @@ async def test_what_is_deleted_or_too_old_is_nobody_s_share() -> None:
     assert store._quota._usage.keys() == {"alice"}
 
 
-def test_the_owner_who_holds_the_most_gives_first() -> None:
+def test_the_largest_owner_is_evicted_first() -> None:
     shares = StoreQuota(100, 1000)
     for owner, nbytes in (("a", 10), ("b", 300), ("b", 10), ("c", 200)):
         shares.add(owner, nbytes)
@@ -109,7 +109,7 @@ def test_the_owner_who_holds_the_most_gives_first() -> None:
     assert shares.finished_nbytes == 310
 
 
-async def test_nothing_goes_for_a_job_that_has_no_room_even_so() -> None:
+async def test_nothing_is_evicted_for_a_job_that_cannot_fit() -> None:
     clock = SetClock()
     one = a_job(clock).nbytes
     store = MemoryStore(Settings(max_store_bytes=10 * one), clock)
@@ -169,7 +169,7 @@ async def test_a_job_that_is_done_makes_room_for_the_next() -> None:
     await store.create(replace(a_job(clock), owner="alice"))
 
 
-async def test_where_nobody_says_who_they_are_all_of_it_is_everyone_s() -> None:
+async def test_without_owners_there_is_one_quota() -> None:
     clock = SetClock()
     store = MemoryStore(Settings(max_store_bytes=6 * a_job(clock).nbytes), clock)
     for _ in range(6):

@@ -38,20 +38,20 @@ async def ended(store, clock, **kwargs):
     return await store.finish(job.id, "succeeded", clock.now(), result=b"{}")
 
 
-async def test_what_is_created_can_be_had(store, clock):
+async def test_create_and_get(store, clock):
     job = a_job(clock)
     await store.create(job)
     assert await store.get(job.id) == job
 
 
-async def test_an_id_is_taken_once(store, clock):
+async def test_ids_are_unique(store, clock):
     job = a_job(clock)
     await store.create(job)
     with pytest.raises(ValueError, match="already"):
         await store.create(job)
 
 
-async def test_a_job_lives_from_queued_to_its_end(store, clock):
+async def test_the_states_of_a_job(store, clock):
     job = await running(store, clock)
     assert (job.status, job.started_at, job.attempts) == ("running", clock.now(), 1)
     clock.advance(3)
@@ -147,7 +147,7 @@ async def test_jobs_are_listed_by_status(store, clock):
     assert (list(found), more) == ([job], False)
 
 
-async def test_anothers_job_is_none(store, clock):
+async def test_jobs_of_other_owners_are_unknown(store, clock):
     job = await ended(store, clock, owner="ann")
     assert (await store.list(owner="bob", status=None, limit=9, after=None))[0] == []
     with pytest.raises(UnknownJob) as theirs:
@@ -174,12 +174,12 @@ async def test_only_a_finished_job_is_deleted(store, clock):
         await store.get(job.id)
 
 
-async def test_an_unknown_job_says_when_the_service_started(store):
+async def test_the_error_of_an_unknown_job_has_the_start_time(store):
     with pytest.raises(UnknownJob, match="2026-01-01T00:00:00Z"):
         await store.get("job_never")
 
 
-async def test_a_change_wakes_who_waits(store, clock):
+async def test_a_change_wakes_waiters(store, clock):
     job = a_job(clock)
     await store.create(job)
     waiters = [asyncio.create_task(store.changed(job.id, job.version)) for _ in range(3)]
@@ -189,7 +189,7 @@ async def test_a_change_wakes_who_waits(store, clock):
     assert await asyncio.gather(*waiters) == [job] * 3
 
 
-async def test_a_change_that_has_been_is_had_at_once(store, clock):
+async def test_an_earlier_change_is_returned_at_once(store, clock):
     job = a_job(clock)
     await store.create(job)
     later = await store.start(job.id, clock.now())
@@ -205,7 +205,7 @@ async def test_every_change_is_a_later_version(store, clock):
     assert versions == sorted(set(versions))
 
 
-async def test_who_waits_for_a_deleted_job_is_told(store, clock):
+async def test_waiters_of_a_deleted_job_get_an_error(store, clock):
     job = await ended(store, clock)
     waiter = asyncio.create_task(store.changed(job.id, job.version))
     await asyncio.sleep(0)
@@ -214,7 +214,7 @@ async def test_who_waits_for_a_deleted_job_is_told(store, clock):
         await waiter
 
 
-async def test_nothing_of_a_history_is_lost_to_a_reader_of_it(store, clock):
+async def test_concurrent_readers_get_the_whole_history(store, clock):
     job = await running(store, clock)
     await store.append(job.id, rows_of(range(10)), Progress())
     seen = await store.history(job.id)

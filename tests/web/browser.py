@@ -1,4 +1,4 @@
-"""A headless Chromium, driven over its DevTools; it waits for conditions and never sleeps."""
+"""A headless Chromium, driven over DevTools; tests wait for conditions and never sleep."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ _FLAGS = (
 
 @dataclass(frozen=True)
 class Browser:
-    """One window, and the address of the service that it looks at."""
+    """One window, and the address of the service that it shows."""
 
     driver: Chrome
     address: str
@@ -57,7 +57,7 @@ class Browser:
         return self.driver.execute_cdp_cmd(command, given)
 
     def wait(self, condition: str, *given: Any) -> Any:
-        """Until a JavaScript expression holds; its value."""
+        """Waits until a JavaScript expression is true; its value."""
         wait = WebDriverWait(self.driver, PATIENCE_S, poll_frequency=0.05)
         try:
             return wait.until(lambda _: self.js(f"return ({condition})", *given))
@@ -95,19 +95,19 @@ class Browser:
         self.cdp("Emulation.setEmulatedMedia", features=wanted)
 
     def downloaded(self, name: str) -> str:
-        """A file that the page gave, once it is there whole."""
+        """A downloaded file, once it is complete."""
         path = self.downloads / name
         wait = WebDriverWait(self.driver, PATIENCE_S, poll_frequency=0.05)
         wait.until(lambda _: path.exists() and path.stat().st_size > 0, f"{name} did not come")
         return path.read_text(encoding="utf-8")
 
     def console(self) -> list[str]:
-        """What the browser complained of since it was asked last."""
+        """The errors in the console since the last call."""
         return [entry["message"] for entry in self.driver.get_log("browser")]
 
     def requested(self) -> list[str]:
-        """The addresses asked for since it was asked last; those of the browser's own pages and
-        of data within the page apart."""
+        """The addresses requested since the last call, without those of the browser's own pages
+        and data URLs."""
         events = [json.loads(entry["message"]) for entry in self.driver.get_log("performance")]
         sent = [e["message"] for e in events if e["message"]["method"].endswith("WillBeSent")]
         urls = [str(message["params"]["request"]["url"]) for message in sent]
@@ -125,7 +125,7 @@ def browsing(address: str, folder: Path) -> Iterator[Browser]:
     options.add_experimental_option(
         "prefs", {"download.default_directory": str(folder), "download.prompt_for_download": False}
     )
-    # No proxy stands between the test, the driver and the service.
+    # Without a proxy between the test, the driver and the service.
     with mock.patch.dict(os.environ, {"NO_PROXY": "*", "no_proxy": "*"}):
         driver = Chrome(options=options, service=Service(shutil.which("chromedriver")))
     try:

@@ -1,4 +1,4 @@
-"""A service and a browser that looks at it, one of each for a file."""
+"""A service and a browser that shows it, one of each for a file."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from tests.web.browser import Browser, browsing
 
 @pytest.fixture(scope="module")
 def address() -> Iterator[str]:
-    """Where the service listens: "127.0.0.1:54321"."""
+    """The address of the service, such as 127.0.0.1:54321."""
     with serving() as address:
         yield address
 
 
 @pytest.fixture(scope="module")
 def window(address: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
-    """Skips where there is no Chromium; fails where DESCENT_CI is 1."""
+    """Skips the test without Chromium; fails if DESCENT_CI is 1."""
     for tool in ("chromium", "chromedriver"):
         needs(tool)
     with browsing(address, tmp_path_factory.mktemp("browser")) as browser:
@@ -29,8 +29,8 @@ def window(address: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[B
 
 @pytest.fixture
 def browser(window: Browser) -> Iterator[Browser]:
-    """The window at its usual size, with nothing kept; afterwards, nothing was complained of and
-    nothing asked of another host."""
+    """The window at its default size, without stored data. After the test the console has no
+    errors, and no other host was requested."""
     window.desktop()
     window.prefers()
     window.driver.get("about:blank")

@@ -1,4 +1,4 @@
-"""The playground's own moves: what a person does on it, by its ids."""
+"""Actions of a user on the playground, by the ids of its elements."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Playground:
         self.ready()
 
     def ready(self) -> None:
-        """It shows what would be run."""
+        """Waits until it shows the request."""
         self.browser.wait("document.body.dataset.state === 'ready'")
 
     @property
@@ -38,7 +38,7 @@ class Playground:
         return int(self.browser.js("return Number(document.body.dataset.runs ?? 0)"))
 
     def run(self, button: str = "#run") -> str:
-        """Runs to the end, and its replay too; how it ended."""
+        """Runs a fit and its replay to the end; the displayed stop reason."""
         before = self.runs
         self.browser.one(button).click()
         return self.ended(before)
@@ -52,7 +52,7 @@ class Playground:
         self.browser.js(CHOOSE, field, value)
 
     def type(self, field: str, text: str) -> WebElement:
-        """In place of what was there; leaving the field makes it count."""
+        """Replaces the value of a field and leaves the field, which applies it."""
         element = self.browser.one(f"#{field}")
         element.send_keys(Keys.CONTROL, "a")
         element.send_keys(text, Keys.TAB)
@@ -68,6 +68,6 @@ class Playground:
         return str(self.browser.js("return document.body.dataset.verdict"))
 
     def drawing(self, chart: str) -> str:
-        """What a chart's canvas shows now."""
+        """The current content of a chart's canvas."""
         script = "return document.querySelector(arguments[0] + ' canvas').toDataURL()"
         return str(self.browser.js(script, f"#{chart}"))

@@ -20,7 +20,7 @@ STATUS = "#{} .live-responses-table .response .response-col_status"
 
 
 def try_out(browser: Browser, operation: str, example: str | None = None) -> str:
-    """Opens an operation, presses Execute; the status that it shows."""
+    """Opens an operation and presses Execute; the displayed status."""
     browser.wait(f"document.querySelector('#{operation} .opblock-summary-control')")
     if "is-open" not in str(browser.one(f"#{operation}").get_attribute("class")):
         browser.js(f"document.querySelector('#{operation} .opblock-summary-control').click()")

@@ -1,4 +1,4 @@
-"""The playground of a service that asks for an API key."""
+"""The playground of a service that requires an API key."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ KEY, LINE = new_key("alice")
 
 @pytest.fixture(scope="module")
 def address() -> Iterator[str]:
-    """In place of the folder's: this one asks."""
+    """Replaces the service of the folder by one that requires keys."""
     with serving(keys=LINE, workers="1") as address:
         yield address
 
 
 @pytest.fixture
 def asked(browser: Browser) -> Browser:
-    """The page as it asks; that the browser notes each 401 in its console is not of interest."""
+    """The page that asks for a key; the browser's console messages about 401 are ignored."""
     browser.prefers(reduced_motion="reduce")
     browser.open()
     browser.wait("document.body.dataset.state === 'asking'")
@@ -40,14 +40,16 @@ def enter(browser: Browser, key: str) -> None:
     browser.one("#key").send_keys(key, Keys.ENTER)
 
 
-def test_a_key_lets_one_in_and_is_kept_nowhere(asked: Browser) -> None:
+def test_a_key_gives_access_and_is_not_stored(asked: Browser) -> None:
     enter(asked, KEY)
     page = object.__new__(Playground)
     page.browser = asked
     page.ready()
     assert not asked.one("#key-form").is_displayed()
     assert page.run() == "diverged"
-    assert int(asked.js("return document.body.dataset.rows")) > 0  # it was watched, not only asked
+    assert (
+        int(asked.js("return document.body.dataset.rows")) > 0
+    )  # the events were received, not only the result
     kept = (
         "JSON.stringify([document.cookie, {...localStorage}, {...sessionStorage}, location.href])"
     )
@@ -60,7 +62,7 @@ def test_a_key_lets_one_in_and_is_kept_nowhere(asked: Browser) -> None:
     assert [line for line in asked.console() if "401" not in line] == []
 
 
-def test_a_wrong_key_is_said_to_be_and_the_next_is_taken(asked: Browser) -> None:
+def test_a_wrong_key_is_reported_and_can_be_corrected(asked: Browser) -> None:
     enter(asked, "descent_wrong")
     asked.wait("!document.getElementById('key-error').hidden")
     assert asked.one("#key-error").text == "The service does not know this key."
@@ -70,7 +72,7 @@ def test_a_wrong_key_is_said_to_be_and_the_next_is_taken(asked: Browser) -> None
     asked.wait("document.body.dataset.state === 'ready'")
 
 
-def test_the_command_names_the_variable_and_not_the_key(asked: Browser) -> None:
+def test_the_curl_command_has_the_variable_and_not_the_key(asked: Browser) -> None:
     enter(asked, KEY)
     asked.wait("document.body.dataset.state === 'ready'")
     asked.one("#terminal summary").click()

@@ -1,4 +1,4 @@
-"""The pages over HTTP: who gets what, with which headers; and the files that they are made of."""
+"""The pages over HTTP: content negotiation and headers; and the files of the pages."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def get(address: str, path: str, **headers: str) -> httpx.Response:
 
 
 @pytest.mark.parametrize("accept", [BROWSER, "text/html", "application/json, TEXT/HTML;q=0.1"])
-def test_who_takes_html_gets_the_playground(address: str, accept: str) -> None:
+def test_html_is_the_playground(address: str, accept: str) -> None:
     answer = get(address, "/", Accept=accept)
     assert answer.headers["content-type"] == "text/html; charset=utf-8"
     assert answer.headers["vary"] == "Accept"
@@ -45,14 +45,14 @@ def test_who_takes_html_gets_the_playground(address: str, accept: str) -> None:
 
 
 @pytest.mark.parametrize("accept", ["*/*", "text/plain", "text/html;q=0, */*", "text/htmlx", ""])
-def test_who_does_not_gets_commands(address: str, accept: str) -> None:
+def test_text_is_the_quick_start(address: str, accept: str) -> None:
     answer = get(address, "/", Accept=accept)
     assert answer.headers["content-type"] == "text/plain; charset=utf-8"
     assert answer.headers["vary"] == "Accept"
     assert max(map(len, answer.text.splitlines())) <= WIDEST
 
 
-def test_the_commands_are_for_the_address_that_was_asked(address: str) -> None:
+def test_the_commands_have_the_requested_address(address: str) -> None:
     assert f" {address}/fit" in get(address, "/").text
     assert " descent.localhost/fit" in get(address, "/", Host="descent.localhost").text
     assert " localhost:8000/fit" in get(address, "/", Host="a b$(id)").text
@@ -90,7 +90,7 @@ def _commands(block: str) -> list[str]:
 
 
 @pytest.mark.parametrize("path", ["/", "/docs"])
-def test_pages_run_nothing_that_is_not_a_file_of_ours(address: str, path: str) -> None:
+def test_content_security_policy(address: str, path: str) -> None:
     answer = get(address, path, Accept=BROWSER)
     policy = answer.headers["content-security-policy"]
     assert "default-src 'self'" in policy
@@ -101,7 +101,7 @@ def test_pages_run_nothing_that_is_not_a_file_of_ours(address: str, path: str) -
     assert not re.search(r"<script(?![^>]*src=)|<style|\sstyle=|\son\w+=", answer.text)
 
 
-def test_every_file_is_served_with_its_type_and_its_tag(address: str) -> None:
+def test_every_file_has_its_media_type_and_etag(address: str) -> None:
     for name, asset in assets().items():
         if name.endswith(".html"):
             continue
@@ -116,18 +116,18 @@ def test_every_file_is_served_with_its_type_and_its_tag(address: str) -> None:
 
 
 @pytest.mark.parametrize("path", ["/assets/index.html", "/assets/docs.html"])
-def test_a_page_is_had_with_its_policy_alone(address: str, path: str) -> None:
+def test_pages_have_no_other_path(address: str, path: str) -> None:
     assert get(address, path).status_code == 404
 
 
 @pytest.mark.parametrize(
     "path", ["/assets/", "/assets/no.js", "/assets/../__init__.py", "/assets/%2e%2e/__init__.py"]
 )
-def test_nothing_else_is(address: str, path: str) -> None:
+def test_other_files_are_not_served(address: str, path: str) -> None:
     assert get(address, path).status_code == 404
 
 
-def test_what_a_page_names_is_there() -> None:
+def test_referenced_files_exist() -> None:
     for page in ("index.html", "docs.html"):
         text = assets()[page].content.decode()
         for name in re.findall(r'(?:href|src)="assets/([^"]+)"', text):
@@ -138,7 +138,7 @@ def test_what_a_page_names_is_there() -> None:
                 assert f"js/{other}" in assets()
 
 
-def test_vendored_files_are_as_they_were_published() -> None:
+def test_vendored_files_have_their_published_hashes() -> None:
     vendor = WEB / "vendor"
     found = {
         path.relative_to(vendor).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()[:32]
@@ -151,7 +151,7 @@ def test_vendored_files_are_as_they_were_published() -> None:
 
 
 @pytest.mark.parametrize("name", [name for name in assets() if name.startswith(("js/", "css/"))])
-def test_our_own_files_are_short_and_write_no_html(name: str) -> None:
+def test_scripts_are_short_and_write_no_html(name: str) -> None:
     text = assets()[name].content.decode()
     assert len(text.splitlines()) <= LONGEST
     assert not re.search(r"innerHTML|outerHTML|insertAdjacent|document\.write|\beval\(", text)

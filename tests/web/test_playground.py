@@ -1,4 +1,4 @@
-"""The story of the thermometer on the playground, as a person in a browser lives it."""
+"""The worked example on the playground, in a browser."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ SPREADSHEET = (
 
 @pytest.fixture
 def page(browser: Browser) -> Playground:
-    """The page without its replays, which take their time."""
+    """The page without replays, which are slow."""
     browser.prefers(reduced_motion="reduce")
     return Playground(browser)
 
@@ -31,7 +31,7 @@ def moving_page(browser: Browser) -> Playground:
     return Playground(browser)
 
 
-def test_it_is_small_and_shows_the_thermometer_at_once(page: Playground) -> None:
+def test_the_page_is_small_and_opens_with_the_thermometer(page: Playground) -> None:
     sizes = page.browser.js(
         "return performance.getEntries().map(e => e.transferSize ?? 0).reduce((a, b) => a + b)"
     )
@@ -41,7 +41,7 @@ def test_it_is_small_and_shows_the_thermometer_at_once(page: Playground) -> None
     assert len(page.browser.all("#fit-chart canvas, #surface-chart canvas")) == 2
 
 
-def test_it_diverges_and_a_suggested_fix_converges(page: Playground) -> None:
+def test_a_suggested_fix_of_a_diverged_run_converges(page: Playground) -> None:
     assert page.run() == "diverged"
     assert page.verdict() == "untrustworthy"
     assert "Diverged at epoch 5" in page.browser.status()
@@ -71,7 +71,7 @@ def test_the_other_suggested_fix_is_stable_and_has_further_fixes(page: Playgroun
     assert page.browser.all("[data-code=not_converged] .fix")
 
 
-def test_a_run_is_watched_live_and_cancelled(moving_page: Playground) -> None:
+def test_a_live_run_and_its_cancellation(moving_page: Playground) -> None:
     page = moving_page
     page.choose("optimizer", "adam")
     page.type("rate-number", "1e-5")
@@ -95,7 +95,7 @@ def test_a_run_is_watched_live_and_cancelled(moving_page: Playground) -> None:
     assert page.browser.one("#run").is_displayed()
 
 
-def test_the_playhead_goes_back_to_any_epoch(moving_page: Playground) -> None:
+def test_any_epoch_can_be_replayed(moving_page: Playground) -> None:
     page = moving_page
     page.choose("scaling", "standardize")
     page.run()
@@ -110,7 +110,7 @@ def test_the_playhead_goes_back_to_any_epoch(moving_page: Playground) -> None:
         )
 
 
-def test_a_spreadsheet_is_dropped_and_fitted(page: Playground) -> None:
+def test_a_dropped_spreadsheet_is_fitted(page: Playground) -> None:
     page.drop(SPREADSHEET)
     page.browser.wait("document.getElementById('data-hint').textContent.startsWith('6 rows')")
     assert page.text("#data-hint") == (
@@ -122,7 +122,7 @@ def test_a_spreadsheet_is_dropped_and_fitted(page: Playground) -> None:
     assert [row.text.split()[0] for row in page.browser.all("#params tbody tr")] == ["w", "b"]
 
 
-def test_a_doubtful_fit_says_so(page: Playground) -> None:
+def test_a_doubtful_fit_is_marked(page: Playground) -> None:
     page.drop("x,y\n1,2.1\n2,3.9\n3,6.2\n")
     page.browser.wait("document.getElementById('data-hint').textContent.startsWith('3 rows')")
     page.ready()
@@ -134,7 +134,7 @@ def test_a_doubtful_fit_says_so(page: Playground) -> None:
     assert page.text("#verdict") == "The estimates are doubtful: see the warnings above."
 
 
-def test_families_networks_and_several_inputs_run_too(page: Playground) -> None:
+def test_families_networks_and_several_inputs(page: Playground) -> None:
     page.choose("example", "decay")
     page.browser.wait("document.getElementById('model').value === 'exponential_decay'")
     assert page.run() == "converged"
@@ -156,7 +156,7 @@ def test_families_networks_and_several_inputs_run_too(page: Playground) -> None:
     assert page.text("#fit-title") == "Predicted against measured"
 
 
-def test_a_refusal_is_shown_at_its_field(page: Playground) -> None:
+def test_an_error_is_shown_at_its_field(page: Playground) -> None:
     field = page.type("formula", "t_c = w * t_u +")
     page.browser.one("#run").click()
     page.browser.wait("document.getElementById('formula').ariaInvalid === 'true'")
@@ -175,8 +175,8 @@ def test_a_refusal_is_shown_at_its_field(page: Playground) -> None:
 
 
 @pytest.mark.parametrize("text", ["x,y\n1,2\n3,4,5\n", "x\n", ""])
-def test_data_that_are_refused_are_not_fitted_by_the_last_ones(page: Playground, text: str) -> None:
-    """Nor does what was said of those stand over these."""
+def test_refused_data_clear_the_previous_fit(page: Playground, text: str) -> None:
+    """The report of the previous fit is removed as well."""
     page.run("#run")
     before = page.runs
     if text:
@@ -193,7 +193,7 @@ def test_data_that_are_refused_are_not_fitted_by_the_last_ones(page: Playground,
     assert page.runs == before + 1
 
 
-def test_what_is_copied_runs_in_a_terminal(page: Playground) -> None:
+def test_the_copied_command_runs(page: Playground) -> None:
     page.browser.one("#terminal summary").click()
     command = page.text("#curl")
     assert command.startswith("curl --json '")
@@ -208,7 +208,7 @@ def test_what_is_copied_runs_in_a_terminal(page: Playground) -> None:
     page.browser.wait("document.getElementById('copied').textContent === 'Copied.'")
 
 
-def test_the_fit_and_its_predictions_are_taken_away(page: Playground) -> None:
+def test_the_fit_and_its_predictions_are_downloaded(page: Playground) -> None:
     page.choose("scaling", "standardize")
     page.run()
     for button, name in (("download-fit", "fit.json"), ("download-predictions", "predictions.csv")):

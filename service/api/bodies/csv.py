@@ -37,6 +37,8 @@ def read(body: bytes | bytearray, media_type: MediaType, bounds: Bounds) -> Tabl
     text, kept = csv_dialect.strip(whole)
     if not text.strip():
         raise MalformedBody("the body is empty; send lines of values, such as `x,y` and `1,2`")
+    if csv_dialect.are_spaced(text):
+        text = csv_dialect.spaces_to_tabs(text)
     dialect = csv_dialect.detect(text, media_type)
     bounds.check_columns(dialect.width)
     bounds.check_nbytes(8 * dialect.width * (text.count(b"\n") - dialect.header_lines))
@@ -114,7 +116,25 @@ def _parse(rows: pa.Buffer, dialect: Dialect, kept: npt.NDArray[np.int32] | None
         texts = _read(rows, dialect, kept, names, dict.fromkeys(non_numeric, pa.string()))
         for name in non_numeric:
             parsed = parsed.set_column(int(name), name, texts.column(name))
+    if dialect.separator == ";":
+        for name in [field.name for field in parsed.schema if pa.types.is_string(field.type)]:
+            column = _with_decimal_commas(rows, dialect, kept, name)
+            parsed = parsed if column is None else parsed.set_column(int(name), name, column)
     return parsed
+
+
+def _with_decimal_commas(
+    rows: pa.Buffer, dialect: Dialect, kept: npt.NDArray[np.int32] | None, name: str
+) -> pa.ChunkedArray | None:
+    """A column as numbers with decimal commas; None if it is not that. Spreadsheets separate by
+    semicolons where the decimal sign is a comma; elsewhere a comma may group thousands."""
+    import pyarrow as pa
+
+    types = {name: pa.float64()}
+    try:
+        return _read(rows, dialect, kept, _positions(dialect), types, decimal=",").column(name)
+    except MalformedBody:
+        return None
 
 
 def _positions(dialect: Dialect) -> list[str]:
@@ -127,6 +147,7 @@ def _read(
     kept: npt.NDArray[np.int32] | None,
     names: Sequence[str],
     types: dict[str, Any],
+    decimal: str = ".",
 ) -> pa.Table:
     import pyarrow as pa
     from pyarrow import csv as arrow_csv
@@ -151,6 +172,7 @@ def _read(
                 true_values=[],
                 false_values=[],
                 column_types=types,
+                decimal_point=decimal,
                 include_columns=list(types),
             ),
         )

@@ -31,14 +31,15 @@ CHARSETS = {
     for name in names
 }
 """The supported values of `charset`, and their codecs."""
-SEPARATORS = "\t;,"
+SEPARATORS = "\t;|,"
 """In the order tried: a comma may be a decimal sign, and text rarely contains a tab."""
-NULLS = ("", "NA", "N/A", "#N/A", "NaN", "nan", "NAN", "null", "NULL")
+NULLS = ("", "NA", "na", "N/A", "n/a", "#N/A", "NaN", "nan", "NAN", "null", "NULL", "None", "-")
 """The texts of a missing value."""
 
 _SAMPLE_BYTES, _SAMPLE_ROWS = 2**16, 30
 _SEPARATOR_LINE = re.compile(rb"sep=(.)\r?\n", re.IGNORECASE)
 """A first line that names the separator, as spreadsheets write it."""
+_NOT_SPACED = (*(separator.encode() for separator in SEPARATORS), b'"')
 _QUOTED = re.compile(r'"[^"]*"')
 _NUMBER = re.compile(
     r"[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:e[+-]?\d+)?|[+-]?inf(?:inity)?", re.IGNORECASE
@@ -111,21 +112,25 @@ def detect(text: bytes | bytearray, media_type: MediaType) -> Dialect:
         rows = list(islice(reader, _SAMPLE_ROWS))
     except csv.Error as error:
         raise MalformedBody(f"line {reader.line_num + skipped}: {error}") from None
-    _refuse_spaces([first, *rows][-1])
     width = _width(first, rows)
     if not _is_header(first, media_type):
         return Dialect(separator, None, skipped, width)
     return Dialect(separator, tuple(first), skipped + lines, width)
 
 
-def _refuse_spaces(row: Sequence[str]) -> None:
-    """Raises MalformedBody where a row is one cell of several values separated by spaces."""
-    values = row[0].split() if len(row) == 1 else []
-    if len(values) > 1 and all(is_value(value) for value in values):
-        raise MalformedBody(
-            f"'{clip(row[0])}' looks like values separated by spaces; separate them by "
-            "commas, as in `tr -s ' ' , < data.txt | curl --data-binary @- …`"
-        )
+def are_spaced(text: bytes | bytearray) -> bool:
+    """Whether the values of a text without comments and blank lines are separated by spaces: each
+    line of the sample has several words, and none has another separator or a quote."""
+    head = bytes(text[:_SAMPLE_BYTES])
+    lines = head.splitlines()[:_SAMPLE_ROWS]
+    return not any(mark in head for mark in _NOT_SPACED) and all(
+        len(line.split()) > 1 for line in lines
+    )
+
+
+def spaces_to_tabs(text: bytes | bytearray) -> bytes:
+    """The text with a tab for each run of spaces between two values of a line."""
+    return b"".join(b"\t".join(line.split()) + b"\n" for line in io.BytesIO(text))
 
 
 def _width(first: Sequence[str], rows: Sequence[Sequence[str]]) -> int:
@@ -183,8 +188,7 @@ def refuse_decimal_comma(text: str, name: str, line: int, row: int) -> InvalidDa
     """The error for a number with a decimal comma, with the commands that fix it."""
     return InvalidData(
         f"line {line}, column '{name}': '{clip(text)}' has a decimal comma; write decimal points, "
-        f"as in '{clip(text.replace(',', '.'))}'. If the separator is not a comma: "
-        "`tr , . < data.csv | curl --data-binary @- …`",
+        f"as in '{clip(text.replace(',', '.'))}', or separate the columns by semicolons",
         pointer=f"/data/{name}/{row}",
     )
 

@@ -38,7 +38,7 @@ def _read_parts(body: bytes | bytearray, media_type: MediaType, bounds: Bounds) 
     return multipart.read(body, media_type, bounds, whole)
 
 
-CSV = Form(csv.read, "Lines of values; a header or none; commas, semicolons or tabs")
+CSV = Form(csv.read, "Lines of values; a header or none; commas, semicolons, tabs, bars or spaces")
 ARROW = Form(arrow.read, "An Arrow IPC stream")
 NPZ = Form(npz.read, "A NumPy .npz: one-dimensional arrays, one a column")
 BINARY = Form(_read_by_magic, "An .npz or Arrow IPC, recognized by its first bytes")

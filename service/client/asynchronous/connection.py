@@ -148,6 +148,12 @@ class AsyncConnection:
 
         return answers.read(await self.post(payload), Unknowns)
 
+    async def converted(self, payload: Payload, accept: str) -> bytes:
+        """The answer of a POST route in another format than JSON."""
+        reply = await self.post(payload, {"Accept": accept})
+        answers.check(reply)
+        return reply.body
+
     async def fetch(self, path: str, accept: str = "*/*") -> bytes:
         """The bytes of a page."""
         reply = await self.send(Call("GET", path, headers={"Accept": accept}))

@@ -37,12 +37,12 @@ class AsyncFit(FitDocument):
     async def predict(self, data: Any, *, interval: Band | None = None) -> Predictions:
         """Predictions at the rows of `data`; with a band around them: "confidence" for the curve,
         "prediction" for new observations."""
-        return await self._connected().predicted(self._prediction(data, interval))
+        return await self._connected().predicted(self.prediction(data, interval))
 
     async def invert(self, data: Any, **options: Unpack[InversionKeywords]) -> Unknowns:
         """The unknowns of the readings in `data`, with intervals; see
         `service.schemas.unknowns.InvertRequest` for the options."""
-        return await self._connected().inverted(self._inversion(data, options))
+        return await self._connected().inverted(self.inversion(data, options))
 
     async def plot(self, view: View = "fit", kind: Kind = "svg") -> Picture:
         """The service's picture of it; NotFoundError where the service has forgotten the job."""

@@ -145,6 +145,12 @@ class Connection:
 
         return answers.read(self.post(payload), Unknowns)
 
+    def converted(self, payload: Payload, accept: str) -> bytes:
+        """The answer of a POST route in another format than JSON."""
+        reply = self.post(payload, {"Accept": accept})
+        answers.check(reply)
+        return reply.body
+
     def fetch(self, path: str, accept: str = "*/*") -> bytes:
         """The bytes of a page."""
         reply = self.send(Call("GET", path, headers={"Accept": accept}))

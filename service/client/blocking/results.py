@@ -38,12 +38,12 @@ class Fit(FitDocument):
     def predict(self, data: Any, *, interval: Band | None = None) -> Predictions:
         """Predictions at the rows of `data`; with a band around them: "confidence" for the curve,
         "prediction" for new observations."""
-        return self._connected().predicted(self._prediction(data, interval))
+        return self._connected().predicted(self.prediction(data, interval))
 
     def invert(self, data: Any, **options: Unpack[InversionKeywords]) -> Unknowns:
         """The unknowns of the readings in `data`, with intervals; see
         `service.schemas.unknowns.InvertRequest` for the options."""
-        return self._connected().inverted(self._inversion(data, options))
+        return self._connected().inverted(self.inversion(data, options))
 
     def plot(self, view: View = "fit", kind: Kind = "svg") -> Picture:
         """The service's picture of it; NotFoundError where the service has forgotten the job."""

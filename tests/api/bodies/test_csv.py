@@ -45,6 +45,12 @@ TWO: Cells = {"x": [1.0, 3.0], "y": [2.5, 4.0]}
         "x,y\r1,2.5\r3,4\r",
         "x;y\n1;2.5\n3;4\n",
         "x\ty\n1\t2.5\n3\t4\n",
+        "x|y\n1|2.5\n3|4\n",
+        "x;y\n1;2,5\n3;4\n",
+        "x;y\n1,0;2,5\n3,0;4,0\n",
+        "x   y\n1   2.5\n3   4\n",
+        "  x y \r\n  1 2.5\r\n 3 4\r\n",
+        "# spaces\n\n1 2.5\n3 4",
         "\ufeffx,y\n1,2.5\n3,4\n",
         '"x","y"\n"1","2.5"\n"3","4"\n',
         " x , y \n 1 , 2.5 \n 3, 4 \n",
@@ -151,8 +157,7 @@ def test_units_are_kept() -> None:
         ('x,y\n1,2\n3,"4\n5,6\n', "line 3: a quote is not closed"),
         ("", "the body is empty"),
         ("\n\n# nothing\n", "the body is empty"),
-        ("1 2\n3 4\n", "separated by spaces.* `tr -s ' ' ,"),
-        ("x y\n1  2\n", "separated by spaces"),
+        ("1 2\n3 4\n5 6 7\n", "line 3 has 3 values where 2"),
     ],
 )
 def test_what_is_malformed_is_told_with_its_line(text: str, says: str) -> None:
@@ -163,10 +168,10 @@ def test_what_is_malformed_is_told_with_its_line(text: str, says: str) -> None:
 @pytest.mark.parametrize(
     ("text", "says"),
     [
-        ("t;y\n1;2\n35,7;3\n", "line 3, column 't': '35,7' has a decimal comma; .* '35.7'"),
+        ("t;y\n1.5;2\n35,7;3\n", "line 3, column 't': '35,7' has a decimal comma; .* '35.7'"),
         ("t\ty\n1,5\t2\n", "line 2, column 't': '1,5'"),
         ('t,y\n"1,5",2\n', "line 2, column 't': '1,5'"),
-        ("#\n1,5;2\n,5;3\n", "line 2, column 'x': '1,5'"),
+        ("#\n1.5;2\n,5;3\n", "line 3, column 'x': ',5'"),
         ("x,x\n1,2\n", "two columns are named 'x'"),
         ("a b,a-b\n1,2\n", "two columns are named 'a_b'"),
         ("x,\n1,2\n", "column 2 has values but no name"),

@@ -1,4 +1,4 @@
-"""A command's words as a request."""
+"""Command-line options as a request."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from typing import Any
 import pytest
 import typer
 
-from service.cli.words import merged, request, values
+from service.cli.requests import merged, request, values
 
 
-def test_what_is_not_given_is_not_sent() -> None:
+def test_options_not_given_are_not_sent() -> None:
     assert request(model="linear", epochs=None, loss=None) == {"model": "linear"}
 
 
-def test_params_bounds_and_what_is_fixed() -> None:
+def test_params_bounds_and_fixed_values() -> None:
     made = request(params=["w=1", "b=-2e-3"], fixed=["c=0"], bounds=["b=:10", "d=0:1"])
     assert made["params"] == {
         "w": 1.0,
@@ -34,7 +34,7 @@ def test_ties_and_reports() -> None:
     assert request(reports=["default"]) == {"report": "default"}
 
 
-def test_settings_by_their_paths() -> None:
+def test_settings_by_path() -> None:
     made = request(
         optimizer="sgd",
         settings=["optimizer.learning_rate=1e-4", "optimizer.gradient.method=numeric", "seed=3"],
@@ -48,7 +48,7 @@ def test_settings_by_their_paths() -> None:
     assert bare == {"optimizer": {"gradient": {"method": "numeric", "delta": 0.1}}}
 
 
-def test_json_stands_for_itself_and_text_too() -> None:
+def test_values_are_json_or_text() -> None:
     made = request(optimizer='{"name": "adam"}', sigma="0.5", group_by="plate", model="y = a*x")
     assert made == {
         "optimizer": {"name": "adam"},
@@ -58,7 +58,7 @@ def test_json_stands_for_itself_and_text_too() -> None:
     }
 
 
-def test_a_patch_goes_into_what_a_bare_name_stands_for() -> None:
+def test_a_patch_of_an_option_given_by_name() -> None:
     made = request(optimizer="sgd", patch='{"optimizer": {"learning_rate": 0.1}, "epochs": 5}')
     assert made == {"optimizer": {"name": "sgd", "learning_rate": 0.1}, "epochs": 5}
 
@@ -77,13 +77,13 @@ def test_a_patch_goes_into_what_a_bare_name_stands_for() -> None:
         ("sgd", {"learning_rate": 1}, {"learning_rate": 1}),
     ],
 )
-def test_a_merge_patch(target: Any, patch: Any, result: Any) -> None:
-    """The examples of RFC 7396, appendix A, and one of ours."""
+def test_merge_patch(target: Any, patch: Any, result: Any) -> None:
+    """The examples of RFC 7396, appendix A, and another."""
     assert merged(target, patch) == result
 
 
 @pytest.mark.parametrize("word", ["w", "=1", "w=", "w=x"])
-def test_what_is_no_param(word: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_invalid_params(word: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(typer.Exit) as caught:
         values([word])
     assert caught.value.exit_code == 2

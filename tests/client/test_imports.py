@@ -1,4 +1,4 @@
-"""The client brings little, and so starts quickly."""
+"""The client imports little, and so starts quickly."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def run(code: str, *options: str) -> tuple[str, str]:
     return done.stdout, done.stderr
 
 
-def test_it_brings_nothing_heavy() -> None:
+def test_the_client_imports_no_heavy_package() -> None:
     ask = "; print([m for m in sys.modules if m.partition('.')[0] in {}])".format
     imported, _ = run("import sys, service.client" + ask({*HEAVY, "numpy", "httpx"}))
     made = "import sys; from service.client import Descent; Descent('localhost')"
@@ -25,13 +25,13 @@ def test_it_brings_nothing_heavy() -> None:
     assert (ast.literal_eval(imported), ast.literal_eval(used)) == ([], [])
 
 
-def test_it_starts_with_few_modules() -> None:
-    """What a start costs, told without a clock: with so many it takes a quarter of a second."""
+def test_the_client_imports_few_modules() -> None:
+    """The cost of a start without a clock: this number of modules takes a quarter of a second."""
     made = "from service.client import Descent; Descent('localhost'); import tenacity"
     assert int(run(f"import sys; {made}; print(len(sys.modules))")[0]) < MODULES
 
 
-def test_the_command_line_starts_without_them() -> None:
+def test_the_command_line_imports_no_heavy_package() -> None:
     ask = f"print([m for m in sys.modules if m.partition('.')[0] in {set(HEAVY)}])"
     code = f"import sys; from service.cli import main; {ask}"
     assert ast.literal_eval(run(code)[0]) == []

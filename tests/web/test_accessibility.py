@@ -1,4 +1,4 @@
-"""The playground by keyboard, on a phone, in the dark, and with text that means harm."""
+"""Accessibility of the playground: keyboard, narrow screens, themes; and hostile text."""
 
 from __future__ import annotations
 
@@ -52,13 +52,13 @@ HARM = "<img/src=x/onerror=document.title='harm'>"
 
 @pytest.fixture
 def page(browser: Browser) -> Playground:
-    """The page without its replays, which take their time."""
+    """The page without replays, which are slow."""
     browser.prefers(reduced_motion="reduce")
     return Playground(browser)
 
 
 def tab_to(browser: Browser, selector: str, most: int = 60) -> None:
-    """Presses Tab until that has the focus, which must then be seen."""
+    """Presses Tab until the element has the focus, which must be visible."""
     for _ in range(most):
         if browser.js("return document.activeElement.matches(arguments[0])", selector):
             break
@@ -72,7 +72,7 @@ def press(browser: Browser, *keys: str) -> None:
     ActionChains(browser.driver).send_keys(*keys).perform()
 
 
-def test_a_keyboard_is_enough(page: Playground) -> None:
+def test_the_playground_by_keyboard(page: Playground) -> None:
     browser = page.browser
     tab_to(browser, "#rate")
     rate = browser.one("#rate-number").get_attribute("value")
@@ -105,7 +105,7 @@ def test_ctrl_enter_runs_and_escape_cancels(page: Playground) -> None:
     assert page.ended(before) == "cancelled"
 
 
-def test_everything_has_a_name_and_changes_are_announced(page: Playground) -> None:
+def test_controls_have_names_and_changes_are_announced(page: Playground) -> None:
     page.run()
     assert page.browser.js(NAMELESS) == []
     assert page.browser.one("#status-text").get_attribute("aria-live") == "polite"
@@ -116,7 +116,7 @@ def test_everything_has_a_name_and_changes_are_announced(page: Playground) -> No
 
 
 @pytest.mark.parametrize("width", [320, 360, 412])
-def test_a_phone_scrolls_one_way_only(browser: Browser, width: int) -> None:
+def test_a_narrow_screen_has_no_horizontal_scroll(browser: Browser, width: int) -> None:
     browser.phone(width)
     browser.prefers(reduced_motion="reduce")
     page = Playground(browser)
@@ -139,7 +139,7 @@ def test_a_phone_scrolls_one_way_only(browser: Browser, width: int) -> None:
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
-def test_text_stands_out_in_either_theme(browser: Browser, theme: str) -> None:
+def test_contrast_in_both_themes(browser: Browser, theme: str) -> None:
     browser.prefers(color_scheme=theme, reduced_motion="reduce")
     page = Playground(browser)
     ground = browser.js("return getComputedStyle(document.body).backgroundColor")
@@ -151,7 +151,7 @@ def test_text_stands_out_in_either_theme(browser: Browser, theme: str) -> None:
     assert browser.js(CONTRAST) == []
 
 
-def test_a_theme_is_chosen_and_kept(browser: Browser) -> None:
+def test_the_theme_is_saved(browser: Browser) -> None:
     browser.prefers(color_scheme="light")
     page = Playground(browser)
     light = page.drawing("fit-chart")
@@ -162,7 +162,7 @@ def test_a_theme_is_chosen_and_kept(browser: Browser) -> None:
     assert browser.one("#theme").get_attribute("aria-pressed") == "true"
 
 
-def test_nothing_moves_for_those_who_ask_for_that(browser: Browser) -> None:
+def test_reduced_motion(browser: Browser) -> None:
     browser.prefers(reduced_motion="reduce")
     page = Playground(browser)
     browser.js(
@@ -176,7 +176,7 @@ def test_nothing_moves_for_those_who_ask_for_that(browser: Browser) -> None:
     assert browser.js("return window.played") is False
 
 
-def test_text_stays_text(page: Playground) -> None:
+def test_text_is_escaped(page: Playground) -> None:
     browser = page.browser
     title = browser.driver.title
     page.drop(f"x,y [{HARM}]\n1,2\n2,3.9\n3,6.1\n4,8\n")

@@ -1,4 +1,4 @@
-"""A start that would be open to all is refused, unless that is said."""
+"""A start without keys on a public address is refused, unless it is allowed explicitly."""
 
 from __future__ import annotations
 
@@ -30,13 +30,13 @@ def test_a_public_address_without_keys_is_refused(host: str) -> None:
     assert "-p 127.0.0.1:8000:8000" in said
 
 
-def test_keys_that_cannot_be_read_are_refused(tmp_path: Path) -> None:
+def test_an_unreadable_keys_file_is_refused(tmp_path: Path) -> None:
     assert "DESCENT_KEYS_FILE" in _refused(DESCENT_KEYS_FILE=str(tmp_path / "none"))
     assert "key 1" in _refused(DESCENT_KEYS="alice")
 
 
 @pytest.mark.parametrize("way", ["keys", "switch", "variable"])
-def test_it_starts_with_keys_or_with_the_switch(way: str) -> None:
+def test_a_public_address_with_keys_or_the_switch(way: str) -> None:
     key, line = new_key("alice")
     command = ["-m", "service", "serve", "--port", "0", "--host", "0.0.0.0"]
     settings: dict[str, object] = {"workers": 1}
@@ -57,8 +57,8 @@ def test_it_starts_with_keys_or_with_the_switch(way: str) -> None:
         assert client.get(f"{at}/jobs", headers=known).status_code == 200
 
 
-def test_a_loopback_address_answers_to_its_own_names_alone() -> None:
-    """A page whose name points here (DNS rebinding) is not what it is for."""
+def test_a_loopback_address_accepts_only_local_host_names() -> None:
+    """Against DNS rebinding: a page whose host name resolves to this address is refused."""
     with started(workers=1) as server, server.client(trust_env=False) as client:
         for host in (f"localhost:{server.port}", "127.0.0.1", "descent", "[::1]:80"):
             assert client.get("/livez", headers={"host": host}).status_code == 200
@@ -66,7 +66,7 @@ def test_a_loopback_address_answers_to_its_own_names_alone() -> None:
         assert answer.status_code == 421
 
 
-def test_a_key_and_its_line_are_printed_apart() -> None:
+def test_a_key_and_its_hash_are_printed_separately() -> None:
     done = subprocess.run(
         [sys.executable, "-m", "service", "key", "alice"],
         capture_output=True,
@@ -79,5 +79,5 @@ def test_a_key_and_its_line_are_printed_apart() -> None:
     assert "descent_" not in done.stdout
 
 
-def test_a_bad_name_is_refused() -> None:
+def test_an_invalid_key_name_is_refused() -> None:
     assert CliRunner().invoke(main, ["key", "a b"]).exit_code == 2
