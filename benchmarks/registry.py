@@ -23,6 +23,7 @@ NAMES = (
     "bodies",
     "pixels",
     "coverage",
+    "unknowns",
     "verdicts",
     "hostile",
 )

@@ -58,8 +58,18 @@ async def invert(request: Request) -> Response:
         roots = min(fitting.MAX_ROOTS, fitting.ROOTS_OF_ONE * rows)
         length = writing.hold(request, head, room, asked.data, _COLUMNS + _TEXT, roots)
         found = await computed(request, head, work, small=False)
-        size = len(found.key) * _COLUMNS
+        size = _size(found)
+        length = min(length, size * head.form.number_bytes)
         return await writing.answer(request, head, found, length=length, size=size, room=room)
+
+
+def _size(found: Unknowns) -> int:
+    """The most numbers that the answer is as long as."""
+    known = 0 if found.calibrators is None else len(found.calibrators.key)
+    limits = 0 if found.limits is None else 3 * len(found.limits.group)
+    lists = () if found.roots is None else filter(None, found.roots)
+    rows = len(found.key) + known
+    return (rows + 1) * (_COLUMNS + _TEXT) + limits + sum(map(len, lists))
 
 
 async def _keys(request: Request, head: Head, asked: InvertRequest) -> tuple[Keys, ...]:
