@@ -13,7 +13,7 @@ from pathlib import Path
 from statistics import median
 from typing import Generic, Literal, TypeVar
 
-from service.jobs.cores import cores
+from service.jobs.system import cores
 from service.settings import Settings
 
 PEERS = ("scipy", "lmfit", "litserve")

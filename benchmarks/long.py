@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 from benchmarks.groups import curve, slopes
 from benchmarks.harness import Benchmark, Comparison, Measure, Results, in_turns, peer
-from service.jobs.cores import cores
+from service.jobs.system import cores
 
 FORMULA = "y = a * exp(-0.5 * ((x - mu) / sigma)**2) + c"
 TRUTH = {"a": 2.5, "mu": 0.3, "sigma": 0.9, "c": 0.1}
@@ -107,7 +107,7 @@ def _status(field: str) -> float:
 def _by_engine(x: Floats, y: Floats) -> Callable[[], Floats]:
     from benchmarks.engine import explained
     from service.fitting import to_plan, use_threads
-    from service.jobs.memory import keep
+    from service.jobs.system import keep
     from service.schemas.fit import FitRequest
 
     use_threads(cores())

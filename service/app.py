@@ -25,6 +25,7 @@ from service.api.middleware.tracing import Tracing, TracingMiddleware
 from service.api.middleware.unexpected_errors import UnexpectedErrors
 from service.api.routes import (
     catalogue,
+    comparisons,
     compute,
     events,
     fits,
@@ -38,12 +39,11 @@ from service.api.routes import (
 from service.api.state import State, new_state
 from service.fitting import must_have, use_threads
 from service.jobs import scheduling
-from service.jobs.clock import Clock, SystemClock
-from service.jobs.fit_backend import FIT_BACKEND
 from service.jobs.local_executor import LocalExecutor
-from service.jobs.memory import give_back, settle
 from service.jobs.memory_store import MemoryStore
 from service.jobs.service import JobService
+from service.jobs.system import give_back, settle
+from service.jobs.timing import Clock, SystemClock
 from service.settings import Settings
 
 _DESCRIPTION = """\
@@ -67,7 +67,10 @@ def create_app(settings: Settings, clock: Clock | None = None) -> FastAPI:
     must_have(settings.device)
     clock, metrics = clock or SystemClock(), Metrics()
     tracing = Tracing() if settings.otel else None
-    nouns = (compute, unknowns, fits, jobs, events, plots, operations, problems, catalogue)
+    nouns = (
+        *(compute, unknowns, fits, comparisons, jobs, events, plots),
+        *(operations, problems, catalogue),
+    )
     app = _App(
         title="Descent",
         version=__version__,
@@ -142,11 +145,11 @@ def _lifespan(
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[State]:
         store = MemoryStore(settings, clock, metrics)
-        executor = LocalExecutor(settings, store, clock, backend=FIT_BACKEND, observer=metrics)
+        executor = LocalExecutor(settings, store, clock, observer=metrics)
         service = JobService(settings, store, executor, clock)
         give_back()
         state = new_state(settings, service, metrics)
-        metrics.now = partial(_now, settings, state, store, executor)
+        metrics.now = partial(_now, settings, state)
         use_threads(scheduling.INLINE_THREADS)
         await service.start()
         if tracing is not None:
@@ -166,16 +169,18 @@ def _lifespan(
     return lifespan
 
 
-def _now(settings: Settings, state: State, store: MemoryStore, executor: LocalExecutor) -> Snapshot:
+async def _now(settings: Settings, state: State) -> Snapshot:
+    stats = await state["jobs"].stats()
+    store, executor = stats.store, stats.executor
     return Snapshot(
-        jobs=store.count_by_status(),
-        queue_depth=executor.queued,
+        jobs=store.jobs,
+        queue_depth=store.queued,
         queue_room=settings.max_queued_jobs,
-        oldest_wait_s=executor.oldest_wait_s,
+        oldest_wait_s=store.oldest_wait_s,
         store_bytes=store.nbytes,
         store_room=settings.max_store_bytes,
-        workers=len(executor.pids),
-        workers_wanted=executor.workers,
+        workers=executor.workers,
+        workers_wanted=executor.workers_wanted,
         streams=len(state["streams"]),
         ready=state["jobs"].ready,
     )

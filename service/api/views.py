@@ -12,9 +12,9 @@ from pydantic_core import to_json
 
 from service.api.concurrency import FairLimiter
 from service.api.error_handlers import problem_of
+from service.jobs.executor import Place
 from service.jobs.history import Rows
-from service.jobs.job import Job, Stored
-from service.jobs.service import JobService
+from service.jobs.job import Job, Kind, Stored
 from service.schemas import jobs as wire
 from service.schemas.answers import History
 from service.schemas.problems import Problem
@@ -25,6 +25,12 @@ _TIMINGS = re.compile(rb'"timings":\{"queued_s":([\d.e+-]+),"fit_s":([\d.e+-]+)\
 _TAIL = 2**11
 """Bytes at the end of a fit's JSON that are searched for its timings."""
 _NOTHING = History.nothing(())
+_UNITS: dict[Kind, Literal["epoch", "group", "model"]] = {
+    "fit": "epoch",
+    "groups": "group",
+    "global": "epoch",
+    "comparison": "model",
+}
 
 
 def url(job: Job) -> str:
@@ -32,15 +38,15 @@ def url(job: Job) -> str:
     return f"/jobs/{job.id}"
 
 
-def full(job: Job, service: JobService) -> tuple[Stored, ...]:
+def full(shown: wire.Job, result: Stored | None) -> tuple[Stored, ...]:
     """The JSON of the job with its fit, in parts. The fit is the bytes that its worker wrote,
     neither parsed nor copied."""
-    document = brief(job, service).document()
-    if job.result is None:
+    document = shown.document()
+    if result is None:
         return (document,)
     # The quotes within a string are escaped, so this is no string's content.
     before, null, after = document.partition(b'"result":null')
-    return before, null.removesuffix(b"null"), job.result, after
+    return before, null.removesuffix(b"null"), result, after
 
 
 def server_timing(result: Stored) -> dict[str, str]:
@@ -59,13 +65,13 @@ def failure(job: Job, request_id: str | None = None) -> Problem | None:
     return problem_of(job.failure.type, job.failure.detail, request_id=request_id, job_id=job.id)
 
 
-def progress(job: Job, rows: bytes, last_epoch: int | None, service: JobService) -> bytes:
+def progress(job: Job, rows: bytes, last_epoch: int | None, place: Place | None) -> bytes:
     """The JSON of a `progress` event: the job's progress, and its new rows, already serialized."""
     event = wire.ProgressEvent(
         job_id=job.id,
         status=job.status,
-        queue_position=service.queue_position(job),
-        starts_in_s=_starts_in(job, service),
+        queue_position=None if place is None else place.position,
+        starts_in_s=None if place is None else place.eta_s,
         progress=_progress(job),
         history=_NOTHING,
         last_epoch=last_epoch,
@@ -74,13 +80,13 @@ def progress(job: Job, rows: bytes, last_epoch: int | None, service: JobService)
     return before + rows + after
 
 
-def done(job: Job, last_epoch: int | None, service: JobService) -> bytes:
+def done(job: Job, last_epoch: int | None) -> bytes:
     """The JSON of the `done` event."""
-    event = wire.DoneEvent(job_id=job.id, job=brief(job, service), last_epoch=last_epoch)
+    event = wire.DoneEvent(job_id=job.id, job=brief(job), last_epoch=last_epoch)
     return event.document()
 
 
-def brief(job: Job, service: JobService) -> wire.Job:
+def brief(job: Job, place: Place | None = None) -> wire.Job:
     """The job without its fit, which is at `urls.self`."""
     at = url(job)
     return wire.Job(
@@ -89,8 +95,8 @@ def brief(job: Job, service: JobService) -> wire.Job:
         created_at=job.created_at,
         started_at=job.started_at,
         finished_at=job.finished_at,
-        queue_position=service.queue_position(job),
-        starts_in_s=_starts_in(job, service),
+        queue_position=None if place is None else place.position,
+        starts_in_s=None if place is None else place.eta_s,
         progress=_progress(job),
         model=job.model,
         tags=dict(job.tags),
@@ -102,12 +108,8 @@ def brief(job: Job, service: JobService) -> wire.Job:
     )
 
 
-def _starts_in(job: Job, service: JobService) -> float | None:
-    return service.eta(job) if job.status == "queued" else None
-
-
 def _progress(job: Job) -> wire.Progress:
-    unit: Literal["epoch", "group"] = "epoch" if job.request.group_by is None else "group"
+    unit = _UNITS[job.kind]
     return wire.Progress(**job.progress._asdict(), unit=unit)
 
 

@@ -59,7 +59,7 @@ def installation() -> Iterator[Finding]:
 
 def machine() -> Iterator[Finding]:
     """Cores, memory and open files."""
-    from service.jobs.cores import cores
+    from service.jobs.system import cores
 
     count = cores()
     cores_here = os.cpu_count() or count
@@ -84,7 +84,7 @@ def settings() -> Iterator[Finding]:
     """The settings that a service started here would have."""
     from pydantic import ValidationError
 
-    from service.jobs.cores import cores
+    from service.jobs.system import cores
     from service.settings import Settings
 
     try:

@@ -23,6 +23,7 @@ def invert(
     param: options.Params = None,
     fit: Annotated[Path | None, typer.Option(help="A fit saved by `descent fit --save`.")] = None,
     job: Annotated[str | None, typer.Option(help="The id of a job, also of a grouped fit.")] = None,
+    rows: options.Rows = None,
     solve_for: Annotated[
         str | None, typer.Option(help="The input to solve for; default: the only one.")
     ] = None,
@@ -59,6 +60,7 @@ def invert(
         exits.usage("give a model and its --param, --fit FILE, or --job ID")
     asked = requests.request(
         settings=setting or (),
+        rows=rows,
         solve_for=solve_for,
         replicates_by=replicates_by,
         dilution=dilution,

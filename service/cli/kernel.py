@@ -8,7 +8,7 @@ import subprocess
 import sys
 
 from service.engine.kernel import cache, warm
-from service.jobs.cores import cores
+from service.jobs.system import cores
 
 LOG = logging.getLogger("descent.kernel")
 

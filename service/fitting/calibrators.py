@@ -7,7 +7,7 @@ of quantification.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,7 +16,7 @@ from service.engine.inference.inversion import Unknowns
 from service.engine.inference.standard_curves import Readings
 from service.engine.kernel.types import Bools, Floats, Ints
 from service.fitting.groups import in_order
-from service.fitting.samples import Rows, Samples, labels, named, single
+from service.fitting.samples import Rows, Samples, keys_of, named, single
 from service.fitting.statuses import status_names
 from service.schemas import unknowns as wire
 from service.schemas.columns import Labels, Numbers
@@ -37,10 +37,10 @@ class Limits:
         lloq, uloq = gapped(self.lloq).tolist()[0], gapped(self.uloq).tolist()[0]
         return lloq, uloq
 
-    def answer(self, groups: Numbers | Labels) -> wire.QuantificationLimits:
-        """As columns; groups: the column by which the curves were fitted."""
+    def answer(self, groups: Sequence[Numbers | Labels]) -> wire.QuantificationLimits:
+        """As columns; groups: the columns by which the curves were fitted."""
         return wire.QuantificationLimits(
-            group=labels(groups, self.first), lloq=gapped(self.lloq), uloq=gapped(self.uloq)
+            group=keys_of(groups, self.first), lloq=gapped(self.lloq), uloq=gapped(self.uloq)
         )
 
 
@@ -59,13 +59,13 @@ class Calibrated:
     status: Ints
     limits: Limits
 
-    def answer(self, groups: Numbers | Labels | None) -> wire.Calibrators:
-        """As columns; groups: the column by which the curves were fitted."""
+    def answer(self, groups: Sequence[Numbers | Labels] | None) -> wire.Calibrators:
+        """As columns; groups: the columns by which the curves were fitted."""
         has_recovery = self.rows.nominal[self.first] != 0
         flags = zip(self.within.tolist(), has_recovery.tolist(), strict=True)
         return wire.Calibrators(
             key=named(self.rows, self.first),
-            group=None if groups is None else labels(groups, self.first),
+            group=None if groups is None else keys_of(groups, self.first),
             n=self.n,
             nominal=self.rows.nominal[self.first],
             back_calculated=gapped(self.back),

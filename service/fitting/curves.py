@@ -10,17 +10,29 @@ from typing import Any
 
 from service.errors import InvalidRequest
 from service.fitting.compute import predict
-from service.fitting.grouped_predict import Curves, predict_from_groups
-from service.schemas.answers import Fit, GroupedFit, PredictBody
+from service.fitting.grouped_curves import Curves
+from service.fitting.grouped_predict import predict_from_groups
+from service.schemas.answers import PredictBody
+from service.schemas.comparisons import Comparison, GroupedComparison
 from service.schemas.compute import Predictions, PredictRequest
+from service.schemas.grouped import GroupedFit
+from service.schemas.jobs import JobResult
 
 Curve = bytes | Curves
 """The JSON of a fit's `predict`, or the columns of the fits of groups."""
 
 
-def curve(fit: Fit | GroupedFit) -> Curve:
-    """The curve of a fit."""
-    return Curves.of(fit) if isinstance(fit, GroupedFit) else fit.predict.document()
+def curve(answer: JobResult) -> Curve | None:
+    """The curve of a fit, or of the first model of a comparison, if it has one."""
+    if isinstance(answer, GroupedFit):
+        return Curves.of(answer)
+    if isinstance(answer, GroupedComparison):
+        return None
+    if isinstance(answer, Comparison):
+        first = answer.models[0]
+        is_first = first.rank == 1 and first.predict is not None
+        return first.predict.document() if is_first and first.predict is not None else None
+    return answer.predict.document()
 
 
 def curve_nbytes(curve: Curve) -> int:
@@ -53,6 +65,7 @@ def predict_from_fit(
             "omit `params` and `scaling`: those of the job are used", pointer="/job_id"
         )
     filled = {**usable(body), "data": dict(request.data), "interval": request.interval}
+    filled["rows"] = request.rows
     return predict(PredictRequest.model_validate(filled), max_rows, max_operations)
 
 

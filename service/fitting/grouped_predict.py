@@ -4,19 +4,13 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
-from functools import cached_property
-from typing import Any
+from collections.abc import Mapping
 
 import numpy as np
 import torch
-from pydantic import TypeAdapter
-from pydantic_core import from_json, to_json
 from torch import Tensor
 
 from service.engine import slices
-from service.engine.expressions import Texts
 from service.engine.formula import Formula
 from service.engine.inference.bands import Band
 from service.engine.kernel.composite import outputs_of
@@ -25,124 +19,14 @@ from service.engine.scaling import Scale
 from service.errors import InvalidData, InvalidRequest, UnknownName, shortened, token
 from service.fitting import costs
 from service.fitting.columns import DTYPES, check_shape, finite_columns, refuse_infinite
-from service.fitting.groups import Codes
-from service.fitting.models import resolve
+from service.fitting.grouped_curves import Curves
+from service.fitting.groups import Codes, check_keys, to_groups
 from service.fitting.reports import quantiles
-from service.fitting.ties import Ties
+from service.fitting.row_filter import rows_used, with_rows
 from service.fitting.values import narrowed, series
-from service.schemas.answers import GroupedFit
 from service.schemas.columns import Data, Labels, Numbers
 from service.schemas.compute import Predictions, PredictRequest
-from service.schemas.models import Model as ModelRequest
-from service.schemas.names import DType
-from service.schemas.options import BandOptions
-
-_TEXT_BYTES = 150
-"""Bytes of a group's text and its index."""
-_MODEL: TypeAdapter[ModelRequest] = TypeAdapter(ModelRequest)
-
-
-@dataclass(frozen=True)
-class Curves:
-    """What predictions need of the fits of groups, as columns with one row per group."""
-
-    model: str | dict[str, Any]
-    scaling: dict[str, dict[str, float]] | None
-    dtype: DType
-    by: str
-    keys: Numbers | bytes
-    """(groups,) numbers, or the JSON of texts, which is parsed at the first prediction."""
-    names: tuple[str, ...]
-    theta: Numbers
-    """(groups, params)"""
-    ties: Texts = ()
-    """The tied params with their expressions."""
-    free: tuple[str, ...] = ()
-    """The params of the covariance."""
-    covariance: Numbers | None = None
-    """(groups, free, free), with the next two for bands; None unless the fit returned it."""
-    residual_std: Numbers | None = None
-    """The standard deviation of a new observation, (groups,); None where `sigma` gives one for each
-    row."""
-    sigma_scale: Numbers | None = None
-    """The same in units of `sigma`, (groups,); None without it."""
-    degrees_of_freedom: Numbers | None = None
-    """(groups,)"""
-    input_range: Mapping[str, Sequence[float]] | None = None
-    """The smallest and largest value of each input, over all groups."""
-
-    @classmethod
-    def of(cls, fit: GroupedFit) -> Curves:
-        """The curves of a fit's response body."""
-        groups, body = fit.groups, fit.predict
-        texts = [key for key in groups.key if not isinstance(key, float | int)]
-        is_text = len(texts) == len(groups.key) and any(text is not None for text in texts)
-        keys = to_json(texts) if is_text else np.array(groups.key, dtype=np.float64)
-        theta = np.empty((len(groups.key), len(groups.params)))
-        for i, values in enumerate(groups.params.values()):
-            theta[:, i] = values
-        names, ties = tuple(groups.params), tuple(fit.model.expressions.items())
-        std = np.array([np.nan if s is None else s for s in groups.residual_std])
-        scale = np.ones_like(std) if body.is_normal else std
-        made = cls(
-            body.model, body.scaling, body.dtype, groups.by, keys, names, theta, ties,
-            sigma_scale=None if body.has_residual_std else scale,
-            input_range=body.input_range,
-        )  # fmt: skip
-        if groups.covariance is None:
-            return made
-        free = tuple(groups.covariance)
-        covariance = np.empty((len(theta), len(free), len(free)))
-        for i, a in enumerate(free):
-            for j, b in enumerate(free[i:], start=i):
-                covariance[:, i, j] = covariance[:, j, i] = groups.covariance[a][b]
-        degrees = np.array(groups.n, dtype=np.float64) - len(free)
-        if body.is_normal:
-            degrees[:] = np.inf
-        return replace(
-            made,
-            free=free,
-            covariance=covariance,
-            residual_std=std if body.has_residual_std else None,
-            degrees_of_freedom=degrees,
-        )
-
-    @property
-    def nbytes(self) -> int:
-        """Size in bytes, including `order` or `places`."""
-        rows = self.theta.nbytes
-        noise = (self.residual_std, self.sigma_scale)
-        for column in (self.covariance, *noise, self.degrees_of_freedom):
-            rows += 0 if column is None else column.nbytes
-        if isinstance(self.keys, bytes):
-            return len(self.keys) + rows + _TEXT_BYTES * len(self.theta)
-        return 2 * self.keys.nbytes + rows
-
-    def formula(self, columns: Collection[str]) -> Model:
-        """The formula or network, for data of these columns."""
-        model = _MODEL.validate_python(self.model)
-        ties = Ties(self.ties, frozenset(self.names))
-        return resolve(model, columns, self.names, ties).formula
-
-    @cached_property
-    def order(self) -> Codes:
-        """The groups in ascending order of their numbers, null last."""
-        assert not isinstance(self.keys, bytes)
-        return np.argsort(self.keys, kind="stable")
-
-    @property
-    def null(self) -> int:
-        """The group of the rows without a key; −1 if there is none."""
-        if isinstance(self.keys, bytes):
-            return self.places.get(None, -1)
-        last = int(self.order[-1])
-        return last if np.isnan(self.keys[last]) else -1
-
-    @cached_property
-    def places(self) -> Mapping[str | None, int]:
-        """The index of each text; None is the key of the rows without one."""
-        assert isinstance(self.keys, bytes)
-        return {text: i for i, text in enumerate(from_json(self.keys))}
+from service.schemas.options import BandOptions, GroupOptions
 
 
 def predict_from_groups(
@@ -154,6 +38,7 @@ def predict_from_groups(
     """f(x; θ) at each row with the θ of its group; NaN if that group's fit failed. Raises
     InvalidRequest."""
     _check(request, fit)
+    request = with_rows(request)
     rows = check_shape(request.data, max_rows)
     formula = fit.formula(request.data.keys())
     costs.check(costs.of_prediction(formula, request), rows, max_operations)
@@ -166,8 +51,9 @@ def predict_from_groups(
     own = [fit.names.index(name) for name in formula.params]
     theta = torch.from_numpy(fit.theta[:, own]).to(dtype)
     prediction = _predict(formula, columns, theta, torch.from_numpy(at), rows)
+    used = rows_used(request)
     if request.interval is None:
-        return Predictions(predictions=series(prediction), target=formula.target)
+        return Predictions(predictions=series(prediction), target=formula.target, rows=used)
     assert isinstance(formula, Formula)
     around = _band(formula, columns, theta.double(), at, fit, request.interval)
     return Predictions(
@@ -176,6 +62,7 @@ def predict_from_groups(
         stderr=series(around.stderr),
         lower=series(around.lower),
         upper=series(around.upper),
+        rows=used,
     )
 
 
@@ -216,7 +103,7 @@ def _check(request: PredictRequest, fit: Curves) -> None:
     if request.interval is None:
         return
     if fit.covariance is None:
-        by = {"group_by": {"column": fit.by, "covariance": True}}
+        by = {"group_by": {"column": fit.column, "covariance": True}}
         raise InvalidRequest(
             "a band requires the covariance of each group, which this job does not have; fit with "
             f"{json.dumps(by)}",
@@ -256,12 +143,15 @@ def _predict(
 def group_of_rows(data: Data, fit: Curves) -> Codes:
     """The index of the group of each row, (rows,). Raises InvalidRequest for a missing column or an
     unknown group."""
-    by = fit.by
-    if by not in data:
-        raise InvalidRequest(
-            f"the job was fitted by groups of '{by}'; send that column as well",
-            pointer="/data",
-        )
+    for by in fit.by:
+        if by not in data:
+            raise InvalidRequest(
+                f"the job was fitted by groups of '{by}'; send that column as well",
+                pointer="/data",
+            )
+    if len(fit.by) > 1:
+        return _places_of_several(data, fit)
+    (by,) = fit.by
     column = data[by]
     if not isinstance(column, Labels):
         refuse_infinite(data, by)
@@ -281,6 +171,27 @@ def group_of_rows(data: Data, fit: Curves) -> Codes:
     return at.astype(np.int64)
 
 
+def _places_of_several(data: Data, fit: Curves) -> Codes:
+    """The index of the group of each row, for keys of several columns."""
+    asked = GroupOptions(column=list(fit.by))
+    check_keys(asked, data)
+    found = to_groups(asked, data, 2**62)
+    places = fit.places_of_several
+    at = np.array([places.get(key, -1) for key in found.keys if isinstance(key, tuple)])[
+        found.codes
+    ]
+    if (at < 0).any():
+        row = int(np.argmax(at < 0))
+        key = found.keys[int(found.codes[row])]
+        shown = ", ".join(str(value) for value in key) if isinstance(key, tuple) else str(key)
+        raise InvalidData(
+            f"the job has no group {shortened(shown)} ({', '.join(fit.by)}, row {row + 1}); its "
+            "groups are listed in its `groups.key`",
+            pointer=f"/data/{token(fit.by[0])}/{row}",
+        )
+    return at.astype(np.int64)
+
+
 def _numbered(column: Numbers, fit: Curves) -> Codes:
     """The index of each number in the keys, −1 if not found; NaN is the group of null."""
     keys = np.asarray(fit.keys)
@@ -291,7 +202,7 @@ def _numbered(column: Numbers, fit: Curves) -> Codes:
 
 
 def _unknown(key: object, row: int, fit: Curves) -> InvalidRequest:
-    by = fit.by
+    (by,) = fit.by
     pointer = f"/data/{token(by)}/{row}"
     if isinstance(key, str) and isinstance(fit.keys, bytes):
         known = filter(None, fit.places)

@@ -81,6 +81,14 @@ def single(rows: Rows, chosen: Ints) -> Readings:
     return Readings(rows.reading[chosen], np.zeros(len(chosen)), rows.curve[chosen], others)
 
 
+def keys_of(groups: Sequence[Numbers | Labels], rows: Ints) -> Objects:
+    """The keys of the groups of some rows, which are tuples for several columns."""
+    if len(groups) == 1:
+        return labels(groups[0], rows)
+    parts = [labels(column, rows).tolist() for column in groups]
+    return cells(list(zip(*parts, strict=True)))
+
+
 def labels(column: Numbers | Labels, rows: Ints) -> Objects:
     """The values of some rows of a column, None where they are missing."""
     if isinstance(column, Labels):

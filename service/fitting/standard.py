@@ -20,7 +20,7 @@ from service.engine.names import CONSTANTS
 from service.engine.scaling import Scale
 from service.errors import InvalidFormula, InvalidRequest, UnknownName
 from service.fitting.answer import NORMAL
-from service.fitting.grouped_predict import Curves
+from service.fitting.grouped_curves import Curves
 from service.fitting.models import resolve
 from service.fitting.reports import quantiles
 from service.fitting.start import known_names, to_theta

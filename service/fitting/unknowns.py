@@ -19,13 +19,15 @@ from service.fitting.calibrators import calibrated
 from service.fitting.columns import check_shape, finite_arrays, refuse_infinite
 from service.fitting.columns import numbers as numeric
 from service.fitting.curves import Curve, usable
-from service.fitting.grouped_predict import Curves, group_of_rows
+from service.fitting.grouped_curves import Curves
+from service.fitting.grouped_predict import group_of_rows
+from service.fitting.row_filter import rows_used, with_rows
 from service.fitting.samples import (
     SAMPLE,
     Rows,
     Samples,
     dilutions,
-    labels,
+    keys_of,
     named,
     optional,
 )
@@ -35,7 +37,8 @@ from service.fitting.values import explained, to_sigma
 from service.schemas import unknowns as wire
 from service.schemas.answers import PredictBody
 from service.schemas.columns import Data
-from service.schemas.fit import FitRequest
+from service.schemas.grouped import By, columns_of
+from service.schemas.requests import JobRequest
 from service.schemas.series import gapped
 
 MAX_ROOTS = 200_000
@@ -74,7 +77,7 @@ def unknowns(
 
 
 def unknowns_from(
-    request: wire.InvertRequest, curve: Curve, fitted: FitRequest,
+    request: wire.InvertRequest, curve: Curve, fitted: JobRequest,
     max_rows: int = 2**62, max_operations: float = math.inf,
 ) -> wire.Unknowns:  # fmt: skip
     """The unknowns by the curve, or the curves, of a finished job. Raises InvalidRequest."""
@@ -86,8 +89,9 @@ def unknowns_from(
     if isinstance(curve, Curves):
         return _answer(request, curve, fitted, max_rows, max_operations)
     body = usable(PredictBody.model_validate_json(curve))
-    own = request.model_dump(exclude_unset=True, exclude={"model", "job_id", "data"})
-    filled = wire.InvertRequest.model_validate({**body, **own, "data": dict(request.data)})
+    own = request.model_dump(exclude_unset=True, exclude={"model", "job_id", "data", "rows"})
+    given = {"data": dict(request.data), "rows": request.rows}
+    filled = wire.InvertRequest.model_validate({**body, **own, **given})
     return _answer(filled, None, None, max_rows, max_operations)
 
 
@@ -100,9 +104,10 @@ def sample_column(request: wire.InvertRequest, formula: str) -> str | None:
 
 
 def _answer(
-    request: wire.InvertRequest, fit: Curves | None, fitted: FitRequest | None,
+    request: wire.InvertRequest, fit: Curves | None, fitted: JobRequest | None,
     max_rows: int, max_operations: float,
 ) -> wire.Unknowns:  # fmt: skip
+    request = with_rows(request)
     data = request.data
     check_shape(data, max_rows)
     asked = request.interval or wire.InversionOptions()
@@ -122,7 +127,7 @@ def _answer(
     known = _known(request, standard, rows)
     asked = _interval(request, standard, fit)
     work = _Work(request, asked, standard, rows, known, _searched(request, known))
-    return _result(work, by, None if fit is None else fit.by)
+    return _result(work, by, None if fit is None else fit.column)
 
 
 def _without_missing(standard: Standard, data: Data) -> Data:
@@ -227,7 +232,14 @@ def _interval(
     if request.interval is None:
         return wire.InversionOptions(kind="none")
     if fit is not None:
-        by = json.dumps({"group_by": {"column": fit.by, "covariance": True}})
+        by = json.dumps(
+            {
+                "group_by": {
+                    "column": fit.column,
+                    "covariance": True,
+                }
+            }
+        )
         raise InvalidRequest(
             "an interval requires the covariance of each group, which this job does not have; fit "
             f"with {by}",
@@ -270,7 +282,7 @@ def _noise(work: _Work) -> Floats:
     )
 
 
-def _result(work: _Work, by: str | None, group_by: str | None) -> wire.Unknowns:
+def _result(work: _Work, by: str | None, group_by: By | None) -> wire.Unknowns:
     rows, asked, data = work.rows, work.asked, work.request.data
     name = work.standard.curves.solve_for
     noise = _noise(work)
@@ -285,7 +297,10 @@ def _result(work: _Work, by: str | None, group_by: str | None) -> wire.Unknowns:
             pointer="/range",
         )
     first = samples.first[chosen]
-    dilution, groups = rows.dilution[first], None if group_by is None else data[group_by]
+    dilution, groups = (
+        rows.dilution[first],
+        None if group_by is None else [data[name] for name in columns_of(group_by)],
+    )
     calibrators = None
     if is_known.any():
         known = np.flatnonzero(is_known)
@@ -304,7 +319,7 @@ def _result(work: _Work, by: str | None, group_by: str | None) -> wire.Unknowns:
         replicates_by=by,
         group_by=group_by,
         key=named(rows, first),
-        group=None if groups is None else labels(groups, first),
+        group=None if groups is None else keys_of(groups, first),
         n=samples.n[chosen],
         mean=gapped(samples.mean[chosen]),
         dilution=dilution if (rows.dilution != 1.0).any() else None,
@@ -319,4 +334,5 @@ def _result(work: _Work, by: str | None, group_by: str | None) -> wire.Unknowns:
         lloq=lloq,
         uloq=uloq,
         limits=None if groups is None or limits is None else limits.answer(groups),
+        used=rows_used(work.request),
     )

@@ -25,7 +25,7 @@ from contextlib import suppress
 from multiprocessing.connection import wait
 from typing import NoReturn
 
-from service.jobs.parent_death import end_with_parent
+from service.jobs.system import end_with_parent
 
 REQUEST = struct.Struct("<I252s")
 """Threads, entry."""

@@ -6,30 +6,28 @@ import asyncio
 import logging
 from contextlib import suppress
 
-from service.errors import NotReady, QueueFull, QuotaExceeded
-from service.fitting import Plan
+from service.errors import NotReady, QueueFull, UnknownJob
 from service.jobs import scheduling
-from service.jobs.clock import Clock, SystemClock
-from service.jobs.cores import cores
-from service.jobs.estimates import Durations, whole_seconds
-from service.jobs.executor import Place
-from service.jobs.fair_queue import FairQueue
-from service.jobs.inline_executor import InlineExecutor
+from service.jobs.executor import NULL_OBSERVER, ExecutorStats, Observer, Place, RunInline
 from service.jobs.job import Job
-from service.jobs.observer import NULL_OBSERVER, Observer
-from service.jobs.run_job import FitBackend
-from service.jobs.store import JobStore
-from service.jobs.worker_slots import ActiveJob, WorkerPool, WorkerSlot
+from service.jobs.store import Claimed, IdempotencyKey, JobStore
+from service.jobs.system import cores
+from service.jobs.timing import Clock, Durations, SystemClock, whole_seconds
+from service.jobs.worker_pool import ActiveJob, WorkerPool
+from service.jobs.worker_slots import WorkerSlot
 from service.settings import Settings
 
 log = logging.getLogger("descent.executor")
+
+_PAGE = 1000
+_RETRY_S = 1.0
 
 
 class LocalExecutor:
     """An Executor whose workers are forks of one fork server.
 
-    It owns the queue; each `WorkerSlot` owns a process and the job that it runs. All run on one
-    event loop, so nothing here needs a lock.
+    The store owns the queue; each `WorkerSlot` owns a process and the job that it runs. All run on
+    one event loop, so nothing here needs a lock.
     """
 
     def __init__(
@@ -39,31 +37,22 @@ class LocalExecutor:
         clock: Clock | None = None,
         *,
         entry: str = "service.jobs.worker:main",
-        backend: FitBackend | None = None,
         observer: Observer = NULL_OBSERVER,
     ) -> None:
-        """backend: runs cheap jobs in this process; without it all jobs go to the workers."""
         count = settings.workers or cores()
         self._settings, self._store, self._clock = settings, store, clock or SystemClock()
-        self._queue: FairQueue[ActiveJob] = FairQueue(settings.max_queued_jobs)
         self._active: dict[str, ActiveJob] = {}
-        """The accepted jobs that have not ended."""
+        """The jobs that were claimed and have not ended."""
         self._durations = Durations()
         pool = WorkerPool(settings, store, self._clock, self._ended, self._freed, observer)
         self._slots = [WorkerSlot(pool, entry, scheduling.threads(count)) for _ in range(count)]
-        workers_only = (
-            backend is None or settings.device == "cuda"
-        )  # the GPU belongs to the workers
-        self._inline = (
-            None
-            if workers_only or backend is None
-            else InlineExecutor(settings, store, self._clock, backend)
-        )
         self._free: list[WorkerSlot] = []
         """Last in, first out: the caches of the last one are warm."""
-        self._admitting = 0
-        """Jobs that passed admission and are being stored."""
         self._open = False
+        self._dispatcher: asyncio.Task[None] | None = None
+        self._wake = asyncio.Event()
+        """Set when a slot is free."""
+        self._dispatching = asyncio.Lock()
         self._idle = asyncio.Event()
         """Set while no job is active."""
         self._idle.set()
@@ -73,22 +62,6 @@ class LocalExecutor:
         """The worker processes that are alive."""
         return [slot.pid for slot in self._slots if slot.pid]
 
-    @property
-    def workers(self) -> int:
-        """The number of workers configured."""
-        return len(self._slots)
-
-    @property
-    def queued(self) -> int:
-        """The number of jobs that wait for a worker."""
-        return len(self._queue)
-
-    @property
-    def oldest_wait_s(self) -> float:
-        """Seconds that the oldest of them has waited."""
-        now = self._clock.monotonic()
-        return max((now - active.accepted for active in self._queue), default=0.0)
-
     async def start(self) -> None:
         opened = await asyncio.gather(
             *(slot.open() for slot in self._slots), return_exceptions=True
@@ -97,79 +70,50 @@ class LocalExecutor:
             await self._close()
             raise failure
         self._open = True
+        self._dispatcher = asyncio.create_task(self._dispatch_freed())
 
-    async def submit(self, job: Job, plan: Plan | None = None) -> None:
+    async def check(self) -> None:
         if not self._open:
             raise NotReady
-        inline = self._inline if plan is not None and scheduling.runs_inline(plan) else None
-        if inline is None or plan is None or not scheduling.always_ends_inline(plan):
-            self._check_quota(job.owner)
-            self._check_room(job.queue_key)
-        active = ActiveJob(job, self._clock.monotonic())
-        self._admitting += 1
+        if not self.pids:
+            raise NotReady("No worker process is alive; others are being started. Try again later.")
+
+    async def stats(self) -> ExecutorStats:
+        return ExecutorStats(workers=len(self.pids), workers_wanted=len(self._slots))
+
+    async def submit(
+        self, job: Job, *, key: IdempotencyKey | None = None, inline: RunInline | None = None
+    ) -> tuple[Job, bool]:
+        if not self._open:
+            raise NotReady
         try:
-            await self._store.create(job)
+            done = None if inline is None else inline(job, self._settings, self._clock)
+            if done is not None:
+                return await self._store.record(done.job, done.rows, done.fitted_s, key)
+            created = await self._store.create(job, key)
         except QueueFull as error:
-            raise type(error)(
-                str(error), retry_after_s=whole_seconds(self._until_next(0))
-            ) from error
-        finally:
-            self._admitting -= 1
-        self._active[job.id] = active
-        self._idle.clear()
-        if inline is not None and plan is not None and await self._run_inline(inline, active, plan):
-            return
-        self._queue.push(job.queue_key, active)
-        self._dispatch()
-
-    def _check_quota(self, owner: str) -> None:
-        most = self._settings.max_jobs_per_key
-        held = sum(active.job.owner == owner for active in self._active.values()) if owner else 0
-        if held >= most:
-            raise QuotaExceeded(
-                f"This key has {held} unfinished jobs, its limit; try again later.",
-                retry_after_s=whole_seconds(self._until_next(0)),
-            )
-
-    def _check_room(self, queue_key: str) -> None:
-        if not self._free and not self._queue.has_room(queue_key, coming=self._admitting):
-            raise QueueFull(retry_after_s=whole_seconds(self._until_next(0)))
-
-    async def _run_inline(self, inline: InlineExecutor, active: ActiveJob, plan: Plan) -> bool:
-        """Runs the job without a worker or a place in the queue. Returns whether it ended: one that
-        takes long continues in a worker."""
-        began = self._clock.monotonic()
-        try:
-            waited = began - active.accepted
-            active.checkpoint = await inline.run(active.job, plan, queued_s=waited)
-        finally:
-            if active.checkpoint is None:
-                self._ended(active)
-        active.began = None if active.checkpoint is None else began
-        return active.checkpoint is None
+            retry_after_s = whole_seconds(self._until_next(0))
+            raise type(error)(str(error), retry_after_s=retry_after_s) from error
+        await self._dispatch()
+        return created
 
     async def cancel(self, job_id: str) -> None:
+        with suppress(UnknownJob):
+            await self._store.cancel(job_id, self._clock.now())
         active = self._active.get(job_id)
-        if active is None:
-            return
-        if active.slot is not None:
+        if active is not None and active.slot is not None:
             await active.slot.cancel(active)
-            return
-        with suppress(ValueError):
-            self._queue.remove(active.job.queue_key, active)
-            await self._cancel_queued(active)
 
-    def place(self, job_id: str) -> Place | None:
-        active = self._active.get(job_id)
-        if active is None:
-            return None
-        position = self._queue.position(active.job.queue_key, active)
+    async def place(self, job_id: str) -> Place | None:
+        position = await self._store.position(job_id)
         return None if position is None else Place(position, self._until_next(position))
 
     async def stop(self) -> None:
         self._open = False
-        while len(self._queue):
-            await self._cancel_queued(self._queue.pop())
+        if self._dispatcher is not None:
+            self._dispatcher.cancel()
+            await asyncio.gather(self._dispatcher, return_exceptions=True)
+        await self._cancel_queued()
         grace, cancelling = self._settings.shutdown_grace_s, self._settings.cancel_grace_s
         if not await self._idle_within(grace):
             for job_id in list(self._active):
@@ -177,6 +121,17 @@ class LocalExecutor:
             # Cancelled at once, or killed and answered from its checkpoint by another worker.
             await self._idle_within(2 * cancelling)
         await self._close()
+
+    async def _cancel_queued(self) -> None:
+        more, after = True, None
+        while more:
+            found, more = await self._store.list(
+                owner=None, status="queued", limit=_PAGE, after=after
+            )
+            for job in found:
+                after = job.id
+                if job.id not in self._active:
+                    await self._store.cancel(job.id, self._clock.now())
 
     async def _close(self) -> None:
         await asyncio.gather(*(slot.close() for slot in self._slots))
@@ -187,15 +142,38 @@ class LocalExecutor:
         ages = (now - e.began for e in self._active.values() if e.began is not None)
         return self._durations.mean(ages) * (position + 1) / len(self._slots)
 
-    def _dispatch(self) -> None:
-        while self._free and len(self._queue):
-            self._free.pop().take(self._queue.pop())
+    async def _dispatch(self) -> None:
+        """Gives queued jobs to free slots; a store that fails is asked again later."""
+        async with self._dispatching:
+            try:
+                while self._free and (found := await self._store.claim(self._clock.now())):
+                    self._take(found)
+            except Exception:
+                log.exception("no job could be taken from the queue")
+                asyncio.get_running_loop().call_later(_RETRY_S, self._wake.set)
+
+    async def _dispatch_freed(self) -> None:
+        """Gives queued jobs to slots as they become free."""
+        while True:
+            await self._wake.wait()
+            self._wake.clear()
+            await self._dispatch()
+
+    def _take(self, found: Claimed) -> None:
+        active = self._active[found.job.id] = ActiveJob(found.job, found.waited_s)
+        self._idle.clear()
+        # Where the last free worker died meanwhile, its slot's next one takes the job.
+        slot = self._free.pop() if self._free else self._vacant()
+        slot.take(active)
+
+    def _vacant(self) -> WorkerSlot:
+        return next(slot for slot in self._slots if not slot.busy)
 
     def _freed(self, slot: WorkerSlot, *, free: bool) -> None:
         """A slot has an idle worker, or no longer has one."""
         if free:
             self._free.append(slot)
-            self._dispatch()
+            self._wake.set()
         elif slot in self._free:
             self._free.remove(slot)
 
@@ -206,11 +184,6 @@ class LocalExecutor:
         self._active.pop(active.job.id, None)
         if not self._active:
             self._idle.set()
-
-    async def _cancel_queued(self, active: ActiveJob) -> None:
-        now = self._clock.now()
-        await self._store.finish(active.job.id, "cancelled", now, stop_reason="cancelled")
-        self._ended(active)
 
     async def _idle_within(self, seconds: float) -> bool:
         try:

@@ -21,7 +21,7 @@ from contextlib import suppress
 from typing import NamedTuple
 
 from service.jobs import forkserver
-from service.jobs.parent_death import end_with_parent
+from service.jobs.system import end_with_parent
 
 _BLOCKED = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 """Blocked in children: signals to the process group are handled by this process."""

@@ -23,13 +23,20 @@ from service.jobs.messages import (
     Slice,
     Task,
 )
-from service.jobs.slice_size import SLICE_S, SliceSize
-from service.schemas.answers import Fit, GroupedFit, Timings
+from service.schemas.answers import Fit, Timings
 from service.schemas.fit import FitRequest
+from service.schemas.jobs import JobResult
 from service.schemas.names import StopReason
+from service.schemas.requests import JobRequest
 
 if TYPE_CHECKING:
     from service.fitting import Curve
+
+SLICE_S = 0.02
+"""Target seconds of a slice: a cancel is noticed soon, and the overhead is negligible."""
+
+_MOST_GROWTH = 16
+"""The largest growth from one slice to the next, since epochs may differ in cost."""
 
 CHECKPOINT_S = 0.25
 """Seconds between checkpoints: the most work lost with a worker, besides a slice."""
@@ -104,14 +111,14 @@ class Explain(Protocol):
 
     def __call__(
         self, plan: Any, result: Any, rows: Rows, /, *, job_id: str, timings: Timings
-    ) -> Fit | GroupedFit: ...
+    ) -> JobResult: ...
 
 
 @dataclass(frozen=True, slots=True)
 class FitBackend:
     """The functions that jobs call: `fit_backend.FIT_BACKEND`, or a test double."""
 
-    plan: Callable[[FitRequest], Any]
+    plan: Callable[[JobRequest], Any]
     """Converts a request to a plan."""
     params: Callable[[Any], tuple[str, ...]]
     """The names of a plan's params, in the order of the history's columns."""
@@ -119,7 +126,7 @@ class FitBackend:
     """Starts a run of a plan, or resumes it from a checkpoint."""
     explain: Explain
     """Converts a result to an answer."""
-    curve: Callable[[Any], Curve]
+    curve: Callable[[Any], Curve | None]
     """What predictions need of an answer."""
     explain_within_limit: Explain | None = None
     """The same for inline jobs: raises one of `takes_long` where it would take long."""
@@ -151,6 +158,23 @@ def run_job(
     except Exception:
         log.exception("%s failed", task.job_id)
         send(Failed(Failure("job-failed", INTERNAL_ERROR)))
+
+
+class SliceSize:
+    """Starts with `first` epochs, then adapts to `SLICE_S` by the duration of the last slice."""
+
+    def __init__(self, first: int = 1) -> None:
+        self._epochs = first
+
+    def epochs(self, left: int) -> int:
+        """Epochs of the next slice, at most `left`."""
+        self._epochs = max(1, min(self._epochs, left))
+        return self._epochs
+
+    def took(self, seconds: float) -> None:
+        """Adapts to the seconds that the last slice took."""
+        factor = min(SLICE_S / seconds, _MOST_GROWTH) if seconds > 0 else _MOST_GROWTH
+        self._epochs = max(1, int(self._epochs * factor))
 
 
 class _Attempt:
@@ -191,7 +215,6 @@ class _Attempt:
             now = self._clock()
             size.took(now - began)
             if self._takes_long(now):
-                self._send(self._slice(now))
                 self._send(HandedOver())
                 return
             if self._due(now):
@@ -210,7 +233,7 @@ class _Attempt:
         return "time_limit" if self._spent_s() >= self._task.limit_s else None
 
     def _takes_long(self, now: float) -> bool:
-        """Whether to hand the job over to a worker."""
+        """Whether to leave the job to a worker."""
         limit_s = self._task.handover_s
         return limit_s is not None and not self._run.done and now - self._began > limit_s
 
@@ -247,14 +270,15 @@ class _Attempt:
 
     def _progress(self, now: float) -> Progress:
         run, epoch = self._run, self._run.epoch
-        grouped = self._task.request.group_by is not None
+        request = self._task.request
+        has_loss = isinstance(request, FitRequest) and not request.counts_groups
         seconds = now - self._began
         rate = (epoch - self._first_epoch) / seconds if seconds > 0 else 0.0
         return Progress(
             epoch=epoch,
             epochs=run.epochs,
-            loss=None if grouped else run.loss,
-            best_loss=None if grouped else run.best_loss,
+            loss=run.loss if has_loss else None,
+            best_loss=run.best_loss if has_loss else None,
             epochs_per_s=rate or None,
             eta_s=0.0 if run.done else (run.epochs - epoch) / rate if rate else None,
         )
@@ -262,7 +286,8 @@ class _Attempt:
     def _answer(self, stop: StopReason | None) -> None:
         result = self._run.result(stop)
         history = self._history.rows
-        if self._task.request.record_every is None:
+        request = self._task.request
+        if isinstance(request, FitRequest) and request.record_every is None:
             history = history.thin(SHORT_HISTORY)
         timings = Timings(queued_s=self._task.queued_s, fit_s=self._spent_s())
         try:
@@ -270,11 +295,10 @@ class _Attempt:
                 self._plan, result, history, job_id=self._task.job_id, timings=timings
             )
         except self._backend.takes_long:
-            self._send(self._slice(self._clock()))
             self._send(HandedOver())
             return
         last = self._slice(self._clock(), last=True)
-        if not isinstance(fit, GroupedFit):  # the run's own loss is that before the last step
+        if isinstance(fit, Fit):  # the run's own loss is that before the last step
             last = last._replace(progress=last.progress._replace(loss=fit.loss))
         document, curve = fit.document(), self._backend.curve(fit)
         self._send(Ended(last=last, stop_reason=fit.stop_reason, fit=document, curve=curve))

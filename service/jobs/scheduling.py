@@ -22,7 +22,7 @@ from service.engine.start.search import (
     SCREENING,
 )
 from service.fitting import Plan, has_cuda
-from service.jobs.cores import cores
+from service.jobs.system import cores
 
 INLINE_S = 4e-3
 """The longest expected duration of an inline job in seconds; it blocks the event loop."""

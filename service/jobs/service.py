@@ -3,22 +3,72 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
-from dataclasses import replace
+from collections.abc import AsyncIterator, Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
 
+from service import fitting
 from service.errors import NotReady, UnknownJob
-from service.jobs import job_updates
-from service.jobs.checking import Check, check_async, outline
-from service.jobs.clock import Clock, SystemClock
-from service.jobs.executor import Executor
+from service.jobs import scheduling
+from service.jobs.executor import Executor, ExecutorStats, Place
+from service.jobs.fit_backend import FIT_BACKEND
 from service.jobs.history import Rows
-from service.jobs.idempotency import IdempotencyKeys
-from service.jobs.job import Job, new_job
-from service.jobs.job_updates import Update
-from service.jobs.store import JobStore
-from service.schemas.fit import FitRequest
+from service.jobs.inline import run_inline
+from service.jobs.job import Job, Kind, Outline, new_job, request_nbytes
+from service.jobs.run_job import FitBackend
+from service.jobs.store import Answer, IdempotencyKey, JobStore, StoreStats
+from service.jobs.timing import Clock, SystemClock
+from service.schemas.compare import CompareRequest
+from service.schemas.models import MlpModel
 from service.schemas.names import Status
+from service.schemas.requests import JobRequest
 from service.settings import Settings
+
+Check = Callable[[JobRequest, Settings], Outline]
+
+_INLINE_BYTES = 2**19
+"""Bytes of data above which a request is checked in a thread; so are networks, which may have
+thousands of params, comparisons, which have many models, and requests whose params must be
+converted to scaled inputs."""
+
+
+def outline(
+    request: JobRequest, settings: Settings, backend: FitBackend | None = FIT_BACKEND
+) -> Outline:
+    """The outline of a valid request. Raises InvalidRequest for any other.
+
+    backend: runs cheap jobs in this process; without it all jobs are for the workers, as are those
+    for a GPU, which belongs to them."""
+    if isinstance(request, CompareRequest):
+        compared = fitting.to_comparison(request, settings)
+        return Outline(compared.title, (), len(compared.entries), "comparison")
+    plan = fitting.check(request, settings)
+    inline = None
+    if backend is not None and settings.device != "cuda" and scheduling.runs_inline(plan):
+        inline = partial(run_inline, plan, backend, request)
+    formula, params = plan.task.problem.formula.text, tuple(plan.task.problem.params)
+    if not request.counts_groups:
+        kind: Kind = "fit" if plan.groups is None else "global"
+        return Outline(formula, params, plan.task.options.epochs, kind, inline)
+    assert plan.groups is not None, "groups are counted"
+    return Outline(formula, params, len(plan.groups.keys), "groups", inline)
+
+
+@dataclass(frozen=True, slots=True)
+class Update:
+    """The changes of a job since the last update."""
+
+    job: Job
+    rows: Rows
+    """The rows recorded since then; none in a keep-alive."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stats:
+    """What the store and the executor say of themselves."""
+
+    store: StoreStats
+    executor: ExecutorStats
 
 
 class JobService:
@@ -39,7 +89,6 @@ class JobService:
         self._settings, self._store, self._executor = settings, store, executor
         self._clock = clock or SystemClock()
         self._check = check
-        self._keys = IdempotencyKeys(settings.max_jobs)
         self._ready = False
 
     @property
@@ -60,7 +109,7 @@ class JobService:
 
     async def submit(
         self,
-        request: FitRequest,
+        request: JobRequest,
         *,
         owner: str = "",
         client: str | None = None,
@@ -76,25 +125,36 @@ class JobService:
         """
         if not self._ready:
             raise NotReady
+        key = None
+        if idempotency_key is not None:
+            key = IdempotencyKey(idempotency_key, fingerprint or b"")
+            if (found := await self._store.find(owner, key)) is not None:
+                return found, True
+        understood = await self._checked(request)
         queue_key = owner if client is None else client
-        if idempotency_key is None:
-            return await self._create(request, owner, queue_key), False
-        async with self._keys.claim(owner, idempotency_key, fingerprint) as claim:
-            if claim.job_id is not None:
-                try:
-                    return await self._store.get(claim.job_id, owner), True
-                except UnknownJob:
-                    claim.job_id = None
-            job = await self._create(request, owner, queue_key)
-            claim.job_id = job.id
-            return job, False
-
-    async def _create(self, request: FitRequest, owner: str, queue_key: str) -> Job:
-        understood = await check_async(self._check, request, self._settings)
         now = self._clock.now()
         job = new_job(request, understood, owner=owner, queue_key=queue_key, now=now)
-        await self._executor.submit(job, understood.plan)
-        return job
+        return await self._executor.submit(job, key=key, inline=understood.inline)
+
+    async def _checked(self, request: JobRequest) -> Outline:
+        """The request's outline, in a thread where the check takes long."""
+        if isinstance(request, CompareRequest):
+            return await asyncio.to_thread(self._check, request, self._settings)
+        converts = request.scaling is not None and bool(request.params)
+        wide = converts or isinstance(request.model, MlpModel)
+        if request_nbytes(request) <= _INLINE_BYTES and not wide:
+            return self._check(request, self._settings)
+        return await asyncio.to_thread(self._check, request, self._settings)
+
+    async def check(self) -> None:
+        """Raises NotReady, saying why, where no job would be run now."""
+        if not self._ready:
+            raise NotReady
+        await self._executor.check()
+
+    async def stats(self) -> Stats:
+        """What the store holds and which workers there are."""
+        return Stats(await self._store.stats(), await self._executor.stats())
 
     async def get(self, job_id: str, owner: str | None = None) -> Job:
         """The job's current record."""
@@ -153,17 +213,19 @@ class JobService:
         """Deletes a finished job. Raises JobStillRunning for any other."""
         await self._store.delete(job_id, owner)
 
-    def queue_position(self, job: Job) -> int | None:
-        """The number of jobs that start before it; None once it has started."""
-        place = self._executor.place(job.id)
-        return None if place is None else place.position
+    async def request(self, job: Job) -> JobRequest:
+        """The request of a job."""
+        return await self._store.request(job.id) if job.request is None else job.request
 
-    def eta(self, job: Job) -> float | None:
-        """Seconds until it starts, if queued, or ends, if running; None if unknown."""
-        if job.status == "running":
-            return job.progress.eta_s
-        place = self._executor.place(job.id)
-        return None if place is None else place.eta_s
+    async def answer(self, job: Job) -> Answer | None:
+        """What the job answered; None where it has no result."""
+        if job.result is not None:
+            return Answer(job.result, job.curve)
+        return await self._store.answer(job.id) if job.answered else None
+
+    async def place(self, job: Job) -> Place | None:
+        """Its position in the queue; None once it has started."""
+        return await self._executor.place(job.id) if job.status == "queued" else None
 
     async def watch(
         self,
@@ -173,13 +235,35 @@ class JobService:
         *,
         keep_alive_s: float | None = None,
     ) -> AsyncIterator[Update]:
-        """Updates until the job has finished: see `job_updates.watch`. Raises UnknownJob."""
-        names = (await self._store.get(job_id, owner)).params
-        updates = job_updates.watch(
-            self._store, job_id, after_epoch=after_epoch, keep_alive_s=keep_alive_s
-        )
-        async for update in updates:
-            yield replace(update, rows=_with_columns(update.rows, len(names)))
+        """The job as it is, then an update for each change, the last one with the finished job.
+        Raises UnknownJob.
+
+        Nothing is buffered for a reader: a slow one gets all new rows in its next update. An update
+        with the same job and no rows is sent after `keep_alive_s` seconds without a change. Ends
+        early if the job is deleted."""
+        job = await self._store.get(job_id, owner)
+        params = len(job.params)
+        try:
+            while True:
+                rows = await self._store.history(job_id, after_epoch=after_epoch)
+                if len(rows):
+                    after_epoch = int(rows.epoch[-1])
+                rows = _with_columns(rows, params)
+                yield Update(job, rows)
+                if job.finished:
+                    return
+                while (newer := await self._next(job, keep_alive_s)) is None:
+                    yield Update(job, rows[:0])
+                job = newer
+        except UnknownJob:
+            return
+
+    async def _next(self, job: Job, seconds: float | None) -> Job | None:
+        """The job once it has changed; None after `seconds`."""
+        try:
+            return await asyncio.wait_for(self._store.changed(job.id, job.version), seconds)
+        except TimeoutError:
+            return None
 
 
 def _with_columns(rows: Rows, params: int) -> Rows:

@@ -14,9 +14,9 @@ import torch
 
 from service.jobs.fit_backend import FIT_BACKEND
 from service.jobs.job import request_nbytes
-from service.jobs.memory import keep, trim
 from service.jobs.messages import Task
 from service.jobs.run_job import Send, run_job
+from service.jobs.system import keep, trim
 from service.jobs.worker_loop import WorkerLoop, set_up_process
 
 _LARGE = 2**20

@@ -4,20 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from dataclasses import dataclass
 from itertools import chain, repeat
-from typing import Protocol
 
-from service.jobs.clock import Clock
-from service.jobs.job import Failure, Job, Stored
+from service.errors import UnknownJob
+from service.jobs.job import Failure, IllegalTransition, StaleAttempt
 from service.jobs.messages import Cancel, Closing, Ended, Failed, Ready, Slice, Task
-from service.jobs.observer import NULL_OBSERVER, Observer
-from service.jobs.store import JobStore
+from service.jobs.worker_pool import ActiveJob, WorkerPool
 from service.jobs.worker_process import WorkerProcess
-from service.schemas.names import Status, StopReason
-from service.settings import Settings
+from service.schemas.names import Status
 
 ATTEMPTS = 2
 """Attempts of a job: one retry after its worker died."""
@@ -25,46 +21,10 @@ ATTEMPTS = 2
 _BACKOFF_S = (0.0, 0.1, 0.5, 2.0, 5.0)
 """Pauses before a worker is started in place of one that died before it was ready."""
 
+_NOT_OURS = (UnknownJob, IllegalTransition, StaleAttempt)
+"""Raised by the store where another process has taken the job over, ended or deleted it."""
+
 log = logging.getLogger("descent.executor")
-
-
-@dataclass(slots=True, eq=False)
-class ActiveJob:
-    """An accepted job that has not ended."""
-
-    job: Job
-    accepted: float
-    """When it was accepted, by the monotonic clock."""
-    slot: WorkerSlot | None = None
-    """The slot that runs it; None while it is queued."""
-    began: float | None = None
-    """When its first attempt began, by the monotonic clock."""
-    attempts: int = 0
-    checkpoint: Stored | None = None
-    stop: StopReason | None = None
-    """Why it is being stopped, if it is."""
-    closing: bool = False
-    """Whether the worker has taken its last step and computes the answer."""
-    salvaged: bool = False
-    """Whether an answer from the checkpoint alone has been tried."""
-
-
-class Freed(Protocol):
-    """Called when a slot has an idle worker (`free`), and when it no longer has one."""
-
-    def __call__(self, slot: WorkerSlot, /, *, free: bool) -> None: ...
-
-
-@dataclass(frozen=True, slots=True)
-class WorkerPool:
-    """What all slots share."""
-
-    settings: Settings
-    store: JobStore
-    clock: Clock
-    ended: Callable[[ActiveJob], None]
-    freed: Freed
-    observer: Observer = NULL_OBSERVER
 
 
 class WorkerSlot:
@@ -84,6 +44,11 @@ class WorkerSlot:
         """The worker's process id; 0 while there is none."""
         return self._worker.pid if self._worker else 0
 
+    @property
+    def busy(self) -> bool:
+        """Whether it has a job."""
+        return self._active is not None
+
     async def open(self) -> None:
         """Starts the first worker; raises RuntimeError if it dies before it is ready."""
         worker = await self._start_worker()
@@ -92,9 +57,10 @@ class WorkerSlot:
         self._supervision = asyncio.create_task(self._supervise(worker))
 
     def take(self, active: ActiveJob) -> None:
-        """Runs this job in the idle worker."""
+        """Runs this job in the idle worker, or in the next one where that has just died."""
         active.slot, self._active = self, active
-        assert self._worker is not None, "only a slot with an idle worker is free"
+        if self._worker is None:
+            return
         self._assignment = asyncio.create_task(self._assign(active, self._worker))
 
     async def cancel(self, active: ActiveJob) -> None:
@@ -140,7 +106,7 @@ class WorkerSlot:
             await self._worker_lost(code)
             worker = await self._replace()
         if self._active is not None:
-            await self._fail(self._active)
+            await self._store_loss(self._active, self._fail)
 
     async def _replace(self) -> WorkerProcess | None:
         """The next worker; None once the slot is closed."""
@@ -184,6 +150,10 @@ class WorkerSlot:
                 continue
             try:
                 await self._handle(active, message)
+            except _NOT_OURS as error:
+                self._lost_to_another(active, error)
+                worker.kill()
+                return
             except Exception:
                 log.exception(
                     "%s: a message of its worker could not be stored",
@@ -206,27 +176,27 @@ class WorkerSlot:
             await worker.send(task)
 
     async def _start(self, active: ActiveJob) -> Task:
-        pool, job = self._pool, active.job
-        now = pool.clock.monotonic()
+        pool, now = self._pool, self._pool.clock.monotonic()
         if active.began is None:
             active.began = now
         spent = now - active.began
-        active.attempts += 1
         active.closing = False
-        begun = active.attempts > 1 or active.checkpoint is not None
-        history = await pool.store.history(job.id) if begun else None
-        await pool.store.start(job.id, pool.clock.now())
+        job, history = active.job, None
+        request = await pool.store.request(job.id)
+        if job.status == "queued":
+            history = await pool.store.history(job.id)
+            active.job = job = await pool.store.start(job.id, pool.clock.now())
         longest = pool.settings.max_time_limit_s
-        limit = min(job.request.time_limit_s or longest, longest)
+        limit = min(request.time_limit_s or longest, longest)
         grace = pool.settings.cancel_grace_s
         self._kill_in(grace if active.stop else max(limit - spent, 0.0) + grace)
         return Task(
             job_id=job.id,
-            request=job.request,
+            request=request,
             limit_s=limit,
             max_history_rows=pool.settings.rows_of_history(len(job.params)),
             device=pool.settings.device,
-            queued_s=active.began - active.accepted,
+            queued_s=active.waited_s,
             spent_s=spent,
             history=history,
             checkpoint=active.checkpoint,
@@ -250,15 +220,26 @@ class WorkerSlot:
                 stop_reason=message.stop_reason,
                 result=message.fit,
                 curve=message.curve,
+                attempt=active.job.attempts,
             )
             self._finished(active)
         elif isinstance(message, Failed):
-            await store.finish(job_id, "failed", now, failure=message.failure)
+            attempt = active.job.attempts
+            await store.finish(job_id, "failed", now, failure=message.failure, attempt=attempt)
             self._finished(active)
 
     async def _store_slice(self, active: ActiveJob, part: Slice) -> None:
+        job = await self._pool.store.append(
+            active.job.id,
+            part.rows,
+            part.progress,
+            whole=part.whole,
+            attempt=active.job.attempts,
+        )
+        # Only now: a retry continues the history that is stored.
         active.checkpoint = part.checkpoint or active.checkpoint
-        await self._pool.store.append(active.job.id, part.rows, part.progress, whole=part.whole)
+        if job.cancelling:
+            await self.cancel(active)
 
     def _finished(self, active: ActiveJob) -> None:
         """The job ended, and its worker is idle."""
@@ -286,32 +267,59 @@ class WorkerSlot:
         )
         if self._assignment is not None:
             await self._assignment
-        again = active.attempts < ATTEMPTS
+        again = active.job.attempts < ATTEMPTS
         if active.stop is not None:
             again, active.salvaged = not active.salvaged, True
-        if again and not self._closing.is_set():
-            await self._requeue(active)
-        else:
-            await self._fail(active)
+        again = again and not self._closing.is_set()
+        await self._store_loss(active, self._requeue if again else self._fail)
+
+    async def _store_loss(
+        self, active: ActiveJob, change: Callable[[ActiveJob], Awaitable[None]]
+    ) -> None:
+        """Stores what becomes of the job of a lost worker, in as many attempts as the store needs:
+        else the job would run for ever."""
+        for pause in chain(_BACKOFF_S[1:], repeat(_BACKOFF_S[-1])):
+            try:
+                await change(active)
+                return
+            except _NOT_OURS as error:
+                self._lost_to_another(active, error)
+                return
+            except Exception:
+                log.exception(
+                    "%s: the loss of its worker could not be stored",
+                    active.job.id,
+                    extra={"job_id": active.job.id},
+                )
+            if await self._closes_within(pause):
+                self._release(active)
+                return
+
+    def _lost_to_another(self, active: ActiveJob, error: Exception) -> None:
+        log.warning("%s is left to the process that has it: %s", active.job.id, error)
+        self._release(active)
 
     async def _requeue(self, active: ActiveJob) -> None:
         """Marks the job as queued again; the slot's next worker runs it."""
         job = await self._pool.store.get(active.job.id)
         if job.status == "running":
-            await self._pool.store.requeue(job.id)
+            job = await self._pool.store.requeue(job.id, attempt=active.job.attempts)
+        active.job = job
 
     async def _fail(self, active: ActiveJob) -> None:
         """Ends a job that no worker will finish."""
         store, job_id, now = self._pool.store, active.job.id, self._pool.clock.now()
+        attempt = active.job.attempts
         if active.stop == "cancelled" or self._closing.is_set():
-            await store.finish(job_id, "cancelled", now, stop_reason="cancelled")
+            await store.finish(job_id, "cancelled", now, stop_reason="cancelled", attempt=attempt)
         elif active.stop == "time_limit":
             message = "The fit reached its time limit, and no answer could be computed from it."
             failure = Failure("job-failed", message)
-            await store.finish(job_id, "failed", now, failure=failure)
+            await store.finish(job_id, "failed", now, failure=failure, attempt=attempt)
         else:
             message = "The process that ran the fit died, and so did the one that retried it."
-            await store.finish(job_id, "failed", now, failure=Failure("worker-lost", message))
+            failure = Failure("worker-lost", message)
+            await store.finish(job_id, "failed", now, failure=failure, attempt=attempt)
         self._release(active)
 
     def _kill_in(self, seconds: float | None) -> None:

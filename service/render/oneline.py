@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from functools import singledispatch
 
+from service.render import comparison
 from service.render.cells import visible
 from service.render.digits import joined, number
 from service.render.report_fit import summary, verdict
 from service.render.report_groups import key_text
-from service.schemas.answers import Fit, GroupedFit, History
+from service.schemas.answers import Fit, History
 from service.schemas.base import Answer
 from service.schemas.catalogue import (
     DiagnosticEntry,
@@ -18,7 +19,9 @@ from service.schemas.catalogue import (
     ModelList,
     OptimizerList,
 )
+from service.schemas.comparisons import Comparison, GroupedComparison
 from service.schemas.compute import GradientAnswer, LossAnswer, Predictions
+from service.schemas.grouped import GroupedFit, columns_of, values_of
 from service.schemas.jobs import Job, JobList
 from service.schemas.unknowns import Unknowns
 
@@ -39,17 +42,23 @@ def _line(answer: Answer) -> str:
 
 
 _line.register(Fit, summary)
+_line.register(Comparison, comparison.line)
+_line.register(GroupedComparison, comparison.lines)
 
 
 @_line.register
 def _groups(fit: GroupedFit) -> str:
     groups, lines = fit.groups, []
     infos = {found.code for found in fit.diagnostics if found.severity == "info"}
-    for i, key in enumerate(groups.key):
-        words = [f"{visible(groups.by)}={_word(key)}"]
+    shared = () if fit.shared is None else fit.shared.params.items()
+    errors = {} if fit.shared is None else fit.shared.stderr or {}
+    for i, key in enumerate(groups.values):
+        named = zip(groups.columns, key, strict=True)
+        words = [f"{visible(by)}={_word(value)}" for by, value in named]
         for name, values in groups.params.items():
             error = groups.stderr.get(name, [float("nan")] * len(values))[i]
             words.append(f"{name}={joined(values[i], None if error != error else error)}")
+        words += [f"{name}={joined(value, errors.get(name))}" for name, value in shared]
         for name, each in (groups.report or {}).items():
             error = each.stderr[i]
             words.append(f"{name}={joined(each.value[i], None if error != error else error)}")
@@ -83,11 +92,12 @@ def _predictions(found: Predictions) -> str:
 
 @_line.register
 def _unknowns(found: Unknowns) -> str:
-    lines = []
+    lines, columns = [], () if found.group_by is None else columns_of(found.group_by)
     for i, key in enumerate(found.key):
         words = [f"{visible(found.replicates_by or 'row')}={_word(key)}"]
         if found.group is not None:
-            words.insert(0, f"{visible(found.group_by or 'group')}={_word(found.group[i])}")
+            pairs = zip(columns, values_of(found.group[i]), strict=True)
+            words[:0] = [f"{visible(by)}={_word(value)}" for by, value in pairs]
         estimate, error = found.estimate[i], found.stderr[i]
         if estimate == estimate:
             shown = joined(estimate, None if error != error else error)

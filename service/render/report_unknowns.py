@@ -8,6 +8,7 @@ from service.render.cells import clipped, visible
 from service.render.digits import counted, number, uncertain
 from service.render.page import Page
 from service.render.report_groups import key_text
+from service.schemas.grouped import By, Key, columns_of, values_of
 from service.schemas.series import Objects
 from service.schemas.unknowns import Calibrators, Unknowns
 
@@ -98,7 +99,7 @@ def _calibrators(page: Page, found: Unknowns, known: Calibrators) -> None:
         return
     rows = zip(*(each[:shown].tolist() for each in vars(found.limits).values()), strict=True)
     for group, lloq, uloq in rows:
-        page.text(f"{clipped(key_text(group), _LONGEST_KEY)}: {_limits(lloq, uloq)}")
+        page.text(f"{clipped(_group_text(group), _LONGEST_KEY)}: {_limits(lloq, uloq)}")
 
 
 def _limits(lloq: float | None, uloq: float | None) -> str:
@@ -108,14 +109,18 @@ def _limits(lloq: float | None, uloq: float | None) -> str:
 
 
 def _keys(
-    group_by: str | None, group: Objects | None, by: str | None, keys: Objects, shown: int
+    group_by: By | None, group: Objects | None, by: str | None, keys: Objects, shown: int
 ) -> list[list[str]]:
     """The columns that name a row."""
     columns = []
     if group_by is not None and group is not None:
-        columns.append([group_by, *map(key_text, group[:shown])])
+        columns.append([", ".join(columns_of(group_by)), *map(_group_text, group[:shown])])
     columns.append([by or "row", *map(key_text, keys[:shown])])
     return [[clipped(visible(cell), _LONGEST_KEY) for cell in column] for column in columns]
+
+
+def _group_text(key: Key) -> str:
+    return ", ".join(map(key_text, values_of(key)))
 
 
 def _table(page: Page, columns: Sequence[Sequence[str]]) -> None:

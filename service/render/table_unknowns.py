@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from service.schemas.grouped import columns_of, values_of
 from service.schemas.series import Array, cells, gapped
 from service.schemas.unknowns import Unknowns
 
@@ -59,7 +60,10 @@ def unknowns_tables(found: Unknowns) -> tuple[Table, ...]:
             **_limits(found, groups, len(keys)),
         }
     facts["detail"] = either(found.detail)
-    first = {} if groups is None else {str(found.group_by): groups}
+    first: dict[str, Array] = {}
+    if groups is not None and found.group_by is not None:
+        parts = zip(*map(values_of, groups), strict=True)
+        first = dict(zip(columns_of(found.group_by), map(cells, parts), strict=True))
     return first, names, facts
 
 
@@ -72,6 +76,6 @@ def _limits(found: Unknowns, groups: Array | None, rows: int) -> Table:
         }
     made = {}
     for name in ("lloq", "uloq"):
-        of = dict(zip(found.limits.group.tolist(), getattr(found.limits, name), strict=True))
-        made[name] = gapped([of.get(group, np.nan) for group in groups.tolist()])
+        of = dict(zip(map(values_of, found.limits.group), getattr(found.limits, name), strict=True))
+        made[name] = gapped([of.get(values_of(group), np.nan) for group in groups])
     return made

@@ -67,9 +67,7 @@ def gapped(values: Any) -> Gapped:
 
 def cells(values: Sequence[Any]) -> Objects:
     """Values of any type as an array, which is serialized in slices."""
-    made = np.empty(len(values), dtype=np.object_)
-    made[:] = values if len(values) else []
-    return made
+    return np.fromiter(values, dtype=np.object_, count=len(values))
 
 
 def _counts(values: list[int]) -> Array:

@@ -6,12 +6,15 @@ from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field
 
+from service.schemas.answers import RowsUsed
 from service.schemas.base import Answer, Finite, Number, Request
 from service.schemas.columns import Data, Name
+from service.schemas.grouped import By, Key
 from service.schemas.models import Model
 from service.schemas.names import DType, InversionKind, InversionStatus, Missing, ReadingKind
 from service.schemas.numbers import InputRange, NonNegative, Positive
 from service.schemas.options import Level, Scaling, Tied
+from service.schemas.rows import Rows
 from service.schemas.series import (
     Counts,
     Flags,
@@ -25,6 +28,8 @@ from service.schemas.series import (
     cells,
 )
 
+GroupKeys = Annotated[Objects, OnWire(list[Key], cells)]
+"""The key of a group for each row: a value, or a list of values for several columns."""
 Statuses = Annotated[Objects, OnWire(list[InversionStatus], cells)]
 
 
@@ -66,6 +71,8 @@ class InvertRequest(Request):
     model: Model = "linear"
     params: dict[Name, Finite | Tied] | None = None
     """Every param's value, in scaled units where `scaling` is given. Required without `job_id`."""
+    rows: Rows | None = None
+    """Which rows are used: a condition on columns, such as `plate == 2`."""
     data: Data
     """The readings, in the columns of the model's left side; its inputs besides `solve_for`; and
     any of `sample`, `dilution` and the column of a grouped fit. Where `solve_for` is a column too,
@@ -120,7 +127,7 @@ class Calibrators(Answer):
     """Samples of known value, read back from the curve; columns of equal length."""
 
     key: Keys
-    group: Keys | None
+    group: GroupKeys | None
     n: Counts
     nominal: Series
     back_calculated: Gaps
@@ -138,7 +145,7 @@ class Calibrators(Answer):
 class QuantificationLimits(Answer):
     """The limits of each curve of a grouped fit; columns of equal length."""
 
-    group: Keys
+    group: GroupKeys
     lloq: Gaps
     uloq: Gaps
 
@@ -151,11 +158,11 @@ class Unknowns(Answer):
     """The scale of `mean`: the left side of the formula."""
     interval: InversionInterval
     replicates_by: str | None
-    group_by: str | None
+    group_by: By | None
     key: Keys
     """The sample, a value of `replicates_by`; without it, the number of the row, from 1."""
-    group: Keys | None
-    """The value of the grouped fit's column."""
+    group: GroupKeys | None
+    """The value of the grouped fit's column, or the values of its columns."""
     n: Counts
     """Number of readings."""
     mean: Gaps
@@ -185,3 +192,5 @@ class Unknowns(Answer):
     """Upper limit: the highest whose recovery is within `limit`."""
     limits: QuantificationLimits | None
     """For a grouped fit, in place of `lloq` and `uloq`."""
+    used: RowsUsed | None
+    """With `rows` in the request: how many of them are used."""

@@ -7,9 +7,13 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
+from service.errors import NotReady
+from service.jobs.executor import Place
 from service.jobs.job import Failure, Job, Outline, new_job
+from service.jobs.store import Answer
 from service.schemas.fit import FitRequest
 from service.schemas.names import Status
+from service.schemas.requests import JobRequest
 
 DATA = {"x": [1.0, 2.0, 3.0], "y": [2.1, 3.9, 6.2]}
 BODY = {"data": DATA}
@@ -24,7 +28,8 @@ def job(status: Status = "succeeded", **members: Any) -> Job:
         queue_key="",
         now=datetime(2026, 1, 1, tzinfo=UTC),
     )
-    return replace(made, id="job_1", status=status, **members)
+    answered = members.get("result") is not None
+    return replace(made, id="job_1", status=status, answered=answered, **members)
 
 
 def failed(kind: str, detail: str = "it broke") -> Job:
@@ -51,7 +56,11 @@ class FakeJobs:
         self.asked: dict[str, Any] = {}
         self.waited: list[float] = []
 
-    async def submit(self, request: FitRequest, **asked: Any) -> tuple[Job, bool]:
+    async def check(self) -> None:
+        if not self.ready:
+            raise NotReady
+
+    async def submit(self, request: JobRequest, **asked: Any) -> tuple[Job, bool]:
         if self.error:
             raise self.error
         self.asked = asked
@@ -70,8 +79,12 @@ class FakeJobs:
         self.asked = {"list": asked}
         return [self.submitted], False
 
-    def queue_position(self, job: Job) -> int | None:
-        return 3 if job.status == "queued" else None
+    async def place(self, job: Job) -> Place | None:
+        return Place(3, 1.5) if job.status == "queued" else None
 
-    def eta(self, job: Job) -> float | None:
-        return 1.5 if job.status == "queued" else None
+    async def request(self, job: Job) -> JobRequest:
+        assert job.request is not None
+        return job.request
+
+    async def answer(self, job: Job) -> Answer | None:
+        return None if job.result is None else Answer(job.result, job.curve)

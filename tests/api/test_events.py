@@ -15,7 +15,7 @@ from service.api.concurrency import ConcurrencyLimit
 from service.api.http_errors import TooManyStreams
 from service.api.routes import events as route
 from service.jobs.history import Rows
-from service.jobs.job_updates import Update
+from service.jobs.service import Update
 from service.schemas.jobs import DoneEvent, ProgressEvent
 from service.settings import Settings
 from tests.api.doors import fake, real

@@ -114,7 +114,7 @@ async def test_a_clock_on_the_wall_that_jumps_is_not_in_the_times() -> None:
     queued = a_job(clock)
     await store.create(queued)
     await store.finish(queued.id, "cancelled", clock.now())
-    found = samples(metrics.text().decode())
+    found = samples((await metrics.text()).decode())
     assert value(found, "descent_job_queue_seconds_sum") == 2
     assert value(found, "descent_fit_seconds_sum") == 3
     assert value(found, "descent_job_queue_seconds_count") == 1  # the other one never started

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from typing import cast
 
 import numpy as np
 import pytest
@@ -12,17 +11,14 @@ from service.api import views
 from service.api.forms import history
 from service.api.views import pieces_of_history as pieces
 from service.jobs.history import Rows
-from service.jobs.service import JobService
 from service.schemas.jobs import Job
-from tests.api.fakes import FakeJobs, failed, job
-
-JOBS = cast(JobService, FakeJobs())
+from tests.api.fakes import failed, job
 
 
 @pytest.mark.parametrize("tag", ["", '"result":null', '\\"result":null'])
 async def test_a_full_job_holds_the_workers_bytes(tag: str) -> None:
     fit = b'{"params":{"w":1.5},"tags":{"a":"\\"result\\":null"}}'
-    made = json.loads(b"".join(views.full(job(tags={"say": tag}, result=fit), JOBS)))
+    made = json.loads(b"".join(views.full(views.brief(job(tags={"say": tag}, result=fit)), fit)))
     assert made["result"] == json.loads(fit)
     assert made["tags"] == {"say": tag}
     assert set(made) == set(Job.model_fields)
@@ -30,7 +26,7 @@ async def test_a_full_job_holds_the_workers_bytes(tag: str) -> None:
 
 async def test_a_job_without_a_fit_says_null() -> None:
     for one in (job("queued"), failed("job-failed")):
-        assert json.loads(b"".join(views.full(one, JOBS)))["result"] is None
+        assert json.loads(b"".join(views.full(views.brief(one), None)))["result"] is None
 
 
 def test_a_history_is_as_its_schema_writes_it() -> None:

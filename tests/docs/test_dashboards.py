@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
 from collections.abc import Iterator
@@ -19,16 +20,20 @@ _METRIC = re.compile(r"\b((?:descent|process)_\w+)(?:\{([^}]*)\})?")
 _LABEL = re.compile(r"(\w+)\s*[=!]")
 
 
+async def _now() -> Snapshot:
+    return Snapshot({}, 0, 1, 0.0, 0, 1, 1, 1, 0, ready=True)
+
+
 def known() -> dict[str, set[str]]:
     """Every sample's name, and its labels."""
     metrics = Metrics()
-    metrics.now = lambda: Snapshot({}, 0, 1, 0.0, 0, 1, 1, 1, 0, ready=True)
+    metrics.now = _now
     metrics.answered("GET", "/livez", 200, 0.1)
     metrics.refused("unknown-job")
     metrics.drawn("fit", "svg", 0.1)
     metrics._ended.labels("failed")
     found: dict[str, set[str]] = {}
-    families: Any = text_string_to_metric_families(metrics.text().decode())
+    families: Any = text_string_to_metric_families(asyncio.run(metrics.text()).decode())
     for family in families:
         for sample in family.samples:
             found.setdefault(sample.name, set()).update(sample.labels)

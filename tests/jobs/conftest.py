@@ -16,6 +16,7 @@ from service.jobs.job import Job, new_job
 from service.jobs.local_executor import LocalExecutor
 from service.jobs.memory_store import MemoryStore
 from service.jobs.service import JobService
+from service.jobs.store import JobStore
 from service.settings import Settings
 from tests.jobs import fakes
 from tests.soon import PATIENCE_S
@@ -117,6 +118,11 @@ async def build() -> AsyncIterator[Build]:
 @pytest.fixture
 async def house(build: Build) -> House:
     return await build()
+
+
+async def count(store: JobStore) -> int:
+    """The number of jobs in the store."""
+    return sum((await store.stats()).jobs.values())
 
 
 def a_job(clock: Any, owner: str = "", **tags: Any) -> Job:

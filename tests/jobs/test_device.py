@@ -17,12 +17,10 @@ from service.app import create_app
 from service.engine.solvers import first_order, marquardt
 from service.fitting import OUT_OF_MEMORY, NoDevice, to_plan
 from service.jobs import scheduling
-from service.jobs.clock import SystemClock
 from service.jobs.fit_backend import FIT_BACKEND
-from service.jobs.local_executor import LocalExecutor
-from service.jobs.memory_store import MemoryStore
 from service.jobs.messages import Ended, Failed, Slice, Task
 from service.jobs.run_job import run_job
+from service.jobs.service import outline
 from service.schemas.fit import FitRequest
 from service.settings import Settings
 from tests.devices import HAS_CUDA, OTHERS, on
@@ -143,9 +141,8 @@ def test_a_full_gpu_is_reported(error: type[Exception]) -> None:
 
 @pytest.mark.parametrize(("device", "here"), [("cpu", True), ("auto", True), ("cuda", False)])
 def test_with_cuda_no_job_runs_inline(device: Any, here: bool) -> None:
-    settings, clock = Settings(device=device), SystemClock()
-    executor = LocalExecutor(settings, MemoryStore(settings, clock), clock, backend=FIT_BACKEND)
-    assert (executor._inline is not None) is here
+    understood = outline(asked(**ONE), Settings(device=device))
+    assert (understood.inline is not None) is here
 
 
 @pytest.mark.skipif(HAS_CUDA, reason="there is a GPU")

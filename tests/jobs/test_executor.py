@@ -10,12 +10,16 @@ import asyncio
 import pytest
 
 from service.errors import NotReady, QueueFull
+from service.jobs import local_executor, worker_slots
+from service.jobs.executor import InlineResult
 from service.jobs.job import new_job
 from service.jobs.local_executor import LocalExecutor
 from service.jobs.memory_store import MemoryStore
 from service.settings import Settings
 from tests.jobs import fakes
-from tests.jobs.conftest import SetClock, a_job
+from tests.jobs.conftest import SetClock, a_job, count
+from tests.jobs.puppets import Troupe
+from tests.jobs.test_history import rows_of
 from tests.soon import PATIENCE_S
 
 EXECUTORS = {"local": LocalExecutor}
@@ -24,10 +28,10 @@ EXECUTORS = {"local": LocalExecutor}
 class Office:
     """An executor, its store, and ways to wait."""
 
-    def __init__(self, kind: str, **limits) -> None:
+    def __init__(self, kind: str, store=MemoryStore, **limits) -> None:
         given = {"workers": 1, "max_queued_jobs": 4, "cancel_grace_s": PATIENCE_S, **limits}
         self.settings = Settings(shutdown_grace_s=0.05, **given)
-        self.store = MemoryStore(self.settings)
+        self.store = store(self.settings)
         self.executor = EXECUTORS[kind](self.settings, self.store, entry=fakes.ENTRY)
 
     async def submit(self, *args, queue_key: str = "", **tags):
@@ -79,25 +83,26 @@ async def test_a_failing_job_fails_alone(office):
 async def test_jobs_wait_for_their_turn(office):
     busy = await office.busy()
     waiting = [await office.submit(1) for _ in range(3)]
-    assert [office.executor.place(job.id).position for job in waiting] == [0, 1, 2]
-    assert office.executor.place(busy.id) is None
+    places = [await office.executor.place(job.id) for job in waiting]
+    assert [place.position for place in places] == [0, 1, 2]
+    assert await office.executor.place(busy.id) is None
     await office.executor.cancel(busy.id)
     ended = [await office.end(job) for job in waiting]
     assert all(job.status == "succeeded" for job in ended)
     starts = [job.started_at for job in ended]
     assert starts == sorted(starts)
-    assert office.executor.place(ended[0].id) is None
+    assert await office.executor.place(ended[0].id) is None
 
 
 async def test_the_queue_is_bounded(office):
     busy = await office.busy()
     for _ in range(4):
         await office.submit(1)
-    before = len(office.store)
+    before = await count(office.store)
     with pytest.raises(QueueFull) as full:
         await office.submit(1)
     assert full.value.retry_after_s >= 1
-    assert len(office.store) == before
+    assert await count(office.store) == before
     await office.executor.cancel(busy.id)
 
 
@@ -105,7 +110,7 @@ async def test_lanes_take_turns(office):
     busy = await office.busy()
     flood = [await office.submit(1, queue_key="flood") for _ in range(3)]
     other = await office.submit(1, queue_key="other")
-    assert office.executor.place(other.id).position == 1
+    assert (await office.executor.place(other.id)).position == 1
     await office.executor.cancel(busy.id)
     ended = [await office.end(job) for job in (flood[0], other, flood[1], flood[2])]
     starts = [job.started_at for job in ended]
@@ -201,3 +206,113 @@ async def test_a_stop_lets_a_job_end_that_is_about_to(kind):
     await office.when(job, lambda job: job.status == "running")
     await office.executor.stop()
     assert (await office.store.get(job.id)).finished
+
+
+# --- a store that fails ---------------------------------------------------------------------------
+
+
+class FailingStore(MemoryStore):
+    """Raises as often as it is told to, from the methods that are named."""
+
+    def __init__(self, settings) -> None:
+        super().__init__(settings)
+        self.failing, self.left = (), 0
+
+    def fail(self, left, *names):
+        self.failing, self.left = names, left
+
+    def _fail(self, name):
+        if name in self.failing and self.left > 0:
+            self.left -= 1
+            raise ConnectionError("the store is away")
+
+    async def append(self, *args, **kwargs):
+        self._fail("append")
+        return await super().append(*args, **kwargs)
+
+    async def finish(self, *args, **kwargs):
+        self._fail("finish")
+        return await super().finish(*args, **kwargs)
+
+    async def requeue(self, *args, **kwargs):
+        self._fail("requeue")
+        return await super().requeue(*args, **kwargs)
+
+    async def claim(self, *args, **kwargs):
+        self._fail("claim")
+        return await super().claim(*args, **kwargs)
+
+    async def record(self, *args, **kwargs):
+        self._fail("record")
+        return await super().record(*args, **kwargs)
+
+    async def create(self, *args, **kwargs):
+        self._fail("create")
+        return await super().create(*args, **kwargs)
+
+
+@pytest.fixture(params=list(EXECUTORS))
+async def shaky(request, monkeypatch):
+    """An office whose store may fail, and the pauses after which it is tried again are short."""
+    monkeypatch.setattr(worker_slots, "_BACKOFF_S", (0.0, 0.001))
+    monkeypatch.setattr(local_executor, "_RETRY_S", 0.001)
+    made = Office(request.param, FailingStore)
+    await made.executor.start()
+    yield made
+    await made.executor.stop()
+
+
+@pytest.mark.parametrize("name", ["append", "finish", "requeue", "claim"])
+async def test_a_store_that_fails_for_a_while_leaves_no_job_running(shaky, name, tmp_path):
+    shaky.store.fail(1, name)
+    died = {"die_at": 5, "die_once": tmp_path / "died"} if name == "requeue" else {}
+    job = await shaky.end(await shaky.submit(50, epoch_s=0.001, **died))
+    assert (job.status, shaky.store.left) == ("succeeded", 0)
+    assert len(await shaky.store.history(job.id)) == 50
+    assert (await shaky.end(await shaky.submit(5))).status == "succeeded"
+
+
+async def test_a_store_that_fails_for_long_fails_the_job_once_it_is_back(shaky):
+    shaky.store.fail(7, "append", "finish")
+    job = await shaky.end(await shaky.submit(50, epoch_s=0.001))
+    assert (job.status, job.failure.type) == ("failed", "worker-lost")
+    assert (await shaky.end(await shaky.submit(5))).status == "succeeded"
+
+
+@pytest.mark.parametrize("inline", [False, True])
+async def test_a_job_that_cannot_be_stored_is_none(shaky, inline):
+    def run(job, settings, clock):
+        job = job.evolve(status="running").evolve(status="succeeded", result=b"{}", answered=True)
+        return InlineResult(job, rows_of([1.0]), 0.0)
+
+    job = a_job(SetClock())
+    shaky.store.fail(1, "record", "create")
+    with pytest.raises(ConnectionError):
+        await shaky.executor.submit(job, inline=run if inline else None)
+    assert await count(shaky.store) == 0
+    job, _ = await shaky.executor.submit(job, inline=run if inline else None)
+    assert (await shaky.end(job)).status == "succeeded"
+
+
+async def test_a_checkpoint_counts_once_its_rows_are_stored(monkeypatch):
+    """Else a retry would continue a history that lacks them."""
+    troupe = Troupe()
+    monkeypatch.setattr(worker_slots, "WorkerProcess", troupe)
+    office = Office("local", FailingStore)
+    await office.executor.start()
+    job = await office.submit(1)
+    while not troupe.busy:
+        await asyncio.sleep(0)
+    (worker,) = troupe.busy
+    office.store.fail(1, "append")
+    worker.step(5, checkpoint=True)
+    await office.when(job, lambda job: job.attempts == 2)
+    while not troupe.busy:
+        await asyncio.sleep(0)
+    (worker,) = troupe.busy
+    assert worker.epoch == 0
+    worker.step(7, checkpoint=False)
+    worker.end()
+    await office.end(job)
+    assert (await office.store.history(job.id)).epoch.tolist() == [*range(1, 8)]
+    await office.executor.stop()

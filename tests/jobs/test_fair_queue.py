@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.jobs.estimates import Durations, whole_seconds
 from service.jobs.fair_queue import FairQueue
+from service.jobs.timing import Durations, whole_seconds
 
 keys = st.lists(st.sampled_from("abc"), max_size=30)
 

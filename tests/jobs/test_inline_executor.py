@@ -7,6 +7,7 @@ import math
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,11 +18,13 @@ from service.errors import NotReady
 from service.fitting import use_threads
 from service.jobs import scheduling
 from service.jobs.fit_backend import FIT_BACKEND
+from service.jobs.history import Rows
 from service.jobs.job import Job
 from service.jobs.local_executor import LocalExecutor
 from service.jobs.memory_store import MemoryStore
 from service.jobs.run_job import FitBackend
-from service.jobs.service import JobService
+from service.jobs.service import JobService, outline
+from service.jobs.store import IdempotencyKey
 from service.schemas.fit import FitRequest
 from service.settings import Settings
 from tests.jobs import fakes
@@ -36,9 +39,17 @@ class NotingStore(MemoryStore):
         super().__init__(settings)
         self.lives: dict[str, list[str]] = {}
 
-    async def create(self, job: Job) -> None:
-        await super().create(job)
+    async def create(self, job: Job, key: IdempotencyKey | None = None) -> tuple[Job, bool]:
+        created = await super().create(job, key)
         self.lives[job.id] = [job.status]
+        return created
+
+    async def record(
+        self, job: Job, rows: Rows, fitted_s: float, key: IdempotencyKey | None = None
+    ) -> tuple[Job, bool]:
+        recorded = await super().record(job, rows, fitted_s, key)
+        self.lives[job.id] = [job.status]
+        return recorded
 
     def _change(self, job_id: str, **changes: Any) -> Job:
         job = super()._change(job_id, **changes)
@@ -52,8 +63,9 @@ class House:
     def __init__(self, backend: FitBackend | None, entry: str, **limits: Any) -> None:
         settings = Settings(workers=1, shutdown_grace_s=0.05, cancel_grace_s=0.3, **limits)
         self.store = NotingStore(settings)
-        self.executor = LocalExecutor(settings, self.store, entry=entry, backend=backend)
-        self.jobs = JobService(settings, self.store, self.executor)
+        self.executor = LocalExecutor(settings, self.store, entry=entry)
+        check = partial(outline, backend=backend)
+        self.jobs = JobService(settings, self.store, self.executor, check=check)
 
     async def ended(self, request: FitRequest) -> Job:
         job, _ = await self.jobs.submit(request)
@@ -97,9 +109,10 @@ async def test_here_or_there_the_answer_is_the_same_bit_for_bit() -> None:
     async with house() as near, house(backend=None) as far:
         for name, asked in requests.items():
             here, there = await near.ended(asked), await far.ended(asked)
-            assert near.store.lives[here.id][0] == "queued"
+            inline = near.store.lives[here.id] == [here.status]
+            assert inline != (name in BENT) or name not in HERE
             assert fakes.without_urls(here.result) == fakes.without_urls(there.result)
-            assert (here.attempts, there.attempts) == (2 if name in BENT else 1, 1)
+            assert (here.attempts, there.attempts) == (1, 1)
             same = ("status", "model", "params", "stop_reason", "failure")
             assert [getattr(here, n) for n in same] == [getattr(there, n) for n in same]
             for mine, theirs in zip(
@@ -113,8 +126,7 @@ async def test_here_or_there_the_answer_is_the_same_bit_for_bit() -> None:
 async def test_it_lives_as_any_other_does() -> None:
     async with house() as near:
         job = await near.ended(request("5,000 epochs at once"))
-        life = near.store.lives[job.id]
-        assert (life[0], life[1], life[-1]) == ("queued", "running", "succeeded")
+        assert near.store.lives[job.id] == ["succeeded"], "it is stored with its end"
         assert job.progress.epoch == job.progress.epochs == 5000
         assert job.started_at is not None
         assert job.finished_at is not None
@@ -133,7 +145,7 @@ async def test_it_waits_for_no_worker_and_takes_none() -> None:
             await near.executor.submit(await _job(long))
         job, _ = await near.jobs.submit(request("a line"))
         assert (await near.store.get(job.id)).status == "succeeded"
-        assert near.jobs.queue_position(job) is None
+        assert await near.jobs.place(job) is None
 
 
 async def _job(asked: FitRequest) -> Job:
@@ -209,21 +221,21 @@ async def test_intervals_that_take_long_are_left_to_a_worker() -> None:
     body = {**json.loads(case.read_text())["request"], "confidence_interval": {"level": 0.9}}
     async with house() as near:
         job = await near.ended(FitRequest.model_validate(body))
-        assert near.store.lives[job.id][:4] == ["queued", "running", "running", "queued"]
-        assert (job.status, job.attempts) == ("succeeded", 2)
+        assert near.store.lives[job.id][:2] == ["queued", "running"]
+        assert (job.status, job.attempts) == ("succeeded", 1)
         said = {each["code"] for each in json.loads(bytes(job.result or b""))["diagnostics"]}
         assert "nonlinear_interval" in said
 
 
-async def test_a_job_that_takes_long_goes_on_in_a_worker(monkeypatch: pytest.MonkeyPatch) -> None:
-    """With all that it has done: the answer is that of one that was never handed over."""
+async def test_a_job_that_takes_long_is_left_to_a_worker(monkeypatch: pytest.MonkeyPatch) -> None:
+    """From its start: the answer is that of one that was never handed over."""
     asked = request("a curve whose start is searched for")
     async with house() as near:
         alone = await near.ended(asked)
         monkeypatch.setattr(scheduling, "HANDOVER_S", 0.0)
         job = await near.ended(asked)
-        assert near.store.lives[job.id][:4] == ["queued", "running", "running", "queued"]
-        assert (job.status, job.attempts) == ("succeeded", 2)
+        assert near.store.lives[job.id][:2] == ["queued", "running"]
+        assert (job.status, job.attempts) == ("succeeded", 1)
         assert fakes.without_urls(job.result) == fakes.without_urls(alone.result)
         one, other = [await near.store.history(each.id) for each in (alone, job)]
         assert one.epoch.tolist() == other.epoch.tolist()

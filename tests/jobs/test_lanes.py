@@ -8,7 +8,7 @@ import pytest
 
 from service.fitting import to_plan
 from service.jobs import scheduling
-from service.jobs.cores import cores
+from service.jobs.system import cores
 from service.schemas.fit import FitRequest
 
 ROWS = 11

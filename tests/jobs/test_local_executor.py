@@ -143,7 +143,7 @@ async def test_a_worker_that_cannot_start_is_logged(caplog):
 
 PARENT = """
 import asyncio, signal
-from service.jobs.clock import SystemClock
+from service.jobs.timing import SystemClock
 from service.jobs.job import new_job
 from service.jobs.local_executor import LocalExecutor
 from service.jobs.memory_store import MemoryStore

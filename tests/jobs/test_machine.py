@@ -108,7 +108,7 @@ class JobMachine(RuleBasedStateMachine):
 
     @rule(lane=st.sampled_from("abc"), key=st.sampled_from(["", "", "k1", "k2"]))
     def submit(self, lane: str, key: str) -> None:
-        room = len(self.executor._queue) < QUEUED or self.executor._free
+        room = self._queued() < QUEUED
         try:
             job, replayed = self.run(
                 self.jobs.submit(
@@ -124,6 +124,10 @@ class JobMachine(RuleBasedStateMachine):
         self.keys[key] = job.id
         if not replayed:
             self.told(self._watch, job)
+
+    def _queued(self) -> int:
+        queued: int = self.run(self.store.stats()).queued
+        return queued
 
     def _watch(self, job: Job) -> None:
         self.watchers[job.id] = Watcher(self.jobs, job)
@@ -218,13 +222,14 @@ class JobMachine(RuleBasedStateMachine):
 
     @invariant()
     def bounds_hold(self) -> None:
-        assert len(self.executor._queue) <= QUEUED
-        assert len(self.store) <= KEPT
+        assert self._queued() <= QUEUED
+        stats = self.run(self.store.stats())
+        assert sum(stats.jobs.values()) <= KEPT
         assert len(self.troupe.busy) <= WORKERS
-        unfinished = self.executor._active
-        assert len(unfinished) <= QUEUED + WORKERS
-        assert set(unfinished) == {
-            job_id for job_id, entry in self.store._entries.items() if not entry.job.finished
+        active = set(self.executor._active)
+        assert len(active) <= WORKERS
+        assert active | {entry.job.id for entry in self.store._queue} == {
+            entry.job.id for entry in self.store._entries if not entry.job.finished
         }
 
     @invariant()

@@ -13,7 +13,7 @@ from service.errors import QueueFull, UnknownJob
 from service.jobs.job import Job, Progress
 from service.jobs.memory_store import MemoryStore
 from service.settings import Settings
-from tests.jobs.conftest import SetClock, a_job
+from tests.jobs.conftest import SetClock, a_job, count
 from tests.jobs.test_history import rows_of
 from tests.jobs.test_store import ended, running
 
@@ -46,8 +46,8 @@ async def test_bytes_are_bounded():
     store = MemoryStore(Settings(max_store_bytes=5 * job.nbytes), clock)
     for _ in range(20):
         await ended(store, clock)
-        assert store.nbytes <= 5 * job.nbytes
-    assert len(store) == 5
+        assert (await store.stats()).nbytes <= 5 * job.nbytes
+    assert await count(store) == 5
 
 
 async def test_data_count():
@@ -187,8 +187,9 @@ class JobMachine(RuleBasedStateMachine):
 
     @invariant()
     def bounds_hold(self) -> None:
-        assert len(self.store) <= 6
-        assert self.store.nbytes == sum(entry.nbytes for entry in self.store._entries.values())
+        stats = self.do(self.store.stats())
+        assert sum(stats.jobs.values()) <= 6
+        assert stats.nbytes == sum(entry.nbytes for entry in self.store._entries)
 
 
 JobMachine.TestCase.settings = settings(max_examples=30, stateful_step_count=30, deadline=None)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from service.jobs.memory import room
+from service.jobs.system import room
 
 
 @pytest.mark.parametrize("size", [0, 1, 2**20, 2**22 - 1, 2**22, 2**24 + 3])

@@ -11,8 +11,7 @@ import pytest
 from service.jobs.history import History
 from service.jobs.job import Failure
 from service.jobs.messages import Closing, Ended, Failed, Slice, Task
-from service.jobs.run_job import CHECKPOINT_S, run_job
-from service.jobs.slice_size import SLICE_S, SliceSize
+from service.jobs.run_job import CHECKPOINT_S, SLICE_S, SliceSize, run_job
 from tests.jobs import fakes
 
 

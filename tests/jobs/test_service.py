@@ -14,7 +14,7 @@ from service.errors import (
     UnknownJob,
 )
 from tests.jobs import fakes
-from tests.jobs.conftest import House
+from tests.jobs.conftest import House, count
 from tests.soon import PATIENCE_S
 
 LONG = {"epochs": 10**8, "record_every": 10**8, "epoch_s": 0.001}
@@ -23,7 +23,7 @@ LONG = {"epochs": 10**8, "record_every": 10**8, "epoch_s": 0.001}
 async def test_a_refused_request_makes_no_job(house):
     with pytest.raises(BudgetExceeded):
         await house.submit(refused=1)
-    assert len(house.store) == 0
+    assert await count(house.store) == 0
 
 
 async def test_a_large_request_is_checked_off_the_loop(house):
@@ -119,10 +119,10 @@ async def test_a_queued_job_has_a_position_and_an_estimate(build):
     running = await house.submit(**LONG)
     running = await house.running(running)
     queued = await house.submit(1)
-    assert house.jobs.queue_position(running) is None
-    assert house.jobs.queue_position(queued) == 0
-    assert house.jobs.eta(queued) > 0
-    assert house.jobs.eta(running) > 0
+    assert await house.jobs.place(running) is None
+    place = await house.jobs.place(queued)
+    assert place.position == 0
+    assert place.eta_s > 0
     await house.jobs.cancel(running.id)
 
 

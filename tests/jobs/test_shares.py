@@ -6,13 +6,12 @@ from dataclasses import replace
 
 import pytest
 
-from service.errors import IdempotencyConflict, QueueFull, QuotaExceeded, UnknownJob
-from service.jobs.idempotency import IdempotencyKeys
+from service.errors import QueueFull, QuotaExceeded, UnknownJob
+from service.jobs.eviction import StoreQuota
 from service.jobs.job import Job
 from service.jobs.memory_store import MemoryStore
-from service.jobs.store_quota import StoreQuota
 from service.settings import Settings
-from tests.jobs.conftest import SetClock, a_job
+from tests.jobs.conftest import SetClock, a_job, count
 
 
 async def done(store: MemoryStore, clock: SetClock, owner: str, nbytes: int = 10) -> Job:
@@ -40,7 +39,7 @@ async def test_a_flood_evicts_its_own_jobs() -> None:
     theirs = [await done(store, clock, "mallory") for _ in range(50)]
     assert [await there(store, job) for job in mine] == [True] * 3
     assert [await there(store, job) for job in theirs] == [False] * 43 + [True] * 7
-    assert len(store) == 10
+    assert await count(store) == 10
 
 
 async def test_bytes_count_as_well() -> None:
@@ -50,7 +49,7 @@ async def test_bytes_count_as_well() -> None:
     theirs = [await done(store, clock, "mallory", 40_000) for _ in range(20)]
     assert all([await there(store, job) for job in mine])
     assert await there(store, theirs[-1])
-    assert store.nbytes <= 200_000
+    assert (await store.stats()).nbytes <= 200_000
 
 
 async def test_the_owner_below_the_quota_evicts_jobs_of_the_one_above() -> None:
@@ -81,7 +80,7 @@ async def test_deleted_and_expired_jobs_do_not_count() -> None:
     await done(store, clock, "mallory")
     clock.advance(61)
     await done(store, clock, "alice")
-    assert store._quota._usage.keys() == {"alice"}
+    assert store._entries._quota._usage.keys() == {"alice"}
 
 
 def test_the_largest_owner_is_evicted_first() -> None:
@@ -146,11 +145,11 @@ async def test_the_shares_of_many_are_smaller() -> None:
 
 async def fill(store: MemoryStore, clock: SetClock, owner: str) -> int:
     """How many jobs the owner may have queued until there is no more room."""
-    for count in range(1000):
+    for queued in range(1000):
         try:
             await store.create(replace(a_job(clock), owner=owner))
         except QueueFull:
-            return count
+            return queued
     raise AssertionError("there is no end to it")
 
 
@@ -174,15 +173,3 @@ async def test_without_owners_there_is_one_quota() -> None:
     store = MemoryStore(Settings(max_store_bytes=6 * a_job(clock).nbytes), clock)
     for _ in range(6):
         await store.create(a_job(clock))
-
-
-async def test_idempotency_keys_of_one_do_not_push_out_those_of_another() -> None:
-    keys = IdempotencyKeys(room=2)
-    for owner, key in [("alice", "k"), *(("mallory", f"k{n}") for n in range(9))]:
-        async with keys.claim(owner, key, b"1") as claim:
-            claim.job_id = f"job_{key}"
-    async with keys.claim("alice", "k", b"1") as claim:
-        assert claim.job_id == "job_k"
-    with pytest.raises(IdempotencyConflict):
-        async with keys.claim("alice", "k", b"2"):
-            pass

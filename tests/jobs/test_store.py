@@ -3,18 +3,28 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from service.errors import JobStillRunning, UnknownJob
-from service.jobs.job import Failure, IllegalTransition, Progress
+from service.errors import (
+    IdempotencyConflict,
+    JobStillRunning,
+    QueueFull,
+    QuotaExceeded,
+    UnknownJob,
+)
+from service.jobs.job import Failure, IllegalTransition, Progress, StaleAttempt
 from service.jobs.memory_store import MemoryStore
+from service.jobs.store import IdempotencyKey
 from service.settings import Settings
+from tests.jobs import fakes
 from tests.jobs.conftest import SetClock, a_job
 from tests.jobs.test_history import rows_of, same
 
 STORES = {"memory": MemoryStore}
+LIMITS = Settings(max_history_rows=50, max_queued_jobs=9, max_jobs_per_key=5)
 
 
 @pytest.fixture
@@ -24,7 +34,7 @@ def clock() -> SetClock:
 
 @pytest.fixture(params=list(STORES))
 def store(request, clock):
-    return STORES[request.param](Settings(max_history_rows=50), clock)
+    return STORES[request.param](LIMITS, clock)
 
 
 async def running(store, clock, **kwargs):
@@ -42,6 +52,23 @@ async def test_create_and_get(store, clock):
     job = a_job(clock)
     await store.create(job)
     assert await store.get(job.id) == job
+
+
+async def test_its_documents_can_be_had(store, clock):
+    job = await running(store, clock)
+    request = await store.request(job.id)
+    assert {name: column.tolist() for name, column in request.data.items()} == {
+        "x": [0.0, 1.0, 2.0],
+        "y": [0.0, 1.0, 2.0],
+    }
+    assert request.model_copy(update={"data": {}}) == fakes.request().model_copy(
+        update={"data": {}}
+    )
+    assert await store.answer(job.id) is None
+    job = await store.finish(job.id, "succeeded", clock.now(), result=b"{}", curve=b"[]")
+    assert job.answered
+    result, curve = await store.answer(job.id)
+    assert (bytes(result), bytes(curve)) == (b"{}", b"[]")
 
 
 async def test_ids_are_unique(store, clock):
@@ -123,6 +150,181 @@ async def test_a_history_is_read_by_pages(store, clock):
     rows = await store.history(job.id, after_epoch=10, max_points=6)
     assert len(rows) <= 6
     assert rows.epoch[[0, -1]].tolist() == [11, 40]
+
+
+# --- the queue ------------------------------------------------------------------------------------
+
+
+async def queue(store, clock, *queue_keys, **members):
+    jobs = [replace(a_job(clock), queue_key=key, **members) for key in queue_keys]
+    for job in jobs:
+        assert await store.create(job) == (job, False)
+    return [job.id for job in jobs]
+
+
+async def claimed(store, clock):
+    """All that waits, in the order in which it is claimed."""
+    ids = []
+    while (found := await store.claim(clock.now())) is not None:
+        assert (found.job.status, found.job.attempts) == ("running", 1)
+        ids.append(found.job.id)
+    return ids
+
+
+async def test_callers_take_turns(store, clock):
+    a1, a2, a3, b1, c1, b2 = await queue(store, clock, *"aaabcb")
+    turns = [a1, b1, c1, a2, b2, a3]
+    assert [await store.position(job_id) for job_id in turns] == [*range(6)]
+    assert (await store.stats()).queued == 6
+    assert await claimed(store, clock) == turns
+    assert [await store.position(job_id) for job_id in turns] == [None] * 6
+    assert (await store.stats()).queued == 0
+
+
+async def test_a_claim_says_how_long_the_job_waited(store, clock):
+    job = a_job(clock)
+    await store.create(job)
+    clock.advance(3)
+    assert (await store.stats()).oldest_wait_s == pytest.approx(3, abs=0.1)
+    found = await store.claim(clock.now())
+    assert found.waited_s == pytest.approx(3, abs=0.1)
+    assert await store.get(job.id) == found.job
+
+
+async def test_what_was_cancelled_or_ended_is_not_claimed(store, clock):
+    first, second, third = await queue(store, clock, *"aab")
+    job = await store.cancel(first, clock.now())
+    assert (job.status, job.stop_reason) == ("cancelled", "cancelled")
+    await store.finish(third, "failed", clock.now(), failure=Failure("a", "b"))
+    assert await claimed(store, clock) == [second]
+
+
+async def test_what_is_tried_again_is_not_in_the_queue(store, clock):
+    job = await running(store, clock)
+    await store.requeue(job.id)
+    assert await store.position(job.id) is None
+    assert await claimed(store, clock) == []
+
+
+async def test_a_running_job_is_marked_to_be_cancelled(store, clock):
+    job = await running(store, clock)
+    assert not job.cancelling
+    await store.cancel(job.id, clock.now())
+    job = await store.append(job.id, rows_of([1.0]), Progress())
+    assert (job.status, job.cancelling) == ("running", True)
+    job = await store.finish(job.id, "cancelled", clock.now())
+    assert (await store.cancel(job.id, clock.now())) == job
+
+
+async def test_the_queue_is_bounded_and_leaves_room_for_others(store, clock):
+    await queue(store, clock, *8 * ["flood"])
+    with pytest.raises(QueueFull):
+        await queue(store, clock, "flood")
+    assert (await store.stats()).queued == 8, "8 of the 9 places, by the share of one caller"
+    await queue(store, clock, "other")
+    with pytest.raises(QueueFull):
+        await queue(store, clock, "another")
+
+
+async def test_the_unfinished_jobs_of_one_owner_are_bounded(store, clock):
+    ids = await queue(store, clock, *"abcde", owner="ann")
+    with pytest.raises(QuotaExceeded, match="5 unfinished"):
+        await queue(store, clock, "f", owner="ann")
+    await store.cancel(ids[0], clock.now())
+    await queue(store, clock, "f", owner="ann")
+
+
+async def test_an_attempt_that_was_overtaken_changes_nothing(store, clock):
+    job = await running(store, clock)
+    await store.requeue(job.id, attempt=1)
+    job = await store.start(job.id, clock.now())
+    for change in (
+        lambda: store.append(job.id, rows_of([1.0]), Progress(), attempt=1),
+        lambda: store.finish(job.id, "succeeded", clock.now(), result=b"{}", attempt=1),
+        lambda: store.requeue(job.id, attempt=1),
+    ):
+        with pytest.raises(StaleAttempt):
+            await change()
+    assert await store.get(job.id) == job
+    job = await store.finish(job.id, "succeeded", clock.now(), result=b"{}", attempt=2)
+    assert job.status == "succeeded"
+
+
+# --- jobs that have ended when they are stored, and idempotency keys ------------------------------
+
+
+def an_ended_job(clock):
+    job = a_job(clock).evolve(status="running", started_at=clock.now(), attempts=1)
+    return job.evolve(
+        status="succeeded",
+        stop_reason="converged",
+        finished_at=clock.now(),
+        answered=True,
+        result=b"{}",
+        curve=b"[]",
+        progress=Progress(epoch=3, epochs=3),
+    )
+
+
+async def test_a_job_that_ended_inline_is_stored_with_its_end(store, clock):
+    job, rows = an_ended_job(clock), rows_of([3.0, 2.0, 1.0])
+    made, existed = await store.record(job, rows, 0.001)
+    assert (made.id, made.status, existed) == (job.id, "succeeded", False)
+    found = await store.get(job.id)
+    for name in ("status", "stop_reason", "started_at", "finished_at", "attempts", "progress"):
+        assert getattr(found, name) == getattr(job, name)
+    assert same(await store.history(job.id), rows)
+    result, curve = await store.answer(job.id)
+    assert (bytes(result), bytes(curve)) == (b"{}", b"[]")
+    assert [each.id for each in (await store.list(owner="", status=None, limit=9, after=None))[0]]
+    assert await claimed(store, clock) == []
+    await store.delete(job.id)
+
+
+KEY = IdempotencyKey("k", b"1")
+
+
+@pytest.mark.parametrize("inline", [False, True])
+async def test_a_key_names_one_job(store, clock, inline):
+    async def create(job, key):
+        if inline:
+            return await store.record(
+                replace(an_ended_job(clock), id=job.id), rows_of([1.0]), 0, key
+            )
+        return await store.create(job, key)
+
+    first, second = a_job(clock), a_job(clock)
+    assert await store.find("", KEY) is None
+    _, existed = await create(first, KEY)
+    assert not existed
+    for found, existed in [await create(second, KEY), (await store.find("", KEY), True)]:
+        assert (found.id, existed) == (first.id, True)
+    with pytest.raises(IdempotencyConflict):
+        await create(second, IdempotencyKey("k", b"2"))
+    with pytest.raises(IdempotencyConflict):
+        await store.find("", IdempotencyKey("k", b"2"))
+    assert await store.find("ann", KEY) is None
+    with pytest.raises(UnknownJob):
+        await store.get(second.id)
+
+
+async def test_a_key_goes_with_its_job(store, clock):
+    job = a_job(clock)
+    await store.create(job, KEY)
+    await store.cancel(job.id, clock.now())
+    await store.delete(job.id)
+    assert await store.find("", KEY) is None
+    assert not (await store.create(a_job(clock), KEY))[1]
+
+
+async def test_a_key_whose_request_was_refused_is_free(store, clock):
+    await queue(store, clock, *"abcdefghi")
+    with pytest.raises(QueueFull):
+        await store.create(a_job(clock), KEY)
+    assert await store.find("", KEY) is None
+
+
+# --- lists, owners, waiting -----------------------------------------------------------------------
 
 
 async def test_jobs_are_listed_newest_first_by_pages(store, clock):

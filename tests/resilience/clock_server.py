@@ -9,7 +9,7 @@ import signal
 from datetime import datetime, timedelta
 
 from service.app import create_app
-from service.jobs.clock import SystemClock
+from service.jobs.timing import SystemClock
 from service.server.run import run
 from service.settings import Settings
 

@@ -119,7 +119,7 @@ def _field(metadata: bytes, table: int, number: int) -> int:
 
 @cache
 def load() -> None:
-    """Imports pyarrow and sets it to the system's allocator, which returns memory (`jobs.memory`);
+    """Imports pyarrow and sets it to the system's allocator, which returns memory (`jobs.system`);
     its own would retain the memory of a large body."""
     import pyarrow as pa
 

@@ -15,6 +15,7 @@ from typing import TypeVar
 from starlette.requests import ClientDisconnect
 from starlette.types import Message
 
+from service import fitting
 from service.api.bodies import table
 from service.api.bodies.forms import form_of
 from service.api.bodies.json import is_quick, parse
@@ -26,6 +27,7 @@ from service.api.bodies.table import (
     Table,
     check_counts,
     check_nbytes,
+    keep_filter,
     keep_lines,
 )
 from service.api.concurrency import unless_disconnected
@@ -36,14 +38,16 @@ from service.api.http_errors import (
     RequestTimeout,
 )
 from service.api.state import Request
-from service.jobs import memory
+from service.jobs import system
 from service.schemas.base import Request as Body
 from service.schemas.columns import Data
 
 BodyT = TypeVar("BodyT", bound=Body)
 KeysOf = Callable[[BodyT], Awaitable[Sequence[Keys]]]
-"""Returns the columns of keys of a request, which are read so that the keys stay distinct."""
+"""Returns the columns of keys of a request, which are read so that its keys stay distinct."""
 
+_FEW_NUMBERS = 10_000
+"""Numbers of data up to which a condition on rows is read on the event loop."""
 _SMALL = 2**16
 """Bytes up to which a body does not wait for large ones."""
 
@@ -59,7 +63,7 @@ async def read(
         asked, body = await _read_json(request, schema, room, head)
         for group_keys in () if keys_of is None else await keys_of(asked):
             await _check_keys(request, head, asked, body, group_keys)
-        return asked
+        return await _with_rows(request, asked)
 
 
 async def _read_json(
@@ -118,7 +122,21 @@ async def _read_form(
             data = getattr(asked, "data", None) or {}
             data = await asyncio.to_thread(table.with_keys, data, group_keys)
             asked = asked.model_copy(update={"data": data})
+        return await _with_rows(request, asked)
+
+
+async def _with_rows(request: Request, asked: BodyT) -> BodyT:
+    """The request with the rows that its condition `rows` is true of."""
+    if getattr(asked, "rows", None) is None:
         return asked
+    data: Data = getattr(asked, "data", None) or {}
+    numbers = sum(map(len, data.values()))
+    if numbers <= _FEW_NUMBERS:
+        asked = fitting.with_rows(asked)
+    else:
+        asked = await asyncio.to_thread(fitting.with_rows, asked)
+    keep_filter(request.scope, getattr(asked, "rows", None))
+    return asked
 
 
 async def _received(request: Request, room: ExitStack, head: Head) -> bytes | bytearray:
@@ -165,7 +183,7 @@ async def receive_body(request: Request, head: Head, room: ExitStack) -> bytes |
 
 async def _fill(request: Request, declared: int) -> bytearray:
     """A body of a declared length, which the HTTP server enforces."""
-    body, at, more = memory.room(declared), 0, True
+    body, at, more = system.room(declared), 0, True
     while more:
         message = await _next(request)
         if message["type"] != "http.request":

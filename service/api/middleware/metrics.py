@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass
 from time import perf_counter
 
@@ -34,7 +34,7 @@ _STATUSES = ("queued", "running", "succeeded", "failed", "cancelled")
 class Snapshot:
     """The gauges' values at one scrape."""
 
-    jobs: dict[str, int]
+    jobs: Mapping[str, int]
     """By status."""
     queue_depth: int
     queue_room: int
@@ -53,8 +53,10 @@ class Metrics:
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
         """Further collectors may be registered here."""
-        self.now: Callable[[], Snapshot] | None = None
+        self.now: Callable[[], Awaitable[Snapshot]] | None = None
         """Called at each scrape; None until the service has started."""
+        self.snapshot: Snapshot | None = None
+        """The gauges as of the last scrape."""
         registry = self.registry
         self._requests = Counter(
             "descent_http_requests",
@@ -147,8 +149,9 @@ class Metrics:
             await asyncio.sleep(_PAUSE_S)
             self._delays.observe(max(0.0, loop.time() - began - _PAUSE_S))
 
-    def text(self) -> bytes:
+    async def text(self) -> bytes:
         """All metrics in Prometheus's text format."""
+        self.snapshot = None if self.now is None else await self.now()
         return generate_latest(self.registry)
 
 
@@ -162,9 +165,9 @@ class _Gauges:
         return []
 
     def collect(self) -> Iterator[Metric]:
-        if self._metrics.now is None:
+        now = self._metrics.snapshot
+        if now is None:
             return
-        now = self._metrics.now()
         jobs = GaugeMetricFamily("descent_jobs", "Jobs in the store.", labels=["status"])
         for status in _STATUSES:
             jobs.add_metric([status], now.jobs.get(status, 0))

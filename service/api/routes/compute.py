@@ -167,24 +167,30 @@ def _size(data: Data) -> int:
 async def group_keys(
     request: Request, head: Head, asked: PredictRequest | InvertRequest
 ) -> tuple[Keys, ...]:
-    """The `group_by` column of the job's fit, and the type of its keys; none without groups."""
+    """The `group_by` columns of the job's fit, and the type of its keys; none without groups."""
     if asked.job_id is None:
         return ()
-    fitted = (await request.state["jobs"].get(asked.job_id, head.owner)).request
-    if fitted.group_by is None:
+    jobs = request.state["jobs"]
+    job = await jobs.get(asked.job_id, head.owner)
+    if job.kind == "fit":
         return ()
-    by = fitted.group_by.column
-    return (Keys(by, "text" if isinstance(fitted.data.get(by), Labels) else "numbers"),)
+    fitted = await jobs.request(job)
+    columns = () if fitted.group_by is None else fitted.group_by.columns
+    return tuple(
+        Keys(by, "text" if isinstance(fitted.data.get(by), Labels) else "numbers") for by in columns
+    )
 
 
 async def fitted_job(request: Request, head: Head, job_id: str) -> tuple[Job, fitting.Curve]:
     """A finished fit, and what predictions need of it. Raises JobStillRunning, or InvalidRequest
     for a job without a fit."""
-    job = await request.state["jobs"].get(job_id, head.owner)
+    jobs = request.state["jobs"]
+    job = await jobs.get(job_id, head.owner)
     if not job.finished:
         raise JobStillRunning(f"job {job.id} is {job.status}: predict once it has finished")
-    if job.curve is None:
+    answer = await jobs.answer(job)
+    if answer is None or answer.curve is None:
         raise InvalidRequest(
             f"job {job.id} {job.status} without a fit to predict from", pointer="/job_id"
         )
-    return job, job.curve
+    return job, answer.curve

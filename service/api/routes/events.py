@@ -152,11 +152,10 @@ async def events(
             last = int(rows.epoch[-1]) if len(rows) else last
             if len(rows) or not job.finished:
                 written = await histories.written(job, rows, caller)
-                yield Event(
-                    "progress", views.progress(job, written, last, service), last, keep_alive
-                )
+                shown = views.progress(job, written, last, await service.place(job))
+                yield Event("progress", shown, last, keep_alive)
         if job.finished:
-            yield Event("done", views.done(job, last, service), last)
+            yield Event("done", views.done(job, last), last)
             return
         with suppress(UnknownJob):
             await service.wait(watched.id, PACE_S)

@@ -54,7 +54,7 @@ async def list_jobs(request: Request) -> Response:
 
 async def _brief(job: Record, request: Request) -> Job:
     await asyncio.sleep(0)  # a page may have a thousand of them
-    return views.brief(job, request.state["jobs"])
+    return views.brief(job, await request.state["jobs"].place(job))
 
 
 @router.get(
@@ -76,15 +76,21 @@ async def get_job(request: Request, job_id: str) -> Response:
     if wait_s > 0 and not job.finished:
         job = await unless_disconnected(request, service.wait(job_id, wait_s))
     if head.form is JSON:
-        return _whole(job, service, writing.VARY)
-    if job.result is not None:  # in other forms a job is shown as its fit
-        return await writing.fit_answer(request, head, job.result, job.request)
-    return await writing.answer(request, head, views.brief(job, service))
+        return await _whole(job, service, writing.VARY)
+    answer = await service.answer(job)
+    if answer is not None:  # in other forms a job is shown as its fit
+        return await writing.fit_answer(request, head, answer.result, await service.request(job))
+    return await writing.answer(request, head, views.brief(job, await service.place(job)))
 
 
-def _whole(job: Record, service: JobService, headers: Mapping[str, str] | None = None) -> Response:
+async def _whole(
+    job: Record, service: JobService, headers: Mapping[str, str] | None = None
+) -> Response:
     """The JSON of a job with its fit."""
-    return stored((*views.full(job, service), b"\n"), 200, headers, JSON.media_type)
+    answer = await service.answer(job)
+    shown = views.brief(job, await service.place(job))
+    document = views.full(shown, None if answer is None else answer.result)
+    return stored((*document, b"\n"), 200, headers, JSON.media_type)
 
 
 @router.get(
@@ -122,7 +128,7 @@ async def cancel_job(request: Request, job_id: str) -> Response:
     `cancelled`."""
     queries.read(request, NoQuery)
     head, service = heads.read(request, forms={}), request.state["jobs"]
-    return _whole(await service.cancel(job_id, head.owner), service)
+    return await _whole(await service.cancel(job_id, head.owner), service)
 
 
 @router.delete(

@@ -10,7 +10,6 @@ from service.api.answers import Health, json_answer
 from service.api.direct_route import DirectRoute
 from service.api.middleware.metrics import CONTENT_TYPE
 from service.api.state import Request
-from service.errors import NotReady
 
 router = APIRouter(tags=["operations"], default_response_class=Response, route_class=DirectRoute)
 
@@ -42,11 +41,7 @@ async def livez(request: Request) -> Response:
 )
 async def readyz(request: Request) -> Response:
     """503 while the service starts or stops, or while no worker is alive; `detail` says which."""
-    if not request.state["jobs"].ready:
-        raise NotReady
-    now = request.state["metrics"].now
-    if now is not None and not now().workers:
-        raise NotReady("No worker process is alive; others are being started. Try again later.")
+    await request.state["jobs"].check()
     return json_answer(_OK)
 
 
@@ -59,4 +54,4 @@ async def readyz(request: Request) -> Response:
 async def metrics(request: Request) -> Response:
     """Requests by route, jobs by status, the queue, the store, the workers, refusals by type. Needs
     an API key where keys are set, unless `DESCENT_OPEN_METRICS` is on."""
-    return Response(request.state["metrics"].text(), media_type=CONTENT_TYPE)
+    return Response(await request.state["metrics"].text(), media_type=CONTENT_TYPE)

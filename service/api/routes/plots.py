@@ -86,11 +86,12 @@ async def get_job_picture(request: Request, job_id: str, view: str, format: str)
     job = await service.get(job_id, head.owner)
     _check_available(job, view)
     rows = await service.history(job_id, job.owner, None, None, _MOST_ROWS)
-    if view in _WHILE_RUNNING and not len(rows) and job.result is None:
+    if view in _WHILE_RUNNING and not len(rows) and not job.answered:
         raise _too_early(job, view)
     asked = asked.model_copy(update={"title": job.model})
-    fit = None if job.result is None else PickleBuffer(job.result)
-    known = (job.request, fit, rows, job.params)
+    answer = await service.answer(job)
+    fit = None if answer is None else PickleBuffer(answer.result)
+    known = (await service.request(job), fit, rows, job.params)
     return await _drawn(request, head, asked, "picture_of_job", *known)
 
 
@@ -107,12 +108,17 @@ def _asked(query: PictureQuery, view: str, format: str) -> PlotRequest:
 
 
 def _check_available(job: Job, view: str) -> None:
-    if job.request.group_by is not None:
+    if job.kind == "comparison":
+        raise InvalidRequest(
+            "the job compares models and has no picture; draw one of them by POST /plot, with the "
+            "`predict` of its row"
+        )
+    if job.kind != "fit":
         raise InvalidRequest(
             "the job has a fit for each group; draw one of them by POST /plot, with the group's "
             "rows and params"
         )
-    if view in _WHILE_RUNNING or job.result is not None:
+    if view in _WHILE_RUNNING or job.answered:
         return
     if not job.finished:
         raise _too_early(job, view)

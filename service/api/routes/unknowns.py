@@ -52,7 +52,8 @@ async def invert(request: Request) -> Response:
     work = partial(fitting.unknowns, asked, *most)
     if asked.job_id is not None:
         job, curve = await fitted_job(request, head, asked.job_id)
-        work = partial(fitting.unknowns_from, asked, curve, job.request, *most)
+        fitted = await request.state["jobs"].request(job)
+        work = partial(fitting.unknowns_from, asked, curve, fitted, *most)
     rows = max(map(len, asked.data.values()), default=0)
     with ExitStack() as room:
         roots = min(fitting.MAX_ROOTS, fitting.ROOTS_OF_ONE * rows)

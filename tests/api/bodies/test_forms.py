@@ -15,7 +15,7 @@ import pytest_asyncio
 
 from service.api.bodies import forms
 from service.jobs.job import Job
-from service.schemas.fit import FitRequest
+from service.schemas.requests import JobRequest
 from service.settings import Settings
 from tests.api.bodies.test_arrow import written
 from tests.api.bodies.test_multipart import body, disposed
@@ -152,18 +152,18 @@ async def test_text_and_units_arrive_from_every_form() -> None:
                 "/fit?group_by=well&units.well=id", content=content, headers={"content-type": name}
             )
         assert answer.status_code == 200, answer.text
-        assert jobs.request.data["well"].tolist() == columns["well"]
-        assert jobs.request.data["x"].tolist() == columns["x"]
-        assert jobs.request.group_by is not None
-        assert jobs.request.group_by.column == "well"
-        assert jobs.request.units == {"well": "id", **({"x": "s"} if name == "text/csv" else {})}
+        assert jobs.read.data["well"].tolist() == columns["well"]
+        assert jobs.read.data["x"].tolist() == columns["x"]
+        assert jobs.read.group_by is not None
+        assert jobs.read.group_by.column == "well"
+        assert jobs.read.units == {"well": "id", **({"x": "s"} if name == "text/csv" else {})}
 
 
 class Remembering(FakeJobs):
-    request: FitRequest
+    read: JobRequest
 
-    async def submit(self, request: FitRequest, **asked: Any) -> tuple[Job, bool]:
-        self.request = request
+    async def submit(self, request: JobRequest, **asked: Any) -> tuple[Job, bool]:
+        self.read = request
         return await super().submit(request, **asked)
 
 

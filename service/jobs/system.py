@@ -1,10 +1,14 @@
-"""Settings of glibc's allocator and Python's garbage collector, per kind of process."""
+"""What processes ask of the operating system: memory, cores, and to end with their parent."""
 
 from __future__ import annotations
 
 import ctypes
 import gc
+import math
+import os
+import signal
 from contextlib import suppress
+from pathlib import Path
 
 _M_MMAP_THRESHOLD, _LARGE = -3, 2**20
 _M_ARENA_MAX, _ARENAS = -8, 2
@@ -73,3 +77,37 @@ def settle() -> None:
     that stay, and that each full collection would traverse."""
     gc.collect()
     gc.freeze()
+
+
+# --- cores --------------------------------------------------------------------------------------
+
+_QUOTA = Path("/sys/fs/cgroup/cpu.max")
+"""A container's limit (cgroup v2): "quota period" in microseconds, or "max period"."""
+
+
+def cores() -> int:
+    """Cores of the affinity mask, no more than a container's quota; at least 1."""
+    allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    return max(1, min(allowed or 1, _quota()))
+
+
+def _quota() -> int:
+    try:
+        quota, period = _QUOTA.read_text().split()
+        return math.ceil(int(quota) / int(period))
+    except (OSError, ValueError):
+        return 2**16
+
+
+# --- parents ------------------------------------------------------------------------------------
+
+_PR_SET_PDEATHSIG = 1
+
+
+def end_with_parent(parent: int) -> None:
+    """On Linux, has the kernel kill this process when the thread that forked it, one of process
+    `parent`, ends; exits at once where it has ended already. Elsewhere has no effect."""
+    with suppress(OSError, AttributeError):
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != parent:
+        os._exit(0)

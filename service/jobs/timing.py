@@ -1,13 +1,34 @@
-"""Estimates of waiting times, for Retry-After."""
+"""Clocks, passed by argument so that tests can set the time, and estimates of waiting times."""
 
 from __future__ import annotations
 
 import math
+import time
 from collections import deque
 from collections.abc import Iterable
+from datetime import UTC, datetime
+from typing import Protocol
 
 _PRIOR_S = 0.1
 """The assumed duration of a job before any has finished."""
+
+
+class Clock(Protocol):
+    """The time of day, and a monotonic time for durations."""
+
+    def now(self) -> datetime: ...
+
+    def monotonic(self) -> float: ...
+
+
+class SystemClock:
+    """The system's clocks."""
+
+    def now(self) -> datetime:
+        return datetime.now(UTC)
+
+    def monotonic(self) -> float:
+        return time.monotonic()
 
 
 class Durations:

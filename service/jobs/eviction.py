@@ -7,13 +7,19 @@ before their own. Without keys there is one owner, and the oldest job is evicted
 Unfinished jobs cannot be evicted. So that one owner's do not fill the store, they are limited to an
 even share: the store's bytes divided by the number of owners with such jobs plus one, for an owner
 to come.
+
+Of those that were removed last a tombstone says why.
 """
 
 from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
 from heapq import heapify, heappop, heappush
+
+from service.jobs.job import Job
 
 
 class _Usage:
@@ -41,6 +47,11 @@ class StoreQuota:
         """Owners with unfinished jobs."""
         self.finished_nbytes = 0
         """Bytes of all owners that can be evicted."""
+
+    def unfinished(self, owner: str) -> int:
+        """The number of the owner's unfinished jobs."""
+        usage = self._usage.get(owner)
+        return 0 if usage is None else usage.unfinished
 
     def add(self, owner: str, nbytes: int) -> None:
         """Counts a new job of the owner."""
@@ -114,3 +125,53 @@ class StoreQuota:
         if usage is None:
             return 0.0
         return max((usage.jobs - jobs) / self._max_jobs, (usage.nbytes - nbytes) / self._max_nbytes)
+
+
+@dataclass(frozen=True, slots=True)
+class _Tombstone:
+    owner: str
+    number: int
+    why: str
+
+
+class Tombstones:
+    """Remembers the last `capacity` jobs that were removed."""
+
+    def __init__(self, capacity: int, since: datetime) -> None:
+        self._capacity = capacity
+        self._since = since
+        self._tombstones: OrderedDict[str, _Tombstone] = OrderedDict()
+
+    def __len__(self) -> int:
+        return len(self._tombstones)
+
+    def add(self, job: Job, number: int, why: str) -> None:
+        """Remembers why a job was removed (`expired` or `deleted`) and its number in order of
+        creation."""
+        self._tombstones[job.id] = _Tombstone(job.owner, number, why)
+        while len(self._tombstones) > self._capacity:
+            self._tombstones.popitem(last=False)
+
+    def number(self, job_id: str, owner: str | None) -> int | None:
+        """A remembered job's number in order of creation; else None."""
+        tombstone = self._find(job_id, owner)
+        return None if tombstone is None else tombstone.number
+
+    def message(self, job_id: str, owner: str | None) -> str:
+        """The message of UnknownJob; to other owners, the job never existed."""
+        shown = job_id if len(job_id) <= 40 else job_id[:40] + "…"
+        tombstone = self._find(job_id, owner)
+        if tombstone is None:
+            return (
+                f"There is no job '{shown}': it is unknown, or the service lost it when it "
+                f"restarted at {self._since:%Y-%m-%dT%H:%M:%SZ}."
+            )
+        if tombstone.why == "deleted":
+            return f"There is no job '{shown}' any more: it was deleted."
+        return (
+            f"There is no job '{shown}' any more: it expired, to make room or because of its age."
+        )
+
+    def _find(self, job_id: str, owner: str | None) -> _Tombstone | None:
+        tombstone = self._tombstones.get(job_id)
+        return tombstone if tombstone is not None and owner in (None, tombstone.owner) else None
