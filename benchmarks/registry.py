@@ -24,6 +24,7 @@ NAMES = (
     "bodies",
     "pixels",
     "coverage",
+    "unknowns",
     "verdicts",
     "hostile",
 )
