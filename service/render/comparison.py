@@ -131,6 +131,8 @@ def _params(page: Page, model: ComparedModel, groups: Groups) -> None:
             rows.append(
                 (named, name, number(column[i], 6), _error(None if own is None else own[i]))
             )
+        for name, each in (groups.report or {}).items():
+            rows.append((named, name, number(each.value[i], 6), _error(each.stderr[i])))
     page.table(
         [(", ".join(groups.columns), "param", "value", "± error"), *rows], "<<>>", headed=True
     )
