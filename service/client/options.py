@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal, TypedDict
 
 if TYPE_CHECKING:
-    from service.schemas.compare import Candidate, Catalogue
+    from service.schemas.compare import Candidate, Catalogue, Sharing
     from service.schemas.comparisons import Criterion, TestName
     from service.schemas.compute import GridAxis
     from service.schemas.losses import LossOptions as AnyLoss
@@ -77,6 +77,9 @@ class FitOptions(TypedDict, total=False):
 class CompareOptions(TypedDict, total=False):
     """Of a comparison: see `service.schemas.compare.CompareRequest`."""
 
+    rows: str | None
+    null: str | Sharing | Object | Sequence[Sharing | Object] | None
+    alternative: str | Sharing | Object | None
     criterion: Criterion
     tests: Sequence[TestName] | None
     nested: Sequence[tuple[str, str]]

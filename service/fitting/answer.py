@@ -193,14 +193,15 @@ def units_of(plan: Plan) -> dict[str, str]:
     return given if plan.scaling else units_of_params(plan.task.problem.formula, given) | given
 
 
-def dropped(plan: Plan) -> wire.Dropped | None:
-    """The rows that were dropped."""
-    if not plan.dropped:
+def dropped(plan: Plan, gone: Sequence[int] | None = None) -> wire.Dropped | None:
+    """The rows that were dropped: those of the plan, or `gone`."""
+    found = plan.dropped if gone is None else gone
+    if not found:
         return None
-    asked, rows = plan.request.rows, plan.dropped[:100]
+    asked, rows = plan.request.rows, tuple(found[:100])
     if asked is not None:
         rows = tuple(map(asked.original, rows))
-    return wire.Dropped(count=len(plan.dropped), rows=[row + 1 for row in rows])
+    return wire.Dropped(count=len(found), rows=[row + 1 for row in rows])
 
 
 def _matrix(names: Sequence[str], matrix: Floats | None) -> dict[str, Named] | None:
