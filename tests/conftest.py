@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 import shutil
+from collections.abc import Iterator
 
 import pytest
 import torch
 from hypothesis import HealthCheck, settings
 
 from tests.devices import PRETENDED, device, summary
+from tests.redis_server import RedisServer
 
 __all__ = ["device"]
 
@@ -57,3 +59,13 @@ def needs(tool: str) -> None:
     if os.environ.get("DESCENT_CI") == "1":
         pytest.fail(reason)
     pytest.skip(reason)
+
+
+@pytest.fixture(scope="session")
+def redis_server() -> Iterator[RedisServer]:
+    """A Redis for all tests of this process, each in its own cell."""
+    needs("redis-server")
+    server = RedisServer()
+    server.start()
+    yield server
+    server.close()
