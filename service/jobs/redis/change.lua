@@ -66,6 +66,11 @@ if o.release then
   C('ZADD', P .. 'waiting', o.created, id)
 end
 if final then
+  local since = C('HGET', record(id), 'claimed')
+  if since then
+    local took = (now() - since) / 1000
+    C('HSET', P .. 'totals', 'mean_s', 0.9 * n(C('HGET', P .. 'totals', 'mean_s')) + 0.1 * took)
+  end
   unqueue(turn, id)
   add('unfinished', owner, -1)
   ended(id, to, o.limits.age)

@@ -1,7 +1,7 @@
 -- ARGV: time of the start, ms of the lease, name of the node
 -- The job whose lease has run out, else the one whose turn it is.
 local function taken(id)
-  C('HSET', record(id), 'status', 'running', 'node', ARGV[3])
+  C('HSET', record(id), 'status', 'running', 'node', ARGV[3], 'claimed', now())
   C('HINCRBY', record(id), 'attempts', 1)
   C('HINCRBY', record(id), 'version', 1)
   C('HSETNX', record(id), 'started', ARGV[1])

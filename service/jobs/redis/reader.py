@@ -206,7 +206,7 @@ class Reader:
             await self.subscription.unregister(job_id, event)
 
     async def stats(self) -> StoreStats:
-        counts, nbytes, queued, oldest, _ = await self.scripts.run("stats", self.age_ms)
+        counts, nbytes, queued, oldest, *_ = await self.scripts.run("stats", self.age_ms)
         now_ms = self._clock.now().timestamp() * 1000
         return StoreStats(
             jobs={status: int(count) for status, count in fields_of(counts).items()},

@@ -114,7 +114,7 @@ class RedisStore(Reader):
             return None
         fields = fields_of(reply[1])
         job = job_of(reply[0].decode(), fields)
-        document = await self.document(f"checkpoint:{job.id}") if job.attempts > 1 else b""
+        document = await self.document(f"checkpoint:{job.id}") if "spent" in fields else b""
         waited_s = max((at - job.created_at).total_seconds(), 0.0)
         return Claimed(job, waited_s, float(fields.get("spent", 0)), document or None)
 
@@ -314,10 +314,18 @@ class RedisStore(Reader):
         )
         return waiting, [job_id.decode() for job_id in lost]
 
-    async def slots(self) -> int:
-        """The slots of the nodes that are alive."""
-        *_, nodes = await self.scripts.run("stats", self.age_ms)
-        return sum(int(node.rpartition(b":")[2]) for node in nodes)
+    async def nodes(self) -> Nodes:
+        """The nodes that are alive."""
+        *_, nodes, mean_s = await self.scripts.run("stats", self.age_ms)
+        return Nodes(sum(int(node.rpartition(b":")[2]) for node in nodes), float(mean_s))
+
+
+class Nodes(NamedTuple):
+    """The nodes of a cell."""
+
+    slots: int
+    mean_s: float
+    """Mean duration of recent jobs."""
 
 
 class _MustMerge(Exception):
