@@ -12,6 +12,7 @@ NAMES = (
     "load",
     "engine",
     "groups",
+    "shared",
     "epochs",
     "tutorial",
     "long",

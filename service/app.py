@@ -25,6 +25,7 @@ from service.api.middleware.tracing import Tracing, TracingMiddleware
 from service.api.middleware.unexpected_errors import UnexpectedErrors
 from service.api.routes import (
     catalogue,
+    comparisons,
     compute,
     events,
     fits,
@@ -66,7 +67,7 @@ def create_app(settings: Settings, clock: Clock | None = None) -> FastAPI:
         check_installed()
     clock, metrics = clock or SystemClock(), Metrics()
     tracing = Tracing() if settings.otel else None
-    nouns = (compute, fits, jobs, events, plots, operations, problems, catalogue)
+    nouns = (compute, fits, comparisons, jobs, events, plots, operations, problems, catalogue)
     app = _App(
         title="Descent",
         version=__version__,

@@ -39,6 +39,39 @@ FIT: Examples = {
     ),
 }
 
+_KINETICS: dict[str, Any] = {
+    "conc": [0.02, 0.02, 0.06, 0.06, 0.11, 0.11, 0.22, 0.22, 0.56, 0.56, 1.1, 1.1],
+    "rate": [76, 47, 97, 107, 123, 139, 159, 152, 191, 201, 207, 200],
+}
+
+COMPARE: Examples = {
+    "nested": _example(
+        "Michaelis and Menten's rate against Hill's, with an F test and a test for lack of fit",
+        {
+            "data": _KINETICS,
+            "models": ["michaelis_menten", "hill"],
+            "tests": ["f", "lack_of_fit"],
+        },
+    ),
+    "catalogue": _example(
+        "Every family of the catalogue, in the background", {"data": _KINETICS, "background": True}
+    ),
+    "fixed": _example(
+        "A slope that is fixed against one that is fitted",
+        {
+            "data": {"x": [1, 2, 3, 4, 5, 6], "y": [1.1, 2.9, 5.2, 6.8, 9.1, 10.8]},
+            "models": [
+                {
+                    "label": "slope 2",
+                    "model": "y = a + b*x",
+                    "params": {"b": {"value": 2, "fixed": True}},
+                },
+                {"label": "free slope", "model": "y = a + b*x"},
+            ],
+        },
+    ),
+}
+
 PREDICT: Examples = {
     "thermometer": _example(
         "Degrees Celsius of two readings",

@@ -15,11 +15,15 @@ from service.jobs.job import Stored
 from service.render import tables
 from service.render.oneline import oneline
 from service.render.report import report
-from service.schemas.answers import Fit, GroupedFit, History
+from service.schemas.answers import Fit, History
 from service.schemas.base import Answer
 from service.schemas.columns import Data, Numbers
+from service.schemas.compare import CompareRequest
+from service.schemas.comparisons import Comparison, GroupedComparison
 from service.schemas.fit import FitRequest
+from service.schemas.grouped import GroupedFit
 from service.schemas.plot import PlotHistory, PlotRequest
+from service.schemas.requests import JobRequest
 from service.schemas.scenes import FitScene
 
 Units = Mapping[str, str]
@@ -142,9 +146,13 @@ def history(names: Names, rows: Rows, total: int) -> History:
     )
 
 
-def write_fit(form: str, document: Stored, request: FitRequest) -> bytes:
-    """A fit in that form, with its picture over the request's data where the form has one."""
+def write_fit(form: str, document: Stored, request: JobRequest) -> bytes:
+    """A fit or a comparison in that form; a fit with its picture over the request's data where the
+    form has one."""
     fit, units = bytes(document), request.units
+    if isinstance(request, CompareRequest):
+        kind = Comparison if request.group_by is None else GroupedComparison
+        return write(form, kind.model_validate_json(fit), Beside(units))
     if request.group_by is not None:
         return write(form, GroupedFit.model_validate_json(fit), Beside(units))
     answer = Fit.model_validate_json(fit)

@@ -25,7 +25,17 @@ from service.api.bodies import forms as body_forms
 from service.api.forms import FORMS, JSON
 from service.api.middleware.api_keys import is_open
 from service.api.queries import Query
-from service.schemas import answers, catalogue, compute, fit, jobs, plot, problems
+from service.schemas import (
+    answers,
+    catalogue,
+    compare,
+    comparisons,
+    compute,
+    fit,
+    jobs,
+    plot,
+    problems,
+)
 from service.schemas.base import Answer
 
 Part = dict[str, Any]
@@ -44,6 +54,7 @@ TAGS = [
 
 _REQUESTS = (
     fit.FitRequest,
+    compare.CompareRequest,
     compute.PredictRequest,
     compute.LossRequest,
     compute.GradientRequest,
@@ -52,6 +63,8 @@ _REQUESTS = (
 _ANSWERS = (
     Health,
     answers.Fit,
+    comparisons.Comparison,
+    comparisons.GroupedComparison,
     answers.History,
     catalogue.DiagnosticEntry,
     catalogue.DiagnosticList,

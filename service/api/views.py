@@ -14,7 +14,7 @@ from service.api.concurrency import FairLimiter
 from service.api.error_handlers import problem_of
 from service.jobs.executor import Place
 from service.jobs.history import Rows
-from service.jobs.job import Job, Stored
+from service.jobs.job import Job, Kind, Stored
 from service.schemas import jobs as wire
 from service.schemas.answers import History
 from service.schemas.problems import Problem
@@ -25,6 +25,12 @@ _TIMINGS = re.compile(rb'"timings":\{"queued_s":([\d.e+-]+),"fit_s":([\d.e+-]+)\
 _TAIL = 2**11
 """Bytes at the end of a fit's JSON that are searched for its timings."""
 _NOTHING = History.nothing(())
+_UNITS: dict[Kind, Literal["epoch", "group", "model"]] = {
+    "fit": "epoch",
+    "groups": "group",
+    "global": "epoch",
+    "comparison": "model",
+}
 
 
 def url(job: Job) -> str:
@@ -103,7 +109,7 @@ def brief(job: Job, place: Place | None = None) -> wire.Job:
 
 
 def _progress(job: Job) -> wire.Progress:
-    unit: Literal["epoch", "group"] = "group" if job.grouped else "epoch"
+    unit = _UNITS[job.kind]
     return wire.Progress(**job.progress._asdict(), unit=unit)
 
 

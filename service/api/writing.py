@@ -23,7 +23,7 @@ from service.jobs.history import Rows
 from service.jobs.job import Job, Stored
 from service.schemas.base import Answer
 from service.schemas.columns import Data
-from service.schemas.fit import FitRequest
+from service.schemas.requests import JobRequest
 from service.schemas.series import pieces
 
 VARY = {"Vary": "Accept"}
@@ -111,10 +111,10 @@ async def fit_answer(
     request: Request,
     head: Head,
     fit: Stored,
-    asked: FitRequest,
+    asked: JobRequest,
     headers: Mapping[str, str] | None = None,
 ) -> Response:
-    """A fit, given as the JSON that its worker wrote."""
+    """A fit or a comparison, given as the JSON that its worker wrote."""
     form, headers = head.form, {**VARY, **(headers or {})}
     if form is JSON:
         return json_answer(fit, 200, headers)

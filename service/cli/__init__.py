@@ -9,6 +9,7 @@ import typer
 
 from service import __version__
 from service.cli.cancel import cancel
+from service.cli.compare import compare
 from service.cli.compile import compile
 from service.cli.doctor import doctor
 from service.cli.fit import fit
@@ -28,7 +29,7 @@ main = typer.Typer(
     pretty_exceptions_enable=False,
 )
 for command in (
-    *(serve, fit, watch, predict, gradient, jobs, cancel, models),
+    *(serve, fit, compare, watch, predict, gradient, jobs, cancel, models),
     *(doctor, openapi, key, compile, work),
 ):
     main.command()(command)

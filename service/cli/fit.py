@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
@@ -11,7 +12,7 @@ from service.cli import options
 from service.cli.printing import Form
 
 if TYPE_CHECKING:
-    from service.client import Descent, Fit, GroupedFit, Job
+    from service.client import Comparison, Descent, Fit, GroupedFit, Job
 
 _PICTURES = {".svg": "svg", ".png": "png", ".txt": "txt"}
 
@@ -47,8 +48,14 @@ def fit(
     loss: options.Loss = None,
     sigma: options.Sigma = None,
     group_by: Annotated[
-        list[str] | None, typer.Option(help="A column: one fit for each of its values.")
+        list[str] | None,
+        typer.Option(help="A column: one fit for each of its values. Several make one key."),
     ] = None,
+    shared: Annotated[
+        list[str] | None,
+        typer.Option(help="A param that has one value for all groups, fitted together."),
+    ] = None,
+    rows: options.Rows = None,
     setting: options.Setting = None,
     patch: Annotated[
         str | None,
@@ -87,11 +94,8 @@ def fit(
         exits.usage("name a table, as in `descent fit data.csv 'y = a*x + b'`; - is stdin")
     if background and url is None:
         exits.usage("--background needs a running service: set --url or DESCENT_URL")
-    if group_by is not None and len(group_by) > 1:
-        exits.usage(
-            f"--group-by takes one column, not {' and '.join(group_by)}: put both in one, such as "
-            "A1 of plate 2 as 2/A1"
-        )
+    if shared and not group_by:
+        exits.usage("--shared names params that groups share: name their column with --group-by")
     asked = requests.request(
         params=param or (),
         fixed=fix or (),
@@ -106,7 +110,8 @@ def fit(
         loss=loss,
         sigma=sigma,
         covariance=covariance,
-        group_by=group_by[0] if group_by else None,
+        group_by=_grouping(group_by or (), shared or ()),
+        rows=rows,
     )
     given = table.read(data)
     with connecting.descent(url, api_key, own=True) as client:
@@ -115,6 +120,14 @@ def fit(
             typer.echo(job.id)
             raise typer.Exit
         end(client, job, format, plot, view, save, strict=strict)
+
+
+def _grouping(columns: Sequence[str], shared: Sequence[str]) -> Any:
+    """`group_by` of a request: a column, or an object where there is more to say."""
+    if not columns:
+        return None
+    column = columns[0] if len(columns) == 1 else list(columns)
+    return {"column": column, "shared": list(shared)} if shared else column
 
 
 def end(
@@ -130,6 +143,7 @@ def end(
 ) -> NoReturn:
     """Waits for a job, prints its fit, and exits with the code of its verdict."""
     from service.cli import exits, printing, progress
+    from service.client import Comparison
 
     interrupted, found = progress.finished(job, own=own)
     if found is None:
@@ -142,17 +156,18 @@ def end(
     if interrupted:
         raise typer.Exit(exits.INTERRUPTED)
     if found.verdict == "doubtful":
-        exits.warn(f"the fit is doubtful: {', '.join(_warnings(found))}")
+        what = "comparison" if isinstance(found, Comparison) else "fit"
+        exits.warn(f"the {what} is doubtful: {', '.join(_warnings(found))}")
     bad = found.verdict == "untrustworthy" or (strict and not found.trustworthy)
     raise typer.Exit(exits.UNTRUSTWORTHY if bad else exits.DONE)
 
 
-def _warnings(found: Fit | GroupedFit) -> list[str]:
+def _warnings(found: Fit | GroupedFit | Comparison) -> list[str]:
     return [each.code for each in found.diagnostics if each.severity == "warning"]
 
 
 def _draw(client: Descent, found: Fit | GroupedFit, plot: Path, view: str) -> None:
-    from service.client.fits import MEDIA_TYPES
+    from service.client.notebook import MEDIA_TYPES
 
     kind = _PICTURES[plot.suffix]
     path = f"{found.urls.self}/plot/{view}.{kind}"

@@ -28,6 +28,7 @@ def gradient(
     ] = False,
     loss: options.Loss = None,
     sigma: options.Sigma = None,
+    rows: options.Rows = None,
     setting: options.Setting = None,
     format: options.Format = Form.text,
     url: options.Url = None,
@@ -36,7 +37,7 @@ def gradient(
     """Compute the gradient of the loss at given params."""
     from service.cli import connecting, printing, requests, table
 
-    asked = requests.request(settings=setting or (), loss=loss, sigma=sigma)
+    asked = requests.request(settings=setting or (), loss=loss, sigma=sigma, rows=rows)
     if method is not None or delta is not None:
         way = {"method": method or "analytic", "delta": delta}
         asked["gradient"] = {name: value for name, value in way.items() if value is not None}

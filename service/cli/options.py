@@ -67,6 +67,10 @@ Sigma = Annotated[
 Optimizer = Annotated[
     str | None, typer.Option(help="The optimizer; default: auto.", autocompletion=optimizer_names)
 ]
+Rows = Annotated[
+    str | None,
+    typer.Option(help="Which rows to use: a condition, such as 'x > 2 and x < 10'."),
+]
 Setting = Annotated[
     list[str] | None,
     typer.Option(

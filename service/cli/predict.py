@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -30,6 +31,7 @@ def predict(
     level: Annotated[
         float | None, typer.Option(help="The level of the band; default: 0.95.")
     ] = None,
+    rows: options.Rows = None,
     setting: options.Setting = None,
     format: options.Format = Form.csv,
     url: options.Url = None,
@@ -40,7 +42,7 @@ def predict(
 
     if sum(each is not None for each in (model, fit, job)) != 1:
         exits.usage("predict with a model and its --param, with --fit FILE, or with --job ID")
-    options = requests.request(settings=setting or ())
+    options = requests.request(settings=setting or (), rows=rows)
     if interval is not None:
         options["interval"] = {"kind": interval, **({} if level is None else {"level": level})}
     given = table.read(data)
@@ -63,6 +65,7 @@ def _request(
     from service.client import Fit, bodies
 
     if fit is not None:
-        return Fit.load(fit).prediction(data, options.get("interval"))
+        asked = Fit.load(fit).prediction(data, options.get("interval"))
+        return replace(asked, options={**asked.options, **options})
     subject = {"model": model, "params": params} if job is None else {"job_id": job}
     return bodies.ask("/predict", data, {**subject, **options})

@@ -2,8 +2,8 @@
 
 `asynchronous` is written by hand; `blocking` is generated from it by `make client`. `data` converts
 a caller's data to columns, `bodies` makes requests of them; `transport` and `retrying` configure
-httpx and tenacity; `answers` turns replies into documents or `errors`, and `fits` documents into
-reports and tables.
+httpx and tenacity; `answers` turns replies into documents or `errors`, `fits` those into reports
+and tables, and `notebook` into pictures and HTML.
 """
 
 from service.client.asynchronous.descent import AsyncDescent
@@ -24,7 +24,8 @@ from service.client.errors import (
     UnreadableAnswer,
     WaitTimeout,
 )
-from service.client.fits import Group, GroupedFit, Picture
+from service.client.fits import Comparison, Group, GroupedFit
+from service.client.notebook import Picture
 
 __all__ = [
     "AccessError",
@@ -32,6 +33,7 @@ __all__ = [
     "AsyncFit",
     "AsyncJob",
     "ClientError",
+    "Comparison",
     "ConflictError",
     "ConnectionFailed",
     "Descent",

@@ -1,29 +1,21 @@
-"""Fits without a connection: printed as reports, shown in notebooks, saved; and their pictures."""
+"""Fits and comparisons without a connection: printed as reports, as tables, saved."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from html import escape
-from inspect import iscoroutinefunction
 from pathlib import Path
-from typing import Any, Generic, Literal, NamedTuple, Self, TypeVar, overload
+from typing import Any, Generic, NamedTuple, Self, TypeVar, overload
 
 from pydantic_core import from_json, to_json
 
 from service.client import answers, bodies, errors
 from service.client.bodies import Payload
 from service.schemas import answers as wire
+from service.schemas import comparisons, grouped
+from service.schemas.jobs import JobResult
 from service.schemas.names import Status, StopReason, Verdict
 
 T = TypeVar("T")
-View = Literal["fit", "loss", "residuals", "path"]
-Kind = Literal["svg", "png", "txt"]
-
-MEDIA_TYPES: dict[str, str] = {"svg": "image/svg+xml", "png": "image/png", "txt": "text/plain"}
-_CELL = "text-align:right;padding:2px 10px"
-_COLOURS = {"info": "#3b6ea5", "warning": "#9a6700", "error": "#b42318"}
 
 
 class _Member(Generic[T]):
@@ -35,32 +27,28 @@ class _Member(Generic[T]):
     @overload
     def __get__(self, owner: None, kind: type) -> Self: ...
     @overload
-    def __get__(self, owner: _AnyFit, kind: type) -> T: ...
-    def __get__(self, owner: _AnyFit | None, kind: type) -> T | Self:
+    def __get__(self, owner: _Document, kind: type) -> T: ...
+    def __get__(self, owner: _Document | None, kind: type) -> T | Self:
         if owner is None:
             return self
         found: T = getattr(owner.document, self.name)
         return found
 
 
-class _AnyFit:
-    """Shared by fits of one curve and of groups."""
+class _Document:
+    """Shared by fits and comparisons: the answer of a job."""
 
-    document: wire.Fit | wire.GroupedFit
+    document: JobResult
 
     job_id = _Member[str]()
     status = _Member[Status]()
     stop_reason = _Member[StopReason]()
-    converged = _Member[bool]()
-    model = _Member[wire.ModelSummary]()
-    epochs = _Member[int]()
-    optimizer = _Member[str]()
     diagnostics = _Member[list[wire.Diagnostic]]()
     verdict = _Member[Verdict]()
     trustworthy = _Member[bool]()
     dropped = _Member["wire.Dropped | None"]()
+    rows = _Member["wire.RowsUsed | None"]()
     timings = _Member[wire.Timings]()
-    urls = _Member[wire.FitUrls]()
 
     def __init__(self, raw: dict[str, Any]) -> None:
         self.raw = raw
@@ -83,9 +71,21 @@ class _AnyFit:
         return self.report()
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, _AnyFit) and self.to_json() == other.to_json()
+        return isinstance(other, _Document) and self.to_json() == other.to_json()
 
     __hash__ = None  # type: ignore[assignment]
+
+
+class _AnyFit(_Document):
+    """Shared by fits of one curve and of groups."""
+
+    document: wire.Fit | grouped.GroupedFit
+
+    converged = _Member[bool]()
+    model = _Member[wire.ModelSummary]()
+    epochs = _Member[int]()
+    optimizer = _Member[str]()
+    urls = _Member[wire.FitUrls]()
 
 
 class FitDocument(_AnyFit):
@@ -131,7 +131,7 @@ class FitDocument(_AnyFit):
 class Group(NamedTuple):
     """The fit of one group."""
 
-    key: float | str | None
+    key: float | str | list[float | str | None] | None
     n: int
     status: Status
     stop_reason: StopReason | None
@@ -152,13 +152,15 @@ class Group(NamedTuple):
 class GroupedFit(_AnyFit):
     """The fits of groups: a sequence of them, in order of appearance."""
 
-    document: wire.GroupedFit
+    document: grouped.GroupedFit
 
-    groups = _Member[wire.Groups]()
+    groups = _Member[grouped.Groups]()
+    shared = _Member["grouped.SharedParams | None"]()
+    statistics = _Member["grouped.PooledStatistics | None"]()
 
     def __init__(self, raw: dict[str, Any]) -> None:
         super().__init__(raw)
-        self.document = answers.parse(raw, wire.GroupedFit)
+        self.document = answers.parse(raw, grouped.GroupedFit)
 
     def __len__(self) -> int:
         return len(self.groups.key)
@@ -178,17 +180,17 @@ class GroupedFit(_AnyFit):
             row[name] = {param: values[place] for param, values in table.items()}
         return Group(**row)
 
-    def of(self, key: float | str | None) -> Group:
-        """The group with that key; KeyError where there is none."""
+    def of(self, *key: float | str | None) -> Group:
+        """The group with that key, of one value for each column; KeyError where there is none."""
         try:
-            return self[self.groups.key.index(key)]
+            return self[self.groups.values.index(key)]
         except ValueError:
             raise KeyError(key) from None
 
     def columns(self) -> dict[str, list[Any]]:
         """A table with one row per group, for a data frame."""
         groups = self.groups
-        found: dict[str, list[Any]] = {groups.by: groups.key}
+        found: dict[str, list[Any]] = {**groups.key_columns()}
         for param in groups.params:
             found[param] = groups.params[param]
             none = [math.nan] * len(self)
@@ -199,6 +201,10 @@ class GroupedFit(_AnyFit):
         for name, each in (groups.report or {}).items():
             found |= {name: each.value, f"{name}_stderr": each.stderr}
             found |= {f"{name}_lower": each.lower, f"{name}_upper": each.upper}
+        for param, value in ({} if self.shared is None else self.shared.params).items():
+            errors = None if self.shared is None else self.shared.stderr
+            found[param] = [value] * len(self)
+            found[f"{param}_stderr"] = [(errors or {}).get(param, math.nan)] * len(self)
         for name in ("n", "loss", "r_squared", "residual_std", "epochs"):
             found[name] = getattr(groups, name)
         found |= {"stop_reason": groups.stop_reason, "verdict": groups.verdict}
@@ -209,20 +215,55 @@ class GroupedFit(_AnyFit):
         return f"<GroupedFit {self.model.formula}: {len(self)} groups, {trusted} trustworthy>"
 
 
+class Comparison(_Document):
+    """Models compared, the first first; with `group_by` in each group. `print` shows a report."""
+
+    document: comparisons.Comparison | comparisons.GroupedComparison
+
+    criterion = _Member[str]()
+    target = _Member[str]()
+    n = _Member["int | list[int]"]()
+    by = _Member[str]()
+    """The grouping column; only with `group_by`, as `key`."""
+    key = _Member[list[Any]]()
+    best = _Member["str | None | list[str | None]"]()
+    models = _Member[list[Any]]()
+    skipped = _Member[list[comparisons.SkippedModel]]()
+    tests = _Member[list[Any]]()
+    urls = _Member[comparisons.ComparisonUrls]()
+
+    def __init__(self, raw: dict[str, Any]) -> None:
+        super().__init__(raw)
+        if "by" in raw:
+            self.document = answers.parse(raw, comparisons.GroupedComparison)
+        else:
+            self.document = answers.parse(raw, comparisons.Comparison)
+
+    def __getitem__(self, label: str) -> Any:
+        """The model with that label; KeyError where there is none."""
+        found = next((model for model in self.models if model.label == label), None)
+        if found is None:
+            raise KeyError(label)
+        return found
+
+    def columns(self) -> dict[str, list[Any]]:
+        """A table with one row per model, or per group and model, for a data frame."""
+        from service.render.tables import table
+
+        return {name: list(column) for name, column in table(self.document).items()}
+
+    def __repr__(self) -> str:
+        return f"<Comparison of {len(self.models)} models: {self.best} by {self.criterion}>"
+
+
+def is_comparison(raw: dict[str, Any]) -> bool:
+    """Whether a document is a comparison of models."""
+    return "criterion" in raw
+
+
 def is_grouped(raw: dict[str, Any]) -> bool:
     """Whether a document is the fits of groups."""
     return "groups" in raw
-
-
-def shown(plot: Callable[[], Any]) -> str | None:
-    """A fit's picture for a notebook. None where it is not available, and of an asynchronous
-    client, whose `plot` has to be awaited."""
-    if iscoroutinefunction(plot):
-        return None
-    try:
-        return str(plot())
-    except errors.ClientError:
-        return None
 
 
 def load(path: str | Path) -> dict[str, Any]:
@@ -231,80 +272,3 @@ def load(path: str | Path) -> dict[str, Any]:
     if not isinstance(found, dict):
         raise errors.UnreadableAnswer(f"{path} is not a fit")
     return found
-
-
-@dataclass(frozen=True, slots=True)
-class Picture:
-    """One picture; a notebook shows it."""
-
-    content: bytes
-    kind: Kind
-
-    def save(self, path: str | Path) -> None:
-        """Writes it to a file."""
-        Path(path).write_bytes(self.content)
-
-    def __str__(self) -> str:
-        return f"<{self.kind} of {len(self.content)} bytes>" if self.kind == "png" else self._text()
-
-    def _text(self) -> str:
-        return self.content.decode()
-
-    def _repr_svg_(self) -> str | None:
-        return self._text() if self.kind == "svg" else None
-
-    def _repr_png_(self) -> bytes | None:
-        return self.content if self.kind == "png" else None
-
-
-def html_table(fit: wire.Fit, svg: str | None = None) -> str:
-    """The fit as self-contained HTML, for a notebook: its params, quality and diagnostics, and its
-    picture where there is one."""
-    parts = [
-        f"<p><code>{escape(fit.model.formula)}</code> "
-        f"({escape(fit.optimizer)}, {escape(fit.stop_reason)}, {fit.verdict})</p>",
-        _rows(["param", "value", "standard error", "from", "to"], _params(fit)),
-        f"<p>{escape(_quality(fit))}</p>",
-        *(_diagnostic(found.severity, found.code, found.message) for found in fit.diagnostics),
-    ]
-    if svg is not None:
-        parts.append(f'<div style="max-width:640px">{svg}</div>')
-    return f"<div>{''.join(parts)}</div>"
-
-
-def _params(fit: wire.Fit) -> Iterator[list[str]]:
-    stderr = fit.statistics.stderr or {}
-    interval = fit.statistics.confidence_interval
-    for name, value in fit.params.items():
-        limits = ("", "")
-        if interval is not None and name in interval.lower:
-            limits = (_number(interval.lower[name]), _number(interval.upper[name]))
-        yield [name, _number(value), _number(stderr[name]) if name in stderr else "", *limits]
-
-
-def _quality(fit: wire.Fit) -> str:
-    found = fit.statistics
-    parts = [f"loss {_number(fit.loss)}", f"n {found.n}"]
-    if found.r_squared is not None:
-        parts.append(f"R² {_number(found.r_squared)}")
-    if found.residual_std is not None:
-        parts.append(f"residual standard deviation {_number(found.residual_std)}")
-    return ", ".join(parts)
-
-
-def _rows(head: list[str], rows: Iterator[list[str]]) -> str:
-    body = "".join(f"<tr>{_cells('td', row)}</tr>" for row in rows)
-    return f"<table><thead><tr>{_cells('th', head)}</tr></thead><tbody>{body}</tbody></table>"
-
-
-def _cells(tag: str, cells: list[str]) -> str:
-    return "".join(f'<{tag} style="{_CELL}">{escape(cell)}</{tag}>' for cell in cells)
-
-
-def _diagnostic(severity: str, code: str, message: str) -> str:
-    colour = _COLOURS.get(severity, "inherit")
-    return f'<p><b style="color:{colour}">{escape(code)}</b> {escape(message)}</p>'
-
-
-def _number(value: float) -> str:
-    return f"{value:.6g}"

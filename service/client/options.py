@@ -7,6 +7,8 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal, TypedDict
 
 if TYPE_CHECKING:
+    from service.schemas.compare import Candidate, Catalogue
+    from service.schemas.comparisons import Criterion, TestName
     from service.schemas.compute import GridAxis
     from service.schemas.losses import LossOptions as AnyLoss
     from service.schemas.models import MlpModel, NamedModel
@@ -34,11 +36,12 @@ if TYPE_CHECKING:
 
     Object = Mapping[str, Any]
     Model = str | NamedModel | MlpModel | Object
+    Models = str | Sequence[Model | Candidate] | Catalogue | Object
     Sigma = str | float | Sequence[float] | Any
     Loss = LossName | AnyLoss | Object
     Scaling = ScalingMethod | Mapping[str, Scale | Object]
     Gradient = GradientMethod | GradientOptions | Object
-    GroupBy = str | GroupOptions | Object
+    GroupBy = str | Sequence[str] | GroupOptions | Object
     Band = BandKind | BandOptions | Object
 
 
@@ -48,6 +51,7 @@ class FitOptions(TypedDict, total=False):
     units: Mapping[str, str]
     sigma: Sigma | None
     sigma_absolute: bool
+    rows: str | None
     missing: Missing
     params: Mapping[str, float | Param | Object]
     loss: Loss
@@ -67,9 +71,27 @@ class FitOptions(TypedDict, total=False):
     tags: Mapping[str, str]
 
 
+class CompareOptions(TypedDict, total=False):
+    """Of a comparison: see `service.schemas.compare.CompareRequest`."""
+
+    criterion: Criterion
+    tests: Sequence[TestName] | None
+    nested: Sequence[tuple[str, str]]
+    group_by: GroupBy | None
+    units: Mapping[str, str]
+    sigma: Sigma | None
+    sigma_absolute: bool
+    missing: Missing
+    dtype: DType
+    seed: int
+    time_limit_s: float | None
+    tags: Mapping[str, str]
+
+
 class PredictOptions(TypedDict, total=False):
     """Of predictions: see `service.schemas.compute.PredictRequest`."""
 
+    rows: str | None
     scaling: Scaling | None
     job_id: str | None
     interval: Band | None
@@ -82,6 +104,7 @@ class PredictOptions(TypedDict, total=False):
 class LossOptions(TypedDict, total=False):
     """Of a loss: see `service.schemas.compute.LossRequest`."""
 
+    rows: str | None
     sigma: Sigma | None
     loss: Loss
     scaling: Scaling | None
@@ -93,6 +116,7 @@ class LossOptions(TypedDict, total=False):
 class GradientCallOptions(TypedDict, total=False):
     """Of a gradient: see `service.schemas.compute.GradientRequest`."""
 
+    rows: str | None
     sigma: Sigma | None
     loss: Loss
     gradient: Gradient

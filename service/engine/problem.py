@@ -274,6 +274,21 @@ class Task:
     problem: Problem
     options: Options
     groups: Groups | None = None
+    shared: tuple[int, ...] | None = None
+    """Positions of the params that have one value for all groups. Not None: the groups have one
+    noise, also where no param is shared."""
+
+    @cached_property
+    def local_places(self) -> Ints:
+        """The positions of the free params that each group has for itself."""
+        shared = self.shared or ()
+        return np.array([i for i in self.problem.places.tolist() if i not in shared], np.int64)
+
+    @cached_property
+    def shared_places(self) -> Ints:
+        """The positions of the free params that the groups share."""
+        shared = self.shared or ()
+        return np.array([i for i in self.problem.places.tolist() if i in shared], np.int64)
 
     @cached_property
     def fits(self) -> Groups:

@@ -38,6 +38,9 @@ _TOKEN = re.compile(
     r"|(?P<sign>\*\*|<=|>=|==|!=|[-+*/(),<>=~])"
 )
 
+_CONDITION_TOKEN = re.compile(rf"(?P<text>'[^']*'|\"[^\"]*\")|{_TOKEN.pattern}")
+_LOGIC = ("and", "or", "not")
+
 
 @dataclass(frozen=True, slots=True)
 class Number:
@@ -62,6 +65,11 @@ class Call:
     operation: str
     arguments: tuple[Tree, ...]
     column: int
+
+
+@dataclass(frozen=True, slots=True)
+class Text(Name):
+    """A text in quotes, of a condition on rows; `name` is the text."""
 
 
 Tree = Number | Name | Call
@@ -96,10 +104,23 @@ def parse(text: str) -> tuple[Tree | None, Tree]:
     return first, right
 
 
-def _tokens(text: str) -> Iterator[Token]:
+def parse_condition(text: str) -> Tree:
+    """The tree of a condition on rows: see `engine.condition`. Its operations are those of
+    formulas, and `and`, `or` and `not`. Raises InvalidFormula."""
+    if len(text) > MAX_CHARACTERS:
+        raise InvalidFormula(
+            f"a condition has at most {MAX_CHARACTERS} characters; this one has {len(text)}"
+        )
+    parser = _Parser(list(_tokens(text, _CONDITION_TOKEN)), is_condition=True)
+    tree = parser.expression()
+    parser.expect_end()
+    return tree
+
+
+def _tokens(text: str, pattern: re.Pattern[str] = _TOKEN) -> Iterator[Token]:
     position = 0
     while position < len(text):
-        match = _TOKEN.match(text, position)
+        match = pattern.match(text, position)
         if match is None:
             raise InvalidFormula(_unreadable(text, position), column=position + 1)
         kind = match.lastgroup or ""
@@ -152,8 +173,8 @@ def _unreadable(text: str, position: int) -> str:
 class _Parser:
     """Recursive descent over the tokens, bounded in depth and in nodes."""
 
-    def __init__(self, tokens: list[Token]) -> None:
-        self._tokens = tokens
+    def __init__(self, tokens: list[Token], *, is_condition: bool = False) -> None:
+        self._tokens, self._is_condition = tokens, is_condition
         self._next = 0
         self._nodes = 0
         self._depth = 0
@@ -181,9 +202,35 @@ class _Parser:
             raise InvalidFormula(
                 f"a formula nests at most {MAX_DEPTH} deep", column=self.peek().column
             )
-        tree = self._comparison()
+        tree = self._disjunction() if self._is_condition else self._comparison()
         self._depth -= 1
         return tree
+
+    def _disjunction(self) -> Tree:
+        tree = self._conjunction()
+        while self._at_word("or"):
+            token = self.take()
+            tree = self._call("or", (tree, self._conjunction()), token.column)
+        return tree
+
+    def _conjunction(self) -> Tree:
+        tree = self._negation()
+        while self._at_word("and"):
+            token = self.take()
+            tree = self._call("and", (tree, self._negation()), token.column)
+        return tree
+
+    def _negation(self) -> Tree:
+        words = []
+        while self._at_word("not"):
+            words.append(self.take())
+        tree = self._comparison()
+        for token in reversed(words):
+            tree = self._call("not", (tree,), token.column)
+        return tree
+
+    def _at_word(self, word: str) -> bool:
+        return self.peek().kind == "name" and self.peek().text == word
 
     def _comparison(self) -> Tree:
         tree = self._sum()
@@ -191,7 +238,10 @@ class _Parser:
             token = self.take()
             tree = self._call(COMPARISONS[token.text], (tree, self._sum()), token.column)
             if self.peek().text in COMPARISONS:
-                raise self._unexpected("comparisons do not chain; nest one where() in another")
+                hint = "nest one where() in another"
+                if self._is_condition:
+                    hint = "write x > 2 and x < 10"
+                raise self._unexpected(f"comparisons do not chain; {hint}")
         return tree
 
     def _sum(self) -> Tree:
@@ -235,7 +285,9 @@ class _Parser:
         token = self.take()
         if token.kind == "number":
             return self._count(Number(float(token.text), token.column))
-        if token.kind == "name":
+        if token.kind == "text":
+            return self._count(Text(token.text[1:-1], token.column))
+        if token.kind == "name" and not (self._is_condition and token.text in _LOGIC):
             if self.peek().text == "(":
                 return self._function(token)
             return self._count(Name(token.text, token.column))
@@ -281,7 +333,9 @@ class _Parser:
         token = self.peek()
         found = token.text if token.kind == "end" else f"'{token.text}'"
         hint = ""
-        if token.text == "=":
+        if token.text == "=" and self._is_condition:
+            hint = "; equality is '=='"
+        elif token.text == "=":
             hint = "; a formula has one '=' between its two sides"
         elif token.kind in {"name", "number"} or token.text == "(":
             hint = "; a product is written with '*'"

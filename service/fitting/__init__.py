@@ -9,6 +9,12 @@ from service.fitting.catalogue import (
     optimizer_list,
 )
 from service.fitting.checking import NUMBER_BYTES, check
+from service.fitting.comparison import (
+    ComparisonPlan,
+    ComparisonRun,
+    to_compared,
+    to_comparison,
+)
 from service.fitting.compute import gradient, loss, predict
 from service.fitting.costs import is_little
 from service.fitting.curves import Curve, curve, curve_nbytes, predict_from
@@ -17,12 +23,15 @@ from service.fitting.from_job import note_of, plot_of_job
 from service.fitting.grouped_answer import to_grouped_fit
 from service.fitting.plan import Plan, to_plan
 from service.fitting.plot_request import needed
+from service.fitting.row_filter import rows_used, with_rows
 from service.fitting.scenes import scene
 from service.fitting.threads import use_threads
 
 __all__ = [
     "NUMBER_BYTES",
     "OUT_OF_MEMORY",
+    "ComparisonPlan",
+    "ComparisonRun",
     "Curve",
     "NoDevice",
     "Plan",
@@ -45,10 +54,14 @@ __all__ = [
     "plot_of_job",
     "predict",
     "predict_from",
+    "rows_used",
     "scene",
+    "to_compared",
+    "to_comparison",
     "to_fit",
     "to_grouped_fit",
     "to_history",
     "to_plan",
     "use_threads",
+    "with_rows",
 ]

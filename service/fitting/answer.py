@@ -19,6 +19,7 @@ from service.engine.problem import Problem
 from service.engine.result import Result
 from service.fitting.derived import DerivedOfFit, Tied, named, of_covariance, present, with_tied
 from service.fitting.plan import Plan
+from service.fitting.row_filter import rows_used
 from service.fitting.ties import texts_of
 from service.schemas import answers as wire
 from service.schemas.names import Status
@@ -84,6 +85,7 @@ def to_fit(
         verdict=(found_verdict := verdict(diagnostics)),
         trustworthy=found_verdict == "trustworthy",
         dropped=dropped(plan),
+        rows=rows_used(plan.request),
         history=history,
         predict=_predict_body(plan, trusted, statistics, answered.covariance),
         timings=timings,
@@ -185,7 +187,10 @@ def dropped(plan: Plan) -> wire.Dropped | None:
     """The rows that were dropped."""
     if not plan.dropped:
         return None
-    return wire.Dropped(count=len(plan.dropped), rows=[row + 1 for row in plan.dropped[:100]])
+    asked, rows = plan.request.rows, plan.dropped[:100]
+    if asked is not None:
+        rows = tuple(map(asked.original, rows))
+    return wire.Dropped(count=len(plan.dropped), rows=[row + 1 for row in rows])
 
 
 def _matrix(names: Sequence[str], matrix: Floats | None) -> dict[str, Named] | None:

@@ -20,6 +20,8 @@ MOST_OBSERVED = 24
 """Most free params of an observed covariance, which has as many second derivatives squared."""
 SECOND = 10
 """Approximate cost of the second derivatives by one param, in units of the first ones."""
+MOST_FACTORS = 2**25
+"""Most numbers of the R factors of groups that share params: 256 MiB."""
 _GROUP_NUMBERS = 12
 """Size of a group's row without its params, as a count of numbers."""
 
@@ -64,7 +66,8 @@ def _check_inference(plan: Plan, settings: Settings) -> None:
     problem, asked = plan.task.problem, plan.request.confidence_interval
     free, most = len(problem.free_params), settings.max_profile_operations
     reading = float(problem.rows) * problem.formula.operations
-    profile = PROFILE_STEPS * free * reading
+    walked = len(plan.task.shared_places) if plan.task.shared else free
+    profile = PROFILE_STEPS * walked * reading
     if asked.method == "profile" and profile > most:
         raise BudgetExceeded(
             f"profile intervals would take about {profile:.2g} operations, more than the "
@@ -92,6 +95,18 @@ def _check_inference(plan: Plan, settings: Settings) -> None:
         )
 
 
+def check_sharing(groups: int, free: int) -> None:
+    """Raises BudgetExceeded if the R factors of groups that share params would be too large."""
+    numbers = groups * (free + 1) ** 2
+    if numbers > MOST_FACTORS:
+        raise BudgetExceeded(
+            f"the R factors of {groups:,} groups with {free} free params would have {numbers:,} "
+            f"numbers, more than the {MOST_FACTORS:,} allowed; fix some params, or send fewer "
+            "groups per request",
+            pointer="/group_by",
+        )
+
+
 def _check_answer(plan: Plan, settings: Settings) -> None:
     """Raises BudgetExceeded if the answer for many groups would be too long."""
     options, asked, problem = plan.task.options, plan.request.group_by, plan.task.problem
@@ -99,10 +114,14 @@ def _check_answer(plan: Plan, settings: Settings) -> None:
         return
     groups, params = len(plan.groups.keys), len(problem.params)
     recorded = options.epochs // options.record_every + 2 if asked.history else 0
+    if asked.is_pooled:
+        check_sharing(groups, len(problem.free_params))
     columns = 4 if plan.request.confidence_interval.method == "profile" else 2
     params += len(texts_of(problem.formula))
     numbers = _GROUP_NUMBERS + columns * params + recorded * (2 + 2 * params)
-    if asked.covariance:
+    if asked.is_pooled:
+        numbers += len(plan.task.local_places) * params
+    elif asked.covariance:
         numbers += params * (params + 1) // 2
     # A report has four numbers and a reason of the length of four.
     numbers += 8 * len(plan.report.quantities)

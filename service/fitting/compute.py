@@ -36,6 +36,7 @@ from service.fitting.columns import (
 from service.fitting.derived import named
 from service.fitting.models import resolve
 from service.fitting.options import to_gradient, to_loss
+from service.fitting.row_filter import rows_used, with_rows
 from service.fitting.start import known_names, to_theta, values_of
 from service.fitting.ties import ties_of
 from service.fitting.values import (
@@ -58,6 +59,7 @@ def predict(
     request: wire.PredictRequest, max_rows: int = 2**62, max_operations: float = math.inf
 ) -> wire.Predictions:
     """f(x; θ) at each row. Raises InvalidRequest."""
+    request = with_rows(request)
     if request.params is None:
         raise InvalidRequest("`params` are required without `job_id`", pointer="/params")
     rows = check_shape(request.data, max_rows)
@@ -70,7 +72,8 @@ def predict(
     theta = to_theta(request.params, formula, DTYPES[request.dtype])
     prediction = slices.predict(formula, columns, rows, theta)
     if request.interval is None:
-        return wire.Predictions(predictions=series(prediction), target=formula.target)
+        found, used = series(prediction), rows_used(request)
+        return wire.Predictions(predictions=found, target=formula.target, rows=used)
     around = _band(request, request.interval, formula, columns, theta, rows)
     return wire.Predictions(
         predictions=series(prediction),
@@ -78,12 +81,14 @@ def predict(
         stderr=series(around.stderr),
         lower=series(around.lower),
         upper=series(around.upper),
+        rows=rows_used(request),
     )
 
 
 def _is_plain(request: wire.PredictRequest) -> bool:
-    """Whether the request has neither scaling nor a band, and is in float64."""
-    return request.scaling is None and request.interval is None and request.dtype == "float64"
+    """Whether the request has no scaling, band or condition, and is in float64."""
+    has_options = request.scaling is not None or request.interval is not None
+    return not has_options and request.rows is None and request.dtype == "float64"
 
 
 def _predict_plain(
@@ -116,6 +121,7 @@ def predict_from_fit(
             f"the job's params are not finite: {', '.join(bad)}", pointer="/job_id"
         )
     filled = {**body.model_dump(), "data": dict(request.data), "interval": request.interval}
+    filled["rows"] = request.rows
     if not _are_finite(*(body.covariance or {}).values()):
         filled["covariance"] = None
     if not _are_finite({"": body.residual_std or 0.0}):
@@ -174,6 +180,7 @@ def _band(
 
 def loss(request: wire.LossRequest, settings: Settings) -> wire.LossAnswer:
     """The loss at the given params; the residuals and the loss surface if requested."""
+    request = with_rows(request)
     problem = _problem(request, settings.max_rows)
     cost = costs.of_loss(problem.formula, request)
     costs.check(cost, problem.rows, settings.max_answer_operations)
@@ -185,6 +192,7 @@ def loss(request: wire.LossRequest, settings: Settings) -> wire.LossAnswer:
         loss=float(objective.loss(problem.initial)),
         residuals=residuals,
         surface=_surface(request, problem, settings) if request.surface else None,
+        rows=rows_used(request),
     )
 
 
@@ -192,6 +200,7 @@ def gradient(
     request: wire.GradientRequest, max_rows: int = 2**62, max_operations: float = math.inf
 ) -> wire.GradientAnswer:
     """∂loss/∂param at the given params."""
+    request = with_rows(request)
     problem = _problem(request, max_rows)
     costs.check(costs.of_gradient(problem.formula, request), problem.rows, max_operations)
     if not problem.params:
@@ -204,6 +213,7 @@ def gradient(
         method=request.gradient.method,
         check=_check(objective, problem, method.delta) if request.check else None,
         explain=_explanation(problem) if request.explain else None,
+        rows=rows_used(request),
     )
 
 

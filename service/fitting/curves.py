@@ -7,16 +7,27 @@ import math
 
 from service.fitting.compute import predict_from_fit
 from service.fitting.grouped_predict import Curves, predict_from_groups
-from service.schemas.answers import Fit, GroupedFit, PredictBody
+from service.schemas.answers import PredictBody
+from service.schemas.comparisons import Comparison, GroupedComparison
 from service.schemas.compute import Predictions, PredictRequest
+from service.schemas.grouped import GroupedFit
+from service.schemas.jobs import JobResult
 
 Curve = bytes | Curves
 """The JSON of a fit's `predict`, or the columns of the fits of groups."""
 
 
-def curve(fit: Fit | GroupedFit) -> Curve:
-    """The curve of a fit."""
-    return Curves.of(fit) if isinstance(fit, GroupedFit) else fit.predict.document()
+def curve(answer: JobResult) -> Curve | None:
+    """The curve of a fit, or of the first model of a comparison, if it has one."""
+    if isinstance(answer, GroupedFit):
+        return Curves.of(answer)
+    if isinstance(answer, GroupedComparison):
+        return None
+    if isinstance(answer, Comparison):
+        first = answer.models[0]
+        is_first = first.rank == 1 and first.predict is not None
+        return first.predict.document() if is_first and first.predict is not None else None
+    return answer.predict.document()
 
 
 def curve_nbytes(curve: Curve) -> int:

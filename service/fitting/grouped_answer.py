@@ -3,24 +3,39 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
 
 from service.engine.diagnostics import ERROR, Findings, severities
-from service.engine.diagnostics.finding import SEVERITIES, VERDICTS, WARNING
+from service.engine.diagnostics.finding import SEVERITIES, VERDICTS, WARNING, Severities
 from service.engine.diagnostics.many import findings_of_groups
+from service.engine.diagnostics.pooled import CHECKS as POOLED_CHECKS
+from service.engine.diagnostics.pooled import PooledFindings, findings_of_pooled
 from service.engine.inference.statistics import Figures
 from service.engine.kernel.types import Floats
-from service.engine.problem import Problem, Task
+from service.engine.problem import Task
 from service.engine.result import GroupedResult, Rows
 from service.fitting.answer import dropped, model_again, scales, to_model
-from service.fitting.grouped_derived import derive
+from service.fitting.grouped_derived import derive, derive_pooled
 from service.fitting.plan import Plan
+from service.fitting.pooled_answer import (
+    pooled_statistics,
+    shared_params,
+    whole_diagnostics,
+)
+from service.fitting.row_filter import rows_used
 from service.fitting.ties import texts_of
 from service.schemas import answers as wire
+from service.schemas.grouped import (
+    GroupedFit,
+    GroupedInterval,
+    GroupedPredictBody,
+    GroupedReport,
+    Groups,
+)
 from service.schemas.names import Severity, Status, StopReason
 
 Names = Sequence[str]
@@ -39,24 +54,25 @@ class _Columns:
     params: Floats
     """(groups, params + tied)"""
     stderr: Floats
-    """(groups, free + tied)"""
+    """(groups, local + tied): local are the free params that are not shared."""
     interval: Floats
-    """Lower and upper limits, (2, groups, free)."""
+    """Lower and upper limits, (2, groups, local)."""
     covariance: Floats
-    """(groups, free, free)"""
+    """(groups, local, local + shared)"""
     failed: Floats
     worst: Bytes
     """The worst severity of each group's diagnostics."""
     reasons: list[StopReason]
     codes: list[list[str]]
     history: list[wire.History | None]
-    report: dict[str, wire.GroupedReport] | None = None
+    report: dict[str, GroupedReport] | None = None
     seen: dict[str, Counter[Severity]] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, groups: int, problem: Problem, stopped: StopReason) -> _Columns:
+    def of(cls, groups: int, task: Task, stopped: StopReason) -> _Columns:
         """The columns for groups that were not started because the fit was stopped before."""
-        free, tied = len(problem.free_params), len(texts_of(problem.formula))
+        problem, local, shared = task.problem, len(task.local_places), len(task.shared_places)
+        tied = len(texts_of(problem.formula))
 
         def nothing() -> Floats:
             return np.full(groups, np.nan)
@@ -64,9 +80,9 @@ class _Columns:
         return cls(
             np.zeros(groups), np.zeros(groups), nothing(), nothing(), nothing(),
             np.full((groups, len(problem.params) + tied), np.nan),
-            np.full((groups, free + tied), np.nan),
-            np.full((2, groups, free), np.nan),
-            np.full((groups, free, free), np.nan),
+            np.full((groups, local + tied), np.nan),
+            np.full((2, groups, local), np.nan),
+            np.full((groups, local, local + shared), np.nan),
             np.ones(groups), np.full(groups, ERROR, dtype=np.int8), [stopped] * groups,
             [[] for _ in range(groups)], [None] * groups,
         )  # fmt: skip
@@ -79,19 +95,28 @@ class _Columns:
 
 def to_grouped_fit(
     plan: Plan, result: GroupedResult, *, job_id: str, timings: wire.Timings
-) -> wire.GroupedFit:
+) -> GroupedFit:
     """The response body of the fits of groups."""
     task, groups = plan.task, plan.groups
     assert task.groups is not None
     assert groups is not None
     problem = task.problem
     stopped = result.stop_reason or "cancelled"
-    columns = _Columns.of(len(groups.keys), problem, stopped)
+    columns = _Columns.of(len(groups.keys), task, stopped)
     columns.n[:] = task.groups.sizes.numpy()
     asked = plan.request.confidence_interval
+    guessed, pooled = plan.guessed, None
     with np.errstate(all="ignore"):
-        findings = findings_of_groups(task, result.ends, plan.guessed, asked.level, asked.method)
-        _add(columns, findings, plan)
+        if task.shared is None:
+            findings = findings_of_groups(task, result.ends, guessed, asked.level, asked.method)
+            _add(columns, findings, severities(findings), plan, pooled)
+        else:
+            pooled = findings_of_pooled(
+                task, result.ends, guessed, asked.level, asked.method, is_scaled=bool(plan.scaling)
+            )
+            found = severities(pooled.findings, POOLED_CHECKS)
+            _add(columns, pooled.findings, found, plan, pooled)
+            columns.residual_std[:] = np.nan
     _clear_unstarted(columns, result)
     for group, each in enumerate(result.ends.reasons):
         columns.reasons[group] = each or stopped
@@ -100,7 +125,10 @@ def to_grouped_fit(
     reason = _reason(columns.reasons, result.stop_reason)
     status: Status = "cancelled" if reason == "cancelled" else "succeeded"
     converged = all(each == "converged" for each in columns.reasons)
-    return wire.GroupedFit.model_construct(
+    whole = whole_diagnostics(pooled)
+    levels = [SEVERITIES.index(each.severity) + 1 for each in whole]
+    worst = max(int(columns.worst.max(initial=0)), *levels, 0)
+    return GroupedFit.model_construct(
         job_id=job_id,
         status=status,
         stop_reason=reason,
@@ -108,12 +136,15 @@ def to_grouped_fit(
         model=to_model(problem),
         optimizer=task.options.optimizer,
         epochs=int(columns.epochs.max(initial=0)),
-        groups=_groups(columns, plan),
-        diagnostics=_diagnostics(columns, len(groups.keys)),
-        verdict=VERDICTS[int(columns.worst.max(initial=0))],
-        trustworthy=bool((columns.worst < WARNING).all()),
+        groups=_groups(columns, plan, pooled),
+        shared=shared_params(plan, pooled),
+        statistics=pooled_statistics(plan, pooled, columns.loss),
+        diagnostics=[*whole, *_diagnostics(columns, len(groups.keys))],
+        verdict=VERDICTS[worst],
+        trustworthy=worst < WARNING,
         dropped=dropped(plan),
-        predict=wire.GroupedPredictBody(
+        rows=rows_used(plan.request),
+        predict=GroupedPredictBody(
             model=model_again(problem),
             scaling=scales(plan),
             dtype=plan.request.dtype,
@@ -131,9 +162,11 @@ def to_grouped_fit(
     )
 
 
-def _add(columns: _Columns, findings: Findings, plan: Plan) -> None:
-    found = severities(findings)
-    _fill(columns, findings, plan)
+def _add(
+    columns: _Columns, findings: Findings, found: Mapping[str, Severities], plan: Plan,
+    pooled: PooledFindings | None,
+) -> None:  # fmt: skip
+    _fill(columns, findings, plan, pooled)
     worst = np.zeros(len(columns.codes), dtype=np.int8)
     for code, severity in found.items():
         worst = np.maximum(worst, severity)
@@ -153,14 +186,17 @@ def _clear_unstarted(columns: _Columns, result: GroupedResult) -> None:
         columns.covariance[group] = np.nan
 
 
-def _fill(columns: _Columns, findings: Findings, plan: Plan) -> None:
+def _fill(columns: _Columns, findings: Findings, plan: Plan, pooled: PooledFindings | None) -> None:
     statistics: Figures = findings.statistics
     columns.epochs[:] = findings.epochs
     columns.loss[:] = findings.loss
     columns.r_squared[:] = statistics.r_squared
     columns.residual_std[:] = statistics.residual_std
     columns.failed[:] = failed = ~np.isfinite(findings.loss)
-    derived = derive(plan, findings, failed)
+    if pooled is None:
+        derived = derive(plan, findings, failed)
+    else:
+        derived = derive_pooled(plan, pooled, failed)
     columns.params[:] = np.concatenate([findings.params, derived.tied], axis=1)
     columns.stderr[:], columns.covariance[:] = derived.stderr, derived.covariance
     columns.report = derived.report
@@ -196,15 +232,18 @@ def _reason(reasons: Sequence[StopReason], stopped: StopReason | None) -> StopRe
     return next((each for each in reasons if each != "converged"), "converged")
 
 
-def _groups(columns: _Columns, plan: Plan) -> wire.Groups:
-    groups, problem, asked = plan.groups, plan.task.problem, plan.request.group_by
+def _groups(columns: _Columns, plan: Plan, pooled: PooledFindings | None) -> Groups:
+    task, groups, asked = plan.task, plan.groups, plan.request.group_by
     assert groups is not None
     assert asked is not None
-    params, free, tied = problem.params, problem.free_params, tuple(texts_of(problem.formula))
+    params, shared = task.problem.params, task.shared or ()
+    free = [params[i] for i in task.local_places]
+    joint = [*free, *(params[i] for i in task.shared_places)]
+    tied = tuple(texts_of(task.problem.formula))
+    own = [(i, name) for i, name in enumerate((*params, *tied)) if i not in shared]
     failed = columns.failed.astype(bool).tolist()
-    return wire.Groups.model_construct(
-        by=groups.by,
-        key=list(groups.keys),
+    return Groups.model_construct(
+        **groups.written(),
         n=columns.n.astype(np.int64).tolist(),
         status=["failed" if bad else "succeeded" for bad in failed],
         stop_reason=columns.reasons,
@@ -214,11 +253,11 @@ def _groups(columns: _Columns, plan: Plan) -> wire.Groups:
         loss=columns.loss.tolist(),
         r_squared=_or_null(columns.r_squared),
         residual_std=_or_null(columns.residual_std),
-        params={name: columns.params[:, i].tolist() for i, name in enumerate((*params, *tied))},
+        params={name: columns.params[:, i].tolist() for i, name in own},
         stderr={name: columns.stderr[:, i].tolist() for i, name in enumerate((*free, *tied))},
-        confidence_interval=_interval(columns, plan),
+        confidence_interval=None if pooled is not None else _interval(columns, plan),
         covariance_kind=plan.request.covariance,
-        covariance=_covariance(columns, free) if asked.covariance else None,
+        covariance=_covariance(columns, free, joint) if asked.returns_covariance else None,
         report=columns.report,
         diagnostics=columns.codes,
         history=[each or wire.History.nothing(params) for each in columns.history]
@@ -227,7 +266,7 @@ def _groups(columns: _Columns, plan: Plan) -> wire.Groups:
     )
 
 
-def _interval(columns: _Columns, plan: Plan) -> wire.GroupedInterval | None:
+def _interval(columns: _Columns, plan: Plan) -> GroupedInterval | None:
     asked = plan.request.confidence_interval
     if asked.method != "profile":
         return None
@@ -235,14 +274,14 @@ def _interval(columns: _Columns, plan: Plan) -> wire.GroupedInterval | None:
         {name: ends[:, i].tolist() for i, name in enumerate(plan.task.problem.free_params)}
         for ends in columns.interval
     )
-    return wire.GroupedInterval.model_construct(
+    return GroupedInterval.model_construct(
         level=asked.level, method=asked.method, lower=lower, upper=upper
     )
 
 
-def _covariance(columns: _Columns, free: Names) -> dict[str, dict[str, list[float]]]:
+def _covariance(columns: _Columns, free: Names, joint: Names) -> dict[str, dict[str, list[float]]]:
     return {
-        a: {b: columns.covariance[:, i, j].tolist() for j, b in enumerate(free) if i <= j}
+        a: {b: columns.covariance[:, i, j].tolist() for j, b in enumerate(joint) if i <= j}
         for i, a in enumerate(free)
     }
 

@@ -8,14 +8,15 @@ import numpy as np
 import torch
 
 from service.engine.diagnostics import Findings
+from service.engine.diagnostics.pooled import PooledFindings
 from service.engine.formula import Formula
 from service.engine.inference.covariance import covariances
-from service.engine.inference.reports import Quantity, Spread
+from service.engine.inference.reports import Estimates, Quantity, Spread
 from service.engine.kernel.types import Bools, Floats
 from service.fitting import reports
 from service.fitting.plan import Plan
 from service.fitting.reports import Asked
-from service.schemas import answers as wire
+from service.schemas.grouped import GroupedReport
 
 NO_COVARIANCE = "this group has no covariance; see its diagnostics"
 
@@ -25,12 +26,13 @@ class DerivedOfGroups:
     """Columns with one row per group; NaN where a value does not exist."""
 
     covariance: Floats
-    """Of the kind that was asked for, (groups, free, free)."""
+    """Of the kind that was asked for, (groups, local, local + shared): local are the free params
+    that are not shared."""
     stderr: Floats
-    """(groups, free + tied)"""
+    """(groups, local + tied)"""
     tied: Floats
     """The tied params, (groups, tied)."""
-    report: dict[str, wire.GroupedReport] | None
+    report: dict[str, GroupedReport] | None
 
 
 def derive(plan: Plan, findings: Findings, failed: Bools) -> DerivedOfGroups:
@@ -57,11 +59,54 @@ def derive(plan: Plan, findings: Findings, failed: Bools) -> DerivedOfGroups:
     if not plan.report:
         return DerivedOfGroups(covariance, stderr, tied, None)
     made = reports.reported(problem, findings.fits, plan.report, point, spread, figures)
+    return DerivedOfGroups(covariance, stderr, tied, _columns_of(plan, made, failed))
+
+
+def _columns_of(plan: Plan, made: Estimates, failed: Bools) -> dict[str, GroupedReport]:
+    """The quantities as columns, without those of the groups that `failed`."""
     made.value[failed] = np.nan
     for m in range(len(plan.report.quantities)):
         made.clear(failed, m, "the fit of this group failed")
-    level = plan.request.confidence_interval.level
-    return DerivedOfGroups(covariance, stderr, tied, reports.to_columns(plan.report, made, level))
+    return reports.to_columns(plan.report, made, plan.request.confidence_interval.level)
+
+
+def derive_pooled(plan: Plan, found: PooledFindings, failed: Bools) -> DerivedOfGroups:
+    """The derived columns of groups with one noise, of which some `failed`: by the covariance of
+    each group's own params and the shared ones."""
+    problem, pooled, findings = plan.task.double().problem, found.pooled, found.findings
+    formula, figures, many = problem.formula, findings.statistics, len(findings.fits)
+    assert isinstance(formula, Formula)
+    level, at = plan.request.confidence_interval.level, found.theta[:, problem.places]
+    lower, upper = problem.limits.numpy()[:, problem.places]
+    held = (at <= lower) | (at >= upper)
+    spread = Spread(
+        _joint(plan, found), np.full(many, pooled.t(level)),
+        [pooled.reason or NO_COVARIANCE] * many, held, problem.free_params,
+    )  # fmt: skip
+    stderr, tied = pooled.local_stderr, np.empty((many, 0))
+    point = reports.here(problem, torch.from_numpy(found.theta))
+    if formula.tied is not None:
+        tied = formula.tied.read(torch.from_numpy(findings.params))[0]
+        own = Asked(tuple(Quantity(name, name) for name in formula.tied.names))
+        each = reports.estimates(problem, own, point, replace(spread, held=held & False))[0]
+        stderr = np.concatenate([stderr, each.stderr], axis=1)
+    report = None
+    if plan.report:
+        made = reports.reported(problem, findings.fits, plan.report, point, spread, figures)
+        report = _columns_of(plan, made, failed)
+    return DerivedOfGroups(pooled.local_covariance, stderr, tied, report)
+
+
+def _joint(plan: Plan, found: PooledFindings) -> Floats:
+    """The covariance of each group's own params and the shared ones in the order of the free
+    params, (groups, free, free)."""
+    task, pooled, q = plan.task, found.pooled, len(found.pooled.local)
+    own, many = pooled.local_covariance, len(pooled.local_covariance)
+    shared = np.broadcast_to(pooled.covariance, (many, *pooled.covariance.shape))
+    below = np.concatenate([own[:, :, q:].transpose(0, 2, 1), shared], axis=2)
+    joint = np.concatenate([own, below], axis=1)
+    order = np.argsort(np.concatenate([task.local_places, task.shared_places]))
+    return joint[:, order][:, :, order]
 
 
 def _spread(plan: Plan, findings: Findings, covariance: Floats, held: Bools) -> Spread:

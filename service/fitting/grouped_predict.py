@@ -25,17 +25,18 @@ from service.engine.scaling import Scale
 from service.errors import InvalidData, InvalidRequest, UnknownName, shortened, token
 from service.fitting import costs
 from service.fitting.columns import DTYPES, check_shape, finite_columns, refuse_infinite
-from service.fitting.groups import Codes
+from service.fitting.groups import Codes, Value, check_keys, to_groups
 from service.fitting.models import resolve
 from service.fitting.reports import quantiles
+from service.fitting.row_filter import rows_used, with_rows
 from service.fitting.ties import Ties
 from service.fitting.values import narrowed, series
-from service.schemas.answers import GroupedFit
 from service.schemas.columns import Data, Labels, Numbers
 from service.schemas.compute import Predictions, PredictRequest
+from service.schemas.grouped import GroupedFit
 from service.schemas.models import Model as ModelRequest
 from service.schemas.names import DType
-from service.schemas.options import BandOptions
+from service.schemas.options import BandOptions, GroupOptions
 
 _TEXT_BYTES = 150
 """Bytes of a group's text and its index."""
@@ -49,9 +50,10 @@ class Curves:
     model: str | dict[str, Any]
     scaling: dict[str, dict[str, float]] | None
     dtype: DType
-    by: str
+    by: tuple[str, ...]
     keys: Numbers | bytes
-    """(groups,) numbers, or the JSON of texts, which is parsed at the first prediction."""
+    """(groups,) numbers, or the JSON of texts, or of keys of several columns, which is parsed at
+    the first prediction."""
     names: tuple[str, ...]
     theta: Numbers
     """(groups, params)"""
@@ -71,29 +73,41 @@ class Curves:
     def of(cls, fit: GroupedFit) -> Curves:
         """The curves of a fit's response body."""
         groups, body = fit.groups, fit.predict
+        shared = {} if fit.shared is None else fit.shared.params
         texts = [key for key in groups.key if not isinstance(key, float | int)]
         is_text = len(texts) == len(groups.key) and any(text is not None for text in texts)
         keys = to_json(texts) if is_text else np.array(groups.key, dtype=np.float64)
-        theta = np.empty((len(groups.key), len(groups.params)))
-        for i, values in enumerate(groups.params.values()):
-            theta[:, i] = values
-        names, ties = tuple(groups.params), tuple(fit.model.expressions.items())
-        made = cls(body.model, body.scaling, body.dtype, groups.by, keys, names, theta, ties)
-        if groups.covariance is None:
-            return made
-        free = tuple(groups.covariance)
-        covariance = np.empty((len(theta), len(free), len(free)))
+        names = (*groups.params, *shared)
+        theta = np.empty((len(groups.key), len(names)))
+        for i, name in enumerate(names):
+            theta[:, i] = shared[name] if name in shared else groups.params[name]
+        ties = tuple(fit.model.expressions.items())
+        made = cls(body.model, body.scaling, body.dtype, groups.columns, keys, names, theta, ties)
+        return made if groups.covariance is None else made._with_covariance(fit)
+
+    def _with_covariance(self, fit: GroupedFit) -> Curves:
+        """The same with what bands need."""
+        groups, body, pooled = fit.groups, fit.predict, fit.statistics
+        assert groups.covariance is not None
+        across = {} if fit.shared is None else fit.shared.covariance or {}
+        local, many = len(groups.covariance), len(self.theta)
+        free = (*groups.covariance, *across)
+        covariance = np.full((many, len(free), len(free)), np.nan)
         for i, a in enumerate(free):
+            row = groups.covariance[a] if i < local else across[a]
             for j, b in enumerate(free[i:], start=i):
-                covariance[:, i, j] = covariance[:, j, i] = groups.covariance[a][b]
+                covariance[:, i, j] = covariance[:, j, i] = row[b]
         std = None
         if body.has_residual_std:
-            std = np.array([np.nan if s is None else s for s in groups.residual_std])
+            whole = None if pooled is None else [pooled.residual_std] * many
+            std = np.array([np.nan if s is None else s for s in whole or groups.residual_std])
         degrees = np.array(groups.n, dtype=np.float64) - len(free)
+        if pooled is not None:
+            degrees[:] = pooled.degrees_of_freedom
         if body.is_normal:
             degrees[:] = np.inf
         return replace(
-            made, free=free, covariance=covariance, residual_std=std, degrees_of_freedom=degrees
+            self, free=free, covariance=covariance, residual_std=std, degrees_of_freedom=degrees
         )
 
     @property
@@ -126,6 +140,12 @@ class Curves:
         assert isinstance(self.keys, bytes)
         return {text: i for i, text in enumerate(from_json(self.keys))}
 
+    @cached_property
+    def places_of_several(self) -> Mapping[tuple[Value, ...], int]:
+        """The index of each key of several columns."""
+        assert isinstance(self.keys, bytes)
+        return {tuple(key): i for i, key in enumerate(from_json(self.keys))}
+
 
 def predict_from_groups(
     request: PredictRequest,
@@ -136,6 +156,7 @@ def predict_from_groups(
     """f(x; θ) at each row with the θ of its group; NaN if that group's fit failed. Raises
     InvalidRequest."""
     _check(request, fit)
+    request = with_rows(request)
     rows = check_shape(request.data, max_rows)
     model = _MODEL.validate_python(fit.model)
     ties = Ties(fit.ties, frozenset(fit.names))
@@ -150,8 +171,9 @@ def predict_from_groups(
     own = [fit.names.index(name) for name in formula.params]
     theta = torch.from_numpy(fit.theta[:, own]).to(dtype)
     prediction = _predict(formula, columns, theta, torch.from_numpy(at), rows)
+    used = rows_used(request)
     if request.interval is None:
-        return Predictions(predictions=series(prediction), target=formula.target)
+        return Predictions(predictions=series(prediction), target=formula.target, rows=used)
     assert isinstance(formula, Formula)
     around = _band(formula, columns, theta.double(), at, fit, request.interval)
     return Predictions(
@@ -160,6 +182,7 @@ def predict_from_groups(
         stderr=series(around.stderr),
         lower=series(around.lower),
         upper=series(around.upper),
+        rows=used,
     )
 
 
@@ -200,7 +223,8 @@ def _check(request: PredictRequest, fit: Curves) -> None:
     if request.interval is None:
         return
     if fit.covariance is None:
-        by = {"group_by": {"column": fit.by, "covariance": True}}
+        column = fit.by[0] if len(fit.by) == 1 else list(fit.by)
+        by = {"group_by": {"column": column, "covariance": True}}
         raise InvalidRequest(
             "a band requires the covariance of each group, which this job does not have; fit with "
             f"{json.dumps(by)}",
@@ -240,12 +264,15 @@ def _predict(
 def _places(data: Data, fit: Curves) -> Codes:
     """The index of the group of each row, (rows,). Raises InvalidRequest for a missing column or an
     unknown group."""
-    by = fit.by
-    if by not in data:
-        raise InvalidRequest(
-            f"the job was fitted by groups of '{by}'; send that column as well",
-            pointer="/data",
-        )
+    for by in fit.by:
+        if by not in data:
+            raise InvalidRequest(
+                f"the job was fitted by groups of '{by}'; send that column as well",
+                pointer="/data",
+            )
+    if len(fit.by) > 1:
+        return _places_of_several(data, fit)
+    (by,) = fit.by
     column = data[by]
     if not isinstance(column, Labels):
         refuse_infinite(data, by)
@@ -265,6 +292,27 @@ def _places(data: Data, fit: Curves) -> Codes:
     return at.astype(np.int64)
 
 
+def _places_of_several(data: Data, fit: Curves) -> Codes:
+    """The index of the group of each row, for keys of several columns."""
+    asked = GroupOptions(column=list(fit.by))
+    check_keys(asked, data)
+    found = to_groups(asked, data, 2**62)
+    places = fit.places_of_several
+    at = np.array([places.get(key, -1) for key in found.keys if isinstance(key, tuple)])[
+        found.codes
+    ]
+    if (at < 0).any():
+        row = int(np.argmax(at < 0))
+        key = found.keys[int(found.codes[row])]
+        shown = ", ".join(str(value) for value in key) if isinstance(key, tuple) else str(key)
+        raise InvalidData(
+            f"the job has no group {shortened(shown)} ({', '.join(fit.by)}, row {row + 1}); its "
+            "groups are listed in its `groups.key`",
+            pointer=f"/data/{token(fit.by[0])}/{row}",
+        )
+    return at.astype(np.int64)
+
+
 def _numbered(column: Numbers, fit: Curves) -> Codes:
     """The index of each number in the keys, −1 if not found; NaN is the group of null."""
     keys = np.asarray(fit.keys)
@@ -275,7 +323,7 @@ def _numbered(column: Numbers, fit: Curves) -> Codes:
 
 
 def _unknown(key: object, row: int, fit: Curves) -> InvalidRequest:
-    by = fit.by
+    (by,) = fit.by
     pointer = f"/data/{token(by)}/{row}"
     if isinstance(key, str) and isinstance(fit.keys, bytes):
         known = filter(None, fit.places)

@@ -10,36 +10,62 @@ written is refused (`OtherVersion`).
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import fields, is_dataclass
 from hashlib import blake2b
-from typing import Any, Final
+from typing import Any, Final, get_args
 
 import numpy as np
 import numpy.typing as npt
 import torch
+from pydantic import BaseModel
 from torch import Tensor
 
 from service import __version__
 from service.catalogue import optimizers
 from service.engine.iterate import Checkpoint
 from service.engine.result import Best, Ends, Rows
-from service.engine.solvers import descent, exact, first_order, marquardt, quasi_newton, single
+from service.engine.shared_run import SharedCheckpoint
+from service.engine.solvers import (
+    descent,
+    exact,
+    first_order,
+    marquardt,
+    quasi_newton,
+    shared,
+    single,
+)
 from service.engine.solvers.contract import Recorded
 from service.engine.start.groups import Starts
 from service.engine.start.ranges import Range
 from service.engine.start.search import Search
+from service.engine.start.shared import Known
 from service.fitting.grouped_predict import Curves
+from service.schemas.answers import Fit
 from service.schemas.columns import Labels
+from service.schemas.grouped import GroupedFit
 
 _ALIGNED = 64
+
+
+def _models(kind: Any) -> Iterator[type[BaseModel]]:
+    """The models that the annotation of a field names, and those of their fields."""
+    for part in get_args(kind):
+        yield from _models(part)
+    if isinstance(kind, type) and issubclass(kind, BaseModel):
+        yield kind
+        for field in kind.model_fields.values():
+            yield from _models(field.annotation)
+
 
 _CLASSES: Final[Mapping[str, Any]] = {
     f"{cls.__module__}.{cls.__qualname__}": cls
     for cls in (
-        *(Checkpoint, Starts, Search, Range, Ends, Best, Rows, Recorded, Curves, Labels),
+        *(Checkpoint, SharedCheckpoint, Starts, Known, Search, Range, Ends, Best, Rows, Recorded),
         *(optimizers.State, descent.Moments, exact.State, first_order.State, marquardt.State),
-        *(quasi_newton.State, single.At, single.SequentialState),
+        *(quasi_newton.State, shared.State, single.At, single.SequentialState),
+        *(Curves, Labels),
+        *_models(Fit | GroupedFit),
     )
 }
 
@@ -49,6 +75,8 @@ class OtherVersion(ValueError):
 
 
 def _names(cls: Any) -> tuple[str, ...]:
+    if issubclass(cls, BaseModel):
+        return tuple(cls.model_fields)
     return tuple(f.name for f in fields(cls)) if is_dataclass(cls) else tuple(cls._fields)
 
 
@@ -99,6 +127,8 @@ def _encoded(value: Any, arrays: list[npt.NDArray[Any]]) -> Any:
         order = _order(value)
         whole = value.detach().cpu().permute(order).contiguous()
         return ["tensor", _added(whole.numpy(), arrays), order, str(value.device)]
+    if isinstance(value, np.generic):
+        return ["scalar", _added(np.asarray(value), arrays)]
     if isinstance(value, np.ndarray):
         return ["array", _added(value, arrays)]
     if isinstance(value, bytes | memoryview):
@@ -131,6 +161,8 @@ def _decoded(tree: Any, arrays: list[npt.NDArray[Any]]) -> Any:
     kind, content, *more = tree
     if kind == "array":
         return arrays[content]
+    if kind == "scalar":
+        return arrays[content][()]
     if kind == "bytes":
         return arrays[content].tobytes()
     if kind == "tensor":
@@ -146,6 +178,8 @@ def _decoded(tree: Any, arrays: list[npt.NDArray[Any]]) -> Any:
 
 
 def _record(cls: Any, values: list[Any]) -> Any:
+    if issubclass(cls, BaseModel):
+        return cls.model_construct(**dict(zip(_names(cls), values, strict=True)))
     if hasattr(cls, "_make"):
         return cls._make(values)
     made = object.__new__(cls)

@@ -29,6 +29,8 @@ from service.fitting.groups import Groups, check_keys, to_groups
 from service.fitting.models import resolve
 from service.fitting.options import to_loss, to_options
 from service.fitting.reports import NOTHING, Asked, check_covariance, check_profiles, to_asked
+from service.fitting.row_filter import with_rows
+from service.fitting.sharing import check_inference, shared_positions, with_sharing
 from service.fitting.start import guessed, of_scaled, to_start
 from service.fitting.ties import ties_of
 from service.fitting.values import explained, narrowed, narrowed_sigma, to_scaling, to_sigma
@@ -71,6 +73,7 @@ class Plan:
 def to_plan(request: FitRequest, *, max_rows: int = 2**62, max_groups: int = 2**62) -> Plan:
     """The plan of a request. Raises InvalidRequest, with pointers."""
     check_shape(request.data, max_rows)
+    request = with_rows(request)
     resolved = resolve(request.model, usable(request), ties=ties_of(request.params))
     formula = resolved.formula
     used = [*formula.inputs, *formula.target_columns]
@@ -92,6 +95,8 @@ def to_plan(request: FitRequest, *, max_rows: int = 2**62, max_groups: int = 2**
         spec = "standardize"
     scaling = to_scaling(spec, raw)
     inputs = {name: scaling[name].apply(x) if name in scaling else x for name, x in raw.items()}
+    request = with_sharing(request, formula)
+    check_inference(request)
     start = to_start(request, resolved, target)
     _check_names(formula, request)
     dtype = DTYPES[request.dtype]
@@ -132,6 +137,7 @@ def to_plan(request: FitRequest, *, max_rows: int = 2**62, max_groups: int = 2**
         initial = problem.initial.repeat(len(groups.keys), 1)
         history = request.group_by.history
         task = grouped(problem, options, torch.from_numpy(groups.codes), initial, history=history)
+        task = replace(task, shared=shared_positions(request, formula))
     return Plan(request, task, raw, scaling, reported, dropped, groups, family, report)
 
 
@@ -146,9 +152,9 @@ def _check_names(formula: Model, request: FitRequest) -> None:
             f'"model": "{name}", else write out its formula',
             pointer="/model",
         )
-    by = None if request.group_by is None else request.group_by.column
+    by = () if request.group_by is None else request.group_by.columns
     sigma = request.sigma if isinstance(request.sigma, str) else None
-    left = [n for n in request.data if n not in (*formula.target_columns, by, sigma)]
+    left = [n for n in request.data if n not in (*formula.target_columns, *by, sigma)]
     if not formula.inputs and left:
         listed = ", ".join(f"'{name}'" for name in left[:8])
         raise InvalidFormula(
@@ -168,10 +174,10 @@ def _is_challenged(request: FitRequest, problem: Problem, search: tuple[int, ...
 def usable(request: FitRequest) -> list[str]:
     """The columns that a model may use: for a family, the numeric ones that are neither the
     grouping column nor sigma; for a formula, all."""
-    by = None if request.group_by is None else request.group_by.column
+    by = () if request.group_by is None else request.group_by.columns
     if isinstance(request.model, str) and request.model.strip() not in (*FAMILIES, "mlp"):
         return list(request.data)
-    apart = (by, request.sigma if isinstance(request.sigma, str) else None)
+    apart = (*by, request.sigma if isinstance(request.sigma, str) else None)
     return [n for n, c in request.data.items() if n not in apart and not isinstance(c, Labels)]
 
 

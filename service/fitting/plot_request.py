@@ -18,6 +18,7 @@ from service.errors import InvalidData, InvalidRequest
 from service.fitting.columns import check_shape, numbers, refuse_infinite
 from service.fitting.models import resolve
 from service.fitting.options import to_loss
+from service.fitting.row_filter import with_rows
 from service.fitting.start import to_theta
 from service.fitting.ties import own_values, ties_of
 from service.fitting.values import explained, to_scaling, to_sigma
@@ -99,6 +100,7 @@ class Looked:
 
 def look(request: PlotRequest, most: int, max_rows: int = 2**62) -> Looked:
     """At most `most` rows without missing values, evenly chosen. Raises InvalidRequest."""
+    request = with_rows(request)
     data = needed(request.data, "data", request.view)
     params = needed(request.params, "params", request.view)
     bad = [name for name, value in own_values(params).items() if not math.isfinite(value)]

@@ -21,6 +21,7 @@ from service.engine.problem import Groups, Model, Problem
 from service.errors import InvalidFormula, InvalidRequest, UnknownName, token
 from service.schemas import answers as wire
 from service.schemas.fit import FitRequest
+from service.schemas.grouped import GroupedReport
 from service.schemas.options import ReportOptions
 
 UNCONVERTED = "the params cannot be converted to raw units under this scaling"
@@ -251,10 +252,10 @@ def unconverted(asked: Asked, level: float) -> dict[str, wire.Report]:
     return to_wire(asked, found, level, unconverted=True)
 
 
-def to_columns(asked: Asked, found: Estimates, level: float) -> dict[str, wire.GroupedReport]:
+def to_columns(asked: Asked, found: Estimates, level: float) -> dict[str, GroupedReport]:
     """The quantities of groups, as columns."""
     return {
-        each.name: wire.GroupedReport.model_construct(
+        each.name: GroupedReport.model_construct(
             expr=each.text,
             meaning=(asked.meanings or {}).get(each.name),
             level=level,

@@ -12,23 +12,42 @@ from service.jobs import scheduling
 from service.jobs.history import Rows
 from service.jobs.job import Stored
 from service.jobs.run_job import FitBackend, Run
-from service.schemas.answers import Fit, GroupedFit, Timings
+from service.schemas.answers import Timings
+from service.schemas.compare import CompareRequest
+from service.schemas.jobs import JobResult
+from service.schemas.requests import JobRequest
+
+Plan = fitting.Plan | fitting.ComparisonPlan
 
 
-def _start(plan: fitting.Plan, checkpoint: Any) -> Run:
-    return engine.begin(plan.with_guesses().task, checkpoint)
+def _plan(request: JobRequest) -> Plan:
+    if isinstance(request, CompareRequest):
+        return fitting.to_comparison(request)
+    return fitting.to_plan(request)
+
+
+def _params(plan: Plan) -> tuple[str, ...]:
+    return () if isinstance(plan, fitting.ComparisonPlan) else tuple(plan.task.problem.params)
+
+
+def _start(plan: Plan, checkpoint: Any) -> Run:
+    if isinstance(plan, fitting.ComparisonPlan):
+        return fitting.ComparisonRun(plan, checkpoint or ())
+    return engine.run_of(plan.with_guesses().task, checkpoint)
 
 
 def _explain(
-    plan: fitting.Plan,
-    result: engine.Result | engine.GroupedResult,
+    plan: Plan,
+    result: Any,
     rows: Rows,
     /,
     *,
     job_id: str,
     timings: Timings,
     patient: bool = True,
-) -> Fit | GroupedFit:
+) -> JobResult:
+    if isinstance(plan, fitting.ComparisonPlan):
+        return fitting.to_compared(plan, result, job_id=job_id, timings=timings)
     if isinstance(result, engine.GroupedResult):
         return fitting.to_grouped_fit(plan, result, job_id=job_id, timings=timings)
     history = fitting.to_history(
@@ -52,13 +71,15 @@ def _unpack(checkpoint: Stored) -> Any:
         return None
 
 
-def _to_device(plan: fitting.Plan, asked: str) -> fitting.Plan:
+def _to_device(plan: Plan, asked: str) -> Plan:
+    if isinstance(plan, fitting.ComparisonPlan):
+        return plan.to(lambda each: each.to(scheduling.device(each, asked)))
     return plan.to(scheduling.device(plan, asked))
 
 
 FIT_BACKEND = FitBackend(
-    plan=fitting.to_plan,
-    params=lambda plan: tuple(plan.task.problem.params),
+    plan=_plan,
+    params=_params,
     start=_start,
     explain=_explain,
     curve=fitting.curve,

@@ -1,4 +1,4 @@
-"""The record of a job, which is one fit, and the transitions of its status."""
+"""The record of a job, which is one fit or comparison, and the transitions of its status."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
-from service.schemas.fit import FitRequest
 from service.schemas.names import Status, StopReason
+from service.schemas.requests import JobRequest
 
 if TYPE_CHECKING:
     from service.fitting import Curve
@@ -26,6 +26,9 @@ TRANSITIONS: Mapping[Status, frozenset[Status]] = MappingProxyType(
     }
 )
 """The allowed transitions; a job whose worker died returns to `queued`."""
+
+Kind = Literal["fit", "groups", "global", "comparison"]
+"""One fit, one for each group, one of groups that share params, or a comparison of models."""
 
 Stored = bytes | memoryview
 """Stored bytes; a long document stays in the buffer it was received in."""
@@ -66,19 +69,18 @@ class Failure(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Job:
-    """The immutable record of one fit; `evolve` returns a changed copy."""
+    """The immutable record of one fit or comparison; `evolve` returns a changed copy."""
 
     id: str
     owner: str
     """The name of the API key that may see it; "" without keys."""
     queue_key: str
     """The caller whose turn it takes in the fair queue: the owner, or an address."""
-    request: FitRequest | None
+    request: JobRequest | None
     """Where it is at hand: see `JobStore.request`."""
-    grouped: bool
-    """Whether it has a fit for each group."""
+    kind: Kind
     model: str
-    """The model for display: its formula."""
+    """The model for display: its formula; those of a comparison by their labels."""
     tags: Mapping[str, str]
     created_at: datetime
     params: tuple[str, ...]
@@ -94,10 +96,11 @@ class Job:
     answered: bool = False
     """Whether it has a result."""
     result: Stored | None = None
-    """The finished `service.schemas.answers.Fit` as JSON, where it is at hand: see
+    """The finished `service.schemas.jobs.JobResult` as JSON, where it is at hand: see
     `JobStore.answer`."""
     curve: Curve | None = None
-    """What predictions need of the fit, where it is at hand."""
+    """What predictions need of the fit, or of the first model of a comparison, where it is at
+    hand."""
     failure: Failure | None = None
     attempts: int = 0
     cancelling: bool = False
@@ -126,13 +129,14 @@ class Outline:
     """The formula."""
     params: tuple[str, ...]
     epochs: int
-    """The epochs requested, or the number of groups."""
+    """The epochs requested, or the number of groups or models."""
+    kind: Kind = "fit"
     inline: RunInline | None = None
     """Runs the job in this process, where it is cheap."""
 
 
 def new_job(
-    request: FitRequest, outline: Outline, *, owner: str, queue_key: str, now: datetime
+    request: JobRequest, outline: Outline, *, owner: str, queue_key: str, now: datetime
 ) -> Job:
     """A queued job with an unguessable id (128 random bits)."""
     return Job(
@@ -140,7 +144,7 @@ def new_job(
         owner=owner,
         queue_key=queue_key,
         request=request,
-        grouped=request.group_by is not None,
+        kind=outline.kind,
         model=outline.model,
         params=outline.params,
         tags=MappingProxyType(dict(request.tags)),
@@ -150,7 +154,7 @@ def new_job(
     )
 
 
-def request_nbytes(request: FitRequest) -> int:
+def request_nbytes(request: JobRequest) -> int:
     """Bytes of a request's columns."""
     sigma = request.sigma
     return sum(column.nbytes for column in request.data.values()) + (

@@ -24,8 +24,8 @@ from service.jobs.job import Failure, IllegalTransition, Job, Progress, StaleAtt
 from service.jobs.memory_entries import Entries, Entry, curve_bytes, visible
 from service.jobs.store import Answer, Claimed, IdempotencyKey, StoreStats
 from service.jobs.timing import Clock, SystemClock
-from service.schemas.fit import FitRequest
 from service.schemas.names import Status, StopReason
+from service.schemas.requests import JobRequest
 from service.settings import Settings
 
 
@@ -85,7 +85,7 @@ class MemoryStore:
     async def get(self, job_id: str, owner: str | None = None) -> Job:
         return self._entries.get(job_id, owner).job
 
-    async def request(self, job_id: str) -> FitRequest:
+    async def request(self, job_id: str) -> JobRequest:
         request = self._entries.get(job_id).job.request
         assert request is not None, "the store keeps the job that it was given"
         return request

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from service.jobs.history import Rows
 from service.jobs.job import Failure, Progress, Stored
-from service.schemas.fit import FitRequest
 from service.schemas.names import StopReason
+from service.schemas.requests import JobRequest
 
 if TYPE_CHECKING:
     from service.fitting import Curve
@@ -27,7 +27,7 @@ class Task(NamedTuple):
     """Run a job."""
 
     job_id: str
-    request: FitRequest
+    request: JobRequest
     limit_s: float
     """The time limit in seconds of work, earlier attempts included."""
     max_history_rows: int
@@ -88,9 +88,9 @@ class Ended(NamedTuple):
     last: Slice
     stop_reason: StopReason
     fit: Stored
-    """`service.schemas.answers.Fit` as JSON."""
-    curve: Curve
-    """What predictions need of it."""
+    """`service.schemas.jobs.JobResult` as JSON."""
+    curve: Curve | None
+    """What predictions need of it; None where there is nothing to predict with."""
 
     def __reduce__(self) -> tuple[object, ...]:
         return Ended, (self.last, self.stop_reason, _out_of_band(self.fit), self.curve)

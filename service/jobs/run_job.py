@@ -22,9 +22,11 @@ from service.jobs.messages import (
     Slice,
     Task,
 )
-from service.schemas.answers import Fit, GroupedFit, Timings
+from service.schemas.answers import Fit, Timings
 from service.schemas.fit import FitRequest
+from service.schemas.jobs import JobResult
 from service.schemas.names import StopReason
+from service.schemas.requests import JobRequest
 
 if TYPE_CHECKING:
     from service.fitting import Curve
@@ -108,14 +110,14 @@ class Explain(Protocol):
 
     def __call__(
         self, plan: Any, result: Any, rows: Rows, /, *, job_id: str, timings: Timings
-    ) -> Fit | GroupedFit: ...
+    ) -> JobResult: ...
 
 
 @dataclass(frozen=True, slots=True)
 class FitBackend:
     """The functions that jobs call: `fit_backend.FIT_BACKEND`, or a test double."""
 
-    plan: Callable[[FitRequest], Any]
+    plan: Callable[[JobRequest], Any]
     """Converts a request to a plan."""
     params: Callable[[Any], tuple[str, ...]]
     """The names of a plan's params, in the order of the history's columns."""
@@ -123,7 +125,7 @@ class FitBackend:
     """Starts a run of a plan, or resumes it from a checkpoint."""
     explain: Explain
     """Converts a result to an answer."""
-    curve: Callable[[Any], Curve]
+    curve: Callable[[Any], Curve | None]
     """What predictions need of an answer."""
     pack: Callable[[Any], bytes]
     """A checkpoint as bytes."""
@@ -273,14 +275,15 @@ class _Attempt:
 
     def _progress(self, now: float) -> Progress:
         run, epoch = self._run, self._run.epoch
-        grouped = self._task.request.group_by is not None
+        request = self._task.request
+        has_loss = isinstance(request, FitRequest) and not request.counts_groups
         seconds = now - self._began
         rate = (epoch - self._first_epoch) / seconds if seconds > 0 else 0.0
         return Progress(
             epoch=epoch,
             epochs=run.epochs,
-            loss=None if grouped else run.loss,
-            best_loss=None if grouped else run.best_loss,
+            loss=run.loss if has_loss else None,
+            best_loss=run.best_loss if has_loss else None,
             epochs_per_s=rate or None,
             eta_s=0.0 if run.done else (run.epochs - epoch) / rate if rate else None,
         )
@@ -288,7 +291,8 @@ class _Attempt:
     def _answer(self, stop: StopReason | None) -> None:
         result = self._run.result(stop)
         history = self._history.rows
-        if self._task.request.record_every is None:
+        request = self._task.request
+        if isinstance(request, FitRequest) and request.record_every is None:
             history = history.thin(SHORT_HISTORY)
         timings = Timings(queued_s=self._task.queued_s, fit_s=self._spent_s())
         try:
@@ -299,7 +303,7 @@ class _Attempt:
             self._send(HandedOver())
             return
         last = self._slice(self._clock(), last=True)
-        if not isinstance(fit, GroupedFit):  # the run's own loss is that before the last step
+        if isinstance(fit, Fit):  # the run's own loss is that before the last step
             last = last._replace(progress=last.progress._replace(loss=fit.loss))
         document, curve = fit.document(), self._backend.curve(fit)
         self._send(Ended(last=last, stop_reason=fit.stop_reason, fit=document, curve=curve))

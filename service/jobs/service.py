@@ -14,36 +14,44 @@ from service.jobs.executor import Executor, ExecutorStats, Place
 from service.jobs.fit_backend import FIT_BACKEND
 from service.jobs.history import Rows
 from service.jobs.inline import run_inline
-from service.jobs.job import Job, Outline, new_job, request_nbytes
+from service.jobs.job import Job, Kind, Outline, new_job, request_nbytes
 from service.jobs.run_job import FitBackend
 from service.jobs.store import Answer, IdempotencyKey, JobStore, StoreStats
 from service.jobs.timing import Clock, SystemClock
-from service.schemas.fit import FitRequest
+from service.schemas.compare import CompareRequest
 from service.schemas.models import MlpModel
 from service.schemas.names import Status
+from service.schemas.requests import JobRequest
 from service.settings import Settings
 
-Check = Callable[[FitRequest, Settings], Outline]
+Check = Callable[[JobRequest, Settings], Outline]
 
 _INLINE_BYTES = 2**19
 """Bytes of data above which a request is checked in a thread; so are networks, which may have
-thousands of params, and requests whose params must be converted to scaled inputs."""
+thousands of params, comparisons, which have many models, and requests whose params must be
+converted to scaled inputs."""
 
 
 def outline(
-    request: FitRequest, settings: Settings, backend: FitBackend | None = FIT_BACKEND
+    request: JobRequest, settings: Settings, backend: FitBackend | None = FIT_BACKEND
 ) -> Outline:
     """The outline of a valid request. Raises InvalidRequest for any other.
 
     backend: runs cheap jobs in this process; without it all jobs are for the workers, as are those
     for a GPU, which belongs to them."""
+    if isinstance(request, CompareRequest):
+        compared = fitting.to_comparison(request, settings)
+        return Outline(compared.title, (), len(compared.entries), "comparison")
     plan = fitting.check(request, settings)
     inline = None
     if backend is not None and settings.device != "cuda" and scheduling.runs_inline(plan):
         inline = partial(run_inline, plan, backend, request)
-    problem = plan.task.problem
-    epochs = plan.task.options.epochs if plan.groups is None else len(plan.groups.keys)
-    return Outline(problem.formula.text, tuple(problem.params), epochs, inline)
+    formula, params = plan.task.problem.formula.text, tuple(plan.task.problem.params)
+    if not request.counts_groups:
+        kind: Kind = "fit" if plan.groups is None else "global"
+        return Outline(formula, params, plan.task.options.epochs, kind, inline)
+    assert plan.groups is not None, "groups are counted"
+    return Outline(formula, params, len(plan.groups.keys), "groups", inline)
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +109,7 @@ class JobService:
 
     async def submit(
         self,
-        request: FitRequest,
+        request: JobRequest,
         *,
         owner: str = "",
         client: str | None = None,
@@ -128,8 +136,10 @@ class JobService:
         job = new_job(request, understood, owner=owner, queue_key=queue_key, now=now)
         return await self._executor.submit(job, key=key, inline=understood.inline)
 
-    async def _checked(self, request: FitRequest) -> Outline:
+    async def _checked(self, request: JobRequest) -> Outline:
         """The request's outline, in a thread where the check takes long."""
+        if isinstance(request, CompareRequest):
+            return await asyncio.to_thread(self._check, request, self._settings)
         converts = request.scaling is not None and bool(request.params)
         wide = converts or isinstance(request.model, MlpModel)
         if request_nbytes(request) <= _INLINE_BYTES and not wide:
@@ -203,7 +213,7 @@ class JobService:
         """Deletes a finished job. Raises JobStillRunning for any other."""
         await self._store.delete(job_id, owner)
 
-    async def request(self, job: Job) -> FitRequest:
+    async def request(self, job: Job) -> JobRequest:
         """The request of a job."""
         return await self._store.request(job.id) if job.request is None else job.request
 

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from service.jobs.history import Rows
 from service.jobs.job import Failure, Job, Progress, Stored
-from service.schemas.fit import FitRequest
 from service.schemas.names import Status, StopReason
+from service.schemas.requests import JobRequest
 
 if TYPE_CHECKING:
     from service.fitting import Curve
@@ -90,7 +90,7 @@ class JobStore(Protocol):
 
     async def get(self, job_id: str, owner: str | None = None) -> Job: ...
 
-    async def request(self, job_id: str) -> FitRequest:
+    async def request(self, job_id: str) -> JobRequest:
         """The request of a job."""
 
     async def answer(self, job_id: str) -> Answer | None:

@@ -11,8 +11,8 @@ from service.jobs.executor import NULL_OBSERVER, Observer
 from service.jobs.history import Rows
 from service.jobs.job import Failure, Job, Progress, Stored
 from service.jobs.timing import Clock
-from service.schemas.fit import FitRequest
 from service.schemas.names import Status, StopReason
+from service.schemas.requests import JobRequest
 from service.settings import Settings
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ class SlotStore(Protocol):
 
     async def get(self, job_id: str) -> Job: ...
 
-    async def request(self, job_id: str) -> FitRequest: ...
+    async def request(self, job_id: str) -> JobRequest: ...
 
     async def history(self, job_id: str) -> Rows: ...
 

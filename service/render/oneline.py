@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from functools import singledispatch
 
+from service.render import comparison
 from service.render.cells import visible
 from service.render.digits import joined, number
 from service.render.report_fit import summary, verdict
 from service.render.report_groups import key_text
-from service.schemas.answers import Fit, GroupedFit, History
+from service.schemas.answers import Fit, History
 from service.schemas.base import Answer
 from service.schemas.catalogue import (
     DiagnosticEntry,
@@ -18,7 +19,9 @@ from service.schemas.catalogue import (
     ModelList,
     OptimizerList,
 )
+from service.schemas.comparisons import Comparison, GroupedComparison
 from service.schemas.compute import GradientAnswer, LossAnswer, Predictions
+from service.schemas.grouped import GroupedFit
 from service.schemas.jobs import Job, JobList
 
 
@@ -38,17 +41,23 @@ def _line(answer: Answer) -> str:
 
 
 _line.register(Fit, summary)
+_line.register(Comparison, comparison.line)
+_line.register(GroupedComparison, comparison.lines)
 
 
 @_line.register
 def _groups(fit: GroupedFit) -> str:
     groups, lines = fit.groups, []
     infos = {found.code for found in fit.diagnostics if found.severity == "info"}
-    for i, key in enumerate(groups.key):
-        words = [f"{visible(groups.by)}={key_text(key).replace(' ', '_')}"]
+    shared = () if fit.shared is None else fit.shared.params.items()
+    errors = {} if fit.shared is None else fit.shared.stderr or {}
+    for i, key in enumerate(groups.values):
+        named = zip(groups.columns, key, strict=True)
+        words = [f"{visible(by)}={key_text(value).replace(' ', '_')}" for by, value in named]
         for name, values in groups.params.items():
             error = groups.stderr.get(name, [float("nan")] * len(values))[i]
             words.append(f"{name}={joined(values[i], None if error != error else error)}")
+        words += [f"{name}={joined(value, errors.get(name))}" for name, value in shared]
         for name, each in (groups.report or {}).items():
             error = each.stderr[i]
             words.append(f"{name}={joined(each.value[i], None if error != error else error)}")

@@ -9,13 +9,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from functools import singledispatch
 
-from service.render import report_fit
+from service.render import comparison, report_fit
 from service.render.digits import counted, number
 from service.render.page import Page
 from service.render.report_fit import Units
 from service.render.report_groups import write_groups
 from service.render.tables import Column, listed
-from service.schemas.answers import Fit, GroupedFit, History
+from service.schemas.answers import Fit, History
 from service.schemas.base import Answer
 from service.schemas.catalogue import (
     DiagnosticEntry,
@@ -25,7 +25,9 @@ from service.schemas.catalogue import (
     OptimizerList,
     OptionEntry,
 )
+from service.schemas.comparisons import Comparison, GroupedComparison
 from service.schemas.compute import GradientAnswer, LossAnswer, Predictions
+from service.schemas.grouped import GroupedFit
 from service.schemas.jobs import Job, JobList, Progress
 from service.schemas.problems import Problem
 from service.schemas.scenes import FitScene
@@ -59,6 +61,10 @@ def _write(answer: Answer, page: Page, units: Units, scene: FitScene | None) -> 
 
 _write.register(Fit, lambda fit, page, units, scene: report_fit.write(page, fit, units, scene))
 _write.register(GroupedFit, lambda fit, page, units, scene: write_groups(page, fit))
+_write.register(Comparison, lambda found, page, units, scene: comparison.write(page, found))
+_write.register(
+    GroupedComparison, lambda found, page, units, scene: comparison.write_groups(page, found)
+)
 
 
 @_write.register

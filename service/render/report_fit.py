@@ -56,6 +56,8 @@ def write(page: Page, fit: Fit, units: Units, scene: FitScene | None) -> None:
 
 def _model_and_end(fit: Fit) -> str:
     rows = counted(fit.statistics.n, "row")
+    if fit.rows is not None:
+        rows = f"{fit.rows.used:,} of {counted(fit.rows.of, 'row')}"
     ending = ENDINGS[fit.stop_reason].format(epochs=epochs_in_words(fit.epochs))
     said = f"{rows}. {fit.optimizer} {ending}."
     if fit.optimizer == "exact" and fit.converged:

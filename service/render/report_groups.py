@@ -9,7 +9,7 @@ from service.render.cells import clipped, visible, width
 from service.render.digits import counted, joined, number
 from service.render.page import Page
 from service.render.report_fit import COLOURS, MARKS
-from service.schemas.answers import GroupedFit, Groups
+from service.schemas.grouped import GroupedFit, Groups
 from service.schemas.names import Verdict
 
 _MOST_GROUPS = 40
@@ -22,8 +22,13 @@ def write_groups(page: Page, fit: GroupedFit) -> None:
     page.heading(fit.model.formula)
     page.space()
     count = len(groups.key)
-    page.text(f"{counted(count, 'group')} by {groups.by}, fitted by {fit.optimizer}.")
+    how = "" if fit.shared is None else " together"
+    by = ", ".join(groups.columns)
+    page.text(f"{counted(count, 'group')} by {by}, fitted{how} by {fit.optimizer}.")
+    if fit.rows is not None:
+        page.text(f"{fit.rows.used:,} of {counted(fit.rows.of, 'row')} are used.")
     page.text(_trust(groups.verdict), colour=COLOURS[fit.verdict])
+    _shared(page, fit)
     for block in _blocks(groups, page.room):
         page.space()
         page.table(block, "<" + ">" * (len(block[0]) - 1), headed=True)
@@ -34,8 +39,36 @@ def write_groups(page: Page, fit: GroupedFit) -> None:
         mark, colour = MARKS[found.severity]
         page.listed(mark, f"{found.code} ({found.severity})", colour)
         page.text(found.message, indent="    ")
+        if found.suggestion is not None:
+            page.patch(found.suggestion, "    ")
     if not fit.diagnostics:
         page.text("No issues found.")
+
+
+def _shared(page: Page, fit: GroupedFit) -> None:
+    """The shared params, and the statistics over all rows."""
+    shared, statistics = fit.shared, fit.statistics
+    if shared is not None:
+        page.heading("Shared params")
+        interval = shared.confidence_interval
+        rows = [["", "value", *([f"{100 * interval.level:g} % interval"] if interval else [])]]
+        for name, value in shared.params.items():
+            cells = [visible(name), joined(value, (shared.stderr or {}).get(name))]
+            if interval is not None:
+                low, high = interval.lower.get(name), interval.upper.get(name)
+                cells.append(f"{number(low, 5)} to {number(high, 5)}")
+            rows.append(cells)
+        page.table(rows, "<" + ">" * (len(rows[0]) - 1), headed=True)
+        if shared.covariance_reason is not None:
+            page.text(f"No standard errors: {shared.covariance_reason}.")
+    if statistics is not None:
+        page.heading("Over all groups")
+        page.text(
+            f"Residual standard deviation {number(statistics.residual_std, 5)} on "
+            f"{statistics.degrees_of_freedom:,} degrees of freedom, "
+            f"{counted(statistics.n, 'row')}. R² {number(statistics.r_squared, 4)}, "
+            f"AICc {number(statistics.aicc, 6)}."
+        )
 
 
 def _trust(verdicts: Sequence[Verdict]) -> str:
@@ -56,8 +89,9 @@ def key_text(key: float | str | None) -> str:
 def _blocks(groups: Groups, room: int) -> list[list[list[str]]]:
     """Tables with the keys first, then as many columns as fit."""
     shown = range(min(len(groups.key), _MOST_GROUPS))
-    keys = [clipped(visible(groups.by), _LONGEST_KEY)]
-    keys += [clipped(key_text(groups.key[i]), _LONGEST_KEY) for i in shown]
+    keys = [clipped(visible(", ".join(groups.columns)), _LONGEST_KEY)]
+    values = groups.values
+    keys += [clipped(", ".join(map(key_text, values[i])), _LONGEST_KEY) for i in shown]
     start = max(map(width, keys))
     tables, used = [[keys]], start
     for column in _columns(groups, shown):

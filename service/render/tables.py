@@ -10,7 +10,8 @@ from itertools import chain
 
 import numpy as np
 
-from service.schemas.answers import Fit, GroupedFit, History
+from service.render import comparison
+from service.schemas.answers import Fit, History
 from service.schemas.base import Answer
 from service.schemas.catalogue import (
     DiagnosticEntry,
@@ -23,7 +24,9 @@ from service.schemas.catalogue import (
 )
 from service.schemas.catalogue import OptimizerList as Optimizers
 from service.schemas.columns import Data, Labels, Numbers
+from service.schemas.comparisons import Comparison, GroupedComparison
 from service.schemas.compute import GradientAnswer, LossAnswer, LossSurface, Predictions
+from service.schemas.grouped import GroupedFit
 from service.schemas.jobs import Job, JobList
 from service.schemas.series import Array
 
@@ -120,6 +123,10 @@ def _table(answer: Answer) -> Table:
     raise TypeError(f"a {type(answer).__name__} has no columns")
 
 
+_table.register(Comparison, comparison.models_table)
+_table.register(GroupedComparison, comparison.groups_table)
+
+
 @_table.register
 def _fit(fit: Fit) -> Table:
     names = list(fit.shown)
@@ -147,6 +154,7 @@ def _groups(fit: GroupedFit) -> Table:
             interval = groups.confidence_interval
             facts[f"{name}_lower"] = interval.lower.get(name, none)
             facts[f"{name}_upper"] = interval.upper.get(name, none)
+    facts |= _shared(fit)
     for name, each in (groups.report or {}).items():
         facts |= {name: each.value, f"{name}_stderr": each.stderr}
         facts |= {f"{name}_lower": each.lower, f"{name}_upper": each.upper}
@@ -161,7 +169,22 @@ def _groups(fit: GroupedFit) -> Table:
         "verdict": groups.verdict,
         "diagnostics": [" ".join(codes) for codes in groups.diagnostics],
     }
-    return joined({groups.by: groups.key}, facts, rest)
+    return joined(groups.key_columns(), facts, rest)
+
+
+def _shared(fit: GroupedFit) -> dict[str, Sequence[Cell]]:
+    """The params that the groups share, in the row of each."""
+    shared, count = fit.shared, len(fit.groups.key)
+    if shared is None:
+        return {}
+    found: dict[str, Sequence[Cell]] = {}
+    for name, value in shared.params.items():
+        found[name] = [value] * count
+        found[f"{name}_stderr"] = [(shared.stderr or {}).get(name)] * count
+        if shared.confidence_interval is not None:
+            found[f"{name}_lower"] = [shared.confidence_interval.lower.get(name)] * count
+            found[f"{name}_upper"] = [shared.confidence_interval.upper.get(name)] * count
+    return found
 
 
 @_table.register

@@ -95,22 +95,6 @@ class Report(Answer):
     """Why the standard error or an end of the interval is null."""
 
 
-class GroupedReport(Answer):
-    """A quantity derived from the params, one row per group. NaN where a number does not exist."""
-
-    expr: str
-    meaning: str | None
-    level: float
-    method: ReportMethod
-    log: bool
-    value: list[Number]
-    stderr: list[Number]
-    lower: list[Number]
-    upper: list[Number]
-    reason: list[str | None]
-    """Why a number is NaN."""
-
-
 class Curvature(Answer):
     """Gradient descent's limits, from the Hessian of the loss at the start."""
 
@@ -186,6 +170,13 @@ class Dropped(Answer):
     """The first hundred row numbers, counted from 1."""
 
 
+class RowsUsed(Answer):
+    """How many rows `rows` has left."""
+
+    used: int
+    of: int
+
+
 class Timings(Answer):
     """Durations in seconds."""
 
@@ -237,6 +228,8 @@ class Fit(Answer):
     """Whether the verdict is `trustworthy`."""
     dropped: Dropped | None
     """The rows dropped by `"missing": "drop"`."""
+    rows: RowsUsed | None = None
+    """With `rows` in the request: how many of them are used."""
     history: History
     predict: PredictBody
     timings: Timings
@@ -252,87 +245,3 @@ class Fit(Answer):
             if isinstance(value, float)
         )
         return self.params if last else self.best.params
-
-
-class GroupedInterval(Answer):
-    """Two-sided intervals for the free params, one row per group. NaN: the data set no limit on
-    that side, or there is no standard error."""
-
-    level: float
-    method: IntervalMethod
-    lower: dict[str, list[Number]]
-    upper: dict[str, list[Number]]
-
-
-class Groups(Answer):
-    """The fits of groups as columns of equal length, one row per group, in order of appearance."""
-
-    by: str
-    """The grouping column."""
-    key: list[Number | str | None]
-    """The group's value of that column; null for the rows without a value."""
-    n: list[int]
-    """Number of rows."""
-    status: list[Status]
-    """`succeeded`, or `failed` for a group that could not be fitted; see its diagnostics."""
-    stop_reason: list[StopReason]
-    epochs: list[int]
-    verdict: list[Verdict]
-    trustworthy: list[bool]
-    loss: list[Number]
-    r_squared: list[Number | None]
-    residual_std: list[Number | None]
-    params: dict[str, list[Number]]
-    """NaN where the fit failed."""
-    stderr: dict[str, list[Number]]
-    """NaN where there is none."""
-    confidence_interval: GroupedInterval | None = None
-    """With `"method": "profile"`."""
-    covariance_kind: CovarianceKind = "expected"
-    covariance: dict[str, dict[str, list[Number]]] | None = None
-    """With `"covariance": true` in `group_by`: of the free params, `covariance.a.b` for each group;
-    one of a pair only, the one in the order of `params`."""
-    report: dict[str, GroupedReport] | None = None
-    """The quantities of the request's `report`."""
-    diagnostics: list[list[str]]
-    """Codes, as in `GET /diagnostics`."""
-    history: list[History] | None = None
-    """With `"history": true` in `group_by`."""
-
-
-class GroupedPredictBody(Answer):
-    """What `POST /predict` with this `job_id` uses, besides the `params` of each group."""
-
-    model: str | dict[str, Any]
-    scaling: dict[str, dict[str, float]] | None = None
-    dtype: DType
-    has_residual_std: bool = True
-    """Whether `residual_std` is that of a new observation: not where `sigma` gives one for each
-    row."""
-    is_normal: bool = False
-    """Whether bands are normal rather than by Student's t: with `sigma_absolute`."""
-
-
-class GroupedFit(Answer):
-    """The fits of groups. Each group has its own verdict in its row of `groups`."""
-
-    job_id: str
-    status: Status
-    stop_reason: StopReason
-    """`converged` if every group has converged; else the stop reason of the first that has not."""
-    converged: bool
-    model: ModelSummary
-    optimizer: str
-    epochs: int
-    """The largest number of epochs of a group."""
-    groups: Groups
-    diagnostics: list[Diagnostic]
-    """The groups' diagnostics, one for each code, with the number of groups."""
-    verdict: Verdict
-    """The worst verdict of a group."""
-    trustworthy: bool
-    """Whether every group is trustworthy."""
-    dropped: Dropped | None
-    predict: GroupedPredictBody
-    timings: Timings
-    urls: FitUrls

@@ -6,6 +6,7 @@ from typing import Annotated
 
 from pydantic import Field
 
+from service.schemas.answers import RowsUsed
 from service.schemas.base import Answer, Finite, Number, Request, Sparse
 from service.schemas.columns import Data, Name
 from service.schemas.losses import LEAST_SQUARES, Loss
@@ -14,6 +15,7 @@ from service.schemas.names import DType, GradientMethod
 from service.schemas.numbers import NonNegative, Positive
 from service.schemas.optimizers import Gradient, GradientOptions
 from service.schemas.options import Band, Scaling, Tied
+from service.schemas.rows import Rows
 from service.schemas.series import Grid, Series
 
 
@@ -25,9 +27,11 @@ class PredictRequest(Request):
     """Every param's value or `expr`, in scaled units where `scaling` is given. Required without
     `job_id`."""
     data: Data
+    rows: Rows | None = None
+    """Which rows are used: a condition on columns, such as `x > 2 and x < 10`."""
     scaling: Scaling | None = None
     job_id: str | None = None
-    """The job to take everything but `data` and `interval` from."""
+    """The job to take everything but `data`, `rows` and `interval` from."""
     interval: Band | None = None
     """A band around the predictions. Requires `covariance` and `degrees_of_freedom`, which the
     `predict` of a fit contains."""
@@ -48,6 +52,8 @@ class Predictions(Sparse):
     """With `interval`: of the curve, or of a new observation."""
     lower: Series | None = None
     upper: Series | None = None
+    rows: RowsUsed | None = None
+    """With `rows` in the request."""
 
 
 class GridAxis(Request):
@@ -66,6 +72,8 @@ class LossRequest(Request):
     """Every param's value or `expr`, in scaled units where `scaling` is given, as a fit returns
     them."""
     data: Data
+    rows: Rows | None = None
+    """Which rows are used: a condition on columns, such as `x > 2 and x < 10`."""
     sigma: Name | Positive | list[Positive] | None = None
     loss: Loss = LEAST_SQUARES
     scaling: Scaling | None = None
@@ -90,6 +98,8 @@ class LossAnswer(Sparse):
     loss: Number
     residuals: Series | None = None
     surface: LossSurface | None = None
+    rows: RowsUsed | None = None
+    """With `rows` in the request."""
 
 
 class GradientRequest(Request):
@@ -100,6 +110,8 @@ class GradientRequest(Request):
     """Every param's value or `expr`, in scaled units where `scaling` is given, as a fit returns
     them."""
     data: Data
+    rows: Rows | None = None
+    """Which rows are used: a condition on columns, such as `x > 2 and x < 10`."""
     sigma: Name | Positive | list[Positive] | None = None
     loss: Loss = LEAST_SQUARES
     gradient: Gradient = GradientOptions()
@@ -163,3 +175,5 @@ class GradientAnswer(Sparse):
     method: GradientMethod
     check: GradientCheck | None = None
     explain: Explanation | None = None
+    rows: RowsUsed | None = None
+    """With `rows` in the request."""

@@ -21,6 +21,7 @@ from service.schemas.options import (
     Scaling,
     Tolerance,
 )
+from service.schemas.rows import Rows
 
 Tags = Annotated[dict[str, Annotated[str, Field(max_length=256)]], Field(max_length=16)]
 
@@ -41,10 +42,13 @@ class FitRequest(Request):
     sigma_absolute: bool = False
     """Whether `sigma` is in the units of the target. False: it gives relative weights, whose scale
     is estimated from the residuals."""
+    rows: Rows | None = None
+    """Which rows are used: a condition on columns, such as `x > 2 and x < 10`."""
     missing: Missing = "error"
     """Rows with null in a column that is used: `error` refuses them, `drop` drops them."""
     group_by: GroupBy | None = None
-    """The column by whose values the rows are grouped; each group is fitted separately."""
+    """The column, or columns, by whose values the rows are grouped. Each group is fitted
+    separately, unless some params are `shared`."""
     params: dict[Name, Finite | Param] = {}
     """Initial values, or objects with `value`, `min`, `max`, `fixed`, or with `expr`. In raw units,
     whatever the `scaling`; refused where they cannot be converted to scaled inputs."""
@@ -80,3 +84,8 @@ class FitRequest(Request):
     """Whether to answer immediately with 202 and the job."""
     tags: Tags = {}
     """Up to 16 tags, names with text values, kept with the job."""
+
+    @property
+    def counts_groups(self) -> bool:
+        """Whether progress is counted in groups: each is fitted separately."""
+        return self.group_by is not None and not self.group_by.shared

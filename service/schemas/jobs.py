@@ -7,8 +7,13 @@ from typing import Literal
 
 from service.schemas.answers import Fit, History
 from service.schemas.base import Answer, Number
+from service.schemas.comparisons import Comparison, GroupedComparison
+from service.schemas.grouped import GroupedFit
 from service.schemas.names import Status
 from service.schemas.problems import Problem
+
+JobResult = Fit | GroupedFit | Comparison | GroupedComparison
+"""The answer of a finished job."""
 
 
 class Progress(Answer):
@@ -16,8 +21,9 @@ class Progress(Answer):
 
     epoch: int
     epochs: int
-    unit: Literal["epoch", "group"] = "epoch"
-    """What `epoch` and `epochs` count: epochs, or the groups that have ended."""
+    unit: Literal["epoch", "group", "model"] = "epoch"
+    """What `epoch` and `epochs` count: epochs, or the groups that have ended, or the models of a
+    comparison."""
     loss: Number | None
     best_loss: Number | None
     epochs_per_s: Number | None
@@ -34,7 +40,7 @@ class JobUrls(Answer):
 
 
 class Job(Answer):
-    """The record of one fit."""
+    """The record of one fit or comparison."""
 
     job_id: str
     status: Status
@@ -48,7 +54,7 @@ class Job(Answer):
     progress: Progress
     model: str
     tags: dict[str, str]
-    result: Fit | None
+    result: Fit | Comparison | None
     error: Problem | None
     urls: JobUrls
 

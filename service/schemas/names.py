@@ -36,3 +36,6 @@ Verdict = Literal["trustworthy", "doubtful", "untrustworthy"]
 View = Literal["fit", "loss", "residuals", "path", "losses"]
 PictureFormat = Literal["svg", "png", "txt"]
 Theme = Literal["light", "dark"]
+
+Noise = Literal["pooled", "per_group"]
+"""Whether groups have one standard deviation of the noise, or one each."""

@@ -8,7 +8,7 @@ from pydantic import BeforeValidator, Field
 
 from service.schemas.base import Finite, Request
 from service.schemas.columns import Name
-from service.schemas.names import BandKind, IntervalMethod, ReportMethod, ScalingMethod
+from service.schemas.names import BandKind, IntervalMethod, Noise, ReportMethod, ScalingMethod
 
 
 class Scale(Request):
@@ -109,23 +109,48 @@ Band = Annotated[BandOptions, BeforeValidator(_kind, json_schema_input_type=Band
 """A band's kind, or an object with its level."""
 
 
-class GroupOptions(Request):
-    """One fit for each distinct value of a column, in order of appearance."""
+Columns = Annotated[list[Name], Field(min_length=1, max_length=8)]
 
-    column: Name
-    """The grouping column, of numbers or text: one group for each distinct value."""
+
+class GroupOptions(Request):
+    """One fit for each distinct value of a column, in order of appearance; or one fit of all groups
+    that share some params."""
+
+    column: Name | Columns
+    """The grouping column, of numbers or text: one group for each distinct value. Several columns
+    make one key."""
+    shared: Annotated[list[Name], Field(max_length=64)] = []
+    """The params that have one value for all groups, which are then fitted together."""
+    noise: Noise | None = None
+    """`pooled`: one standard deviation of the noise for all groups, the default with `shared`
+    params. `per_group`: one for each group."""
     history: bool = False
     """Whether to return each group's history."""
     covariance: bool = False
     """Whether to return each group's covariance, which `POST /predict` with the `job_id` needs for
-    bands."""
+    bands. Groups with one noise always have it."""
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The grouping columns."""
+        return (self.column,) if isinstance(self.column, str) else tuple(self.column)
+
+    @property
+    def is_pooled(self) -> bool:
+        """Whether the groups have one noise."""
+        return self.noise == "pooled" or (self.noise is None and bool(self.shared))
+
+    @property
+    def returns_covariance(self) -> bool:
+        """Whether the answer has each group's covariance."""
+        return self.covariance or self.is_pooled
 
 
 def _column(value: Any) -> Any:
-    return {"column": value} if isinstance(value, str) else value
+    return {"column": value} if isinstance(value, str | list) else value
 
 
 GroupBy = Annotated[
-    GroupOptions, BeforeValidator(_column, json_schema_input_type=Name | GroupOptions)
+    GroupOptions, BeforeValidator(_column, json_schema_input_type=Name | Columns | GroupOptions)
 ]
-"""A column's name, or an object with options."""
+"""A column's name, a list of names, or an object with options."""

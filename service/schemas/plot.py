@@ -16,6 +16,7 @@ from service.schemas.models import Model
 from service.schemas.names import DType, LossName, PictureFormat, Theme, View
 from service.schemas.numbers import NonNegative, Positive
 from service.schemas.options import Level, Scaling, Tied
+from service.schemas.rows import Rows
 
 _WORDS = {"NaN": float("nan"), "Infinity": float("inf"), "-Infinity": float("-inf")}
 
@@ -76,6 +77,8 @@ class PlotRequest(Request):
     """Every param's value or `expr`, in scaled units where `scaling` is given."""
     data: Data | None = None
     """The inputs and the target."""
+    rows: Rows | None = None
+    """Which rows are used: a condition on columns, such as `x > 2 and x < 10`."""
     sigma: Name | Positive | list[Positive] | None = None
     loss: Loss = LEAST_SQUARES
     """Only for `path`."""

@@ -13,6 +13,7 @@ from service.jobs.job import Failure, Job, Outline, new_job
 from service.jobs.store import Answer
 from service.schemas.fit import FitRequest
 from service.schemas.names import Status
+from service.schemas.requests import JobRequest
 
 DATA = {"x": [1.0, 2.0, 3.0], "y": [2.1, 3.9, 6.2]}
 BODY = {"data": DATA}
@@ -59,7 +60,7 @@ class FakeJobs:
         if not self.ready:
             raise NotReady
 
-    async def submit(self, request: FitRequest, **asked: Any) -> tuple[Job, bool]:
+    async def submit(self, request: JobRequest, **asked: Any) -> tuple[Job, bool]:
         if self.error:
             raise self.error
         self.asked = asked
@@ -81,7 +82,7 @@ class FakeJobs:
     async def place(self, job: Job) -> Place | None:
         return Place(3, 1.5) if job.status == "queued" else None
 
-    async def request(self, job: Job) -> FitRequest:
+    async def request(self, job: Job) -> JobRequest:
         assert job.request is not None
         return job.request
 

@@ -44,11 +44,25 @@ def test_a_fit_as_csv_and_oneline(run: Run) -> None:
     assert line.count("\n") == 1
 
 
-def test_two_group_by_columns_are_refused(run: Run) -> None:
-    """Otherwise only the last one would count, and equal wells of two plates would be one group."""
-    done = run("fit", "thermo.csv", MODEL, "--group-by", "plate", "--group-by", "well")
-    assert done.returncode == 2
-    assert "--group-by takes one column, not plate and well" in " ".join(done.stderr.split())
+def test_two_columns_to_group_by_make_one_key(run: Run) -> None:
+    """Wells of two plates are two groups; 001 stays text."""
+    rows = [
+        f"{x},{k * x + int(well)},P{k},{well}"
+        for k in (1, 2)
+        for well in ("001", "2")
+        for x in range(4)
+    ]
+    table = "\n".join(["x,y,plate,well", *rows]) + "\n"
+    asked = ("fit", "-", "y = a*x + b", "--group-by", "plate", "--group-by", "well", "-f", "json")
+    found = json.loads(run(*asked, stdin=table).stdout)
+    keys = [["P1", "001"], ["P1", "2"], ["P2", "001"], ["P2", "2"]]
+    assert found["groups"]["key"] == keys
+    some = json.loads(run(*asked, "--rows", "x > 0 and plate == 'P2'", stdin=table).stdout)
+    assert some["groups"]["key"] == keys[2:]
+    assert some["rows"] == {"used": 6, "of": 16}
+    shared = json.loads(run(*asked, "--shared", "a", stdin=table).stdout)
+    assert list(shared["shared"]["params"]) == ["a"]
+    assert run("fit", "-", "y = a*x + b", "--shared", "a", stdin=table).returncode == 2
 
 
 def test_a_fit_from_stdin(run: Run) -> None:
@@ -216,6 +230,19 @@ def test_predictions_as_csv_have_the_columns_of_the_data(run: Run, tables: Path)
     (tables / "new.csv").write_text("t_u,note\n0,a\n100,b\n")
     done = run("predict", "new.csv", MODEL, "-p", "w=1", "-p", "b=0.5")
     assert done.stdout.splitlines() == ["t_u,note,prediction", "0.0,a,0.5", "100.0,b,100.5"]
+
+
+def test_a_condition_chooses_the_rows_of_every_command(run: Run, tables: Path) -> None:
+    (tables / "new.csv").write_text("t_u,note\n0,a\n100,b\n")
+    assert run("fit", "thermo.csv", MODEL, "--save", "fit.json", "-f", "json").returncode == 0
+    model = (MODEL, "-p", "w=1", "-p", "b=0.5")
+    for asked in (model, ("--fit", "fit.json")):
+        done = run("predict", "new.csv", *asked, "--rows", "note == 'b'")
+        lines = done.stdout.splitlines()
+        assert len(lines) == 2
+        assert lines[1].startswith("100.0,b,")
+    some = run("gradient", "thermo.csv", *model, "--rows", "t_u > 60", "-f", "json")
+    assert json.loads(some.stdout)["rows"]["used"] < json.loads(some.stdout)["rows"]["of"]
 
 
 def test_gradient(run: Run) -> None:

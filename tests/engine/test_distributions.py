@@ -1,4 +1,4 @@
-"""Student's t: quantiles and tails."""
+"""Quantiles and tails of Student's t; tails of F and χ²."""
 
 from __future__ import annotations
 
@@ -8,7 +8,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.engine.inference.distributions import incomplete_beta, t_quantile, t_tail
+from service.engine.inference.distributions import (
+    chi_squared_tail,
+    f_tail,
+    incomplete_beta,
+    t_quantile,
+    t_tail,
+)
 
 # (probability, degrees, t): roots of the incomplete beta function in 40 digits, by mpmath 1.3; the
 # rows for 0.975 and 0.995 are those of every printed table.
@@ -75,3 +81,53 @@ def test_the_incomplete_beta_function_of_whole_numbers() -> None:
     assert incomplete_beta(1, 3, 0.2) == pytest.approx(1 - 0.8**3, rel=1e-14)
     assert incomplete_beta(2, 2, 0.3) == pytest.approx(3 * 0.09 - 2 * 0.027, rel=1e-14)
     assert (incomplete_beta(2, 3, 0.0), incomplete_beta(2, 3, 1.0)) == (0.0, 1.0)
+
+
+# (F, df1, df2, P(F > f)) and (χ², degrees, P(χ² > x)): points of every printed table.
+F_TABLE = [
+    (161.4476, 1, 1, 0.05),
+    (4.964603, 1, 10, 0.05),
+    (10.04429, 1, 10, 0.01),
+    (3.325835, 5, 10, 0.05),
+    (3.841459, 1, 1e8, 0.05),
+]
+CHI_SQUARED = [
+    (3.841459, 1, 0.05),
+    (6.634897, 1, 0.01),
+    (5.991465, 2, 0.05),
+    (18.30704, 10, 0.05),
+    (124.3421, 100, 0.05),
+    (2.705543, 1, 0.1),
+    (0.003932140, 1, 0.95),
+]
+
+
+@pytest.mark.parametrize(("f", "df1", "df2", "p"), F_TABLE)
+def test_tails_of_f_are_those_of_the_tables(f: float, df1: float, df2: float, p: float) -> None:
+    assert f_tail(f, df1, df2) == pytest.approx(p, rel=2e-6)
+
+
+@pytest.mark.parametrize(("x", "degrees", "p"), CHI_SQUARED)
+def test_tails_of_chi_squared_are_those_of_the_tables(x: float, degrees: float, p: float) -> None:
+    assert chi_squared_tail(x, degrees) == pytest.approx(p, rel=2e-6)
+
+
+@given(st.floats(0.01, 50), st.floats(1, 200))
+def test_f_with_one_degree_is_the_square_of_t(t: float, degrees: float) -> None:
+    assert f_tail(t * t, 1, degrees) == pytest.approx(2 * t_tail(t, degrees), rel=1e-9)
+
+
+@given(st.floats(0.01, 200))
+def test_chi_squared_with_two_degrees_is_exponential(x: float) -> None:
+    assert chi_squared_tail(x, 2) == pytest.approx(math.exp(-x / 2), rel=1e-11)
+
+
+@given(st.floats(0.1, 60), st.integers(1, 60))
+def test_f_tends_to_chi_squared(x: float, degrees: int) -> None:
+    limit = chi_squared_tail(x, degrees)
+    assert f_tail(x / degrees, degrees, 1e7) == pytest.approx(limit, rel=1e-3, abs=1e-12)
+
+
+def test_tails_end_at_0_and_1() -> None:
+    assert (f_tail(0.0, 3, 4), f_tail(math.inf, 3, 4)) == (1.0, 0.0)
+    assert (chi_squared_tail(0.0, 3), chi_squared_tail(math.inf, 3)) == (1.0, 0.0)

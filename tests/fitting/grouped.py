@@ -8,15 +8,16 @@ from typing import Any
 
 from torch import Tensor
 
-from service.engine import GroupedResult, Rows, Task, begin, outcome
+from service.engine import GroupedResult, Rows, Task, begin, outcome, run_of
 from service.engine.diagnostics import Finding, Verdict, examine, verdict
 from service.engine.inference.intervals import intervals
 from service.engine.inference.statistics import summarise
 from service.engine.result import StopReason
 from service.fitting import Plan, check, to_grouped_fit
 from service.fitting.answer import is_cut_short
-from service.schemas.answers import GroupedFit, Timings
+from service.schemas.answers import Timings
 from service.schemas.fit import FitRequest
+from service.schemas.grouped import GroupedFit
 from tests.devices import put
 from tests.fitting.fits import SETTINGS
 
@@ -30,7 +31,7 @@ def plan(**request: Any) -> Plan:
 
 def finish(made: Plan, slices: int = 1000) -> GroupedResult:
     """The result of all groups, stepped so many epochs at a time."""
-    run = begin(made.task)
+    run = run_of(made.task)
     while not run.done:
         run.step(slices)
     found = run.result()

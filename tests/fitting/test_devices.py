@@ -18,7 +18,8 @@ import pytest
 from service.catalogue.losses import LOSSES
 from service.engine import GroupedResult, Result, begin
 from service.engine.kernel import composite
-from service.schemas.answers import Fit, GroupedFit
+from service.schemas.answers import Fit
+from service.schemas.grouped import GroupedFit
 from tests.devices import OTHERS, on
 from tests.fitting import fits, grouped
 

@@ -21,9 +21,9 @@ from service.engine import GroupedResult, begin
 from service.errors import BudgetExceeded, InvalidData, InvalidRequest, UnknownName
 from service.fitting import check, predict_from
 from service.fitting import curve as curve_of
-from service.schemas.answers import GroupedFit, Groups
 from service.schemas.compute import Predictions, PredictRequest
 from service.schemas.fit import FitRequest
+from service.schemas.grouped import GroupedFit, Groups
 from service.settings import Settings
 from tests.engine.builders import formula
 from tests.fitting.fits import fit as fit_one
@@ -419,7 +419,9 @@ def test_text_is_no_input():
 
 def predict(found: GroupedFit, **asked: Any) -> Predictions:
     stored = GroupedFit.model_validate_json(found.model_dump_json())
-    return predict_from(PredictRequest.model_validate({"job_id": "j", **asked}), curve_of(stored))
+    curve = curve_of(stored)
+    assert curve is not None
+    return predict_from(PredictRequest.model_validate({"job_id": "j", **asked}), curve)
 
 
 @pytest.mark.parametrize("kind", ["numbers", "text", "null"])

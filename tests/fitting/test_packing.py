@@ -8,10 +8,12 @@ import numpy as np
 import pytest
 import torch
 
-from service.fitting import packing
+from service.fitting import ComparisonRun, packing, to_compared, to_comparison
 from service.fitting.grouped_predict import Curves
 from service.fitting.packing import OtherVersion, pack, unpack
+from service.schemas.answers import Timings
 from service.schemas.columns import Labels
+from service.schemas.compare import CompareRequest
 
 
 def test_scalars_and_containers():
@@ -40,9 +42,32 @@ def test_columns_and_curves():
     assert found["g"].tolist() == labels.tolist()
     assert np.array_equal(found["x"], [1.0, np.nan], equal_nan=True)
     found["x"][0] = 3.0
-    curves = Curves("a*x", None, "float64", "g", b'["a"]', ("a",), np.ones((1, 1)))
+    curves = Curves("a*x", None, "float64", ("g",), b'["a"]', ("a",), np.ones((1, 1)))
     again = unpack(pack(curves))
     assert (again.keys, again.names, again.theta.tolist()) == (b'["a"]', ("a",), [[1.0]])
+
+
+@pytest.mark.parametrize("group_by", [None, "g"])
+def test_a_comparison_goes_on_from_its_checkpoint_with_the_same_answer(group_by):
+    x = np.arange(12.0)
+    data = {"x": x % 6, "y": 1 + 2 * (x % 6) + np.sin(x), "g": x // 6}
+    asked = CompareRequest.model_validate(
+        {"models": ["a*x", "a*x + b", "a*x**2 + b"], "data": data, "group_by": group_by}
+    )
+    plan = to_comparison(asked)
+
+    def answer(stored: bool) -> str:
+        run = ComparisonRun(plan)
+        while not run.done:
+            before = run.epoch
+            while run.epoch == before:
+                run.step(10**6)
+            if stored:
+                run = ComparisonRun(plan, unpack(pack(run.checkpoint())))
+        found = to_compared(plan, run.result(), job_id="", timings=Timings(queued_s=0, fit_s=0))
+        return found.model_dump_json()
+
+    assert answer(True) == answer(False)
 
 
 def test_other_versions_and_classes_are_refused(monkeypatch):

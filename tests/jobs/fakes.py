@@ -36,6 +36,7 @@ from service.schemas.answers import Fit, Timings
 from service.schemas.base import Answer
 from service.schemas.fit import FitRequest
 from service.schemas.names import StopReason
+from service.schemas.requests import JobRequest
 from service.settings import Settings
 
 ENTRY = "tests.jobs.fakes:main"
@@ -215,8 +216,9 @@ def deaf(sock: socket.socket, threads: int) -> None:
     signal.pause()
 
 
-def check(request: FitRequest, settings: Settings) -> Outline:
+def check(request: JobRequest, settings: Settings) -> Outline:
     """What `fitting.check` is to the service."""
+    assert isinstance(request, FitRequest)
     if request.tags.get("refused"):
         raise BudgetExceeded("refused")
     return Outline("y = a * x + b", PARAMS, request.epochs or 1)

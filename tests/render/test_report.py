@@ -19,18 +19,10 @@ from service import fitting
 from service.render.digits import joined, number, uncertain
 from service.render.oneline import oneline
 from service.render.report import report
-from service.schemas.answers import (
-    Diagnostic,
-    Fit,
-    FitUrls,
-    GroupedFit,
-    GroupedPredictBody,
-    Groups,
-    ModelSummary,
-    Timings,
-)
+from service.schemas.answers import Diagnostic, Fit, FitUrls, ModelSummary, Timings
 from service.schemas.base import Answer
 from service.schemas.compute import GradientRequest, LossAnswer, Predictions
+from service.schemas.grouped import GroupedFit, GroupedPredictBody, Groups
 from service.schemas.names import Verdict
 from service.schemas.problems import Problem, ProblemError
 from tests.render.made import THERMOMETER, descent, fitted

@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 import pytest_asyncio
 
-from service.schemas.answers import Fit, GroupedFit
+from service.schemas.answers import Fit
+from service.schemas.grouped import GroupedFit
 from service.settings import Settings
 from tests.security.watchdog import LONGEST_S, Door, Told, door, watched
 

@@ -35,6 +35,8 @@ _NUMBER = re.compile(r"[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?")
 _SPACES = re.compile(r"%2B|\+(?:[*/~=)<>]|%2A|%2F|%7E|%3D|%29|%3C|%3E)", re.IGNORECASE)
 """Matches where `+` means a space: as a plus it would precede an operator, or be beside an escaped
 plus."""
+_WORDS = re.compile(rb"\+(?:and|or|not)\+|^not\+")
+"""Matches where `+` means a space in a condition on rows."""
 
 Tree = dict[str, Any]
 
@@ -76,6 +78,8 @@ def _pairs(query: bytes) -> dict[tuple[str, ...], str]:
         path = tuple(name.split("."))
         if path in found:
             raise InvalidRequest(f"query parameter '{clip(name)}' is given twice")
+        if path == ("rows",) and _WORDS.search(value):
+            value = value.replace(b"+", b" ")
         found[path] = _decoded(value)
     return found
 
@@ -178,6 +182,7 @@ def assemble(schema: type[BodyT], table: Table, query: bytes) -> BodyT:
     """
     check_names(table.columns)
     options = _merged(_body_options(table.request), read_options(query, schema))
+    _split_columns(options, table)
     if table.units and "units" in schema.model_fields:
         options["units"] = {**table.units, **options.get("units", {})}
     options["data"] = {}
@@ -185,6 +190,17 @@ def assemble(schema: type[BodyT], table: Table, query: bytes) -> BodyT:
     asked = _validated(schema, options, noun)
     columns = {fold(name): column for name, column in table.columns.items()}
     return asked.model_copy(update={"data": columns})
+
+
+def _split_columns(options: Tree, table: Table) -> None:
+    """`group_by=plate,well` names two columns, unless one has that name."""
+    asked = options.get("group_by")
+    text = asked.get("column") if isinstance(asked, dict) else asked
+    known = set(map(fold, table.columns))
+    if not isinstance(text, str) or "," not in text or fold(text) in known:
+        return
+    parts = [fold(part.strip()) for part in text.split(",")]
+    options["group_by"] = {**(asked if isinstance(asked, dict) else {}), "column": parts}
 
 
 def _body_options(request: bytes) -> Tree:

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import asyncio
 import zlib
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import ExitStack, nullcontext
 from typing import TypeVar
 
 from starlette.requests import ClientDisconnect
 from starlette.types import Message
 
+from service import fitting
 from service.api.bodies import table
 from service.api.bodies.forms import form_of
 from service.api.bodies.json import is_quick, parse
@@ -26,6 +27,7 @@ from service.api.bodies.table import (
     Table,
     check_counts,
     check_nbytes,
+    keep_filter,
     keep_lines,
 )
 from service.api.concurrency import unless_disconnected
@@ -41,9 +43,11 @@ from service.schemas.base import Request as Body
 from service.schemas.columns import Data
 
 BodyT = TypeVar("BodyT", bound=Body)
-KeysOf = Callable[[BodyT], Awaitable[Keys | None]]
-"""Returns the `group_by` column of a request, which is read so that its keys stay distinct."""
+KeysOf = Callable[[BodyT], Awaitable[Sequence[Keys]]]
+"""Returns the `group_by` columns of a request, which are read so that its keys stay distinct."""
 
+_FEW_NUMBERS = 10_000
+"""Numbers of data up to which a condition on rows is read on the event loop."""
 _SMALL = 2**16
 """Bytes up to which a body does not wait for large ones."""
 
@@ -57,9 +61,9 @@ async def read(
         if not head.content.is_json:
             return await _read_form(request, schema, room, head, keys_of)
         asked, body = await _read_json(request, schema, room, head)
-        if keys_of is not None and (group_keys := await keys_of(asked)) is not None:
+        for group_keys in () if keys_of is None else await keys_of(asked):
             await _check_keys(request, head, asked, body, group_keys)
-        return asked
+        return await _with_rows(request, asked)
 
 
 async def _read_json(
@@ -114,11 +118,25 @@ async def _read_form(
     readers = request.state["readers"].turn(head.client)
     async with nullcontext() if len(body) <= _SMALL else readers:
         table, asked = await asyncio.to_thread(work)
-        if keys_of is not None and (group_keys := await keys_of(asked)) is not None:
+        for group_keys in () if keys_of is None else await keys_of(asked):
             data = getattr(asked, "data", None) or {}
             data = await asyncio.to_thread(table.with_keys, data, group_keys)
             asked = asked.model_copy(update={"data": data})
+        return await _with_rows(request, asked)
+
+
+async def _with_rows(request: Request, asked: BodyT) -> BodyT:
+    """The request with the rows that its condition `rows` is true of."""
+    if getattr(asked, "rows", None) is None:
         return asked
+    data: Data = getattr(asked, "data", None) or {}
+    numbers = sum(map(len, data.values()))
+    if numbers <= _FEW_NUMBERS:
+        asked = fitting.with_rows(asked)
+    else:
+        asked = await asyncio.to_thread(fitting.with_rows, asked)
+    keep_filter(request.scope, getattr(asked, "rows", None))
+    return asked
 
 
 async def _received(request: Request, room: ExitStack, head: Head) -> bytes | bytearray:

@@ -25,6 +25,7 @@ from service.errors import BudgetExceeded, Complaint, InvalidData, shortened
 from service.schemas.base import Request as Body
 from service.schemas.columns import Data, Labels, Name, Numbers
 from service.schemas.keys import EXACT_TO, are_numbers, is_exact, is_infinite, is_plain
+from service.schemas.rows import RowFilter
 from service.settings import Settings
 
 Kind = Literal["text", "numbers"] | None
@@ -249,7 +250,9 @@ def check_names(names: Iterable[str]) -> None:
 
 _LINES = "descent.lines"
 """Key in a request's scope: the lines of its body's rows, if it has lines."""
-_ROW = re.compile(r"/data/[^/]*/(\d+)")
+_FILTER = "descent.rows"
+"""Key in a request's scope: the rows that are used, if not all are."""
+_ROW = re.compile(r"(/data/[^/]*/)(\d+)")
 
 
 def keep_lines(scope: Scope, lines: Lines | None) -> None:
@@ -257,17 +260,37 @@ def keep_lines(scope: Scope, lines: Lines | None) -> None:
     scope[_LINES] = lines
 
 
+def keep_filter(scope: Scope, rows: RowFilter | None) -> None:
+    """Keeps which rows of a body are used for `with_lines`."""
+    scope[_FILTER] = rows
+
+
 def with_lines(scope: Scope, found: Sequence[Complaint]) -> tuple[Complaint, ...]:
-    """The complaints; those about a row also name its line, where the body has lines."""
+    """The complaints; those about a row name it as it was sent, and its line, where the body has
+    lines."""
     lines: Lines | None = scope.get(_LINES)
+    rows: RowFilter | None = scope.get(_FILTER)
+    if rows is not None:
+        found = [_as_sent(complaint, rows) for complaint in found]
     return tuple(
         complaint if lines is None else _with_line(complaint, lines) for complaint in found
     )
+
+
+def _as_sent(complaint: Complaint, rows: RowFilter) -> Complaint:
+    """The complaint about a row that is used, with its number among all rows."""
+    match = _ROW.fullmatch(complaint.pointer)
+    if match is None:
+        return complaint
+    row = int(match[2])
+    sent = rows.original(row)
+    detail = re.sub(rf"\brow {row + 1}\b", f"row {sent + 1}", complaint.detail)
+    return Complaint(f"{match[1]}{sent}", detail)
 
 
 def _with_line(complaint: Complaint, lines: Lines) -> Complaint:
     row = _ROW.fullmatch(complaint.pointer)
     if row is None:
         return complaint
-    line = lines.of(int(row[1]))
+    line = lines.of(int(row[2]))
     return Complaint(complaint.pointer, f"{complaint.detail} (line {line} of the body)")

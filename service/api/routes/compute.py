@@ -161,18 +161,19 @@ def _size(data: Data) -> int:
     return sum(map(len, data.values()))
 
 
-async def _keys(request: Request, head: Head, asked: PredictRequest) -> Keys | None:
-    """The `group_by` column of the job's fit, and the type of its keys; None without groups."""
+async def _keys(request: Request, head: Head, asked: PredictRequest) -> tuple[Keys, ...]:
+    """The `group_by` columns of the job's fit, and the type of its keys; none without groups."""
     if asked.job_id is None:
-        return None
+        return ()
     jobs = request.state["jobs"]
     job = await jobs.get(asked.job_id, head.owner)
-    if not job.grouped:
-        return None
+    if job.kind == "fit":
+        return ()
     fitted = await jobs.request(job)
-    assert fitted.group_by is not None, "the job is grouped"
-    by = fitted.group_by.column
-    return Keys(by, "text" if isinstance(fitted.data.get(by), Labels) else "numbers")
+    columns = () if fitted.group_by is None else fitted.group_by.columns
+    return tuple(
+        Keys(by, "text" if isinstance(fitted.data.get(by), Labels) else "numbers") for by in columns
+    )
 
 
 async def _curve(request: Request, head: Head, job_id: str) -> fitting.Curve:

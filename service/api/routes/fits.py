@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
+from collections.abc import Mapping
 from contextlib import ExitStack, suppress
 
 import numpy as np
@@ -29,15 +30,17 @@ from service.errors import UnknownJob
 from service.jobs.job import Job, request_nbytes
 from service.schemas.answers import Fit
 from service.schemas.columns import Labels, Numbers
+from service.schemas.compare import CompareRequest
 from service.schemas.fit import FitRequest
 from service.schemas.jobs import Job as JobAnswer
 from service.schemas.options import Param
+from service.schemas.requests import JobRequest
 
 router = APIRouter(tags=["fits"], default_response_class=Response, route_class=DirectRoute)
 
 _QUICK_BYTES, _FEW_PARAMS = 2**19, 256
 """Bytes of columns, and params, up to which the fingerprint is computed on the event loop."""
-_HEADERS = [
+HEADERS = [
     openapi.header(
         "Prefer",
         "`respond-async`: answer at once with the job. `wait=N`: wait at most N seconds for the "
@@ -72,15 +75,21 @@ _HEADERS = [
         **openapi.refusals(400, 406, 408, 409, 413, 415, 422, 429, 500, 503),
     },
     openapi_extra=openapi.body(
-        FitRequest, examples.FIT, [*_HEADERS, *openapi.query(FormQuery)["parameters"]]
+        FitRequest, examples.FIT, [*HEADERS, *openapi.query(FormQuery)["parameters"]]
     ),
 )
 async def fit(request: Request) -> Response:
     """Only `data` is required; the default model is a line. Answers with the fit or, where
     `background` is true, `Prefer: respond-async` is sent or the wait runs out, with 202 and the
     job."""
+    return await submitted(request, FitRequest)
+
+
+async def submitted(request: Request, schema: type[FitRequest] | type[CompareRequest]) -> Response:
+    """Submits the job that the body describes; answers with its result if it ends within the
+    wait."""
     head = heads.read(request, body=True, keyed=True)
-    asked = await reading.read(request, head, FitRequest, _keys)
+    asked: JobRequest = await reading.read(request, head, schema, _keys)
     job, replayed = await _submit(request, head, asked)
     wait_s = 0.0 if asked.background else head.prefer.wait(request.state["settings"].max_wait_s)
     if wait_s > 0:
@@ -88,7 +97,7 @@ async def fit(request: Request) -> Response:
     return await _answer(request, head, job, asked, replayed=replayed)
 
 
-async def _submit(request: Request, head: Head, asked: FitRequest) -> tuple[Job, bool]:
+async def _submit(request: Request, head: Head, asked: JobRequest) -> tuple[Job, bool]:
     """The job, and whether it is that of an earlier request with the same key."""
     key = head.idempotency_key
     digest = None if key is None else await _fingerprint(asked)
@@ -104,7 +113,7 @@ async def _submit(request: Request, head: Head, asked: FitRequest) -> tuple[Job,
 
 
 async def _answer(
-    request: Request, head: Head, job: Job, asked: FitRequest, *, replayed: bool
+    request: Request, head: Head, job: Job, asked: JobRequest, *, replayed: bool
 ) -> Response:
     """The fit if the job has finished, else the job."""
     finished = job.finished and not asked.background
@@ -124,14 +133,15 @@ async def _answer(
     return await writing.fit_answer(request, head, answer.result, asked, headers)
 
 
-async def _fingerprint(asked: FitRequest) -> bytes:
-    if request_nbytes(asked) <= _QUICK_BYTES and len(asked.params) <= _FEW_PARAMS:
+async def _fingerprint(asked: JobRequest) -> bytes:
+    few = isinstance(asked, FitRequest) and len(asked.params) <= _FEW_PARAMS
+    if request_nbytes(asked) <= _QUICK_BYTES and few:
         return fingerprint(asked)
     return await asyncio.to_thread(fingerprint, asked)
 
 
-async def _keys(asked: FitRequest) -> Keys | None:
-    return None if asked.group_by is None else Keys(asked.group_by.column)
+async def _keys(asked: JobRequest) -> tuple[Keys, ...]:
+    return () if asked.group_by is None else tuple(map(Keys, asked.group_by.columns))
 
 
 async def _wait(request: Request, job: Job, wait_s: float, *, abandon: bool) -> Job:
@@ -161,13 +171,14 @@ def _without_fit(job: Job, headers: dict[str, str], head: Head) -> Response:
     return ProblemAnswer(made, headers)
 
 
-def fingerprint(asked: FitRequest) -> bytes:
+def fingerprint(asked: JobRequest) -> bytes:
     """The SHA-256 of the request. The order of columns counts: a model that names none uses it."""
-    params = {
-        name: given if isinstance(given, Param) else Param(value=given)
-        for name, given in asked.params.items()
-    }
-    whole = asked.model_copy(update={"params": params})
+    whole = asked
+    if isinstance(asked, FitRequest):
+        whole = asked.model_copy(update={"params": _as_objects(asked.params)})
+    elif isinstance(asked.models, list):
+        each = [m.model_copy(update={"params": _as_objects(m.params)}) for m in asked.models]
+        whole = asked.model_copy(update={"models": each})
     options = json.loads(whole.model_dump_json(exclude={"data", "background"}))
     digest = hashlib.sha256(json.dumps(options, sort_keys=True).encode())
     for name, column in asked.data.items():
@@ -175,6 +186,13 @@ def fingerprint(asked: FitRequest) -> bytes:
         for part in _parts(column):
             digest.update(part)
     return digest.digest()
+
+
+def _as_objects(params: Mapping[str, float | Param]) -> dict[str, Param]:
+    return {
+        name: given if isinstance(given, Param) else Param(value=given)
+        for name, given in params.items()
+    }
 
 
 def _parts(column: Numbers | Labels) -> tuple[bytes, ...]:

@@ -108,7 +108,12 @@ def _asked(query: PictureQuery, view: str, format: str) -> PlotRequest:
 
 
 def _check_available(job: Job, view: str) -> None:
-    if job.grouped:
+    if job.kind == "comparison":
+        raise InvalidRequest(
+            "the job compares models and has no picture; draw one of them by POST /plot, with the "
+            "`predict` of its row"
+        )
+    if job.kind != "fit":
         raise InvalidRequest(
             "the job has a fit for each group; draw one of them by POST /plot, with the group's "
             "rows and params"

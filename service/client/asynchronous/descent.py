@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Self, Unpack, overload
 from service.client import answers, bodies, fits
 from service.client.asynchronous.connection import AsyncConnection
 from service.client.asynchronous.results import AsyncFit, AsyncJob
-from service.client.fits import GroupedFit
+from service.client.fits import Comparison, GroupedFit
 from service.client.transport import AsyncSleep
 from service.schemas.catalogue import (
     LossEntry,
@@ -25,11 +25,13 @@ if TYPE_CHECKING:
     import httpx
 
     from service.client.options import (
+        CompareOptions,
         FitOptions,
         GradientCallOptions,
         GroupBy,
         LossOptions,
         Model,
+        Models,
         PredictOptions,
     )
     from service.client.predictions import Predictions
@@ -100,7 +102,8 @@ class AsyncDescent(AsyncConnection):
         continues. An interrupt (^C) cancels it.
         """
         payload = bodies.fit(model, data, group_by, options)
-        return self.fit_of(await self.fitted(payload, self.deadline(timeout), idempotency_key))
+        raw = await self.fitted(payload, self.deadline(timeout), idempotency_key)
+        return GroupedFit(raw) if fits.is_grouped(raw) else AsyncFit(raw, self)
 
     @overload
     async def submit(
@@ -133,6 +136,31 @@ class AsyncDescent(AsyncConnection):
     ) -> AsyncJob[AsyncFit] | AsyncJob[GroupedFit]:
         """Submits the same as a background job."""
         payload = bodies.fit(model, data, group_by, options)
+        return self.job(await self.submitted(payload, idempotency_key))
+
+    async def compare(
+        self,
+        data: Any,
+        models: Models = "catalogue",
+        *,
+        timeout: float | None = None,
+        idempotency_key: str | None = None,
+        **options: Unpack[CompareOptions],
+    ) -> Comparison:
+        """Models fitted to the same data, ranked and tested; waited for as `fit` is."""
+        payload = bodies.ask("/compare", data, {"models": models, **options})
+        return Comparison(await self.fitted(payload, self.deadline(timeout), idempotency_key))
+
+    async def submit_comparison(
+        self,
+        data: Any,
+        models: Models = "catalogue",
+        *,
+        idempotency_key: str | None = None,
+        **options: Unpack[CompareOptions],
+    ) -> AsyncJob[Comparison]:
+        """Submits the same as a background job."""
+        payload = bodies.ask("/compare", data, {"models": models, **options})
         return self.job(await self.submitted(payload, idempotency_key))
 
     async def predict(
@@ -208,6 +236,8 @@ class AsyncDescent(AsyncConnection):
     async def __aexit__(self, *_: object) -> None:
         await self.close()
 
-    def fit_of(self, raw: dict[str, Any]) -> AsyncFit | GroupedFit:
-        """A document as a fit."""
+    def fit_of(self, raw: dict[str, Any]) -> AsyncFit | GroupedFit | Comparison:
+        """A document as a fit or a comparison."""
+        if fits.is_comparison(raw):
+            return Comparison(raw)
         return GroupedFit(raw) if fits.is_grouped(raw) else AsyncFit(raw, self)

@@ -6,10 +6,11 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar, cast
 
-from service.client import fits
+from service.client import fits, notebook
 from service.client.answers import Event
 from service.client.errors import ClientError
-from service.client.fits import MEDIA_TYPES, FitDocument, GroupedFit, Kind, Picture, View
+from service.client.fits import Comparison, FitDocument, GroupedFit
+from service.client.notebook import MEDIA_TYPES, Kind, Picture, View
 from service.schemas.answers import History
 from service.schemas.jobs import Job as JobRecord
 from service.schemas.names import Status
@@ -55,13 +56,13 @@ class AsyncFit(FitDocument):
         return self._client
 
     def _repr_svg_(self) -> str | None:
-        return self._picture or fits.shown(self.plot)
+        return self._picture or notebook.shown(self.plot)
 
     def _repr_html_(self) -> str:
-        return fits.html_table(self.document, self._repr_svg_())
+        return notebook.html_table(self.document, self._repr_svg_())
 
 
-FitT = TypeVar("FitT", bound=AsyncFit | GroupedFit)
+FitT = TypeVar("FitT", bound=AsyncFit | GroupedFit | Comparison)
 
 
 class AsyncJob(Generic[FitT]):

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Self, Unpack, overload
 from service.client import answers, bodies, fits
 from service.client.blocking.connection import Connection
 from service.client.blocking.results import Fit, Job
-from service.client.fits import GroupedFit
+from service.client.fits import Comparison, GroupedFit
 from service.client.transport import Sleep
 from service.schemas.catalogue import (
     LossEntry,
@@ -26,11 +26,13 @@ if TYPE_CHECKING:
     import httpx
 
     from service.client.options import (
+        CompareOptions,
         FitOptions,
         GradientCallOptions,
         GroupBy,
         LossOptions,
         Model,
+        Models,
         PredictOptions,
     )
     from service.client.predictions import Predictions
@@ -101,7 +103,8 @@ class Descent(Connection):
         continues. An interrupt (^C) cancels it.
         """
         payload = bodies.fit(model, data, group_by, options)
-        return self.fit_of(self.fitted(payload, self.deadline(timeout), idempotency_key))
+        raw = self.fitted(payload, self.deadline(timeout), idempotency_key)
+        return GroupedFit(raw) if fits.is_grouped(raw) else Fit(raw, self)
 
     @overload
     def submit(
@@ -134,6 +137,31 @@ class Descent(Connection):
     ) -> Job[Fit] | Job[GroupedFit]:
         """Submits the same as a background job."""
         payload = bodies.fit(model, data, group_by, options)
+        return self.job(self.submitted(payload, idempotency_key))
+
+    def compare(
+        self,
+        data: Any,
+        models: Models = "catalogue",
+        *,
+        timeout: float | None = None,
+        idempotency_key: str | None = None,
+        **options: Unpack[CompareOptions],
+    ) -> Comparison:
+        """Models fitted to the same data, ranked and tested; waited for as `fit` is."""
+        payload = bodies.ask("/compare", data, {"models": models, **options})
+        return Comparison(self.fitted(payload, self.deadline(timeout), idempotency_key))
+
+    def submit_comparison(
+        self,
+        data: Any,
+        models: Models = "catalogue",
+        *,
+        idempotency_key: str | None = None,
+        **options: Unpack[CompareOptions],
+    ) -> Job[Comparison]:
+        """Submits the same as a background job."""
+        payload = bodies.ask("/compare", data, {"models": models, **options})
         return self.job(self.submitted(payload, idempotency_key))
 
     def predict(
@@ -206,6 +234,8 @@ class Descent(Connection):
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def fit_of(self, raw: dict[str, Any]) -> Fit | GroupedFit:
-        """A document as a fit."""
+    def fit_of(self, raw: dict[str, Any]) -> Fit | GroupedFit | Comparison:
+        """A document as a fit or a comparison."""
+        if fits.is_comparison(raw):
+            return Comparison(raw)
         return GroupedFit(raw) if fits.is_grouped(raw) else Fit(raw, self)

@@ -104,10 +104,10 @@ def verdict(diagnostics: Sequence[Diagnostic]) -> Verdict:
 
 
 @np.errstate(all="ignore")
-def severities(findings: Findings) -> dict[str, Severities]:
+def severities(findings: Findings, checks: Sequence[Check] = CHECKS) -> dict[str, Severities]:
     """The severity in each of many fits, (fits,) int8, by the codes that occur."""
     found: dict[str, Severities] = {}
-    for check in CHECKS:
+    for check in checks:
         severity = check.severity(findings)
         if severity.any():
             before = found.get(check.code)

@@ -1,4 +1,4 @@
-"""Quantiles of Student's t, from the incomplete beta function.
+"""Distribution functions: quantiles and tails of Student's t, tails of F and χ².
 
 Sources: Press et al., Numerical Recipes, 3rd ed., 6.4 (continued fraction by Lentz's method);
 Abramowitz and Stegun 26.7.1 (t by the incomplete beta).
@@ -86,3 +86,39 @@ def t_quantile(probability: float, degrees: float) -> float:
             return following
         t = following
     return t
+
+
+def f_tail(f: float, df1: float, df2: float) -> float:
+    """P(F > f) for f ≥ 0 (Abramowitz and Stegun 26.6.2)."""
+    if math.isinf(f):
+        return 0.0
+    return incomplete_beta(df2 / 2, df1 / 2, df2 / (df2 + df1 * f))
+
+
+def chi_squared_tail(x: float, degrees: float) -> float:
+    """P(χ² > x) for x ≥ 0: the regularised upper incomplete gamma function Q(degrees/2, x/2)
+    (Numerical Recipes, 6.2: a series below a + 1, a continued fraction above)."""
+    a, x = degrees / 2, x / 2
+    if x <= 0.0 or math.isinf(x):
+        return 1.0 if x <= 0.0 else 0.0
+    front = math.exp(a * math.log(x) - x - math.lgamma(a))
+    if x < a + 1:
+        term = total = 1 / a
+        n = a
+        while term > total * 1e-17:
+            n += 1
+            term *= x / n
+            total += term
+        return 1.0 - front * total
+    b = x + 1 - a
+    c, d = 1 / _TINY, 1 / b
+    fraction = d
+    for i in range(1, 10_000):
+        even = -i * (i - a)
+        b += 2
+        d = 1 / _away(even * d + b)
+        c = _away(b + even / c)
+        fraction *= d * c
+        if abs(d * c - 1.0) < 1e-16:
+            break
+    return front * fraction

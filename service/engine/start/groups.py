@@ -163,7 +163,7 @@ def with_best_starts(task: Task, starts: Starts) -> Task:
     for start in found:
         theta = start.repeat(len(task.fits), 1)
         if starts.again:
-            theta = _with_linear(task, theta)
+            theta = with_linear(task, theta)
         points.append(theta)
         losses.append(losses_of(task.problem, task.fits, theta))
     best = torch.stack(losses).nan_to_num(nan=torch.inf).argmin(dim=0)
@@ -179,8 +179,8 @@ def lower_of(before: Ends, groups: Tensor, again: Ends) -> Tensor:
     return lower
 
 
-def _with_linear(task: Task, theta: Tensor) -> Tensor:
-    """The params with the linear ones solved for, if possible."""
+def with_linear(task: Task, theta: Tensor) -> Tensor:
+    """The params (fits, params) with the linear free ones solved for, if possible."""
     problem = task.problem
     linear = [
         problem.params.index(name)

@@ -13,7 +13,9 @@ import numpy as np
 from service.fitting.packing import pack, unpack
 from service.jobs.history import Rows
 from service.jobs.job import Failure, Job, Progress, Stored
+from service.schemas.compare import CompareRequest
 from service.schemas.fit import FitRequest
+from service.schemas.requests import JobRequest
 
 Fields = Mapping[str, bytes]
 """The fields of a record."""
@@ -26,7 +28,7 @@ def new_fields(job: Job) -> list[str | bytes | int]:
         "tags": dict(job.tags),
         "created_at": job.created_at.isoformat(),
         "params": job.params,
-        "grouped": job.grouped,
+        "kind": job.kind,
     }
     made: list[str | bytes | int] = [
         *("owner", job.owner, "queue_key", job.queue_key, "status", job.status),
@@ -69,7 +71,7 @@ def job_of(job_id: str, fields: Fields) -> Job:
         owner=fields["owner"].decode(),
         queue_key=fields["queue_key"].decode(),
         request=None,
-        grouped=about["grouped"],
+        kind=about["kind"],
         model=about["model"],
         tags=MappingProxyType(about["tags"]),
         created_at=datetime.fromisoformat(about["created_at"]),
@@ -96,16 +98,20 @@ def _time(value: bytes | None) -> datetime | None:
     return None if value is None else datetime.fromisoformat(value.decode())
 
 
-def pack_request(request: FitRequest) -> bytes:
+_REQUESTS: Mapping[str, type[JobRequest]] = {"fit": FitRequest, "compare": CompareRequest}
+
+
+def pack_request(request: JobRequest) -> bytes:
     """The bytes of a request: its columns as arrays, the rest as JSON."""
+    kind = "compare" if isinstance(request, CompareRequest) else "fit"
     rest = request.model_dump_json(include=request.model_fields_set - {"data"})
-    return pack((rest, dict(request.data)))
+    return pack((kind, rest, dict(request.data)))
 
 
-def unpack_request(data: Stored) -> FitRequest:
+def unpack_request(data: Stored) -> JobRequest:
     """The request of `pack_request`."""
-    rest, columns = unpack(data)
-    made: FitRequest = FitRequest.model_validate_json(
+    kind, rest, columns = unpack(data)
+    made = _REQUESTS[kind].model_validate_json(
         json.dumps({**json.loads(rest), "data": {"x": [0.0]}})
     )
     return made.model_copy(update={"data": columns})

@@ -16,8 +16,8 @@ from service.jobs.job import Job, Progress, Stored
 from service.jobs.redis.documents import joined
 from service.jobs.redis.store import RedisStore
 from service.jobs.store import Claimed
-from service.schemas.fit import FitRequest
 from service.schemas.names import Status
+from service.schemas.requests import JobRequest
 
 log = logging.getLogger("descent.store")
 
@@ -63,7 +63,7 @@ class NodeStore:
     async def get(self, job_id: str) -> Job:
         return await self._patiently(lambda: self._store.get(job_id))
 
-    async def request(self, job_id: str) -> FitRequest:
+    async def request(self, job_id: str) -> JobRequest:
         return await self._patiently(lambda: self._store.request(job_id))
 
     async def history(self, job_id: str) -> Rows:

@@ -23,8 +23,8 @@ from service.jobs.redis.documents import fields_of, job_of
 from service.jobs.redis.subscription import Subscription
 from service.jobs.store import Answer, StoreStats
 from service.jobs.timing import Clock, SystemClock
-from service.schemas.fit import FitRequest
 from service.schemas.names import Status
+from service.schemas.requests import JobRequest
 from service.settings import Settings
 
 PIECE = 2**18
@@ -102,11 +102,11 @@ class Reader:
             raise UnknownJob(await self.why_unknown(job_id, owner))
         return job
 
-    async def request(self, job_id: str) -> FitRequest:
+    async def request(self, job_id: str) -> JobRequest:
         document = await self.document(f"request:{job_id}")
         if not document:
             raise UnknownJob(await self.why_unknown(job_id, None))
-        request: FitRequest = await _off_the_loop(document, documents.unpack_request)
+        request: JobRequest = await _off_the_loop(document, documents.unpack_request)
         return request
 
     async def answer(self, job_id: str) -> Answer | None:

@@ -15,7 +15,7 @@ import pytest_asyncio
 
 from service.api.bodies import forms
 from service.jobs.job import Job
-from service.schemas.fit import FitRequest
+from service.schemas.requests import JobRequest
 from service.settings import Settings
 from tests.api.bodies.test_arrow import written
 from tests.api.bodies.test_multipart import body, disposed
@@ -160,9 +160,9 @@ async def test_text_and_units_arrive_from_every_form() -> None:
 
 
 class Remembering(FakeJobs):
-    read: FitRequest
+    read: JobRequest
 
-    async def submit(self, request: FitRequest, **asked: Any) -> tuple[Job, bool]:
+    async def submit(self, request: JobRequest, **asked: Any) -> tuple[Job, bool]:
         self.read = request
         return await super().submit(request, **asked)
 

@@ -1,0 +1,89 @@
+"""`descent compare`: fit several models to a table, rank them and test them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from service.cli import options
+from service.cli.printing import Form
+
+
+def compare(
+    data: options.Data,
+    models: Annotated[
+        list[str] | None,
+        typer.Argument(
+            help="Formulas, or names of `descent models`; default: every family of the catalogue.",
+            autocompletion=options.model_names,
+        ),
+    ] = None,
+    criterion: Annotated[
+        str | None, typer.Option(help="aic, aicc or bic, by which they are ranked; default: aicc.")
+    ] = None,
+    test: Annotated[
+        list[str] | None,
+        typer.Option(help="f, lrt (likelihood ratio) or lack_of_fit; several times for several."),
+    ] = None,
+    nested: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="A pair that is nested although it cannot be proved: SMALLER<LARGER, the places "
+            "of two models in the command, from 1."
+        ),
+    ] = None,
+    sigma: options.Sigma = None,
+    group_by: Annotated[
+        str | None, typer.Option(help="A column: the models are compared for each of its values.")
+    ] = None,
+    setting: options.Setting = None,
+    save: Annotated[Path | None, typer.Option(help="The file for the answer's JSON.")] = None,
+    background: Annotated[
+        bool, typer.Option("--background", help="Print the job's id and do not wait for it.")
+    ] = False,
+    strict: options.Strict = False,
+    format: options.Format = Form.text,
+    url: options.Url = None,
+    api_key: options.ApiKey = None,
+) -> None:
+    """Compare models of a table. Without --url a temporary service is started.
+
+
+    Exit code: 0 a trustworthy or doubtful comparison, 3 an untrustworthy one (with --strict a
+    doubtful one too), 4 rejected, 5 no service, 1 it failed.
+    """
+    from service.cli import connecting, exits, requests, table
+    from service.cli.fit import end
+
+    if background and url is None:
+        exits.usage("--background needs a running service: set --url or DESCENT_URL")
+    asked = requests.request(
+        settings=setting or (),
+        criterion=criterion,
+        tests=test,
+        nested=None if nested is None else [_pair(each, models or []) for each in nested],
+        sigma=sigma,
+        group_by=group_by,
+    )
+    given = table.read(data)
+    with connecting.descent(url, api_key, own=True) as client:
+        job: Any = client.submit_comparison(given, models or "catalogue", **asked)
+        if background:
+            typer.echo(job.id)
+            raise typer.Exit
+        end(client, job, format, None, "fit", save, strict=strict)
+
+
+def _pair(text: str, models: list[str]) -> list[str]:
+    """`1<2` as the labels of two models."""
+    from service.cli import exits
+
+    smaller, _, larger = text.partition("<")
+    labels = []
+    for place in (smaller, larger):
+        if not (place.strip().isdigit() and 0 < int(place) <= len(models)):
+            exits.usage(f"--nested takes the places of two models, such as 1<2, not '{text}'")
+        labels.append(" ".join(models[int(place) - 1].split()))
+    return labels

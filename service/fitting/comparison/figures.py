@@ -1,0 +1,244 @@
+"""What a comparison is made of: the fits of all models in all groups, as arrays, and their tests.
+
+A comparison without groups has one group. Arrays are (models, groups), in the order of the plan's
+entries.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal, NamedTuple
+
+import numpy as np
+
+from service.engine.inference.comparison import (
+    Likelihoods,
+    Noise,
+    Ranking,
+    Test,
+    f_test,
+    lack_of_fit,
+    likelihood_ratio,
+    likelihoods,
+    pure_error,
+    ranking,
+)
+from service.engine.inference.nesting import nested
+from service.engine.kernel.types import Bools, Floats, Ints
+from service.fitting.comparison.plan import ComparisonPlan, Entry, log_sigma
+from service.fitting.comparison.run import Done
+from service.schemas.comparisons import Nested, TestName
+from service.schemas.grouped import GroupedFit
+from service.schemas.names import StopReason, Verdict
+
+NOT_FITTED: Verdict = "untrustworthy"
+"""The verdict on a model that was not fitted before the comparison was stopped."""
+
+
+@dataclass(frozen=True, eq=False)
+class Fitted:
+    """The fits of all models: what the criteria and tests need of them."""
+
+    rss: Floats
+    """NaN for a fit that failed."""
+    free: Ints
+    """(models,)"""
+    n: Ints
+    """(groups,)"""
+    verdicts: list[list[Verdict]]
+    reasons: list[list[StopReason]]
+    codes: list[list[list[str]]]
+    """The diagnostics of each fit."""
+
+    @property
+    def degrees(self) -> Ints:
+        """Degrees of freedom, (models, groups)."""
+        found: Ints = self.n - self.free.reshape(-1, 1)
+        return found
+
+
+def fitted(plan: ComparisonPlan, fits: Sequence[Done | None], stopped: StopReason) -> Fitted:
+    """The arrays of those fits; `stopped` is the reason for those that were not begun."""
+    first = plan.entries[0].plan.task.fits
+    groups, n = len(first), first.sizes.numpy()
+    rss, verdicts, reasons = [], [], []
+    codes: list[list[list[str]]] = []
+    for fit in fits:
+        if fit is None:
+            rss.append(np.full(groups, np.nan))
+            verdicts.append([NOT_FITTED] * groups)
+            reasons.append([stopped] * groups)
+            codes.append([[] for _ in range(groups)])
+        elif isinstance(fit, GroupedFit):
+            rss.append(n * np.array(fit.groups.loss, dtype=np.float64))
+            verdicts.append(list(fit.groups.verdict))
+            reasons.append(list(fit.groups.stop_reason))
+            codes.append([list(each) for each in fit.groups.diagnostics])
+        else:
+            is_last = fit.predict.params == fit.params
+            rss.append(n * np.array([fit.loss if is_last else fit.best.loss]))
+            verdicts.append([fit.verdict])
+            reasons.append([fit.stop_reason])
+            codes.append([[each.code for each in fit.diagnostics]])
+    free = np.array([len(entry.problem.free_params) for entry in plan.entries])
+    total = np.stack(rss)
+    return Fitted(np.where(np.isfinite(total), total, np.nan), free, n, verdicts, reasons, codes)
+
+
+class Pair(NamedTuple):
+    """A smaller and a larger model, as positions, and how the nesting is known."""
+
+    smaller: int
+    larger: int
+    nested: Nested
+    lost: tuple[str, ...] = ()
+    """Params of the larger one that the smaller one leaves undetermined."""
+
+
+def pairs(plan: ComparisonPlan) -> list[Pair]:
+    """The pairs of nested models; every pair where tests are asked for between models given."""
+    if not {"f", "lrt"} & set(plan.tests):
+        return []
+    declared = set(map(tuple, plan.request.nested))
+    every = plan.request.tests is not None and not plan.is_catalogue
+    found = []
+    entries = list(enumerate(plan.entries))
+    by_size = sorted(entries, key=lambda item: len(item[1].problem.free_params))
+    for a, (i, smaller) in enumerate(by_size):
+        for j, larger in by_size[a + 1 :]:
+            pair = _pair(i, smaller, j, larger, declared)
+            if every or pair.nested != "no":
+                found.append(pair)
+    return found
+
+
+def _pair(i: int, smaller: Entry, j: int, larger: Entry, declared: set[tuple[str, ...]]) -> Pair:
+    known = None
+    if smaller.plan.request.scaling == larger.plan.request.scaling:
+        known = nested(smaller.problem, larger.problem)
+    if (smaller.label, larger.label) in declared:
+        return Pair(i, j, "declared", () if known is None else known.lost)
+    return Pair(i, j, "no") if known is None else Pair(i, j, "proved", known.lost)
+
+
+class Tested(NamedTuple):
+    """A test of one pair, or of one model for lack of fit, in each group."""
+
+    test: TestName
+    pair: Pair | None
+    model: int
+    """The smaller model."""
+    results: list[Test]
+
+
+@dataclass(frozen=True, eq=False)
+class Figures:
+    """The whole comparison as arrays."""
+
+    fitted: Fitted
+    likelihoods: Likelihoods
+    ranking: Ranking
+    tests: list[Tested]
+    failed: Mapping[int, Mapping[int, int]]
+    """Models whose fit is worse than that of a model nested in them: model -> group -> that one."""
+    may_lead: Bools
+
+
+def figures(plan: ComparisonPlan, fits: Sequence[Done | None], stopped: StopReason) -> Figures:
+    """The criteria, the order and the tests."""
+    found = fitted(plan, fits, stopped)
+    known = plan.entries[0].problem.sigma_absolute
+    noise = Noise(log_sigma(plan.entries[0]), known)
+    criteria = likelihoods(found.rss, found.n, found.free, noise)
+    tests = _tests(plan, found, criteria, known=known)
+    failed: dict[int, dict[int, int]] = {}
+    for each in tests:
+        for group, result in enumerate(each.results):
+            if result.failed and each.pair is not None:
+                failed.setdefault(each.pair.larger, {})[group] = each.pair.smaller
+    may_lead = np.array([[v != "untrustworthy" for v in row] for row in found.verdicts])
+    is_failed = np.zeros(may_lead.shape, dtype=np.bool_)
+    for model, groups in failed.items():
+        is_failed[model, list(groups)] = True
+    labels = [entry.label for entry in plan.entries]
+    alphabetic = np.array([sorted(labels).index(label) for label in labels])
+    values = criteria.by(plan.request.criterion)
+    ranked = ranking(values, may_lead, is_failed, (criteria.k[:, 0], alphabetic))
+    return Figures(found, criteria, ranked, tests, failed, may_lead & ~is_failed)
+
+
+def _tests(
+    plan: ComparisonPlan, found: Fitted, criteria: Likelihoods, *, known: bool
+) -> list[Tested]:
+    every, groups, tests = pairs(plan), range(len(found.n)), []
+    for name in plan.tests:
+        if name == "lack_of_fit":
+            for i, entry in enumerate(plan.entries):
+                results = [_lack_of_fit(entry, found, i, group) for group in groups]
+                tests.append(Tested(name, None, i, results))
+            continue
+        for pair in every:
+            results = [
+                _compared(plan, name, pair, found, criteria, group, known=known) for group in groups
+            ]
+            tests.append(Tested(name, pair, pair.smaller, results))
+    return tests
+
+
+def _compared(
+    plan: ComparisonPlan,
+    name: Literal["f", "lrt"],
+    pair: Pair,
+    found: Fitted,
+    criteria: Likelihoods,
+    group: int,
+    *,
+    known: bool,
+) -> Test:
+    smaller, larger = (plan.entries[each].label for each in (pair.smaller, pair.larger))
+    if pair.nested == "no":
+        if found.free[pair.smaller] == found.free[pair.larger]:
+            return Test(
+                reason=f"both have {found.free[pair.smaller]} free params, so neither is nested in "
+                f"the other; compare them by {plan.request.criterion}"
+            )
+        return Test(
+            reason=f"'{smaller}' is not known to be a special case of '{larger}'; compare them by "
+            f"{plan.request.criterion}, or declare it in `nested` if you know that it is"
+        )
+
+    def of(model: int) -> tuple[float, int]:
+        return float(found.rss[model, group]), int(found.degrees[model, group])
+
+    if name == "f":
+        result = f_test(of(pair.smaller), of(pair.larger), known=known)
+    else:
+
+        def likelihood(model: int) -> tuple[float, float, int]:
+            fit = float(criteria.log_likelihood[model, group])
+            return float(found.rss[model, group]), fit, int(criteria.k[model, 0])
+
+        result = likelihood_ratio(likelihood(pair.smaller), likelihood(pair.larger))
+    if result.p is not None and pair.lost:
+        lost = ", ".join(pair.lost)
+        return replace_reason(
+            result,
+            f"where the models are equal, {lost} has no effect, so p is only approximate "
+            "(Davies, Biometrika 74 (1987) 33)",
+        )
+    return result
+
+
+def replace_reason(test: Test, reason: str) -> Test:
+    """The test with a remark."""
+    return Test(test.statistic, test.df1, test.df2, test.p, reason, test.failed)
+
+
+def _lack_of_fit(entry: Entry, found: Fitted, model: int, group: int) -> Test:
+    problem, spans = entry.problem.double(), entry.plan.task.fits.spans
+    rows = slice(*spans[:, group].tolist())
+    inputs = [problem.columns[name][rows].cpu().numpy() for name in problem.formula.inputs]
+    sigma = None if problem.sigma is None else problem.sigma[rows].cpu().numpy()
+    error = pure_error(inputs, problem.target[rows].cpu().numpy(), sigma)
+    return lack_of_fit(float(found.rss[model, group]), int(found.free[model]), error)

@@ -1,0 +1,192 @@
+"""Response bodies of the fits of groups."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from service.schemas.answers import (
+    ConfidenceInterval,
+    Diagnostic,
+    Dropped,
+    FitUrls,
+    History,
+    ModelSummary,
+    RowsUsed,
+    Timings,
+)
+from service.schemas.base import Answer, Number
+from service.schemas.names import (
+    CovarianceKind,
+    DType,
+    IntervalMethod,
+    ReportMethod,
+    Status,
+    StopReason,
+    Verdict,
+)
+
+
+class GroupedReport(Answer):
+    """A quantity derived from the params, one row per group. NaN where a number does not exist."""
+
+    expr: str
+    meaning: str | None
+    level: float
+    method: ReportMethod
+    log: bool
+    value: list[Number]
+    stderr: list[Number]
+    lower: list[Number]
+    upper: list[Number]
+    reason: list[str | None]
+    """Why a number is NaN."""
+
+
+class GroupedInterval(Answer):
+    """Two-sided intervals for the free params, one row per group. NaN: the data set no limit on
+    that side, or there is no standard error."""
+
+    level: float
+    method: IntervalMethod
+    lower: dict[str, list[Number]]
+    upper: dict[str, list[Number]]
+
+
+By = str | list[str]
+"""The grouping column, or columns."""
+Key = Number | str | list[Number | str | None] | None
+"""A group's value of that column, or its values of those; null for rows without a value."""
+
+
+class Keyed:
+    """What is in columns with one row per group."""
+
+    if TYPE_CHECKING:
+        by: By
+        key: list[Key]
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The grouping columns."""
+        return (self.by,) if isinstance(self.by, str) else tuple(self.by)
+
+    @property
+    def values(self) -> list[tuple[float | str | None, ...]]:
+        """The key of each group, one value for each column."""
+        return [tuple(key) if isinstance(key, list) else (key,) for key in self.key]
+
+    def key_columns(self) -> dict[str, list[float | str | None]]:
+        """The keys as columns."""
+        return {name: [key[i] for key in self.values] for i, name in enumerate(self.columns)}
+
+
+class Groups(Keyed, Answer):
+    """The fits of groups as columns of equal length, one row per group, in order of appearance."""
+
+    by: By
+    """The grouping column, or columns."""
+    key: list[Key]
+    """The group's value of that column, or its values of those; null for rows without a value."""
+    n: list[int]
+    """Number of rows."""
+    status: list[Status]
+    """`succeeded`, or `failed` for a group that could not be fitted; see its diagnostics."""
+    stop_reason: list[StopReason]
+    epochs: list[int]
+    verdict: list[Verdict]
+    trustworthy: list[bool]
+    loss: list[Number]
+    r_squared: list[Number | None]
+    residual_std: list[Number | None]
+    """Null where the groups have one noise, which is that of `statistics`."""
+    params: dict[str, list[Number]]
+    """NaN where the fit failed. Without the shared ones."""
+    stderr: dict[str, list[Number]]
+    """NaN where there is none."""
+    confidence_interval: GroupedInterval | None = None
+    """With `"method": "profile"`."""
+    covariance_kind: CovarianceKind = "expected"
+    covariance: dict[str, dict[str, list[Number]]] | None = None
+    """With `"covariance": true` in `group_by`, and where the groups have one noise: of the free
+    params, `covariance.a.b` for each group; one of a pair only, the one in the order of `params`.
+    With `shared` params also of each group's own params with these."""
+    report: dict[str, GroupedReport] | None = None
+    """The quantities of the request's `report`."""
+    diagnostics: list[list[str]]
+    """Codes, as in `GET /diagnostics`."""
+    history: list[History] | None = None
+    """With `"history": true` in `group_by`."""
+
+
+class SharedParams(Answer):
+    """The params that have one value for all groups."""
+
+    params: dict[str, Number]
+    stderr: dict[str, Number] | None
+    """Null where there are none; see `covariance_reason`."""
+    covariance: dict[str, dict[str, Number]] | None
+    covariance_reason: str | None
+    confidence_interval: ConfidenceInterval | None
+
+
+class PooledStatistics(Answer):
+    """Statistics over all rows of groups with one noise. A value that does not exist is null."""
+
+    loss: Number
+    r_squared: Number | None
+    """About the mean of all rows."""
+    adjusted_r_squared: Number | None
+    aic: Number | None
+    aicc: Number | None
+    bic: Number | None
+    reduced_chi_squared: Number | None
+    residual_std: Number | None
+    degrees_of_freedom: int
+    """Rows less the number of params of all groups, each shared one counted once."""
+    n: int
+    """Rows of the groups that were fitted."""
+
+
+class GroupedPredictBody(Answer):
+    """What `POST /predict` with this `job_id` uses, besides the `params` of each group."""
+
+    model: str | dict[str, Any]
+    scaling: dict[str, dict[str, float]] | None = None
+    dtype: DType
+    has_residual_std: bool = True
+    """Whether `residual_std` is that of a new observation: not where `sigma` gives one for each
+    row."""
+    is_normal: bool = False
+    """Whether bands are normal rather than by Student's t: with `sigma_absolute`."""
+
+
+class GroupedFit(Answer):
+    """The fits of groups. Each group has its own verdict in its row of `groups`."""
+
+    job_id: str
+    status: Status
+    stop_reason: StopReason
+    """`converged` if every group has converged; else the stop reason of the first that has not."""
+    converged: bool
+    model: ModelSummary
+    optimizer: str
+    epochs: int
+    """The largest number of epochs of a group."""
+    groups: Groups
+    shared: SharedParams | None = None
+    """The params that all groups share."""
+    statistics: PooledStatistics | None = None
+    """Over all rows, where the groups have one noise."""
+    diagnostics: list[Diagnostic]
+    """Those of the fit of all groups, where they share params; then the groups', one for each code,
+    with the number of groups."""
+    verdict: Verdict
+    """The worst verdict of a group, or of the whole where that is worse."""
+    trustworthy: bool
+    """Whether the verdict is `trustworthy`."""
+    dropped: Dropped | None
+    rows: RowsUsed | None = None
+    """With `rows` in the request: how many of them are used."""
+    predict: GroupedPredictBody
+    timings: Timings
+    urls: FitUrls
