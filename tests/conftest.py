@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 from collections.abc import Iterator
 
 import pytest
@@ -11,9 +9,9 @@ import torch
 from hypothesis import HealthCheck, settings
 
 from tests.devices import PRETENDED, device, summary
-from tests.redis_server import RedisServer
+from tests.redis_server import RedisServer, needs
 
-__all__ = ["device"]
+__all__ = ["device", "needs"]
 
 torch.set_num_threads(1)
 
@@ -49,16 +47,6 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """A GPU is no tool that a machine must have; so that nobody takes silence for a test on one."""
     terminalreporter.write_line(summary())
-
-
-def needs(tool: str) -> None:
-    """Skips the test where the machine lacks that program; fails it where DESCENT_CI is 1."""
-    if shutil.which(tool) is not None:
-        return
-    reason = f"{tool} is not installed"
-    if os.environ.get("DESCENT_CI") == "1":
-        pytest.fail(reason)
-    pytest.skip(reason)
 
 
 @pytest.fixture(scope="session")

@@ -10,6 +10,8 @@ import tempfile
 import time
 from pathlib import Path
 
+import pytest
+
 from tests.soon import PATIENCE_S
 
 
@@ -68,3 +70,13 @@ class RedisServer:
             self._process.kill()
             self._process.wait()
         shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def needs(tool: str) -> None:
+    """Skips the test where the machine lacks that program; fails it where DESCENT_CI is 1."""
+    if shutil.which(tool) is not None:
+        return
+    reason = f"{tool} is not installed"
+    if os.environ.get("DESCENT_CI") == "1":
+        pytest.fail(reason)
+    pytest.skip(reason)

@@ -9,7 +9,7 @@ import pytest_asyncio
 
 from service.api.examples import T_C, T_U
 from service.settings import Settings
-from tests.api.doors import fake, real
+from tests.api.doors import BACKENDS, fake, real
 from tests.api.fakes import BODY, FakeJobs, job
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -26,9 +26,9 @@ THERMOMETER: dict[str, Any] = {
 ENDLESS = {**THERMOMETER, "optimizer": "adam", "epochs": 10**8, "background": True}
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def client() -> AsyncIterator[httpx.AsyncClient]:
-    async with real(Settings(workers=1, max_wait_s=30)) as client:
+@pytest_asyncio.fixture(scope="module", loop_scope="module", params=BACKENDS)
+async def client(request: pytest.FixtureRequest) -> AsyncIterator[httpx.AsyncClient]:
+    async with real(Settings(workers=1, max_wait_s=30), request.param) as client:
         yield client
 
 
