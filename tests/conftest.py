@@ -27,6 +27,7 @@ settings.load_profile("house")
 LONGEST = (
     *("test_schemathesis.py", "test_bounds.py", "test_clock.py", "test_worker_death.py"),
     *("test_soak.py", "test_machine.py", "test_shutdown.py", "test_forkserver.py"),
+    "test_scale.py",
 )
 """The files that take longest: begun first, so that none is left for one core at the end."""
 
