@@ -39,8 +39,7 @@ from service.api.routes import (
 from service.api.state import State, new_state
 from service.fitting import must_have, use_threads
 from service.jobs import scheduling
-from service.jobs.local_executor import LocalExecutor
-from service.jobs.memory_store import MemoryStore
+from service.jobs.scale import backend, check_installed
 from service.jobs.service import JobService
 from service.jobs.system import give_back, settle
 from service.jobs.timing import Clock, SystemClock
@@ -65,6 +64,8 @@ class _App(FastAPI):
 def create_app(settings: Settings, clock: Clock | None = None) -> FastAPI:
     """The application; its workers live from lifespan start to lifespan end."""
     must_have(settings.device)
+    if settings.redis_url:
+        check_installed()
     clock, metrics = clock or SystemClock(), Metrics()
     tracing = Tracing() if settings.otel else None
     nouns = (
@@ -144,8 +145,7 @@ def _lifespan(
 ) -> Callable[[FastAPI], AbstractAsyncContextManager[State]]:
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[State]:
-        store = MemoryStore(settings, clock, metrics)
-        executor = LocalExecutor(settings, store, clock, observer=metrics)
+        store, executor, close = backend(settings, clock, metrics)
         service = JobService(settings, store, executor, clock)
         give_back()
         state = new_state(settings, service, metrics)
@@ -163,6 +163,7 @@ def _lifespan(
             await service.stop()
             await state["parser"].close()
             await state["renderer"].close()
+            await close()
             if tracing is not None:
                 await tracing.stop()
 

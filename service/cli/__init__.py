@@ -22,6 +22,7 @@ from service.cli.openapi import openapi
 from service.cli.predict import predict
 from service.cli.serve import serve
 from service.cli.watch import watch
+from service.cli.work import work
 
 main = typer.Typer(
     help="Fit parametric models to data, and say how far to trust the fit.",
@@ -30,7 +31,7 @@ main = typer.Typer(
 )
 for command in (
     *(serve, fit, compare, watch, predict, invert, gradient, jobs, cancel, models),
-    *(doctor, openapi, key, compile),
+    *(doctor, openapi, key, compile, work),
 ):
     main.command()(command)
 
