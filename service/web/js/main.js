@@ -10,6 +10,7 @@ import { askForKey, hasKey } from "./key.js";
 import * as report from "./report.js";
 import { asCurl, body, hasRate, withFix, optimizerOf, understood } from "./request.js";
 import { Stage } from "./stage.js";
+import { Unknowns } from "./unknowns.js";
 
 const MOST_ROWS = 1000;
 const MOST_ROWS_OF_MANY_PARAMS = 200;
@@ -21,6 +22,7 @@ class Playground {
     this.families = catalogue.models;
     this.optimizers = catalogue.optimizers;
     this.stage = new Stage();
+    this.unknowns = new Unknowns();
     this.version = 0;
     this.job = null;
     this.fit = null;
@@ -104,6 +106,7 @@ class Playground {
     this.fit = null;
     report.diagnostics(null);
     report.answer(null);
+    this.unknowns.show(null);
   }
 
   async run() {
@@ -185,6 +188,7 @@ class Playground {
     report.status(text, kind);
     report.diagnostics(this.fit, (suggestion) => this.#apply(suggestion));
     report.answer(this.fit);
+    this.unknowns.show(this.fit, this.scene);
     document.body.dataset.stopReason = this.fit.stop_reason;
     document.body.dataset.verdict = this.fit.verdict;
     await this.stage.ended(this.fit);
