@@ -13,6 +13,7 @@ NAMES = (
     "engine",
     "groups",
     "shared",
+    "catalogue",
     "epochs",
     "tutorial",
     "long",
