@@ -110,7 +110,7 @@ def pack_request(request: JobRequest) -> bytes:
 
 def unpack_request(data: Stored) -> JobRequest:
     """The request of `pack_request`."""
-    kind, rest, columns = unpack(data)
+    kind, rest, columns = unpack(data, any_version=True)
     made = _REQUESTS[kind].model_validate_json(
         json.dumps({**json.loads(rest), "data": {"x": [0.0]}})
     )
