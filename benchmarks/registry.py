@@ -10,6 +10,7 @@ from benchmarks.harness import Benchmark, Results
 NAMES = (
     "curves",
     "load",
+    "scale",
     "engine",
     "groups",
     "shared",

@@ -8,10 +8,12 @@ import signal
 import subprocess
 import tempfile
 import time
+from functools import partial
 from pathlib import Path
 
 import pytest
 
+from service.jobs.system import end_with_parent
 from tests.soon import PATIENCE_S
 
 
@@ -43,6 +45,7 @@ class RedisServer:
             ],
             stdout=subprocess.DEVNULL,
             start_new_session=True,
+            preexec_fn=partial(end_with_parent, os.getpid()),
         )
         until = time.monotonic() + PATIENCE_S
         with redis.Redis.from_url(self.url) as client:

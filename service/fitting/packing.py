@@ -3,8 +3,8 @@ read can run code: classes are looked up in a table, and arrays are raw numbers.
 
     length of the head (8 bytes, little-endian) | head | arrays, each from a multiple of 64
 
-The head holds a version, which is that of the classes in the table: what another version has
-written is refused (`OtherVersion`).
+The head holds a version, which is that of the classes in the table: a checkpoint of another
+version is refused (`OtherVersion`).
 """
 
 from __future__ import annotations
@@ -102,11 +102,12 @@ def pack(value: Any) -> bytes:
     return b"".join(parts)
 
 
-def unpack(data: bytes | memoryview) -> Any:
-    """The value of `pack`; its arrays are writable copies. Raises OtherVersion."""
+def unpack(data: bytes | memoryview, *, any_version: bool = False) -> Any:
+    """The value of `pack`; its arrays are writable copies. Raises OtherVersion, unless what is read
+    means the same in `any_version`."""
     size = int.from_bytes(data[:8], "little")
     version, tree, described = json.loads(bytes(data[8 : 8 + size]))
-    if version != VERSION:
+    if version != VERSION and not any_version:
         raise OtherVersion("the bytes were written by another version of the service")
     arrays, at = [], 8 + size
     for kind, shape in described:

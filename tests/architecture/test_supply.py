@@ -83,8 +83,12 @@ def image() -> str:
 
 @pytest.fixture(scope="module")
 def compose() -> dict[str, Any]:
+    return services()["descent"]  # type: ignore[no-any-return]
+
+
+def services() -> dict[str, Any]:
     found: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
-    return found["services"]["descent"]  # type: ignore[no-any-return]
+    return found["services"]  # type: ignore[no-any-return]
 
 
 def test_the_image_runs_as_nobody_special(image: str) -> None:
@@ -114,6 +118,17 @@ def test_the_container_can_change_nothing(compose: dict[str, Any]) -> None:
     assert "no-new-privileges:true" in compose["security_opt"]
     assert compose["tmpfs"]
     assert all("/var/run/docker.sock" not in str(volume) for volume in compose.get("volumes", []))
+
+
+@pytest.mark.parametrize("name", ["api", "node"])
+def test_the_containers_of_many_machines_can_change_nothing(name: str) -> None:
+    test_the_container_can_change_nothing(services()[name])
+
+
+def test_nobody_but_this_machine_reaches_what_scales_out() -> None:
+    for name, service in services().items():
+        assert name == "descent" or service["profiles"] == ["scale"]
+        assert all(port.startswith("127.0.0.1:") for port in service.get("ports", []))
 
 
 def test_the_container_has_its_bounds(compose: dict[str, Any]) -> None:

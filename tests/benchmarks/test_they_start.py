@@ -23,7 +23,7 @@ NO_BENCHMARKS = {
     *("__init__", "__main__", "registry", "harness", "report"),
     *("client", "servers", "thermometer", "families", "beside_scipy", "arrow"),
     *("empty_app", "litserve_app"),
-    *("soak", "faults", "self_start", "truths"),
+    *("soak", "scale_soak", "cells", "faults", "self_start", "truths"),
 }
 """What the benchmarks are made of, and what is not run by `make bench`."""
 

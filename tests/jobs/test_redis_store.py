@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import signal
 from dataclasses import replace
+from datetime import timedelta
 
 import numpy as np
 import pytest
 
 from service.errors import QueueFull, StoreUnavailable, UnknownJob
-from service.fitting import with_rows
+from service.fitting import packing, with_rows
 from service.jobs.job import Progress, StaleAttempt
 from service.jobs.redis import documents, reader
 from service.jobs.redis.store import RedisStore
@@ -166,6 +167,24 @@ async def test_nothing_is_left_of_what_is_deleted(open_stores):
     assert names <= {"gone", "totals"}
     stats = await store.stats()
     assert (stats.jobs, stats.nbytes, stats.queued) == ({}, 0, 0)
+
+
+async def test_a_node_whose_clock_is_wrong_takes_no_job_of_a_live_one(open_stores):
+    store = open_stores()
+    job = a_job(CLOCK)
+    await store.create(job)
+    assert await store.claim(CLOCK.now()) is not None
+    for minutes in (-1, 1):
+        assert await store.claim(CLOCK.now() + timedelta(minutes=minutes)) is None
+    assert (await store.get(job.id)).attempts == 1
+
+
+async def test_a_request_of_another_version_is_read(open_stores, monkeypatch):
+    store = open_stores()
+    job = a_job(CLOCK)
+    await store.create(job)
+    monkeypatch.setattr(packing, "VERSION", "another")
+    assert (await store.request(job.id)).data["x"].tolist() == [0.0, 1.0, 2.0]
 
 
 READING = Reading(

@@ -10,7 +10,7 @@ for i = 5, #ARGV, 2 do
   local latest, status = unpack(C('HMGET', record(id), 'attempts', 'status'))
   if latest == attempt and (status == 'running' or status == 'queued') then
     C('ZADD', P .. 'leases', time + lease, id)
-  else
+  elseif latest and latest ~= attempt then
     lost[#lost + 1] = id
   end
 end

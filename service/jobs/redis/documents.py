@@ -115,7 +115,7 @@ def pack_request(request: JobRequest) -> bytes:
 
 def unpack_request(data: Stored) -> JobRequest:
     """The request of `pack_request`."""
-    kind, rest, columns, rows, understood = unpack(data)
+    kind, rest, columns, rows, understood = unpack(data, any_version=True)
     made = _REQUESTS[kind].model_validate_json(
         json.dumps({**json.loads(rest), "data": {"x": [0.0]}})
     )

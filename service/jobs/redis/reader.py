@@ -116,7 +116,7 @@ class Reader:
         curve = await self.document(f"curve:{job_id}")
         if not result:
             raise UnknownJob(await self.why_unknown(job_id, None))
-        return Answer(result, unpack(curve) if curve else None)
+        return Answer(result, unpack(curve, any_version=True) if curve else None)
 
     async def list(
         self, *, owner: str | None, status: Status | None, limit: int, after: str | None

@@ -18,6 +18,8 @@ from service.settings import Settings
 _QUEUE = "tickets"
 _IDLE_MS = 1
 """Dramatiq's own pause between two looks; the doorbell's takes its place."""
+_STOP_S = 0.25
+"""Seconds after which an idle thread sees that it is to stop; a ticket wakes it at once."""
 _LOOK_S = 2.0
 """Seconds after which a consumer looks without having been rung for."""
 _ALWAYS = 1_000_000
@@ -55,9 +57,10 @@ class Tickets:
         only when one is free."""
         self._work = work
         self._worker = dramatiq.Worker(self._broker, worker_threads=slots, worker_timeout=_IDLE_MS)
-        self._worker.worker_timeout = _IDLE_MS
         self._worker.queue_prefetch = slots
         self._worker.start()
+        for thread in self._worker.workers:
+            thread.timeout = _STOP_S
 
     def ring(self) -> None:
         """Has the consumer look for tickets now."""
