@@ -7,11 +7,12 @@ from typing import Any, TypeVar
 import numpy as np
 
 from service.engine.condition import Texts, rows_where
+from service.engine.kernel.types import Bools
 from service.errors import InvalidData, InvalidFormula
 from service.fitting.columns import check_shape
 from service.schemas.answers import RowsUsed
 from service.schemas.base import Request
-from service.schemas.columns import Labels
+from service.schemas.columns import Data, Labels
 from service.schemas.rows import RowFilter
 
 RequestT = TypeVar("RequestT", bound=Request)
@@ -38,11 +39,16 @@ def with_rows(request: RequestT) -> RequestT:
         raise InvalidData(
             f"no row satisfies '{asked.where}', of {count:,} in the data", pointer="/rows"
         )
-    changed: dict[str, Any] = {
-        "data": {name: column[mask] for name, column in data.items()},
-        "rows": RowFilter(where=asked.where, mask=np.packbits(mask).tobytes(), of=count, used=used),
-    }
-    sigma = getattr(request, "sigma", None)
+    applied = RowFilter(where=asked.where, mask=np.packbits(mask).tobytes(), of=count, used=used)
+    return only(request, mask).model_copy(update={"rows": applied})
+
+
+def only(request: RequestT, mask: Bools) -> RequestT:
+    """The request with some rows of its data, and the values of `sigma` in these. Raises
+    InvalidData where `sigma` has another length."""
+    data: Data = getattr(request, "data", None) or {}
+    changed: dict[str, Any] = {"data": {name: column[mask] for name, column in data.items()}}
+    sigma, count = getattr(request, "sigma", None), len(mask)
     if isinstance(sigma, list):
         if len(sigma) != count:
             raise InvalidData(f"sigma has {len(sigma)} values for {count} rows", pointer="/sigma")

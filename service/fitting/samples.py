@@ -38,6 +38,8 @@ class Rows:
     """The inputs besides the one solved for."""
     names: Numbers | Labels | None
     """The names of the samples."""
+    number: Ints
+    """The row of the data as they were sent, counted from 0."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -97,9 +99,10 @@ def labels(column: Numbers | Labels, rows: Ints) -> Objects:
 
 
 def named(rows: Rows, first: Ints) -> Objects:
-    """The names of samples by their first rows; without names, the numbers of these rows."""
+    """The names of samples by their first rows; without names, the numbers of these rows, as they
+    were sent."""
     if rows.names is None:
-        return cells((first + 1.0).tolist())
+        return cells((rows.number[first] + 1.0).tolist())
     return labels(rows.names, first)
 
 

@@ -21,7 +21,7 @@ from service.fitting.columns import numbers as numeric
 from service.fitting.curves import Curve, usable
 from service.fitting.grouped_curves import Curves
 from service.fitting.grouped_predict import group_of_rows
-from service.fitting.row_filter import rows_used, with_rows
+from service.fitting.row_filter import only, rows_used, with_rows
 from service.fitting.samples import (
     SAMPLE,
     Rows,
@@ -109,36 +109,37 @@ def _answer(
 ) -> wire.Unknowns:  # fmt: skip
     request = with_rows(request)
     data = request.data
-    check_shape(data, max_rows)
+    count = check_shape(data, max_rows)
     asked = request.interval or wire.InversionOptions()
     if fit is None or fitted is None:
         standard = of_request(request, asked.level)
     else:
         standard = of_groups(request, fit, fitted.sigma, asked.level)
+    number = np.arange(count) if request.rows is None else request.rows.kept
     if request.missing == "drop":
-        data = _without_missing(standard, data)
-        request = request.model_copy(update={"data": data})
-    count = check_shape(data, max_rows)
+        there = _have_readings(standard, data)
+        number, request = number[there], only(request, there)
+        data, count = request.data, len(number)
     operations = standard.curves.program.operations
     cost = costs.Cost(EVALUATIONS, EVALUATIONS * operations + COMPARISONS)
     costs.check(cost, count, max_operations)
     curve = np.zeros(count, dtype=np.int64) if fit is None else group_of_rows(data, fit)
-    rows, by = _rows(request, standard, data, curve)
+    rows, by = _rows(request, standard, curve, number)
     known = _known(request, standard, rows)
     asked = _interval(request, standard, fit)
     work = _Work(request, asked, standard, rows, known, _searched(request, known))
     return _result(work, by, None if fit is None else fit.column)
 
 
-def _without_missing(standard: Standard, data: Data) -> Data:
-    """The rows that have a reading."""
+def _have_readings(standard: Standard, data: Data) -> Bools:
+    """Which rows have a reading. Raises InvalidData if none has."""
     there = np.ones(len(next(iter(data.values()))), dtype=np.bool_)
     for name in standard.curves.formula.target_columns:
         _must_have(data, name)
         there &= ~np.isnan(numeric(data, name))
     if not there.any():
         raise InvalidData("no row has a reading", pointer="/data")
-    return data if there.all() else {name: column[there] for name, column in data.items()}
+    return there
 
 
 def _must_have(data: Data, name: str) -> None:
@@ -150,10 +151,11 @@ def _must_have(data: Data, name: str) -> None:
 
 
 def _rows(
-    request: wire.InvertRequest, standard: Standard, data: Data, curve: Ints
+    request: wire.InvertRequest, standard: Standard, curve: Ints, number: Ints
 ) -> tuple[Rows, str | None]:
     """The readings, and the column of their samples' names. Raises InvalidRequest."""
     formula, name, count = standard.curves.formula, standard.curves.solve_for, len(curve)
+    data = request.data
     for target in formula.target_columns:
         _must_have(data, target)
     others = [each for each in formula.inputs if each != name]
@@ -178,6 +180,7 @@ def _rows(
         dilution=dilutions(request.dilution, data, count, used),
         others=finite_arrays(data, others),
         names=None if by is None else data[by],
+        number=number,
     )
     return rows, by
 
@@ -334,5 +337,5 @@ def _result(work: _Work, by: str | None, group_by: By | None) -> wire.Unknowns:
         lloq=lloq,
         uloq=uloq,
         limits=None if groups is None or limits is None else limits.answer(groups),
-        used=rows_used(work.request),
+        rows=rows_used(work.request),
     )

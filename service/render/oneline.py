@@ -21,8 +21,9 @@ from service.schemas.catalogue import (
 )
 from service.schemas.comparisons import Comparison, GroupedComparison
 from service.schemas.compute import GradientAnswer, LossAnswer, Predictions
-from service.schemas.grouped import GroupedFit, columns_of, values_of
+from service.schemas.grouped import GroupedFit, Key, columns_of, values_of
 from service.schemas.jobs import Job, JobList
+from service.schemas.series import Objects
 from service.schemas.unknowns import Unknowns
 
 
@@ -92,18 +93,44 @@ def _predictions(found: Predictions) -> str:
 
 @_line.register
 def _unknowns(found: Unknowns) -> str:
-    lines, columns = [], () if found.group_by is None else columns_of(found.group_by)
+    name, known, limits = visible(found.solve_for), found.calibrators, found.limits
+    lines = []
     for i, key in enumerate(found.key):
-        words = [f"{visible(found.replicates_by or 'row')}={_word(key)}"]
-        if found.group is not None:
-            pairs = zip(columns, values_of(found.group[i]), strict=True)
-            words[:0] = [f"{visible(by)}={_word(value)}" for by, value in pairs]
+        words = _named(found, found.group, i, key)
         estimate, error = found.estimate[i], found.stderr[i]
         if estimate == estimate:
-            shown = joined(estimate, None if error != error else error)
-            words.append(f"{visible(found.solve_for)}={shown}")
-        lines.append(" ".join([*words, f"status={found.status[i]}"]))
-    return "\n".join(lines)
+            words.append(f"{name}={joined(estimate, None if error != error else error)}")
+        lines.append([*words, f"status={found.status[i]}"])
+    for i, key in enumerate(() if known is None else known.key):
+        assert known is not None
+        words = [*_named(found, known.group, i, key), f"nominal={number(known.nominal[i])}"]
+        facts = (("read_back", known.back_calculated), ("recovery_percent", known.recovery_percent))
+        words += [f"{fact}={number(each[i])}" for fact, each in facts if each[i] == each[i]]
+        lines.append([*words, f"status={known.status[i]}"])
+    if limits is not None:
+        for i, (lloq, uloq) in enumerate(zip(limits.lloq, limits.uloq, strict=True)):
+            lines.append([*_group(found, limits.group[i]), *_limits(lloq, uloq)])
+    elif known is not None:
+        lines.append(_limits(found.lloq, found.uloq))
+    return "\n".join(map(" ".join, lines))
+
+
+def _named(found: Unknowns, groups: Objects | None, i: int, key: float | str | None) -> list[str]:
+    """The words that name the i-th sample or calibrator."""
+    own = f"{visible(found.replicates_by or 'row')}={_word(key)}"
+    return [own] if groups is None else [*_group(found, groups[i]), own]
+
+
+def _group(found: Unknowns, key: Key) -> list[str]:
+    columns = () if found.group_by is None else columns_of(found.group_by)
+    named = zip(columns, values_of(key), strict=True)
+    return [f"{visible(by)}={_word(value)}" for by, value in named]
+
+
+def _limits(lloq: float | None, uloq: float | None) -> list[str]:
+    """A limit that does not exist is none."""
+    ends = (("lloq", lloq), ("uloq", uloq))
+    return [f"{name}={'none' if end is None or end != end else number(end)}" for name, end in ends]
 
 
 def _word(key: float | str | None) -> str:

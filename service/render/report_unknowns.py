@@ -103,8 +103,12 @@ def _calibrators(page: Page, found: Unknowns, known: Calibrators) -> None:
 
 
 def _limits(lloq: float | None, uloq: float | None) -> str:
-    if lloq is None or uloq is None:
+    if lloq is None and uloq is None:
         return "No limits of quantification: no calibrator above 0 is read back within its limit."
+    if uloq is None:
+        return f"Lower limit of quantification: {number(lloq)}; no calibrator sets an upper one."
+    if lloq is None:
+        return f"Upper limit of quantification: {number(uloq)}; no calibrator sets a lower one."
     return f"Limits of quantification: {number(lloq)} to {number(uloq)}."
 
 

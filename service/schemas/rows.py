@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 import numpy as np
+import numpy.typing as npt
 from pydantic import BeforeValidator, Field
 from pydantic_core import PydanticKnownError
 
@@ -27,9 +28,14 @@ class RowFilter(Request):
 
     def original(self, row: int) -> int:
         """The row of the data as they were sent, counted from 0, of a row that is used."""
-        packed = np.frombuffer(self.mask, dtype=np.uint8)
-        kept = np.flatnonzero(np.unpackbits(packed, count=self.of))
+        kept = self.kept
         return int(kept[row]) if row < len(kept) else row
+
+    @property
+    def kept(self) -> npt.NDArray[np.int64]:
+        """The same of all rows that are used."""
+        packed = np.frombuffer(self.mask, dtype=np.uint8)
+        return np.flatnonzero(np.unpackbits(packed, count=self.of))
 
 
 def _condition(value: Any) -> Any:

@@ -192,5 +192,5 @@ class Unknowns(Answer):
     """Upper limit: the highest whose recovery is within `limit`."""
     limits: QuantificationLimits | None
     """For a grouped fit, in place of `lloq` and `uloq`."""
-    used: RowsUsed | None
+    rows: RowsUsed | None
     """With `rows` in the request: how many of them are used."""
