@@ -34,12 +34,12 @@ from service.api.routes import (
     pages,
     plots,
     problems,
+    unknowns,
 )
 from service.api.state import State, new_state
 from service.fitting import must_have, use_threads
 from service.jobs import scheduling
-from service.jobs.local_executor import LocalExecutor
-from service.jobs.memory_store import MemoryStore
+from service.jobs.scale import backend, check_installed
 from service.jobs.service import JobService
 from service.jobs.system import give_back, settle
 from service.jobs.timing import Clock, SystemClock
@@ -64,9 +64,14 @@ class _App(FastAPI):
 def create_app(settings: Settings, clock: Clock | None = None) -> FastAPI:
     """The application; its workers live from lifespan start to lifespan end."""
     must_have(settings.device)
+    if settings.redis_url:
+        check_installed()
     clock, metrics = clock or SystemClock(), Metrics()
     tracing = Tracing() if settings.otel else None
-    nouns = (compute, fits, comparisons, jobs, events, plots, operations, problems, catalogue)
+    nouns = (
+        *(compute, unknowns, fits, comparisons, jobs, events, plots),
+        *(operations, problems, catalogue),
+    )
     app = _App(
         title="Descent",
         version=__version__,
@@ -140,8 +145,7 @@ def _lifespan(
 ) -> Callable[[FastAPI], AbstractAsyncContextManager[State]]:
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[State]:
-        store = MemoryStore(settings, clock, metrics)
-        executor = LocalExecutor(settings, store, clock, observer=metrics)
+        store, executor, close = backend(settings, clock, metrics)
         service = JobService(settings, store, executor, clock)
         give_back()
         state = new_state(settings, service, metrics)
@@ -159,6 +163,7 @@ def _lifespan(
             await service.stop()
             await state["parser"].close()
             await state["renderer"].close()
+            await close()
             if tracing is not None:
                 await tracing.stop()
 

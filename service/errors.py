@@ -19,6 +19,7 @@ DescentError
 ├── Misdirected               the request's Host is not one of this server's
 ├── OutOfMemory               not enough memory at the moment
 ├── NotReady                  the service is starting or stopping
+│   └── StoreUnavailable      the job store cannot be reached, or is full
 └── JobFailed                 the job ended without a result
     └── WorkerLost            the worker process that ran it died
 """
@@ -234,6 +235,15 @@ class NotReady(DescentError):
     type = "not-ready"
     http_status = 503
     meaning = "The service is starting or stopping."
+    remedy = LATER
+
+
+class StoreUnavailable(NotReady):
+    """The job store cannot be reached at the moment; try again later."""
+
+    type = "store-unavailable"
+    http_status = 503
+    meaning = "Redis, which keeps the jobs of many machines, cannot be reached, is slow or full."
     remedy = LATER
 
 

@@ -137,6 +137,21 @@ class Settings(BaseSettings):
     shutdown_grace_s: PositiveFloat = 10.0
     """Seconds that running jobs have after SIGTERM before they are cancelled."""
 
+    redis_url: str = Field(default="", repr=False)
+    """Redis or Valkey that keeps the jobs, such as `rediss://user:password@host:6379/0`, for any
+    number of API replicas and of worker nodes (`descent work`). Empty: jobs are kept in memory, and
+    run by this process's workers."""
+    broker_url: str = Field(default="", repr=False)
+    """Redis of the queue of tickets, which wake worker nodes. Empty: the next database of
+    `redis_url`."""
+    redis_cell: str = Field(default="0", pattern=r"^[A-Za-z0-9_-]{1,32}$")
+    """Name of the cell: the replicas and nodes of one cell share their jobs. It is the hash tag of
+    all keys."""
+    redis_timeout_s: PositiveFloat = 5.0
+    """Seconds that Redis has to answer a command."""
+    lease_s: PositiveFloat = 10.0
+    """Seconds after its last sign of life at which a worker node's jobs are given to others."""
+
     def rows_of_history(self, params: int) -> int:
         """History rows kept for one job of a model with that number of params."""
         return min(self.max_history_rows, self.max_history_numbers // (2 + 2 * params))

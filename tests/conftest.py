@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import os
-import shutil
+from collections.abc import Iterator
 
 import pytest
 import torch
 from hypothesis import HealthCheck, settings
 
 from tests.devices import PRETENDED, device, summary
+from tests.redis_server import RedisServer, needs
 
-__all__ = ["device"]
+__all__ = ["device", "needs"]
 
 torch.set_num_threads(1)
 
@@ -27,6 +27,7 @@ settings.load_profile("house")
 LONGEST = (
     *("test_schemathesis.py", "test_bounds.py", "test_clock.py", "test_worker_death.py"),
     *("test_soak.py", "test_machine.py", "test_shutdown.py", "test_forkserver.py"),
+    "test_scale.py",
 )
 """The files that take longest: begun first, so that none is left for one core at the end."""
 
@@ -49,11 +50,11 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     terminalreporter.write_line(summary())
 
 
-def needs(tool: str) -> None:
-    """Skips the test where the machine lacks that program; fails it where DESCENT_CI is 1."""
-    if shutil.which(tool) is not None:
-        return
-    reason = f"{tool} is not installed"
-    if os.environ.get("DESCENT_CI") == "1":
-        pytest.fail(reason)
-    pytest.skip(reason)
+@pytest.fixture(scope="session")
+def redis_server() -> Iterator[RedisServer]:
+    """A Redis for all tests of this process, each in its own cell."""
+    needs("redis-server")
+    server = RedisServer()
+    server.start()
+    yield server
+    server.close()

@@ -14,6 +14,7 @@ from service.cli.compile import compile
 from service.cli.doctor import doctor
 from service.cli.fit import fit
 from service.cli.gradient import gradient
+from service.cli.invert import invert
 from service.cli.jobs import jobs
 from service.cli.key import key
 from service.cli.models import models
@@ -21,6 +22,7 @@ from service.cli.openapi import openapi
 from service.cli.predict import predict
 from service.cli.serve import serve
 from service.cli.watch import watch
+from service.cli.work import work
 
 main = typer.Typer(
     help="Fit parametric models to data, and say how far to trust the fit.",
@@ -28,8 +30,8 @@ main = typer.Typer(
     pretty_exceptions_enable=False,
 )
 for command in (
-    *(serve, fit, compare, watch, predict, gradient, jobs, cancel, models),
-    *(doctor, openapi, key, compile),
+    *(serve, fit, compare, watch, predict, invert, gradient, jobs, cancel, models),
+    *(doctor, openapi, key, compile, work),
 ):
     main.command()(command)
 

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 _ONE_PROCESS = (
     "Descent serves from one process: its jobs are in that process's memory, and another would "
     "not have them. For more parallel fits set DESCENT_WORKERS (worker processes; the default is "
-    "one a core); for more machines run one service on each behind a load balancer that keeps a "
-    "caller on the same one."
+    "one a core); for more machines set DESCENT_REDIS_URL, and run any number of replicas of "
+    "`descent serve` and of nodes, `descent work`."
 )
 
 _NO_KEYS = (
@@ -65,8 +65,8 @@ def serve(
     process; for more parallel fits set DESCENT_WORKERS."""
     for source, asked in (("--workers", str(workers)), _web_concurrency()):
         if asked not in {"", "1"}:
-            _refuse(f"{source}={asked} is refused. {_ONE_PROCESS}")
-    settings = _guarded(_settings(), host, allow_public=allow_public)
+            refuse(f"{source}={asked} is refused. {_ONE_PROCESS}")
+    settings = _guarded(read_settings(), host, allow_public=allow_public)
     settings = settings.model_copy(update={"access_log": access_log or settings.access_log})
     for signum in (signal.SIGTERM, signal.SIGINT):
         signal.signal(signum, _leave)
@@ -81,13 +81,14 @@ def serve(
     from service.cli import kernel
     from service.fitting import NoDevice
     from service.jobs.processes import close_forkserver, start_forkserver
+    from service.jobs.scale import NoScale
     from service.server import logs
     from service.server.run import run
 
     try:
         app = create_app(settings)
-    except (NoTelemetry, NoDevice) as error:
-        _refuse(str(error))
+    except (NoTelemetry, NoDevice, NoScale) as error:
+        refuse(str(error))
     logging.config.dictConfig(logs.config(settings.log_format, alone=True))
     kernel.prepare()
     start_forkserver()
@@ -97,7 +98,7 @@ def serve(
         run(app, host, port, settings=settings)
     except SystemExit as end:
         close_forkserver()
-        _end(end.code)
+        end_process(end.code)
 
 
 def _guarded(settings: Settings, host: str, *, allow_public: bool) -> Settings:
@@ -107,13 +108,13 @@ def _guarded(settings: Settings, host: str, *, allow_public: bool) -> Settings:
     try:
         keys = keyring(settings)
     except UnusableKeys as error:
-        _refuse(str(error))
+        refuse(str(error))
     if _is_loopback(host):
         # A web page can point its own host name here (DNS rebinding).
         hosts = settings.allowed_hosts or _LOOPBACK_HOSTS
         return settings.model_copy(update={"allowed_hosts": hosts})
     if not keys and not allow_public:
-        _refuse(_NO_KEYS.format(host=host))
+        refuse(_NO_KEYS.format(host=host))
     return settings
 
 
@@ -137,7 +138,7 @@ def _is_loopback(host: str) -> bool:
         return host == "localhost"
 
 
-def _end(code: object) -> NoReturn:
+def end_process(code: object) -> NoReturn:
     """Exits without torch's slow shutdown; everything is closed already."""
     logging.shutdown()
     with suppress(OSError):  # the terminal may be closed
@@ -149,7 +150,8 @@ def _web_concurrency() -> tuple[str, str]:
     return "WEB_CONCURRENCY", os.environ.get("WEB_CONCURRENCY", "").strip()
 
 
-def _settings() -> Settings:
+def read_settings() -> Settings:
+    """The settings of the environment; exits where one is not valid."""
     from pydantic import ValidationError
 
     from service.settings import Settings
@@ -159,10 +161,11 @@ def _settings() -> Settings:
     except ValidationError as error:
         details = error.errors(include_url=False)
         names = (f"DESCENT_{str(each['loc'][0]).upper()}: {each['msg']}" for each in details)
-        _refuse("\n".join(names))
+        refuse("\n".join(names))
 
 
-def _refuse(why: str) -> NoReturn:
+def refuse(why: str) -> NoReturn:
+    """Exits with a message."""
     typer.echo(why, err=True)
     raise typer.Exit(2)
 

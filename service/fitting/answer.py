@@ -22,6 +22,7 @@ from service.fitting.param_units import units_of_params
 from service.fitting.plan import Plan
 from service.fitting.row_filter import rows_used
 from service.fitting.ties import texts_of
+from service.fitting.values import Sigma
 from service.schemas import answers as wire
 from service.schemas.names import Status
 
@@ -243,11 +244,36 @@ def _predict_body(
         scaling=scales(plan),
         dtype=plan.request.dtype,
         covariance=covariance,
-        residual_std=statistics.residual_std if problem.sigma is None else None,
+        residual_std=residual_std(plan.request.sigma, statistics),
+        sigma_scale=None if problem.sigma is None else _number(statistics.figures.noise),
+        input_range=input_range(plan),
         degrees_of_freedom=NORMAL
         if problem.sigma_absolute
         else max(statistics.degrees_of_freedom, 0) or None,
     )
+
+
+def residual_std(sigma: Sigma, statistics: Statistics) -> float | None:
+    """The standard deviation of an observation, where it is the same for all."""
+    if sigma is None:
+        return statistics.residual_std
+    if isinstance(sigma, float):
+        noise = _number(statistics.figures.noise)
+        return None if noise is None else noise * sigma
+    return None
+
+
+def _number(value: float) -> float | None:
+    """None for NaN."""
+    return None if math.isnan(value) else float(value)
+
+
+def input_range(plan: Plan) -> dict[str, list[float]] | None:
+    """The smallest and largest value of each input of a formula, in raw units."""
+    if not isinstance(plan.task.problem.formula, Formula):
+        return None
+    ranges = {name: column.numpy() for name, column in plan.raw.items()}
+    return {name: [float(x.min()), float(x.max())] for name, x in ranges.items()}
 
 
 def scales(plan: Plan) -> dict[str, dict[str, float]] | None:

@@ -7,8 +7,10 @@ from typing import Any
 
 from service import engine, fitting
 from service.engine.inference.intervals import TakesLong
+from service.fitting.packing import OtherVersion, pack, unpack
 from service.jobs import scheduling
 from service.jobs.history import Rows
+from service.jobs.job import Stored
 from service.jobs.run_job import FitBackend, Run
 from service.schemas.answers import Timings
 from service.schemas.compare import CompareRequest
@@ -62,6 +64,13 @@ def _explain(
     )
 
 
+def _unpack(checkpoint: Stored) -> Any:
+    try:
+        return unpack(checkpoint)
+    except OtherVersion:
+        return None
+
+
 def _to_device(plan: Plan, asked: str) -> Plan:
     if isinstance(plan, fitting.ComparisonPlan):
         return plan.to(lambda each: each.to(scheduling.device(each, asked)))
@@ -74,6 +83,8 @@ FIT_BACKEND = FitBackend(
     start=_start,
     explain=_explain,
     curve=fitting.curve,
+    pack=pack,
+    unpack=_unpack,
     explain_within_limit=partial(_explain, patient=False),
     takes_long=(TakesLong,),
     to_device=_to_device,

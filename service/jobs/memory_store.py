@@ -151,6 +151,8 @@ class MemoryStore:
         *,
         whole: bool = False,
         attempt: int | None = None,
+        checkpoint: Stored | None = None,
+        spent_s: float = 0.0,
     ) -> Job:
         entry = self._entries.get(job_id)
         self._check_attempt(job_id, attempt)

@@ -38,7 +38,7 @@ class Task(NamedTuple):
     history: Rows | None = None
     """The rows recorded by earlier attempts."""
     checkpoint: Stored | None = None
-    """The state of the last attempt, pickled by a worker and unpickled only by workers."""
+    """The state of the last attempt, as `FitBackend.pack` writes it."""
     handover_s: float | None = None
     """Seconds after which an unfinished job is left to a worker; None: never."""
     device: str = "cpu"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import pickle
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
@@ -13,7 +12,7 @@ import numpy.typing as npt
 
 from service.errors import DescentError
 from service.jobs.history import History, Rows
-from service.jobs.job import Failure, Progress
+from service.jobs.job import Failure, Progress, Stored
 from service.jobs.messages import (
     Closing,
     Ended,
@@ -128,6 +127,11 @@ class FitBackend:
     """Converts a result to an answer."""
     curve: Callable[[Any], Curve | None]
     """What predictions need of an answer."""
+    pack: Callable[[Any], bytes]
+    """A checkpoint as bytes."""
+    unpack: Callable[[Stored], Any]
+    """The checkpoint of `pack`; None where another version of the service has written it: then the
+    fit starts from zero."""
     explain_within_limit: Explain | None = None
     """The same for inline jobs: raises one of `takes_long` where it would take long."""
     takes_long: tuple[type[Exception], ...] = ()
@@ -192,17 +196,18 @@ class _Attempt:
         self._began = self._sent_at = self._checkpoint_at = clock()
         self._backend = backend
         self._plan = backend.to_device(backend.plan(task.request), task.device)
-        saved = None if task.checkpoint is None else pickle.loads(task.checkpoint)
+        saved = None if task.checkpoint is None else backend.unpack(task.checkpoint)
+        anew = saved is None and task.checkpoint is not None
         self._run = backend.start(self._plan, saved)
         self._first_epoch = self._run.epoch
         recorded = task.history
-        if recorded is None:
+        if recorded is None or anew:
             recorded = Rows.empty(0, len(backend.params(self._plan)))
         if task.stop_reason is not None:
             recorded = recorded.until(self._run.epoch)
         self._history = History(task.max_history_rows, recorded)
         self._sent_epoch = self._history.last_epoch
-        self._whole = False
+        self._whole = anew
 
     def run(self) -> None:
         """Steps to the end, or until it is stopped, and sends the answer."""
@@ -262,7 +267,7 @@ class _Attempt:
         rows = self._history.page(None if self._whole else self._sent_epoch)
         checkpoint = None
         if not last and now >= self._checkpoint_at:
-            checkpoint = pickle.dumps(self._run.checkpoint(), protocol=5)
+            checkpoint = self._backend.pack(self._run.checkpoint())
         progress = self._progress(now)
         part = Slice(rows=rows, whole=self._whole, progress=progress, checkpoint=checkpoint)
         self._sent_at, self._sent_epoch, self._whole = now, self._history.last_epoch, False

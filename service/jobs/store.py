@@ -40,6 +40,10 @@ class Claimed(NamedTuple):
     """Running, its `attempts` the number of this attempt."""
     waited_s: float
     """Seconds since it was created."""
+    spent_s: float = 0.0
+    """Seconds of work by earlier attempts."""
+    checkpoint: Stored | None = None
+    """The state of the last attempt, where the store keeps it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,8 +124,11 @@ class JobStore(Protocol):
         *,
         whole: bool = False,
         attempt: int | None = None,
+        checkpoint: Stored | None = None,
+        spent_s: float = 0.0,
     ) -> Job:
-        """Appends to the history of a running job; with `whole`, replaces it."""
+        """Appends to the history of a running job; with `whole`, replaces it. A store that outlives
+        this process keeps the checkpoint and the seconds of work with it, for a later `Claimed`."""
 
     async def finish(
         self,

@@ -82,6 +82,17 @@ class WorkerSlot:
         if self._supervision is not None:
             await self._supervision
 
+    async def abandon(self) -> ActiveJob | None:
+        """Stops the worker, and returns the job that it ran, for another process to go on with."""
+        self._closing.set()
+        self._kill_in(None)
+        active, self._active = self._active, None
+        if self._worker is not None:
+            self._worker.kill()
+        if self._supervision is not None:
+            await self._supervision
+        return active
+
     # --- worker lifecycle -------------------------------------------------------------------------
 
     async def _start_worker(self) -> WorkerProcess | None:
@@ -179,12 +190,13 @@ class WorkerSlot:
         pool, now = self._pool, self._pool.clock.monotonic()
         if active.began is None:
             active.began = now
-        spent = now - active.began
+        spent = active.spent_s + now - active.began
         active.closing = False
         job, history = active.job, None
         request = await pool.store.request(job.id)
-        if job.status == "queued":
+        if job.status == "queued" or active.checkpoint is not None or job.attempts > 1:
             history = await pool.store.history(job.id)
+        if job.status == "queued":
             active.job = job = await pool.store.start(job.id, pool.clock.now())
         longest = pool.settings.max_time_limit_s
         limit = min(request.time_limit_s or longest, longest)
@@ -235,6 +247,8 @@ class WorkerSlot:
             part.progress,
             whole=part.whole,
             attempt=active.job.attempts,
+            checkpoint=part.checkpoint,
+            spent_s=active.spent_s + self._pool.clock.monotonic() - (active.began or 0.0),
         )
         # Only now: a retry continues the history that is stored.
         active.checkpoint = part.checkpoint or active.checkpoint

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import atexit
+import os
+import secrets
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
+from functools import cache
 from typing import Any, cast
 
 import httpx
@@ -14,14 +18,38 @@ from service.api.state import new_state
 from service.app import create_app
 from service.jobs.service import JobService
 from service.settings import Settings
+from tests.redis_server import RedisServer, needs
+
+BACKENDS = ("memory", "redis")
 
 
 @asynccontextmanager
-async def real(settings: Settings) -> AsyncIterator[httpx.AsyncClient]:
-    """The whole service, workers and all."""
-    app = create_app(settings)
-    async with app.router.lifespan_context(app) as state, door(app, state) as client:
-        yield client
+async def real(settings: Settings, backend: str | None = None) -> AsyncIterator[httpx.AsyncClient]:
+    """The whole service: with memory and workers, or with Redis and a node. Without `backend`, it
+    is that of DESCENT_TEST_BACKEND."""
+    async with AsyncExitStack() as stack:
+        if (backend or os.environ.get("DESCENT_TEST_BACKEND", "memory")) == "redis":
+            settings = settings.model_copy(
+                update={"redis_url": own_redis().url, "redis_cell": secrets.token_hex(8)}
+            )
+            from service.jobs.redis.node import Node
+
+            node = Node(settings)
+            await node.start()
+            stack.push_async_callback(node.stop)
+        app = create_app(settings)
+        state = await stack.enter_async_context(app.router.lifespan_context(app))
+        yield await stack.enter_async_context(door(app, state))
+
+
+@cache
+def own_redis() -> RedisServer:
+    """A Redis for the tests of this process, ended with it."""
+    needs("redis-server")
+    server = RedisServer()
+    server.start()
+    atexit.register(server.close)
+    return server
 
 
 @asynccontextmanager

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import pickle
 from typing import Any
 
 import numpy as np
@@ -14,6 +13,7 @@ from hypothesis import strategies as st
 
 from service.engine import GroupedResult, Groups, Rows, Run, begin
 from service.engine.problem import UNEVEN, grouped
+from service.fitting.packing import pack, unpack
 from tests.engine.builders import problem, task
 from tests.fitting.grouped import alone, answer, plan
 from tests.fitting.test_groups import curve, line, rows_of
@@ -30,16 +30,16 @@ def result_of(run: Run, reason: Any = None) -> GroupedResult:
     return found
 
 
-def ended(made: Any, slices: list[int], *, pickled: bool = False) -> GroupedResult:
+def ended(made: Any, slices: list[int], *, packed: bool = False) -> GroupedResult:
     """The result of a run in slices of those sizes over and over; or one that begins anew from its
-    pickled checkpoint after each."""
+    packed checkpoint after each."""
     run = begin(made.task)
     turn = 0
     while not run.done:
         run.step(slices[turn % len(slices)])
         turn += 1
-        if pickled:
-            run = begin(made.task, pickle.loads(pickle.dumps(run.checkpoint())))
+        if packed:
+            run = begin(made.task, unpack(pack(run.checkpoint())))
     return result_of(run)
 
 
@@ -66,7 +66,7 @@ def test_slicing_and_resuming_change_no_bit(name: str):
     made = plan(**REQUESTS[name]())
     whole = rows_of(answer(made, ended(made, [10**6])))
     assert rows_of(answer(made, ended(made, [1, 7, 30]))) == whole
-    assert rows_of(answer(made, ended(made, [3, 40], pickled=True))) == whole
+    assert rows_of(answer(made, ended(made, [3, 40], packed=True))) == whole
 
 
 def test_histories_on_request_are_those_of_the_groups_alone():

@@ -1,4 +1,4 @@
-"""A run may be sliced, stopped, pickled and resumed anywhere: no bit of the answer changes."""
+"""A run may be sliced, stopped, stored and resumed anywhere: no bit of the answer changes."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ from service.catalogue.options import NoOptions
 from service.engine import Problem, Rows, Run, Task, begin, outcome
 from service.engine.problem import Tolerance
 from service.fitting import to_plan
+from service.fitting.packing import pack, unpack
 from service.schemas.fit import FitRequest
 from tests.engine.builders import problem, task
 
@@ -107,12 +108,12 @@ def test_slicing_changes_no_bit(name: str, slices: tuple[int, ...]) -> None:
 
 @pytest.mark.parametrize("name", TASKS)
 @pytest.mark.parametrize("every", [7])
-def test_a_run_resumed_from_a_pickled_checkpoint_changes_no_bit(name: str, every: int) -> None:
+def test_a_run_resumed_from_a_packed_checkpoint_changes_no_bit(name: str, every: int) -> None:
     """As a worker is replaced: the checkpoint crosses a pipe each time."""
     run, parts = begin(TASKS[name]), []
     while not run.done:
         parts.append(run.step(every))
-        run = begin(TASKS[name], pickle.loads(pickle.dumps(run.checkpoint())))
+        run = begin(TASKS[name], unpack(pack(run.checkpoint())))
     same(run, parts, *whole(TASKS[name]))
 
 
@@ -155,7 +156,7 @@ def test_a_checkpoint_is_small(name: str) -> None:
     long = problem(text, data, {p: START[p] for p in of.params}, loss=of.loss.name)
     run = begin(Task(long, TASKS[name].options))
     run.step(2)
-    assert len(pickle.dumps(run.checkpoint())) < 12_000
+    assert len(pack(run.checkpoint())) < 12_000
 
 
 @pytest.mark.parametrize("optimizer", ["sgd", "adam", "levenberg_marquardt", "exact"])
@@ -182,7 +183,7 @@ def test_a_checkpoint_of_groups_is_no_longer_than_what_is_in_it(
         run = begin(to_plan(FitRequest.model_validate(asked)).with_guesses().task)
         while not run.done:
             run.step(9)
-        return len(pickle.dumps(run.checkpoint()))
+        return len(pack(run.checkpoint()))
 
     few, many = length(32), length(128)
     assert many - few < 1.1 * 3 * few
@@ -214,7 +215,7 @@ def challenged(of: Task, slices: int, *, resumed: bool = False) -> list[Any]:
     while not run.done:
         run.step(slices)
         if resumed:
-            run = begin(of, pickle.loads(pickle.dumps(run.checkpoint())))
+            run = begin(of, unpack(pack(run.checkpoint())))
     result = outcome(run)
     assert result.lower is not None
     assert result.lower is not None

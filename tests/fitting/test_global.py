@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import csv
 import math
-import pickle
 import re
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ import pytest
 
 from service.engine import GroupedResult, SharedRun, run_of
 from service.errors import InvalidRequest
+from service.fitting.packing import pack, unpack
 from service.schemas.answers import Fit
 from service.schemas.grouped import GroupedFit
 from tests.fitting.fits import fit as fit_one
@@ -235,7 +235,7 @@ def test_slices_and_checkpoints_change_no_bit() -> None:
     run = run_of(made.task)
     while not run.done:
         run.step(2)
-        run = run_of(made.task, pickle.loads(pickle.dumps(run.checkpoint())))
+        run = run_of(made.task, unpack(pack(run.checkpoint())))
     assert isinstance(run, SharedRun)
     found = answer(made, run.result())
     assert found.groups.params == whole.groups.params

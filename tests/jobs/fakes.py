@@ -19,7 +19,7 @@ import signal
 import socket
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from pathlib import Path
 from typing import Any, cast
 
@@ -178,12 +178,20 @@ def explain(plan: Any, result: Any, rows: Rows, /, *, job_id: str, timings: Timi
     )
 
 
+def unpacked(data: Stored) -> State | None:
+    """None where another version has written it."""
+    state = json.loads(bytes(data))
+    return None if state == "other" else State(*state)
+
+
 KIT = FitBackend(
     plan=lambda request: request,
     params=lambda plan: PARAMS,
     start=FakeRun,
     explain=explain,
     curve=lambda fit: b"{}",
+    pack=lambda state: json.dumps(astuple(state)).encode(),
+    unpack=unpacked,
 )
 
 

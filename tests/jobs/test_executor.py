@@ -1,4 +1,4 @@
-"""What any executor promises. A new one joins by adding itself to `EXECUTORS`.
+"""What any executor promises. A new one joins as a kind of `Office`.
 
 Workers here run the fake engine: see `fakes`.
 """
@@ -6,12 +6,13 @@ Workers here run the fake engine: see `fakes`.
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 
 import pytest
 
 from service.errors import NotReady, QueueFull
 from service.jobs import local_executor, worker_slots
-from service.jobs.executor import InlineResult
+from service.jobs.executor import Executor, InlineResult
 from service.jobs.job import new_job
 from service.jobs.local_executor import LocalExecutor
 from service.jobs.memory_store import MemoryStore
@@ -19,20 +20,28 @@ from service.settings import Settings
 from tests.jobs import fakes
 from tests.jobs.conftest import SetClock, a_job, count
 from tests.jobs.puppets import Troupe
+from tests.jobs.stores import shared
 from tests.jobs.test_history import rows_of
+from tests.jobs.test_store import bare
 from tests.soon import PATIENCE_S
 
-EXECUTORS = {"local": LocalExecutor}
+EXECUTORS = ("local", "redis")
 
 
 class Office:
-    """An executor, its store, and ways to wait."""
+    """A local executor, its store, and ways to wait."""
 
-    def __init__(self, kind: str, store=MemoryStore, **limits) -> None:
+    def __init__(self, store=MemoryStore, **limits) -> None:
         given = {"workers": 1, "max_queued_jobs": 4, "cancel_grace_s": PATIENCE_S, **limits}
         self.settings = Settings(shutdown_grace_s=0.05, **given)
         self.store = store(self.settings)
-        self.executor = EXECUTORS[kind](self.settings, self.store, entry=fakes.ENTRY)
+        self.executor: Executor = LocalExecutor(self.settings, self.store, entry=fakes.ENTRY)
+
+    async def start(self):
+        await self.executor.start()
+
+    async def stop(self):
+        await self.executor.stop()
 
     async def submit(self, *args, queue_key: str = "", **tags):
         request = fakes.request(*args, **tags)
@@ -49,7 +58,10 @@ class Office:
         return job
 
     async def end(self, job):
-        return await self.when(job, lambda job: job.finished)
+        """The ended job, with its result."""
+        job = await self.when(job, lambda job: job.finished)
+        answer = await self.store.answer(job.id)
+        return replace(job, result=None if answer is None else answer.result)
 
     async def busy(self):
         """A job that runs until it is cancelled."""
@@ -57,12 +69,40 @@ class Office:
         return await self.when(job, lambda job: job.status == "running")
 
 
-@pytest.fixture(params=list(EXECUTORS))
+class SharedOffice(Office):
+    """An executor of a replica, and a node."""
+
+    def __init__(self, request, **limits) -> None:
+        given = {"workers": 1, "max_queued_jobs": 4, "cancel_grace_s": PATIENCE_S, **limits}
+        self.settings = shared(request, Settings(shutdown_grace_s=0.05, **given))
+        from service.jobs.redis.executor import RedisExecutor
+        from service.jobs.redis.store import RedisStore
+
+        self.store = RedisStore(self.settings)
+        self.executor = RedisExecutor(self.settings, self.store)
+        self.node = self.new_node()
+
+    def new_node(self, **changed):
+        from service.jobs.redis.node import Node
+
+        return Node(self.settings.model_copy(update=changed), entry=fakes.ENTRY)
+
+    async def start(self):
+        await self.executor.start()
+        await self.node.start()
+
+    async def stop(self):
+        await self.executor.stop()
+        await self.node.stop()
+        await self.store.close()
+
+
+@pytest.fixture(params=EXECUTORS)
 async def office(request):
-    made = Office(request.param)
-    await made.executor.start()
+    made = Office() if request.param == "local" else SharedOffice(request)
+    await made.start()
     yield made
-    await made.executor.stop()
+    await made.stop()
 
 
 async def test_a_job_runs_to_its_end(office):
@@ -138,13 +178,13 @@ async def test_a_cancel_of_what_ended_is_nothing(office):
     job = await office.end(await office.submit(1))
     await office.executor.cancel(job.id)
     await office.executor.cancel("job_never")
-    assert await office.store.get(job.id) == job
+    assert bare(await office.store.get(job.id)) == bare(job)
 
 
 async def test_a_cancel_that_races_with_the_end_has_one_outcome(office):
     for epochs in (1, 3, 10, 30, 100):
         job = await office.submit(epochs, epoch_s=0.0002)
-        await office.when(job, lambda job: job.status == "running")
+        await office.when(job, lambda job: job.status != "queued")
         await office.executor.cancel(job.id)
         job = await office.end(job)
         assert job.status in ("succeeded", "cancelled")
@@ -182,9 +222,8 @@ async def test_nothing_is_taken_before_the_start():
         await LocalExecutor(Settings(), MemoryStore(Settings())).submit(a_job(SetClock()))
 
 
-@pytest.mark.parametrize("kind", EXECUTORS)
-async def test_a_stop_ends_every_job(kind):
-    office = Office(kind)
+async def test_a_stop_ends_every_job():
+    office = Office()
     await office.executor.start()
     running = await office.busy()
     queued = [await office.submit(1) for _ in range(3)]
@@ -198,9 +237,8 @@ async def test_a_stop_ends_every_job(kind):
         await office.submit(1)
 
 
-@pytest.mark.parametrize("kind", EXECUTORS)
-async def test_a_stop_lets_a_job_end_that_is_about_to(kind):
-    office = Office(kind)
+async def test_a_stop_lets_a_job_end_that_is_about_to():
+    office = Office()
     await office.executor.start()
     job = await office.submit(20, epoch_s=0.001)
     await office.when(job, lambda job: job.status == "running")
@@ -251,12 +289,12 @@ class FailingStore(MemoryStore):
         return await super().create(*args, **kwargs)
 
 
-@pytest.fixture(params=list(EXECUTORS))
-async def shaky(request, monkeypatch):
+@pytest.fixture
+async def shaky(monkeypatch):
     """An office whose store may fail, and the pauses after which it is tried again are short."""
     monkeypatch.setattr(worker_slots, "_BACKOFF_S", (0.0, 0.001))
     monkeypatch.setattr(local_executor, "_RETRY_S", 0.001)
-    made = Office(request.param, FailingStore)
+    made = Office(FailingStore)
     await made.executor.start()
     yield made
     await made.executor.stop()
@@ -298,7 +336,7 @@ async def test_a_checkpoint_counts_once_its_rows_are_stored(monkeypatch):
     """Else a retry would continue a history that lacks them."""
     troupe = Troupe()
     monkeypatch.setattr(worker_slots, "WorkerProcess", troupe)
-    office = Office("local", FailingStore)
+    office = Office(FailingStore)
     await office.executor.start()
     job = await office.submit(1)
     while not troupe.busy:

@@ -194,3 +194,9 @@ class JobMachine(RuleBasedStateMachine):
 
 JobMachine.TestCase.settings = settings(max_examples=30, stateful_step_count=30, deadline=None)
 TestJobMachine = JobMachine.TestCase
+
+
+async def test_the_error_of_an_unknown_job_has_the_start_time():
+    store = MemoryStore(Settings(), SetClock())
+    with pytest.raises(UnknownJob, match="2026-01-01T00:00:00Z"):
+        await store.get("job_never")

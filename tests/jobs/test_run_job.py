@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import json
-import pickle
 
 import pytest
 
@@ -156,13 +155,23 @@ def test_an_answer_is_salvaged_without_a_step():
     given = task_of(
         fakes.request(10**6, epoch_s=1000),
         history=mirrored(done(task_of(fakes.request(10)))).rows,
-        checkpoint=pickle.dumps(state),
+        checkpoint=fakes.KIT.pack(state),
         stop_reason="time_limit",
     )
     ended = done(given)[-1]
     answer = json.loads(ended.fit)
     assert (ended.stop_reason, answer["epochs"], answer["params"]["a"]) == ("time_limit", 7, 0.25)
     assert answer["epoch"][-1] == 7
+
+
+def test_a_checkpoint_of_another_version_starts_from_zero():
+    request = fakes.request(10)
+    held = mirrored(done(task_of(request))).rows[:4]
+    again = done(task_of(request, history=held, checkpoint=b'"other"'))
+    assert again[-1].last.whole
+    assert fakes.without_timings(again[-1].fit) == fakes.without_timings(
+        done(task_of(request))[-1].fit
+    )
 
 
 def test_a_known_error_is_reported():

@@ -1,0 +1,221 @@
+"""What is read from Redis: records, documents, histories, and changes that are waited for."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import secrets
+from collections.abc import Sequence
+from contextlib import suppress
+from typing import Any
+
+from service.errors import (
+    UnknownJob,
+)
+from service.fitting.packing import unpack
+from service.jobs.executor import NULL_OBSERVER, Observer
+from service.jobs.fair_queue import SHARE
+from service.jobs.history import Rows
+from service.jobs.job import Job, Stored
+from service.jobs.redis import documents
+from service.jobs.redis.connection import Scripts, connect, translated
+from service.jobs.redis.documents import fields_of, job_of
+from service.jobs.redis.subscription import Subscription
+from service.jobs.store import Answer, StoreStats
+from service.jobs.timing import Clock, SystemClock
+from service.schemas.names import Status
+from service.schemas.requests import JobRequest
+from service.settings import Settings
+
+PIECE = 2**18
+"""Bytes of a piece of a document: a longer command would hold up everyone else's."""
+_STAGED_S = 600
+"""Seconds that the pieces of a document are kept that nobody puts in place."""
+_REREAD_S = 2.0
+"""Seconds after which a job that is waited for is read again, since messages may be lost."""
+_PAGE = 100
+
+
+class Reader:
+    """The part of a store that changes nothing but documents that are not in place yet."""
+
+    def __init__(
+        self, settings: Settings, clock: Clock | None = None, observer: Observer = NULL_OBSERVER
+    ) -> None:
+        self._settings, self._clock = settings, clock or SystemClock()
+        self._observer = observer
+        self.client: Any = connect(settings.redis_url, settings.redis_timeout_s)
+        self.prefix = f"descent:{{{settings.redis_cell}}}:"
+        self.scripts = Scripts(self.client, self.prefix)
+        self.subscription = Subscription(self.client, self.prefix)
+        self.age_ms = int(settings.max_job_age_s * 1000)
+        self.limits = json.dumps(
+            {
+                "unfinished": settings.max_jobs_per_key,
+                "queued": settings.max_queued_jobs,
+                "share": SHARE,
+                "jobs": settings.max_jobs,
+                "bytes": settings.max_store_bytes,
+                "age": self.age_ms,
+            }
+        )
+
+    async def close(self) -> None:
+        """Ends the connections."""
+        await self.subscription.close()
+        await self.client.aclose()
+
+    # --- documents --------------------------------------------------------------------------------
+
+    async def stage(self, document: Stored | None) -> tuple[str, Stored]:
+        """Writes all pieces of a document but the last. Returns their token and the last piece."""
+        if document is None or len(document) <= PIECE:
+            return "", b"" if document is None else document
+        token, view = secrets.token_urlsafe(12), memoryview(document)
+        name = f"{self.prefix}staged:{token}"
+        last = (len(view) - 1) // PIECE * PIECE
+        with translated():
+            for at in range(0, last, PIECE):
+                async with self.client.pipeline(transaction=False) as pipe:
+                    pipe.rpush(name, bytes(view[at : at + PIECE]))
+                    pipe.expire(name, _STAGED_S)
+                    await pipe.execute()
+        return token, bytes(view[last:])
+
+    async def document(self, name: str) -> bytes:
+        """A document, piece by piece; empty where there is none."""
+        pieces: list[bytes] = []
+        with translated():
+            while True:
+                found = await self.client.lrange(f"{self.prefix}{name}", len(pieces), len(pieces))
+                if not found:
+                    return b"".join(pieces)
+                pieces += found
+                if len(found[0]) < PIECE:
+                    return b"".join(pieces)
+
+    async def get(self, job_id: str, owner: str | None = None) -> Job:
+        with translated():
+            reply = await self.client.hgetall(f"{self.prefix}job:{job_id}")
+        job = job_of(job_id, fields_of(reply)) if reply else None
+        if job is None or owner not in (None, job.owner):
+            raise UnknownJob(await self.why_unknown(job_id, owner))
+        return job
+
+    async def request(self, job_id: str) -> JobRequest:
+        document = await self.document(f"request:{job_id}")
+        if not document:
+            raise UnknownJob(await self.why_unknown(job_id, None))
+        request: JobRequest = await _off_the_loop(document, documents.unpack_request)
+        return request
+
+    async def answer(self, job_id: str) -> Answer | None:
+        if not (await self.get(job_id)).answered:
+            return None
+        result = await self.document(f"result:{job_id}")
+        curve = await self.document(f"curve:{job_id}")
+        if not result:
+            raise UnknownJob(await self.why_unknown(job_id, None))
+        return Answer(result, unpack(curve) if curve else None)
+
+    async def list(
+        self, *, owner: str | None, status: Status | None, limit: int, after: str | None
+    ) -> tuple[Sequence[Job], bool]:
+        below: str | int = "+inf" if after is None else f"({await self._number(after, owner)}"
+        name = f"{self.prefix}all" if owner is None else f"{self.prefix}of:{owner}"
+        found: list[Job] = []
+        skipped = 0
+        with translated():
+            while True:
+                ids = await self.client.zrevrangebyscore(name, below, "-inf", skipped, _PAGE)
+                skipped += len(ids)
+                async with self.client.pipeline(transaction=False) as pipe:
+                    for job_id in ids:
+                        pipe.hgetall(f"{self.prefix}job:{job_id.decode()}")
+                    records = await pipe.execute() if ids else []
+                for job_id, record in zip(ids, records, strict=True):
+                    job = job_of(job_id.decode(), fields_of(record)) if record else None
+                    if job is None or status not in (None, job.status):
+                        continue
+                    if len(found) == limit:
+                        return found, True
+                    found.append(job)
+                if not ids:
+                    return found, False
+
+    async def _number(self, job_id: str, owner: str | None) -> int:
+        with translated():
+            size = await self.client.hget(f"{self.prefix}sizes", job_id)
+        if size is not None:
+            _, number, of, *_ = json.loads(size)
+            if owner in (None, of):
+                return int(number)
+        gone = await self._tombstone(job_id, owner)
+        if gone is None:
+            raise UnknownJob(await self.why_unknown(job_id, owner))
+        return int(gone[1])
+
+    async def _tombstone(self, job_id: str, owner: str | None) -> tuple[str, int, str] | None:
+        with translated():
+            found = await self.client.get(f"{self.prefix}gone:{job_id}")
+        if found is None:
+            return None
+        of, number, why = json.loads(found)
+        return (of, number, why) if owner in (None, of) else None
+
+    async def why_unknown(self, job_id: str, owner: str | None) -> str:
+        """The message of UnknownJob."""
+        shown = job_id if len(job_id) <= 40 else job_id[:40] + "…"
+        gone = await self._tombstone(job_id, owner)
+        if gone is None:
+            return f"There is no job '{shown}': it is unknown, or it expired long ago."
+        if gone[2] == "deleted":
+            return f"There is no job '{shown}' any more: it was deleted."
+        return (
+            f"There is no job '{shown}' any more: it expired, to make room or because of its age."
+        )
+
+    async def history(
+        self,
+        job_id: str,
+        *,
+        after_epoch: int | None = None,
+        limit: int | None = None,
+        max_points: int | None = None,
+    ) -> Rows:
+        first = "-" if after_epoch is None else f"({after_epoch}-1"
+        with translated():
+            entries = await self.client.xrange(f"{self.prefix}history:{job_id}", first)
+        rows = documents.joined([documents.unpack_rows(entry[b"rows"]) for _, entry in entries])
+        rows = rows.after(after_epoch)
+        rows = rows if limit is None else rows[:limit]
+        return rows if max_points is None else rows.thin(max_points)
+
+    async def changed(self, job_id: str, version: int) -> Job:
+        event = asyncio.Event()
+        try:
+            await self.subscription.register(job_id, event)
+            while True:
+                event.clear()
+                job = await self.get(job_id)
+                if job.version > version:
+                    return job
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(event.wait(), _REREAD_S)
+        finally:
+            await self.subscription.unregister(job_id, event)
+
+    async def stats(self) -> StoreStats:
+        counts, nbytes, queued, oldest, *_ = await self.scripts.run("stats", self.age_ms)
+        now_ms = self._clock.now().timestamp() * 1000
+        return StoreStats(
+            jobs={status: int(count) for status, count in fields_of(counts).items()},
+            nbytes=nbytes,
+            queued=queued,
+            oldest_wait_s=max(now_ms - float(oldest), 0.0) / 1000 if oldest else 0.0,
+        )
+
+
+async def _off_the_loop(document: bytes, read: Any) -> Any:
+    """Long documents are read in a thread."""
+    return read(document) if len(document) <= PIECE else await asyncio.to_thread(read, document)

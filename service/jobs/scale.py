@@ -1,0 +1,52 @@
+"""Chooses the store and the executor by the settings: of this process, or of many."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from importlib.util import find_spec
+from typing import NamedTuple
+
+from service.jobs.executor import Executor, Observer
+from service.jobs.local_executor import LocalExecutor
+from service.jobs.memory_store import MemoryStore
+from service.jobs.store import JobStore
+from service.jobs.timing import Clock
+from service.settings import Settings
+
+
+class NoScale(RuntimeError):
+    """DESCENT_REDIS_URL needs two more packages: pip install 'descent[scale]'."""
+
+    def __str__(self) -> str:
+        return self.__doc__ or ""
+
+
+class Backend(NamedTuple):
+    """Where jobs are kept and run."""
+
+    store: JobStore
+    executor: Executor
+    close: Callable[[], Awaitable[None]]
+    """Ends the store's connections."""
+
+
+def check_installed() -> None:
+    """Raises NoScale where the packages of the extra `scale` are missing."""
+    if find_spec("redis") is None or find_spec("dramatiq") is None:
+        raise NoScale
+
+
+def backend(settings: Settings, clock: Clock, observer: Observer) -> Backend:
+    """Memory and local workers; with `redis_url`, Redis and worker nodes."""
+    if settings.redis_url:
+        from service.jobs.redis.executor import RedisExecutor
+        from service.jobs.redis.store import RedisStore
+
+        shared = RedisStore(settings, clock, observer)
+        return Backend(shared, RedisExecutor(settings, shared, clock), shared.close)
+    store = MemoryStore(settings, clock, observer)
+    return Backend(store, LocalExecutor(settings, store, clock, observer=observer), _nothing)
+
+
+async def _nothing() -> None:
+    pass

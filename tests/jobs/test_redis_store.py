@@ -1,0 +1,257 @@
+"""What a store in Redis promises besides the contract of stores."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from service.errors import QueueFull, StoreUnavailable, UnknownJob
+from service.fitting import with_rows
+from service.jobs.job import Progress, StaleAttempt
+from service.jobs.redis import documents, reader
+from service.jobs.redis.store import RedisStore
+from service.jobs.store import IdempotencyKey
+from service.schemas.fit import FitRequest
+from service.schemas.reading import Dates, Reading
+from service.schemas.rows import RowFilter
+from service.settings import Settings
+from tests.jobs import fakes
+from tests.jobs.conftest import SetClock, a_job
+from tests.jobs.stores import shared
+from tests.jobs.test_history import rows_of, same
+from tests.redis_server import RedisServer
+
+CLOCK = SetClock()
+
+
+@pytest.fixture
+async def open_stores(request):
+    """Makes stores of one cell, as several processes have them."""
+    opened: list[RedisStore] = []
+    cell: Settings | None = None
+
+    def make(**limits) -> RedisStore:
+        nonlocal cell
+        cell = cell or shared(request, Settings())
+        opened.append(RedisStore(cell.model_copy(update=limits), CLOCK))
+        return opened[-1]
+
+    yield make
+    for store in opened:
+        await store.close()
+
+
+async def ended(store, **members):
+    job = replace(a_job(CLOCK), **members)
+    await store.create(job)
+    await store.start(job.id, CLOCK.now())
+    await store.finish(job.id, "succeeded", CLOCK.now(), result=b"{}")
+    return job
+
+
+async def test_a_change_wakes_other_processes(open_stores):
+    here, there = open_stores(), open_stores()
+    job = a_job(CLOCK)
+    await here.create(job)
+    waiter = asyncio.create_task(there.changed(job.id, job.version))
+    await there.subscription.register("job_other", asyncio.Event())
+    started = await here.start(job.id, CLOCK.now())
+    assert (await waiter).version == started.version
+
+
+async def test_a_lost_message_delays_but_does_not_hide_a_change(open_stores, monkeypatch):
+    monkeypatch.setattr(reader, "_REREAD_S", 0.01)
+    here, there = open_stores(), open_stores()
+
+    async def deaf(job_id, event):
+        pass
+
+    monkeypatch.setattr(there.subscription, "register", deaf)
+    job = a_job(CLOCK)
+    await here.create(job)
+    waiter = asyncio.create_task(there.changed(job.id, job.version))
+    await here.start(job.id, CLOCK.now())
+    assert (await waiter).status == "running"
+
+
+async def test_long_documents_are_kept_in_pieces(open_stores, monkeypatch):
+    monkeypatch.setattr(reader, "PIECE", 1000)
+    store = open_stores()
+    job = replace(a_job(CLOCK), request=fakes.request(rows=2000))
+    await store.create(job)
+    assert await store.client.llen(f"{store.prefix}request:{job.id}") > 30
+    assert (await store.request(job.id)).data["x"].tolist() == list(range(2000))
+    await store.start(job.id, CLOCK.now())
+    result = bytes(range(256)) * 20
+    await store.append(job.id, rows_of([1.0]), Progress(), checkpoint=result, spent_s=1.5)
+    await store.finish(job.id, "succeeded", CLOCK.now(), result=result, curve=b"c" * 1000)
+    assert await store.answer(job.id) == (result, b"c" * 1000)
+    assert await store.client.keys(f"{store.prefix.replace('{', '[{]')}staged:*") == []
+
+
+async def test_a_job_whose_node_died_is_claimed_with_its_checkpoint(open_stores):
+    store = open_stores(lease_s=0.001)
+    job = a_job(CLOCK)
+    await store.create(job)
+    first = await store.claim(CLOCK.now())
+    await store.append(
+        job.id, rows_of([1.0]), Progress(epoch=1), attempt=1, checkpoint=b"state", spent_s=1.5
+    )
+    await asyncio.sleep(0.01)
+    assert (await store.beat("n", 1, []))[0] == 1
+    second = await store.claim(CLOCK.now())
+    assert (first.job.attempts, second.job.attempts, second.job.id) == (1, 2, job.id)
+    assert (second.checkpoint, second.spent_s) == (b"state", 1.5)
+    assert (await store.beat("n", 1, [first.job]))[1] == [job.id]
+    with pytest.raises(StaleAttempt):
+        await store.append(job.id, rows_of([1.0]), Progress(), attempt=1)
+
+
+async def test_a_job_that_is_handed_back_is_the_next_one(open_stores):
+    store = open_stores()
+    jobs = [a_job(CLOCK) for _ in range(3)]
+    for job in jobs:
+        await store.create(job)
+    first = await store.claim(CLOCK.now())
+    await store.release(first.job)
+    assert await store.position(first.job.id) == 0
+    again = await store.claim(CLOCK.now())
+    assert (again.job.id, again.job.attempts) == (first.job.id, 1)
+
+
+async def test_finished_jobs_make_room_and_expire(open_stores):
+    store = open_stores(max_jobs=3)
+    first, second, third = [await ended(store) for _ in range(3)]
+    await store.create(a_job(CLOCK))
+    with pytest.raises(UnknownJob, match="expired"):
+        await store.get(first.id)
+    await store.delete(second.id)
+    for _ in range(2):
+        await store.create(a_job(CLOCK))
+    with pytest.raises(QueueFull):
+        await store.create(a_job(CLOCK))
+    with pytest.raises(UnknownJob, match="expired"):
+        await store.get(third.id)
+    young = open_stores(max_job_age_s=0.001, max_jobs=9)
+    job = await ended(young)
+    await asyncio.sleep(0.02)
+    with pytest.raises(UnknownJob):
+        await young.get(job.id)
+    assert (await young.stats()).jobs == {"queued": 3}
+
+
+async def test_who_uses_the_most_is_evicted_first(open_stores):
+    store = open_stores(max_jobs=5)
+    much = [await ended(store, owner="much") for _ in range(3)]
+    little = await ended(store, owner="little")
+    for _ in range(2):
+        await ended(store, owner="new")
+    assert (await store.get(little.id)).id == little.id
+    with pytest.raises(UnknownJob):
+        await store.get(much[0].id)
+
+
+async def test_nothing_is_left_of_what_is_deleted(open_stores):
+    store = open_stores()
+    job = a_job(CLOCK)
+    await store.create(job, IdempotencyKey("k", b"1"))
+    await store.cancel(job.id, CLOCK.now())
+    await store.delete(job.id)
+    left = await store.client.keys(f"{store.prefix.replace('{', '[{]')}*")
+    names = {name.decode().removeprefix(store.prefix).partition(":")[0] for name in left}
+    assert names <= {"gone", "totals"}
+    stats = await store.stats()
+    assert (stats.jobs, stats.nbytes, stats.queued) == ({}, 0, 0)
+
+
+READING = Reading(
+    separator=";",
+    decimal=",",
+    charset="utf-8",
+    header_line=3,
+    units_line=None,
+    lines_left_out=[1, 2],
+    left_out=2,
+    columns_left_out=0,
+    dates={"t": Dates(unit="h", since="2026-01-01")},
+    marks={"x": 1},
+)
+
+
+async def test_rows_and_requests_are_packed_without_loss():
+    rows = rows_of([1.0, float("nan"), 3.0])
+    assert same(documents.unpack_rows(documents.pack_rows(rows)), rows)
+    asked = FitRequest.model_validate(
+        {
+            "data": {"x": [0.1, 0.2, 0.3], "y": [1e-300, 2.0, None], "g": ["a", "b", "a"]},
+            "missing": "drop",
+            "model": {"name": "polynomial", "degree": 2},
+            "params": {"c0": {"value": 0.1, "min": 0}},
+            "optimizer": {"name": "sgd", "learning_rate": 1e-3, "momentum": 0.9},
+            "sigma": [0.1, 0.2, 0.3],
+            "tags": {"a": "b"},
+        }
+    )
+    asked = with_rows(asked.model_copy(update={"rows": RowFilter(where="x > 0.15")}))
+    asked = asked.with_reading(READING)
+    found = documents.unpack_request(documents.pack_request(asked))
+    assert isinstance(found, FitRequest)
+    assert found.reading == asked.reading
+    assert found.rows == asked.rows
+    assert found.model_copy(update={"data": {}}) == asked.model_copy(update={"data": {}})
+    for name, column in asked.data.items():
+        assert type(found.data[name]) is type(column)
+        assert str(found.data[name].tolist()) == str(column.tolist())
+    assert isinstance(found.data["x"], np.ndarray)
+
+
+# --- a Redis that fails ---------------------------------------------------------------------------
+
+
+@pytest.fixture
+async def own():
+    """A store, and the server that it is alone on."""
+    server = RedisServer()
+    server.start()
+    store = RedisStore(Settings(redis_url=server.url, redis_timeout_s=0.5), CLOCK)
+    yield server, store
+    await store.close()
+    server.close()
+
+
+async def test_a_full_redis_refuses_new_jobs_and_lets_finished_ones_go(own):
+    _, store = own
+    job = await ended(store)
+    await store.client.config_set("maxmemory", "1mb")
+    with pytest.raises(StoreUnavailable, match="full"):
+        await store.create(a_job(CLOCK))
+    long = replace(a_job(CLOCK), request=fakes.request(rows=100_000))
+    with pytest.raises(StoreUnavailable, match="full"):
+        await store.create(long)
+    await store.delete(job.id)
+    await store.client.config_set("maxmemory", 0)
+    await store.create(long)
+
+
+async def test_a_redis_that_is_away_or_stalls_is_reported_and_comes_back(own):
+    server, store = own
+    job = a_job(CLOCK)
+    await store.create(job)
+    waiter = asyncio.create_task(store.changed(job.id, job.version))
+    await asyncio.sleep(0)
+    server.signal(signal.SIGSTOP)
+    with pytest.raises(StoreUnavailable):
+        await store.get(job.id)
+    server.signal(signal.SIGCONT)
+    with pytest.raises(StoreUnavailable):
+        await waiter
+    assert (await store.get(job.id)).id == job.id
+    server.kill()
+    with pytest.raises(StoreUnavailable):
+        await store.create(a_job(CLOCK))
+    server.start()
+    assert (await store.claim(CLOCK.now())).job.id == job.id

@@ -1,0 +1,127 @@
+"""A cell of real processes: a Redis, API replicas and worker nodes, which may be killed."""
+
+from __future__ import annotations
+
+import os
+import selectors
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import httpx
+
+from tests.redis_server import RedisServer, needs
+from tests.soon import PATIENCE_S
+
+LEASE_S = 1.0
+
+
+class Process:
+    """A replica or a node, in a session of its own."""
+
+    def __init__(self, arguments: list[str], environment: dict[str, str]) -> None:
+        self.popen = subprocess.Popen(
+            [sys.executable, "-m", "service", *arguments],
+            stdout=subprocess.PIPE,
+            text=True,
+            env=environment,
+            start_new_session=True,
+        )
+        assert self.popen.stdout is not None
+        with selectors.DefaultSelector() as selector:
+            selector.register(self.popen.stdout, selectors.EVENT_READ)
+            assert selector.select(PATIENCE_S), "the process was not ready in time"
+        self.said = self.popen.stdout.readline()
+        assert self.said, "the process ended before it was ready"
+
+    @property
+    def url(self) -> str:
+        return self.said.split()[-1]
+
+    def group(self, number: int) -> None:
+        """A signal to the process and all that it started, as the loss of a machine."""
+        os.killpg(self.popen.pid, number)
+
+    def signal(self, number: int) -> None:
+        self.popen.send_signal(number)
+
+    def wait(self) -> int:
+        return self.popen.wait(PATIENCE_S)
+
+    def close(self) -> None:
+        if self.popen.poll() is None:
+            self.group(signal.SIGCONT)
+            self.group(signal.SIGKILL)
+            self.popen.wait()
+        if self.popen.stdout is not None:
+            self.popen.stdout.close()
+
+
+class Cell:
+    """The processes of one cell."""
+
+    def __init__(self, *redis_options: str) -> None:
+        self.redis = RedisServer(*redis_options)
+        self._processes: list[Process] = []
+
+    def environment(self, **settings: Any) -> dict[str, str]:
+        given = {
+            "redis_url": self.redis.url,
+            "workers": 1,
+            "lease_s": LEASE_S,
+            "redis_timeout_s": 1,
+            "max_queued_jobs": 1000,
+            **settings,
+        }
+        kept = {key: value for key, value in os.environ.items() if "DESCENT_" not in key}
+        return kept | {f"DESCENT_{name.upper()}": str(value) for name, value in given.items()}
+
+    def _started(self, *arguments: str, **settings: Any) -> Process:
+        process = Process(list(arguments), self.environment(**settings))
+        self._processes.append(process)
+        return process
+
+    def replica(self, **settings: Any) -> Process:
+        return self._started("serve", "--port", "0", **settings)
+
+    def node(self, **settings: Any) -> Process:
+        return self._started("work", **settings)
+
+    def close(self) -> None:
+        for process in self._processes:
+            process.close()
+        self.redis.close()
+
+
+@contextmanager
+def cell(*redis_options: str) -> Iterator[Cell]:
+    """A cell whose Redis runs; all that it started is ended."""
+    needs("redis-server")
+    made = Cell(*redis_options)
+    made.redis.start()
+    try:
+        yield made
+    finally:
+        made.close()
+
+
+def until(reached: Callable[[], Any]) -> Any:
+    """What `reached` returns as soon as it is true."""
+    end = time.monotonic() + PATIENCE_S
+    while not (found := reached()):
+        assert time.monotonic() < end, "it did not happen in time"
+        time.sleep(0.02)
+    return found
+
+
+def client(replica: Process) -> httpx.Client:
+    return httpx.Client(base_url=replica.url, timeout=PATIENCE_S)
+
+
+def patiently(call: Callable[[], httpx.Response]) -> httpx.Response:
+    """The answer once the service is ready again."""
+    return until(lambda: answer if (answer := call()).status_code != 503 else None)  # type: ignore[no-any-return]

@@ -1,0 +1,252 @@
+"""Many processes and one Redis: whatever is killed, stalled or full, every accepted job has one
+end, with the bits of an undisturbed one, and no row of its history is lost or twice.
+
+Three of the faults are tested everywhere, the others where DESCENT_CI is 1 (`.ci/run`)."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.resilience.cells import LEASE_S, Cell, Process, cell, client, patiently, until
+
+X = [0.1 * i for i in range(1, 3000)]
+LONG: dict[str, Any] = {
+    "model": "y = a*exp(-k*x) + c*x",
+    "data": {"x": X, "y": [3 * 2.7 ** (-x) + 0.1 * x for x in X]},
+    "params": {"a": 1.0, "k": 0.5, "c": 0.0},
+    "optimizer": {"name": "adam", "learning_rate": 1e-4},
+    "epochs": 40_000,
+    "record_every": 100,
+    "background": True,
+}
+"""About two seconds of work."""
+LINE: dict[str, Any] = {"data": {"x": [1, 2, 3], "y": [2.1, 3.9, 6.2]}}
+
+
+in_ci = pytest.mark.skipif(
+    os.environ.get("DESCENT_CI") != "1", reason="takes long; runs where DESCENT_CI is 1"
+)
+
+
+@pytest.fixture
+def small() -> Iterator[Cell]:
+    with cell() as made:
+        yield made
+
+
+def submitted(http: httpx.Client, **changes: Any) -> str:
+    answer = http.post("/fit", json={**LONG, **changes})
+    assert answer.status_code == 202, answer.text
+    at: str = answer.headers["location"]
+    return at
+
+
+def running(http: httpx.Client, at: str) -> None:
+    """Returns once some epochs of it have been stored."""
+    until(lambda: http.get(at).json()["progress"]["epoch"] > 2000)
+
+
+def ended(http: httpx.Client, at: str) -> dict[str, Any]:
+    job = until(
+        lambda: j if (j := patiently(lambda: http.get(at)).json()).get("finished_at") else None
+    )
+    assert job["status"] == "succeeded", job
+    return job  # type: ignore[no-any-return]
+
+
+def essence(http: httpx.Client, at: str) -> str:
+    """What is the same of two runs of one request: the answer's numbers, and the history."""
+    job = ended(http, at)
+    history = http.get(f"{at}/history").json()
+    assert history["epoch"] == sorted(set(history["epoch"]))
+    numbers = {name: job["result"][name] for name in ("params", "loss", "best", "epochs")}
+    return json.dumps([numbers, history])
+
+
+def undisturbed(http: httpx.Client) -> str:
+    return essence(http, submitted(http))
+
+
+@pytest.mark.parametrize("how", ["kill -9", pytest.param("SIGSTOP", marks=in_ci)])
+def test_a_lost_node_costs_its_job_nothing(small: Cell, how: str) -> None:
+    replica, first = small.replica(), small.node()
+    with client(replica) as http:
+        whole = undisturbed(http)
+        at = submitted(http)
+        running(http, at)
+        small.node()
+        first.group(signal.SIGKILL if how == "kill -9" else signal.SIGSTOP)
+        assert essence(http, at) == whole
+        if how == "SIGSTOP":
+            first.group(signal.SIGCONT)  # it is fenced: the end stays as it is
+            assert essence(http, submitted(http)) == whole
+            assert essence(http, at) == whole
+
+
+@in_ci
+def test_a_lost_replica_costs_nothing(small: Cell) -> None:
+    first, second = small.replica(), small.replica()
+    small.node()
+    with client(first) as http:
+        whole = undisturbed(http)
+        at = submitted(http)
+        running(http, at)
+    first.group(signal.SIGKILL)
+    with client(second) as http:
+        assert essence(http, at) == whole
+
+
+def test_redis_may_be_killed_and_started_again(small: Cell) -> None:
+    replica = small.replica()
+    small.node()
+    with client(replica) as http:
+        whole = undisturbed(http)
+        others = [submitted(http, epochs=500 + i) for i in range(20)]
+        at = submitted(http)
+        running(http, at)
+        time.sleep(1.1)  # the append-only file is written once a second
+        small.redis.kill()
+        refused = http.post("/fit", json=LINE)
+        assert (refused.status_code, refused.json()["type"]) == (503, "store-unavailable")
+        assert int(refused.headers["retry-after"]) >= 1
+        assert http.get("/readyz").status_code == 503
+        assert http.get("/livez").status_code == 200
+        small.redis.start()
+        assert essence(http, at) == whole
+        for other in others:
+            ended(http, other)
+        assert http.get("/readyz").status_code == 200
+
+
+@in_ci
+def test_redis_may_stall_for_longer_than_a_lease(small: Cell) -> None:
+    replica = small.replica()
+    small.node()
+    with client(replica) as http:
+        whole = undisturbed(http)
+        at = submitted(http)
+        running(http, at)
+        small.redis.signal(signal.SIGSTOP)
+        assert http.get("/readyz").status_code == 503
+        time.sleep(2 * LEASE_S)
+        small.redis.signal(signal.SIGCONT)
+        assert essence(http, at) == whole
+
+
+@in_ci
+def test_a_full_redis_is_a_503_and_recovers(small: Cell) -> None:
+    import redis
+
+    replica = small.replica()
+    small.node()
+    with client(replica) as http, redis.Redis.from_url(small.redis.url) as admin:
+        done = http.post("/fit", json=LINE).json()["urls"]["self"]
+        at = submitted(http)
+        running(http, at)
+        admin.config_set("maxmemory", "1mb")
+        for body in (LINE, LONG):
+            refused = http.post("/fit", json=body)
+            assert (refused.status_code, refused.json()["type"]) == (503, "store-unavailable")
+            assert "full" in refused.json()["detail"]
+        assert http.get(done).status_code == 200
+        admin.config_set("maxmemory", 0)
+        ended(http, at)
+        assert http.post("/fit", json=LINE).status_code == 200
+
+
+@in_ci
+def test_redis_is_away_at_the_start(small: Cell) -> None:
+    small.redis.kill()
+    replica, node = small.replica(), small.node()
+    with client(replica) as http:
+        assert http.get("/livez").status_code == 200
+        assert http.get("/readyz").status_code == 503
+        assert node.popen.poll() is None
+        small.redis.start()
+        ended(http, patiently(lambda: http.post("/fit", json=LONG)).headers["location"])
+
+
+@in_ci
+def test_tickets_that_are_lost_twice_or_late_do_no_harm(small: Cell) -> None:
+    import redis
+
+    from service.jobs.redis.tickets import Tickets, next_database
+    from service.settings import Settings
+
+    replica = small.replica()
+    with client(replica) as http:
+        ats = [submitted(http, epochs=500 + i) for i in range(5)]
+        with redis.Redis.from_url(next_database(small.redis.url)) as broker:
+            broker.flushdb()
+        small.node()
+        for at in ats:
+            ended(http, at)
+        tickets = Tickets(Settings(redis_url=small.redis.url))
+        tickets.issue(*(3 * [at.removeprefix("/jobs/") for at in ats]))
+        tickets.close()
+        at = submitted(http, epochs=500)
+        assert ended(http, at)["progress"]["epoch"] == 500
+        jobs = http.get("/jobs", params={"limit": 100}).json()["jobs"]
+        assert [job["status"] for job in jobs] == 6 * ["succeeded"]
+
+
+def test_a_node_that_is_stopped_hands_back_its_job(small: Cell) -> None:
+    replica, first = small.replica(), small.node(lease_s=600)
+    with client(replica) as http:
+        whole = undisturbed(http)
+        at = submitted(http)
+        running(http, at)
+        first.signal(signal.SIGTERM)
+        assert first.wait() == 0
+        assert http.get(at).json()["status"] in ("queued", "succeeded")
+        small.node(lease_s=600)
+        assert essence(http, at) == whole
+
+
+@in_ci
+def test_a_replica_that_is_stopped_leaves_jobs_alone(small: Cell) -> None:
+    first, second = small.replica(), small.replica()
+    small.node()
+    with client(first) as http:
+        at = submitted(http)
+    first.signal(signal.SIGTERM)
+    assert first.wait() == 0
+    with client(second) as http:
+        assert ended(http, at)["progress"]["epoch"] == LONG["epochs"]
+
+
+@in_ci
+def test_time_limits_count_what_was_spent_on_a_lost_node(small: Cell) -> None:
+    replica, first = small.replica(), small.node()
+    with client(replica) as http:
+        at = submitted(http, epochs=10**8, record_every=10**6, time_limit_s=3)
+        running(http, at)
+        time.sleep(1)
+        first.group(signal.SIGKILL)
+        small.node()
+        job = ended(http, at)
+        assert job["result"]["stop_reason"] == "time_limit"
+        assert 3 <= job["result"]["timings"]["fit_s"] < 3 + PART_S
+
+
+PART_S = 2.5
+"""Well above what an attempt overshoots, and below what a limit counted anew would add."""
+
+
+@in_ci
+def test_cancelling_reaches_a_node(small: Cell) -> None:
+    replica: Process = small.replica()
+    small.node()
+    with client(replica) as http:
+        at = submitted(http, epochs=10**8, record_every=10**6)
+        running(http, at)
+        job = http.post(f"{at}/cancel").json()
+        assert (job["status"], job["result"]["stop_reason"]) == ("cancelled", "cancelled")
