@@ -53,6 +53,20 @@ COMPARE: Examples = {
             "tests": ["f", "lack_of_fit"],
         },
     ),
+    "curves": _example(
+        "Do two curves differ, and in what? Km shared, or one curve, against separate curves",
+        {
+            "data": {
+                "conc": [0.06, 0.11, 0.22, 0.56, 1.1, 0.06, 0.11, 0.22, 0.56, 1.1],
+                "rate": [97, 123, 159, 191, 207, 84, 98, 131, 144, 160],
+                "state": ["treated"] * 5 + ["untreated"] * 5,
+            },
+            "models": ["rate = Vm*conc/(Km + conc)"],
+            "group_by": "state",
+            "null": [{"shared": ["Km"]}, {"shared": "all"}],
+            "alternative": {"shared": []},
+        },
+    ),
     "catalogue": _example(
         "Every family of the catalogue, in the background", {"data": _KINETICS, "background": True}
     ),

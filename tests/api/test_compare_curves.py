@@ -168,6 +168,20 @@ async def test_rows_of_models(client: httpx.AsyncClient) -> None:
     assert answer.json()["errors"][0]["pointer"] == "/rows"
 
 
+@pytest.mark.parametrize("route", ["/compare", "/fit"])
+async def test_rows_with_an_idempotency_key(client: httpx.AsyncClient, route: str) -> None:
+    data = columns("../puromycin.csv")
+    model = {"model": RATE} if route == "/fit" else {"models": [RATE]}
+    body = {"data": data, **model, "rows": "state == 'treated'"}
+    key = {"Idempotency-Key": f"rows-of-{route}"}
+    first = await client.post(route, json=body, headers=key)
+    assert first.status_code == 200, first.text
+    again = await client.post(route, json=body, headers=key)
+    assert again.json()["job_id"] == first.json()["job_id"]
+    other = await client.post(route, json={**body, "rows": "state != 'treated'"}, headers=key)
+    assert other.status_code == 422
+
+
 async def test_a_table_with_options_in_the_query(client: httpx.AsyncClient) -> None:
     content = (FILES.parent / "puromycin.csv").read_bytes()
     query = "models=rate~Vm*conc/(K%2Bconc)&group_by=state&null=K;all&alternative="

@@ -10,6 +10,7 @@ from service.client import AsyncDescent, AsyncFit, AsyncJob, Descent, Fit, Job
 from service.client import options as client_options
 from service.client.fits import FitDocument, GroupedFit
 from service.schemas import answers, grouped
+from service.schemas.compare import CompareRequest
 from service.schemas.compute import GradientRequest, LossRequest, PredictRequest
 from service.schemas.fit import FitRequest
 
@@ -20,6 +21,7 @@ GIVEN = {"model", "data", "params"}
     ("keywords", "request_", "excluded"),
     [
         (client_options.FitOptions, FitRequest, {"model", "data", "background", "group_by"}),
+        (client_options.CompareOptions, CompareRequest, {"models", "data", "background"}),
         (client_options.PredictOptions, PredictRequest, GIVEN),
         (client_options.LossOptions, LossRequest, GIVEN),
         (client_options.GradientCallOptions, GradientRequest, GIVEN),

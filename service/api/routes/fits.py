@@ -7,6 +7,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from contextlib import ExitStack, suppress
+from typing import Any
 
 import numpy as np
 from fastapi import APIRouter
@@ -171,6 +172,10 @@ def _without_fit(job: Job, headers: dict[str, str], head: Head) -> Response:
     return ProblemAnswer(made, headers)
 
 
+_UNHASHED: Any = {"data": True, "background": True, "rows": {"mask": True}}
+"""What of a request its fingerprint does without; the data are hashed apart."""
+
+
 def fingerprint(asked: JobRequest) -> bytes:
     """The SHA-256 of the request. The order of columns counts: a model that names none uses it."""
     whole = asked
@@ -179,7 +184,7 @@ def fingerprint(asked: JobRequest) -> bytes:
     elif isinstance(asked.models, list):
         each = [m.model_copy(update={"params": _as_objects(m.params)}) for m in asked.models]
         whole = asked.model_copy(update={"models": each})
-    options = json.loads(whole.model_dump_json(exclude={"data", "background"}))
+    options = json.loads(whole.model_dump_json(exclude=_UNHASHED))
     digest = hashlib.sha256(json.dumps(options, sort_keys=True).encode())
     for name, column in asked.data.items():
         digest.update(f"\n{len(name)} {name} {len(column)} ".encode())
