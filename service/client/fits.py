@@ -14,6 +14,7 @@ from service.schemas import answers as wire
 from service.schemas import comparisons, grouped
 from service.schemas.jobs import JobResult
 from service.schemas.names import Status, StopReason, Verdict
+from service.schemas.reading import Reading
 
 T = TypeVar("T")
 
@@ -83,6 +84,8 @@ class _AnyFit(_Document):
 
     converged = _Member[bool]()
     model = _Member[wire.ModelSummary]()
+    units = _Member[dict[str, str]]()
+    reading = _Member[Reading | None]()
     epochs = _Member[int]()
     optimizer = _Member[str]()
     urls = _Member[wire.FitUrls]()

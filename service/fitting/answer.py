@@ -18,6 +18,7 @@ from service.engine.kernel.types import Floats
 from service.engine.problem import Problem
 from service.engine.result import Result
 from service.fitting.derived import DerivedOfFit, Tied, named, of_covariance, present, with_tied
+from service.fitting.param_units import units_of_params
 from service.fitting.plan import Plan
 from service.fitting.row_filter import rows_used
 from service.fitting.ties import texts_of
@@ -86,6 +87,8 @@ def to_fit(
         trustworthy=found_verdict == "trustworthy",
         dropped=dropped(plan),
         rows=rows_used(plan.request),
+        units=units_of(plan),
+        reading=plan.request.reading,
         history=history,
         predict=_predict_body(plan, trusted, statistics, answered.covariance),
         timings=timings,
@@ -181,6 +184,12 @@ def _interval(
         lower=lower,
         upper=upper,
     )
+
+
+def units_of(plan: Plan) -> dict[str, str]:
+    """The units of the request, and those of the params that follow from them."""
+    given = dict(plan.request.units)
+    return given if plan.scaling else units_of_params(plan.task.problem.formula, given) | given
 
 
 def dropped(plan: Plan) -> wire.Dropped | None:

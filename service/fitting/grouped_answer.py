@@ -18,7 +18,7 @@ from service.engine.inference.statistics import Figures
 from service.engine.kernel.types import Floats
 from service.engine.problem import Task
 from service.engine.result import GroupedResult, Rows
-from service.fitting.answer import dropped, model_again, scales, to_model
+from service.fitting.answer import dropped, model_again, scales, to_model, units_of
 from service.fitting.grouped_derived import derive, derive_pooled
 from service.fitting.plan import Plan
 from service.fitting.pooled_answer import (
@@ -144,6 +144,8 @@ def to_grouped_fit(
         trustworthy=worst < WARNING,
         dropped=dropped(plan),
         rows=rows_used(plan.request),
+        units=units_of(plan),
+        reading=plan.request.reading,
         predict=GroupedPredictBody(
             model=model_again(problem),
             scaling=scales(plan),

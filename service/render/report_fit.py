@@ -11,6 +11,7 @@ from service.render.cells import clipped, visible
 from service.render.digits import counted, joined, number, uncertain
 from service.render.history import epochs_in_words, loss_of_fit
 from service.render.page import Colour, Page
+from service.render.report_reading import write_reading
 from service.schemas.answers import ConfidenceInterval, Diagnostic, Fit
 from service.schemas.names import Severity, StopReason, Verdict
 from service.schemas.scenes import FitScene
@@ -43,9 +44,11 @@ _STRONG = 0.5
 
 def write(page: Page, fit: Fit, units: Units, scene: FitScene | None) -> None:
     """The whole report."""
+    units = {**fit.units, **units}
     page.heading(fit.model.formula)
     page.space()
     page.text(_model_and_end(fit))
+    write_reading(page, fit.reading)
     page.text(_trust(fit), colour=COLOURS[fit.verdict])
     _params(page, fit, units)
     _report(page, fit)

@@ -51,6 +51,7 @@ def table(
     predictions. Raises TypeError for an answer without a table.
     """
     made = _table(answer)
+    units = {**(answer.units if isinstance(answer, Fit) else {}), **(units or {})}
     if isinstance(answer, Fit) and units:
         return {**made, "unit": [units.get(str(name)) for name in made["name"]]}
     if isinstance(answer, Predictions) and data:

@@ -16,6 +16,7 @@ from service.schemas.names import (
     StopReason,
     Verdict,
 )
+from service.schemas.reading import Reading
 
 
 class History(Answer):
@@ -230,6 +231,11 @@ class Fit(Answer):
     """The rows dropped by `"missing": "drop"`."""
     rows: RowsUsed | None = None
     """With `rows` in the request: how many of them are used."""
+    units: dict[str, str] = {}
+    """Of the columns, from the request or the header of its file; and of the params that have one
+    by these, such as `V/s`. With `scaling`, of the columns alone."""
+    reading: Reading | None = None
+    """What was understood of a CSV body; null for others."""
     history: History
     predict: PredictBody
     timings: Timings

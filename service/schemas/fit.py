@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Self
 
-from pydantic import Field
+from pydantic import Field, PrivateAttr
 
 from service.schemas.base import Finite, Request
 from service.schemas.columns import Data, Name
@@ -21,6 +21,7 @@ from service.schemas.options import (
     Scaling,
     Tolerance,
 )
+from service.schemas.reading import Reading
 from service.schemas.rows import Rows
 
 Tags = Annotated[dict[str, Annotated[str, Field(max_length=256)]], Field(max_length=16)]
@@ -34,7 +35,7 @@ class FitRequest(Request):
     model: Model = "linear"
     """A formula, with or without its left side; a name of `GET /models`; or an object."""
     data: Data
-    """Named columns of equal length."""
+    """Named columns of equal length; or a list of rows: `[{"x": 1, "y": 2}, …]`."""
     units: Units = {}
     """Units of columns, by name, for reports and axes. They are not used in the computation."""
     sigma: Name | Positive | list[Positive] | None = None
@@ -85,7 +86,20 @@ class FitRequest(Request):
     tags: Tags = {}
     """Up to 16 tags, names with text values, kept with the job."""
 
+    _reading: Reading | None = PrivateAttr(default=None)
+
     @property
     def counts_groups(self) -> bool:
         """Whether progress is counted in groups: each is fitted separately."""
         return self.group_by is not None and not self.group_by.shared
+
+    @property
+    def reading(self) -> Reading | None:
+        """What was understood of a CSV body; it is no part of what was asked."""
+        return self._reading
+
+    def with_reading(self, reading: Reading | None) -> Self:
+        """The same request, of a body that was read so."""
+        copied = self.model_copy()
+        copied._reading = reading
+        return copied

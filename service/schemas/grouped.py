@@ -24,6 +24,7 @@ from service.schemas.names import (
     StopReason,
     Verdict,
 )
+from service.schemas.reading import Reading
 
 
 class GroupedReport(Answer):
@@ -187,6 +188,8 @@ class GroupedFit(Answer):
     dropped: Dropped | None
     rows: RowsUsed | None = None
     """With `rows` in the request: how many of them are used."""
+    units: dict[str, str] = {}
+    reading: Reading | None = None
     predict: GroupedPredictBody
     timings: Timings
     urls: FitUrls

@@ -6,6 +6,8 @@ import re
 import unicodedata
 from collections.abc import Sequence
 
+from service.schemas.units import is_unit
+
 _FUNCTIONS = frozenset({"log", "ln", "log10", "log2", "exp", "sqrt", "sin", "cos", "tan", "abs"})
 """Functions: `log(dose)` is a name, not `log` in units of dose."""
 LONGEST_UNIT = 64
@@ -16,11 +18,26 @@ def split(cell: str) -> tuple[str, str]:
     `flow_rate` in l/min. The unit is empty where there is none.
     """
     cell = cell.strip()
-    before, bracket, unit = _bracketed(cell)
-    is_call = bracket == "(" and before.casefold() in _FUNCTIONS
-    if before.strip() and not is_call:
-        return identifier(before), unit.strip()[:LONGEST_UNIT]
+    before, bracket, inner = _bracketed(cell)
+    is_number = inner.strip().replace(".", "", 1).isdigit()
+    apart = bracket == "[" or before[-1:].isspace() or _is_unit(before, inner)
+    if before.strip() and apart and not is_number:
+        return identifier(before), inner.strip()[:LONGEST_UNIT]
     return identifier(cell), ""
+
+
+def _is_unit(before: str, inner: str) -> bool:
+    """Whether parentheses without a space before them hold a unit: `t(s)`, but not `V(in)` or
+    `log(A)`."""
+    return before.casefold() not in _FUNCTIONS and is_unit(inner)
+
+
+def unit(cell: str) -> str:
+    """The unit in a cell below the header: `(ms)` is ms."""
+    bare = cell.strip()
+    if bare[:1] in ("(", "[") and bare[-1:] in (")", "]"):
+        bare = bare[1:-1].strip()
+    return bare[:LONGEST_UNIT]
 
 
 def _bracketed(cell: str) -> tuple[str, str, str]:
@@ -53,4 +70,13 @@ def unnamed(count: int) -> list[str]:
 def of_header(cells: Sequence[str]) -> tuple[list[str], dict[str, str]]:
     """The names of the header cells, empty for an empty cell; and the units, by name."""
     pairs = [split(cell) for cell in cells]
+    names = [name for name, _ in pairs]
+    twice = {name for name in names if name and names.count(name) > 1}
+    if twice:  # so the brackets may hold what tells the columns apart
+        whole = [identifier(cell) for cell in cells]
+        if len(set(whole)) == len(whole):
+            pairs = [
+                (full, "") if name in twice else (name, unit)
+                for full, (name, unit) in zip(whole, pairs, strict=True)
+            ]
     return [name for name, _ in pairs], {name: unit for name, unit in pairs if name and unit}

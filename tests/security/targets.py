@@ -25,6 +25,7 @@ from service.fitting import check
 from service.schemas.compute import GradientRequest, LossRequest, PredictRequest
 from service.schemas.fit import FitRequest
 from service.schemas.plot import PlotRequest
+from service.schemas.reading import ReadingOptions
 from service.settings import Settings
 from tests.security.seeds import BOUNDARY
 
@@ -68,7 +69,7 @@ def form(name: str) -> Callable[[bytes], None]:
 
     def read(data: bytes) -> None:
         with suppress(*REFUSED):
-            table = FORMS[name].read(data, kind, BOUNDS)
+            table = FORMS[name].read(data, kind, BOUNDS, ReadingOptions())
             for query in (b"", b"group_by=g&missing=drop"):
                 with suppress(*REFUSED):
                     _plan(assemble(FitRequest, table, query))

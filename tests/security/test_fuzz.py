@@ -14,6 +14,7 @@ from service.api.bodies.forms import FORMS
 from service.api.bodies.options import assemble
 from service.api.head import media_type
 from service.schemas.fit import FitRequest
+from service.schemas.reading import ReadingOptions
 from tests.security.seeds import BOUNDARY, seeds
 from tests.security.targets import BOUNDS, TARGETS
 
@@ -61,7 +62,7 @@ def test_the_bodies_to_begin_with_are_well(name: str) -> None:
     """Else the readers behind the first check would never see one that was changed."""
     kind = media_type(f"{name}; boundary={BOUNDARY}")
     for body in seeds()[name.rpartition("/")[2]]:
-        table = FORMS[name].read(body, kind, BOUNDS)
+        table = FORMS[name].read(body, kind, BOUNDS, ReadingOptions())
         assert assemble(FitRequest, table, b"").data
 
 

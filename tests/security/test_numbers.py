@@ -148,8 +148,11 @@ async def test_a_row_of_data_is_named_whether_it_may_be_missing_or_not(
 ) -> None:
     """A bare NaN is no null; in a short body and in one that is parsed elsewhere."""
     assert {"/fit", "/predict", "/loss", "/gradient", "/plot"} <= set(ROUTES_WITH_DATA)
-    asked = {"model": "y = a * x", "params": {"a": 1.0}, "data": {"x": "DATA", "y": "TARGET"}}
-    if path == "/fit":
+    data = {"x": "DATA", "y": "TARGET"}
+    asked: dict[str, Any] = {"model": "y = a * x", "params": {"a": 1.0}, "data": data}
+    if path == "/compare":
+        asked = {"models": ["y = a * x"], "data": data}
+    if path in {"/fit", "/compare"}:
         asked["missing"] = missing
     if path == "/plot":
         asked["view"] = "fit"

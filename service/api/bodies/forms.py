@@ -7,14 +7,17 @@ from dataclasses import dataclass
 from typing import Any
 
 from pydantic import BaseModel
+from pydantic.fields import FieldInfo
 
 from service.api.bodies import arrow, csv, multipart, npz
 from service.api.bodies.table import Bounds, Table
 from service.api.head import MediaType
 from service.api.http_errors import UnsupportedMediaType
 from service.api.validation_errors import clip
+from service.errors import InvalidRequest
+from service.schemas.reading import ReadingOptions
 
-Reader = Callable[[bytes | bytearray, MediaType, Bounds], Table]
+Reader = Callable[[bytes | bytearray, MediaType, Bounds, ReadingOptions], Table]
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,21 +30,37 @@ class Form:
     """The description in openapi.json."""
 
 
+def _binary(read: Callable[[bytes | bytearray, MediaType, Bounds], Table]) -> Reader:
+    """The reader of a form that leaves nothing open, so that options of CSV are refused."""
+
+    def checked(
+        body: bytes | bytearray, media_type: MediaType, bounds: Bounds, options: ReadingOptions
+    ) -> Table:
+        if options.model_fields_set:
+            name = min(options.model_fields_set)
+            raise InvalidRequest(f"'{name}' is for CSV, and the data are of another form")
+        return read(body, media_type, bounds)
+
+    return checked
+
+
 def _read_by_magic(body: bytes | bytearray, media_type: MediaType, bounds: Bounds) -> Table:
     """Reads Arrow IPC, recognized by its first bytes; anything else as an `.npz`."""
     is_arrow = body.startswith(arrow.MAGICS)
     return (arrow.read if is_arrow else npz.read)(body, media_type, bounds)
 
 
-def _read_parts(body: bytes | bytearray, media_type: MediaType, bounds: Bounds) -> Table:
+def _read_parts(
+    body: bytes | bytearray, media_type: MediaType, bounds: Bounds, options: ReadingOptions
+) -> Table:
     whole = {name: form.read for name, form in FORMS.items() if form is not MULTIPART}
-    return multipart.read(body, media_type, bounds, whole)
+    return multipart.read(body, media_type, bounds, whole, options)
 
 
 CSV = Form(csv.read, "Lines of values; a header or none; commas, semicolons, tabs, bars or spaces")
-ARROW = Form(arrow.read, "An Arrow IPC stream")
-NPZ = Form(npz.read, "A NumPy .npz: one-dimensional arrays, one a column")
-BINARY = Form(_read_by_magic, "An .npz or Arrow IPC, recognized by its first bytes")
+ARROW = Form(_binary(arrow.read), "An Arrow IPC stream")
+NPZ = Form(_binary(npz.read), "A NumPy .npz: one-dimensional arrays, one a column")
+BINARY = Form(_binary(_read_by_magic), "An .npz or Arrow IPC, recognized by its first bytes")
 MULTIPART = Form(_read_parts, "A part `request` (JSON without `data`) and a part `data`")
 
 FORMS: Mapping[str, Form] = {
@@ -120,7 +139,19 @@ _PARTS: Part = {
 
 def parameters(schema: type[BaseModel]) -> list[Part]:
     """The options of a request that is not JSON, as query parameters."""
-    return [_parameter(name) for name in schema.model_fields if name != "data"]
+    of_request = [_parameter(name) for name in schema.model_fields if name != "data"]
+    return [*of_request, *map(_reading_parameter, ReadingOptions.model_fields.items())]
+
+
+def _reading_parameter(option: tuple[str, FieldInfo]) -> Part:
+    name, field = option
+    return {
+        "name": name,
+        "in": "query",
+        "required": False,
+        "description": f"For CSV: {(field.description or '').strip()}",
+        "schema": {"type": "string"},
+    }
 
 
 def _parameter(name: str) -> Part:

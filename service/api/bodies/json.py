@@ -11,10 +11,10 @@ from __future__ import annotations
 import json
 import re
 import unicodedata
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from pydantic import ValidationError
-from pydantic_core import from_json
+from pydantic_core import from_json, to_json
 
 from service.api.http_errors import MalformedJson
 from service.api.validation_errors import clip, pointer, validation_errors
@@ -29,6 +29,9 @@ QUICK = 2**17
 FLAT = 1_000
 """if they have at most this number of lists, objects and strings. A body of nested lists, or of
 names alone, takes a hundred times as long."""
+
+_MOST_CELLS = 4_000_000
+"""The most cells of a table that is sent as rows, each perhaps with names of its own."""
 
 BodyT = TypeVar("BodyT", bound=Body)
 
@@ -46,6 +49,7 @@ def is_flat(body: bytes | bytearray, most: int) -> bool:
 def parse(body: bytes | bytearray, schema: type[BodyT]) -> BodyT:
     """The body as `schema`. Raises InvalidRequest, whose errors point into the body and say what to
     write instead, or MalformedJson for what is not JSON."""
+    body = _columns_of_rows(body)
     try:
         request = schema.model_validate_json(body)
     except ValidationError as error:
@@ -63,6 +67,41 @@ def parse(body: bytes | bytearray, schema: type[BodyT]) -> BodyT:
         raise InvalidRequest.of(found) from None
     refuse_repeats(body)
     return request
+
+
+_ROWS = re.compile(rb'"data"\s*+:\s*+\[\s*+\{')
+"""Where a body may have its data as a list of rows."""
+
+
+def _columns_of_rows(body: bytes | bytearray) -> bytes | bytearray:
+    """The body with columns for `data` where that is a list of rows; a name that a row lacks is a
+    missing value. Raises InvalidRequest where a row is no object."""
+    if not _ROWS.search(body):
+        return body
+    try:
+        whole = from_json(body)
+    except ValueError:
+        return body  # which the schema reports
+    rows = whole.get("data") if isinstance(whole, dict) else None
+    if not isinstance(rows, list):
+        return body
+    refuse_repeats(body)
+    columns: dict[str, list[Any]] = {}
+    for number, row in enumerate(rows):
+        if not isinstance(row, dict):
+            raise InvalidRequest(
+                'a row must be an object, such as {"x": 1, "y": 2}', pointer=f"/data/{number}"
+            )
+        for name in row.keys() - columns.keys():
+            if (len(columns) + 1) * len(rows) > _MOST_CELLS:
+                raise InvalidRequest(
+                    f"the rows make more than {_MOST_CELLS:,} cells; send columns", pointer="/data"
+                )
+            columns[name] = [None] * len(rows)
+        for name, value in row.items():
+            columns[name][number] = value
+    ordered = {name: columns[name] for row in rows[:1] for name in row} | columns
+    return to_json({**whole, "data": ordered})
 
 
 def _malformed(body: bytes | bytearray, reason: str) -> MalformedJson:

@@ -10,13 +10,16 @@ from python_multipart import MultipartParser
 from python_multipart.exceptions import FormParserError
 from werkzeug.http import parse_options_header
 
+from service.api.bodies.options import reading_options
 from service.api.bodies.table import Bounds, Table
 from service.api.head import MediaType
 from service.api.head import media_type as parsed
 from service.api.http_errors import MalformedBody, UnsupportedMediaType
 from service.errors import shortened
+from service.schemas.reading import ReadingOptions
 
 MAX_PARTS = 2
+_DEFAULTS = ReadingOptions()
 SUFFIXES: Mapping[str, str] = {
     "csv": "text/csv",
     "tsv": "text/tab-separated-values",
@@ -30,7 +33,7 @@ SUFFIXES: Mapping[str, str] = {
 """The media type by file suffix, for parts with a generic Content-Type or none."""
 _GENERIC = {"", "application/octet-stream", "text/plain", "application/vnd.ms-excel"}
 
-Reader = Callable[[bytes | bytearray, MediaType, Bounds], Table]
+Reader = Callable[[bytes | bytearray, MediaType, Bounds, ReadingOptions], Table]
 
 
 @dataclass(slots=True)
@@ -57,6 +60,7 @@ def read(
     media_type: MediaType,
     bounds: Bounds,
     readers: Mapping[str, Reader],
+    options: ReadingOptions = _DEFAULTS,
 ) -> Table:
     """The columns of the part `data`, and the request of the part `request`."""
     parts = {part.name: part for part in split(body, media_type)}
@@ -68,10 +72,13 @@ def read(
             f"the part 'data' is of no supported type ({', '.join(readers)}); name its type, "
             "with curl: `-F 'data=@data;type=text/csv'`",
         )
-    table = readers[kind.name](parts["data"].content, kind, bounds)
-    if "request" in parts:
-        return replace(table, request=bytes(parts["request"].content) or b"{}")
-    return table
+    if "request" not in parts:
+        return readers[kind.name](parts["data"].content, kind, bounds, options)
+    request = bytes(parts["request"].content) or b"{}"
+    inside = reading_options(b"", request)
+    options = inside.model_copy(update=options.model_dump(exclude_unset=True))
+    table = readers[kind.name](parts["data"].content, kind, bounds, options)
+    return replace(table, request=request)
 
 
 def split(body: bytes | bytearray, media_type: MediaType) -> list[Part]:

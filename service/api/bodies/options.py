@@ -22,11 +22,15 @@ from service.api.schema_walk import Path, SchemaWalk
 from service.api.validation_errors import clip, validation_errors
 from service.errors import Complaint, InvalidRequest, nearest_hint
 from service.schemas.base import Request as Body
+from service.schemas.fit import FitRequest
 from service.schemas.keys import LONGEST_NUMBER
+from service.schemas.reading import ReadingOptions
 
 ANSWER_PARAMETERS = frozenset({"format"})
 """Query parameters that concern the answer's format, not the request."""
 MAX_PARAMETERS = 1000
+READING = frozenset(ReadingOptions.model_fields)
+"""The options of how a CSV is read, which are beside those of the request."""
 
 _SHORT = {"gradient": "method", "interval": "kind", "group_by": "column"}
 """The field that a bare text gives where an object is accepted too; for others `name`."""
@@ -46,9 +50,19 @@ def read_options(query: bytes, schema: type[BaseModel]) -> Tree:
     tree = _nested(_pairs(query))
     if "data" in tree:
         raise InvalidRequest("query parameter 'data' is not allowed: send the data in the body")
+    of_reading = schema is ReadingOptions
+    tree = {name: given for name, given in tree.items() if (name in READING) == of_reading}
     walk = SchemaWalk(schema, tree)
     typed: Tree = _typed_tree(tree, (), walk)
     return typed
+
+
+def reading_options(query: bytes, request: bytes = b"") -> ReadingOptions:
+    """How a CSV is to be read: by the query string, which overrides the JSON in the body. Raises
+    InvalidRequest or MalformedBody."""
+    inside = {name: given for name, given in _body_options(request).items() if name in READING}
+    stated = _merged(inside, read_options(query, ReadingOptions))
+    return _validated(ReadingOptions, stated, "field" if request else "query parameter")
 
 
 def refuse_options(query: bytes, schema: type[BaseModel]) -> None:
@@ -60,6 +74,8 @@ def refuse_options(query: bytes, schema: type[BaseModel]) -> None:
             raise InvalidRequest(
                 f"query parameter '{name}': with a JSON body, send the options in the body"
             )
+        if path[0] in READING:
+            raise InvalidRequest(f"query parameter '{name}': it is for CSV, and the body is JSON")
         hint = nearest_hint(name, ANSWER_PARAMETERS)
         raise InvalidRequest(f"unknown query parameter '{name}'{hint}")
 
@@ -181,7 +197,8 @@ def assemble(schema: type[BodyT], table: Table, query: bytes) -> BodyT:
     body. Raises InvalidRequest, InvalidData or MalformedBody.
     """
     check_names(table.columns)
-    options = _merged(_body_options(table.request), read_options(query, schema))
+    inside = {k: given for k, given in _body_options(table.request).items() if k not in READING}
+    options = _merged(inside, read_options(query, schema))
     _split_columns(options, table)
     if table.units and "units" in schema.model_fields:
         options["units"] = {**table.units, **options.get("units", {})}
@@ -189,6 +206,8 @@ def assemble(schema: type[BodyT], table: Table, query: bytes) -> BodyT:
     noun = "field" if table.request else "query parameter"
     asked = _validated(schema, options, noun)
     columns = {fold(name): column for name, column in table.columns.items()}
+    if isinstance(asked, FitRequest):
+        asked = asked.with_reading(table.reading)
     return asked.model_copy(update={"data": columns})
 
 

@@ -19,7 +19,7 @@ from service import fitting
 from service.api.bodies import table
 from service.api.bodies.forms import form_of
 from service.api.bodies.json import is_quick, parse
-from service.api.bodies.options import assemble, refuse_options
+from service.api.bodies.options import assemble, reading_options, refuse_options
 from service.api.bodies.table import (
     Bounds,
     Inexact,
@@ -109,7 +109,8 @@ async def _read_form(
     body = await _received(request, room, head)
 
     def work() -> tuple[Table, BodyT]:
-        table = form.read(body, kind, Bounds.of(request.state["settings"]))
+        bounds = Bounds.of(request.state["settings"])
+        table = form.read(body, kind, bounds, reading_options(head.query))
         keep_lines(request.scope, table.lines)
         asked = assemble(schema, table, head.query)
         check_counts(asked, request.state["settings"])

@@ -25,6 +25,7 @@ from service.errors import BudgetExceeded, Complaint, InvalidData, shortened
 from service.schemas.base import Request as Body
 from service.schemas.columns import Data, Labels, Name, Numbers
 from service.schemas.keys import EXACT_TO, are_numbers, is_exact, is_infinite, is_plain
+from service.schemas.reading import Reading
 from service.schemas.rows import RowFilter
 from service.settings import Settings
 
@@ -215,6 +216,8 @@ class Table:
     """The options of the request as JSON; empty if the body has none."""
     lines: Lines | None = None
     """The line of each row, in a text format."""
+    reading: Reading | None = None
+    """What was understood of a text format."""
     reread: Callable[[str, Keys], Numbers | Labels] | None = None
     """Reads a column, by its name here, again as keys: see `with_keys`."""
 

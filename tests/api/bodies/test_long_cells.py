@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from service.api.bodies import csv_dialect, options
+from service.api.bodies import csv_cells, options
 from service.schemas import headers, keys
 from service.schemas.fit import FitRequest
 
@@ -19,21 +19,23 @@ class _Unused:
 @pytest.mark.parametrize("text", LONG)
 def test_no_pattern_sees_a_long_text(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
     for module, name in (
-        (csv_dialect, "_NUMBER"),
-        (csv_dialect, "_DECIMAL_COMMA"),
+        (csv_cells, "_NUMBER"),
+        (csv_cells, "_DECIMAL_COMMA"),
+        (csv_cells, "_THOUSANDS"),
+        (csv_cells, "_DATE"),
         (options, "_NUMBER"),
         (keys, "_PLAIN"),
     ):
         monkeypatch.setattr(module, name, _Unused())
-    assert not csv_dialect.is_value(text)
-    assert csv_dialect.decimal_comma([text]) == ""
+    assert not csv_cells.is_value(text)
+    assert not csv_cells.is_value(text, ",")
     assert not keys.is_plain(text)
     assert options.read_options(b"epochs=" + text.encode(), FitRequest) == {"epochs": text}
 
 
 @pytest.mark.parametrize("text", ["1", "1.", "1.5", ".5", "+1e5", "1.E-3", "-0.0"])
 def test_numbers_are_numbers_still(text: str) -> None:
-    assert csv_dialect.is_value(text)
+    assert csv_cells.is_value(text)
     query = f"optimizer.learning_rate={text}".encode()
     assert options.read_options(query, FitRequest) == {"optimizer": {"learning_rate": float(text)}}
 

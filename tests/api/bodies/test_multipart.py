@@ -10,6 +10,7 @@ from service.api.bodies.table import Bounds, Table
 from service.api.head import MediaType, media_type
 from service.api.http_errors import MalformedBody, UnsupportedMediaType
 from service.errors import DescentError
+from service.schemas.reading import ReadingOptions
 
 BOUNDS = Bounds(rows=1000, columns=10, nbytes=100_000)
 CSV = "x,y\n1,2\n3,4\n"
@@ -28,7 +29,7 @@ def disposed(name: str, filename: str = "", kind: str = "") -> str:
 
 
 def read(content: bytes, kind: MediaType = TYPE) -> Table:
-    return FORMS["multipart/form-data"].read(content, kind, BOUNDS)
+    return FORMS["multipart/form-data"].read(content, kind, BOUNDS, ReadingOptions())
 
 
 @pytest.mark.parametrize(
