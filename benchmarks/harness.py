@@ -19,7 +19,7 @@ from service.settings import Settings
 PEERS = ("scipy", "lmfit", "litserve")
 """What the extra `bench` installs."""
 
-Unit = Literal["s", "ms", "µs", "requests/s", "fits/s", "MiB", "%"]
+Unit = Literal["s", "ms", "µs", "requests/s", "fits/s", "readings/s", "MiB", "%"]
 Measure = Callable[[], float]
 S = TypeVar("S")
 

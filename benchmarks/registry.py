@@ -25,6 +25,7 @@ NAMES = (
     "bodies",
     "pixels",
     "coverage",
+    "unknowns",
     "verdicts",
     "hostile",
 )

@@ -34,6 +34,7 @@ from service.api.routes import (
     pages,
     plots,
     problems,
+    unknowns,
 )
 from service.api.state import State, new_state
 from service.fitting import must_have, use_threads
@@ -67,7 +68,10 @@ def create_app(settings: Settings, clock: Clock | None = None) -> FastAPI:
         check_installed()
     clock, metrics = clock or SystemClock(), Metrics()
     tracing = Tracing() if settings.otel else None
-    nouns = (compute, fits, comparisons, jobs, events, plots, operations, problems, catalogue)
+    nouns = (
+        *(compute, unknowns, fits, comparisons, jobs, events, plots),
+        *(operations, problems, catalogue),
+    )
     app = _App(
         title="Descent",
         version=__version__,

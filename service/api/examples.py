@@ -83,6 +83,21 @@ PREDICT: Examples = {
     ),
 }
 
+INVERT: Examples = {
+    "calibration": _example(
+        "Two samples, of two readings each, from a calibration line",
+        {
+            "model": "signal = a + b*conc",
+            "params": {"a": 0.12, "b": 1.98},
+            "covariance": {"a": {"a": 0.0024, "b": -0.0006}, "b": {"a": -0.0006, "b": 0.0002}},
+            "residual_std": 0.0632,
+            "degrees_of_freedom": 3,
+            "input_range": {"conc": [1, 5]},
+            "data": {"sample": ["A", "A", "B", "B"], "signal": [4.1, 4.2, 7.9, 8.1]},
+        },
+    ),
+}
+
 LOSS: Examples = {
     "thermometer": _example("The loss before the first step", _AT_START),
     "residuals": _example("With the residuals", {**_AT_START, "residuals": True}),

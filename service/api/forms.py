@@ -151,7 +151,8 @@ def write_fit(form: str, document: Stored, request: JobRequest) -> bytes:
     form has one."""
     fit, units = bytes(document), request.units
     if isinstance(request, CompareRequest):
-        kind = Comparison if request.group_by is None else GroupedComparison
+        is_whole = request.group_by is None or request.compares_curves
+        kind = Comparison if is_whole else GroupedComparison
         return write(form, kind.model_validate_json(fit), Beside(units))
     if request.group_by is not None:
         return write(form, GroupedFit.model_validate_json(fit), Beside(units))

@@ -35,6 +35,7 @@ from service.schemas import (
     jobs,
     plot,
     problems,
+    unknowns,
 )
 from service.schemas.base import Answer
 
@@ -58,6 +59,7 @@ _REQUESTS = (
     compute.PredictRequest,
     compute.LossRequest,
     compute.GradientRequest,
+    unknowns.InvertRequest,
     plot.PlotRequest,
 )
 _ANSWERS = (
@@ -79,6 +81,7 @@ _ANSWERS = (
     jobs.JobList,
     jobs.ProgressEvent,
     problems.Problem,
+    unknowns.Unknowns,
 )
 _PROBLEMS = {
     400: "The body is not what its Content-Type says",

@@ -14,6 +14,7 @@ from service.cli.compile import compile
 from service.cli.doctor import doctor
 from service.cli.fit import fit
 from service.cli.gradient import gradient
+from service.cli.invert import invert
 from service.cli.jobs import jobs
 from service.cli.key import key
 from service.cli.models import models
@@ -29,7 +30,7 @@ main = typer.Typer(
     pretty_exceptions_enable=False,
 )
 for command in (
-    *(serve, fit, compare, watch, predict, gradient, jobs, cancel, models),
+    *(serve, fit, compare, watch, predict, invert, gradient, jobs, cancel, models),
     *(doctor, openapi, key, compile, work),
 ):
     main.command()(command)

@@ -38,6 +38,18 @@ def compare(
     group_by: Annotated[
         str | None, typer.Option(help="A column: the models are compared for each of its values.")
     ] = None,
+    null: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="With --group-by, compares the curves of the groups: the params that these share "
+            "if the curves do not differ otherwise, such as K or 'b,c', or all for one curve; "
+            "several times for several."
+        ),
+    ] = None,
+    alternative: Annotated[
+        str | None, typer.Option(help="The params that they share if they differ; default: none.")
+    ] = None,
+    rows: options.Rows = None,
     setting: options.Setting = None,
     save: Annotated[Path | None, typer.Option(help="The file for the answer's JSON.")] = None,
     background: Annotated[
@@ -66,6 +78,9 @@ def compare(
         nested=None if nested is None else [_pair(each, models or []) for each in nested],
         sigma=sigma,
         group_by=group_by,
+        null=None if null is None else ";".join(null),
+        alternative=alternative,
+        rows=rows,
     )
     given = table.read(data)
     with connecting.descent(url, api_key, own=True) as client:

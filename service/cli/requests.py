@@ -89,6 +89,14 @@ def _bounds(text: str, name: str) -> dict[str, float]:
     return {side: _number(value, name) for side, value in sides.items() if value}
 
 
+def limits(text: str, name: str) -> list[float]:
+    """`0:10`"""
+    ends = _bounds(text, name)
+    if len(ends) < 2:
+        exits.usage(f"the {name} must be low:high, not '{text}'")
+    return [ends["min"], ends["max"]]
+
+
 def _short(param: Tree) -> Any:
     return param["value"] if set(param) == {"value"} else param
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Generic, NamedTuple, Self, TypeVar, overload
 
@@ -122,6 +123,10 @@ class FitDocument(_AnyFit):
     def prediction(self, data: Any, interval: Any) -> Payload:
         """The request for predictions at the rows of `data`, without the job."""
         return bodies.ask("/predict", data, {**self.raw["predict"], "interval": interval})
+
+    def inversion(self, data: Any, options: Mapping[str, Any]) -> Payload:
+        """The request for the unknowns of the readings in `data`, without the job."""
+        return bodies.ask("/invert", data, {**self.raw["predict"], **options})
 
     def _picture_path(self, view: str, kind: str) -> str:
         return f"{self.urls.self}/plot/{view}.{kind}"

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal, TypedDict
 
 if TYPE_CHECKING:
-    from service.schemas.compare import Candidate, Catalogue
+    from service.schemas.compare import Candidate, Catalogue, Sharing
     from service.schemas.comparisons import Criterion, TestName
     from service.schemas.compute import GridAxis
     from service.schemas.losses import LossOptions as AnyLoss
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
         CovarianceKind,
         DType,
         GradientMethod,
+        InversionKind,
         LossName,
         Missing,
         OnDivergence,
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
         Scale,
         Tolerance,
     )
+    from service.schemas.unknowns import CalibratorOptions, InversionOptions
 
     Object = Mapping[str, Any]
     Model = str | NamedModel | MlpModel | Object
@@ -43,6 +45,7 @@ if TYPE_CHECKING:
     Gradient = GradientMethod | GradientOptions | Object
     GroupBy = str | Sequence[str] | GroupOptions | Object
     Band = BandKind | BandOptions | Object
+    Inversion = InversionKind | InversionOptions | Object
 
 
 class FitOptions(TypedDict, total=False):
@@ -74,6 +77,9 @@ class FitOptions(TypedDict, total=False):
 class CompareOptions(TypedDict, total=False):
     """Of a comparison: see `service.schemas.compare.CompareRequest`."""
 
+    rows: str | None
+    null: str | Sharing | Object | Sequence[Sharing | Object] | None
+    alternative: str | Sharing | Object | None
     criterion: Criterion
     tests: Sequence[TestName] | None
     nested: Sequence[tuple[str, str]]
@@ -97,7 +103,36 @@ class PredictOptions(TypedDict, total=False):
     interval: Band | None
     covariance: Mapping[str, Mapping[str, float]] | None
     residual_std: float | None
+    sigma_scale: float | None
     degrees_of_freedom: int | None
+    input_range: Mapping[str, Sequence[float]] | None
+    dtype: DType
+
+
+class InversionKeywords(TypedDict, total=False):
+    """Of unknowns, besides what a fit has: see `service.schemas.unknowns.InvertRequest`."""
+
+    rows: str | None
+    solve_for: str | None
+    replicates_by: str | None
+    dilution: str | float | None
+    sigma: Sigma | None
+    missing: Missing
+    interval: Inversion | None
+    range: Sequence[float] | None
+    calibrators: CalibratorOptions | Object
+
+
+class InvertOptions(InversionKeywords, total=False):
+    """Of unknowns, with what a fit has."""
+
+    scaling: Scaling | None
+    job_id: str | None
+    covariance: Mapping[str, Mapping[str, float]] | None
+    residual_std: float | None
+    sigma_scale: float | None
+    degrees_of_freedom: int | None
+    input_range: Mapping[str, Sequence[float]] | None
     dtype: DType
 
 

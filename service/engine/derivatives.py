@@ -17,8 +17,13 @@ from service.engine.terms import Term
 def differentiate(builder: Builder, output: int, params: Sequence[str]) -> Mapping[str, int]:
     """The nodes of ∂output/∂param by param, added to the same builder."""
     leaves = {name: builder.param(name) for name in params}
+    return dict(zip(leaves, slopes(builder, output, list(leaves.values())), strict=True))
+
+
+def slopes(builder: Builder, output: int, leaves: Sequence[int]) -> list[int]:
+    """The nodes of ∂output/∂leaf for each leaf, a param or a column, added to the same builder."""
     count = len(builder.nodes)
-    depends = builder.depends_on(leaves.values())
+    depends = builder.depends_on(leaves)
     adjoints: dict[int, Term] = {output: Term(builder, builder.constant(1.0))}
     for i in range(min(output, count - 1), -1, -1):
         if i not in adjoints or not depends[i] or builder.nodes[i].kind != "operation":
@@ -28,11 +33,11 @@ def differentiate(builder: Builder, output: int, params: Sequence[str]) -> Mappi
             known = adjoints.get(argument)
             adjoints[argument] = contribution if known is None else known + contribution
     zero = Term(builder, builder.constant(0.0))
-    return {name: adjoints.get(leaf, zero).node for name, leaf in leaves.items()}
+    return [adjoints.get(leaf, zero).node for leaf in leaves]
 
 
 def _partials(builder: Builder, i: int, depends: Sequence[bool]) -> list[tuple[int, Term]]:
-    """∂node/∂argument for each argument that depends on a param."""
+    """∂node/∂argument for each argument that depends on a leaf."""
     node = builder.nodes[i]
     operands = [Term(builder, a) for a in node.arguments]
     value = Term(builder, i)

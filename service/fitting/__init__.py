@@ -26,10 +26,19 @@ from service.fitting.plot_request import needed
 from service.fitting.row_filter import rows_used, with_rows
 from service.fitting.scenes import scene
 from service.fitting.threads import use_threads
+from service.fitting.unknowns import (
+    MAX_ROOTS,
+    ROOTS_OF_ONE,
+    sample_column,
+    unknowns,
+    unknowns_from,
+)
 
 __all__ = [
+    "MAX_ROOTS",
     "NUMBER_BYTES",
     "OUT_OF_MEMORY",
+    "ROOTS_OF_ONE",
     "ComparisonPlan",
     "ComparisonRun",
     "Curve",
@@ -55,6 +64,7 @@ __all__ = [
     "predict",
     "predict_from",
     "rows_used",
+    "sample_column",
     "scene",
     "to_compared",
     "to_comparison",
@@ -62,6 +72,8 @@ __all__ = [
     "to_grouped_fit",
     "to_history",
     "to_plan",
+    "unknowns",
+    "unknowns_from",
     "use_threads",
     "with_rows",
 ]

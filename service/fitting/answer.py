@@ -22,6 +22,7 @@ from service.fitting.param_units import units_of_params
 from service.fitting.plan import Plan
 from service.fitting.row_filter import rows_used
 from service.fitting.ties import texts_of
+from service.fitting.values import Sigma
 from service.schemas import answers as wire
 from service.schemas.names import Status
 
@@ -192,14 +193,15 @@ def units_of(plan: Plan) -> dict[str, str]:
     return given if plan.scaling else units_of_params(plan.task.problem.formula, given) | given
 
 
-def dropped(plan: Plan) -> wire.Dropped | None:
-    """The rows that were dropped."""
-    if not plan.dropped:
+def dropped(plan: Plan, gone: Sequence[int] | None = None) -> wire.Dropped | None:
+    """The rows that were dropped: those of the plan, or `gone`."""
+    found = plan.dropped if gone is None else gone
+    if not found:
         return None
-    asked, rows = plan.request.rows, plan.dropped[:100]
+    asked, rows = plan.request.rows, tuple(found[:100])
     if asked is not None:
         rows = tuple(map(asked.original, rows))
-    return wire.Dropped(count=len(plan.dropped), rows=[row + 1 for row in rows])
+    return wire.Dropped(count=len(found), rows=[row + 1 for row in rows])
 
 
 def _matrix(names: Sequence[str], matrix: Floats | None) -> dict[str, Named] | None:
@@ -242,11 +244,36 @@ def _predict_body(
         scaling=scales(plan),
         dtype=plan.request.dtype,
         covariance=covariance,
-        residual_std=statistics.residual_std if problem.sigma is None else None,
+        residual_std=residual_std(plan.request.sigma, statistics),
+        sigma_scale=None if problem.sigma is None else _number(statistics.figures.noise),
+        input_range=input_range(plan),
         degrees_of_freedom=NORMAL
         if problem.sigma_absolute
         else max(statistics.degrees_of_freedom, 0) or None,
     )
+
+
+def residual_std(sigma: Sigma, statistics: Statistics) -> float | None:
+    """The standard deviation of an observation, where it is the same for all."""
+    if sigma is None:
+        return statistics.residual_std
+    if isinstance(sigma, float):
+        noise = _number(statistics.figures.noise)
+        return None if noise is None else noise * sigma
+    return None
+
+
+def _number(value: float) -> float | None:
+    """None for NaN."""
+    return None if math.isnan(value) else float(value)
+
+
+def input_range(plan: Plan) -> dict[str, list[float]] | None:
+    """The smallest and largest value of each input of a formula, in raw units."""
+    if not isinstance(plan.task.problem.formula, Formula):
+        return None
+    ranges = {name: column.numpy() for name, column in plan.raw.items()}
+    return {name: [float(x.min()), float(x.max())] for name, x in ranges.items()}
 
 
 def scales(plan: Plan) -> dict[str, dict[str, float]] | None:

@@ -124,7 +124,10 @@ def _check_answer(plan: Plan, settings: Settings) -> None:
     elif asked.covariance:
         numbers += params * (params + 1) // 2
     # A report has four numbers and a reason of the length of four.
-    numbers += 8 * len(plan.report.quantities)
+    reported = len(plan.report.quantities)
+    if asked.relative_to is not None:
+        reported += len(asked.relative_to.of or (*problem.params, *plan.report.quantities))
+    numbers += 8 * reported
     length = groups * numbers * NUMBER_BYTES
     if length > settings.max_answer_bytes:
         fewer = "omit the history, record fewer epochs" if asked.history else "use fewer params"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection, Mapping
-from itertools import chain
 
 import numpy as np
 import torch
@@ -48,7 +47,6 @@ from service.fitting.values import (
     to_sigma,
 )
 from service.schemas import compute as wire
-from service.schemas.answers import PredictBody
 from service.schemas.columns import Data
 from service.schemas.options import BandOptions, Tied
 from service.schemas.options import Scaling as ScalingRequest
@@ -101,36 +99,6 @@ def _predict_plain(
         inputs[i] = column
     found: Tensor = operators.read(formula.forward.tensors, torch.from_numpy(inputs), theta)
     return wire.Predictions(predictions=series(found[0, 0]), target=formula.target)
-
-
-def predict_from_fit(
-    request: wire.PredictRequest,
-    body: PredictBody,
-    max_rows: int = 2**62,
-    max_operations: float = math.inf,
-) -> wire.Predictions:
-    """`predict` with a finished fit's model, params and scaling."""
-    if request.params is not None or request.scaling is not None:
-        raise InvalidRequest(
-            "omit `params` and `scaling`: those of the job are used", pointer="/job_id"
-        )
-    values = {name: v for name, v in body.params.items() if isinstance(v, float)}
-    bad = [name for name, value in values.items() if not math.isfinite(value)]
-    if bad:
-        raise InvalidRequest(
-            f"the job's params are not finite: {', '.join(bad)}", pointer="/job_id"
-        )
-    filled = {**body.model_dump(), "data": dict(request.data), "interval": request.interval}
-    filled["rows"] = request.rows
-    if not _are_finite(*(body.covariance or {}).values()):
-        filled["covariance"] = None
-    if not _are_finite({"": body.residual_std or 0.0}):
-        filled["residual_std"] = None
-    return predict(wire.PredictRequest.model_validate(filled), max_rows, max_operations)
-
-
-def _are_finite(*rows: Mapping[str, float]) -> bool:
-    return all(map(math.isfinite, chain.from_iterable(row.values() for row in rows)))
 
 
 def _band(

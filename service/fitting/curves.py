@@ -4,9 +4,14 @@ not be parsed again."""
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
+from itertools import chain
+from typing import Any
 
-from service.fitting.compute import predict_from_fit
-from service.fitting.grouped_predict import Curves, predict_from_groups
+from service.errors import InvalidRequest
+from service.fitting.compute import predict
+from service.fitting.grouped_curves import Curves
+from service.fitting.grouped_predict import predict_from_groups
 from service.schemas.answers import PredictBody
 from service.schemas.comparisons import Comparison, GroupedComparison
 from service.schemas.compute import Predictions, PredictRequest
@@ -46,3 +51,41 @@ def predict_from(
         return predict_from_groups(request, curve, max_rows, max_operations)
     body = PredictBody.model_validate_json(curve)
     return predict_from_fit(request, body, max_rows, max_operations)
+
+
+def predict_from_fit(
+    request: PredictRequest,
+    body: PredictBody,
+    max_rows: int = 2**62,
+    max_operations: float = math.inf,
+) -> Predictions:
+    """`predict` with a finished fit's model, params and scaling."""
+    if request.params is not None or request.scaling is not None:
+        raise InvalidRequest(
+            "omit `params` and `scaling`: those of the job are used", pointer="/job_id"
+        )
+    filled = {**usable(body), "data": dict(request.data), "interval": request.interval}
+    filled["rows"] = request.rows
+    return predict(PredictRequest.model_validate(filled), max_rows, max_operations)
+
+
+def usable(body: PredictBody) -> dict[str, Any]:
+    """What a finished fit says of its curve, without numbers that are not finite. Raises
+    InvalidRequest for such params."""
+    values = {name: v for name, v in body.params.items() if isinstance(v, float)}
+    bad = [name for name, value in values.items() if not math.isfinite(value)]
+    if bad:
+        raise InvalidRequest(
+            f"the job's params are not finite: {', '.join(bad)}", pointer="/job_id"
+        )
+    known = body.model_dump()
+    if not _are_finite(*(body.covariance or {}).values()):
+        known["covariance"] = None
+    for name in ("residual_std", "sigma_scale"):
+        if not math.isfinite(known[name] or 0.0):
+            known[name] = None
+    return known
+
+
+def _are_finite(*rows: Mapping[str, float]) -> bool:
+    return all(map(math.isfinite, chain.from_iterable(row.values() for row in rows)))

@@ -18,7 +18,14 @@ from service.engine.inference.statistics import Figures
 from service.engine.kernel.types import Floats
 from service.engine.problem import Task
 from service.engine.result import GroupedResult, Rows
-from service.fitting.answer import dropped, model_again, scales, to_model, units_of
+from service.fitting.answer import (
+    dropped,
+    input_range,
+    model_again,
+    scales,
+    to_model,
+    units_of,
+)
 from service.fitting.grouped_derived import derive, derive_pooled
 from service.fitting.plan import Plan
 from service.fitting.pooled_answer import (
@@ -152,6 +159,7 @@ def to_grouped_fit(
             dtype=plan.request.dtype,
             has_residual_std=problem.sigma is None,
             is_normal=problem.sigma_absolute,
+            input_range=input_range(plan),
         ),
         timings=timings,
         urls=wire.FitUrls(

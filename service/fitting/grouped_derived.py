@@ -14,6 +14,7 @@ from service.engine.inference.covariance import covariances
 from service.engine.inference.reports import Estimates, Quantity, Spread
 from service.engine.kernel.types import Bools, Floats
 from service.fitting import reports
+from service.fitting.contrasts import relative
 from service.fitting.plan import Plan
 from service.fitting.reports import Asked
 from service.schemas.grouped import GroupedReport
@@ -90,11 +91,14 @@ def derive_pooled(plan: Plan, found: PooledFindings, failed: Bools) -> DerivedOf
         own = Asked(tuple(Quantity(name, name) for name in formula.tied.names))
         each = reports.estimates(problem, own, point, replace(spread, held=held & False))[0]
         stderr = np.concatenate([stderr, each.stderr], axis=1)
-    report = None
+    report: dict[str, GroupedReport] = {}
     if plan.report:
         made = reports.reported(problem, findings.fits, plan.report, point, spread, figures)
         report = _columns_of(plan, made, failed)
-    return DerivedOfGroups(pooled.local_covariance, stderr, tied, report)
+    assert plan.groups is not None
+    order = [*plan.task.local_places.tolist(), *plan.task.shared_places.tolist()]
+    report |= relative(plan.request, formula, plan.report, plan.groups, found, order, failed)
+    return DerivedOfGroups(pooled.local_covariance, stderr, tied, report or None)
 
 
 def _joint(plan: Plan, found: PooledFindings) -> Floats:

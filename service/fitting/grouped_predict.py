@@ -5,18 +5,12 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
-from functools import cached_property
-from typing import Any
 
 import numpy as np
 import torch
-from pydantic import TypeAdapter
-from pydantic_core import from_json, to_json
 from torch import Tensor
 
 from service.engine import slices
-from service.engine.expressions import Texts
 from service.engine.formula import Formula
 from service.engine.inference.bands import Band
 from service.engine.kernel.composite import outputs_of
@@ -25,126 +19,14 @@ from service.engine.scaling import Scale
 from service.errors import InvalidData, InvalidRequest, UnknownName, shortened, token
 from service.fitting import costs
 from service.fitting.columns import DTYPES, check_shape, finite_columns, refuse_infinite
-from service.fitting.groups import Codes, Value, check_keys, to_groups
-from service.fitting.models import resolve
+from service.fitting.grouped_curves import Curves
+from service.fitting.groups import Codes, check_keys, to_groups
 from service.fitting.reports import quantiles
 from service.fitting.row_filter import rows_used, with_rows
-from service.fitting.ties import Ties
 from service.fitting.values import narrowed, series
 from service.schemas.columns import Data, Labels, Numbers
 from service.schemas.compute import Predictions, PredictRequest
-from service.schemas.grouped import GroupedFit
-from service.schemas.models import Model as ModelRequest
-from service.schemas.names import DType
 from service.schemas.options import BandOptions, GroupOptions
-
-_TEXT_BYTES = 150
-"""Bytes of a group's text and its index."""
-_MODEL: TypeAdapter[ModelRequest] = TypeAdapter(ModelRequest)
-
-
-@dataclass(frozen=True)
-class Curves:
-    """What predictions need of the fits of groups, as columns with one row per group."""
-
-    model: str | dict[str, Any]
-    scaling: dict[str, dict[str, float]] | None
-    dtype: DType
-    by: tuple[str, ...]
-    keys: Numbers | bytes
-    """(groups,) numbers, or the JSON of texts, or of keys of several columns, which is parsed at
-    the first prediction."""
-    names: tuple[str, ...]
-    theta: Numbers
-    """(groups, params)"""
-    ties: Texts = ()
-    """The tied params with their expressions."""
-    free: tuple[str, ...] = ()
-    """The params of the covariance."""
-    covariance: Numbers | None = None
-    """(groups, free, free), with the next two for bands; None unless the fit returned it."""
-    residual_std: Numbers | None = None
-    """The standard deviation of a new observation, (groups,); None where `sigma` gives one for each
-    row."""
-    degrees_of_freedom: Numbers | None = None
-    """(groups,)"""
-
-    @classmethod
-    def of(cls, fit: GroupedFit) -> Curves:
-        """The curves of a fit's response body."""
-        groups, body = fit.groups, fit.predict
-        shared = {} if fit.shared is None else fit.shared.params
-        texts = [key for key in groups.key if not isinstance(key, float | int)]
-        is_text = len(texts) == len(groups.key) and any(text is not None for text in texts)
-        keys = to_json(texts) if is_text else np.array(groups.key, dtype=np.float64)
-        names = (*groups.params, *shared)
-        theta = np.empty((len(groups.key), len(names)))
-        for i, name in enumerate(names):
-            theta[:, i] = shared[name] if name in shared else groups.params[name]
-        ties = tuple(fit.model.expressions.items())
-        made = cls(body.model, body.scaling, body.dtype, groups.columns, keys, names, theta, ties)
-        return made if groups.covariance is None else made._with_covariance(fit)
-
-    def _with_covariance(self, fit: GroupedFit) -> Curves:
-        """The same with what bands need."""
-        groups, body, pooled = fit.groups, fit.predict, fit.statistics
-        assert groups.covariance is not None
-        across = {} if fit.shared is None else fit.shared.covariance or {}
-        local, many = len(groups.covariance), len(self.theta)
-        free = (*groups.covariance, *across)
-        covariance = np.full((many, len(free), len(free)), np.nan)
-        for i, a in enumerate(free):
-            row = groups.covariance[a] if i < local else across[a]
-            for j, b in enumerate(free[i:], start=i):
-                covariance[:, i, j] = covariance[:, j, i] = row[b]
-        std = None
-        if body.has_residual_std:
-            whole = None if pooled is None else [pooled.residual_std] * many
-            std = np.array([np.nan if s is None else s for s in whole or groups.residual_std])
-        degrees = np.array(groups.n, dtype=np.float64) - len(free)
-        if pooled is not None:
-            degrees[:] = pooled.degrees_of_freedom
-        if body.is_normal:
-            degrees[:] = np.inf
-        return replace(
-            self, free=free, covariance=covariance, residual_std=std, degrees_of_freedom=degrees
-        )
-
-    @property
-    def nbytes(self) -> int:
-        """Size in bytes, including `order` or `places`."""
-        rows = self.theta.nbytes
-        for column in (self.covariance, self.residual_std, self.degrees_of_freedom):
-            rows += 0 if column is None else column.nbytes
-        if isinstance(self.keys, bytes):
-            return len(self.keys) + rows + _TEXT_BYTES * len(self.theta)
-        return 2 * self.keys.nbytes + rows
-
-    @cached_property
-    def order(self) -> Codes:
-        """The groups in ascending order of their numbers, null last."""
-        assert not isinstance(self.keys, bytes)
-        return np.argsort(self.keys, kind="stable")
-
-    @property
-    def null(self) -> int:
-        """The group of the rows without a key; −1 if there is none."""
-        if isinstance(self.keys, bytes):
-            return self.places.get(None, -1)
-        last = int(self.order[-1])
-        return last if np.isnan(self.keys[last]) else -1
-
-    @cached_property
-    def places(self) -> Mapping[str | None, int]:
-        """The index of each text; None is the key of the rows without one."""
-        assert isinstance(self.keys, bytes)
-        return {text: i for i, text in enumerate(from_json(self.keys))}
-
-    @cached_property
-    def places_of_several(self) -> Mapping[tuple[Value, ...], int]:
-        """The index of each key of several columns."""
-        assert isinstance(self.keys, bytes)
-        return {tuple(key): i for i, key in enumerate(from_json(self.keys))}
 
 
 def predict_from_groups(
@@ -158,11 +40,9 @@ def predict_from_groups(
     _check(request, fit)
     request = with_rows(request)
     rows = check_shape(request.data, max_rows)
-    model = _MODEL.validate_python(fit.model)
-    ties = Ties(fit.ties, frozenset(fit.names))
-    formula = resolve(model, request.data.keys(), fit.names, ties).formula
+    formula = fit.formula(request.data.keys())
     costs.check(costs.of_prediction(formula, request), rows, max_operations)
-    at = _places(request.data, fit)
+    at = group_of_rows(request.data, fit)
     dtype = DTYPES[fit.dtype]
     raw = finite_columns(request.data, formula.inputs)
     scaling = {name: Scale(**given) for name, given in (fit.scaling or {}).items()}
@@ -223,8 +103,7 @@ def _check(request: PredictRequest, fit: Curves) -> None:
     if request.interval is None:
         return
     if fit.covariance is None:
-        column = fit.by[0] if len(fit.by) == 1 else list(fit.by)
-        by = {"group_by": {"column": column, "covariance": True}}
+        by = {"group_by": {"column": fit.column, "covariance": True}}
         raise InvalidRequest(
             "a band requires the covariance of each group, which this job does not have; fit with "
             f"{json.dumps(by)}",
@@ -261,7 +140,7 @@ def _predict(
     return prediction
 
 
-def _places(data: Data, fit: Curves) -> Codes:
+def group_of_rows(data: Data, fit: Curves) -> Codes:
     """The index of the group of each row, (rows,). Raises InvalidRequest for a missing column or an
     unknown group."""
     for by in fit.by:

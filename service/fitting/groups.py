@@ -40,7 +40,7 @@ def to_groups(asked: GroupOptions, data: Data, most: int) -> Groups:
     codes, first = _numbered(data[names[0]])
     for name in names[1:]:
         more, _ = _numbered(data[name])
-        codes, first = _in_order(codes * (int(more.max()) + 1) + more)
+        codes, first = in_order(codes * (int(more.max()) + 1) + more)
     if len(first) > most:
         many = f"columns {', '.join(names)} make" if names[1:] else f"column '{names[0]}' makes"
         raise BudgetExceeded(
@@ -53,7 +53,7 @@ def to_groups(asked: GroupOptions, data: Data, most: int) -> Groups:
 
 
 def _numbered(column: Numbers | Labels) -> tuple[Codes, npt.NDArray[np.intp]]:
-    return _in_order(column.codes if isinstance(column, Labels) else column)
+    return in_order(column.codes if isinstance(column, Labels) else column)
 
 
 def _values(column: Numbers | Labels, rows: npt.NDArray[np.intp]) -> list[Value]:
@@ -74,7 +74,7 @@ def check_keys(asked: GroupOptions, data: Data) -> None:
         raise InvalidRequest("a column is named twice", pointer="/group_by/column")
 
 
-def _in_order(values: npt.NDArray[np.generic]) -> tuple[Codes, npt.NDArray[np.intp]]:
+def in_order(values: npt.NDArray[np.generic]) -> tuple[Codes, npt.NDArray[np.intp]]:
     """The rank of each value in order of first appearance, and the first row of each.
 
     Equal values mostly follow each other, so runs of a value are found first.

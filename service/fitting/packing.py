@@ -40,7 +40,7 @@ from service.engine.start.groups import Starts
 from service.engine.start.ranges import Range
 from service.engine.start.search import Search
 from service.engine.start.shared import Known
-from service.fitting.grouped_predict import Curves
+from service.fitting.grouped_curves import Curves
 from service.schemas.answers import Fit
 from service.schemas.columns import Labels
 from service.schemas.grouped import GroupedFit

@@ -25,6 +25,7 @@ from service.fitting.columns import (
     finite_columns,
     numbers,
 )
+from service.fitting.contrasts import check_relative
 from service.fitting.groups import Groups, check_keys, to_groups
 from service.fitting.models import resolve
 from service.fitting.options import to_loss, to_options
@@ -118,6 +119,8 @@ def to_plan(request: FitRequest, *, max_rows: int = 2**62, max_groups: int = 2**
     report = to_asked(request, formula, resolved.family)
     check_profiles(report, problem, scaled=bool(scaling))
     check_covariance(request, problem)
+    if groups is not None:
+        check_relative(request, formula, report, groups)
     family = resolved.family
     if family is not None and not (has_guess(family) and set(formula.params) <= set(family.params)):
         family = None  # the params of an expression may not be the family's

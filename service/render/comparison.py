@@ -16,6 +16,7 @@ from service.schemas.comparisons import (
     GroupedTest,
     ModelTest,
 )
+from service.schemas.grouped import Groups
 
 Cell = float | int | str | bool | None
 Table = dict[str, Sequence[Cell]]
@@ -82,7 +83,7 @@ def groups_table(found: GroupedComparison) -> Table:
 
 def write(page: Page, found: Comparison) -> None:
     """The report of a comparison."""
-    page.heading(f"{counted(len(found.models), 'model')} of {found.target}, {found.n} rows")
+    page.heading(_title(found))
     page.space()
     name = {"aic": "AIC", "aicc": "AICc", "bic": "BIC"}[found.criterion]
     if found.best is None:
@@ -97,7 +98,50 @@ def write(page: Page, found: Comparison) -> None:
     if found.tests:
         page.heading("Tests")
         _tests(page, found.tests)
+    first = found.models[0]
+    if first.rank == 1 and first.groups is not None:
+        page.heading(f"Params of {visible(first.label)}")
+        _params(page, first, first.groups)
     _diagnostics(page, found)
+
+
+def _title(found: Comparison) -> str:
+    first = found.models[0]
+    if first.shared is None:
+        return f"{counted(len(found.models), 'model')} of {found.target}, {found.n} rows"
+    formula = visible(first.model.formula)
+    where = ""
+    if first.groups is not None:
+        groups = first.groups
+        where = f", {counted(len(groups.key), 'group')} by {', '.join(groups.columns)}"
+    return f"Curves of {formula}{where}, {found.n} rows"
+
+
+def _params(page: Page, model: ComparedModel, groups: Groups) -> None:
+    """The params of all groups, then those of each."""
+    errors = model.stderr or {}
+    rows = [
+        ("all", name, number(value, 6), _error(errors.get(name)))
+        for name, value in model.params.items()
+    ]
+    for i, key in enumerate(groups.values[:_MOST_GROUPS]):
+        named = clipped(", ".join(map(key_text, key)), _LONGEST)
+        for name, column in groups.params.items():
+            own = groups.stderr.get(name)
+            rows.append(
+                (named, name, number(column[i], 6), _error(None if own is None else own[i]))
+            )
+        for name, each in (groups.report or {}).items():
+            rows.append((named, name, number(each.value[i], 6), _error(each.stderr[i])))
+    page.table(
+        [(", ".join(groups.columns), "param", "value", "± error"), *rows], "<<>>", headed=True
+    )
+    if groups.params and len(groups.key) > _MOST_GROUPS:
+        page.text(f"… and {len(groups.key) - _MOST_GROUPS:,} more groups")
+
+
+def _error(value: float | None) -> str:
+    return "–" if value is None or value != value else number(value, 3)
 
 
 def _row(model: ComparedModel, criterion: str) -> tuple[str, ...]:

@@ -21,8 +21,9 @@ from service.schemas.catalogue import (
 )
 from service.schemas.comparisons import Comparison, GroupedComparison
 from service.schemas.compute import GradientAnswer, LossAnswer, Predictions
-from service.schemas.grouped import GroupedFit
+from service.schemas.grouped import GroupedFit, columns_of, values_of
 from service.schemas.jobs import Job, JobList
+from service.schemas.unknowns import Unknowns
 
 
 def oneline(answer: Answer) -> str:
@@ -53,7 +54,7 @@ def _groups(fit: GroupedFit) -> str:
     errors = {} if fit.shared is None else fit.shared.stderr or {}
     for i, key in enumerate(groups.values):
         named = zip(groups.columns, key, strict=True)
-        words = [f"{visible(by)}={key_text(value).replace(' ', '_')}" for by, value in named]
+        words = [f"{visible(by)}={_word(value)}" for by, value in named]
         for name, values in groups.params.items():
             error = groups.stderr.get(name, [float("nan")] * len(values))[i]
             words.append(f"{name}={joined(values[i], None if error != error else error)}")
@@ -87,6 +88,26 @@ def _jobs(jobs: JobList) -> str:
 @_line.register
 def _predictions(found: Predictions) -> str:
     return " ".join(map(number, found.predictions.tolist()))
+
+
+@_line.register
+def _unknowns(found: Unknowns) -> str:
+    lines, columns = [], () if found.group_by is None else columns_of(found.group_by)
+    for i, key in enumerate(found.key):
+        words = [f"{visible(found.replicates_by or 'row')}={_word(key)}"]
+        if found.group is not None:
+            pairs = zip(columns, values_of(found.group[i]), strict=True)
+            words[:0] = [f"{visible(by)}={_word(value)}" for by, value in pairs]
+        estimate, error = found.estimate[i], found.stderr[i]
+        if estimate == estimate:
+            shown = joined(estimate, None if error != error else error)
+            words.append(f"{visible(found.solve_for)}={shown}")
+        lines.append(" ".join([*words, f"status={found.status[i]}"]))
+    return "\n".join(lines)
+
+
+def _word(key: float | str | None) -> str:
+    return key_text(key).replace(" ", "_")
 
 
 @_line.register

@@ -14,6 +14,7 @@ from service.render.digits import counted, number
 from service.render.page import Page
 from service.render.report_fit import Units
 from service.render.report_groups import write_groups
+from service.render.report_unknowns import write_unknowns
 from service.render.tables import Column, listed
 from service.schemas.answers import Fit, History
 from service.schemas.base import Answer
@@ -31,6 +32,7 @@ from service.schemas.grouped import GroupedFit
 from service.schemas.jobs import Job, JobList, Progress
 from service.schemas.problems import Problem
 from service.schemas.scenes import FitScene
+from service.schemas.unknowns import Unknowns
 
 _MOST_ROWS = 40
 
@@ -61,6 +63,7 @@ def _write(answer: Answer, page: Page, units: Units, scene: FitScene | None) -> 
 
 _write.register(Fit, lambda fit, page, units, scene: report_fit.write(page, fit, units, scene))
 _write.register(GroupedFit, lambda fit, page, units, scene: write_groups(page, fit))
+_write.register(Unknowns, lambda found, page, units, scene: write_unknowns(page, found))
 _write.register(Comparison, lambda found, page, units, scene: comparison.write(page, found))
 _write.register(
     GroupedComparison, lambda found, page, units, scene: comparison.write_groups(page, found)

@@ -11,6 +11,7 @@ from itertools import chain
 import numpy as np
 
 from service.render import comparison
+from service.render.table_unknowns import unknowns_tables
 from service.schemas.answers import Fit, History
 from service.schemas.base import Answer
 from service.schemas.catalogue import (
@@ -28,7 +29,8 @@ from service.schemas.comparisons import Comparison, GroupedComparison
 from service.schemas.compute import GradientAnswer, LossAnswer, LossSurface, Predictions
 from service.schemas.grouped import GroupedFit
 from service.schemas.jobs import Job, JobList
-from service.schemas.series import Array
+from service.schemas.series import Array, Gapped
+from service.schemas.unknowns import Unknowns
 
 Cell = float | int | str | bool | None
 Column = Sequence[Cell] | Array
@@ -225,6 +227,11 @@ def _predictions(found: Predictions) -> Table:
 
 
 @_table.register
+def _unknowns(found: Unknowns) -> Table:
+    return joined(*unknowns_tables(found))
+
+
+@_table.register
 def _loss(found: LossAnswer) -> Table:
     if found.surface is not None:
         return _surface(found.surface)
@@ -305,7 +312,11 @@ def arrow_stream(columns: Table) -> bytes:
     import pyarrow as pa
     import pyarrow.ipc
 
-    batch = pa.table({name: pa.array(column) for name, column in columns.items()})
+    arrays = {
+        name: pa.array(column, from_pandas=isinstance(column, Gapped))
+        for name, column in columns.items()
+    }
+    batch = pa.table(arrays)
     sink = pa.BufferOutputStream()
     with pyarrow.ipc.new_stream(sink, batch.schema) as writer:
         writer.write_table(batch)

@@ -159,6 +159,10 @@ class PredictBody(Answer):
     """Of the free params, for bands."""
     residual_std: Number | None = None
     """The standard deviation of a new observation; null where `sigma` gives one for each row."""
+    sigma_scale: Number | None = None
+    """The same in units of `sigma`; null without it."""
+    input_range: dict[str, list[float]] | None = None
+    """The smallest and largest value of each input, in raw units."""
     degrees_of_freedom: int | None = None
     """Of Student's t for bands; 10¹², which is practically normal, with `sigma_absolute`."""
 

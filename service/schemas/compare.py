@@ -17,6 +17,7 @@ from service.schemas.names import DType, Missing
 from service.schemas.numbers import Positive, named
 from service.schemas.optimizers import AUTOMATIC, Optimizer
 from service.schemas.options import GroupBy, Param, Scaling, Tolerance
+from service.schemas.rows import Rows
 
 Label = Annotated[str, Field(min_length=1, max_length=256)]
 _MOST_MODELS = 64
@@ -120,6 +121,43 @@ Models = Annotated[
 ]
 
 
+class Sharing(Request):
+    """One hypothesis about the curves of groups: which params have one value for all groups."""
+
+    shared: Literal["all"] | Annotated[list[Name], Field(max_length=64)]
+    """Names of params; none are separate curves, `all` is one curve."""
+    label: Label | None = None
+    """Its name in the answer. Default: `K shared`, `separate` or `one curve`."""
+
+
+def _names(value: Any) -> Any:
+    """`K, Vm` as an object; `all` is that text."""
+    if not isinstance(value, str):
+        return value
+    text = value.strip()
+    names = [name.strip() for name in text.split(",")] if text else []
+    return {"shared": "all" if text == "all" else names}
+
+
+def _several(value: Any) -> Any:
+    """The hypotheses of a text, separated by semicolons."""
+    is_list = isinstance(value, str) and ";" in value
+    return [_names(part) for part in value.split(";")] if is_list else value
+
+
+def _count(value: object) -> str:
+    return "list" if isinstance(value, list) else "one"
+
+
+_One = Annotated[Sharing, BeforeValidator(_names, json_schema_input_type=str | Sharing)]
+Nulls = Annotated[
+    Annotated[_One, Tag("one")]
+    | Annotated[list[Sharing], Field(min_length=1, max_length=_MOST_MODELS), Tag("list")],
+    Discriminator(_count),
+    BeforeValidator(_several),
+]
+
+
 class CompareRequest(Request):
     """Models, and the data to compare them on. Only `data` is required."""
 
@@ -139,7 +177,16 @@ class CompareRequest(Request):
     """Pairs of labels, of a smaller model and a larger one of which it is a special case, for which
     this cannot be proved from their formulas."""
     group_by: GroupBy | None = None
-    """The column by whose values the rows are grouped; the models are compared in each group."""
+    """The column by whose values the rows are grouped; the models are compared in each group. With
+    `null`, the curves of the groups are."""
+    null: Nulls | None = None
+    """Which params the groups share if their curves do not differ otherwise, such as `{"shared":
+    ["K"]}`; one model is then fitted so, and as `alternative` says, to all rows with one noise. A
+    list has several. As text: names separated by commas, or `all`."""
+    alternative: _One | None = None
+    """Which params the groups share if the curves differ. Default: none."""
+    rows: Rows | None = None
+    """Which rows to use: a condition on the columns, such as `x > 2 and x < 10`. Default: all."""
     units: Units = {}
     """Units of columns, by name, for reports."""
     sigma: Name | Positive | list[Positive] | None = None
@@ -159,3 +206,21 @@ class CompareRequest(Request):
     """Whether to answer immediately with 202 and the job."""
     tags: Tags = {}
     """Up to 16 tags, names with text values, kept with the job."""
+
+    @property
+    def compares_curves(self) -> bool:
+        """Whether the fits compared are of one model whose groups share different params."""
+        return self.null is not None
+
+    @property
+    def hypotheses(self) -> list[tuple[str, Sharing]]:
+        """The hypotheses about curves, with their pointers: each null, then the alternative."""
+        asked = self.null
+        if asked is None:
+            return []
+        nulls = (
+            [(f"/null/{i}", each) for i, each in enumerate(asked)]
+            if isinstance(asked, list)
+            else [("/null", asked)]
+        )
+        return [*nulls, ("/alternative", self.alternative or Sharing(shared=[]))]

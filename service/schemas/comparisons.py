@@ -4,9 +4,16 @@ from __future__ import annotations
 
 from typing import Literal
 
-from service.schemas.answers import Diagnostic, Dropped, ModelSummary, PredictBody, Timings
+from service.schemas.answers import (
+    Diagnostic,
+    Dropped,
+    ModelSummary,
+    PredictBody,
+    RowsUsed,
+    Timings,
+)
 from service.schemas.base import Answer, Number
-from service.schemas.grouped import By, Key, Keyed
+from service.schemas.grouped import By, Groups, Key, Keyed
 from service.schemas.names import Status, StopReason, Verdict
 
 Criterion = Literal["aic", "aicc", "bic"]
@@ -28,7 +35,8 @@ class ComparedModel(Answer):
     stderr: dict[str, Number] | None
     n: int
     k: int
-    """Number of free params, and 1 for σ unless `sigma_absolute`."""
+    """Number of free params, of all groups where curves are compared, and 1 for σ unless
+    `sigma_absolute`."""
     rss: Number | None
     degrees_of_freedom: int
     log_likelihood: Number | None
@@ -50,6 +58,11 @@ class ComparedModel(Answer):
     diagnostics: list[Diagnostic]
     predict: PredictBody | None
     """The body of a `POST /predict` with this fit, without its `data`."""
+    shared: list[str] | None = None
+    """Where curves of groups are compared: the params with one value for all groups. `params` and
+    `stderr` are of these."""
+    groups: Groups | None = None
+    """Where curves of groups are compared: each group's own params."""
 
 
 class SkippedModel(Answer):
@@ -109,6 +122,8 @@ class Comparison(Answer):
     verdict: Verdict
     trustworthy: bool
     dropped: Dropped | None
+    rows: RowsUsed | None = None
+    """With `rows` in the request: how many of them are used."""
     timings: Timings
     urls: ComparisonUrls
 
@@ -173,5 +188,7 @@ class GroupedComparison(Keyed, Answer):
     verdict: Verdict
     trustworthy: bool
     dropped: Dropped | None
+    rows: RowsUsed | None = None
+    """With `rows` in the request: how many of them are used."""
     timings: Timings
     urls: ComparisonUrls

@@ -12,7 +12,7 @@ from service.schemas.columns import Data, Name
 from service.schemas.losses import LEAST_SQUARES, Loss
 from service.schemas.models import Model
 from service.schemas.names import DType, GradientMethod
-from service.schemas.numbers import NonNegative, Positive
+from service.schemas.numbers import InputRange, NonNegative, Positive
 from service.schemas.optimizers import Gradient, GradientOptions
 from service.schemas.options import Band, Scaling, Tied
 from service.schemas.rows import Rows
@@ -40,6 +40,10 @@ class PredictRequest(Request):
     residual_std: NonNegative | None = None
     """The standard deviation of a new observation, for a prediction band."""
     degrees_of_freedom: Annotated[int, Field(ge=1, le=10**12)] | None = None
+    sigma_scale: NonNegative | None = None
+    """Not used here, but by /invert."""
+    input_range: dict[Name, InputRange] | None = None
+    """Not used here, but by /invert."""
     dtype: DType = "float64"
 
 

@@ -59,6 +59,16 @@ Key = Number | str | list[Number | str | None] | None
 """A group's value of that column, or its values of those; null for rows without a value."""
 
 
+def columns_of(by: By) -> tuple[str, ...]:
+    """The grouping columns."""
+    return (by,) if isinstance(by, str) else tuple(by)
+
+
+def values_of(key: Any) -> tuple[float | str | None, ...]:
+    """The values of a group's key, one for each column."""
+    return tuple(key) if isinstance(key, list | tuple) else (key,)
+
+
 class Keyed:
     """What is in columns with one row per group."""
 
@@ -69,12 +79,12 @@ class Keyed:
     @property
     def columns(self) -> tuple[str, ...]:
         """The grouping columns."""
-        return (self.by,) if isinstance(self.by, str) else tuple(self.by)
+        return columns_of(self.by)
 
     @property
     def values(self) -> list[tuple[float | str | None, ...]]:
         """The key of each group, one value for each column."""
-        return [tuple(key) if isinstance(key, list) else (key,) for key in self.key]
+        return list(map(values_of, self.key))
 
     def key_columns(self) -> dict[str, list[float | str | None]]:
         """The keys as columns."""
@@ -159,6 +169,8 @@ class GroupedPredictBody(Answer):
     row."""
     is_normal: bool = False
     """Whether bands are normal rather than by Student's t: with `sigma_absolute`."""
+    input_range: dict[str, list[float]] | None = None
+    """The smallest and largest value of each input, in raw units, over all groups."""
 
 
 class GroupedFit(Answer):

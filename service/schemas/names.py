@@ -28,6 +28,17 @@ IntervalMethod = Literal["t", "profile"]
 ReportMethod = Literal["delta", "fieller", "profile"]
 CovarianceKind = Literal["expected", "observed", "sandwich"]
 BandKind = Literal["confidence", "prediction"]
+InversionKind = Literal["inversion", "wald", "none"]
+ReadingKind = Literal["observation", "mean"]
+InversionStatus = Literal[
+    "ok",
+    "below_curve",
+    "above_curve",
+    "extrapolated",
+    "not_monotone",
+    "unbounded",
+    "no_curve",
+]
 OnDivergence = Literal["stop", "continue"]
 Status = Literal["queued", "running", "succeeded", "failed", "cancelled"]
 StopReason = Literal["converged", "max_epochs", "diverged", "stalled", "time_limit", "cancelled"]

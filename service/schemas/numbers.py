@@ -11,6 +11,8 @@ from service.schemas.base import Finite
 Positive = Annotated[Finite, Field(gt=0)]
 NonNegative = Annotated[Finite, Field(ge=0)]
 Fraction = Annotated[Finite, Field(ge=0, lt=1)]
+InputRange = Annotated[list[Finite], Field(min_length=2, max_length=2)]
+"""The smallest and the largest value."""
 
 
 def named(value: Any) -> Any:

@@ -112,6 +112,31 @@ Band = Annotated[BandOptions, BeforeValidator(_kind, json_schema_input_type=Band
 Columns = Annotated[list[Name], Field(min_length=1, max_length=8)]
 
 
+class RelativeTo(Request):
+    """A reference group: what others have relative to it is reported, as `e_ratio` for a param e,
+    with Fieller's interval."""
+
+    key: float | str | list[float | str]
+    """Its value of the grouping column, or one of each."""
+    of: Annotated[list[Name], Field(min_length=1, max_length=64)] | None = None
+    """The params and reports that are compared with the reference's. Default: all but shared
+    params."""
+    inverse: bool = False
+    """False: over the reference's. True: the reference's over it, as the relative potency of a
+    compound is the EC50 of the standard over its own."""
+
+
+def _key(value: Any) -> Any:
+    return {"key": value} if isinstance(value, str | float | int | list) else value
+
+
+_Reference = Annotated[
+    RelativeTo,
+    BeforeValidator(_key, json_schema_input_type=float | str | list[float | str] | RelativeTo),
+]
+"""The key of the reference group, or an object with options."""
+
+
 class GroupOptions(Request):
     """One fit for each distinct value of a column, in order of appearance; or one fit of all groups
     that share some params."""
@@ -124,6 +149,8 @@ class GroupOptions(Request):
     noise: Noise | None = None
     """`pooled`: one standard deviation of the noise for all groups, the default with `shared`
     params. `per_group`: one for each group."""
+    relative_to: _Reference | None = None
+    """A reference group, to which params and reports of the other groups are reported relative."""
     history: bool = False
     """Whether to return each group's history."""
     covariance: bool = False

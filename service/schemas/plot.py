@@ -14,7 +14,7 @@ from service.schemas.compute import GridAxis
 from service.schemas.losses import LEAST_SQUARES, Loss
 from service.schemas.models import Model
 from service.schemas.names import DType, LossName, PictureFormat, Theme, View
-from service.schemas.numbers import NonNegative, Positive
+from service.schemas.numbers import InputRange, NonNegative, Positive
 from service.schemas.options import Level, Scaling, Tied
 from service.schemas.rows import Rows
 
@@ -89,6 +89,10 @@ class PlotRequest(Request):
     covariance: dict[str, dict[str, Finite]] | None = None
     """Covariance of the free params, by name, for the bands of `fit`."""
     residual_std: NonNegative | None = None
+    sigma_scale: NonNegative | None = None
+    """Not drawn."""
+    input_range: dict[Name, InputRange] | None = None
+    """Not drawn."""
     degrees_of_freedom: Annotated[int, Field(ge=1, le=10**12)] | None = None
     level: Level = 0.95
     """Confidence level of the bands."""

@@ -49,6 +49,7 @@ def test_operation_ids_are_short_and_their_own() -> None:
         "get_job_history",
         "get_job_picture",
         "gradient",
+        "invert",
         "list_diagnostics",
         "list_jobs",
         "list_losses",

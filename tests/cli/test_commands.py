@@ -344,3 +344,24 @@ def test_group_keys_keep_their_spelling(run: Run, tables: Path) -> None:
     (tables / "new.csv").write_text("x,well\n0,10E4\n0,1E5\n")
     told = run("predict", "new.csv", "--job", fit["job_id"], "-f", "json")
     assert json.loads(told.stdout)["predictions"] == pytest.approx([2, 1])
+
+
+def test_unknowns_of_a_saved_fit_and_of_a_job(run: Run, client: Descent, tables: Path) -> None:
+    fit = client.fit(MODEL, DATA)
+    fit.save(tables / "fit.json")
+    (tables / "plate.csv").write_text("sample;dilution;t_c\n007;2;10\n007;2;11\n7;1;9999\n")
+    for words in (("--fit", "fit.json"), ("--job", fit.job_id)):
+        done = run("invert", "plate.csv", *words, "--interval", "wald", "--range", "0:200")
+        assert (done.returncode, done.stderr) == (0, "")
+        rows = list(csv.DictReader(io.StringIO(done.stdout)))
+        assert [(row["sample"], row["status"]) for row in rows] == [
+            ("007", "ok"),
+            ("7", "above_curve"),
+        ]
+        expected = 2 * (10.5 - LINE["b"]) / LINE["w"]
+        assert float(rows[0]["estimate"]) == pytest.approx(expected, rel=1e-9)
+    given = [f"--param={name}={value}" for name, value in LINE.items()]
+    asked = ("plate.csv", MODEL, *given, "--range", "0:200", "--dilution", "1", "-f", "oneline")
+    line = run("invert", *asked).stdout
+    assert line.startswith("sample=007 t_u=51.8")
+    assert run("invert", "plate.csv").returncode == 2

@@ -208,3 +208,16 @@ async def test_cancelling_the_task_cancels_the_fit(aclient: AsyncDescent) -> Non
 async def test_concurrent_fits(aclient: AsyncDescent) -> None:
     fits = await asyncio.gather(*(aclient.fit(MODEL, DATA) for _ in range(50)))
     assert len({fit.job_id for fit in fits}) == 50
+
+
+def test_unknowns(client: Descent) -> None:
+    fit = client.fit(MODEL, DATA)
+    readings = {"t_c": [10.0, 11.0], "sample": ["u", "u"]}
+    found = fit.invert(readings)
+    assert len(found) == 1
+    assert found.estimate.tolist() == pytest.approx([(10.5 - fit.params["b"]) / fit.params["w"]])
+    assert found.lower[0] < found.estimate[0] < found.upper[0]
+    by_job = client.invert(None, readings, job_id=fit.job_id, interval="wald")
+    assert np.array_equal(by_job.estimate, found.estimate)
+    assert found.columns()["status"] == ["ok"]
+    assert "from t_c" in str(found)

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from service.fitting import ComparisonRun, packing, to_compared, to_comparison
-from service.fitting.grouped_predict import Curves
+from service.fitting.grouped_curves import Curves
 from service.fitting.packing import OtherVersion, pack, unpack
 from service.schemas.answers import Timings
 from service.schemas.columns import Labels

@@ -11,12 +11,14 @@ import numpy as np
 import pytest
 
 from service.errors import QueueFull, StoreUnavailable, UnknownJob
-from service.fitting import packing
+from service.fitting import packing, with_rows
 from service.jobs.job import Progress, StaleAttempt
 from service.jobs.redis import documents, reader
 from service.jobs.redis.store import RedisStore
 from service.jobs.store import IdempotencyKey
 from service.schemas.fit import FitRequest
+from service.schemas.reading import Dates, Reading
+from service.schemas.rows import RowFilter
 from service.settings import Settings
 from tests.jobs import fakes
 from tests.jobs.conftest import SetClock, a_job
@@ -185,6 +187,20 @@ async def test_a_request_of_another_version_is_read(open_stores, monkeypatch):
     assert (await store.request(job.id)).data["x"].tolist() == [0.0, 1.0, 2.0]
 
 
+READING = Reading(
+    separator=";",
+    decimal=",",
+    charset="utf-8",
+    header_line=3,
+    units_line=None,
+    lines_left_out=[1, 2],
+    left_out=2,
+    columns_left_out=0,
+    dates={"t": Dates(unit="h", since="2026-01-01")},
+    marks={"x": 1},
+)
+
+
 async def test_rows_and_requests_are_packed_without_loss():
     rows = rows_of([1.0, float("nan"), 3.0])
     assert same(documents.unpack_rows(documents.pack_rows(rows)), rows)
@@ -199,7 +215,12 @@ async def test_rows_and_requests_are_packed_without_loss():
             "tags": {"a": "b"},
         }
     )
+    asked = with_rows(asked.model_copy(update={"rows": RowFilter(where="x > 0.15")}))
+    asked = asked.with_reading(READING)
     found = documents.unpack_request(documents.pack_request(asked))
+    assert isinstance(found, FitRequest)
+    assert found.reading == asked.reading
+    assert found.rows == asked.rows
     assert found.model_copy(update={"data": {}}) == asked.model_copy(update={"data": {}})
     for name, column in asked.data.items():
         assert type(found.data[name]) is type(column)

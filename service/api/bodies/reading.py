@@ -44,7 +44,7 @@ from service.schemas.columns import Data
 
 BodyT = TypeVar("BodyT", bound=Body)
 KeysOf = Callable[[BodyT], Awaitable[Sequence[Keys]]]
-"""Returns the `group_by` columns of a request, which are read so that its keys stay distinct."""
+"""Returns the columns of keys of a request, which are read so that its keys stay distinct."""
 
 _FEW_NUMBERS = 10_000
 """Numbers of data up to which a condition on rows is read on the event loop."""

@@ -27,6 +27,7 @@ from service.api.head import Head
 from service.api.queries import FormQuery
 from service.api.state import Request
 from service.errors import InvalidRequest, JobStillRunning
+from service.jobs.job import Job
 from service.schemas.columns import Data, Labels
 from service.schemas.compute import (
     GradientAnswer,
@@ -36,6 +37,7 @@ from service.schemas.compute import (
     Predictions,
     PredictRequest,
 )
+from service.schemas.unknowns import InvertRequest
 
 router = APIRouter(tags=["compute"], default_response_class=Response, route_class=DirectRoute)
 
@@ -68,12 +70,12 @@ async def predict(request: Request) -> Response:
     the `group_by` column. Predictions are on the scale of the formula's left side, which `target`
     names."""
     head = heads.read(request, body=True)
-    asked = await reading.read(request, head, PredictRequest, partial(_keys, request, head))
+    asked = await reading.read(request, head, PredictRequest, partial(group_keys, request, head))
     settings = request.state["settings"]
     most = (settings.max_rows, settings.max_answer_operations)
     work = partial(fitting.predict, asked, *most)
     if asked.job_id is not None:
-        curve = await _curve(request, head, asked.job_id)
+        _, curve = await fitted_job(request, head, asked.job_id)
         work = partial(fitting.predict_from, asked, curve, *most)
         small = _size(asked.data) <= _FEW_NUMBERS and fitting.curve_nbytes(curve) <= _SMALL_CURVE
     else:
@@ -81,7 +83,7 @@ async def predict(request: Request) -> Response:
     with ExitStack() as room:
         columns = 1 if asked.interval is None else _OF_A_BAND
         length = writing.hold(request, head, room, asked.data, columns)
-        found = await _compute(request, head, work, small=small)
+        found = await computed(request, head, work, small=small)
         size = _size(asked.data) + columns * len(found.predictions)
         return await writing.answer(
             request, head, found, length=length, size=size, data=asked.data, room=room
@@ -107,7 +109,7 @@ async def loss(request: Request) -> Response:
     with ExitStack() as room:
         points = prod(axis.steps for axis in (asked.surface or {}).values())
         length = writing.hold(request, head, room, asked.data, int(asked.residuals), 3 * points)
-        found = await _compute(request, head, work, small=small)
+        found = await computed(request, head, work, small=small)
         size = length // head.form.number_bytes
         return await writing.answer(request, head, found, length=length, size=size, room=room)
 
@@ -133,13 +135,14 @@ async def gradient(request: Request) -> Response:
     small = not asked.explain and _is_little(asked, plain=plain)
     with ExitStack() as room:
         writing.hold(request, head, room, asked.data)
-        found = await _compute(request, head, partial(fitting.gradient, asked, *most), small=small)
+        found = await computed(request, head, partial(fitting.gradient, asked, *most), small=small)
     return await writing.answer(request, head, found)
 
 
-async def _compute(
+async def computed(
     request: Request, head: Head, work: Callable[[], AnswerT], *, small: bool
 ) -> AnswerT:
+    """The result of some work, which is done in a thread unless it is small."""
     if small:
         return work()
     async with request.state["makers"].turn(head.client):
@@ -161,7 +164,9 @@ def _size(data: Data) -> int:
     return sum(map(len, data.values()))
 
 
-async def _keys(request: Request, head: Head, asked: PredictRequest) -> tuple[Keys, ...]:
+async def group_keys(
+    request: Request, head: Head, asked: PredictRequest | InvertRequest
+) -> tuple[Keys, ...]:
     """The `group_by` columns of the job's fit, and the type of its keys; none without groups."""
     if asked.job_id is None:
         return ()
@@ -176,9 +181,9 @@ async def _keys(request: Request, head: Head, asked: PredictRequest) -> tuple[Ke
     )
 
 
-async def _curve(request: Request, head: Head, job_id: str) -> fitting.Curve:
-    """What predictions need of a finished fit. Raises JobStillRunning, or InvalidRequest for a job
-    without a fit."""
+async def fitted_job(request: Request, head: Head, job_id: str) -> tuple[Job, fitting.Curve]:
+    """A finished fit, and what predictions need of it. Raises JobStillRunning, or InvalidRequest
+    for a job without a fit."""
     jobs = request.state["jobs"]
     job = await jobs.get(job_id, head.owner)
     if not job.finished:
@@ -188,4 +193,4 @@ async def _curve(request: Request, head: Head, job_id: str) -> fitting.Curve:
         raise InvalidRequest(
             f"job {job.id} {job.status} without a fit to predict from", pointer="/job_id"
         )
-    return answer.curve
+    return job, answer.curve

@@ -19,7 +19,7 @@ from service.schemas.jobs import Job as JobRecord
 if TYPE_CHECKING:  # these import NumPy, which is not needed at start
     import httpx
 
-    from service.client.predictions import Predictions
+    from service.client.predictions import Predictions, Unknowns
 
 _RESUBMITS = 2
 """How often a fit is sent again whose job the service has lost, as at a restart."""
@@ -141,6 +141,12 @@ class AsyncConnection:
         from service.client.predictions import Predictions
 
         return answers.read(await self.post(payload), Predictions)
+
+    async def inverted(self, payload: Payload) -> Unknowns:
+        """The unknowns of /invert."""
+        from service.client.predictions import Unknowns
+
+        return answers.read(await self.post(payload), Unknowns)
 
     async def converted(self, payload: Payload, accept: str) -> bytes:
         """The answer of a POST route in another format than JSON."""

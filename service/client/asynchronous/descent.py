@@ -29,12 +29,13 @@ if TYPE_CHECKING:
         FitOptions,
         GradientCallOptions,
         GroupBy,
+        InvertOptions,
         LossOptions,
         Model,
         Models,
         PredictOptions,
     )
-    from service.client.predictions import Predictions
+    from service.client.predictions import Predictions, Unknowns
     from service.schemas.compute import GradientAnswer, LossAnswer
 
 
@@ -175,6 +176,19 @@ class AsyncDescent(AsyncConnection):
         stated = {"model": model, "params": params}
         given = {name: value for name, value in stated.items() if value is not None}
         return await self.predicted(bodies.ask("/predict", data, {**given, **options}))
+
+    async def invert(
+        self,
+        model: Model | None,
+        data: Any,
+        params: Mapping[str, float] | None = None,
+        **options: Unpack[InvertOptions],
+    ) -> Unknowns:
+        """The unknowns of the readings in `data`: by a model with its params, or by the job that
+        `job_id` names. Of a fit, `fit.invert(data)` is shorter."""
+        stated = {"model": model, "params": params}
+        given = {name: value for name, value in stated.items() if value is not None}
+        return await self.inverted(bodies.ask("/invert", data, {**given, **options}))
 
     async def loss(
         self, model: Model, data: Any, params: Mapping[str, float], **options: Unpack[LossOptions]

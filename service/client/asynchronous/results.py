@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar, Unpack, cast
 
 from service.client import fits, notebook
 from service.client.answers import Event
@@ -17,8 +17,8 @@ from service.schemas.names import Status
 
 if TYPE_CHECKING:
     from service.client.asynchronous.descent import AsyncDescent
-    from service.client.options import Band
-    from service.client.predictions import Predictions
+    from service.client.options import Band, InversionKeywords
+    from service.client.predictions import Predictions, Unknowns
 
 
 class AsyncFit(FitDocument):
@@ -39,6 +39,11 @@ class AsyncFit(FitDocument):
         """Predictions at the rows of `data`; with a band around them: "confidence" for the curve,
         "prediction" for new observations."""
         return await self._connected().predicted(self.prediction(data, interval))
+
+    async def invert(self, data: Any, **options: Unpack[InversionKeywords]) -> Unknowns:
+        """The unknowns of the readings in `data`, with intervals; see
+        `service.schemas.unknowns.InvertRequest` for the options."""
+        return await self._connected().inverted(self.inversion(data, options))
 
     async def plot(self, view: View = "fit", kind: Kind = "svg") -> Picture:
         """The service's picture of it; NotFoundError where the service has forgotten the job."""

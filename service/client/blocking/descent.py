@@ -30,12 +30,13 @@ if TYPE_CHECKING:
         FitOptions,
         GradientCallOptions,
         GroupBy,
+        InvertOptions,
         LossOptions,
         Model,
         Models,
         PredictOptions,
     )
-    from service.client.predictions import Predictions
+    from service.client.predictions import Predictions, Unknowns
     from service.schemas.compute import GradientAnswer, LossAnswer
 
 
@@ -176,6 +177,19 @@ class Descent(Connection):
         stated = {"model": model, "params": params}
         given = {name: value for name, value in stated.items() if value is not None}
         return self.predicted(bodies.ask("/predict", data, {**given, **options}))
+
+    def invert(
+        self,
+        model: Model | None,
+        data: Any,
+        params: Mapping[str, float] | None = None,
+        **options: Unpack[InvertOptions],
+    ) -> Unknowns:
+        """The unknowns of the readings in `data`: by a model with its params, or by the job that
+        `job_id` names. Of a fit, `fit.invert(data)` is shorter."""
+        stated = {"model": model, "params": params}
+        given = {name: value for name, value in stated.items() if value is not None}
+        return self.inverted(bodies.ask("/invert", data, {**given, **options}))
 
     def loss(
         self, model: Model, data: Any, params: Mapping[str, float], **options: Unpack[LossOptions]

@@ -7,13 +7,14 @@ from collections.abc import Sequence
 from typing import Any
 
 from service.engine.inference.comparison import WORSE, Test
-from service.fitting.answer import to_model
+from service.fitting.answer import dropped, to_model
 from service.fitting.comparison.figures import Figures, Tested, figures
 from service.fitting.comparison.notes import notes, verdict
-from service.fitting.comparison.plan import ComparisonPlan
+from service.fitting.comparison.plan import ComparisonPlan, Entry
 from service.fitting.comparison.run import Done
+from service.fitting.row_filter import rows_used
 from service.schemas import comparisons as wire
-from service.schemas.answers import Diagnostic, Dropped, Fit, TiedParam, Timings
+from service.schemas.answers import Diagnostic, Fit, TiedParam, Timings
 from service.schemas.grouped import GroupedFit
 from service.schemas.names import Status, StopReason, Verdict
 
@@ -37,13 +38,14 @@ def to_compared(
         "diagnostics": diagnostics,
         "verdict": (whole := verdict(diagnostics)),
         "trustworthy": whole == "trustworthy",
-        "dropped": _dropped(plan),
+        "dropped": dropped(first.plan, plan.dropped),
+        "rows": rows_used(plan.request),
         "timings": timings,
         "urls": wire.ComparisonUrls(
             self=f"/jobs/{job_id}", events=f"/jobs/{job_id}/events", cancel=f"/jobs/{job_id}/cancel"
         ),
     }
-    if first.plan.groups is None:
+    if first.plan.groups is None or plan.request.compares_curves:
         return _single(plan, fits, found, common)
     return _grouped(plan, fits, found, common)
 
@@ -55,12 +57,6 @@ def _reason(fits: Sequence[Done | None]) -> StopReason:
     if stopped in ("cancelled", "time_limit"):
         return stopped
     return "time_limit" if fits[-1] is None else "converged"
-
-
-def _dropped(plan: ComparisonPlan) -> Dropped | None:
-    if not plan.dropped:
-        return None
-    return Dropped(count=len(plan.dropped), rows=[row + 1 for row in plan.dropped[:100]])
 
 
 def _single(
@@ -79,7 +75,6 @@ def _single(
 
 def _model(plan: ComparisonPlan, fit: Done | None, found: Figures, i: int) -> wire.ComparedModel:
     entry, likelihoods, ranking = plan.entries[i], found.likelihoods, found.ranking
-    assert fit is None or isinstance(fit, Fit)
     diagnostics = [] if fit is None else list(fit.diagnostics)
     own: Verdict = found.fitted.verdicts[i][0]
     if i in found.failed:
@@ -93,7 +88,7 @@ def _model(plan: ComparisonPlan, fit: Done | None, found: Figures, i: int) -> wi
         model=to_model(entry.problem),
         rank=int(ranking.rank[i, 0]) or None,
         params={} if fit is None else _params(fit),
-        stderr=None if fit is None else fit.statistics.stderr,
+        stderr=None if fit is None else _stderr(fit),
         n=int(found.fitted.n[0]),
         k=int(likelihoods.k[i, 0]),
         rss=_number(found.fitted.rss[i, 0]),
@@ -104,14 +99,16 @@ def _model(plan: ComparisonPlan, fit: Done | None, found: Figures, i: int) -> wi
         bic=_number(likelihoods.bic[i, 0]),
         delta=_number(ranking.delta[i, 0]),
         weight=_number(ranking.weight[i, 0]),
-        residual_std=None if fit is None else fit.statistics.residual_std,
-        r_squared=None if fit is None else fit.statistics.r_squared,
+        residual_std=None if fit is None or fit.statistics is None else fit.statistics.residual_std,
+        r_squared=None if fit is None or fit.statistics is None else fit.statistics.r_squared,
         status=_status(found.fitted.reasons[i][0], fit),
         stop_reason=found.fitted.reasons[i][0],
         verdict=own,
         trustworthy=own == "trustworthy",
         diagnostics=diagnostics,
-        predict=None if fit is None else fit.predict,
+        predict=fit.predict if isinstance(fit, Fit) else None,
+        shared=None if entry.shared is None else _shared(entry),
+        groups=fit.groups if isinstance(fit, GroupedFit) else None,
     )
 
 
@@ -143,8 +140,22 @@ def _result(test: Test) -> dict[str, Any]:
     }
 
 
-def _params(fit: Fit) -> dict[str, float]:
-    """The params that predictions use, with those that are computed from others."""
+def _shared(entry: Entry) -> list[str]:
+    task = entry.plan.task
+    return [task.problem.params[i] for i in task.shared or ()]
+
+
+def _stderr(fit: Done) -> dict[str, float] | None:
+    if isinstance(fit, Fit):
+        return fit.statistics.stderr
+    return None if fit.shared is None else fit.shared.stderr
+
+
+def _params(fit: Done) -> dict[str, float]:
+    """The params that predictions use, with those that are computed from others; of groups, those
+    that they share."""
+    if isinstance(fit, GroupedFit):
+        return {} if fit.shared is None else fit.shared.params
     used = {name: v for name, v in fit.predict.params.items() if not isinstance(v, TiedParam)}
     return {**fit.params, **used}
 

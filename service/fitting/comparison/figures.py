@@ -6,6 +6,7 @@ entries.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
@@ -26,7 +27,7 @@ from service.engine.inference.comparison import (
 )
 from service.engine.inference.nesting import nested
 from service.engine.kernel.types import Bools, Floats, Ints
-from service.fitting.comparison.plan import ComparisonPlan, Entry, log_sigma
+from service.fitting.comparison.plan import ComparisonPlan, Entry
 from service.fitting.comparison.run import Done
 from service.schemas.comparisons import Nested, TestName
 from service.schemas.grouped import GroupedFit
@@ -45,7 +46,7 @@ class Fitted:
     free: Ints
     """(models,)"""
     n: Ints
-    """(groups,)"""
+    """Rows, (groups,); where curves are compared, those of all groups, (1,)."""
     verdicts: list[list[Verdict]]
     reasons: list[list[StopReason]]
     codes: list[list[list[str]]]
@@ -61,7 +62,10 @@ class Fitted:
 def fitted(plan: ComparisonPlan, fits: Sequence[Done | None], stopped: StopReason) -> Fitted:
     """The arrays of those fits; `stopped` is the reason for those that were not begun."""
     first = plan.entries[0].plan.task.fits
-    groups, n = len(first), first.sizes.numpy()
+    n = first.sizes.numpy()
+    if plan.request.compares_curves:
+        n = n.sum(keepdims=True)
+    groups = len(n)
     rss, verdicts, reasons = [], [], []
     codes: list[list[list[str]]] = []
     for fit in fits:
@@ -70,6 +74,11 @@ def fitted(plan: ComparisonPlan, fits: Sequence[Done | None], stopped: StopReaso
             verdicts.append([NOT_FITTED] * groups)
             reasons.append([stopped] * groups)
             codes.append([[] for _ in range(groups)])
+        elif isinstance(fit, GroupedFit) and plan.request.compares_curves:
+            rss.append(np.array([_total(fit, int(n[0]))]))
+            verdicts.append([fit.verdict])
+            reasons.append([fit.stop_reason])
+            codes.append([[each.code for each in fit.diagnostics]])
         elif isinstance(fit, GroupedFit):
             rss.append(n * np.array(fit.groups.loss, dtype=np.float64))
             verdicts.append(list(fit.groups.verdict))
@@ -81,9 +90,15 @@ def fitted(plan: ComparisonPlan, fits: Sequence[Done | None], stopped: StopReaso
             verdicts.append([fit.verdict])
             reasons.append([fit.stop_reason])
             codes.append([[each.code for each in fit.diagnostics]])
-    free = np.array([len(entry.problem.free_params) for entry in plan.entries])
+    free = np.array([entry.free for entry in plan.entries])
     total = np.stack(rss)
     return Fitted(np.where(np.isfinite(total), total, np.nan), free, n, verdicts, reasons, codes)
+
+
+def _total(fit: GroupedFit, rows: int) -> float:
+    """The RSS over all groups; NaN where one of them could not be fitted."""
+    whole = fit.statistics
+    return math.nan if whole is None or whole.n < rows else rows * whole.loss
 
 
 class Pair(NamedTuple):
@@ -107,6 +122,9 @@ def pairs(plan: ComparisonPlan) -> list[Pair]:
     by_size = sorted(entries, key=lambda item: len(item[1].problem.free_params))
     for a, (i, smaller) in enumerate(by_size):
         for j, larger in by_size[a + 1 :]:
+            if smaller.shared is not None and larger.shared is not None:
+                found += _pair_of_curves(i, smaller.shared, j, larger.shared)
+                continue
             pair = _pair(i, smaller, j, larger, declared)
             if every or pair.nested != "no":
                 found.append(pair)
@@ -120,6 +138,13 @@ def _pair(i: int, smaller: Entry, j: int, larger: Entry, declared: set[tuple[str
     if (smaller.label, larger.label) in declared:
         return Pair(i, j, "declared", () if known is None else known.lost)
     return Pair(i, j, "no") if known is None else Pair(i, j, "proved", known.lost)
+
+
+def _pair_of_curves(i: int, one: frozenset[str], j: int, other: frozenset[str]) -> list[Pair]:
+    """The one that shares more is nested in the other."""
+    if one > other:
+        return [Pair(i, j, "proved")]
+    return [Pair(j, i, "proved")] if other > one else []
 
 
 class Tested(NamedTuple):
@@ -208,6 +233,11 @@ def _compared(
             f"{plan.request.criterion}, or declare it in `nested` if you know that it is"
         )
 
+    if found.free[pair.smaller] >= found.free[pair.larger]:
+        return Test(
+            reason="the groups have too few rows for their own params, which leaves both as many"
+        )
+
     def of(model: int) -> tuple[float, int]:
         return float(found.rss[model, group]), int(found.degrees[model, group])
 
@@ -236,9 +266,25 @@ def replace_reason(test: Test, reason: str) -> Test:
 
 
 def _lack_of_fit(entry: Entry, found: Fitted, model: int, group: int) -> Test:
-    problem, spans = entry.problem.double(), entry.plan.task.fits.spans
-    rows = slice(*spans[:, group].tolist())
+    problem, fits = entry.problem.double(), entry.plan.task.fits
+    rows = slice(None) if entry.shared is not None else slice(*fits.spans[:, group].tolist())
     inputs = [problem.columns[name][rows].cpu().numpy() for name in problem.formula.inputs]
+    if entry.shared is not None:
+        inputs.append(np.repeat(np.arange(len(fits), dtype=np.float64), fits.sizes.numpy()))
     sigma = None if problem.sigma is None else problem.sigma[rows].cpu().numpy()
     error = pure_error(inputs, problem.target[rows].cpu().numpy(), sigma)
     return lack_of_fit(float(found.rss[model, group]), int(found.free[model]), error)
+
+
+def log_sigma(entry: Entry) -> Floats:
+    """Σ log σ in each group, (groups,), and of all where curves are compared; 0 without `sigma`."""
+    problem, fits = entry.problem, entry.plan.task.fits
+    whole = entry.shared is not None
+    if problem.sigma is None:
+        return np.zeros(1 if whole else len(fits))
+    sums = np.concatenate([[0.0], np.cumsum(np.log(problem.sigma.double().cpu().numpy()))])
+    if whole:
+        return sums[-1:]
+    begin, end = fits.spans.numpy()
+    found: Floats = sums[end] - sums[begin]
+    return found

@@ -6,18 +6,17 @@ import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
-import numpy as np
-
 from service.catalogue.families import FAMILIES
 from service.engine.formula import Formula
-from service.engine.kernel.types import Floats
 from service.engine.problem import Problem
 from service.errors import BudgetExceeded, Complaint, InvalidRequest, UnknownName
 from service.fitting.checking import NUMBER_BYTES, check
 from service.fitting.columns import check_shape
+from service.fitting.comparison import curves
 from service.fitting.groups import check_keys
 from service.fitting.models import resolve
 from service.fitting.plan import Plan, to_plan, usable, without_missing
+from service.fitting.row_filter import with_rows
 from service.schemas.compare import Candidate, Catalogue, CompareRequest
 from service.schemas.comparisons import SkippedModel, TestName
 from service.schemas.fit import FitRequest
@@ -26,7 +25,10 @@ from service.settings import Settings
 
 _NUMBERS_OF_GROUP = 14
 """Numbers of a model in one group, besides two for each param."""
-_FOR_ALL = ("/data", "/sigma", "/group_by", "/missing", "/time_limit_s", "/dtype")
+_FOR_ALL = (
+    "/data", "/sigma", "/group_by", "/null", "/alternative", "/rows", "/missing", "/time_limit_s",
+    "/dtype",
+)  # fmt: skip
 """Places that are the same in this request as in that of a fit."""
 
 
@@ -36,12 +38,21 @@ class Entry:
 
     label: str
     index: int
-    """Its place in the request."""
+    """Its place in the request; of curves, that of the hypothesis: the alternative is the last."""
     plan: Plan
+    shared: frozenset[str] | None = None
+    """Where curves are compared: the free params that the groups share."""
 
     @property
     def problem(self) -> Problem:
         return self.plan.task.problem
+
+    @property
+    def free(self) -> int:
+        """Number of free params, those of all groups where curves are compared."""
+        if self.shared is not None:
+            return curves.free_params(self.plan)
+        return len(self.problem.free_params)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +75,8 @@ class ComparisonPlan:
         if self.is_catalogue:
             return f"the catalogue: {len(self.entries)} models"
         labels = [entry.label for entry in self.entries]
+        if self.request.compares_curves:
+            labels[0] = f"{self.entries[0].problem.formula.text}: {labels[0]}"
         more = f" | and {len(labels) - 4} more" if len(labels) > 4 else ""
         return " | ".join(labels[:4]) + more
 
@@ -77,6 +90,8 @@ def to_comparison(request: CompareRequest, settings: Settings | None = None) -> 
     """The plan of a request. With `settings` its cost is checked, that of all fits together.
     Raises InvalidRequest, with pointers."""
     check_shape(request.data, 2**62 if settings is None else settings.max_rows)
+    request = with_rows(request)
+    curves.check_curves(request)
     if request.group_by is not None:
         check_keys(request.group_by, request.data)
         if request.group_by.history:
@@ -86,12 +101,15 @@ def to_comparison(request: CompareRequest, settings: Settings | None = None) -> 
             )
         if request.group_by.is_pooled:
             raise InvalidRequest(
-                "models are compared in each group by itself; omit `shared` and `noise`",
+                "models are compared in each group by itself, and curves by the params that `null` "
+                "and `alternative` share; omit `shared` and `noise`",
                 pointer="/group_by",
             )
     candidates = _candidates(request)
     labels = _labels(candidates)
     asked, dropped = _same_rows(request, [_fit_request(request, each) for each in candidates])
+    if request.compares_curves:
+        return _to_curves(request, asked[0], candidates[0], dropped, settings)
     entries, refused = [], []
     for i, (candidate, fit) in enumerate(zip(candidates, asked, strict=True)):
         try:
@@ -119,6 +137,34 @@ def to_comparison(request: CompareRequest, settings: Settings | None = None) -> 
         _check_cost(entries, settings)
     skipped = tuple(each for each, _ in refused)
     return ComparisonPlan(request, tuple(entries), skipped, tuple(dict.fromkeys(tests)), dropped)
+
+
+def _to_curves(
+    request: CompareRequest,
+    fit: FitRequest,
+    candidate: Candidate,
+    dropped: tuple[int, ...],
+    settings: Settings | None,
+) -> ComparisonPlan:
+    """The plan of a comparison of curves."""
+    entries = []
+    try:
+        for i, each in enumerate(curves.hypotheses(request, fit)):
+            asked = curves.fit_of(fit, each)
+            try:
+                plan = to_plan(asked) if settings is None else check(asked, settings)
+            except InvalidRequest as error:
+                raise curves.placed(error, each) from None
+            curves.check_groups(plan)
+            entries.append(Entry(each.label, i, plan, curves.shared_of(plan)))
+    except BudgetExceeded:
+        raise
+    except InvalidRequest as error:
+        raise _placed(error, 0, candidate) from None
+    if settings is not None:
+        _check_cost(entries, settings)
+    tests: Sequence[TestName] = ["f"] if request.tests is None else request.tests
+    return ComparisonPlan(request, tuple(entries), (), tuple(dict.fromkeys(tests)), dropped)
 
 
 def _candidates(request: CompareRequest) -> Sequence[Candidate]:
@@ -177,7 +223,9 @@ def _fit_request(request: CompareRequest, candidate: Candidate) -> FitRequest:
 
 
 _OWN = {"model", "params", "optimizer", "scaling", "epochs", "tolerance", "challenge"}
-_SHARED = CompareRequest.model_fields.keys() - {"models", "criterion", "tests", "nested"}
+_SHARED = CompareRequest.model_fields.keys() - {
+    "models", "criterion", "tests", "nested", "null", "alternative",
+}  # fmt: skip
 
 
 def _same_rows(
@@ -282,7 +330,12 @@ def _check_cost(entries: Sequence[Entry], settings: Settings) -> None:
     groups = entries[0].plan.groups
     if groups is None:
         return
-    numbers = sum(_NUMBERS_OF_GROUP + 2 * len(e.problem.params) for e in entries)
+    numbers = sum(
+        _NUMBERS_OF_GROUP
+        + (2 if entry.shared is None else 2 + len(entry.plan.task.local_places))
+        * len(entry.problem.params)
+        for entry in entries
+    )
     length = len(groups.keys) * numbers * NUMBER_BYTES
     if length > settings.max_answer_bytes:
         raise BudgetExceeded(
@@ -291,14 +344,3 @@ def _check_cost(entries: Sequence[Entry], settings: Settings) -> None:
             "models or send fewer groups per request",
             pointer="/group_by",
         )
-
-
-def log_sigma(entry: Entry) -> Floats:
-    """Σ log σ in each group, (groups,); 0 without `sigma`."""
-    problem, fits = entry.problem, entry.plan.task.fits
-    if problem.sigma is None:
-        return np.zeros(len(fits))
-    sums = np.concatenate([[0.0], np.cumsum(np.log(problem.sigma.double().cpu().numpy()))])
-    begin, end = fits.spans.numpy()
-    found: Floats = sums[end] - sums[begin]
-    return found

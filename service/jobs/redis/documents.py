@@ -15,7 +15,9 @@ from service.jobs.history import Rows
 from service.jobs.job import Failure, Job, Progress, Stored
 from service.schemas.compare import CompareRequest
 from service.schemas.fit import FitRequest
+from service.schemas.reading import Reading
 from service.schemas.requests import JobRequest
+from service.schemas.rows import RowFilter
 
 Fields = Mapping[str, bytes]
 """The fields of a record."""
@@ -104,17 +106,24 @@ _REQUESTS: Mapping[str, type[JobRequest]] = {"fit": FitRequest, "compare": Compa
 def pack_request(request: JobRequest) -> bytes:
     """The bytes of a request: its columns as arrays, the rest as JSON."""
     kind = "compare" if isinstance(request, CompareRequest) else "fit"
-    rest = request.model_dump_json(include=request.model_fields_set - {"data"})
-    return pack((kind, rest, dict(request.data)))
+    rest = request.model_dump_json(include=request.model_fields_set - {"data", "rows"})
+    rows = None if request.rows is None else request.rows.model_dump()
+    reading = request.reading if isinstance(request, FitRequest) else None
+    understood = None if reading is None else reading.model_dump_json()
+    return pack((kind, rest, dict(request.data), rows, understood))
 
 
 def unpack_request(data: Stored) -> JobRequest:
     """The request of `pack_request`."""
-    kind, rest, columns = unpack(data, any_version=True)
+    kind, rest, columns, rows, understood = unpack(data, any_version=True)
     made = _REQUESTS[kind].model_validate_json(
         json.dumps({**json.loads(rest), "data": {"x": [0.0]}})
     )
-    return made.model_copy(update={"data": columns})
+    kept = None if rows is None else RowFilter.model_validate(rows)
+    made = made.model_copy(update={"data": columns, "rows": kept})
+    if understood is None or not isinstance(made, FitRequest):
+        return made
+    return made.with_reading(Reading.model_validate_json(understood))
 
 
 def pack_rows(rows: Rows) -> bytes:
