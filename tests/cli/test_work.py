@@ -1,0 +1,40 @@
+from __future__ import annotations
+
+from importlib import util
+
+import pytest
+from typer.testing import CliRunner
+
+from service.app import create_app
+from service.cli import main
+from service.jobs.redis.tickets import next_database
+from service.jobs.scale import NoScale
+from service.settings import Settings
+
+
+def test_a_node_needs_a_redis() -> None:
+    result = CliRunner().invoke(main, ["work"], env={"DESCENT_REDIS_URL": ""})
+    assert result.exit_code == 2
+    assert "DESCENT_REDIS_URL" in result.output
+
+
+def test_missing_packages_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("service.jobs.scale.find_spec", lambda name: None)
+    create_app(Settings())
+    with pytest.raises(NoScale, match=r"pip install 'descent\[scale\]'"):
+        create_app(Settings(redis_url="redis://localhost"))
+    assert util.find_spec("redis") is not None
+
+
+@pytest.mark.parametrize(
+    ("url", "following"),
+    [
+        ("redis://host", "redis://host/1"),
+        ("rediss://user:word@host:6380/2", "rediss://user:word@host:6380/3"),
+        ("redis://host/?db=4&protocol=3", "redis://host/5?protocol=3"),
+        ("unix:///run/redis?db=0", "unix:///run/redis?db=1"),
+        ("unix:///run/redis", "unix:///run/redis?db=1"),
+    ],
+)
+def test_tickets_have_a_database_of_their_own(url: str, following: str) -> None:
+    assert next_database(url) == following
