@@ -193,11 +193,12 @@ class WorkerSlot:
         spent = active.spent_s + now - active.began
         active.closing = False
         job, history = active.job, None
-        request = await pool.store.request(job.id)
-        if job.status == "queued" or active.checkpoint is not None or job.attempts > 1:
-            history = await pool.store.history(job.id)
-        if job.status == "queued":
+        has_rows = job.status == "queued" or active.checkpoint is not None or job.attempts > 1
+        if job.status == "queued":  # first, so that an attempt is counted whatever is read next
             active.job = job = await pool.store.start(job.id, pool.clock.now())
+        request = await pool.store.request(job.id)
+        if has_rows:
+            history = await pool.store.history(job.id)
         longest = pool.settings.max_time_limit_s
         limit = min(request.time_limit_s or longest, longest)
         grace = pool.settings.cancel_grace_s

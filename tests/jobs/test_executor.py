@@ -280,6 +280,10 @@ class FailingStore(MemoryStore):
         self._fail("claim")
         return await super().claim(*args, **kwargs)
 
+    async def request(self, *args, **kwargs):
+        self._fail("request")
+        return await super().request(*args, **kwargs)
+
     async def record(self, *args, **kwargs):
         self._fail("record")
         return await super().record(*args, **kwargs)
@@ -300,7 +304,7 @@ async def shaky(monkeypatch):
     await made.executor.stop()
 
 
-@pytest.mark.parametrize("name", ["append", "finish", "requeue", "claim"])
+@pytest.mark.parametrize("name", ["append", "finish", "requeue", "claim", "request"])
 async def test_a_store_that_fails_for_a_while_leaves_no_job_running(shaky, name, tmp_path):
     shaky.store.fail(1, name)
     died = {"die_at": 5, "die_once": tmp_path / "died"} if name == "requeue" else {}
@@ -314,6 +318,14 @@ async def test_a_store_that_fails_for_long_fails_the_job_once_it_is_back(shaky):
     shaky.store.fail(7, "append", "finish")
     job = await shaky.end(await shaky.submit(50, epoch_s=0.001))
     assert (job.status, job.failure.type) == ("failed", "worker-lost")
+    assert (await shaky.end(await shaky.submit(5))).status == "succeeded"
+
+
+async def test_a_job_whose_request_cannot_be_read_fails(shaky):
+    shaky.store.fail(100, "request")
+    job = await shaky.end(await shaky.submit(5))
+    assert (job.status, job.failure.type, job.attempts) == ("failed", "worker-lost", 2)
+    shaky.store.fail(0)
     assert (await shaky.end(await shaky.submit(5))).status == "succeeded"
 
 

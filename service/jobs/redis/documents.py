@@ -107,23 +107,25 @@ def pack_request(request: JobRequest) -> bytes:
     """The bytes of a request: its columns as arrays, the rest as JSON."""
     kind = "compare" if isinstance(request, CompareRequest) else "fit"
     rest = request.model_dump_json(include=request.model_fields_set - {"data", "rows"})
-    rows = None if request.rows is None else request.rows.model_dump()
-    reading = request.reading if isinstance(request, FitRequest) else None
-    understood = None if reading is None else reading.model_dump_json()
-    return pack((kind, rest, dict(request.data), rows, understood))
+    made = {"kind": kind, "options": rest, "data": dict(request.data)}
+    if request.rows is not None:
+        made["rows"] = request.rows.model_dump()
+    if isinstance(request, FitRequest) and request.reading is not None:
+        made["reading"] = request.reading.model_dump_json()
+    return pack(made)
 
 
 def unpack_request(data: Stored) -> JobRequest:
-    """The request of `pack_request`."""
-    kind, rest, columns, rows, understood = unpack(data, any_version=True)
-    made = _REQUESTS[kind].model_validate_json(
-        json.dumps({**json.loads(rest), "data": {"x": [0.0]}})
+    """The request of `pack_request`, of this version or another."""
+    found = unpack(data, any_version=True)
+    made = _REQUESTS[found["kind"]].model_validate_json(
+        json.dumps({**json.loads(found["options"]), "data": {"x": [0.0]}})
     )
-    kept = None if rows is None else RowFilter.model_validate(rows)
-    made = made.model_copy(update={"data": columns, "rows": kept})
-    if understood is None or not isinstance(made, FitRequest):
+    rows = RowFilter.model_validate(found["rows"]) if "rows" in found else None
+    made = made.model_copy(update={"data": found["data"], "rows": rows})
+    if "reading" not in found or not isinstance(made, FitRequest):
         return made
-    return made.with_reading(Reading.model_validate_json(understood))
+    return made.with_reading(Reading.model_validate_json(found["reading"]))
 
 
 def pack_rows(rows: Rows) -> bytes:
