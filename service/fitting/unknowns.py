@@ -285,6 +285,7 @@ def _noise(work: _Work) -> Floats:
     )
 
 
+@np.errstate(all="ignore")
 def _result(work: _Work, by: str | None, group_by: By | None) -> wire.Unknowns:
     rows, asked, data = work.rows, work.asked, work.request.data
     name = work.standard.curves.solve_for
