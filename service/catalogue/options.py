@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import Annotated, Any, Protocol, TypeVar, get_args, get_origin, get_type_hints
 
 from annotated_types import Ge, Gt, Le, Lt
@@ -30,6 +31,7 @@ class Option:
     description: str | None = None
 
 
+@cache
 def options_of(record: type) -> tuple[Option, ...]:
     """The options that the fields of a dataclass are, described by `Doc`."""
     hints = get_type_hints(record, include_extras=True)

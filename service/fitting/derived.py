@@ -45,7 +45,17 @@ class DerivedOfFit:
     @cached_property
     def tied(self) -> Tied | None:
         """The tied params, in the units of the fit."""
+        if not self._names:
+            return None
         return self._tied(reports.here(self._problem, self._trusted.unsqueeze(0)))
+
+    @property
+    def _names(self) -> tuple[str, ...]:
+        """Of the tied params."""
+        formula = self._problem.formula
+        if not isinstance(formula, Formula) or formula.tied is None:
+            return ()
+        return tuple(formula.tied.names)
 
     def unscaled(self) -> wire.UnscaledParams | None:
         """The last params in raw units."""
@@ -91,10 +101,9 @@ class DerivedOfFit:
         return reports.to_wire(asked, found, level)
 
     def _tied(self, point: Point) -> Tied | None:
-        formula = self._problem.formula
-        if not isinstance(formula, Formula) or formula.tied is None:
+        names = self._names
+        if not names:
             return None
-        names = formula.tied.names
         asked = Asked(tuple(Quantity(name, name) for name in names))
         free = replace(self._spread, held=np.zeros_like(self._spread.held))
         return Tied(names, reports.estimates(self._problem, asked, point, free)[0])
