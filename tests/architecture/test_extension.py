@@ -1,6 +1,7 @@
 """A new loss, optimizer, schedule, model family or diagnostic is one record: from it come the
 catalogue, openapi.json, the schema of its options, the docs' tables, the command line's
-completions, the chain rule and the fit (in torch, since the kernel has no code for it)."""
+completions, the chain rule and the fit (in torch, since the kernel has no code for it). A new form
+of body is its reader and an entry of a table."""
 
 from __future__ import annotations
 
@@ -79,6 +80,9 @@ REQUESTS: dict[str, list[Any]] = {
     ],
 }  # fmt: skip
 
+LINES = "".join(f"{json.dumps({'x': x, 'y': 2 * x + 1})}\n" for x in X)
+REQUESTS["form of body"] = ["/fit?model=linear", LINES, "application/jsonl"]
+REQUESTS["form of body, malformed"] = ["/fit?model=linear", "x,y\n1,2\n", "application/jsonl"]
 
 ADDED = {
     "families": ("lagged_rise", "LAGGED_RISE"),
@@ -105,6 +109,23 @@ def add(folder: Path, module: str, record: str) -> None:
     init.write_text(text, encoding="utf-8")
 
 
+def add_form_of_body(folder: Path) -> None:
+    """Adds a reader, and its media type to the table of forms."""
+    shutil.copy(ADDITIONS / "json_lines.py", folder)
+    table = folder / "forms.py"
+    text = table.read_text(encoding="utf-8")
+    for before, added in (
+        ("from service.api.bodies import arrow, csv, ", "json_lines, "),
+        ("FORMS: Mapping[str, Form] = {\n", _ENTRY),
+    ):
+        assert text.count(before) == 1
+        text = text.replace(before, before + added)
+    table.write_text(text, encoding="utf-8")
+
+
+_ENTRY = '    "application/jsonl": Form(json_lines.read, "JSON lines: an object for each row"),\n'
+
+
 @pytest.fixture(scope="module")
 def found(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """What a copy of the service with the additions says."""
@@ -115,6 +136,7 @@ def found(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     for package, (module, record) in ADDED.items():
         add(root / "service" / "catalogue" / package, module, record)
     add(root / "service" / "engine" / "diagnostics", "many_rows", "MANY_ROWS")
+    add_form_of_body(root / "service" / "api" / "bodies")
     kept = next((folder for folder in cache.FOLDERS if folder.exists()), cache.FOLDERS[0])
     paths = {"PYTHONPATH": str(root), "DESCENT_KERNEL_CACHE": str(kept.parent)}
     process = subprocess.run(
@@ -236,3 +258,10 @@ def test_a_bad_option_is_refused(found: Found, name: str, pointer: str, detail: 
     (error,) = answer(found, name, 422)["errors"]
     assert error["pointer"].startswith(pointer)
     assert detail in error["detail"]
+
+
+def test_a_form_of_body_is_read_and_described(found: Found) -> None:
+    assert answer(found, "form of body")["params"] == pytest.approx({"w": 2, "b": 1})
+    assert answer(found, "form of body, malformed", 400)["type"] == "malformed-body"
+    body = answer(found, "openapi")["paths"]["/fit"]["post"]["requestBody"]
+    assert body["content"]["application/jsonl"]["schema"]["description"].startswith("JSON lines")

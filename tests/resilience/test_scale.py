@@ -92,16 +92,23 @@ def test_a_lost_node_costs_its_job_nothing(small: Cell, how: str) -> None:
 
 
 @in_ci
-def test_a_lost_replica_costs_nothing(small: Cell) -> None:
+@pytest.mark.parametrize("how", ["kill -9", "SIGSTOP"])
+def test_a_lost_replica_costs_nothing(small: Cell, how: str) -> None:
     first, second = small.replica(), small.replica()
     small.node()
     with client(first) as http:
         whole = undisturbed(http)
         at = submitted(http)
         running(http, at)
-    first.group(signal.SIGKILL)
+    first.group(signal.SIGKILL if how == "kill -9" else signal.SIGSTOP)
     with client(second) as http:
         assert essence(http, at) == whole
+    if how == "SIGSTOP":
+        time.sleep(2 * LEASE_S)
+        first.group(signal.SIGCONT)
+        with client(first) as http:
+            assert essence(http, at) == whole
+            assert essence(http, submitted(http)) == whole
 
 
 def test_redis_may_be_killed_and_started_again(small: Cell) -> None:

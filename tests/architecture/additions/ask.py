@@ -1,5 +1,6 @@
-"""Sends the requests of standard input, [path, body] each or [path] for GET, to the service of the
-working directory, and prints its answers, the docs' tables and the command line's completions."""
+"""Sends the requests of standard input, [path, body] each, [path, text, media type], or [path] for
+GET, to the service of the working directory, and prints its answers, the docs' tables and the
+command line's completions."""
 
 from __future__ import annotations
 
@@ -24,7 +25,7 @@ def main() -> None:
     answers = []
     with TestClient(create_app(Settings(workers=1)), "http://localhost") as client:
         for path, *body in json.load(sys.stdin):
-            answer = client.post(path, json=body[0]) if body else client.get(path)
+            answer = _asked(client, path, *body)
             answers.append([answer.status_code, answer.json()])
     found: dict[str, Any] = {
         "answers": answers,
@@ -36,6 +37,12 @@ def main() -> None:
         ],
     }
     json.dump(found, sys.stdout)
+
+
+def _asked(client: TestClient, path: str, body: Any = None, media_type: str | None = None) -> Any:
+    if media_type is not None:
+        return client.post(path, content=body, headers={"content-type": media_type})
+    return client.get(path) if body is None else client.post(path, json=body)
 
 
 if __name__ == "__main__":
