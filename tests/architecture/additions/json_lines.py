@@ -9,6 +9,7 @@ import numpy as np
 from service.api.bodies.table import Bounds, Table, check_names
 from service.api.head import MediaType
 from service.api.http_errors import MalformedBody
+from service.schemas.columns import Labels, Numbers
 from service.schemas.reading import ReadingOptions
 
 
@@ -21,6 +22,7 @@ def read(
         names = list(rows[0])
         bounds.check_columns(len(names))
         check_names(names)
+        columns: dict[str, Numbers | Labels]
         columns = {name: np.array([row[name] for row in rows], np.float64) for name in names}
     except (ValueError, LookupError, TypeError) as error:
         raise MalformedBody(f"the body is not JSON lines of numbers: {error}") from None
