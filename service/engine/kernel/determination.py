@@ -1,7 +1,7 @@
 """What R factors of [J | ψ] tell of groups: which params the data determine, how far the minimum
 is, which bounds are pulled at.
 
-The singular values are reckoned only where R⁻¹ is large. Sources: Golub and Van Loan, Matrix
+The singular values are computed only where R⁻¹ is large. Sources: Golub and Van Loan, Matrix
 Computations, 4th ed., 5.5 (rank); Bates and Watts, Nonlinear Regression Analysis (1988), 2.2
 (relative offset).
 """
@@ -131,8 +131,8 @@ def determine_one(
         within, across = split(right, q, rank, singular)
         beyond = math.hypot(beyond, across)
         last = singular.values[q - 1]
-        told = last > 0.0 and rows >= q
-        found.condition[g] = singular.values[0] / last if told else math.inf
+        is_known = last > 0.0 and rows >= q
+        found.condition[g] = singular.values[0] / last if is_known else math.inf
     _invert(found, g, q, invertible, singular)
     offset = _offset(within, beyond, found.pull[g], rows, q)
     if _hold(found, g, theta, lower, upper, singular):

@@ -3,7 +3,7 @@
 A call of the C library takes one number; a loop over rows that holds these instead becomes, once
 they are inlined into it, one over the processor's vectors. Each is good to about one unit in the
 last place (tests/engine/kernel/test_elementary.py has the bounds), keeps infinities, NaN and −0,
-and rounds to subnormal numbers as the C library does. A float32 is reckoned in float64.
+and rounds to subnormal numbers as the C library does. A float32 is computed in float64.
 
 Sources: Cody and Waite, Software Manual for the Elementary Functions (1980): reduction of the
 argument by multiples of a constant that is held in parts; Ng and Sun's fdlibm (1993): log by

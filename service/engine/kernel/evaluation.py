@@ -21,8 +21,8 @@ from service.engine.kernel.types import Floats, Ints
 BLOCK = 64
 """Rows that are read together."""
 LANES = 8
-"""Rows are worked on by so many: a vector register of float64, and a whole number of them where
-they are shorter. It divides BLOCK."""
+"""The number of rows evaluated at once: a vector register of float64, and a whole number of
+registers where they are shorter. It divides BLOCK."""
 
 CONSTANT, COLUMN, PARAM = (NUMBERS[name] for name in ("constant", "column", "param"))
 (
@@ -94,7 +94,7 @@ def larger(x: float, y: float) -> float:
 
 @inlined
 def whole(count: int) -> int:
-    """So many rows, up to a multiple of LANES."""
+    """`count`, rounded up to a multiple of LANES."""
     return (count + LANES - 1) // LANES * LANES
 
 

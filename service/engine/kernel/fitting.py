@@ -66,7 +66,7 @@ Readings = Callable[[Ints, Floats, Floats], tuple[Floats, Floats, Floats]]
 def drive(
     read: Readings, machine: Machine, groups: Ints, sizes: Floats, steps: int, every: int
 ) -> None:
-    """At most so many epochs of each of some groups, of `sizes` rows, by readings of any kind."""
+    """At most `steps` epochs of each of some groups, of `sizes` rows, by readings of any kind."""
     q, params = len(machine.free), machine.initial.shape[1]
     state = unpack(machine.numbers, machine.counts, len(machine.initial), params, q)
     until = state.counts[groups, EPOCH] + steps

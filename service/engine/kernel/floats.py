@@ -60,4 +60,4 @@ fused: Callable[[float, float, float], float] = written(_fused)
 multiply_add: Callable[[float, float, float], float] = written(_multiply_add)
 """x·y + z, rounded once or twice, whichever is faster."""
 choose: Callable[[bool | np.bool_, float, float], float] = written(_choose)
-"""Of a condition, x and y: x where it holds, else y, both of which are reckoned."""
+"""Of a condition, x and y: x where it holds, else y, both of which are computed."""

@@ -99,7 +99,7 @@ def _block(
     model: Any, columns: Floats, target: Floats, sigma: Floats, at: int, count: int, rows: int,
     room: Any,
 ) -> float:  # fmt: skip
-    """Σρ of the block of rows from `at` on, one of so many rows; adds to the sums of the room."""
+    """Σρ of the block of `count` rows from `at` on; adds to the sums of the room."""
     codes, sections, values, pull = model.codes, model.sections, room.values, room.pull
     if room.seen[0] != at:
         read_rows(codes, sections[0], sections[1], columns, at, count, values)

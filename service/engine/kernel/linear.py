@@ -57,7 +57,7 @@ def solve(
 ) -> None:  # fmt: skip
     """Fills the table and the factors R of [J z] (fits, q + 1, q + 1) of the fits from number
     `first` to `until`, of which each has the rows of a span (2, fits), from params (fits, params)
-    by so many steps; params are of the data's dtype."""
+    by `steps` steps; params are of the data's dtype."""
     model = model_of(codes, constants, layout, 0, 1.0)
     data = Data(columns, target, sigma, spans[0], spans[1])
     room, q, params = room_for(model, data, initial.shape[1]), len(model.free), initial.shape[1]
@@ -97,7 +97,7 @@ def _begin(total: float, r: Floats, rows: float, free: Ints, row: Floats) -> Non
 
 
 def fill(first: Readings, last: Readings, theta: Floats, rows: Floats, free: Ints) -> Floats:
-    """The table of fits of so many rows (fits,) that were read elsewhere, Σz² (fits,) and R at the
+    """The table of fits of `rows` rows (fits,) that were read elsewhere, Σz² (fits,) and R at the
     start and at the answer (fits, params)."""
     table, (totals, r) = np.zeros((len(theta), width(theta.shape[1]))), first
     slopes = np.einsum("gij,gi->gj", r[:, :-1, :-1], r[:, :-1, -1])

@@ -124,10 +124,10 @@ def fit(
     numbers: Floats, counts: Ints, table: Floats, recorded: Ints,
     groups: Ints, first: int, until: int, epochs: int, every: int, sample: int,
 ) -> None:  # fmt: skip
-    """At most so many epochs of each of the groups `groups[first:until]`, from `initial` (all
+    """At most `epochs` epochs of each of the groups `groups[first:until]`, from `initial` (all
     groups, P) or where their state (see `unpack`) says; of at most `most` in all. `recorded` rows
-    are in the table: see `History`. Of a group of more than `sample` rows, so many say what there
-    is to explain."""
+    are in the table: see `History`. Of a group of more than `sample` rows, this number show what
+    there is to explain."""
     model, data = (
         model_of(codes, constants, layout, loss, delta),
         Data(columns, target, sigma, spans[0], spans[1]),

@@ -53,7 +53,7 @@ PATIENCE = 150
 """Trial steps of one turn of a strategy."""
 NARROWER, NARROWEST, STAGE = 0.2, 1e-7, 60
 """A rounded corner is narrowed by this factor, down to this part of the residuals' size, after at
-most so many trial steps."""
+most this number of trial steps."""
 
 
 @compiled

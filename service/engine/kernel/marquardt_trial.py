@@ -59,7 +59,7 @@ LINGERING = 6
 """Steps in a row of which the loss can't tell anything and that get no shorter: rounding moves the
 params, and the minimum is there."""
 DWARFED = 1e4
-"""A standard error so many times its param says that the param hardly matters."""
+"""A standard error this many times its param: the param hardly matters."""
 STRAIGHT = 1e-3
 
 

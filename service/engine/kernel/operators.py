@@ -114,7 +114,7 @@ assess = torch.ops.descent.assess.default
 statistics (groups, `statistics.width(q)`) and z (rows,), on the CPU. The options are those of
 `statistics.OPTIONS`."""
 solve = torch.ops.descent.solve.default
-"""Linear least squares of groups, from params (groups, params), by so many steps: how they end
+"""Linear least squares of groups, from params (groups, params), by a number of steps: how they end
 (groups, `linear.width(params, q)`; see `linear.Parts`) and R of [J z] there (groups, q + 1, q + 1),
 float64 on the CPU."""
 gradient = torch.ops.descent.gradient.default

@@ -92,7 +92,7 @@ def reduce(model: Any, data: Any, room: Any, z: Floats, first: int, until: int) 
 
 @compiled
 def of_target(data: Any, first: int, until: int) -> tuple[float, float, float]:
-    """‖y/σ‖, Σ((y − ȳ)/σ)² and Σ ln σ. The mean is reckoned from the first target, so that a target
+    """‖y/σ‖, Σ((y − ȳ)/σ)² and Σ ln σ. The mean is computed from the first target, so that a target
     that does not vary has a spread of 0."""
     y, sigma = data.target, data.sigma
     logs, about = 0.0, y[first]

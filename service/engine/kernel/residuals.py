@@ -1,4 +1,4 @@
-"""What the residuals of fits look like: how far the farthest lie, and whether neighbours err alike.
+"""Residuals of fits: how far the farthest lie, and whether neighbours are autocorrelated.
 
 Sources: the median absolute deviation, Rousseeuw and Croux, J. Am. Stat. Assoc. 88 (1993) 1273; the
 ratio of the mean square of successive differences to the variance, von Neumann, Annals of

@@ -77,7 +77,7 @@ def scale_columns(factor: Floats, room: Any) -> int:
 
 @compiled
 def rank_of(scaled: Floats, q: int, rows: float, epsilon: float, room: Any) -> int:
-    """Decomposes an R of columns of unit norm, of so many rows once; how many of its singular
+    """Decomposes an R of columns of unit norm, of a matrix of `rows` rows; how many of its singular
     values are more than rounding."""
     decompose(scaled, q, room.u, room.values, room.v)
     rank = 0
@@ -102,7 +102,7 @@ def split(right: Floats, q: int, rank: int, room: Any) -> tuple[float, float]:
 
 @compiled
 def least_norm_of(factor: Floats, rows: float, room: Any, step: Floats) -> None:
-    """The δ (q,) of least ‖Rδ + c‖ of a factor [R c; 0 ρ] (q + 1, q + 1), of a matrix of so many
+    """The δ (q,) of least ‖Rδ + c‖ of a factor [R c; 0 ρ] (q + 1, q + 1), of a matrix of `rows`
     rows: of least norm in the columns' lengths where R is short of rank; NaN where the factor is
     not finite."""
     q = len(step)
