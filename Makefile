@@ -17,7 +17,7 @@ BENCH := .venv/.bench
 FUZZ := .venv/.fuzz
 
 .DEFAULT_GOAL := help
-.PHONY: help install serve test check openapi client bench fuzz audit soak clean
+.PHONY: help install serve test check openapi docs client bench fuzz audit soak clean
 MAKEFLAGS += --no-builtin-rules --no-print-directory
 
 help: ## this list
@@ -49,6 +49,10 @@ check: $(DEV) ## lint, format, types, layers, openapi.json, Dockerfile
 openapi: $(RUNTIME) ## write openapi.json
 	@$(BIN)/python -m service openapi > .openapi.json.tmp || { rm -f .openapi.json.tmp; exit 1; }
 	@mv .openapi.json.tmp openapi.json
+
+docs: openapi $(DEV) ## write openapi.json, the tree and the tables that docs/ has of the code
+	@$(BIN)/python -m tests.architecture.tree --write
+	@$(BIN)/python -m tests.docs.tables
 
 client: $(DEV) ## write the blocking client from the asynchronous one
 	@$(BIN)/python .ci/blocking_client.py

@@ -9,6 +9,7 @@ from service.api.routes.catalogue import catalogue_markdown
 from service.engine.diagnostics import CHECKS
 from service.engine.diagnostics.finding import VERDICTS
 from service.engine.operations import CALLABLE
+from tests.docs.tables import PAGE, renewed
 
 ROOT = Path(__file__).parents[2]
 
@@ -28,6 +29,6 @@ def test_the_verdicts_and_the_codes_of_the_diagnostics() -> None:
 
 
 def test_the_tables_of_the_catalogue() -> None:
-    page = (ROOT / "docs" / "catalogue.md").read_text(encoding="utf-8")
-    for title, table in catalogue_markdown().items():
-        assert f"## {title}\n\n{table}\n" in page, f"{title} should be:\n\n{table}"
+    page = PAGE.read_text(encoding="utf-8")
+    assert page == renewed(page), "run `make docs`"
+    assert all(f"## {title}\n\n{table}\n" in page for title, table in catalogue_markdown().items())
