@@ -13,7 +13,8 @@ from typing import Any
 
 import httpx
 
-from tests.resilience.cells import Cell, Process, cell, until
+from tests.resilience.cells import Cell, Process, cell
+from tests.resilience.servers import until
 
 FIT: dict[str, Any] = {
     "model": "y = a*exp(-k*x) + c*x",

@@ -58,6 +58,14 @@ class RedisServer:
                     assert self._process.poll() is None, "redis-server has ended"
                     time.sleep(0.02)
 
+    def is_written(self) -> bool:
+        """Whether the append-only file has all that was acknowledged."""
+        import redis
+
+        with redis.Redis.from_url(self.url) as client:
+            found = client.info("persistence")
+        return not found["aof_buffer_length"] and not found["aof_pending_bio_fsync"]
+
     def signal(self, number: int) -> None:
         assert self._process is not None
         os.kill(self._process.pid, number)

@@ -52,9 +52,7 @@ def compare(
     rows: options.Rows = None,
     setting: options.Setting = None,
     save: Annotated[Path | None, typer.Option(help="The file for the answer's JSON.")] = None,
-    background: Annotated[
-        bool, typer.Option("--background", help="Print the job's id and do not wait for it.")
-    ] = False,
+    background: options.Background = False,
     strict: options.Strict = False,
     format: options.Format = Form.text,
     url: options.Url = None,

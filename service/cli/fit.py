@@ -69,9 +69,7 @@ def fit(
         Path | None, typer.Option(help="The file for the fit's JSON, for `descent predict --fit`.")
     ] = None,
     watch: Annotated[str | None, typer.Option(help="Watch this job instead of fitting.")] = None,
-    background: Annotated[
-        bool, typer.Option("--background", help="Print the job's id and do not wait for it.")
-    ] = False,
+    background: options.Background = False,
     strict: options.Strict = False,
     format: options.Format = Form.text,
     url: options.Url = None,

@@ -32,6 +32,9 @@ def _completed(names: Iterable[str], incomplete: str) -> list[str]:
     return [name for name in names if name.startswith(incomplete)]
 
 
+Background = Annotated[
+    bool, typer.Option("--background", help="Print the job's id and do not wait for it.")
+]
 Url = Annotated[
     str | None,
     typer.Option(envvar="DESCENT_URL", help="The service's address, such as localhost:8000."),

@@ -70,11 +70,6 @@ def runs_inline(plan: Plan) -> bool:
     return expected_s(plan) <= INLINE_S
 
 
-def always_ends_inline(plan: Plan) -> bool:
-    """Whether it also ends there for certain: a nonlinear fit may need profiles."""
-    return plan.task.problem.is_linear and seconds(plan) <= HANDOVER_S
-
-
 def device(plan: Plan, asked: str) -> str:
     """The device of a job: the one that the setting names or, for `auto`, a GPU if there is one and
     the job has enough parallel work."""

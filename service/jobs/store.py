@@ -60,54 +60,15 @@ class StoreStats:
     """Seconds that the oldest of them has waited."""
 
 
-class JobStore(Protocol):
-    """Keeps jobs, their queue and their histories, enforces limits and transitions, wakes waiting
-    callers.
+class AttemptStore(Protocol):
+    """What running a job needs of its store: see `JobStore`."""
 
-    All methods raise UnknownJob, which says whether the id is unknown, expired or deleted, and
-    IllegalTransition where the job's status forbids the change. An `owner` of None sees all jobs;
-    for any other owner, the jobs of others are unknown. Each change is one atomic step. An
-    `attempt`, where it is given, must be the job's latest: else StaleAttempt is raised, since
-    another process has taken the job over.
-    """
-
-    async def find(self, owner: str, key: IdempotencyKey) -> Job | None:
-        """The job that was created under the key. Raises IdempotencyConflict where the key was used
-        for another request."""
-
-    async def create(self, job: Job, key: IdempotencyKey | None = None) -> tuple[Job, bool]:
-        """Adds a job and queues it, callers taking turns by `queue_key`; or finds the one of `key`.
-        Returns it, and whether it existed.
-
-        Raises IdempotencyConflict; QueueFull where the queue is full or unfinished jobs fill the
-        store, or QuotaExceeded where those of its owner exceed their limit."""
-
-    async def record(
-        self, job: Job, rows: Rows, fitted_s: float, key: IdempotencyKey | None = None
-    ) -> tuple[Job, bool]:
-        """Adds a job that has ended already, with its history: see `create`. It takes no place in
-        the queue."""
-
-    async def get(self, job_id: str, owner: str | None = None) -> Job: ...
+    async def get(self, job_id: str) -> Job: ...
 
     async def request(self, job_id: str) -> JobRequest:
         """The request of a job."""
 
-    async def answer(self, job_id: str) -> Answer | None:
-        """What the job answered; None where it has no result."""
-
-    async def list(
-        self, *, owner: str | None, status: Status | None, limit: int, after: str | None
-    ) -> tuple[Sequence[Job], bool]:
-        """At most `limit` jobs older than `after`, newest first, and whether there are more."""
-
-    async def claim(self, at: datetime) -> Claimed | None:
-        """queued -> running of the job whose turn it is; increments its attempts. None where no job
-        waits."""
-
-    async def position(self, job_id: str) -> int | None:
-        """The number of jobs that are claimed before it, if no more come; None where it is not in
-        the queue."""
+    async def history(self, job_id: str) -> Rows: ...
 
     async def start(self, job_id: str, at: datetime) -> Job:
         """queued -> running of this job; increments the attempts."""
@@ -144,12 +105,52 @@ class JobStore(Protocol):
     ) -> Job:
         """The last transition: to succeeded, failed or cancelled."""
 
-    async def cancel(self, job_id: str, at: datetime) -> Job:
-        """Ends a job that waits in the queue as cancelled; marks one that runs as `cancelling`. No
-        effect on one that has ended."""
 
-    async def delete(self, job_id: str, owner: str | None = None) -> None:
-        """Deletes a finished job. Raises JobStillRunning for any other."""
+class JobStore(AttemptStore, Protocol):
+    """Keeps jobs, their queue and their histories, enforces limits and transitions, wakes waiting
+    callers.
+
+    All methods raise UnknownJob, which says whether the id is unknown, expired or deleted, and
+    IllegalTransition where the job's status forbids the change. An `owner` of None sees all jobs;
+    for any other owner, the jobs of others are unknown. Each change is one atomic step. An
+    `attempt`, where it is given, must be the job's latest: else StaleAttempt is raised, since
+    another process has taken the job over.
+    """
+
+    async def find(self, owner: str, key: IdempotencyKey) -> Job | None:
+        """The job that was created under the key. Raises IdempotencyConflict where the key was used
+        for another request."""
+
+    async def create(self, job: Job, key: IdempotencyKey | None = None) -> tuple[Job, bool]:
+        """Adds a job and queues it, callers taking turns by `queue_key`; or finds the one of `key`.
+        Returns it, and whether it existed.
+
+        Raises IdempotencyConflict; QueueFull where the queue is full or unfinished jobs fill the
+        store, or QuotaExceeded where those of its owner exceed their limit."""
+
+    async def record(
+        self, job: Job, rows: Rows, fitted_s: float, key: IdempotencyKey | None = None
+    ) -> tuple[Job, bool]:
+        """Adds a job that has ended already, with its history: see `create`. It takes no place in
+        the queue."""
+
+    async def get(self, job_id: str, owner: str | None = None) -> Job: ...
+
+    async def answer(self, job_id: str) -> Answer | None:
+        """What the job answered; None where it has no result."""
+
+    async def list(
+        self, *, owner: str | None, status: Status | None, limit: int, after: str | None
+    ) -> tuple[Sequence[Job], bool]:
+        """At most `limit` jobs older than `after`, newest first, and whether there are more."""
+
+    async def claim(self, at: datetime) -> Claimed | None:
+        """queued -> running of the job whose turn it is; increments its attempts. None where no job
+        waits."""
+
+    async def position(self, job_id: str) -> int | None:
+        """The number of jobs that are claimed before it, if no more come; None where it is not in
+        the queue."""
 
     async def history(
         self,
@@ -160,6 +161,13 @@ class JobStore(Protocol):
         max_points: int | None = None,
     ) -> Rows:
         """The first `limit` rows later than `after_epoch`, thinned to `max_points`."""
+
+    async def cancel(self, job_id: str, at: datetime) -> Job:
+        """Ends a job that waits in the queue as cancelled; marks one that runs as `cancelling`. No
+        effect on one that has ended."""
+
+    async def delete(self, job_id: str, owner: str | None = None) -> None:
+        """Deletes a finished job. Raises JobStillRunning for any other."""
 
     async def changed(self, job_id: str, version: int) -> Job:
         """Waits until the job's version is above `version`, and returns the job."""

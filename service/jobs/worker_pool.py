@@ -4,19 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime
 from typing import TYPE_CHECKING, Protocol
 
 from service.jobs.executor import NULL_OBSERVER, Observer
-from service.jobs.history import Rows
-from service.jobs.job import Failure, Job, Progress, Stored
+from service.jobs.job import Job, Stored
 from service.jobs.timing import Clock
-from service.schemas.names import Status, StopReason
-from service.schemas.requests import JobRequest
+from service.schemas.names import StopReason
 from service.settings import Settings
 
 if TYPE_CHECKING:
-    from service.fitting import Curve
+    from service.jobs.store import AttemptStore
     from service.jobs.worker_slots import WorkerSlot
 
 
@@ -43,45 +40,6 @@ class ActiveJob:
     """Whether an answer from the checkpoint alone has been tried."""
 
 
-class SlotStore(Protocol):
-    """What slots use of a `JobStore`."""
-
-    async def get(self, job_id: str) -> Job: ...
-
-    async def request(self, job_id: str) -> JobRequest: ...
-
-    async def history(self, job_id: str) -> Rows: ...
-
-    async def start(self, job_id: str, at: datetime) -> Job: ...
-
-    async def requeue(self, job_id: str, *, attempt: int | None = None) -> Job: ...
-
-    async def append(
-        self,
-        job_id: str,
-        rows: Rows,
-        progress: Progress,
-        *,
-        whole: bool = False,
-        attempt: int | None = None,
-        checkpoint: Stored | None = None,
-        spent_s: float = 0.0,
-    ) -> Job: ...
-
-    async def finish(
-        self,
-        job_id: str,
-        status: Status,
-        at: datetime,
-        *,
-        stop_reason: StopReason | None = None,
-        result: Stored | None = None,
-        curve: Curve | None = None,
-        failure: Failure | None = None,
-        attempt: int | None = None,
-    ) -> Job: ...
-
-
 class Freed(Protocol):
     """Called when a slot has an idle worker (`free`), and when it no longer has one."""
 
@@ -93,7 +51,7 @@ class WorkerPool:
     """What all slots share."""
 
     settings: Settings
-    store: SlotStore
+    store: AttemptStore
     clock: Clock
     ended: Callable[[ActiveJob], None]
     freed: Freed

@@ -8,27 +8,14 @@ from __future__ import annotations
 
 import csv
 import math
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
-from tests.serving import serving
-from tests.soon import PATIENCE_S
-
 DATA = Path(__file__).parents[1] / "data" / "laboratory"
 LINE = {"x": [1.0, 2, 3, 4, 5, 6], "y": [2.1, 3.9, 6.2, 7.8, 10.1, 12.2]}
-
-
-@pytest.fixture(scope="module")
-def service() -> Iterator[httpx.Client]:
-    with (
-        serving() as address,
-        httpx.Client(base_url=f"http://{address}", timeout=PATIENCE_S) as client,
-    ):
-        yield client
 
 
 def columns(name: str) -> dict[str, Any]:

@@ -11,8 +11,6 @@ import httpx
 import pytest
 
 from tests.engine.hostile import SHADOWING, TEXTS
-from tests.serving import serving
-from tests.soon import PATIENCE_S
 
 ROUTES = ("/fit", "/predict", "/loss", "/gradient")
 DATA = {"x": [1.0, 2.0, 3.0], "y": [2.0, 4.0, 6.5]}
@@ -20,15 +18,6 @@ PARAMS = {"a": 1.0}
 AT_MODEL = {"invalid-formula", "unknown-name"}
 TARGETS = {"where = a*x"}
 """Refused for their target, which /predict does not look for in the data."""
-
-
-@pytest.fixture(scope="module")
-def service():
-    with (
-        serving() as address,
-        httpx.Client(base_url=f"http://{address}", timeout=PATIENCE_S) as client,
-    ):
-        yield client
 
 
 def ask(service: httpx.Client, route: str, model: str, data: Any = DATA) -> httpx.Response:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Iterator
 from decimal import Decimal
 from typing import Any
 
@@ -15,8 +14,6 @@ import pyarrow as pa
 import pytest
 
 from tests.api.bodies.test_npz import saved
-from tests.serving import serving
-from tests.soon import PATIENCE_S
 
 LINE = "y = a*x + b"
 QUERY = {"model": LINE, "group_by": "g"}
@@ -25,15 +22,6 @@ CSV = {"content-type": "text/csv"}
 ARROW = {"content-type": "application/vnd.apache.arrow.stream"}
 NPZ = {"content-type": "application/x-npz"}
 BIG = 2**60
-
-
-@pytest.fixture(scope="module")
-def service() -> Iterator[httpx.Client]:
-    with (
-        serving() as address,
-        httpx.Client(base_url=f"http://{address}", timeout=PATIENCE_S) as client,
-    ):
-        yield client
 
 
 def table(keys: list[str]) -> str:

@@ -12,9 +12,6 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.serving import serving
-from tests.soon import PATIENCE_S
-
 Printed = Mapping[str, str]
 """Numbers as the source prints them."""
 
@@ -158,15 +155,6 @@ KNOWN: dict[str, Known] = {
         },
     ),
 }
-
-
-@pytest.fixture(scope="module")
-def service():
-    with (
-        serving() as address,
-        httpx.Client(base_url=f"http://{address}", timeout=PATIENCE_S) as client,
-    ):
-        yield client
 
 
 @pytest.mark.parametrize("name", KNOWN)

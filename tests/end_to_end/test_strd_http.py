@@ -6,20 +6,9 @@ import httpx
 import pytest
 
 from tests.nist import FORMULAS, digits, load, verdict
-from tests.serving import serving
-from tests.soon import PATIENCE_S
 
 PARAMS, STDERR = 6, 4
 """Correct digits that issue 3 asks for."""
-
-
-@pytest.fixture(scope="module")
-def service():
-    with (
-        serving() as address,
-        httpx.Client(base_url=f"http://{address}", timeout=PATIENCE_S) as client,
-    ):
-        yield client
 
 
 @pytest.mark.parametrize("start", [1, 2])

@@ -10,20 +10,8 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.serving import serving
-from tests.soon import PATIENCE_S
-
 TUTORIAL = json.loads((Path(__file__).parents[1] / "data" / "tutorial.json").read_text())
 MODEL = "t_c = w * t_u + b"
-
-
-@pytest.fixture(scope="module")
-def service():
-    with (
-        serving() as address,
-        httpx.Client(base_url=f"http://{address}", timeout=PATIENCE_S) as client,
-    ):
-        yield client
 
 
 def ask(service: httpx.Client, route: str, **body: Any) -> dict[str, Any]:

@@ -9,16 +9,12 @@ from __future__ import annotations
 import csv
 import io
 import math
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pyarrow as pa
 import pytest
-
-from tests.serving import serving
-from tests.soon import PATIENCE_S
 
 DATA = Path(__file__).parents[1] / "data" / "laboratory"
 LINE = {
@@ -30,15 +26,6 @@ PLATES = {"P1": (0.1, 0.2), "P2": (0.4, 0.25), "P3": (0.0, 0.3)}
 """Intercept and slope of each plate's line."""
 NOISE = (0.02, -0.01, 0.0, -0.02, 0.01, 0.01, -0.01, 0.0)
 LEVELS = (0.5, 1.0, 2.0, 4.0) * 2
-
-
-@pytest.fixture(scope="module")
-def service() -> Iterator[httpx.Client]:
-    with (
-        serving() as address,
-        httpx.Client(base_url=f"http://{address}", timeout=PATIENCE_S) as client,
-    ):
-        yield client
 
 
 @pytest.fixture(scope="module")

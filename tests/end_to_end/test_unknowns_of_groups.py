@@ -4,29 +4,16 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterator
 from typing import Any
 
 import httpx
 import pytest
-
-from tests.serving import serving
-from tests.soon import PATIENCE_S
 
 INTERCEPTS = {"P1": 0.1, "P2": 0.4, "P3": 0.0}
 NOISE = (0.02, -0.01, 0.0, -0.02, 0.01, 0.01, -0.01, 0.0)
 LEVELS = (0.5, 1.0, 2.0, 4.0) * 2
 CURVE = {"model": "y = a + b*x", "params": {"a": 1.0, "b": 2.0}, "input_range": {"x": [0, 10]}}
 ENDS = ("estimate", "stderr", "lower", "upper")
-
-
-@pytest.fixture(scope="module")
-def service() -> Iterator[httpx.Client]:
-    with (
-        serving() as address,
-        httpx.Client(base_url=f"http://{address}", timeout=PATIENCE_S) as client,
-    ):
-        yield client
 
 
 def standards() -> dict[str, list[Any]]:

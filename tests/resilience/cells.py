@@ -7,7 +7,6 @@ import selectors
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -15,6 +14,7 @@ from typing import Any
 import httpx
 
 from tests.redis_server import RedisServer, needs
+from tests.resilience.servers import until
 from tests.soon import PATIENCE_S
 
 LEASE_S = 1.0
@@ -107,15 +107,6 @@ def cell(*redis_options: str) -> Iterator[Cell]:
         yield made
     finally:
         made.close()
-
-
-def until(reached: Callable[[], Any]) -> Any:
-    """What `reached` returns as soon as it is true."""
-    end = time.monotonic() + PATIENCE_S
-    while not (found := reached()):
-        assert time.monotonic() < end, "it did not happen in time"
-        time.sleep(0.02)
-    return found
 
 
 def client(replica: Process) -> httpx.Client:

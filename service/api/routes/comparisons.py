@@ -8,11 +8,10 @@ from starlette.responses import Response
 from service.api import examples, openapi
 from service.api.direct_route import DirectRoute
 from service.api.queries import FormQuery
-from service.api.routes.fits import HEADERS, submitted
+from service.api.routes.fits import HEADERS, responses, submitted
 from service.api.state import Request
 from service.schemas.compare import CompareRequest
 from service.schemas.comparisons import Comparison
-from service.schemas.jobs import Job
 
 router = APIRouter(tags=["fits"], default_response_class=Response, route_class=DirectRoute)
 
@@ -21,23 +20,9 @@ router = APIRouter(tags=["fits"], default_response_class=Response, route_class=D
     "/compare",
     operation_id="compare",
     summary="Compare models of the same data",
-    responses={
-        200: openapi.forms(
-            Comparison,
-            "The models in order of the criterion, with tests between them",
-            "Preference-Applied",
-            "Idempotent-Replayed",
-            "Server-Timing",
-        ),
-        202: openapi.forms(
-            Job,
-            "The job, in the background or once the wait has run out",
-            "Location",
-            "Preference-Applied",
-            "Idempotent-Replayed",
-        ),
-        **openapi.refusals(400, 406, 408, 409, 413, 415, 422, 429, 500, 503),
-    },
+    responses=responses(
+        Comparison, "The models in order of the criterion, with tests between them"
+    ),
     openapi_extra=openapi.body(
         CompareRequest, examples.COMPARE, [*HEADERS, *openapi.query(FormQuery)["parameters"]]
     ),

@@ -30,6 +30,7 @@ from service.api.state import Request
 from service.errors import UnknownJob
 from service.jobs.job import Job, request_nbytes
 from service.schemas.answers import Fit
+from service.schemas.base import Answer
 from service.schemas.columns import Labels, Numbers
 from service.schemas.compare import CompareRequest
 from service.schemas.fit import FitRequest
@@ -58,13 +59,11 @@ HEADERS = [
 ]
 
 
-@router.post(
-    "/fit",
-    operation_id="fit",
-    summary="Fit a model to data",
-    responses={
+def responses(schema: type[Answer], meaning: str) -> dict[int | str, openapi.Part]:
+    """Those of a route that answers with the result of a job, or with the job."""
+    return {
         200: openapi.forms(
-            Fit, "The fit", "Preference-Applied", "Idempotent-Replayed", "Server-Timing"
+            schema, meaning, "Preference-Applied", "Idempotent-Replayed", "Server-Timing"
         ),
         202: openapi.forms(
             JobAnswer,
@@ -74,7 +73,14 @@ HEADERS = [
             "Idempotent-Replayed",
         ),
         **openapi.refusals(400, 406, 408, 409, 413, 415, 422, 429, 500, 503),
-    },
+    }
+
+
+@router.post(
+    "/fit",
+    operation_id="fit",
+    summary="Fit a model to data",
+    responses=responses(Fit, "The fit"),
     openapi_extra=openapi.body(
         FitRequest, examples.FIT, [*HEADERS, *openapi.query(FormQuery)["parameters"]]
     ),

@@ -76,7 +76,7 @@ def profiles(
     found = Profiles(
         np.full((2, *chosen.shape), math.nan), np.zeros_like(chosen), np.full_like(theta, math.nan)
     )
-    budget = _Budget(work / (problem.formula.operations * READING))
+    budget = Budget(work / (problem.formula.operations * READING))
     many, q = chosen.shape
     variance = np.ones(many) if problem.sigma_absolute else np.reshape(figures.variance, many)
     errors = figures.stderr.reshape(many, q)
@@ -104,7 +104,7 @@ def profiles(
 
 
 @dataclass
-class _Budget:
+class Budget:
     """Rows that may yet be read."""
 
     left: float
@@ -120,7 +120,7 @@ class _Walks:
 
     def __init__(
         self, problem: Problem, fits: Groups, at: Ints, position: int, spread: Floats,
-        along: Floats, variance: Floats, wanted: Floats, budget: _Budget,
+        along: Floats, variance: Floats, wanted: Floats, budget: Budget,
     ) -> None:  # fmt: skip
         free = list(problem.free)
         free[position] = False

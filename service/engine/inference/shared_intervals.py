@@ -22,6 +22,7 @@ from service.engine.inference.profile import (
     SLACK,
     STEPS,
     WORK,
+    Budget,
 )
 from service.engine.kernel.types import Bools, Floats
 from service.engine.objectives.points import losses_of
@@ -59,7 +60,7 @@ def shared_intervals(
     asked = method == "profile"
     chosen = bent | asked
     cost = task.problem.formula.operations * READING
-    budget = _Budget((WORK if asked else UNASKED) / cost)
+    budget = Budget((WORK if asked else UNASKED) / cost)
     for j in np.flatnonzero(chosen).tolist():
         walk = _Walk(task, theta, pooled, j, t, budget)
         ends = [walk.end(sign) for sign in (-1.0, 1.0)]
@@ -111,22 +112,11 @@ def _bent(task: Task, theta: Floats, pooled: Pooled) -> Bools:
     return bent
 
 
-@dataclass
-class _Budget:
-    """Rows that may yet be read."""
-
-    left: float
-
-    @property
-    def spent(self) -> bool:
-        return self.left <= 0
-
-
 class _Walk:
     """Along the profile of one shared param, away from the minimum."""
 
     def __init__(
-        self, task: Task, theta: Floats, pooled: Pooled, place: int, wanted: float, budget: _Budget
+        self, task: Task, theta: Floats, pooled: Pooled, place: int, wanted: float, budget: Budget
     ) -> None:
         position = int(task.shared_places[place])
         free = list(task.problem.free)
