@@ -73,8 +73,11 @@ if final then
   end
   unqueue(turn, id)
   add('unfinished', owner, -1)
+end
+local fields = C('HGETALL', record(id))  -- before the job is one that expires
+if final then
   ended(id, to, o.limits.age)
   make_room(owner, 0, 0, o.limits.jobs, o.limits.bytes, o.limits.age, id)
 end
 local listeners = tell(id, version + 1)
-return {'done', C('HGETALL', record(id)), listeners}
+return {'done', fields, listeners}
