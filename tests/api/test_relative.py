@@ -79,7 +79,7 @@ def dense(data: dict[str, list[Any]], params: dict[str, Any]) -> np.ndarray:
     degrees = len(x) - len(theta)
     variance = float(np.square(y - f(theta)).sum()) / degrees
     assert degrees == 39
-    return variance * np.linalg.inv(jacobian.T @ jacobian)  # type: ignore[no-any-return]
+    return variance * np.linalg.inv(jacobian.T @ jacobian)
 
 
 async def test_relative_potency_is_that_of_the_dense_problem(client: httpx.AsyncClient) -> None:
