@@ -11,7 +11,7 @@ from redis import RedisError
 from service.errors import NotReady, QueueFull, StoreUnavailable, UnknownJob
 from service.jobs.executor import ExecutorStats, Place, RunInline
 from service.jobs.job import Job
-from service.jobs.redis.connection import translated
+from service.jobs.redis.connection import reason, translated
 from service.jobs.redis.store import RedisStore
 from service.jobs.redis.tickets import Tickets
 from service.jobs.store import IdempotencyKey
@@ -36,14 +36,15 @@ class RedisExecutor:
         self._open = True
         try:
             await self.check()
-        except StoreUnavailable:
-            log.warning("Redis cannot be reached; the service is not ready until it can")
+        except StoreUnavailable as error:
+            log.warning("the service is not ready until Redis is: %s", reason(error))
 
     async def check(self) -> None:
         if not self._open:
             raise NotReady
         with translated():
             await self._store.client.ping()
+            await asyncio.to_thread(self._tickets.check)
 
     async def submit(
         self, job: Job, *, key: IdempotencyKey | None = None, inline: RunInline | None = None

@@ -12,6 +12,8 @@ import dramatiq
 import redis
 from dramatiq.brokers.redis import RedisBroker, _RedisConsumer
 from dramatiq.errors import ConnectionClosed
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 from service.settings import Settings
 
@@ -52,6 +54,10 @@ class Tickets:
         found: Any = self._broker.client.llen(f"{self._broker.namespace}:{_QUEUE}")
         return int(found)
 
+    def check(self) -> None:
+        """Blocks. Raises redis.RedisError where no tickets could be issued."""
+        self._broker.client.ping()
+
     def consume(self, work: Callable[[str], None], slots: int) -> None:
         """Calls `work` with each ticket, in as many threads as there are slots; a ticket is taken
         only when one is free."""
@@ -83,6 +89,7 @@ class _Broker(RedisBroker):
             url,
             socket_timeout=settings.redis_timeout_s,
             socket_connect_timeout=settings.redis_timeout_s,
+            retry=Retry(NoBackoff(), 0),
         )
         super().__init__(  # type: ignore[no-untyped-call]
             client=client,
