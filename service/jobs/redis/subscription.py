@@ -75,7 +75,9 @@ class Subscription:
         while True:
             try:
                 await self._next()
-            except (RedisError, OSError):
+            except Exception as error:
+                if not isinstance(error, RedisError | OSError):
+                    log.exception("a message could not be read")
                 self._wake_all()
                 await asyncio.sleep(_RETRY_S)
                 await self._renew()
