@@ -13,7 +13,7 @@ import pytest
 from service.errors import QueueFull, StoreUnavailable, UnknownJob
 from service.fitting import packing, with_rows
 from service.jobs.job import Progress, StaleAttempt
-from service.jobs.redis import documents, reader
+from service.jobs.redis import documents, reader, subscription
 from service.jobs.redis.store import RedisStore
 from service.jobs.store import IdempotencyKey
 from service.schemas.fit import FitRequest
@@ -296,3 +296,17 @@ async def test_a_redis_that_is_away_or_stalls_is_reported_and_comes_back(own):
         await store.create(a_job(CLOCK))
     server.start()
     assert (await store.claim(CLOCK.now())).job.id == job.id
+
+
+async def test_who_listens_while_redis_is_away_hears_once_it_is_there(own, monkeypatch):
+    server, store = own
+    monkeypatch.setattr(subscription, "_RETRY_S", 0.01)
+    server.kill()
+    heard: asyncio.Queue[str] = asyncio.Queue()
+    await store.subscription.listen("bell", heard.put_nowait)
+    server.start()
+    while not await store.client.publish(f"{store.prefix}bell", b"\xff"):
+        await asyncio.sleep(0.01)
+    while not await store.client.publish(f"{store.prefix}bell", b"word"):
+        await asyncio.sleep(0.01)
+    assert await heard.get() == "word"

@@ -84,6 +84,8 @@ class Subscription:
 
     async def _next(self) -> None:
         assert self._pubsub is not None
+        if self._pubsub.connection is None:  # Redis was away when it was subscribed to
+            raise ConnectionError("the subscription has no connection")
         message = await self._pubsub.get_message(ignore_subscribe_messages=True, timeout=_POLL_S)
         if message is None:
             return
