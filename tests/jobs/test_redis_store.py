@@ -178,6 +178,28 @@ async def test_who_uses_the_most_is_evicted_first(open_stores):
         await store.get(much[0].id)
 
 
+async def test_a_list_has_each_job_once_though_jobs_come_and_go(open_stores, monkeypatch):
+    monkeypatch.setattr(reader, "_PAGE", 2)
+    store = open_stores()
+    jobs = [await ended(store) for _ in range(6)]
+    waiting = a_job(CLOCK)
+    each, steps = store._each, iter([lambda: ended(store), lambda: store.delete(jobs[5].id)])
+
+    async def meanwhile(command, ids, *args):
+        if (step := next(steps, None)) is not None:
+            await step()
+        return await each(command, ids, *args)
+
+    monkeypatch.setattr(store, "_each", meanwhile)
+    found, more = await store.list(owner=None, status="succeeded", limit=9, after=None)
+    assert ([job.id for job in found], more) == ([job.id for job in reversed(jobs[:5])], False)
+    await store.create(waiting)
+    found, more = await store.list(owner=None, status="succeeded", limit=3, after=jobs[4].id)
+    assert ([job.id for job in found], more) == ([jobs[n].id for n in (3, 2, 1)], True)
+    found, _ = await store.list(owner=None, status="queued", limit=3, after=None)
+    assert [job.id for job in found] == [waiting.id]
+
+
 async def test_nothing_is_left_of_what_is_deleted(open_stores):
     store = open_stores()
     job = a_job(CLOCK)
@@ -307,6 +329,7 @@ async def test_who_listens_while_redis_is_away_hears_once_it_is_there(own, monke
     server.start()
     while not await store.client.publish(f"{store.prefix}bell", b"\xff"):
         await asyncio.sleep(0.01)
-    while not await store.client.publish(f"{store.prefix}bell", b"word"):
+    while heard.empty():  # a message is lost while the connection is renewed
+        await store.client.publish(f"{store.prefix}bell", b"word")
         await asyncio.sleep(0.01)
     assert await heard.get() == "word"

@@ -175,6 +175,10 @@ local function place(name, staged, last)
   if staged ~= '' then C('PERSIST', P .. name) end
 end
 
+-- The nodes that are alive, and the mean seconds of recent jobs.
+local function alive() return C('ZRANGEBYSCORE', P .. 'nodes', now(), '+inf') end
+local function mean_s() return C('HGET', P .. 'totals', 'mean_s') or '0.1' end
+
 -- Whether all pieces that are staged under these tokens are still there, as many as each token begins
 -- with. They expire after a while, and are looked for before anything is written: what a script that fails has written stays.
 local function are_staged(...)

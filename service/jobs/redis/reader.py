@@ -34,7 +34,8 @@ _STAGED_S = 600
 """Seconds that the pieces of a document are kept that nobody puts in place."""
 _REREAD_S = 2.0
 """Seconds after which a job that is waited for is read again, since messages may be lost."""
-_PAGE = 100
+_PAGE = 1000
+"""Jobs of a list that are looked at in one step."""
 
 
 class Reader:
@@ -139,24 +140,36 @@ class Reader:
         below: str | int = "+inf" if after is None else f"({await self._number(after, owner)}"
         name = f"{self.prefix}all" if owner is None else f"{self.prefix}of:{owner}"
         found: list[Job] = []
-        skipped = 0
+        wanted = None if status is None else status.encode()
         with translated():
             while True:
-                ids = await self.client.zrevrangebyscore(name, below, "-inf", skipped, _PAGE)
-                skipped += len(ids)
-                async with self.client.pipeline(transaction=False) as pipe:
-                    for job_id in ids:
-                        pipe.hgetall(f"{self.prefix}job:{job_id.decode()}")
-                    records = await pipe.execute(raise_on_error=False) if ids else []
-                for job_id, record in zip(ids, records, strict=True):
+                # By number: places would shift with each new job.
+                page = await self.client.zrevrangebyscore(name, below, "-inf", 0, _PAGE, True)
+                if not page:
+                    return found, False
+                below = f"({int(page[-1][1])}"
+                if status is not None:
+                    kept = await self._each("hget", [job_id for job_id, _ in page], "status")
+                    page = [each for each, one in zip(page, kept, strict=True) if one == wanted]
+                if len(page) > (most := limit - len(found) + 1):
+                    page = page[:most]
+                    below = f"({int(page[-1][1])}"
+                ids = [job_id for job_id, _ in page]
+                for job_id, record in zip(ids, await self._each("hgetall", ids), strict=True):
                     job = _listed(job_id.decode(), record)
                     if job is None or status not in (None, job.status):
                         continue
                     if len(found) == limit:
                         return found, True
                     found.append(job)
-                if not ids:
-                    return found, False
+
+    async def _each(self, command: str, ids: Sequence[bytes], *args: str) -> Sequence[Any]:
+        """The replies of a command for each record; an exception where it fails."""
+        async with self.client.pipeline(transaction=False) as pipe:
+            for job_id in ids:
+                getattr(pipe, command)(f"{self.prefix}job:{job_id.decode()}", *args)
+            replies: Sequence[Any] = await pipe.execute(raise_on_error=False) if ids else []
+        return replies
 
     async def _number(self, job_id: str, owner: str | None) -> int:
         with translated():
@@ -236,8 +249,13 @@ class Reader:
 
     async def nodes(self) -> Nodes:
         """The nodes that are alive."""
-        *_, nodes, mean_s = await self.scripts.run("stats", self.age_ms)
-        return Nodes(sum(int(node.rpartition(b":")[2]) for node in nodes), float(mean_s))
+        *_, alive, mean_s = await self.scripts.run("stats", self.age_ms)
+        return Nodes.of(alive, mean_s)
+
+    async def place(self, job_id: str) -> tuple[int, Nodes] | None:
+        """The number of jobs before it, and the nodes; None where it is not in the queue."""
+        found = await self.scripts.run("position", job_id)
+        return None if found is None else (found[0], Nodes.of(*found[1:]))
 
 
 class Nodes(NamedTuple):
@@ -246,6 +264,11 @@ class Nodes(NamedTuple):
     slots: int
     mean_s: float
     """Mean duration of recent jobs."""
+
+    @classmethod
+    def of(cls, alive: Sequence[bytes], mean_s: bytes) -> Nodes:
+        """The nodes of a script's answer, which have their slots behind their names."""
+        return cls(sum(int(node.rpartition(b":")[2]) for node in alive), float(mean_s))
 
 
 def _listed(job_id: str, record: Any) -> Job | None:

@@ -143,8 +143,8 @@ class RedisStore(Reader):
         return Claimed(job, waited_s, float(fields.get("spent", 0)), document or None)
 
     async def position(self, job_id: str) -> int | None:
-        found: int | None = await self.scripts.run("position", job_id)
-        return found
+        place = await self.place(job_id)
+        return None if place is None else place[0]
 
     async def start(self, job_id: str, at: datetime) -> Job:
         return (await self._change(job_id, "running", None, at=at.isoformat())).job
