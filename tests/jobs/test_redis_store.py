@@ -64,6 +64,23 @@ async def test_a_change_wakes_other_processes(open_stores):
     assert (await waiter).version == started.version
 
 
+async def test_a_fit_that_was_run_inline_is_stored_in_one_round_trip(open_stores, monkeypatch):
+    store = open_stores()
+    await store.record(replace(a_job(CLOCK), status="succeeded"), rows_of([1.0]), 0.1)
+    asked, execute = [], store.client.execute_command
+
+    async def counted(*args, **options):
+        asked.append(args[0])
+        return await execute(*args, **options)
+
+    monkeypatch.setattr(store.client, "execute_command", counted)
+    monkeypatch.setattr(store.client, "pipeline", None)
+    job = replace(a_job(CLOCK), id="job_2", status="succeeded", finished_at=CLOCK.now())
+    job = replace(job, answered=True, result=b"{}", curve=b"c")
+    await store.record(job, rows_of([1.0]), 0.1, IdempotencyKey("k", b"1"))
+    assert asked == ["EVALSHA"]
+
+
 async def test_a_lost_message_delays_but_does_not_hide_a_change(open_stores, monkeypatch):
     monkeypatch.setattr(reader, "_REREAD_S", 0.01)
     here, there = open_stores(), open_stores()

@@ -110,6 +110,18 @@ class _Broker(RedisBroker):
             self.queues.add(queue_name)
             self.emit_after("declare_queue", queue_name)
 
+    def _dispatch(self, command: str) -> Callable[..., Any]:
+        send = super()._dispatch(command)  # type: ignore[no-untyped-call]
+
+        def sent(*args: Any) -> Any:
+            try:
+                return send(*args)
+            except redis.ReadOnlyError as error:  # another server writes now
+                self.client.connection_pool.disconnect()
+                raise redis.ConnectionError(str(error)) from error
+
+        return sent
+
     def ring(self) -> None:
         with self._bell:
             self._rung += 1
