@@ -10,7 +10,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
-from redis import ResponseError
+from redis import RedisError, ResponseError
 
 from service.errors import QueueFull, StoreUnavailable, UnknownJob
 from service.fitting.packing import pack
@@ -21,6 +21,7 @@ from service.jobs.redis.documents import DamagedRecord
 from service.jobs.redis.executor import RedisExecutor
 from service.jobs.redis.node import Node
 from service.jobs.redis.store import RedisStore
+from service.jobs.redis.tickets import Tickets
 from service.jobs.store import IdempotencyKey
 from service.settings import Settings
 from tests.jobs import fakes
@@ -273,6 +274,29 @@ async def test_a_redis_that_takes_no_writes_is_reported_as_such(server):
     with pytest.raises(StoreUnavailable):
         await store.create(a_job(CLOCK))
     await store.close()
+
+
+async def test_another_server_may_take_over_behind_the_same_address(server):
+    other, address = RedisServer(), server.folder / "address"
+    other.start()
+    address.symlink_to(server.folder / "socket")
+    settings = Settings(redis_url=f"unix://{address}?db=0")
+    store, tickets = RedisStore(settings, CLOCK), Tickets(settings)
+    await created(store)
+    tickets.issue("one")
+    await store.client.replicaof("127.0.0.1", 1)
+    address.unlink()
+    address.symlink_to(other.folder / "socket")
+    with pytest.raises(StoreUnavailable):
+        await store.create(a_job(CLOCK))
+    with pytest.raises(RedisError):
+        tickets.issue("one")
+    await store.create(a_job(CLOCK))
+    tickets.issue("one")
+    assert (tickets.waiting(), (await store.stats()).queued) == (1, 1)
+    tickets.close()
+    await store.close()
+    other.close()
 
 
 def acl_rules() -> list[str]:
