@@ -5,16 +5,15 @@ from __future__ import annotations
 import os
 import selectors
 import signal
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
 import httpx
 
+from tests.forked import Forked
 from tests.redis_server import RedisServer, needs
-from tests.resilience.servers import until
+from tests.resilience.servers import environment_of, until
 from tests.soon import PATIENCE_S
 
 LEASE_S = 1.0
@@ -24,14 +23,7 @@ class Process:
     """A replica or a node, in a session of its own."""
 
     def __init__(self, arguments: list[str], environment: dict[str, str]) -> None:
-        self.popen = subprocess.Popen(
-            [sys.executable, "-m", "service", *arguments],
-            stdout=subprocess.PIPE,
-            text=True,
-            env=environment,
-            start_new_session=True,
-        )
-        assert self.popen.stdout is not None
+        self.popen = Forked("service", *arguments, env=environment, new_session=True)
         with selectors.DefaultSelector() as selector:
             selector.register(self.popen.stdout, selectors.EVENT_READ)
             assert selector.select(PATIENCE_S), "the process was not ready in time"
@@ -56,9 +48,7 @@ class Process:
         if self.popen.poll() is None:
             self.group(signal.SIGCONT)
             self.group(signal.SIGKILL)
-            self.popen.wait()
-        if self.popen.stdout is not None:
-            self.popen.stdout.close()
+        self.popen.close()
 
 
 class Cell:
@@ -69,7 +59,7 @@ class Cell:
         self._processes: list[Process] = []
 
     def environment(self, **settings: Any) -> dict[str, str]:
-        given = {
+        given: dict[str, Any] = {
             "redis_url": self.redis.url,
             "workers": 1,
             "lease_s": LEASE_S,
@@ -77,8 +67,7 @@ class Cell:
             "max_queued_jobs": 1000,
             **settings,
         }
-        kept = {key: value for key, value in os.environ.items() if "DESCENT_" not in key}
-        return kept | {f"DESCENT_{name.upper()}": str(value) for name, value in given.items()}
+        return environment_of(**given)
 
     def _started(self, *arguments: str, **settings: Any) -> Process:
         process = Process(list(arguments), self.environment(**settings))
