@@ -15,33 +15,48 @@ import signal
 import socket
 import subprocess
 import sys
+from collections.abc import Mapping, Sequence
 from functools import cache
+from pathlib import Path
+from tempfile import TemporaryFile
 from typing import IO, Self
 
 from service.jobs import forkserver
+from tests.soon import PATIENCE_S
 
 _ENTRY = "tests.forked_main:run"
 
 
-class Forked:
-    """A process with the part of `subprocess.Popen` that the tests use; its standard error is
-    discarded."""
+class _Process:
+    """A forked process, with those descriptors as its standard input, output and error."""
 
     def __init__(
-        self, module: str, *arguments: str, env: dict[str, str], new_session: bool = False
+        self,
+        module: str,
+        arguments: Sequence[str],
+        descriptors: Sequence[int],
+        *,
+        env: Mapping[str, str],
+        cwd: Path | None = None,
+        new_session: bool = False,
+        control: socket.socket | None = None,
     ) -> None:
         self.returncode: int | None = None
-        reading, writing = os.pipe()
         sock, theirs = socket.socketpair()
         self._lease, lease = socket.socketpair()
-        with sock, open(writing, "wb") as output, open(os.devnull, "wb") as nowhere:
+        with sock:
             with theirs, lease:
                 message = forkserver.REQUEST.pack(1, _ENTRY.encode())
-                socket.send_fds(_control(), [message], [theirs.fileno(), lease.fileno()])
-            socket.send_fds(sock, [b"\0"], [output.fileno(), nowhere.fileno()])
-            request = [module, arguments, env, os.getcwd(), new_session]
-            sock.sendall(json.dumps(request).encode())
-        self.stdout: IO[str] = os.fdopen(reading, encoding="utf-8")
+                socket.send_fds(control or _control(), [message], [theirs.fileno(), lease.fileno()])
+            socket.send_fds(sock, [b"\0"], descriptors)
+            asked = {
+                "module": module,
+                "arguments": arguments,
+                "env": dict(env),
+                "cwd": str(cwd or Path.cwd()),
+                "new_session": new_session,
+            }
+            sock.sendall(json.dumps(asked).encode())
         self.pid = self._number()
 
     def poll(self) -> int | None:
@@ -78,6 +93,36 @@ class Forked:
     def kill(self) -> None:
         self.send_signal(signal.SIGKILL)
 
+    def _number(self) -> int:
+        packed = self._lease.recv(forkserver.NUMBER.size)
+        assert packed, "the fork server has ended"
+        number: int = forkserver.NUMBER.unpack(packed)[0]
+        return number
+
+    def close(self) -> None:
+        """Waits for its end."""
+        self.wait()
+        self._lease.close()
+
+
+class Forked(_Process):
+    """A process with the part of `subprocess.Popen` that the tests use; its standard error goes to
+    that descriptor, or nowhere."""
+
+    def __init__(
+        self,
+        module: str,
+        *arguments: str,
+        env: Mapping[str, str],
+        new_session: bool = False,
+        stderr: int | None = None,
+    ) -> None:
+        reading, writing = os.pipe()
+        with open(os.devnull, "r+b") as null, open(writing, "wb") as output:
+            descriptors = (null.fileno(), output.fileno(), stderr or null.fileno())
+            super().__init__(module, arguments, descriptors, env=env, new_session=new_session)
+        self.stdout: IO[str] = os.fdopen(reading, encoding="utf-8")
+
     def __enter__(self) -> Self:
         return self
 
@@ -85,16 +130,41 @@ class Forked:
         self.close()
 
     def close(self) -> None:
-        """Waits for its end."""
         self.stdout.close()
-        self.wait()
-        self._lease.close()
+        super().close()
 
-    def _number(self) -> int:
-        packed = self._lease.recv(forkserver.NUMBER.size)
-        assert packed, "the fork server has ended"
-        number: int = forkserver.NUMBER.unpack(packed)[0]
-        return number
+
+def run(
+    module: str,
+    *arguments: str,
+    env: Mapping[str, str],
+    cwd: Path,
+    stdin: str = "",
+    timeout: float | None = PATIENCE_S,
+) -> subprocess.CompletedProcess[str]:
+    """`subprocess.run` of `python -m module`, forked, with its output as text."""
+    with TemporaryFile("w+") as source, TemporaryFile("w+") as out, TemporaryFile("w+") as err:
+        source.write(stdin)
+        source.seek(0)
+        descriptors = [file.fileno() for file in (source, out, err)]
+        process = _Process(module, arguments, descriptors, env=env, cwd=cwd)
+        try:
+            process.wait(timeout)
+        finally:
+            process.kill()
+            process.close()
+        out.seek(0)
+        err.seek(0)
+        assert process.returncode is not None
+        return subprocess.CompletedProcess(
+            [module, *arguments], process.returncode, out.read(), err.read()
+        )
+
+
+def descriptor() -> int:
+    """For a shell that is given it (`pass_fds`): `python -S -m tests.forked DESCRIPTOR module …`
+    there is `python -m module …`, forked."""
+    return _control().fileno()
 
 
 @cache
@@ -117,3 +187,17 @@ def _control() -> socket.socket:
 
     atexit.register(end)
     return ours
+
+
+def main(descriptor: str, module: str, *arguments: str) -> int:
+    """Its exit code; it has the descriptors and the environment of this process."""
+    with socket.socket(fileno=int(descriptor)) as control:
+        process = _Process(module, arguments, (0, 1, 2), env=os.environ, control=control)
+        try:
+            return process.wait()
+        finally:
+            process.close()
+
+
+if __name__ == "__main__":
+    sys.exit(main(*sys.argv[1:]))

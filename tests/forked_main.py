@@ -22,19 +22,19 @@ def run(sock: socket.socket, threads: int) -> NoReturn:
     """What a forked process does: `python -m` that module, with the descriptors, arguments and
     environment that come through `sock`."""
     with sock:
-        _, descriptors, _, _ = socket.recv_fds(sock, 1, 2)
+        _, descriptors, _, _ = socket.recv_fds(sock, 1, 3)
         with sock.makefile("rb") as received:
-            module, arguments, environment, folder, new_session = json.load(received)
-    for target, descriptor in enumerate(descriptors, start=1):
+            asked = json.load(received)
+    for target, descriptor in enumerate(descriptors):
         os.dup2(descriptor, target)
         os.close(descriptor)
-    if new_session:
+    if asked["new_session"]:
         os.setsid()
     os.environ.clear()
-    os.environ.update(environment)
-    os.chdir(folder)
-    sys.argv = [module, *arguments]
-    os._exit(_code(module))
+    os.environ.update(asked["env"])
+    os.chdir(asked["cwd"])
+    sys.argv = [asked["module"], *asked["arguments"]]
+    os._exit(_code(asked["module"]))
 
 
 def _code(module: str) -> int:
