@@ -19,6 +19,7 @@ from service.api import render_process
 from service.api.concurrency import ConcurrencyLimit
 from service.api.http_errors import TooManyPictures
 from service.api.render_process import RenderProcess
+from service.api.routes.plots import OF_A_JOB
 from service.api.state import RENDER_ENTRY, new_state
 from service.app import create_app
 from service.errors import BudgetExceeded, InvalidRequest, WorkerLost
@@ -54,7 +55,7 @@ async def renderer() -> AsyncIterator[RenderProcess]:
 KINDS = {"svg": "image/svg+xml", "png": "image/png", "txt": "text/plain; charset=utf-8"}
 
 
-@pytest.mark.parametrize("view", ["fit", "loss", "residuals", "path"])
+@pytest.mark.parametrize("view", OF_A_JOB)
 async def test_pictures_of_a_job(client: httpx.AsyncClient, view: str) -> None:
     fit = (await client.post("/fit", json=descent(1e-2, 100))).json()
     at = f"{fit['urls']['self']}/plot/{view}"
@@ -83,7 +84,7 @@ async def test_while_a_job_runs(client: httpx.AsyncClient) -> None:
     at = started["urls"]["self"]
     early = await client.get(f"{at}/plot/fit.svg")
     assert early.status_code == 409
-    assert "`loss` can be drawn meanwhile" in early.json()["detail"]
+    assert "`loss` and `path` are" in early.json()["detail"]
     while not (await client.get(f"{at}/history")).json()["epoch"]:
         await client.get(at, params={"wait": 0.05})
     for view in ("loss", "path"):
@@ -111,7 +112,7 @@ async def test_what_cannot_be_drawn(path: str, status: int, detail: str) -> None
     assert detail in answer.json()["detail"]
 
 
-@pytest.mark.parametrize("view", ["fit", "loss", "residuals", "path"])
+@pytest.mark.parametrize("view", OF_A_JOB)
 async def test_a_job_with_groups_says_how_to_draw_one(client: httpx.AsyncClient, view: str) -> None:
     data = {"x": [1, 2, 3, 1, 2, 3], "y": [1, 2, 4, 3, 2, 0], "g": list("aaabbb")}
     body = {"model": "y = a*x + b", "data": data, "group_by": "g"}

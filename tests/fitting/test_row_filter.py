@@ -7,7 +7,9 @@ from typing import Any
 import pytest
 
 from service.errors import InvalidRequest
-from service.fitting import gradient, loss, predict, scene
+from service.fitting import gradient, loss, predict
+from service.render.scene import PlotInput
+from service.render.views import residuals
 from service.schemas import compute as wire
 from service.schemas.answers import RowsUsed
 from service.schemas.fit import FitRequest
@@ -89,4 +91,4 @@ def test_a_picture() -> None:
         "view": "residuals", "model": LINE, "params": {"a": 2.0, "b": 1.0}, "data": DATA,
         "rows": "x < 6",
     }  # fmt: skip
-    assert len(scene(PlotRequest.model_validate(request)).at) == 6  # type: ignore[union-attr]
+    assert len(residuals.scene(PlotInput(PlotRequest.model_validate(request))).at) == 6

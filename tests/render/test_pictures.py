@@ -17,22 +17,17 @@ from PIL import Image
 from rich.cells import cell_len
 
 from service.render import characters
-from service.render.figures import FIGURES, drawn
-from service.render.figures.paper import LOOKS, Paper, figure_text
-from service.render.history import loss_of_fit, loss_scene
+from service.render.paper import LOOKS, Paper, drawn, figure_text
+from service.render.scene import Quantity, Scene
+from service.render.views.fit import FitScene
+from service.render.views.loss import LossScene, loss_of_fit, loss_scene
+from service.render.views.path import PathScene
+from service.render.views.residuals import ResidualsScene
 from service.schemas.answers import Fit
-from service.schemas.scenes import (
-    FitScene,
-    LossScene,
-    PathScene,
-    Quantity,
-    ResidualsScene,
-    Scene,
-)
-from tests.fitting.test_scenes import given as scene_of
-from tests.fitting.test_scenes import seen
 from tests.render.made import THERMOMETER, descent, fitted
 from tests.render.odd import NAMES, NUMBERS, fits
+from tests.render.test_scenes import given as scene_of
+from tests.render.test_scenes import seen
 
 SVG = "{http://www.w3.org/2000/svg}"
 JUMPS, CRAWLS = descent(1e-2, 100), descent(1e-4, 300)
@@ -155,7 +150,6 @@ def test_the_settings_of_matplotlib_are_left_as_they_were() -> None:
     before = dict(matplotlib.rcParams)
     drawn(SCENES["losses"](), Paper("svg", "dark"))
     assert dict(matplotlib.rcParams) == before
-    assert "matplotlib.pyplot" not in FIGURES[FitScene].__globals__
 
 
 def test_names_are_no_mathematics_and_no_markup() -> None:

@@ -1,5 +1,4 @@
-"""Shared by all pictures: size, colours, and serialization.
-
+"""Figures by matplotlib: size, colours, and serialization. Imported where one is drawn.
 
 Uses matplotlib's objects without pyplot, so that no state is kept. Colours are Okabe and Ito's
 (Color Universal Design, 2008), distinguishable for the colour-blind.
@@ -10,27 +9,35 @@ from __future__ import annotations
 import io
 import math
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 from xml.sax.saxutils import escape, quoteattr
 
 import matplotlib
+import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.backends.backend_svg import FigureCanvasSVG
+from matplotlib.colors import LinearSegmentedColormap, Normalize
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 
 from service.render.digits import number
+from service.render.extremes import drawable
+from service.render.scene import Scene
+from service.schemas.columns import Numbers
 from service.schemas.names import Theme
-from service.schemas.scenes import Scene
 
 DPI = 100
 BLUE, ORANGE, GREEN, VERMILLION, PURPLE = "#0072B2", "#E69F00", "#009E73", "#D55E00", "#CC79A7"
 SKY = "#56B4E9"
 _LONGEST_TITLE = 90
+LEVELS = 12
+DEEPEST = 1e-3
+"""The lowest contour, as a share of the highest: contours go by even steps of the logarithm of
+what the heights are above the lowest."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,9 +102,9 @@ class Paper:
     transparent: bool = False
 
 
-def printed(draw: Callable[[Figure, Look], None], scene: Scene, paper: Paper) -> bytes:
-    """The picture that `draw` makes."""
-    look = LOOKS[paper.theme]
+def drawn(scene: Scene, paper: Paper) -> bytes:
+    """The picture as an SVG or a PNG: the same bytes for the same scene."""
+    scene, look = drawable(scene), LOOKS[paper.theme]
     with matplotlib.rc_context(_settings(look)), warnings.catch_warnings():
         # A letter that the font lacks is a box in a PNG, and whole in an SVG.
         warnings.filterwarnings("ignore", "Glyph", UserWarning)
@@ -107,7 +114,7 @@ def printed(draw: Callable[[Figure, Look], None], scene: Scene, paper: Paper) ->
             layout=ConstrainedLayoutEngine(w_pad=0.1, h_pad=0.08),
         )
         figure.patch.set_alpha(0.0 if paper.transparent else 1.0)
-        draw(figure, look)
+        scene.draw(figure, look)
         _headed(figure, scene, look)
         out = io.BytesIO()
         if paper.format == "png":
@@ -169,6 +176,50 @@ def legend(axes: Axes, look: Look, *, loc: Literal["best", "upper center"] = "be
             loc=loc,
         )
         made.set_zorder(10)
+
+
+def contours(axes: Axes, x: Numbers, y: Numbers, heights: Numbers, look: Look) -> None:
+    """Filled contours of heights (y, x), with some of them labelled; nothing if they are flat."""
+    finite = heights[np.isfinite(heights)]
+    if not finite.size or finite.min() == finite.max():
+        return
+    low, high = float(finite.min()), float(finite.max())
+    with np.errstate(over="ignore"):
+        rises = (high - low) * np.geomspace(DEEPEST, 1.0, LEVELS)
+    levels = np.unique(low + rises)
+    if levels.size < 3 or not np.isfinite(levels).all():
+        return
+    axes.contourf(
+        x,
+        y,
+        np.where(np.isfinite(heights), heights, high),
+        levels=np.concatenate([[low - (levels[0] - low)], levels]),
+        cmap=LinearSegmentedColormap.from_list("hills", look.hills),
+        norm=_Steps(levels),
+        zorder=1,
+    )
+    lines = axes.contour(
+        x, y, heights, levels=levels[:-1], colors=look.contours, linewidths=0.8, zorder=2
+    )
+    axes.clabel(
+        lines,
+        levels[1:-1:3],
+        fmt=lambda value: figure_text(value, 3),
+        fontsize=8.5,
+        colors=look.ink,
+    )
+
+
+class _Steps(Normalize):
+    """Each band between two contours is one step of the colours."""
+
+    def __init__(self, levels: Numbers) -> None:
+        super().__init__(float(levels[0]), float(levels[-1]))
+        self._levels = levels
+
+    def __call__(self, value: object, clip: bool | None = None) -> Any:
+        places = np.searchsorted(self._levels, np.asarray(value), side="left")
+        return np.ma.asarray(places / self._levels.size)
 
 
 _RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
