@@ -18,7 +18,7 @@ from service import fitting
 from service.api import forms
 from service.api.concurrency import FairLimiter
 from service.api.helper_process import HelperProcess
-from service.errors import Complaint, InvalidRequest, WorkerLost
+from service.errors import FieldError, InvalidRequest, WorkerLost
 from service.jobs import frames
 from service.jobs.history import Rows
 from service.jobs.job import Stored
@@ -56,7 +56,7 @@ class Refused(NamedTuple):
     """The request is invalid: an error's `type`, and what is wrong."""
 
     kind: str
-    complaints: tuple[Complaint, ...]
+    errors: tuple[FieldError, ...]
 
 
 class RenderFault(NamedTuple):
@@ -104,7 +104,7 @@ class RenderProcess:
 
 def refusal(refused: Refused) -> InvalidRequest:
     """The InvalidRequest that the process raised, with its `type`."""
-    error = InvalidRequest.of(refused.complaints)
+    error = InvalidRequest.of(refused.errors)
     error.type = refused.kind
     return error
 
@@ -178,7 +178,7 @@ def _answer(asked: Call) -> Done | Refused | RenderFault:
     try:
         return Done(CALLS[asked.name](*asked.arguments))
     except InvalidRequest as error:
-        return Refused(error.type, error.complaints)
+        return Refused(error.type, error.errors)
     except Exception:
         log.exception("%s failed", asked.name)
         return RenderFault()

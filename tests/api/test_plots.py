@@ -27,7 +27,7 @@ from service.jobs.service import JobService
 from service.schemas.compute import Predictions
 from service.schemas.plot import PlotRequest
 from service.settings import Settings
-from tests.api.doors import door, fake, real
+from tests.api.doors import door, fake
 from tests.api.fakes import FakeJobs, failed, job
 from tests.render.made import THERMOMETER, descent
 from tests.security.watchdog import Door
@@ -37,12 +37,6 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 ENDLESS = {**descent(1e-4), "optimizer": "adam", "epochs": 10**8, "background": True}
 LOSSES = PlotRequest(view="losses", format="txt")
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def client() -> AsyncIterator[httpx.AsyncClient]:
-    async with real(Settings(workers=1)) as client:
-        yield client
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
@@ -216,7 +210,7 @@ async def test_a_process_that_was_killed_is_replaced(renderer: RenderProcess) ->
 async def test_what_it_refuses_keeps_its_type_and_its_pointer(renderer: RenderProcess) -> None:
     with pytest.raises(InvalidRequest) as refused:
         await renderer.call("picture", PlotRequest(view="path", format="txt"), 10)
-    assert refused.value.complaints[0].pointer == "/history"
+    assert refused.value.errors[0].pointer == "/history"
     with pytest.raises(RuntimeError, match="its log has the exception"):
         await renderer.call("picture", None, 10)
 

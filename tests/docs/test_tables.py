@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from service.engine.diagnostics import CHECKS
-from service.engine.diagnostics.finding import VERDICTS
+from service.engine.diagnostics.finished import VERDICTS
 from service.engine.operations import CALLABLE
 from tests.docs.tables import renewed, tables
 

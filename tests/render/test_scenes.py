@@ -211,7 +211,7 @@ MODEL = {"model": "y = a * x", "params": {"a": 1.0}, "data": {"x": [1.0], "y": [
 def test_what_is_lacking_is_pointed_at(body: Any, pointer: str) -> None:
     with pytest.raises((InvalidRequest, InvalidData)) as refused:
         given(**body)
-    assert refused.value.complaints[0].pointer == pointer
+    assert refused.value.errors[0].pointer == pointer
 
 
 def test_an_mlp_is_drawn_like_any_other() -> None:
