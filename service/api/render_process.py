@@ -125,7 +125,7 @@ def picture_of_job(
     names: tuple[str, ...],
     max_rows: int,
 ) -> bytes:
-    """A picture of a job. `rows` are those of its history, with columns of params named by `names`;
+    """A picture of a job. `rows` are those of its history, with columns of params label by `names`;
     `fit` is the JSON of its fit, None while it has none."""
     history = PlotHistory.model_construct(
         epoch=rows.epoch.tolist(),
@@ -141,16 +141,16 @@ def picture_of_job(
 def _drawn(scene: Scene, asked: PlotRequest) -> bytes:
     if asked.format == "txt":
         return characters.picture(scene, width=asked.columns).encode()
-    from service.render.paper import Paper, drawn
+    from service.render.figure import FigureOptions, drawn
 
-    paper = Paper(
+    options = FigureOptions(
         format=asked.format or "svg",
         theme=asked.theme,
         width=asked.width,
         height=asked.height,
         transparent=asked.transparent,
     )
-    return drawn(scene, paper)
+    return drawn(scene, options)
 
 
 CALLS: Mapping[str, Callable[..., bytes]] = {

@@ -17,7 +17,7 @@ from service.schemas.plot import PlotRequest
 if TYPE_CHECKING:  # it is imported only where a figure is drawn
     from matplotlib.figure import Figure
 
-    from service.render.paper import Look
+    from service.render.figure import Palette
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,9 +55,9 @@ class Scene(ABC):
     notes: tuple[str, ...] = field(default=(), kw_only=True)
 
     @abstractmethod
-    def draw(self, figure: Figure, look: Look) -> None:
-        """Draws the figure, in the colours of `look`. matplotlib is imported here, not at the head
-        of the module."""
+    def draw(self, figure: Figure, palette: Palette) -> None:
+        """Draws the figure in the colours of `palette`. matplotlib is imported here, not at the
+        head of the module."""
 
     @abstractmethod
     def characters(self, width: int, lines: int) -> list[str]:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from service.render.characters import picture
 from service.render.extremes import HUGE, TINY, drawable
-from service.render.paper import Paper, drawn
+from service.render.figure import FigureOptions, drawn
 from service.render.scene import Quantity, Scene
 from service.render.views.fit import FitScene, Ribbon
 from service.render.views.loss import LossScene
@@ -95,7 +95,7 @@ def test_characters(scene: Scene) -> None:
 @given(SCENES, st.sampled_from(["svg", "png"]))
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_pictures(scene: Scene, form: str) -> None:
-    assert drawn(scene, Paper(format=form, width=300, height=200))
+    assert drawn(scene, FigureOptions(format=form, width=300, height=200))
 
 
 def test_what_an_axis_can_have_stays_as_it_is_and_the_rest_is_said() -> None:

@@ -17,7 +17,7 @@ from PIL import Image
 from rich.cells import cell_len
 
 from service.render import characters
-from service.render.paper import LOOKS, Paper, drawn, figure_text
+from service.render.figure import PALETTES, FigureOptions, drawn, figure_text
 from service.render.scene import Quantity, Scene
 from service.render.views.fit import FitScene
 from service.render.views.loss import LossScene, loss_of_fit, loss_scene
@@ -52,7 +52,7 @@ class Picture:
     """An SVG, taken apart."""
 
     def __init__(self, scene: Scene, **paper: Any) -> None:
-        self.bytes = drawn(scene, Paper(**paper))
+        self.bytes = drawn(scene, FigureOptions(**paper))
         self.root = ElementTree.fromstring(self.bytes)
         self.texts = ["".join(text.itertext()) for text in self.root.iter(f"{SVG}text")]
 
@@ -119,27 +119,27 @@ def test_the_losses() -> None:
 
 
 @pytest.mark.parametrize("name", SCENES)
-@pytest.mark.parametrize("theme", LOOKS)
+@pytest.mark.parametrize("theme", PALETTES)
 def test_every_picture_is_the_same_each_time(name: str, theme: Any) -> None:
     scene = SCENES[name]()
-    svg = drawn(scene, Paper("svg", theme))
-    assert svg == drawn(scene, Paper("svg", theme))
+    svg = drawn(scene, FigureOptions("svg", theme))
+    assert svg == drawn(scene, FigureOptions("svg", theme))
     assert b"dc:date" not in svg
     assert b"Matplotlib v" not in svg.split(b"<defs>")[0]
     picture = Picture(scene, theme=theme)
     assert picture.root.get("role") == "img"
     assert picture.root.get("aria-label") == scene.title
-    png = drawn(scene, Paper("png", theme, 640, 400))
-    assert png == drawn(scene, Paper("png", theme, 640, 400))
+    png = drawn(scene, FigureOptions("png", theme, 640, 400))
+    assert png == drawn(scene, FigureOptions("png", theme, 640, 400))
     with Image.open(io.BytesIO(png)) as image:
         assert image.size == (640, 400)
         corner = image.convert("RGB").getpixel((1, 398))
-    paper = LOOKS[theme].paper
+    paper = PALETTES[theme].background
     assert corner == tuple(int(paper[i : i + 2], 16) for i in (1, 3, 5))
 
 
 def test_a_transparent_picture_is() -> None:
-    png = drawn(SCENES["losses"](), Paper("png", transparent=True))
+    png = drawn(SCENES["losses"](), FigureOptions("png", transparent=True))
     with Image.open(io.BytesIO(png)) as image:
         corner = image.convert("RGBA").getpixel((1, 1))
     assert isinstance(corner, tuple)
@@ -148,7 +148,7 @@ def test_a_transparent_picture_is() -> None:
 
 def test_the_settings_of_matplotlib_are_left_as_they_were() -> None:
     before = dict(matplotlib.rcParams)
-    drawn(SCENES["losses"](), Paper("svg", "dark"))
+    drawn(SCENES["losses"](), FigureOptions("svg", "dark"))
     assert dict(matplotlib.rcParams) == before
 
 

@@ -145,12 +145,12 @@ def _nonlinear_severity(finished: FinishedFits) -> Severities:
     """The loss is not quadratic within the confidence interval."""
     if finished.intervals is None:
         return finished.nowhere()
-    return finished.where(INFO, any_of(finished.intervals.bent))
+    return finished.where(INFO, any_of(finished.intervals.nonlinear))
 
 
 def _describe_nonlinear(fit: FinishedFit) -> Message:
     assert fit.intervals is not None
-    names = _among(fit.statistics.free, fit.intervals.bent)
+    names = _among(fit.statistics.free, fit.intervals.nonlinear)
     return Message(
         f"the loss is not quadratic in {', '.join(names)} within the confidence intervals, so "
         "value ± t standard errors would be wrong: their intervals are by profile likelihood, "

@@ -97,7 +97,7 @@ class _Whole:
 
     def diagnostics(self) -> list[Diagnostic]:
         found = [
-            self._better(), self._unfinished(), self._lost(), self._open(), self._bent(),
+            self._better(), self._unfinished(), self._lost(), self._open(), self._nonlinear(),
             self._few(), self._bound(),
         ]  # fmt: skip
         return [each for each in found if each is not None]
@@ -158,10 +158,10 @@ class _Whole:
             "standard error is meaningless.", names,
         )  # fmt: skip
 
-    def _bent(self) -> Diagnostic | None:
-        if self.intervals is None or not self.intervals.bent.any():
+    def _nonlinear(self) -> Diagnostic | None:
+        if self.intervals is None or not self.intervals.nonlinear.any():
             return None
-        names = self._named(self.intervals.bent)
+        names = self._named(self.intervals.nonlinear)
         return _diagnostic(
             NONLINEAR_INTERVAL, "info",
             f"the loss is not quadratic in the shared {', '.join(names)} within the confidence "

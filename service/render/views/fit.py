@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from service.render.paper import Look
+    from service.render.figure import Palette
 
 PLACES = 400
 """Points along a curve."""
@@ -63,18 +63,18 @@ class FitScene(Scene):
     log_x: bool = False
     against_prediction: bool = False
 
-    def draw(self, figure: Figure, look: Look) -> None:
+    def draw(self, figure: Figure, palette: Palette) -> None:
         """Points, curve, confidence band in colour, prediction band by its edges."""
-        from service.render.paper import dressed, legend, named
+        from service.render.figure import legend, name_axes, style_axes
 
         axes = figure.add_subplot()
         if self.log_x:
             axes.set_xscale("log")
-        _band(axes, self, self.prediction, "new points", 0.10, look)
-        _band(axes, self, self.confidence, "the curve", 0.28, look)
+        _band(axes, self, self.prediction, "new points", 0.10, palette)
+        _band(axes, self, self.confidence, "the curve", 0.28, palette)
         curve = "prediction = target" if self.against_prediction else "fit"
         axes.plot(
-            self.curve_x, self.curve_y, color=look.curve, linewidth=2.2, label=curve, zorder=4
+            self.curve_x, self.curve_y, color=palette.curve, linewidth=2.2, label=curve, zorder=4
         )
         many = self.data_x.size > _MANY
         if self.sigma is not None and not many:
@@ -83,7 +83,7 @@ class FitScene(Scene):
                 self.data_y,
                 yerr=self.sigma,
                 fmt="none",
-                ecolor=look.points,
+                ecolor=palette.points,
                 elinewidth=1.0,
                 capsize=2.0,
                 alpha=0.55,
@@ -95,8 +95,8 @@ class FitScene(Scene):
             linestyle="none",
             marker="o",
             markersize=3.2 if many else 5.5,
-            markerfacecolor=look.points,
-            markeredgecolor=look.paper,
+            markerfacecolor=palette.points,
+            markeredgecolor=palette.background,
             markeredgewidth=0.0 if many else 0.8,
             alpha=0.55 if many else 1.0,
             label="data",
@@ -104,9 +104,9 @@ class FitScene(Scene):
             zorder=6,
         )
         _limits(axes, self)
-        named(axes, self.x, self.y)
-        dressed(axes, look, log="x" if self.log_x else "")
-        legend(axes, look, loc="best")
+        name_axes(axes, self.x, self.y)
+        style_axes(axes, palette, log="x" if self.log_x else "")
+        legend(axes, palette, loc="best")
 
     def characters(self, width: int, lines: int) -> list[str]:
         """The curve with the data on it."""
@@ -216,14 +216,14 @@ def _ribbon(found: Predictions | None, level: float) -> Ribbon | None:
 
 
 def _band(
-    axes: Axes, scene: FitScene, ribbon: Ribbon | None, of: str, alpha: float, look: Look
+    axes: Axes, scene: FitScene, ribbon: Ribbon | None, of: str, alpha: float, palette: Palette
 ) -> None:
     if ribbon is not None:
         axes.fill_between(
             scene.curve_x,
             ribbon.lower,
             ribbon.upper,
-            color=look.band,
+            color=palette.band,
             alpha=alpha,
             linewidth=0,
             label=f"{100 * ribbon.level:.10g} % band for {of}",

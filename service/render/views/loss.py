@@ -20,7 +20,7 @@ from service.schemas.plot import PlotHistory
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from service.render.paper import Look
+    from service.render.figure import Palette
 
 _FEW = 40
 _MARKED = 30
@@ -40,9 +40,9 @@ class LossScene(Scene):
     verdict: str | None = None
     """What went wrong, if anything."""
 
-    def draw(self, figure: Figure, look: Look) -> None:
+    def draw(self, figure: Figure, palette: Palette) -> None:
         """Draws the loss, its best, and the epoch from which it was not finite."""
-        from service.render.paper import dressed, figure_text, legend, named, plain
+        from service.render.figure import figure_text, legend, name_axes, plain, style_axes
 
         axes = figure.add_subplot()
         axes.set_yscale("log")
@@ -52,7 +52,7 @@ class LossScene(Scene):
         axes.plot(
             self.epoch,
             self.loss,
-            color=look.curve,
+            color=palette.curve,
             linewidth=2.0,
             marker="o" if few else "",
             markersize=4.5,
@@ -67,24 +67,24 @@ class LossScene(Scene):
                 linestyle="none",
                 marker="D",
                 markersize=8,
-                markerfacecolor=look.second,
-                markeredgecolor=look.paper,
+                markerfacecolor=palette.second,
+                markeredgecolor=palette.background,
                 label=f"best: {figure_text(self.best[1])}",
                 zorder=5,
             )
         if self.lost is not None:
             axes.axvline(
                 self.lost,
-                color=look.accent,
+                color=palette.accent,
                 linewidth=1.8,
                 linestyle=(0, (4, 3)),
                 label=f"not finite from epoch {self.lost:,.0f} on",
             )
         if self.verdict is not None:
-            axes.set_title(plain(self.verdict), color=look.accent)
-        named(axes, "epoch", "loss")
-        dressed(axes, look, log="y", whole="x")
-        legend(axes, look, loc="best")
+            axes.set_title(plain(self.verdict), color=palette.accent)
+        name_axes(axes, "epoch", "loss")
+        style_axes(axes, palette, log="y", whole="x")
+        legend(axes, palette, loc="best")
 
     def characters(self, width: int, lines: int) -> list[str]:
         """The loss, with its best marked."""

@@ -20,7 +20,7 @@ from service.schemas.columns import Numbers
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from service.render.paper import Look
+    from service.render.figure import Palette
 
 BESIDE = 3.0
 """Losses are shown for residuals from −3 to 3."""
@@ -40,12 +40,12 @@ class LossesScene(Scene):
     """ρ'(r), by loss."""
     formulas: Mapping[str, str]
 
-    def draw(self, figure: Figure, look: Look) -> None:
+    def draw(self, figure: Figure, palette: Palette) -> None:
         """The losses at the left, their derivatives at the right."""
-        from service.render.paper import BLUE, PURPLE, SKY, dressed, legend, named, plain
+        from service.render.figure import BLUE, PURPLE, SKY, legend, name_axes, plain, style_axes
 
         left, right = figure.subplots(1, 2)
-        colours = (SKY if look.curve == SKY else BLUE, look.accent, PURPLE)
+        colours = (SKY if palette.curve == SKY else BLUE, palette.accent, PURPLE)
         for (name, formula), colour, line in zip(
             self.formulas.items(), colours, _LINES, strict=False
         ):
@@ -53,15 +53,15 @@ class LossesScene(Scene):
             label = plain(f"{name}: {formula}" if len(formula) < 24 else name)
             left.plot(self.residual, self.values[name], label=label, gid=f"loss-{name}", **style)
             right.plot(self.residual, self.slopes[name], gid=f"slope-{name}", **style)
-        left.set_title("loss", color=look.quiet)
-        right.set_title("influence", color=look.quiet)
-        named(left, "residual r", "loss")
-        named(right, "residual r", "derivative by r")
+        left.set_title("loss", color=palette.quiet)
+        right.set_title("influence", color=palette.quiet)
+        name_axes(left, "residual r", "loss")
+        name_axes(right, "residual r", "derivative by r")
         for axes in (left, right):
-            axes.axvline(0.0, color=look.quiet, linewidth=0.8, zorder=1)
-            dressed(axes, look)
-        right.axhline(0.0, color=look.quiet, linewidth=0.8, zorder=1)
-        legend(left, look, loc="upper center")
+            axes.axvline(0.0, color=palette.quiet, linewidth=0.8, zorder=1)
+            style_axes(axes, palette)
+        right.axhline(0.0, color=palette.quiet, linewidth=0.8, zorder=1)
+        legend(left, palette, loc="upper center")
 
     def characters(self, width: int, lines: int) -> list[str]:
         """Each loss, with its derivative beside it."""

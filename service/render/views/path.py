@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from service.render.paper import Look
+    from service.render.figure import Palette
 
 GRID = 121
 """Grid values along each of two axes."""
@@ -62,26 +62,26 @@ class PathScene(Scene):
     minimum: Numbers | None
     """(names,) Where the loss is lowest."""
 
-    def draw(self, figure: Figure, look: Look) -> None:
+    def draw(self, figure: Figure, palette: Palette) -> None:
         """Contours with the path on them; of one param, the loss with the path on it."""
-        from service.render.paper import contours, dressed, legend, named
+        from service.render.figure import contours, legend, name_axes, style_axes
 
         axes = figure.add_subplot()
         if len(self.names) == 2:
-            contours(axes, self.axes[0], self.axes[1], self.surface.T, look)
-            _draw_path(axes, self, self.path, look)
-            named(axes, self.names[0], self.names[1])
-            dressed(axes, look, grid="")
+            contours(axes, self.axes[0], self.axes[1], self.surface.T, palette)
+            _draw_path(axes, self, self.path, palette)
+            name_axes(axes, self.names[0], self.names[1])
+            style_axes(axes, palette, grid="")
         else:
-            axes.plot(self.axes[0], self.surface, color=look.curve, linewidth=2.0, label="loss")
+            axes.plot(self.axes[0], self.surface, color=palette.curve, linewidth=2.0, label="loss")
             heights = np.interp(self.path[:, 0], self.axes[0], self.surface)
-            _draw_path(axes, self, np.column_stack([self.path[:, 0], heights]), look)
-            named(axes, self.names[0], "loss")
-            dressed(axes, look)
+            _draw_path(axes, self, np.column_stack([self.path[:, 0], heights]), palette)
+            name_axes(axes, self.names[0], "loss")
+            style_axes(axes, palette)
         axes.set_xlim(self.axes[0][0], self.axes[0][-1])
         if len(self.names) == 2:
             axes.set_ylim(self.axes[1][0], self.axes[1][-1])
-        legend(axes, look, loc="best")
+        legend(axes, palette, loc="best")
 
     def characters(self, width: int, lines: int) -> list[str]:
         """The path on the shaded surface; of one param, on the loss."""
@@ -235,14 +235,14 @@ def _fewer(path: Numbers) -> Numbers:
     return path[evenly(len(path), MOST_STEPS)]
 
 
-def _draw_path(axes: Axes, scene: PathScene, path: Numbers, look: Look) -> None:
-    from service.render.paper import figure_text, plain
+def _draw_path(axes: Axes, scene: PathScene, path: Numbers, palette: Palette) -> None:
+    from service.render.figure import figure_text, plain
 
     few = len(path) <= _FEW
     axes.plot(
         path[:, 0],
         path[:, 1],
-        color=look.accent,
+        color=palette.accent,
         linewidth=1.9,
         marker="o" if few else "",
         markersize=4.0,
@@ -250,20 +250,20 @@ def _draw_path(axes: Axes, scene: PathScene, path: Numbers, look: Look) -> None:
         label=f"epochs {scene.epochs[0]:,} to {scene.epochs[1]:,}",
         zorder=5,
     )
-    _mark(axes, path[0], "o", "start", look.paper, look.accent)
+    _mark(axes, path[0], "o", "start", palette.background, palette.accent)
     if scene.left is None:
-        _mark(axes, path[-1], "s", "end", look.accent, look.paper)
+        _mark(axes, path[-1], "s", "end", palette.accent, palette.background)
     if scene.minimum is not None:
         height = scene.minimum
         if len(scene.names) == 1:
             height = np.array([height[0], np.interp(height[0], scene.axes[0], scene.surface)])
-        _mark(axes, height, "*", "lowest loss", look.second, look.paper, 15)
+        _mark(axes, height, "*", "lowest loss", palette.second, palette.background, 15)
     if scene.left is not None:
         where = ", ".join(
             f"{name} = {figure_text(value, 3)}"
             for name, value in zip(scene.names, scene.left.tolist(), strict=True)
         )
-        axes.set_title(plain(f"the path leaves the plot for {where}"), color=look.accent)
+        axes.set_title(plain(f"the path leaves the plot for {where}"), color=palette.accent)
 
 
 def _mark(

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from service.render.paper import Look
+    from service.render.figure import Palette
 
 MOST_ROWS = 100_000
 """Maximum rows whose residuals are computed."""
@@ -45,23 +45,23 @@ class ResidualsScene(Scene):
     line: tuple[float, float]
     """Offset and slope of the line through the quartiles."""
 
-    def draw(self, figure: Figure, look: Look) -> None:
+    def draw(self, figure: Figure, palette: Palette) -> None:
         """Against the prediction, and a Q-Q plot beside it on the same scale."""
-        from service.render.paper import dressed, named
+        from service.render.figure import name_axes, style_axes
 
         left, right = figure.subplots(1, 2, sharey=True, width_ratios=(3, 2))
-        left.axhline(0.0, color=look.curve, linewidth=1.8, zorder=3)
-        _points(left, self.at, self.residuals, look, "residuals")
-        left.set_title("against the prediction", color=look.quiet)
-        named(left, self.prediction, self.residual)
+        left.axhline(0.0, color=palette.curve, linewidth=1.8, zorder=3)
+        _points(left, self.at, self.residuals, palette, "residuals")
+        left.set_title("against the prediction", color=palette.quiet)
+        name_axes(left, self.prediction, self.residual)
         offset, slope = self.line
         ends = np.array([self.normal.min(), self.normal.max()])
-        right.plot(ends, offset + slope * ends, color=look.curve, linewidth=1.8, zorder=3)
-        _points(right, self.normal, self.ordered, look, "quantiles")
-        right.set_title("against normal quantiles", color=look.quiet)
+        right.plot(ends, offset + slope * ends, color=palette.curve, linewidth=1.8, zorder=3)
+        _points(right, self.normal, self.ordered, palette, "quantiles")
+        right.set_title("against normal quantiles", color=palette.quiet)
         right.set_xlabel("standard normal quantile")
         for axes in (left, right):
-            dressed(axes, look)
+            style_axes(axes, palette)
         reach = float(np.abs(self.residuals).max(initial=0.0)) or 1.0
         left.set_ylim(-1.12 * reach, 1.12 * reach)
 
@@ -142,7 +142,7 @@ def _through_quartiles(residuals: Numbers) -> tuple[float, float]:
     return low / 2 + high / 2, slope
 
 
-def _points(axes: Axes, x: Numbers, y: Numbers, look: Look, gid: str) -> None:
+def _points(axes: Axes, x: Numbers, y: Numbers, palette: Palette, gid: str) -> None:
     many = x.size > _MANY
     axes.plot(
         x,
@@ -150,8 +150,8 @@ def _points(axes: Axes, x: Numbers, y: Numbers, look: Look, gid: str) -> None:
         linestyle="none",
         marker="o",
         markersize=3.0 if many else 5.5,
-        markerfacecolor=look.points,
-        markeredgecolor=look.paper,
+        markerfacecolor=palette.points,
+        markeredgecolor=palette.background,
         markeredgewidth=0.0 if many else 0.8,
         alpha=0.55 if many else 1.0,
         gid=gid,

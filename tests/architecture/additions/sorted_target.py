@@ -16,7 +16,7 @@ from service.schemas.columns import Numbers
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from service.render.paper import Look
+    from service.render.figure import Palette
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -26,14 +26,14 @@ class SortedScene(Scene):
     target: str
     values: Numbers
 
-    def draw(self, figure: Figure, look: Look) -> None:
+    def draw(self, figure: Figure, palette: Palette) -> None:
         """The observations by rank."""
-        from service.render.paper import dressed, named
+        from service.render.figure import name_axes, style_axes
 
         axes = figure.add_subplot()
-        axes.plot(self.values, color=look.curve, gid="sorted")
-        named(axes, "rank", self.target)
-        dressed(axes, look)
+        axes.plot(self.values, color=palette.curve, gid="sorted")
+        name_axes(axes, "rank", self.target)
+        style_axes(axes, palette)
 
     def characters(self, width: int, lines: int) -> list[str]:
         """The observations by rank."""
