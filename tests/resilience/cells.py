@@ -14,8 +14,9 @@ from typing import Any
 
 import httpx
 
+from tests.forked import Forked
 from tests.redis_server import RedisServer, needs
-from tests.resilience.servers import until
+from tests.resilience.servers import environment_of, until
 from tests.soon import PATIENCE_S
 
 LEASE_S = 1.0
@@ -27,14 +28,18 @@ class Process:
     def __init__(
         self, arguments: list[str], environment: dict[str, str], cwd: Path | None = None
     ) -> None:
-        self.popen = subprocess.Popen(
-            [sys.executable, "-m", "service", *arguments],
-            stdout=subprocess.PIPE,
-            text=True,
-            env=environment,
-            cwd=cwd,
-            start_new_session=True,
-        )
+        self.popen: Forked | subprocess.Popen[str]
+        if cwd is None:
+            self.popen = Forked("service", *arguments, env=environment, new_session=True)
+        else:  # another version's code
+            self.popen = subprocess.Popen(
+                [sys.executable, "-m", "service", *arguments],
+                stdout=subprocess.PIPE,
+                text=True,
+                env=environment,
+                cwd=cwd,
+                start_new_session=True,
+            )
         self.stopped = False
         assert self.popen.stdout is not None
         with selectors.DefaultSelector() as selector:
@@ -69,9 +74,10 @@ class Process:
         if self.popen.poll() is None:
             self.group(signal.SIGCONT)
             self.group(signal.SIGKILL)
-            self.popen.wait()
-        if self.popen.stdout is not None:
-            self.popen.stdout.close()
+        if isinstance(self.popen, Forked):
+            self.popen.close()
+        else:
+            self.popen.communicate()
 
 
 class Cell:
@@ -83,7 +89,7 @@ class Cell:
         self._kept: dict[str, Process] = {}
 
     def environment(self, **settings: Any) -> dict[str, str]:
-        given = {
+        given: dict[str, Any] = {
             "redis_url": self.redis.url,
             "workers": 1,
             "lease_s": LEASE_S,
@@ -91,8 +97,7 @@ class Cell:
             "max_queued_jobs": 1000,
             **settings,
         }
-        kept = {key: value for key, value in os.environ.items() if "DESCENT_" not in key}
-        return kept | {f"DESCENT_{name.upper()}": str(value) for name, value in given.items()}
+        return environment_of(**given)
 
     def _started(self, *arguments: str, cwd: Path | None = None, **settings: Any) -> Process:
         process = Process(list(arguments), self.environment(**settings), cwd)
