@@ -388,3 +388,26 @@ async def test_other_forms_of_answer(client: httpx.AsyncClient) -> None:
         assert answer.status_code == 200
         if form != "arrow":
             assert "untreated" in answer.text
+
+
+async def test_models_without_residuals_lead_and_have_no_weights(client: httpx.AsyncClient) -> None:
+    x = [1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0]
+    models = ["y = b*x", "y = a + b*x + c*x**2", "y = a + b*x"]
+    data = {"x": x, "y": [2 * each + 1 for each in x]}
+    found = await compare(client, data=data, models=models, criterion="bic")
+    assert found["models"][0]["label"] == "y = a + b*x"
+    assert found["best"] == "y = a + b*x"
+    assert [each["weight"] for each in found["models"]] == [None, None, None]
+    assert found["models"][0]["rss"] == 0.0
+    assert found["models"][0]["bic"] is None
+    assert [each["code"] for each in found["diagnostics"]] == ["exact_models"]
+    assert all(each["p"] is None for each in found["tests"])
+    both = {name: values * 2 for name, values in data.items()}
+    both["y"][7:] = [2.1, 3.9, 6.2, 7.8, 10.1, 11.9, 14.05]
+    found = await compare(client, data={**both, "g": ["a"] * 7 + ["b"] * 7}, models=models,
+                          group_by="g")  # fmt: skip
+    assert found["best"] == ["y = a + b*x", "y = b*x"]
+    answer = await client.post(
+        "/compare?format=text", json={"data": data, "models": models, "group_by": None}
+    )
+    assert "nan" not in answer.text
