@@ -143,8 +143,8 @@ def to_grouped_fit(
     status: Status = "cancelled" if reason == "cancelled" else "succeeded"
     converged = all(each == "converged" for each in columns.reasons)
     whole = whole_diagnostics(pooled)
-    for each in whole:
-        columns.concern_all(each)
+    for diagnostic in whole:
+        columns.concern_all(diagnostic)
     worst = int(columns.worst.max(initial=0))
     return GroupedFit.model_construct(
         job_id=job_id,
