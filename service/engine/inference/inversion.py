@@ -189,8 +189,9 @@ class _Part:
         x, mean = self.x, self.readings.mean
         window = within(x, self.grid.searched)
         h = self._on_grid(np.where(window, self.f, np.nan), self.cell) - mean[:, None]
-        sign = np.sign(h)
-        crosses = sign[:, :-1] * sign[:, 1:] == -1
+        above, below = h > 0, h < 0
+        crosses = above[:, :-1] & below[:, 1:]
+        crosses |= below[:, :-1] & above[:, 1:]
         owner, at = np.nonzero(crosses)
         cell = self.cell[owner]
         found = find_roots(
@@ -208,7 +209,7 @@ class _Part:
         owner, found = owner[is_root], found[is_root]
         # Of a run of points at which f is exactly the mean, the ends are listed, and those of its
         # part in the range of the calibrators.
-        zero = np.pad(sign == 0, ((0, 0), (1, 1)))
+        zero = np.pad(h == 0, ((0, 0), (1, 1)))
         apart = self._on_grid(x[:, 1:] > x[:, :-1], self.cell)
         flat = (zero[:, 1:-2] & zero[:, 2:-1] & apart).any(axis=1)
         enters = np.diff(within(x, self.grid.known), axis=1, prepend=False, append=False)
@@ -228,12 +229,12 @@ class _Part:
     def _just_beyond(self, h: Floats, size: Floats, owner: Ints) -> tuple[Ints, Ints]:
         """The samples without roots whose readings are beyond an end of the curve by no more than
         rounding, and the points at that end."""
-        none = np.bincount(owner, minlength=len(h)) == 0
-        rounding = ROUNDING * np.maximum(size[self.cell], np.abs(self.readings.mean))
-        nearest = np.where(np.isnan(h), np.inf, np.abs(h))
+        none = np.flatnonzero(np.bincount(owner, minlength=len(h)) == 0)
+        rounding = ROUNDING * np.maximum(size[self.cell[none]], np.abs(self.readings.mean[none]))
+        nearest = np.where(np.isnan(h[none]), np.inf, np.abs(h[none]))
         at = nearest.argmin(axis=1)
-        ends = none & (nearest[np.arange(len(h)), at] <= rounding)
-        return np.flatnonzero(ends), at[ends]
+        ends = nearest[np.arange(len(none)), at] <= rounding
+        return none[ends], at[ends]
 
     def _side(self) -> Ints:
         """For readings that the curve does not reach: the end of x at which it is nearer."""
@@ -271,9 +272,11 @@ class _Part:
             return np.where(np.isnan(value), np.inf, value)
 
         x = self._on_grid(self.x, cell)
-        value = (mean[:, None] - self._on_grid(self.f, cell)) ** 2
-        value -= scale[:, None] * (noise[:, None] + self._on_grid(self.variance, cell))
-        outside = ~(value <= 0)
+        gap = mean[:, None] - self._on_grid(self.f, cell)
+        gap *= gap
+        limit = noise[:, None] + self._on_grid(self.variance, cell)
+        limit *= scale[:, None]
+        outside = ~(gap <= limit)
         points = np.arange(outside.shape[1])
         is_left = x <= estimate[:, None]
         before, after = outside & is_left, outside & ~is_left
