@@ -411,3 +411,48 @@ async def test_models_without_residuals_lead_and_have_no_weights(client: httpx.A
         "/compare?format=text", json={"data": data, "models": models, "group_by": None}
     )
     assert "nan" not in answer.text
+
+
+async def test_quantities_of_each_model_are_reported(client: httpx.AsyncClient) -> None:
+    data = columns("ryegrass.csv")
+    data = {"x": data["conc"], "y": data["rootl"]}
+    models: list[Any] = ["logistic4", {"model": "y = d/(1 + (x/e)**b)", "report": {"half": "e"}}]
+    body = {"data": data, "models": models, "report": "default", "tests": ["lack_of_fit"]}
+    found = await compare(client, **body)
+    by = {each["label"]: each["report"] for each in found["models"]}
+    assert by["logistic4"]["ec90"]["value"] == pytest.approx(6.388625, abs=5e-7)
+    assert by["logistic4"]["ec90"]["stderr"] == pytest.approx(0.817701, abs=5e-7)
+    assert list(by["y = d/(1 + (x/e)**b)"]) == ["half"]
+    body["models"] = [*models, "y = a + b*x"]
+    again = await compare(client, **body)
+    assert [each["report"] for each in again["models"] if each["label"] == "y = a + b*x"] == [None]
+    body["models"] = models
+    table = (await client.post("/compare?format=csv", json=body)).text
+    first = next(csv.DictReader(table.splitlines()))
+    assert float(first["ec90_stderr"]) == by["logistic4"]["ec90"]["stderr"]
+    assert float(first["lack_of_fit_p"]) == pytest.approx(0.86648, abs=5e-6)
+    text = (await client.post("/compare?format=text", json=body)).text
+    assert "Report of logistic4" in text
+
+
+async def test_a_bad_report_has_its_place(client: httpx.AsyncClient) -> None:
+    bad: dict[str, Any] = {"data": EIGHT, "models": ["y = a*x"], "report": {"q": "zz"}}
+    answer = await client.post("/compare", json=bad)
+    assert answer.json()["errors"][0]["pointer"] == "/report/q/expr"
+    bad = {"data": EIGHT, "models": [{"model": "y = a*x", "report": {"q": "zz"}}]}
+    answer = await client.post("/compare", json=bad)
+    assert answer.json()["errors"][0]["pointer"] == "/models/0/report/q/expr"
+
+
+async def test_groups_report_quantities(client: httpx.AsyncClient) -> None:
+    data = {"x": EIGHT["x"] * 2, "y": EIGHT["y"] * 2, "g": ["a"] * 8 + ["b"] * 8}
+    found = await compare(
+        client, data=data, models=["y = a*x/(b + x)"], group_by="g", report={"slope": "a/b"}
+    )
+    report = found["models"][0]["report"]["slope"]
+    assert report["value"][0] == report["value"][1] > 0
+    found = await compare(
+        client, data=data, models=["y = a*x/(b + x)"], group_by="g", null="b",
+        report={"slope": {"expr": "a/b", "method": "fieller"}},
+    )  # fmt: skip
+    assert found["models"][0]["groups"]["report"]["slope"]["stderr"][0] > 0
