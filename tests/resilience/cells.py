@@ -74,7 +74,10 @@ class Process:
         if self.popen.poll() is None:
             self.group(signal.SIGCONT)
             self.group(signal.SIGKILL)
-        self.popen.close()
+        if isinstance(self.popen, Forked):
+            self.popen.close()
+        else:
+            self.popen.communicate()
 
 
 class Cell:
