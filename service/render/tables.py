@@ -10,7 +10,7 @@ from itertools import chain
 
 import numpy as np
 
-from service.render import comparison
+from service.render import comparison_tables
 from service.render.table_unknowns import unknowns_tables
 from service.schemas.answers import Fit, History
 from service.schemas.base import Answer
@@ -126,8 +126,8 @@ def _table(answer: Answer) -> Table:
     raise TypeError(f"a {type(answer).__name__} has no columns")
 
 
-_table.register(Comparison, comparison.models_table)
-_table.register(GroupedComparison, comparison.groups_table)
+_table.register(Comparison, comparison_tables.models_table)
+_table.register(GroupedComparison, comparison_tables.groups_table)
 
 
 @_table.register
