@@ -68,6 +68,7 @@ class Problem:
     printed_stderr: dict[str, str]
     printed_rss: str
     printed_residual_std: str
+    degrees_of_freedom: int
 
     @property
     def params(self) -> dict[str, float]:
@@ -111,6 +112,7 @@ def load(name: str) -> Problem:
         printed_stderr={param: value[3] for param, value in values.items()},
         printed_rss=_summary(lines, "Residual Sum of Squares"),
         printed_residual_std=_summary(lines, "Residual Standard Deviation"),
+        degrees_of_freedom=int(_summary(lines, "Degrees of Freedom")),
     )
 
 
