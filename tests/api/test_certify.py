@@ -41,9 +41,17 @@ class Held:
         self.began.append(case.name)
         self.go.wait()
         return CertifiedCase(
-            name=case.name, title=case.title, route=case.route, note=None,
-            source=CertifiedSource(citation="-", url=None), digits=1.0, certified=1, passed=True, reason=None, values=[],
-        )  # fmt: skip
+            name=case.name,
+            title=case.title,
+            source=CertifiedSource(citation="-", url=None),
+            note=None,
+            route=case.route,
+            digits=1.0,
+            certified=1,
+            passed=True,
+            reason=None,
+            values=[],
+        )
 
 
 @pytest.fixture

@@ -1,9 +1,7 @@
-"""GET /certify over HTTP on a real socket: every case passes, in every form of answer."""
+"""GET /certify over HTTP on a real socket: every case passes."""
 
 from __future__ import annotations
 
-import csv
-import io
 from typing import Any
 
 import httpx
@@ -29,7 +27,7 @@ def test_every_case_passes(found: Any) -> None:
 
 
 def test_nist_is_reached_to_most_of_its_digits(found: Any) -> None:
-    """What docs/accuracy.md says: 8 digits or more of every problem but Lanczos1."""
+    """To 8 digits or more, all but Lanczos1, as docs/accuracy.md says."""
     nist = {case["name"]: case for case in found["cases"]}
     for name in FORMULAS:
         for start in (1, 2):
@@ -42,8 +40,8 @@ def test_a_figure_is_found_where_its_pointer_says(found: Any) -> None:
     (case,) = [case for case in found["cases"] if case["name"] == "ryegrass-observed"]
     (figure,) = [each for each in case["values"] if each["at"] == "/report/ec90/stderr"]
     assert figure["certified"] == "0.845098"
-    assert figure["found"] == pytest.approx(0.845098, abs=5e-7)
-    assert figure["digits"] == 6
+    assert figure["found"] == pytest.approx(0.845098, abs=1e-6)
+    assert 5.5 < figure["digits"] <= 6
     assert "observed" in case["note"]
     assert "drc" in case["source"]["citation"]
 
@@ -54,17 +52,9 @@ def test_no_job_is_left(service: httpx.Client, found: Any) -> None:
     assert "job_certification" not in [job["job_id"] for job in listed]
 
 
-@pytest.mark.parametrize("form", ["text", "csv", "oneline"])
-def test_other_forms(service: httpx.Client, found: Any, form: str) -> None:
-    answer = service.get("/certify", params={"format": form})
+def test_as_text(service: httpx.Client, found: Any) -> None:
+    answer = service.get("/certify", headers={"accept": "text/plain"})
     assert answer.status_code == 200, answer.text
     count = len(found["cases"])
-    if form == "text":
-        assert f"{count} of {count} certified cases, " in answer.text.splitlines()[-1]
-        assert "Misra1a-2" in answer.text
-    elif form == "oneline":
-        assert answer.text.startswith(f"cases={count} passed={count} digits=")
-    else:
-        rows = list(csv.DictReader(io.StringIO(answer.text)))
-        assert [row["name"] for row in rows] == [case["name"] for case in found["cases"]]
-        assert {row["passed"] for row in rows} == {"true"}
+    assert f"{count} of {count} certified cases, " in answer.text.splitlines()[-1]
+    assert "Misra1a-2" in answer.text

@@ -38,9 +38,9 @@ async def certify(request: Request) -> Response:
     Digits are −log₁₀ of the relative error, at most those that are printed; they are all of them
     where the difference is at most half a unit of the last. A figure passes within one unit of its
     last printed digit. There are three exceptions: of NIST's datasets, which print 11 digits or 15,
-    params need 6 and standard errors 4 (Lanczos1: 2, since rounding its data leaves no more); of
-    the worked example in float32, a figure of more than 6 digits needs 6; and where a case's `note`
-    says so. Words and counts must be equal.
+    params need 6, and standard errors and the residual standard deviation 4; of the worked example
+    in float32, a figure of more than 6 digits needs 6; and where the `note` of a case says so
+    (Lanczos1, Wampler5, ryegrass-back-calculation). Words and counts must be equal.
 
     It takes some seconds of one core, in a thread, and one runs at a time."""
     head = heads.read(request)
