@@ -20,7 +20,6 @@ from service.schemas.certification import (
     CertifiedFigure,
     CertifiedSource,
 )
-from service.settings import Settings
 
 DEVICE = "cpu"
 """A GPU belongs to the workers: see `service.fitting.devices`."""
@@ -28,10 +27,10 @@ DEVICE = "cpu"
 log = logging.getLogger("descent.certification")
 
 
-def certified(case: Case, settings: Settings) -> CertifiedCase:
+def certified(case: Case) -> CertifiedCase:
     """A case with all its figures. One without an answer did not pass; nothing is raised."""
     try:
-        answer = answered(case, settings)
+        answer = answered(case)
     except NoAnswer as error:
         return _result(case, (), str(error))
     except Exception:

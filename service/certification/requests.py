@@ -24,33 +24,36 @@ from service.schemas.requests import JobRequest
 from service.schemas.unknowns import InvertRequest
 from service.settings import Settings
 
-Respond = Callable[[Body, Settings], bytes]
+Respond = Callable[[Body], bytes]
+
+LIMITS = Settings.model_construct()
+"""The defaults, whatever limits this service has: they are no part of what is certified."""
 
 
 class NoAnswer(Exception):
     """The request has no answer; the message says why."""
 
 
-def answered(case: Case, settings: Settings) -> Any:
+def answered(case: Case) -> Any:
     """The answer of a case's request, as a client reads it. Raises NoAnswer."""
     body = with_data(case.body)
     try:
         if case.curve is not None:
-            fit = json.loads(_ROUTES["/fit"](with_data(case.curve), settings))
+            fit = json.loads(_ROUTES["/fit"](with_data(case.curve)))
             body = {**fit["predict"], **body}
-        return json.loads(_ROUTES[case.route](body, settings))
+        return json.loads(_ROUTES[case.route](body))
     except (DescentError, ValueError) as error:  # a schema's is a ValueError
         raise NoAnswer(str(error)) from error
 
 
-def _job(schema: type[FitRequest] | type[CompareRequest], body: Body, settings: Settings) -> bytes:
+def _job(schema: type[FitRequest] | type[CompareRequest], body: Body) -> bytes:
     request: JobRequest = schema.model_validate(body)
-    checked = outline(request, settings, None)
+    checked = outline(request, LIMITS, None)
     task = Task(
         job_id="job_certification",
         request=request,
-        limit_s=settings.max_time_limit_s,
-        max_history_rows=settings.rows_of_history(len(checked.params)),
+        limit_s=LIMITS.max_time_limit_s,
+        max_history_rows=LIMITS.rows_of_history(len(checked.params)),
     )
     sent: list[FromWorker] = []
     run_job(task, sent.append, lambda: False, time.monotonic, FIT_BACKEND)
@@ -65,24 +68,15 @@ def _told(failure: Failure) -> str:
     return f"{failure.type}: {failure.detail}"
 
 
-def _at_once(
-    schema: type[Any], compute: Callable[[Any, Settings], Answer], body: Body, settings: Settings
-) -> bytes:
-    return compute(schema.model_validate(body), settings).document()
-
-
-def _limited(compute: Callable[..., Answer]) -> Callable[[Any, Settings], Answer]:
-    def within(asked: Any, settings: Settings) -> Answer:
-        return compute(asked, settings.max_rows, settings.max_answer_operations)
-
-    return within
+def _at_once(schema: type[Any], compute: Callable[[Any], Answer], body: Body) -> bytes:
+    return compute(schema.model_validate(body)).document()
 
 
 _ROUTES: Mapping[Route, Respond] = {
     "/fit": partial(_job, FitRequest),
     "/compare": partial(_job, CompareRequest),
-    "/invert": partial(_at_once, InvertRequest, _limited(fitting.unknowns)),
-    "/predict": partial(_at_once, PredictRequest, _limited(fitting.predict)),
-    "/loss": partial(_at_once, LossRequest, fitting.loss),
-    "/gradient": partial(_at_once, GradientRequest, _limited(fitting.gradient)),
+    "/invert": partial(_at_once, InvertRequest, fitting.unknowns),
+    "/predict": partial(_at_once, PredictRequest, fitting.predict),
+    "/loss": partial(_at_once, LossRequest, partial(fitting.loss, settings=LIMITS)),
+    "/gradient": partial(_at_once, GradientRequest, fitting.gradient),
 }

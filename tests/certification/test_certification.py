@@ -15,9 +15,7 @@ from service.certification.agreement import agreement, digits_of, digits_printed
 from service.render.oneline import oneline
 from service.render.report import report
 from service.render.tables import arrow_stream, csv_text, table
-from service.settings import Settings
 
-SETTINGS = Settings()
 LINE: dict[str, Any] = {"data": {"x": [1, 2, 3, 4, 5], "y": [2.1, 3.9, 6.2, 7.8, 10.1]}}
 CASE = Case(
     name="line",
@@ -92,7 +90,7 @@ def test_digits_have_no_upper_limit_of_their_own() -> None:
 
 
 def test_a_case_passes_with_all_its_figures() -> None:
-    found = certified(CASE, SETTINGS)
+    found = certified(CASE)
     assert found.passed
     assert found.reason is None
     assert (found.digits, found.certified) == (3.0, 3)
@@ -114,7 +112,7 @@ def test_a_case_passes_with_all_its_figures() -> None:
     ],
 )
 def test_a_case_that_does_not_pass_says_why(changes: dict[str, Any], said: str) -> None:
-    found = certified(replace(CASE, **changes), SETTINGS)
+    found = certified(replace(CASE, **changes))
     assert not found.passed
     assert said in (found.reason or "")
     assert found.certified > 0
@@ -122,7 +120,7 @@ def test_a_case_that_does_not_pass_says_why(changes: dict[str, Any], said: str) 
 
 def test_a_certification_has_a_summary_and_its_figures_on_request() -> None:
     wrong = replace(CASE, name="wrong", certified=(Figure("/params/w", "2.99"),))
-    results = [certified(case, SETTINGS) for case in (CASE, wrong)]
+    results = [certified(case) for case in (CASE, wrong)]
     brief = certification(results, detail=False)
     total = brief.summary
     assert (total.cases, total.passed, total.least) == (2, 1, "wrong")
@@ -151,4 +149,4 @@ def test_every_case_is_one_of_its_own() -> None:
 
 def test_the_same_case_has_the_same_answer() -> None:
     (case,) = [case for case in cases() if case.name == "MGH09-1"]
-    assert certified(case, SETTINGS) == certified(case, SETTINGS)
+    assert certified(case) == certified(case)

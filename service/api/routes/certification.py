@@ -42,7 +42,8 @@ async def certify(request: Request) -> Response:
     in float32, a figure of more than 6 digits needs 6; and where the `note` of a case says so
     (Lanczos1, Wampler5, ryegrass-back-calculation). Words and counts must be equal.
 
-    It takes some seconds of one core, in a thread, and one runs at a time."""
+    It takes some seconds of one core, in a thread, and one runs at a time. The limits of the
+    settings do not apply."""
     head = heads.read(request)
     asked = queries.read(request, CertifyQuery)
     with request.state["certifications"].hold(head.client):
@@ -54,9 +55,8 @@ async def certify(request: Request) -> Response:
 
 async def _results(request: Request, head: Head) -> list[CertifiedCase]:
     """One case at a time, each in its turn among other computations."""
-    settings = request.state["settings"]
     cases = await computed(request, head, certification.cases, small=False)
     return [
-        await computed(request, head, partial(certification.certified, case, settings), small=False)
+        await computed(request, head, partial(certification.certified, case), small=False)
         for case in cases
     ]
