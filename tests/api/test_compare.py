@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 import pytest_asyncio
 
+from service.certification.case import LABORATORY
 from service.settings import Settings
 from tests.api.doors import real
 
@@ -38,8 +39,8 @@ RYEGRASS = [
 EIGHT = {"x": [0.5, 1, 1.5, 2, 3, 4, 6, 8], "y": [1.1, 1.8, 2.7, 3.1, 4.2, 4.9, 5.6, 5.8]}
 
 
-def columns(name: str) -> dict[str, list[Any]]:
-    with (FILES / name).open() as file:
+def columns(name: str, folder: Path = LABORATORY) -> dict[str, list[Any]]:
+    with (folder / name).open() as file:
         rows = list(csv.DictReader(file))
     return {k: [row[k] if k == "state" else float(row[k]) for row in rows] for k in rows[0]}
 
@@ -223,7 +224,7 @@ async def test_a_larger_model_that_ends_worse_has_a_failed_fit(client: httpx.Asy
 
 
 async def test_groups_are_compared_each(client: httpx.AsyncClient) -> None:
-    data = columns("kinetics.csv")
+    data = columns("kinetics.csv", FILES)
     models = ["rate = Vm*conc/(K + conc)", "rate = a + b*conc", "rate = a + b*conc + c*conc**2"]
     found = await compare(
         client, data=data, models=models, group_by="state", tests=["f", "lack_of_fit"]
@@ -364,7 +365,7 @@ async def test_a_time_limit_compares_what_was_fitted(client: httpx.AsyncClient) 
 
 
 async def test_other_forms_of_answer(client: httpx.AsyncClient) -> None:
-    content = (FILES / "ryegrass.csv").read_bytes()
+    content = (LABORATORY / "ryegrass.csv").read_bytes()
     kind = {"content-type": "text/csv"}
     query = "models=linear,logistic4&tests=f,lack_of_fit"
     text = (await client.post(f"/compare?{query}&format=text", content=content, headers=kind)).text
@@ -380,7 +381,7 @@ async def test_other_forms_of_answer(client: httpx.AsyncClient) -> None:
     ).text
     assert line.startswith("best=logistic4 aicc=45.6436 weight=1 ")
     grouped = {
-        "data": columns("kinetics.csv"), "group_by": "state", "tests": ["lack_of_fit"],
+        "data": columns("kinetics.csv", FILES), "group_by": "state", "tests": ["lack_of_fit"],
         "models": ["rate = a + b*conc", "rate = Vm*conc/(K + conc)"],
     }  # fmt: skip
     for form in ("text", "csv", "oneline", "arrow"):

@@ -9,14 +9,14 @@ from __future__ import annotations
 import csv
 import io
 import math
-from pathlib import Path
 from typing import Any
 
 import httpx
 import pyarrow as pa
 import pytest
 
-DATA = Path(__file__).parents[1] / "data" / "laboratory"
+from service.certification.case import LABORATORY
+
 LINE = {
     "model": "y = a + b*x",
     "params": {"a": 1.0, "b": 2.0},
@@ -59,7 +59,7 @@ def of_plates() -> dict[str, list[Any]]:
 
 
 def columns(name: str) -> dict[str, list[float]]:
-    with (DATA / name).open() as file:
+    with (LABORATORY / name).open() as file:
         rows = list(csv.DictReader(file))
     return {n: [float(row[n]) for row in rows] for n in rows[0]}
 

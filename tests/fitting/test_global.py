@@ -6,12 +6,12 @@ from __future__ import annotations
 import csv
 import math
 import re
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
+from service.certification.case import LABORATORY
 from service.engine import GroupedResult, SharedRun, run_of
 from service.errors import InvalidRequest
 from service.fitting.packing import pack, unpack
@@ -21,7 +21,6 @@ from tests.fitting.fits import fit as fit_one
 from tests.fitting.fits import merge
 from tests.fitting.grouped import answer, finish, fit, plan
 
-DATA = Path(__file__).parents[1] / "data"
 DECAY = "y = a + b*exp(-x/th)"
 MODELS = (
     ("a + b*exp(-x/th)", ("a", "b"), ("th",)),
@@ -34,8 +33,8 @@ MODELS = (
 
 
 def table(name: str) -> dict[str, list[Any]]:
-    """A file of tests/data as columns."""
-    with (DATA / name).open() as file:
+    """A file of a laboratory as columns."""
+    with (LABORATORY / name).open() as file:
         rows = list(csv.DictReader(file))
     columns: dict[str, list[Any]] = {key: [row[key] for row in rows] for key in rows[0]}
     for key, column in columns.items():
