@@ -27,6 +27,7 @@ from service.api.routes import (
     catalogue,
     comparisons,
     compute,
+    draws,
     events,
     fits,
     jobs,
@@ -69,7 +70,7 @@ def create_app(settings: Settings, clock: Clock | None = None) -> FastAPI:
     clock, metrics = clock or SystemClock(), Metrics()
     tracing = Tracing() if settings.otel else None
     nouns = (
-        *(compute, unknowns, fits, comparisons, jobs, events, plots),
+        *(compute, unknowns, fits, comparisons, jobs, draws, events, plots),
         *(operations, problems, catalogue),
     )
     app = _App(

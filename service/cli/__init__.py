@@ -12,6 +12,7 @@ from service.cli.cancel import cancel
 from service.cli.compare import compare
 from service.cli.compile import compile
 from service.cli.doctor import doctor
+from service.cli.draws import draws
 from service.cli.fit import fit
 from service.cli.gradient import gradient
 from service.cli.invert import invert
@@ -30,7 +31,7 @@ main = typer.Typer(
     pretty_exceptions_enable=False,
 )
 for command in (
-    *(serve, fit, compare, watch, predict, invert, gradient, jobs, cancel, models),
+    *(serve, fit, compare, watch, predict, invert, gradient, jobs, draws, cancel, models),
     *(doctor, openapi, key, compile, work),
 ):
     main.command()(command)

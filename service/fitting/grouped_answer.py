@@ -14,9 +14,11 @@ from service.engine.diagnostics.finding import SEVERITIES, VERDICTS, WARNING, Se
 from service.engine.diagnostics.many import findings_of_groups
 from service.engine.diagnostics.pooled import CHECKS as POOLED_CHECKS
 from service.engine.diagnostics.pooled import PooledFindings, findings_of_pooled
+from service.engine.inference.intervals import Method
 from service.engine.inference.statistics import Figures
 from service.engine.kernel.types import Floats
 from service.engine.problem import Task
+from service.engine.resampling.run import Resampled
 from service.engine.result import GroupedResult, Rows
 from service.fitting.answer import (
     dropped,
@@ -26,6 +28,7 @@ from service.fitting.answer import (
     to_model,
     units_of,
 )
+from service.fitting.drawn import Replicates, replicates_of
 from service.fitting.grouped_derived import derive, derive_pooled
 from service.fitting.plan import Plan
 from service.fitting.pooled_answer import (
@@ -101,9 +104,10 @@ class _Columns:
 
 
 def to_grouped_fit(
-    plan: Plan, result: GroupedResult, *, job_id: str, timings: wire.Timings
-) -> GroupedFit:
-    """The response body of the fits of groups."""
+    plan: Plan, result: GroupedResult, *, job_id: str, timings: wire.Timings,
+    resampled: Resampled | None = None,
+) -> GroupedFit:  # fmt: skip
+    """The response body of the fits of groups; `resampled` has what followed them."""
     task, groups = plan.task, plan.groups
     assert task.groups is not None
     assert groups is not None
@@ -112,14 +116,16 @@ def to_grouped_fit(
     columns = _Columns.of(len(groups.keys), task, stopped)
     columns.n[:] = task.groups.sizes.numpy()
     asked = plan.request.confidence_interval
-    guessed, pooled = plan.guessed, None
+    method: Method = "profile" if asked.method == "profile" else "t"
+    guessed, pooled, replicates = plan.guessed, None, replicates_of(plan, resampled)
+    after = None if resampled is None else resampled.stopped
     with np.errstate(all="ignore"):
         if task.shared is None:
-            findings = findings_of_groups(task, result.ends, guessed, asked.level, asked.method)
-            _add(columns, findings, severities(findings), plan, pooled)
+            findings = findings_of_groups(task, result.ends, guessed, asked.level, method)
+            _add(columns, findings, severities(findings), plan, pooled, replicates)
         else:
             pooled = findings_of_pooled(
-                task, result.ends, guessed, asked.level, asked.method, is_scaled=bool(plan.scaling)
+                task, result.ends, guessed, asked.level, method, is_scaled=bool(plan.scaling)
             )
             found = severities(pooled.findings, POOLED_CHECKS)
             _add(columns, pooled.findings, found, plan, pooled)
@@ -129,7 +135,7 @@ def to_grouped_fit(
         columns.reasons[group] = each or stopped
     for group, rows in enumerate(result.history or ()):
         columns.history[group] = _history(task, rows)
-    reason = _reason(columns.reasons, result.stop_reason)
+    reason = after or _reason(columns.reasons, result.stop_reason)
     status: Status = "cancelled" if reason == "cancelled" else "succeeded"
     converged = all(each == "converged" for each in columns.reasons)
     whole = whole_diagnostics(pooled)
@@ -143,7 +149,7 @@ def to_grouped_fit(
         model=to_model(problem),
         optimizer=task.options.optimizer,
         epochs=int(columns.epochs.max(initial=0)),
-        groups=_groups(columns, plan, pooled),
+        groups=_groups(columns, plan, pooled, replicates),
         shared=shared_params(plan, pooled),
         statistics=pooled_statistics(plan, pooled, columns.loss),
         diagnostics=[*whole, *_diagnostics(columns, len(groups.keys))],
@@ -174,9 +180,9 @@ def to_grouped_fit(
 
 def _add(
     columns: _Columns, findings: Findings, found: Mapping[str, Severities], plan: Plan,
-    pooled: PooledFindings | None,
+    pooled: PooledFindings | None, replicates: Replicates | None = None,
 ) -> None:  # fmt: skip
-    _fill(columns, findings, plan, pooled)
+    _fill(columns, findings, plan, pooled, replicates)
     worst = np.zeros(len(columns.codes), dtype=np.int8)
     for code, severity in found.items():
         worst = np.maximum(worst, severity)
@@ -196,7 +202,10 @@ def _clear_unstarted(columns: _Columns, result: GroupedResult) -> None:
         columns.covariance[group] = np.nan
 
 
-def _fill(columns: _Columns, findings: Findings, plan: Plan, pooled: PooledFindings | None) -> None:
+def _fill(
+    columns: _Columns, findings: Findings, plan: Plan, pooled: PooledFindings | None,
+    replicates: Replicates | None,
+) -> None:  # fmt: skip
     statistics: Figures = findings.statistics
     columns.epochs[:] = findings.epochs
     columns.loss[:] = findings.loss
@@ -204,7 +213,7 @@ def _fill(columns: _Columns, findings: Findings, plan: Plan, pooled: PooledFindi
     columns.residual_std[:] = statistics.residual_std
     columns.failed[:] = failed = ~np.isfinite(findings.loss)
     if pooled is None:
-        derived = derive(plan, findings, failed)
+        derived = derive(plan, findings, failed, replicates)
     else:
         derived = derive_pooled(plan, pooled, failed)
     columns.params[:] = np.concatenate([findings.params, derived.tied], axis=1)
@@ -242,7 +251,9 @@ def _reason(reasons: Sequence[StopReason], stopped: StopReason | None) -> StopRe
     return next((each for each in reasons if each != "converged"), "converged")
 
 
-def _groups(columns: _Columns, plan: Plan, pooled: PooledFindings | None) -> Groups:
+def _groups(
+    columns: _Columns, plan: Plan, pooled: PooledFindings | None, replicates: Replicates | None
+) -> Groups:
     task, groups, asked = plan.task, plan.groups, plan.request.group_by
     assert groups is not None
     assert asked is not None
@@ -265,7 +276,7 @@ def _groups(columns: _Columns, plan: Plan, pooled: PooledFindings | None) -> Gro
         residual_std=_or_null(columns.residual_std),
         params={name: columns.params[:, i].tolist() for i, name in own},
         stderr={name: columns.stderr[:, i].tolist() for i, name in enumerate((*free, *tied))},
-        confidence_interval=None if pooled is not None else _interval(columns, plan),
+        confidence_interval=None if pooled is not None else _interval(columns, plan, replicates),
         covariance_kind=plan.request.covariance,
         covariance=_covariance(columns, free, joint) if asked.returns_covariance else None,
         report=columns.report,
@@ -276,8 +287,12 @@ def _groups(columns: _Columns, plan: Plan, pooled: PooledFindings | None) -> Gro
     )
 
 
-def _interval(columns: _Columns, plan: Plan) -> GroupedInterval | None:
+def _interval(
+    columns: _Columns, plan: Plan, replicates: Replicates | None
+) -> GroupedInterval | None:
     asked = plan.request.confidence_interval
+    if replicates is not None:
+        return replicates.grouped_interval()
     if asked.method != "profile":
         return None
     lower, upper = (

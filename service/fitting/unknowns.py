@@ -18,7 +18,9 @@ from service.fitting import costs
 from service.fitting.calibrators import calibrated
 from service.fitting.columns import check_shape, finite_arrays, refuse_infinite
 from service.fitting.columns import numbers as numeric
-from service.fitting.curves import Curve, usable
+from service.fitting.curves import Curve, body_of, usable
+from service.fitting.drawn import Drawn
+from service.fitting.drawn_unknowns import check_cost, drawn_intervals
 from service.fitting.grouped_curves import Curves
 from service.fitting.grouped_predict import group_of_rows
 from service.fitting.row_filter import only, rows_used, with_rows
@@ -35,7 +37,6 @@ from service.fitting.standard import Standard, of_groups, of_request
 from service.fitting.statuses import details, roots, status_names
 from service.fitting.values import explained, to_sigma
 from service.schemas import unknowns as wire
-from service.schemas.answers import PredictBody
 from service.schemas.columns import Data
 from service.schemas.grouped import By, columns_of
 from service.schemas.requests import JobRequest
@@ -63,6 +64,8 @@ class _Work:
     """The range of the calibrators,"""
     searched: Range
     """and the one in which solutions are looked for."""
+    drawn: Drawn | None
+    """The replicates of the curve."""
 
     def solve(self, readings: Readings, kind: inversion.Kind = "none") -> inversion.Unknowns:
         """The unknowns of readings."""
@@ -73,7 +76,7 @@ def unknowns(
     request: wire.InvertRequest, max_rows: int = 2**62, max_operations: float = math.inf
 ) -> wire.Unknowns:
     """The unknowns of a request with its own curve. Raises InvalidRequest."""
-    return _answer(request, None, None, max_rows, max_operations)
+    return _answer(request, None, None, None, max_rows, max_operations)
 
 
 def unknowns_from(
@@ -87,12 +90,13 @@ def unknowns_from(
             pointer="/job_id",
         )
     if isinstance(curve, Curves):
-        return _answer(request, curve, fitted, max_rows, max_operations)
-    body = usable(PredictBody.model_validate_json(curve))
+        return _answer(request, curve, fitted, None, max_rows, max_operations)
+    body = usable(body_of(curve))
     own = request.model_dump(exclude_unset=True, exclude={"model", "job_id", "data", "rows"})
     given = {"data": dict(request.data), "rows": request.rows}
     filled = wire.InvertRequest.model_validate({**body, **own, **given})
-    return _answer(filled, None, None, max_rows, max_operations)
+    drawn = curve if isinstance(curve, Drawn) else None
+    return _answer(filled, None, None, drawn, max_rows, max_operations)
 
 
 def sample_column(request: wire.InvertRequest, formula: str) -> str | None:
@@ -105,7 +109,7 @@ def sample_column(request: wire.InvertRequest, formula: str) -> str | None:
 
 def _answer(
     request: wire.InvertRequest, fit: Curves | None, fitted: JobRequest | None,
-    max_rows: int, max_operations: float,
+    drawn: Drawn | None, max_rows: int, max_operations: float,
 ) -> wire.Unknowns:  # fmt: skip
     request = with_rows(request)
     data = request.data
@@ -126,8 +130,10 @@ def _answer(
     curve = np.zeros(count, dtype=np.int64) if fit is None else group_of_rows(data, fit)
     rows, by = _rows(request, standard, curve, number)
     known = _known(request, standard, rows)
-    asked = _interval(request, standard, fit)
-    work = _Work(request, asked, standard, rows, known, _searched(request, known))
+    asked = _interval(request, standard, fit, drawn)
+    if drawn is not None and asked.kind == "bootstrap":
+        check_cost(drawn, operations, count, max_operations)
+    work = _Work(request, asked, standard, rows, known, _searched(request, known), drawn)
     return _result(work, by, None if fit is None else fit.column)
 
 
@@ -225,11 +231,19 @@ def _searched(request: wire.InvertRequest, known: Range) -> Range:
 
 
 def _interval(
-    request: wire.InvertRequest, standard: Standard, fit: Curves | None
+    request: wire.InvertRequest, standard: Standard, fit: Curves | None, drawn: Drawn | None
 ) -> wire.InversionOptions:
     """The interval asked for; by default `none` where there is no covariance. Raises
     InvalidRequest."""
     asked = request.interval or wire.InversionOptions()
+    if asked.kind == "bootstrap":
+        if drawn is None:
+            raise InvalidRequest(
+                "an interval by bootstrap takes the replicates of a job: give the `job_id` of a "
+                'fit, without groups, with {"confidence_interval": {"method": "bootstrap"}}',
+                pointer="/interval/kind",
+            )
+        return asked
     if asked.kind == "none" or standard.curves.covariance is not None:
         return asked
     if request.interval is None:
@@ -265,7 +279,7 @@ def _noise(work: _Work) -> Floats:
             "reading; or give `sigma_scale` too, 1 where `sigma` is in the units of the target",
             pointer="/sigma",
         )
-    if work.asked.of == "mean":
+    if work.asked.of == "mean" or work.asked.kind == "bootstrap":
         return np.zeros(len(standard.curves.theta))
     noise = standard.residual_std if request.sigma is None else standard.sigma_scale
     if noise is not None:
@@ -293,13 +307,23 @@ def _result(work: _Work, by: str | None, group_by: By | None) -> wire.Unknowns:
     samples = Samples.gathered(rows)
     is_known: Bools = ~np.isnan(rows.nominal[samples.first])
     chosen = np.flatnonzero(~is_known)
-    found = work.solve(samples.readings(rows, noise, chosen), asked.kind)
+    kind: inversion.Kind = "none" if asked.kind == "bootstrap" else asked.kind
+    found = work.solve(samples.readings(rows, noise, chosen), kind)
     if len(found.roots) > MAX_ROOTS:
         raise BudgetExceeded(
             f"the readings have {len(found.roots):,} solutions, more than the {MAX_ROOTS:,} that "
             "are listed; give a `range` in which the curve is monotone",
             pointer="/range",
         )
+    ends = found.stderr, found.lower, found.upper
+    failed = None
+    if work.drawn is not None and asked.kind == "bootstrap":
+        resampled = drawn_intervals(
+            work.drawn, work.standard.curves, rows, samples, chosen, found.estimate,
+            found.stderr, work.searched, asked.level, of_mean=asked.of == "mean",
+        )  # fmt: skip
+        ends, failed = (resampled.stderr, resampled.lower, resampled.upper), resampled.failed
+    stderr, lower, upper = ends
     first = samples.first[chosen]
     dilution, groups = (
         rows.dilution[first],
@@ -328,11 +352,12 @@ def _result(work: _Work, by: str | None, group_by: By | None) -> wire.Unknowns:
         mean=gapped(samples.mean[chosen]),
         dilution=dilution if (rows.dilution != 1.0).any() else None,
         estimate=gapped(found.estimate * dilution),
-        stderr=gapped(found.stderr * dilution),
-        lower=gapped(found.lower * dilution),
-        upper=gapped(found.upper * dilution),
+        stderr=gapped(stderr * dilution),
+        lower=gapped(lower * dilution),
+        upper=gapped(upper * dilution),
+        failed=failed,
         status=status_names(found.status),
-        detail=details(found, name, asked.kind, work.known, work.searched),
+        detail=details(found, name, kind, work.known, work.searched),
         roots=roots(found, dilution),
         calibrators=None if calibrators is None else calibrators.answer(groups),
         lloq=lloq,

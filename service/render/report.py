@@ -14,6 +14,7 @@ from service.render.digits import counted, number
 from service.render.page import Page
 from service.render.report_fit import Units
 from service.render.report_groups import write_groups
+from service.render.report_resampling import write_draws
 from service.render.report_unknowns import write_unknowns
 from service.render.tables import Column, listed
 from service.schemas.answers import Fit, History
@@ -31,6 +32,7 @@ from service.schemas.compute import GradientAnswer, LossAnswer, Predictions
 from service.schemas.grouped import GroupedFit
 from service.schemas.jobs import Job, JobList, Progress
 from service.schemas.problems import Problem
+from service.schemas.resampling import Draws
 from service.schemas.scenes import FitScene
 from service.schemas.unknowns import Unknowns
 
@@ -65,6 +67,7 @@ _write.register(Fit, lambda fit, page, units, scene: report_fit.write(page, fit,
 _write.register(GroupedFit, lambda fit, page, units, scene: write_groups(page, fit))
 _write.register(Unknowns, lambda found, page, units, scene: write_unknowns(page, found))
 _write.register(Comparison, lambda found, page, units, scene: comparison.write(page, found))
+_write.register(Draws, lambda found, page, units, scene: write_draws(page, found))
 _write.register(
     GroupedComparison, lambda found, page, units, scene: comparison.write_groups(page, found)
 )

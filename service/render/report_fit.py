@@ -12,6 +12,7 @@ from service.render.digits import counted, joined, number, uncertain
 from service.render.history import epochs_in_words, loss_of_fit
 from service.render.page import Colour, Page
 from service.render.report_reading import write_reading
+from service.render.report_resampling import write_resampling
 from service.schemas.answers import ConfidenceInterval, Diagnostic, Fit
 from service.schemas.names import Severity, StopReason, Verdict
 from service.schemas.scenes import FitScene
@@ -52,6 +53,7 @@ def write(page: Page, fit: Fit, units: Units, scene: FitScene | None) -> None:
     page.text(_trust(fit), colour=COLOURS[fit.verdict])
     _params(page, fit, units)
     _report(page, fit)
+    write_resampling(page, fit)
     _statistics(page, fit, units)
     _diagnostics(page, fit.diagnostics)
     _charts(page, fit, scene)
@@ -132,7 +134,7 @@ def _param_table(
         heads, sides = [*heads, "unit"], sides + "<"
     if interval is not None:
         columns.append(_intervals(names, stderr or {}, interval))
-        by = " by profile" if interval.method == "profile" else ""
+        by = "" if interval.method == "t" else f" by {interval.method}"
         heads, sides = [*heads, f"{100 * interval.level:.10g} % interval{by}"], sides + "<"
     rows = list(zip(*columns, strict=True))
     page.table([heads, *rows], sides, headed=True)

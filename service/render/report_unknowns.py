@@ -17,6 +17,7 @@ _LONGEST_KEY = 20
 _INTERVALS = {
     "inversion": "{level} inversion intervals",
     "wald": "{level} Wald intervals",
+    "bootstrap": "{level} bootstrap intervals",
     "none": "without intervals",
 }
 _READINGS = {"observation": "with the noise of the readings", "mean": "of the mean response"}

@@ -11,6 +11,7 @@ from itertools import chain
 import numpy as np
 
 from service.render import comparison
+from service.render.report_resampling import draws_table
 from service.render.table_unknowns import unknowns_tables
 from service.schemas.answers import Fit, History
 from service.schemas.base import Answer
@@ -29,6 +30,7 @@ from service.schemas.comparisons import Comparison, GroupedComparison
 from service.schemas.compute import GradientAnswer, LossAnswer, LossSurface, Predictions
 from service.schemas.grouped import GroupedFit
 from service.schemas.jobs import Job, JobList
+from service.schemas.resampling import Draws
 from service.schemas.series import Array, Gapped
 from service.schemas.unknowns import Unknowns
 
@@ -128,6 +130,7 @@ def _table(answer: Answer) -> Table:
 
 _table.register(Comparison, comparison.models_table)
 _table.register(GroupedComparison, comparison.groups_table)
+_table.register(Draws, draws_table)
 
 
 @_table.register

@@ -14,6 +14,7 @@ from service.client.notebook import MEDIA_TYPES, Kind, Picture, View
 from service.schemas.answers import History
 from service.schemas.jobs import Job as JobRecord
 from service.schemas.names import Status
+from service.schemas.resampling import Draws
 
 if TYPE_CHECKING:
     from service.client.asynchronous.descent import AsyncDescent
@@ -115,6 +116,10 @@ class AsyncJob(Generic[FitT]):
         """Its recorded epochs, also while it runs."""
         query = {"after_epoch": after_epoch, "limit": limit, "max_points": max_points}
         return await self._client.history(self.id, query)
+
+    async def draws(self) -> Draws:
+        """The replicates of its bootstrap, columns of numbers, once it has finished."""
+        return await self._client.draws(self.id)
 
     def events(self, after_epoch: int | None = None) -> AsyncIterator[Event]:
         """Its events until `done`. A broken connection is resumed: every row comes exactly once."""

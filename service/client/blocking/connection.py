@@ -16,6 +16,7 @@ from service.client.transport import Call, Deadline, Reply, Sleep
 from service.schemas.answers import History
 from service.schemas.jobs import DoneEvent
 from service.schemas.jobs import Job as JobRecord
+from service.schemas.resampling import Draws
 
 if TYPE_CHECKING:  # these import NumPy, which is not needed at start
     import httpx
@@ -127,6 +128,11 @@ class Connection:
         stated = {name: str(value) for name, value in query.items() if value is not None}
         call = Call("GET", f"{transport.job_path(job_id)}/history", stated)
         return answers.read(self.send(call), History)
+
+    def draws(self, job_id: str) -> Draws:
+        """The replicates of a job's bootstrap."""
+        call = Call("GET", f"{transport.job_path(job_id)}/draws")
+        return answers.read(self.send(call), Draws)
 
     def page(self, query: Mapping[str, str]) -> tuple[list[JobRecord], str | None]:
         """A page of jobs, newest first, and the id after which the next begins."""

@@ -15,6 +15,7 @@ from service.client.notebook import MEDIA_TYPES, Kind, Picture, View
 from service.schemas.answers import History
 from service.schemas.jobs import Job as JobRecord
 from service.schemas.names import Status
+from service.schemas.resampling import Draws
 
 if TYPE_CHECKING:
     from service.client.blocking.descent import Descent
@@ -116,6 +117,10 @@ class Job(Generic[FitT]):
         """Its recorded epochs, also while it runs."""
         query = {"after_epoch": after_epoch, "limit": limit, "max_points": max_points}
         return self._client.history(self.id, query)
+
+    def draws(self) -> Draws:
+        """The replicates of its bootstrap, columns of numbers, once it has finished."""
+        return self._client.draws(self.id)
 
     def events(self, after_epoch: int | None = None) -> Iterator[Event]:
         """Its events until `done`. A broken connection is resumed: every row comes exactly once."""
