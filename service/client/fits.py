@@ -103,6 +103,8 @@ class FitDocument(_AnyFit):
     curvature = _Member["wire.Curvature | None"]()
     best = _Member[wire.Best]()
     statistics = _Member[wire.Statistics]()
+    coverage = _Member["resampled.Coverage | None"]()
+    design = _Member["resampled.Design | None"]()
     history = _Member[wire.History]()
 
     def __init__(self, raw: dict[str, Any]) -> None:

@@ -13,7 +13,8 @@ from service.engine.inference.statistics import Statistics
 from service.engine.kernel import operators
 from service.engine.kernel.types import Floats
 from service.fitting.plan import Plan
-from service.schemas.resampling import CandidateRange, Design, DesignOptions
+from service.schemas.resampled import Design
+from service.schemas.resampling import CandidateRange, DesignOptions
 
 
 def to_design(plan: Plan, theta: torch.Tensor, statistics: Statistics) -> Design | None:

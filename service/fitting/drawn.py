@@ -19,7 +19,7 @@ from service.fitting.plan import Plan
 from service.fitting.reports import Asked
 from service.fitting.resampling import bootstrap_of
 from service.schemas import answers as wire
-from service.schemas import resampling as made
+from service.schemas import resampled as made
 from service.schemas.columns import Numbers
 from service.schemas.grouped import GroupedInterval
 from service.schemas.names import BootstrapKind

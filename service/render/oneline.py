@@ -21,9 +21,9 @@ from service.schemas.catalogue import (
 )
 from service.schemas.comparisons import Comparison, GroupedComparison
 from service.schemas.compute import GradientAnswer, LossAnswer, Predictions
+from service.schemas.draws import Draws
 from service.schemas.grouped import GroupedFit, Key, columns_of, values_of
 from service.schemas.jobs import Job, JobList
-from service.schemas.resampling import Draws
 from service.schemas.series import Objects
 from service.schemas.unknowns import Unknowns
 

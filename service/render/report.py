@@ -29,10 +29,10 @@ from service.schemas.catalogue import (
 )
 from service.schemas.comparisons import Comparison, GroupedComparison
 from service.schemas.compute import GradientAnswer, LossAnswer, Predictions
+from service.schemas.draws import Draws
 from service.schemas.grouped import GroupedFit
 from service.schemas.jobs import Job, JobList, Progress
 from service.schemas.problems import Problem
-from service.schemas.resampling import Draws
 from service.schemas.scenes import FitScene
 from service.schemas.unknowns import Unknowns
 

@@ -8,7 +8,8 @@ from service.render.cells import clipped, visible
 from service.render.digits import counted, number
 from service.render.page import Page
 from service.schemas.answers import Fit
-from service.schemas.resampling import Bootstrap, Coverage, Design, Draws
+from service.schemas.draws import Draws
+from service.schemas.resampled import Bootstrap, Coverage, Design
 from service.schemas.series import Array
 
 _MOST = 10

@@ -28,9 +28,9 @@ from service.schemas.catalogue import OptimizerList as Optimizers
 from service.schemas.columns import Data, Labels, Numbers
 from service.schemas.comparisons import Comparison, GroupedComparison
 from service.schemas.compute import GradientAnswer, LossAnswer, LossSurface, Predictions
+from service.schemas.draws import Draws
 from service.schemas.grouped import GroupedFit
 from service.schemas.jobs import Job, JobList
-from service.schemas.resampling import Draws
 from service.schemas.series import Array, Gapped
 from service.schemas.unknowns import Unknowns
 

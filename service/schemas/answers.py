@@ -19,7 +19,7 @@ from service.schemas.names import (
     Verdict,
 )
 from service.schemas.reading import Reading
-from service.schemas.resampling import Bootstrap, Coverage, Design
+from service.schemas.resampled import Bootstrap, Coverage, Design
 
 
 class History(Answer):

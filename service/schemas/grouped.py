@@ -25,7 +25,7 @@ from service.schemas.names import (
     Verdict,
 )
 from service.schemas.reading import Reading
-from service.schemas.resampling import GroupedBootstrap
+from service.schemas.resampled import GroupedBootstrap
 
 
 class GroupedReport(Answer):

@@ -13,7 +13,7 @@ from service.errors import BudgetExceeded, InvalidRequest
 from service.fitting import Drawn, curve, unknowns_from
 from service.schemas.answers import ConfidenceInterval, Fit
 from service.schemas.fit import FitRequest
-from service.schemas.resampling import Bootstrap
+from service.schemas.resampled import Bootstrap
 from service.schemas.unknowns import InvertRequest
 from tests.fitting.resampled import NASTURTIUM, bootstrap, columns, error, groups, run
 

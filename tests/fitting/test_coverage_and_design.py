@@ -10,7 +10,7 @@ import pytest
 
 from service.errors import BudgetExceeded, InvalidRequest
 from service.schemas.answers import Fit
-from service.schemas.resampling import Coverage, Design
+from service.schemas.resampled import Coverage, Design
 from tests.fitting.resampled import NASTURTIUM, run
 
 RNG = np.random.default_rng(11)

@@ -16,7 +16,7 @@ from service.api.queries import FormQuery
 from service.api.routes.compute import fitted_job
 from service.api.state import Request
 from service.errors import InvalidRequest
-from service.schemas.resampling import Draws
+from service.schemas.draws import Draws
 
 router = APIRouter(tags=["jobs"], default_response_class=Response, route_class=DirectRoute)
 

@@ -16,12 +16,12 @@ from service.client.transport import Call, Deadline, Reply, Sleep
 from service.schemas.answers import History
 from service.schemas.jobs import DoneEvent
 from service.schemas.jobs import Job as JobRecord
-from service.schemas.resampling import Draws
 
 if TYPE_CHECKING:  # these import NumPy, which is not needed at start
     import httpx
 
     from service.client.predictions import Predictions, Unknowns
+    from service.schemas.draws import Draws
 
 _RESUBMITS = 2
 """How often a fit is sent again whose job the service has lost, as at a restart."""
@@ -131,6 +131,8 @@ class Connection:
 
     def draws(self, job_id: str) -> Draws:
         """The replicates of a job's bootstrap."""
+        from service.schemas.draws import Draws
+
         call = Call("GET", f"{transport.job_path(job_id)}/draws")
         return answers.read(self.send(call), Draws)
 

@@ -15,12 +15,12 @@ from service.client.notebook import MEDIA_TYPES, Kind, Picture, View
 from service.schemas.answers import History
 from service.schemas.jobs import Job as JobRecord
 from service.schemas.names import Status
-from service.schemas.resampling import Draws
 
 if TYPE_CHECKING:
     from service.client.blocking.descent import Descent
     from service.client.options import Band, InversionKeywords
     from service.client.predictions import Predictions, Unknowns
+    from service.schemas.draws import Draws
 
 
 class Fit(FitDocument):

@@ -1,6 +1,7 @@
 """Refits of resampled data: the replicates of many fits are groups of one batch.
 
-A replicate starts at θ̂ and is fitted by Levenberg-Marquardt, without a search for other minima.
+A replicate starts at θ̂ and is fitted by Levenberg-Marquardt, without a search for other minima;
+where the model is linear, exactly.
 """
 
 from __future__ import annotations
@@ -15,14 +16,18 @@ from service.engine.kernel.statistics import ROUNDING
 from service.engine.kernel.types import Bools, Floats, Ints
 from service.engine.problem import Groups, Options, Problem, Task, Tolerance
 from service.engine.resampling.schemes import Base
-from service.engine.solvers.marquardt import Marquardt
+from service.engine.solvers.contract import Solver
+from service.engine.solvers.table import solver_of
 
 EPOCHS = 100
 """Trial steps of a replicate, at most; most need about five."""
 OPTIONS = Options(
     "levenberg_marquardt", NoOptions(), epochs=EPOCHS, record_every=EPOCHS,
-    tolerance=Tolerance(params=1e-8),
+    tolerance=Tolerance(loss=1e-10, params=1e-10),
 )  # fmt: skip
+"""The loss is compared first, since its changes know no scales of the params: 1e-10 of it is about
+1e-5 of a standard error, a thousandth of the Monte-Carlo error."""
+LINEAR = Options("exact", NoOptions(), epochs=1, record_every=1)
 ROWS = 2**16
 """Rows that are fitted at once, about."""
 SINGULAR = 1e-11
@@ -99,7 +104,8 @@ class Refits:
 def refitted(problem: Problem, groups: Groups) -> tuple[Floats, Bools]:
     """The params of groups fitted from their starts, (groups, params), and whether each converged
     to params that its rows determine."""
-    solver = Marquardt(Task(problem, OPTIONS, groups))
+    is_linear = problem.is_linear and not problem.is_bounded and problem.loss.is_least_squares
+    solver: Solver = solver_of(Task(problem, LINEAR if is_linear else OPTIONS, groups))
     ends = solver.ends(solver.step(solver.init(), EPOCHS)[0])
     theta: Floats = ends.theta.numpy()
     ok: Bools = ends.converged.numpy()
@@ -109,7 +115,7 @@ def refitted(problem: Problem, groups: Groups) -> tuple[Floats, Bools]:
         others = [reason in ("stalled", "max_epochs") for reason in ends.reasons]
         if any(others):
             ok = ok | (np.array(others) & _at_minimum(problem, factor, groups))
-        r = np.triu(factor[:, :q, :q])
+        r = factor[:, :q, :q] * np.tri(q).T
         diagonal = np.abs(np.diagonal(r, axis1=1, axis2=2))
         ok &= (diagonal > SINGULAR * np.linalg.norm(r, axis=1)).all(axis=1)
     return theta, ok & np.isfinite(theta).all(axis=1)
