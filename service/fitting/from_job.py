@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
+from service.catalogue.pictures import VIEWS
 from service.fitting.plan import to_plan
 from service.fitting.ties import texts_of
 from service.schemas.answers import Fit
@@ -31,9 +32,10 @@ def plot_of_job(
     }
     if fit is not None:
         filled |= _of_fit(fit)
-    if asked.view == "path":
+    required = VIEWS[asked.view].requires
+    if {"history", "params"} <= set(required):
         filled |= _start(request, fit, history)
-    if asked.view in ("loss", "path"):
+    if "history" in required:
         filled["title"] = _title(filled.get("model"), asked, request)
     return asked.model_copy(update=filled)
 

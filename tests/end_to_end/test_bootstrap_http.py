@@ -134,11 +134,12 @@ def test_a_csv_body_and_groups(service: httpx.Client) -> None:
         "confidence_interval.kind": "wild",
         "confidence_interval.replicates": "99",
     }
-    sent = {"content": body, "headers": {"content-type": "text/csv"}}
-    found = service.post("/fit", params=query, **sent).json()
+    kind = {"content-type": "text/csv"}
+    found = service.post("/fit", params=query, content=body, headers=kind).json()
     interval = found["groups"]["confidence_interval"]
     assert interval["bootstrap"]["made"] == [99] * 3
-    table = service.post("/fit?format=csv", params={**query, "format": "csv"}, **sent).text
+    query["format"] = "csv"
+    table = service.post("/fit", params=query, content=body, headers=kind).text
     first = next(csv.DictReader(io.StringIO(table)))
     assert float(first["b_lower"]) == interval["lower"]["b"][0]
 
@@ -172,4 +173,7 @@ def test_the_client(service: httpx.Client) -> None:
         draws = job.draws()
         assert len(draws.replicate) == 50
         assert draws.params["t1"].std() > 0
-        assert fit.statistics.confidence_interval.bootstrap.made == 50
+        interval = fit.statistics.confidence_interval
+        assert interval is not None
+        assert interval.bootstrap is not None
+        assert interval.bootstrap.made == 50

@@ -310,7 +310,7 @@ def test_what_has_no_meaning_is_refused(case: str) -> None:
     request = {**LINE, "confidence_interval": {"method": "bootstrap"}, **more}
     with pytest.raises(InvalidRequest) as caught:
         run(request)
-    (complaint,) = caught.value.complaints
+    (complaint,) = caught.value.errors
     assert complaint.pointer == pointer
     assert cure in complaint.detail
 
@@ -318,7 +318,7 @@ def test_what_has_no_meaning_is_refused(case: str) -> None:
 def test_a_report_by_bootstrap_needs_one() -> None:
     with pytest.raises(InvalidRequest) as caught:
         run({**LINE, "report": {"q": {"expr": "a/b", "method": "bootstrap"}}})
-    assert caught.value.complaints[0].pointer == "/report/q/method"
+    assert caught.value.errors[0].pointer == "/report/q/method"
 
 
 @pytest.mark.parametrize("rows", [20_000, 2_000_000])
@@ -328,7 +328,7 @@ def test_a_bootstrap_beyond_the_limits_names_them(rows: int) -> None:
                "confidence_interval": {"method": "bootstrap", "replicates": 100_000}}  # fmt: skip
     with pytest.raises(BudgetExceeded) as caught:
         run(request)
-    assert caught.value.complaints[0].pointer == "/confidence_interval/replicates"
+    assert caught.value.errors[0].pointer == "/confidence_interval/replicates"
     assert "use at most" in str(caught.value)
 
 

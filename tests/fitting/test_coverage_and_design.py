@@ -211,7 +211,7 @@ def test_what_has_no_meaning_is_refused(case: str) -> None:
     more, pointer = REFUSED[case]
     with pytest.raises(InvalidRequest) as caught:
         run({**LINE, **more})
-    assert caught.value.complaints[0].pointer == pointer
+    assert caught.value.errors[0].pointer == pointer
 
 
 def test_a_coverage_beyond_the_limits_names_them() -> None:
@@ -219,5 +219,5 @@ def test_a_coverage_beyond_the_limits_names_them() -> None:
     request = {**NASTURTIUM, "confidence_interval": interval, "coverage": {"simulate": 20_000}}
     with pytest.raises(BudgetExceeded) as caught:
         run(request)
-    assert caught.value.complaints[0].pointer == "/coverage/simulate"
+    assert caught.value.errors[0].pointer == "/coverage/simulate"
     assert "simulate at most" in str(caught.value)

@@ -7,12 +7,12 @@ from typing import Any
 
 import numpy as np
 
-from service.engine.diagnostics.finding import (
+from service.engine.diagnostics.finished import (
     WARNING,
     About,
     Check,
-    Finding,
-    Findings,
+    FinishedFit,
+    FinishedFits,
     Message,
     Severities,
 )
@@ -24,15 +24,15 @@ SIGNIFICANT = 3.0
 """Standard errors of a share by which a coverage is below the nominal one."""
 
 
-def _lost_severity(findings: Findings) -> Severities:
+def _lost_severity(finished: FinishedFits) -> Severities:
     """Replicates are missing: more than `LOST` of them failed, or the job was stopped."""
-    made, failed, asked = _counts(findings.one)
-    return findings.where(WARNING, made < asked or failed > LOST * max(1, made))
+    made, failed, asked = _counts(finished.one)
+    return finished.where(WARNING, made < asked or failed > LOST * max(1, made))
 
 
-def _counts(finding: Finding | None) -> tuple[int, int, int]:
+def _counts(finished: FinishedFit | None) -> tuple[int, int, int]:
     """Replicates made, failed and asked for, of one fit; no fit without a bootstrap has any."""
-    resampled = None if finding is None else finding.resampled
+    resampled = None if finished is None else finished.resampled
     if resampled is None or resampled.refits is None or not resampled.refits.base.usable[0]:
         return 0, 0, 0
     refits = resampled.refits
@@ -40,8 +40,8 @@ def _counts(finding: Finding | None) -> tuple[int, int, int]:
     return refits.done, failed, refits.total
 
 
-def _describe_lost(finding: Finding) -> Message:
-    made, failed, asked = _counts(finding)
+def _describe_lost(finished: FinishedFit) -> Message:
+    made, failed, asked = _counts(finished)
     if made < asked:
         return Message(
             f"the job was stopped after {made:,} of {asked:,} replicates: the intervals are from "
@@ -54,10 +54,10 @@ def _describe_lost(finding: Finding) -> Message:
     )
 
 
-def _below(finding: Finding) -> Bools:
+def _below(finished: FinishedFit) -> Bools:
     """For which free params the coverage is significantly below the nominal one."""
-    found = None if finding.resampled is None else finding.resampled.coverage
-    none = np.zeros(len(finding.problem.free_params), dtype=np.bool_)
+    found = None if finished.resampled is None else finished.resampled.coverage
+    none = np.zeros(len(finished.problem.free_params), dtype=np.bool_)
     if found is None or not found.counted.any():
         return none
     level, counted = found.asked.level, np.maximum(found.counted, 1)
@@ -66,19 +66,19 @@ def _below(finding: Finding) -> Bools:
     return below
 
 
-def _coverage_severity(findings: Findings) -> Severities:
+def _coverage_severity(finished: FinishedFits) -> Severities:
     """Intervals contain the param significantly less often than they say: by `SIGNIFICANT`
     standard errors."""
-    if findings.one is None:
-        return findings.nowhere()
-    return findings.where(WARNING, bool(_below(findings.one).any()))
+    if finished.one is None:
+        return finished.nowhere()
+    return finished.where(WARNING, bool(_below(finished.one).any()))
 
 
-def _describe_coverage(finding: Finding) -> Message:
-    assert finding.resampled is not None
-    found, below = finding.resampled.coverage, np.flatnonzero(_below(finding))
+def _describe_coverage(finished: FinishedFit) -> Message:
+    assert finished.resampled is not None
+    found, below = finished.resampled.coverage, np.flatnonzero(_below(finished))
     assert found is not None
-    names = tuple(finding.problem.free_params[i] for i in below)
+    names = tuple(finished.problem.free_params[i] for i in below)
     shares = (found.covered / np.maximum(found.counted, 1))[below]
     said = ", ".join(
         f"{name} in {100 * share:.1f} %" for name, share in zip(names, shares, strict=True)

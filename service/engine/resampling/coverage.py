@@ -120,7 +120,7 @@ class Coverage:
             middle = theta.numpy()[:, problem.places]
             with np.errstate(all="ignore"):
                 half = (upper - lower) / 2 * (stderr / figures.stderr)
-            by_profile = found.bent | (asked.method == "profile")
+            by_profile = found.nonlinear | (asked.method == "profile")
             kept = by_profile & (asked.covariance != "sandwich")
             lower = np.where(kept, lower, middle - half)
             upper = np.where(kept, upper, middle + half)
