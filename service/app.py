@@ -25,6 +25,7 @@ from service.api.middleware.tracing import Tracing, TracingMiddleware
 from service.api.middleware.unexpected_errors import UnexpectedErrors
 from service.api.routes import (
     catalogue,
+    certification,
     comparisons,
     compute,
     draws,
@@ -69,7 +70,7 @@ def create_app(settings: Settings, clock: Clock | None = None) -> FastAPI:
     tracing = Tracing() if settings.otel else None
     nouns = (
         *(compute, unknowns, fits, comparisons, jobs, draws, events, plots),
-        *(operations, problems, catalogue),
+        *(operations, certification, problems, catalogue),
     )
     app = _App(
         title="Descent",

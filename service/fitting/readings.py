@@ -64,7 +64,7 @@ def rows_of(
         weight=np.ones(count) if sigma is None else 1.0 / sigma.numpy() ** 2,
         curve=curve,
         nominal=nominal,
-        dilution=dilutions(request.dilution, data, count, used),
+        dilution=dilutions(request.dilution, data, nominal, used),
         others=finite_arrays(data, others),
         names=None if by is None else data[by],
         number=number,

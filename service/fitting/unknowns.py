@@ -32,7 +32,7 @@ from service.fitting.samples import (
     named,
 )
 from service.fitting.standard import Standard, of_groups, of_request
-from service.fitting.statuses import details, roots, status_names
+from service.fitting.statuses import details, roots, status_names, why_no_error
 from service.schemas import unknowns as wire
 from service.schemas.grouped import By, columns_of
 from service.schemas.requests import JobRequest
@@ -237,6 +237,8 @@ def _result(work: _Work, by: str | None, group_by: By | None) -> wire.Unknowns:
         known = np.flatnonzero(is_known)
         calibrators = calibrated(work.request.calibrators, rows, samples, known, work.solve)
     limits = None if calibrators is None else calibrators.limits
+    has_covariance = work.standard.curves.covariance is not None
+    no_error = why_no_error(has_covariance=has_covariance, of_groups=group_by is not None)
     lloq, uloq = (None, None) if limits is None or groups is not None else limits.single()
     return wire.Unknowns(
         solve_for=name,
@@ -260,7 +262,7 @@ def _result(work: _Work, by: str | None, group_by: By | None) -> wire.Unknowns:
         upper=gapped(upper * dilution),
         failed=failed,
         status=status_names(found.status),
-        detail=details(found, name, kind, work.known, work.searched),
+        detail=details(found, name, work.known, work.searched, no_error),
         roots=roots(found, dilution),
         calibrators=None if calibrators is None else calibrators.answer(groups),
         lloq=lloq,
