@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-from pathlib import Path
 from typing import Any
 
 import httpx
@@ -12,13 +11,12 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+from service.certification.case import LABORATORY
 from service.client import Descent
-
-DATA = Path(__file__).parents[1] / "data" / "laboratory"
 
 
 def nasturtium() -> dict[str, Any]:
-    with (DATA / "nasturtium.csv").open() as file:
+    with (LABORATORY / "nasturtium.csv").open() as file:
         rows = list(csv.DictReader(file))
     return {
         "model": "weight = t1/(1 + exp(t2 + t3*log(conc)))",
@@ -142,24 +140,6 @@ def test_a_csv_body_and_groups(service: httpx.Client) -> None:
     table = service.post("/fit", params=query, content=body, headers=kind).text
     first = next(csv.DictReader(io.StringIO(table)))
     assert float(first["b_lower"]) == interval["lower"]["b"][0]
-
-
-def test_a_cancel_in_the_middle_keeps_what_is_there(service: httpx.Client) -> None:
-    """A long bootstrap is cancelled once it has begun its replicates."""
-    interval = {"method": "bootstrap", "replicates": 100_000}
-    request = {**nasturtium(), "confidence_interval": interval, "background": True}
-    job = service.post("/fit", json=request).json()["job_id"]
-    progress = service.get(f"/jobs/{job}").json()["progress"]
-    while progress["epoch"] < 2000:
-        progress = service.get(f"/jobs/{job}").json()["progress"]
-    assert progress["epochs"] > 100_000
-    found = service.post(f"/jobs/{job}/cancel").json()
-    assert found["status"] == "cancelled"
-    more = found["result"]["statistics"]["confidence_interval"]["bootstrap"]
-    assert 1000 < more["made"] <= 100_000
-    codes = {each["code"] for each in found["result"]["diagnostics"]}
-    assert (more["made"] < 100_000) == ("lost_replicates" in codes)
-    assert len(service.get(f"/jobs/{job}/draws").json()["replicate"]) == more["made"]
 
 
 def test_the_client(service: httpx.Client) -> None:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import csv
 import math
-from pathlib import Path
 from typing import Any
 
+from service.certification.case import LABORATORY
 from service.fitting import check
 from service.jobs.fit_backend import FIT_BACKEND
 from service.jobs.history import Rows
@@ -16,12 +16,11 @@ from service.schemas.grouped import GroupedFit
 from service.schemas.names import StopReason
 from service.settings import Settings
 
-DATA = Path(__file__).parents[1] / "data" / "laboratory"
 STEP = 10_000
 
 
 def columns(name: str) -> dict[str, list[float]]:
-    with (DATA / name).open() as file:
+    with (LABORATORY / name).open() as file:
         rows = list(csv.DictReader(file))
     return {n: [float(r[n]) for r in rows] for n in rows[0]}
 
