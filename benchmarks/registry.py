@@ -26,6 +26,7 @@ NAMES = (
     "bodies",
     "pixels",
     "coverage",
+    "resampling",
     "unknowns",
     "verdicts",
     "hostile",

@@ -12,7 +12,7 @@ from pydantic_core import from_json, to_json
 from service.client import answers, bodies, errors
 from service.client.bodies import Payload
 from service.schemas import answers as wire
-from service.schemas import comparisons, grouped
+from service.schemas import comparisons, grouped, resampled
 from service.schemas.jobs import JobResult
 from service.schemas.names import Status, StopReason, Verdict
 from service.schemas.reading import Reading
@@ -103,6 +103,8 @@ class FitDocument(_AnyFit):
     curvature = _Member["wire.Curvature | None"]()
     best = _Member[wire.Best]()
     statistics = _Member[wire.Statistics]()
+    coverage = _Member[resampled.Coverage | None]()
+    design = _Member[resampled.Design | None]()
     history = _Member[wire.History]()
 
     def __init__(self, raw: dict[str, Any]) -> None:

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
         Scale,
         Tolerance,
     )
+    from service.schemas.resampling import CoverageOptions, DesignOptions
     from service.schemas.unknowns import CalibratorOptions, InversionOptions
 
     Object = Mapping[str, Any]
@@ -66,6 +67,8 @@ class FitOptions(TypedDict, total=False):
     record_every: int | None
     confidence_interval: ConfidenceOptions | Object
     covariance: CovarianceKind
+    coverage: CoverageOptions | Object | None
+    design: DesignOptions | Object | None
     report: Literal["default"] | Mapping[str, str | ReportOptions | Object] | None
     on_divergence: OnDivergence
     dtype: DType

@@ -5,6 +5,7 @@ Stateless: no clock, no I/O, no globals. `run_of(task)` returns a run, which the
 
 from service.engine.iterate import Run, begin, outcome
 from service.engine.problem import Groups, Options, Problem, Task, grouped
+from service.engine.resampling.run import Resampled, ResampledRun
 from service.engine.result import Best, Ends, GroupedResult, Result, Rows
 from service.engine.shared_run import SharedRun, run_of
 
@@ -15,6 +16,8 @@ __all__ = [
     "Groups",
     "Options",
     "Problem",
+    "Resampled",
+    "ResampledRun",
     "Result",
     "Rows",
     "Run",

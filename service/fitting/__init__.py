@@ -19,6 +19,7 @@ from service.fitting.compute import gradient, loss, predict
 from service.fitting.costs import is_little
 from service.fitting.curves import Curve, curve, curve_nbytes, predict_from
 from service.fitting.devices import OUT_OF_MEMORY, NoDevice, has_cuda, is_out_of_memory, must_have
+from service.fitting.drawn import Drawn
 from service.fitting.from_job import note_of, plot_of_job
 from service.fitting.grouped_answer import to_grouped_fit
 from service.fitting.plan import Plan, to_plan
@@ -40,6 +41,7 @@ __all__ = [
     "ComparisonPlan",
     "ComparisonRun",
     "Curve",
+    "Drawn",
     "NoDevice",
     "Plan",
     "check",

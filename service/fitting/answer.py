@@ -12,12 +12,15 @@ from torch import Tensor
 from service.engine.diagnostics import Diagnostic, FinishedFit, examine, verdict
 from service.engine.formula import Formula
 from service.engine.inference.covariance import Kind, of_kind
-from service.engine.inference.intervals import Intervals, TakesLong, intervals
+from service.engine.inference.intervals import Intervals, Method, TakesLong, intervals
 from service.engine.inference.statistics import Statistics, summarise
 from service.engine.kernel.types import Floats
 from service.engine.problem import Problem
+from service.engine.resampling.run import Resampled
 from service.engine.result import Result
 from service.fitting.derived import DerivedOfFit, Tied, named, of_covariance, present, with_tied
+from service.fitting.design import to_design
+from service.fitting.drawn import replicates_of, to_coverage
 from service.fitting.param_units import units_of_params
 from service.fitting.plan import Plan
 from service.fitting.row_filter import rows_used
@@ -41,19 +44,22 @@ def to_fit(
     history: wire.History,
     timings: wire.Timings,
     patient: bool = True,
+    resampled: Resampled | None = None,
 ) -> wire.Fit:
     """The response body of a fit. If its params are non-finite or it was stopped early, the
-    statistics and the body for /predict are those of `best`."""
+    statistics and the body for /predict are those of `best`. `resampled` has what followed it."""
     problem = plan.task.problem
     trusted = result.best.params if is_cut_short(result) else result.params
     expected = result.statistics
     if expected is None or not torch.equal(expected.theta, trusted.double()):
         expected = summarise(problem, trusted)
     asked, kind = plan.request.confidence_interval, plan.request.covariance
-    found = intervals(problem, trusted, expected, asked.level, asked.method, patient=patient)
+    method: Method = "profile" if asked.method == "profile" else "t"
+    found = intervals(problem, trusted, expected, asked.level, method, patient=patient)
     finished = FinishedFit(
-        plan.task, result, trusted, expected, plan.guessed, found, plan.raw, plan.scaling
-    )
+        plan.task, result, trusted, expected, plan.guessed, found, plan.raw, plan.scaling,
+        resampled,
+    )  # fmt: skip
     diagnostics = examine(finished)
     if kind == "observed" and len(expected.free) > FEW_PARAMS and not patient:
         raise TakesLong
@@ -61,13 +67,18 @@ def to_fit(
     if kind != "expected":
         own = trusted.double().cpu().numpy()[problem.places]
         found = of_covariance(found, statistics, own, asked, sandwich=kind == "sandwich")
-    derived = DerivedOfFit(plan, result, trusted, statistics)
+    replicates = replicates_of(plan, resampled)
+    derived = DerivedOfFit(plan, result, trusted, statistics, replicates)
     interval = _interval(plan, found, statistics.free, derived.tied)
+    if asked.method == "bootstrap":
+        interval = None if replicates is None else replicates.interval()
     answered = to_statistics(statistics, kind, interval, derived.tied)
-    return wire.Fit(
+    stopped = None if resampled is None else resampled.stopped
+    predict = _predict_body(plan, trusted, statistics, answered.covariance)
+    fit = wire.Fit(
         job_id=job_id,
-        status=_status(result),
-        stop_reason=result.stop_reason,
+        status="cancelled" if stopped == "cancelled" else _status(result),
+        stop_reason=stopped or result.stop_reason,
         converged=result.converged,
         model=to_model(problem),
         params=with_tied(problem, result.params),
@@ -83,6 +94,8 @@ def to_fit(
         ),
         statistics=answered,
         report=derived.report(patient=patient),
+        coverage=to_coverage(plan, None if resampled is None else resampled.coverage),
+        design=to_design(plan, trusted, statistics),
         diagnostics=[_diagnostic(diagnostic) for diagnostic in diagnostics],
         verdict=(found_verdict := verdict(diagnostics)),
         trustworthy=found_verdict == "trustworthy",
@@ -91,7 +104,7 @@ def to_fit(
         units=units_of(plan),
         reading=plan.request.reading,
         history=history,
-        predict=_predict_body(plan, trusted, statistics, answered.covariance),
+        predict=predict,
         timings=timings,
         urls=wire.FitUrls(
             self=f"/jobs/{job_id}",
@@ -101,6 +114,7 @@ def to_fit(
             plot=f"/jobs/{job_id}/plot/fit.svg",
         ),
     )
+    return fit if replicates is None else fit.with_drawn(replicates.drawn(predict.document()))
 
 
 def is_cut_short(result: Result) -> bool:

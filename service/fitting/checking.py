@@ -8,6 +8,7 @@ from service.engine.faults import fault
 from service.engine.formula import Formula
 from service.errors import BudgetExceeded, InvalidData, token
 from service.fitting.plan import Plan, to_plan
+from service.fitting.resampling import check_cost
 from service.fitting.ties import texts_of
 from service.schemas.fit import FitRequest
 from service.settings import Settings
@@ -53,6 +54,7 @@ def check(request: FitRequest, settings: Settings) -> Plan:
             pointer="/epochs",
         )
     _check_inference(plan, settings)
+    check_cost(plan, settings)
     if request.time_limit_s is not None and request.time_limit_s > settings.max_time_limit_s:
         raise BudgetExceeded(
             f"time_limit_s is at most {settings.max_time_limit_s:g}", pointer="/time_limit_s"
@@ -116,7 +118,7 @@ def _check_answer(plan: Plan, settings: Settings) -> None:
     recorded = options.epochs // options.record_every + 2 if asked.history else 0
     if asked.is_pooled:
         check_sharing(groups, len(problem.free_params))
-    columns = 4 if plan.request.confidence_interval.method == "profile" else 2
+    columns = {"t": 2, "profile": 4, "bootstrap": 6}[plan.request.confidence_interval.method]
     params += len(texts_of(problem.formula))
     numbers = _GROUP_NUMBERS + columns * params + recorded * (2 + 2 * params)
     if asked.is_pooled:

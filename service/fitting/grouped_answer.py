@@ -14,9 +14,11 @@ from service.engine.diagnostics.finished import INFO, SEVERITIES, VERDICTS, WARN
 from service.engine.diagnostics.many import finished_groups
 from service.engine.diagnostics.pooled import CHECKS as POOLED_CHECKS
 from service.engine.diagnostics.pooled import PooledFits, finished_pooled
+from service.engine.inference.intervals import Method
 from service.engine.inference.statistics import Figures
 from service.engine.kernel.types import Floats
 from service.engine.problem import Task
+from service.engine.resampling.run import Resampled
 from service.engine.result import GroupedResult, Rows
 from service.fitting.answer import (
     dropped,
@@ -26,6 +28,7 @@ from service.fitting.answer import (
     to_model,
     units_of,
 )
+from service.fitting.drawn import Replicates, replicates_of
 from service.fitting.grouped_derived import derive, derive_pooled
 from service.fitting.plan import Plan
 from service.fitting.pooled_answer import (
@@ -111,9 +114,10 @@ class _Columns:
 
 
 def to_grouped_fit(
-    plan: Plan, result: GroupedResult, *, job_id: str, timings: wire.Timings
-) -> GroupedFit:
-    """The response body of the fits of groups."""
+    plan: Plan, result: GroupedResult, *, job_id: str, timings: wire.Timings,
+    resampled: Resampled | None = None,
+) -> GroupedFit:  # fmt: skip
+    """The response body of the fits of groups; `resampled` has what followed them."""
     task, groups = plan.task, plan.groups
     assert task.groups is not None
     assert groups is not None
@@ -122,14 +126,16 @@ def to_grouped_fit(
     columns = _Columns.of(len(groups.keys), task, stopped)
     columns.n[:] = task.groups.sizes.numpy()
     asked = plan.request.confidence_interval
-    guessed, pooled = plan.guessed, None
+    method: Method = "profile" if asked.method == "profile" else "t"
+    guessed, pooled, replicates = plan.guessed, None, replicates_of(plan, resampled)
+    after = None if resampled is None else resampled.stopped
     with np.errstate(all="ignore"):
         if task.shared is None:
-            finished = finished_groups(task, result.ends, guessed, asked.level, asked.method)
-            _add(columns, finished, severities(finished), plan, pooled)
+            finished = finished_groups(task, result.ends, guessed, asked.level, method)
+            _add(columns, finished, severities(finished), plan, pooled, replicates)
         else:
             pooled = finished_pooled(
-                task, result.ends, guessed, asked.level, asked.method, is_scaled=bool(plan.scaling)
+                task, result.ends, guessed, asked.level, method, is_scaled=bool(plan.scaling)
             )
             found = severities(pooled.finished, POOLED_CHECKS)
             _add(columns, pooled.finished, found, plan, pooled)
@@ -139,7 +145,7 @@ def to_grouped_fit(
         columns.reasons[group] = each or stopped
     for group, rows in enumerate(result.history or ()):
         columns.history[group] = _history(task, rows)
-    reason = _reason(columns.reasons, result.stop_reason)
+    reason = after or _reason(columns.reasons, result.stop_reason)
     status: Status = "cancelled" if reason == "cancelled" else "succeeded"
     converged = all(each == "converged" for each in columns.reasons)
     whole = whole_diagnostics(pooled)
@@ -154,7 +160,7 @@ def to_grouped_fit(
         model=to_model(problem),
         optimizer=task.options.optimizer,
         epochs=int(columns.epochs.max(initial=0)),
-        groups=_groups(columns, plan, pooled),
+        groups=_groups(columns, plan, pooled, replicates),
         shared=shared_params(plan, pooled),
         statistics=pooled_statistics(plan, pooled, columns.loss),
         diagnostics=[*whole, *_diagnostics(columns, len(groups.keys))],
@@ -185,9 +191,9 @@ def to_grouped_fit(
 
 def _add(
     columns: _Columns, finished: FinishedFits, found: Mapping[str, Severities], plan: Plan,
-    pooled: PooledFits | None,
+    pooled: PooledFits | None, replicates: Replicates | None = None,
 ) -> None:  # fmt: skip
-    _fill(columns, finished, plan, pooled)
+    _fill(columns, finished, plan, pooled, replicates)
     worst = np.zeros(len(columns.codes), dtype=np.int8)
     for code, severity in found.items():
         worst = np.maximum(worst, severity)
@@ -207,7 +213,10 @@ def _clear_unstarted(columns: _Columns, result: GroupedResult) -> None:
         columns.covariance[group] = np.nan
 
 
-def _fill(columns: _Columns, finished: FinishedFits, plan: Plan, pooled: PooledFits | None) -> None:
+def _fill(
+    columns: _Columns, finished: FinishedFits, plan: Plan, pooled: PooledFits | None,
+    replicates: Replicates | None,
+) -> None:  # fmt: skip
     statistics: Figures = finished.statistics
     columns.epochs[:] = finished.epochs
     columns.loss[:] = finished.loss
@@ -215,7 +224,7 @@ def _fill(columns: _Columns, finished: FinishedFits, plan: Plan, pooled: PooledF
     columns.residual_std[:] = statistics.residual_std
     columns.failed[:] = failed = ~np.isfinite(finished.loss)
     if pooled is None:
-        derived = derive(plan, finished, failed)
+        derived = derive(plan, finished, failed, replicates)
     else:
         derived = derive_pooled(plan, pooled, failed)
     columns.params[:] = np.concatenate([finished.params, derived.tied], axis=1)
@@ -253,7 +262,9 @@ def _reason(reasons: Sequence[StopReason], stopped: StopReason | None) -> StopRe
     return next((each for each in reasons if each != "converged"), "converged")
 
 
-def _groups(columns: _Columns, plan: Plan, pooled: PooledFits | None) -> Groups:
+def _groups(
+    columns: _Columns, plan: Plan, pooled: PooledFits | None, replicates: Replicates | None
+) -> Groups:
     task, groups, asked = plan.task, plan.groups, plan.request.group_by
     assert groups is not None
     assert asked is not None
@@ -276,7 +287,7 @@ def _groups(columns: _Columns, plan: Plan, pooled: PooledFits | None) -> Groups:
         residual_std=_or_null(columns.residual_std),
         params={name: columns.params[:, i].tolist() for i, name in own},
         stderr={name: columns.stderr[:, i].tolist() for i, name in enumerate((*free, *tied))},
-        confidence_interval=None if pooled is not None else _interval(columns, plan),
+        confidence_interval=None if pooled is not None else _interval(columns, plan, replicates),
         covariance_kind=plan.request.covariance,
         covariance=_covariance(columns, free, joint) if asked.returns_covariance else None,
         report=columns.report,
@@ -287,8 +298,12 @@ def _groups(columns: _Columns, plan: Plan, pooled: PooledFits | None) -> Groups:
     )
 
 
-def _interval(columns: _Columns, plan: Plan) -> GroupedInterval | None:
+def _interval(
+    columns: _Columns, plan: Plan, replicates: Replicates | None
+) -> GroupedInterval | None:
     asked = plan.request.confidence_interval
+    if replicates is not None:
+        return replicates.grouped_interval()
     if asked.method != "profile":
         return None
     lower, upper = (

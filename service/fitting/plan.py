@@ -14,6 +14,7 @@ from service.engine.formula import Formula
 from service.engine.models import has_guess
 from service.engine.models.mlp import Network
 from service.engine.problem import Model, Problem, Task, grouped
+from service.engine.resampling.run import Resampling
 from service.engine.scaling import Scale
 from service.errors import (
     InvalidData,
@@ -30,6 +31,7 @@ from service.fitting.groups import Groups, check_keys, to_groups
 from service.fitting.models import resolve
 from service.fitting.options import to_loss, to_options
 from service.fitting.reports import NOTHING, Asked, check_covariance, check_profiles, to_asked
+from service.fitting.resampling import check_resampling, resampling_of
 from service.fitting.row_filter import with_rows
 from service.fitting.sharing import check_inference, shared_positions, with_sharing
 from service.fitting.start import guessed, of_scaled, to_start
@@ -57,6 +59,8 @@ class Plan:
     """The family that guesses the missing initial values: see `with_guesses`."""
     report: Asked = NOTHING
     """The quantities to report."""
+    resampling: Resampling | None = None
+    """What follows the fit."""
 
     def to(self, device: str) -> Plan:
         """The same with the task on that device; `raw` is not moved."""
@@ -119,6 +123,7 @@ def to_plan(request: FitRequest, *, max_rows: int = 2**62, max_groups: int = 2**
     report = to_asked(request, formula, resolved.family)
     check_profiles(report, problem, scaled=bool(scaling))
     check_covariance(request, problem)
+    check_resampling(request, problem, [each.name for each in report.quantities])
     if groups is not None:
         check_relative(request, formula, report, groups)
     family = resolved.family
@@ -141,7 +146,8 @@ def to_plan(request: FitRequest, *, max_rows: int = 2**62, max_groups: int = 2**
         history = request.group_by.history
         task = grouped(problem, options, torch.from_numpy(groups.codes), initial, history=history)
         task = replace(task, shared=shared_positions(request, formula))
-    return Plan(request, task, raw, scaling, reported, dropped, groups, family, report)
+    after = resampling_of(request)
+    return Plan(request, task, raw, scaling, reported, dropped, groups, family, report, after)
 
 
 def _check_names(formula: Model, request: FitRequest) -> None:

@@ -19,6 +19,7 @@ from service.engine.inference.statistics import Figures
 from service.engine.kernel.types import Floats
 from service.engine.problem import Groups, Model, Problem
 from service.errors import InvalidFormula, InvalidRequest, UnknownName, token
+from service.fitting.resampling import by_default
 from service.schemas import answers as wire
 from service.schemas.fit import FitRequest
 from service.schemas.grouped import GroupedReport
@@ -82,7 +83,10 @@ def to_asked(request: FitRequest, formula: Model, family: Family | None) -> Aske
             raise InvalidRequest(
                 f"'{name}' is the name of a param; give the report another name", pointer=at
             )
-        found.append(Quantity(name, text, options.method, options.log))
+        method = options.method
+        if method is None:
+            method = "bootstrap" if by_default(request, log=options.log) else "delta"
+        found.append(Quantity(name, text, method, options.log))
     asked = Asked(tuple(found), meanings)
     try:
         formula.derived(asked.texts)

@@ -22,6 +22,7 @@ from service.schemas.catalogue import (
 from service.schemas.certification import Certification
 from service.schemas.comparisons import Comparison, GroupedComparison
 from service.schemas.compute import GradientAnswer, LossAnswer, Predictions
+from service.schemas.draws import Draws
 from service.schemas.grouped import GroupedFit, Key, columns_of, values_of
 from service.schemas.jobs import Job, JobList
 from service.schemas.series import Objects
@@ -69,6 +70,16 @@ def _groups(fit: GroupedFit) -> str:
         codes = [code for code in groups.diagnostics[i] if code not in infos]
         lines.append(" ".join([*words, verdict(groups.verdict[i], codes)]))
     return "\n".join(lines)
+
+
+@_line.register
+def _draws(found: Draws) -> str:
+    columns = {**found.params, **found.report}
+    numbers = range(len(found.replicate))
+    return "\n".join(
+        " ".join([f"replicate={i}", _words({n: float(c[i]) for n, c in columns.items()})])
+        for i in numbers
+    )
 
 
 @_line.register

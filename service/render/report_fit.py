@@ -11,6 +11,7 @@ from service.render.cells import clipped, visible
 from service.render.digits import counted, joined, number, uncertain
 from service.render.page import Colour, Page
 from service.render.report_reading import write_reading
+from service.render.report_resampling import write_resampling
 from service.render.scene import Scene
 from service.render.views.loss import loss_of_fit
 from service.schemas.answers import ConfidenceInterval, Diagnostic, Fit, Report
@@ -53,6 +54,7 @@ def write(page: Page, fit: Fit, units: Units, scene: Scene | None) -> None:
     _params(page, fit, units)
     if fit.report:
         write_report(page, fit.report, "Report")
+    write_resampling(page, fit)
     _statistics(page, fit, units)
     _diagnostics(page, fit.diagnostics)
     _charts(page, fit, scene)
@@ -133,7 +135,7 @@ def _param_table(
         heads, sides = [*heads, "unit"], sides + "<"
     if interval is not None:
         columns.append(_intervals(names, stderr or {}, interval))
-        by = " by profile" if interval.method == "profile" else ""
+        by = "" if interval.method == "t" else f" by {interval.method}"
         heads, sides = [*heads, f"{100 * interval.level:.10g} % interval{by}"], sides + "<"
     rows = list(zip(*columns, strict=True))
     page.table([heads, *rows], sides, headed=True)

@@ -11,6 +11,7 @@ from itertools import chain
 import numpy as np
 
 from service.render import comparison_tables
+from service.render.report_resampling import draws_table
 from service.render.table_unknowns import unknowns_tables
 from service.schemas.answers import Fit, History
 from service.schemas.base import Answer
@@ -28,6 +29,7 @@ from service.schemas.certification import Certification
 from service.schemas.columns import Data, Labels, Numbers
 from service.schemas.comparisons import Comparison, GroupedComparison
 from service.schemas.compute import GradientAnswer, LossAnswer, LossSurface, Predictions
+from service.schemas.draws import Draws
 from service.schemas.grouped import GroupedFit
 from service.schemas.jobs import Job, JobList
 from service.schemas.series import Array, Gapped
@@ -129,6 +131,7 @@ def _table(answer: Answer) -> Table:
 
 _table.register(Comparison, comparison_tables.models_table)
 _table.register(GroupedComparison, comparison_tables.groups_table)
+_table.register(Draws, draws_table)
 
 
 @_table.register
@@ -297,14 +300,8 @@ def _history(rows: History) -> Table:
     return joined({"epoch": rows.epoch, "loss": rows.loss}, rows.params, gradient)
 
 
-@_table.register
-def _models(found: ModelList) -> Table:
-    return _catalogue(found.models)
-
-
-@_table.register
-def _losses(found: LossList) -> Table:
-    return _catalogue(found.losses)
+_table.register(ModelList, lambda found: _catalogue(found.models))
+_table.register(LossList, lambda found: _catalogue(found.losses))
 
 
 @_table.register

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Self
+
+from pydantic import PrivateAttr
 
 from service.schemas.base import Answer, Number
 from service.schemas.names import (
@@ -17,6 +19,7 @@ from service.schemas.names import (
     Verdict,
 )
 from service.schemas.reading import Reading
+from service.schemas.resampled import Bootstrap, Coverage, Design
 
 
 class History(Answer):
@@ -68,13 +71,14 @@ class UnscaledParams(Answer):
 
 
 class ConfidenceInterval(Answer):
-    """Two-sided intervals for the free params, and by method `t` for the tied ones. NaN: the data
-    set no limit on that side."""
+    """Two-sided intervals for the free params, and by the methods `t` and `bootstrap` for the tied
+    ones. NaN: the data set no limit on that side."""
 
     level: float
     method: IntervalMethod
     lower: dict[str, Number]
     upper: dict[str, Number]
+    bootstrap: Bootstrap | None = None
 
 
 class Report(Answer):
@@ -230,6 +234,10 @@ class Fit(Answer):
     statistics: Statistics
     report: dict[str, Report] | None = None
     """The quantities of the request's `report`, in raw units."""
+    coverage: Coverage | None = None
+    """With `coverage` in the request."""
+    design: Design | None = None
+    """With `design` in the request."""
     diagnostics: list[Diagnostic]
     verdict: Verdict
     """`untrustworthy` with a diagnostic of severity error; `doubtful` with one of severity warning;
@@ -249,6 +257,19 @@ class Fit(Answer):
     predict: PredictBody
     timings: Timings
     urls: FitUrls
+
+    _drawn: Any = PrivateAttr(default=None)
+
+    @property
+    def drawn(self) -> Any:
+        """The replicates of its bootstrap, which are no part of its JSON; None without them."""
+        return self._drawn
+
+    def with_drawn(self, drawn: Any) -> Self:
+        """The same with the replicates of its bootstrap."""
+        copied = self.model_copy()
+        copied._drawn = drawn
+        return copied
 
     @property
     def shown(self) -> dict[str, float]:

@@ -22,6 +22,7 @@ from service.schemas.options import (
     Tolerance,
 )
 from service.schemas.reading import Reading
+from service.schemas.resampling import CoverageOptions, DesignOptions
 from service.schemas.rows import Rows
 
 Tags = Annotated[dict[str, Annotated[str, Field(max_length=256)]], Field(max_length=16)]
@@ -76,6 +77,11 @@ class FitRequest(Request):
     """Quantities derived from the params, such as `{"ec90": "e*9**(1/b)"}`, with standard errors
     and intervals of the level of `confidence_interval`; or `default`, those of the model's family.
     In raw units where `scaling` is given."""
+    coverage: CoverageOptions | None = None
+    """The actual coverage of the confidence intervals, by fits of data simulated at the fit's
+    params."""
+    design: DesignOptions | None = None
+    """What the next reading at some candidate places would do to the standard errors."""
     on_divergence: OnDivergence = "stop"
     dtype: DType = "float64"
     challenge: bool = True

@@ -26,6 +26,7 @@ from service.schemas.names import (
     Verdict,
 )
 from service.schemas.reading import Reading
+from service.schemas.resampled import GroupedBootstrap
 
 
 class GroupedReport(Answer):
@@ -52,6 +53,7 @@ class GroupedInterval(Answer):
     method: IntervalMethod
     lower: dict[str, list[Number]]
     upper: dict[str, list[Number]]
+    bootstrap: GroupedBootstrap | None = None
 
 
 By = str | list[str]
@@ -116,7 +118,7 @@ class Groups(Keyed, Answer):
     stderr: dict[str, list[Number]]
     """NaN where there is none."""
     confidence_interval: GroupedInterval | None = None
-    """With `"method": "profile"`."""
+    """With the methods `profile` and `bootstrap`."""
     covariance_kind: CovarianceKind = "expected"
     covariance: dict[str, dict[str, list[Number]]] | None = None
     """With `"covariance": true` in `group_by`, and where the groups have one noise: of the free

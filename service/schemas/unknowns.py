@@ -38,7 +38,9 @@ class InversionOptions(Request):
 
     kind: InversionKind = "inversion"
     """`inversion`: all x whose prediction interval contains the readings' mean, which for a line is
-    Fieller's interval. `wald`: symmetric, by the standard error. `none`: none."""
+    Fieller's interval. `wald`: symmetric, by the standard error. `bootstrap`: percentiles of the
+    unknowns by the replicates of the job's bootstrap, with the noise of the readings drawn too.
+    `none`: none."""
     level: Level = 0.95
     of: ReadingKind = "observation"
     """`observation`: with the noise of the readings themselves. `mean`: without it, as if the
@@ -174,6 +176,8 @@ class Unknowns(Answer):
     lower: Gaps
     """Null where there is no lower end; see `status` and `detail`."""
     upper: Gaps
+    failed: Counts | None
+    """With the interval `bootstrap`: the replicates by which the sample has no unknown."""
     status: Statuses
     """`ok`; `below_curve`, `above_curve`: no solution, the sample is below or above all values that
     the curve can tell; `extrapolated`: beyond the calibrators; `not_monotone`: several solutions,

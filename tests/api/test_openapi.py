@@ -47,6 +47,7 @@ def test_operation_ids_are_short_and_their_own() -> None:
         "explain_problem",
         "fit",
         "get_job",
+        "get_job_draws",
         "get_job_history",
         "get_job_picture",
         "gradient",

@@ -36,6 +36,7 @@ from service.engine.diagnostics.finished import (
     Severities,
     Verdict,
 )
+from service.engine.diagnostics.resampling import LOST_REPLICATES, LOW_COVERAGE
 from service.engine.diagnostics.residuals import (
     AUTOCORRELATED_RESIDUALS,
     LOST_IN_ROUNDING,
@@ -71,6 +72,8 @@ CHECKS: Sequence[Check] = (
     GUESSED_START,
     MULTI_START_DISAGREES,
     NOT_CHALLENGED,
+    LOST_REPLICATES,
+    LOW_COVERAGE,
 )
 """All checks, in the order in which they are reported."""
 
