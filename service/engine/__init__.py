@@ -6,7 +6,8 @@ Stateless: no clock, no I/O, no globals. `run_of(task)` returns a run, which the
 from service.engine.iterate import Run, begin, outcome
 from service.engine.problem import Groups, Options, Problem, Task, grouped
 from service.engine.result import Best, Ends, GroupedResult, Result, Rows
-from service.engine.shared_run import SharedRun, run_of
+from service.engine.reweighted_run import ReweightedRun, run_of
+from service.engine.shared_run import SharedRun
 
 __all__ = [
     "Best",
@@ -16,6 +17,7 @@ __all__ = [
     "Options",
     "Problem",
     "Result",
+    "ReweightedRun",
     "Rows",
     "Run",
     "SharedRun",

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from service.engine.inference.statistics import Statistics
 from service.engine.kernel.types import Floats
+from service.engine.noise import FittedNoise
 
 StopReason = Literal["converged", "max_epochs", "diverged", "stalled", "time_limit", "cancelled"]
 
@@ -105,6 +106,8 @@ class Result:
     """Params and loss of a better minimum, if other starts led to one."""
     statistics: Statistics | None = None
     """The statistics at `best.params`, if they were computed already."""
+    noise: FittedNoise | None = None
+    """The noise by a model of it."""
 
     @property
     def converged(self) -> bool:
@@ -228,3 +231,4 @@ class GroupedResult:
     ends: Ends
     history: Sequence[Rows] | None
     stop_reason: StopReason | None
+    noise: FittedNoise | None = None

@@ -15,14 +15,15 @@ from service.engine.inference.covariance import Kind, of_kind
 from service.engine.inference.intervals import Intervals, TakesLong, intervals
 from service.engine.inference.statistics import Statistics, summarise
 from service.engine.kernel.types import Floats
+from service.engine.noise import ResidualScale
 from service.engine.problem import Problem
 from service.engine.result import Result
 from service.fitting.derived import DerivedOfFit, Tied, named, of_covariance, present, with_tied
+from service.fitting.noise_answer import noise_of
 from service.fitting.param_units import units_of_params
 from service.fitting.plan import Plan
 from service.fitting.row_filter import rows_used
 from service.fitting.ties import texts_of
-from service.fitting.values import Sigma
 from service.schemas import answers as wire
 from service.schemas.names import Status
 
@@ -44,6 +45,7 @@ def to_fit(
 ) -> wire.Fit:
     """The response body of a fit. If its params are non-finite or it was stopped early, the
     statistics and the body for /predict are those of `best`."""
+    plan = plan.with_noise(result.noise)
     problem = plan.task.problem
     trusted = result.best.params if is_cut_short(result) else result.params
     expected = result.statistics
@@ -92,6 +94,7 @@ def to_fit(
         reading=plan.request.reading,
         history=history,
         predict=_predict_body(plan, trusted, statistics, answered.covariance),
+        noise=noise_of(plan),
         timings=timings,
         urls=wire.FitUrls(
             self=f"/jobs/{job_id}",
@@ -244,7 +247,7 @@ def _predict_body(
         scaling=scales(plan),
         dtype=plan.request.dtype,
         covariance=covariance,
-        residual_std=residual_std(plan.request.sigma, statistics),
+        residual_std=residual_std(plan, statistics),
         sigma_scale=None if problem.sigma is None else _number(statistics.figures.noise),
         input_range=input_range(plan),
         degrees_of_freedom=NORMAL
@@ -253,13 +256,19 @@ def _predict_body(
     )
 
 
-def residual_std(sigma: Sigma, statistics: Statistics) -> float | None:
+def residual_std(plan: Plan, statistics: Statistics) -> float | None:
     """The standard deviation of an observation, where it is the same for all."""
+    sigma, noise = plan.request.sigma, plan.task.problem.noise
+    if plan.request.weights is not None:
+        return None
+    if isinstance(noise, ResidualScale) and plan.noise is not None:
+        scale = float(plan.noise.values[0, 0])
+        return scale * sigma if isinstance(sigma, float) else scale if sigma is None else None
     if sigma is None:
         return statistics.residual_std
     if isinstance(sigma, float):
-        noise = _number(statistics.figures.noise)
-        return None if noise is None else noise * sigma
+        noise_std = _number(statistics.figures.noise)
+        return None if noise_std is None else noise_std * sigma
     return None
 
 

@@ -27,6 +27,7 @@ from service.fitting.answer import (
     units_of,
 )
 from service.fitting.grouped_derived import derive, derive_pooled
+from service.fitting.noise_answer import noise_of_groups
 from service.fitting.plan import Plan
 from service.fitting.pooled_answer import (
     pooled_statistics,
@@ -104,6 +105,7 @@ def to_grouped_fit(
     plan: Plan, result: GroupedResult, *, job_id: str, timings: wire.Timings
 ) -> GroupedFit:
     """The response body of the fits of groups."""
+    plan = plan.with_noise(result.noise)
     task, groups = plan.task, plan.groups
     assert task.groups is not None
     assert groups is not None
@@ -268,6 +270,7 @@ def _groups(columns: _Columns, plan: Plan, pooled: PooledFindings | None) -> Gro
         confidence_interval=None if pooled is not None else _interval(columns, plan),
         covariance_kind=plan.request.covariance,
         covariance=_covariance(columns, free, joint) if asked.returns_covariance else None,
+        noise=noise_of_groups(plan),
         report=columns.report,
         diagnostics=columns.codes,
         history=[each or wire.History.nothing(params) for each in columns.history]

@@ -16,6 +16,7 @@ from service.schemas.names import (
     StopReason,
     Verdict,
 )
+from service.schemas.noise_answers import FittedNoise
 from service.schemas.reading import Reading
 
 
@@ -168,7 +169,7 @@ class PredictBody(Answer):
 
 
 class Dropped(Answer):
-    """Rows dropped because of a missing value."""
+    """Rows dropped because of a missing value, or a weight of 0."""
 
     count: int
     rows: list[int]
@@ -223,6 +224,8 @@ class Fit(Answer):
     """Only for `sgd`."""
     best: Best
     statistics: Statistics
+    noise: FittedNoise | None = None
+    """Where the request has a model of the noise."""
     report: dict[str, Report] | None = None
     """The quantities of the request's `report`, in raw units."""
     diagnostics: list[Diagnostic]
@@ -232,7 +235,7 @@ class Fit(Answer):
     trustworthy: bool
     """Whether the verdict is `trustworthy`."""
     dropped: Dropped | None
-    """The rows dropped by `"missing": "drop"`."""
+    """The rows dropped by `"missing": "drop"`, and those of weight 0."""
     rows: RowsUsed | None = None
     """With `rows` in the request: how many of them are used."""
     units: dict[str, str] = {}

@@ -61,6 +61,7 @@ class Candidate(Request):
     data: _ForAll = None
     sigma: _ForAll = None
     sigma_absolute: _ForAll = None
+    weights: _ForAll = None
     missing: _ForAll = None
     units: _ForAll = None
     dtype: _ForAll = None

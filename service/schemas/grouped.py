@@ -24,6 +24,7 @@ from service.schemas.names import (
     StopReason,
     Verdict,
 )
+from service.schemas.noise_answers import GroupedNoise
 from service.schemas.reading import Reading
 
 
@@ -121,6 +122,8 @@ class Groups(Keyed, Answer):
     """With `"covariance": true` in `group_by`, and where the groups have one noise: of the free
     params, `covariance.a.b` for each group; one of a pair only, the one in the order of `params`.
     With `shared` params also of each group's own params with these."""
+    noise: GroupedNoise | None = None
+    """Where the request has a model of the noise."""
     report: dict[str, GroupedReport] | None = None
     """The quantities of the request's `report`."""
     diagnostics: list[list[str]]

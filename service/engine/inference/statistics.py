@@ -214,13 +214,15 @@ def summarise(problem: Problem, theta: Tensor) -> Statistics:
     found = statistics.parts(table[0], q)
     figures = _figures(problem, problem.rows, found.numbers.tolist(), found)
     n, degrees = figures.n, figures.degrees_of_freedom
-    k = len(figures.free) + (not problem.sigma_absolute)
+    k = len(figures.free) + (not problem.sigma_absolute) + problem.noise_params
     deficient: tuple[str, ...] = ()
     if figures.lost.any():
         lost = zip(figures.free, figures.lost.tolist(), strict=False)
         deficient = tuple([name for name, is_lost in lost if is_lost])
     reason = _reason(problem, figures, deficient)
     variance, r_squared, aic = map(_number, (figures.variance, figures.r_squared, figures.aic))
+    if aic is not None:
+        aic += 2 * problem.noise_params
     adjusted = None
     if r_squared is not None and degrees > 0:
         adjusted = 1 - (1 - r_squared) * (n - 1) / degrees
