@@ -11,7 +11,7 @@ from torch import Tensor
 
 from service.engine.diagnostics import Diagnostic, Finding, examine, verdict
 from service.engine.formula import Formula
-from service.engine.inference.covariance import Kind, of_kind
+from service.engine.inference.covariance import of_kind
 from service.engine.inference.intervals import Intervals, TakesLong, intervals
 from service.engine.inference.statistics import Statistics, summarise
 from service.engine.kernel.types import Floats
@@ -25,7 +25,7 @@ from service.fitting.plan import Plan
 from service.fitting.row_filter import rows_used
 from service.fitting.ties import texts_of
 from service.schemas import answers as wire
-from service.schemas.names import Status
+from service.schemas.names import AnsweredCovariance, Status
 
 Named = dict[str, float]
 FEW_PARAMS = 8
@@ -65,7 +65,7 @@ def to_fit(
         found = of_covariance(found, statistics, own, asked, sandwich=kind == "sandwich")
     derived = DerivedOfFit(plan, result, trusted, statistics)
     interval = _interval(plan, found, statistics.free, derived.tied)
-    answered = to_statistics(statistics, kind, interval, derived.tied)
+    answered = to_statistics(statistics, kind_of(plan), interval, derived.tied)
     return wire.Fit(
         job_id=job_id,
         status=_status(result),
@@ -146,7 +146,7 @@ def to_history(
 
 
 def to_statistics(
-    statistics: Statistics, kind: Kind, interval: wire.ConfidenceInterval | None,
+    statistics: Statistics, kind: AnsweredCovariance, interval: wire.ConfidenceInterval | None,
     tied: Tied | None,
 ) -> wire.Statistics:  # fmt: skip
     """Statistics by name."""
@@ -171,6 +171,12 @@ def to_statistics(
         degrees_of_freedom=statistics.degrees_of_freedom,
         n=statistics.n,
     )
+
+
+def kind_of(plan: Plan) -> AnsweredCovariance:
+    """The kind of the covariance in the answer."""
+    loss = plan.task.problem.loss
+    return plan.request.covariance if loss.is_least_squares or not loss.is_smooth else "robust"
 
 
 def _interval(

@@ -21,6 +21,7 @@ from service.engine.result import GroupedResult, Rows
 from service.fitting.answer import (
     dropped,
     input_range,
+    kind_of,
     model_again,
     scales,
     to_model,
@@ -268,7 +269,7 @@ def _groups(columns: _Columns, plan: Plan, pooled: PooledFindings | None) -> Gro
         params={name: columns.params[:, i].tolist() for i, name in own},
         stderr={name: columns.stderr[:, i].tolist() for i, name in enumerate((*free, *tied))},
         confidence_interval=None if pooled is not None else _interval(columns, plan),
-        covariance_kind=plan.request.covariance,
+        covariance_kind=kind_of(plan),
         covariance=_covariance(columns, free, joint) if asked.returns_covariance else None,
         noise=noise_of_groups(plan),
         report=columns.report,

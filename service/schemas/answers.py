@@ -7,7 +7,7 @@ from typing import Any
 
 from service.schemas.base import Answer, Number
 from service.schemas.names import (
-    CovarianceKind,
+    AnsweredCovariance,
     DType,
     IntervalMethod,
     ReportMethod,
@@ -113,7 +113,8 @@ class Statistics(Answer):
     """Standard errors of the free params, and of the tied ones by the delta method."""
     covariance: dict[str, dict[str, Number]] | None
     """Of the free params, as `correlation`; a tied param is a function of them."""
-    covariance_kind: CovarianceKind = "expected"
+    covariance_kind: AnsweredCovariance = "expected"
+    """As asked for; or `robust`, that of a robust loss (Huber 1981, 7.6)."""
     covariance_reason: str | None
     """Why `covariance`, and all that is derived from it, is null."""
     correlation: dict[str, dict[str, Number]] | None

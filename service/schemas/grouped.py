@@ -16,7 +16,7 @@ from service.schemas.answers import (
 )
 from service.schemas.base import Answer, Number
 from service.schemas.names import (
-    CovarianceKind,
+    AnsweredCovariance,
     DType,
     IntervalMethod,
     ReportMethod,
@@ -117,7 +117,8 @@ class Groups(Keyed, Answer):
     """NaN where there is none."""
     confidence_interval: GroupedInterval | None = None
     """With `"method": "profile"`."""
-    covariance_kind: CovarianceKind = "expected"
+    covariance_kind: AnsweredCovariance = "expected"
+    """See `Statistics`."""
     covariance: dict[str, dict[str, list[Number]]] | None = None
     """With `"covariance": true` in `group_by`, and where the groups have one noise: of the free
     params, `covariance.a.b` for each group; one of a pair only, the one in the order of `params`.
