@@ -275,6 +275,14 @@ class Groups:
         return Groups(self.spans[:, groups], self.initial[groups], self.history)
 
 
+@dataclass(frozen=True, slots=True)
+class OutlierTest:
+    """A test for outliers of that false discovery rate; `drop`: the answer is without them."""
+
+    q: float
+    drop: bool
+
+
 @dataclass(frozen=True, eq=False)
 class Task:
     """A problem and how to fit it. With `groups`, each group of its rows is fitted."""
@@ -285,6 +293,7 @@ class Task:
     shared: tuple[int, ...] | None = None
     """Positions of the params that have one value for all groups. Not None: the groups have one
     noise, also where no param is shared."""
+    outliers: OutlierTest | None = None
 
     @cached_property
     def local_places(self) -> Ints:

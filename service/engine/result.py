@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from service.engine.inference.statistics import Statistics
-from service.engine.kernel.types import Floats
+from service.engine.kernel.types import Bools, Floats
 from service.engine.noise import FittedNoise
 
 StopReason = Literal["converged", "max_epochs", "diverged", "stalled", "time_limit", "cancelled"]
@@ -108,6 +108,7 @@ class Result:
     """The statistics at `best.params`, if they were computed already."""
     noise: FittedNoise | None = None
     """The noise by a model of it."""
+    outlying: Outlying | None = None
 
     @property
     def converged(self) -> bool:
@@ -232,3 +233,18 @@ class GroupedResult:
     history: Sequence[Rows] | None
     stop_reason: StopReason | None
     noise: FittedNoise | None = None
+    outlying: Outlying | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Outlying:
+    """What a test for outliers has found."""
+
+    mask: Bools
+    """Which rows of the problem are outliers, (rows,)."""
+    scale: Floats
+    """The robust standard deviation of the residuals of each group, (groups,)."""
+    dropped: bool
+    """Whether the result is of the rows without them."""
+    other: Result | GroupedResult
+    """The result without them, or of all rows."""

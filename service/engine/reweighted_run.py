@@ -35,8 +35,10 @@ LATER_EPOCHS = 100
 """The most epochs of a round after the first."""
 SETTLED = 1e-10
 """Relative change of each param, or of each σ, below which a group has settled,"""
+SETTLED_ROUGHLY = 1e-6
+"""where the fit is only to find outliers,"""
 SETTLED_FLOAT32 = 1e-4
-"""and where the fit is in float32."""
+"""and where it is in float32."""
 
 
 @dataclass(eq=False)
@@ -262,6 +264,9 @@ class ReweightedRun:
         lost: Bools = np.isnan(np.add.reduceat(new.sigma, first))
         double = self.task.problem.target.dtype == torch.float64
         slack = SETTLED if double else SETTLED_FLOAT32
+        noise = self.task.problem.noise
+        if double and isinstance(noise, ResidualScale) and noise.estimator == "rsdr":
+            slack = SETTLED_ROUGHLY
         moves = ~lost
         if before is not None:
             apart = (theta - before).abs() > slack * theta.abs()
@@ -374,8 +379,10 @@ def first_problem(task: Task) -> Problem:
 
 
 def most_epochs(task: Task) -> int:
-    """The most epochs of a task, over all rounds."""
+    """The most epochs of a task, over all rounds and fits."""
     epochs = task.options.epochs
+    if task.outliers is not None:
+        return 2 * epochs + (ROUNDS + 10) * LATER_EPOCHS
     return epochs if task.problem.noise is None else epochs + ROUNDS * min(epochs, LATER_EPOCHS)
 
 
@@ -401,10 +408,3 @@ def _as_ends(found: Result) -> Ends:
         first_gradient=found.first_gradient.double().cpu().unsqueeze(0),
         initial=found.initial.double().cpu().unsqueeze(0),
     )  # fmt: skip
-
-
-def run_of(task: Task, checkpoint: Any = None) -> Run | SharedRun | ReweightedRun:
-    """A run of the task, from its start or from a checkpoint of another run of the same task."""
-    if task.problem.noise is not None:
-        return ReweightedRun(task, checkpoint)
-    return SharedRun(task, checkpoint) if task.shared else Run(task, checkpoint)

@@ -91,16 +91,15 @@ def _by_scale(
     sizes, free = np.abs(residuals / given), len(task.problem.places)
     if task.shared is not None:
         free = len(task.shared_places) + len(task.local_places) * len(task.fits)
-    scales = np.empty(len(pools))
-    ends = np.cumsum(pools).tolist()
-    for pool, (count, end) in enumerate(zip(pools.tolist(), ends, strict=True)):
-        own = np.sort(sizes[end - count : end])
+    scales, first = np.full(len(pools), np.nan), np.cumsum(pools) - pools
+    for count in np.unique(pools).tolist():
+        alike = np.flatnonzero(pools == count)
+        own = np.sort(sizes[first[alike, None] + np.arange(count)], axis=1)
         if model.estimator == "mad":
-            scales[pool] = np.median(own[min(free, count - 1) if fewer else 0 :]) / NORMAL_MAD
+            left = min(free, count - 1) if fewer else 0
+            scales[alike] = np.median(own[:, left:], axis=1) / NORMAL_MAD
         elif count > free:
-            scales[pool] = np.quantile(own, WITHIN) * count / (count - free)
-        else:
-            scales[pool] = np.nan
+            scales[alike] = np.quantile(own, WITHIN, axis=1) * count / (count - free)
     params = NoiseParams(
         scales[:, None], np.full((len(pools), 1), np.nan), np.zeros(len(pools), dtype=np.int64)
     )

@@ -20,6 +20,7 @@ from service.engine.problem import Problem
 from service.engine.result import Result
 from service.fitting.derived import DerivedOfFit, Tied, named, of_covariance, present, with_tied
 from service.fitting.noise_answer import noise_of
+from service.fitting.outliers import outliers_of, with_outliers
 from service.fitting.param_units import units_of_params
 from service.fitting.plan import Plan
 from service.fitting.row_filter import rows_used
@@ -45,7 +46,8 @@ def to_fit(
 ) -> wire.Fit:
     """The response body of a fit. If its params are non-finite or it was stopped early, the
     statistics and the body for /predict are those of `best`."""
-    plan = plan.with_noise(result.noise)
+    found_outliers = outliers_of(plan, result.outlying)
+    plan = with_outliers(plan.with_noise(result.noise), result.outlying)
     problem = plan.task.problem
     trusted = result.best.params if is_cut_short(result) else result.params
     expected = result.statistics
@@ -95,6 +97,7 @@ def to_fit(
         history=history,
         predict=_predict_body(plan, trusted, statistics, answered.covariance),
         noise=noise_of(plan),
+        outliers=found_outliers,
         timings=timings,
         urls=wire.FitUrls(
             self=f"/jobs/{job_id}",

@@ -29,6 +29,7 @@ from service.fitting.answer import (
 )
 from service.fitting.grouped_derived import derive, derive_pooled
 from service.fitting.noise_answer import noise_of_groups
+from service.fitting.outliers import outliers_of_groups, with_outliers
 from service.fitting.plan import Plan
 from service.fitting.pooled_answer import (
     pooled_statistics,
@@ -45,6 +46,7 @@ from service.schemas.grouped import (
     GroupedReport,
     Groups,
 )
+from service.schemas.noise_answers import GroupedOutliers
 from service.schemas.names import Severity, Status, StopReason
 
 Names = Sequence[str]
@@ -106,7 +108,8 @@ def to_grouped_fit(
     plan: Plan, result: GroupedResult, *, job_id: str, timings: wire.Timings
 ) -> GroupedFit:
     """The response body of the fits of groups."""
-    plan = plan.with_noise(result.noise)
+    found_outliers = outliers_of_groups(plan, result.outlying)
+    plan = with_outliers(plan.with_noise(result.noise), result.outlying)
     task, groups = plan.task, plan.groups
     assert task.groups is not None
     assert groups is not None
@@ -146,7 +149,7 @@ def to_grouped_fit(
         model=to_model(problem),
         optimizer=task.options.optimizer,
         epochs=int(columns.epochs.max(initial=0)),
-        groups=_groups(columns, plan, pooled),
+        groups=_groups(columns, plan, pooled, found_outliers),
         shared=shared_params(plan, pooled),
         statistics=pooled_statistics(plan, pooled, columns.loss),
         diagnostics=[*whole, *_diagnostics(columns, len(groups.keys))],
@@ -245,7 +248,9 @@ def _reason(reasons: Sequence[StopReason], stopped: StopReason | None) -> StopRe
     return next((each for each in reasons if each != "converged"), "converged")
 
 
-def _groups(columns: _Columns, plan: Plan, pooled: PooledFindings | None) -> Groups:
+def _groups(
+    columns: _Columns, plan: Plan, pooled: PooledFindings | None, outliers: GroupedOutliers | None
+) -> Groups:
     task, groups, asked = plan.task, plan.groups, plan.request.group_by
     assert groups is not None
     assert asked is not None
@@ -272,6 +277,7 @@ def _groups(columns: _Columns, plan: Plan, pooled: PooledFindings | None) -> Gro
         covariance_kind=kind_of(plan),
         covariance=_covariance(columns, free, joint) if asked.returns_covariance else None,
         noise=noise_of_groups(plan),
+        outliers=outliers,
         report=columns.report,
         diagnostics=columns.codes,
         history=[each or wire.History.nothing(params) for each in columns.history]

@@ -14,7 +14,7 @@ from service.engine.expressions import read_expression
 from service.engine.formula import Formula, read_formula
 from service.engine.names import CONSTANTS, leaves
 from service.engine.noise import PREDICTION, Noise, NoiseExpression, ResidualScale
-from service.engine.problem import Model, Options
+from service.engine.problem import Model, Options, OutlierTest
 from service.engine.syntax import Tree
 from service.errors import InvalidData, InvalidFormula, InvalidRequest, UnknownName, token
 from service.fitting.columns import finite_columns, numbers
@@ -190,3 +190,31 @@ def check_repeated(options: Options, noise: Noise | None) -> None:
         f"'{options.method.name}'",
         pointer="/optimizer",
     )
+
+
+def to_outliers(request: FitRequest, model: Model, noise: Noise | None) -> OutlierTest | None:
+    """The test for outliers of a request. Raises InvalidRequest for what has no meaning with it."""
+    asked, at = request.outliers, "/outliers"
+    if asked is None:
+        return None
+    if not isinstance(model, Formula):
+        raise InvalidRequest("the test for outliers is for formulas, not for networks", pointer=at)
+    if not LOSSES[request.loss.name].is_likelihood:
+        raise InvalidRequest(
+            f"outliers are tested beside a fit with the loss 'mse', not '{request.loss.name}', "
+            "which makes little of them itself; omit one of the two",
+            pointer=at,
+        )
+    if noise is not None:
+        raise InvalidRequest(
+            "outliers are tested where sigma is known up to a factor, not where it follows from "
+            "the fit; omit one of the two",
+            pointer=at,
+        )
+    if request.group_by is not None and request.group_by.is_pooled:
+        raise InvalidRequest(
+            "outliers are tested in groups that are fitted separately, each with its own noise; "
+            "omit `shared` and pooled noise",
+            pointer=at,
+        )
+    return OutlierTest(asked.q, asked.action == "drop")

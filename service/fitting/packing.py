@@ -24,7 +24,8 @@ from torch import Tensor
 from service import __version__
 from service.catalogue import optimizers
 from service.engine.iterate import Checkpoint
-from service.engine.result import Best, Ends, Rows
+from service.engine.outlier_run import OutlierCheckpoint
+from service.engine.result import Best, Ends, GroupedResult, Result, Rows
 from service.engine.reweighted_run import ReweightedCheckpoint
 from service.engine.shared_run import SharedCheckpoint
 from service.engine.solvers import (
@@ -62,7 +63,8 @@ def _models(kind: Any) -> Iterator[type[BaseModel]]:
 _CLASSES: Final[Mapping[str, Any]] = {
     f"{cls.__module__}.{cls.__qualname__}": cls
     for cls in (
-        *(Checkpoint, SharedCheckpoint, ReweightedCheckpoint, Starts, Known, Search, Range, Ends, Best, Rows, Recorded),
+        *(ReweightedCheckpoint, OutlierCheckpoint, Result, GroupedResult),
+        *(Checkpoint, SharedCheckpoint, Starts, Known, Search, Range, Ends, Best, Rows, Recorded),
         *(optimizers.State, descent.Moments, exact.State, first_order.State, marquardt.State),
         *(quasi_newton.State, shared.State, single.At, single.SequentialState),
         *(Curves, Labels),

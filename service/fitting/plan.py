@@ -30,7 +30,7 @@ from service.fitting.columns import (
 from service.fitting.contrasts import check_relative
 from service.fitting.groups import Groups, check_keys, to_groups
 from service.fitting.models import resolve
-from service.fitting.noise import check_repeated, noise_columns, to_noise, weights_of
+from service.fitting.noise import check_repeated, noise_columns, to_noise, to_outliers, weights_of
 from service.fitting.options import to_loss, to_options
 from service.fitting.reports import NOTHING, Asked, check_covariance, check_profiles, to_asked
 from service.fitting.row_filter import only, with_rows
@@ -157,6 +157,7 @@ def to_plan(request: FitRequest, *, max_rows: int = 2**62, max_groups: int = 2**
         history = request.group_by.history
         task = grouped(problem, options, torch.from_numpy(groups.codes), initial, history=history)
         task = replace(task, shared=shared_positions(request, formula))
+    task = replace(task, outliers=to_outliers(request, formula, noise))
     return Plan(request, task, raw, scaling, reported, dropped, groups, family, report)
 
 

@@ -16,7 +16,7 @@ from service.schemas.names import (
     StopReason,
     Verdict,
 )
-from service.schemas.noise_answers import FittedNoise
+from service.schemas.noise_answers import FittedNoise, FoundOutliers
 from service.schemas.reading import Reading
 
 
@@ -227,6 +227,8 @@ class Fit(Answer):
     statistics: Statistics
     noise: FittedNoise | None = None
     """Where the request has a model of the noise."""
+    outliers: FoundOutliers | None = None
+    """Where the request asks for outliers."""
     report: dict[str, Report] | None = None
     """The quantities of the request's `report`, in raw units."""
     diagnostics: list[Diagnostic]

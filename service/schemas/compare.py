@@ -62,6 +62,7 @@ class Candidate(Request):
     sigma: _ForAll = None
     sigma_absolute: _ForAll = None
     weights: _ForAll = None
+    outliers: _ForAll = None
     missing: _ForAll = None
     units: _ForAll = None
     dtype: _ForAll = None

@@ -11,7 +11,7 @@ from service.schemas.columns import Data, Name
 from service.schemas.losses import LEAST_SQUARES, Loss
 from service.schemas.models import Model
 from service.schemas.names import CovarianceKind, DType, Missing, OnDivergence
-from service.schemas.noise import NoiseModel, Sigma, Weights
+from service.schemas.noise import NoiseModel, Outliers, Sigma, Weights
 from service.schemas.optimizers import AUTOMATIC, Optimizer
 from service.schemas.options import (
     ConfidenceOptions,
@@ -47,6 +47,8 @@ class FitRequest(Request):
     weights: Weights | None = None
     """Weights of the rows, 1/sigma², in place of `sigma`: a column's name, an expression of columns
     such as `1/x**2`, or a list. A row of weight 0 is left out."""
+    outliers: Outliers | None = None
+    """A test for outliers, which are flagged or dropped: `rout`, or an object with options."""
     rows: Rows | None = None
     """Which rows are used: a condition on columns, such as `x > 2 and x < 10`."""
     missing: Missing = "error"

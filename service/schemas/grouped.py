@@ -24,7 +24,7 @@ from service.schemas.names import (
     StopReason,
     Verdict,
 )
-from service.schemas.noise_answers import GroupedNoise
+from service.schemas.noise_answers import GroupedNoise, GroupedOutliers
 from service.schemas.reading import Reading
 
 
@@ -125,6 +125,8 @@ class Groups(Keyed, Answer):
     With `shared` params also of each group's own params with these."""
     noise: GroupedNoise | None = None
     """Where the request has a model of the noise."""
+    outliers: GroupedOutliers | None = None
+    """Where the request asks for outliers."""
     report: dict[str, GroupedReport] | None = None
     """The quantities of the request's `report`."""
     diagnostics: list[list[str]]

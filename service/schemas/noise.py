@@ -42,6 +42,9 @@ Weights = Annotated[str, Field(min_length=1, max_length=512)] | list[NonNegative
 """A column's name, an expression of columns, or a list."""
 
 
+OutlierAction = Literal["flag", "drop"]
+
+
 class OutlierOptions(Request):
     """A test for outliers."""
 
@@ -49,7 +52,7 @@ class OutlierOptions(Request):
     """Robust fit and outlier removal, of Motulsky and Brown (2006)."""
     q: Annotated[Finite, Field(gt=0, le=0.1)] = 0.01
     """The false discovery rate: which part of the points that are called outliers may be none."""
-    action: Literal["flag", "drop"] = "flag"
+    action: OutlierAction = "flag"
     """`flag`: the answer is the fit of all rows; `drop`: of the rows without outliers. Either names
     the outliers and has the params of the other fit too."""
 
