@@ -17,6 +17,7 @@ Fraction = Annotated[float, Ge(0), Lt(1)]
 Share = Annotated[float, Ge(0), Le(1)]
 Count = Annotated[int, Ge(1)]
 
+
 @dataclass(frozen=True, slots=True)
 class RobustScale:
     """A number in units of a robust scale of the residuals of the fit itself, as the type of an

@@ -142,9 +142,7 @@ def _started(variance: Variance, start: Floats) -> Floats:
     for which in product(range(len(choices)), repeat=len(tried)):
         point = start.copy()
         for column, choice in zip(tried, which, strict=True):
-            point[:, column] = np.where(
-                missing[:, column], choices[choice], start[:, column]
-            )
+            point[:, column] = np.where(missing[:, column], choices[choice], start[:, column])
         found = variance.deviance(point)
         lower = found < lowest
         best, lowest = np.where(lower[:, None], point, best), np.where(lower, found, lowest)

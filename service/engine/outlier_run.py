@@ -212,7 +212,9 @@ def without_rows(task: Task, mask: Bools) -> Task:
     sizes = task.fits.sizes.numpy()
     left = torch.from_numpy(np.add.reduceat(~mask, np.cumsum(sizes) - sizes, dtype=np.int64))
     end = torch.cumsum(left, 0)
-    return replace(task, problem=problem, groups=replace(task.groups, spans=torch.stack([end - left, end])))
+    return replace(
+        task, problem=problem, groups=replace(task.groups, spans=torch.stack([end - left, end]))
+    )
 
 
 def _theta(found: Found) -> Tensor:
@@ -230,7 +232,10 @@ def _stopped(found: Found, stop_reason: StopReason | None) -> Found:
     return found if stop_reason is None else replace(found, stop_reason=stop_reason)
 
 
-def run_of(task: Task, checkpoint: Any = None) -> Run | SharedRun | ReweightedRun | OutlierRun:
+AnyRun = Run | SharedRun | ReweightedRun | OutlierRun
+
+
+def run_of(task: Task, checkpoint: Any = None) -> AnyRun:
     """A run of the task, from its start or from a checkpoint of another run of the same task."""
     if task.outliers is not None:
         return OutlierRun(task, checkpoint)

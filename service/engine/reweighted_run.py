@@ -229,8 +229,10 @@ class ReweightedRun:
         self._part = self._run(None)
 
     def _known(self) -> Floats | None:
-        values = self._at.values
-        if values is None or self.task.shared is not None:
+        values: Floats | None = self._at.values
+        if values is None:
+            return None
+        if self.task.shared is not None:
             return values
         known: Floats = values[self._at.active.numpy()]
         return known
@@ -312,7 +314,9 @@ class ReweightedRun:
             total = at.epochs.index_add(0, at.active, ends.epochs)
             found = replace(at.ends.with_those(at.active, ends), epochs=total)
         else:
-            found = replace(ends, epochs=at.epochs + ends.epochs, best_epoch=at.epochs + ends.best_epoch)
+            found = replace(
+                ends, epochs=at.epochs + ends.epochs, best_epoch=at.epochs + ends.best_epoch
+            )
         reasons = tuple(
             "stalled" if bad and reason == "converged" else reason
             for reason, bad in zip(found.reasons, at.unsettled.tolist(), strict=True)

@@ -19,7 +19,7 @@ from service.engine.noise import ResidualScale
 from service.engine.problem import Problem
 from service.engine.result import Result
 from service.fitting.derived import DerivedOfFit, Tied, named, of_covariance, present, with_tied
-from service.fitting.noise_answer import noise_of
+from service.fitting.noise_answer import curve_noise, noise_of
 from service.fitting.outliers import outliers_of, with_outliers
 from service.fitting.param_units import units_of_params
 from service.fitting.plan import Plan
@@ -257,7 +257,8 @@ def _predict_body(
         dtype=plan.request.dtype,
         covariance=covariance,
         residual_std=residual_std(plan, statistics),
-        sigma_scale=None if problem.sigma is None else _number(statistics.figures.noise),
+        sigma_scale=sigma_scale(plan, statistics),
+        noise=curve_noise(plan),
         input_range=input_range(plan),
         degrees_of_freedom=NORMAL
         if problem.sigma_absolute
@@ -279,6 +280,16 @@ def residual_std(plan: Plan, statistics: Statistics) -> float | None:
         noise_std = _number(statistics.figures.noise)
         return None if noise_std is None else noise_std * sigma
     return None
+
+
+def sigma_scale(plan: Plan, statistics: Statistics) -> float | None:
+    """The standard deviation of an observation in units of sigma; None without sigma."""
+    request, problem = plan.request, plan.task.problem
+    if problem.sigma is None or (request.sigma is None and request.weights is None):
+        return None
+    if isinstance(problem.noise, ResidualScale):
+        return None if plan.noise is None else float(plan.noise.values[0, 0])
+    return _number(statistics.figures.noise)
 
 
 def _number(value: float) -> float | None:

@@ -44,12 +44,13 @@ def check(request: FitRequest, settings: Settings) -> Plan:
             pointer="/epochs",
         )
     operations = problem.formula.operations
-    cost = float(most_epochs(plan.task)) * problem.rows * operations
+    epochs = most_epochs(plan.task)
+    cost = float(epochs) * problem.rows * operations
     if cost > settings.max_operations:
         most = int(settings.max_operations / (problem.rows * operations))
         raise BudgetExceeded(
-            f"{most_epochs(plan.task):,} epochs × {problem.rows:,} rows × {operations} operations are "
-            f"{cost:.2g}, more than the {settings.max_operations:.2g} allowed for one fit; use at "
+            f"{epochs:,} epochs × {problem.rows:,} rows × {operations} operations are {cost:.2g}, "
+            f"more than the {settings.max_operations:.2g} allowed for one fit; use at "
             f"most {most:,} epochs",
             pointer="/epochs",
         )

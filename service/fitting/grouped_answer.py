@@ -28,7 +28,7 @@ from service.fitting.answer import (
     units_of,
 )
 from service.fitting.grouped_derived import derive, derive_pooled
-from service.fitting.noise_answer import noise_of_groups
+from service.fitting.noise_answer import grouped_curve_noise, noise_of_groups
 from service.fitting.outliers import outliers_of_groups, with_outliers
 from service.fitting.plan import Plan
 from service.fitting.pooled_answer import (
@@ -46,8 +46,8 @@ from service.schemas.grouped import (
     GroupedReport,
     Groups,
 )
-from service.schemas.noise_answers import GroupedOutliers
 from service.schemas.names import Severity, Status, StopReason
+from service.schemas.noise_answers import GroupedOutliers
 
 Names = Sequence[str]
 Bytes = npt.NDArray[np.int8]
@@ -164,6 +164,7 @@ def to_grouped_fit(
             scaling=scales(plan),
             dtype=plan.request.dtype,
             has_residual_std=problem.sigma is None,
+            noise=grouped_curve_noise(plan),
             is_normal=problem.sigma_absolute,
             input_range=input_range(plan),
         ),

@@ -12,6 +12,7 @@ from torch import Tensor
 from service.catalogue.losses import LOSSES
 from service.engine.expressions import read_expression
 from service.engine.formula import Formula, read_formula
+from service.engine.kernel.types import Bools
 from service.engine.names import CONSTANTS, leaves
 from service.engine.noise import PREDICTION, Noise, NoiseExpression, ResidualScale
 from service.engine.problem import Model, Options, OutlierTest
@@ -38,7 +39,7 @@ def noise_columns(request: FitRequest) -> list[str]:
     return [sigma] if isinstance(sigma, str) and sigma in data else []
 
 
-def weights_of(request: FitRequest, missing: Numbers) -> Numbers | None:
+def weights_of(request: FitRequest, missing: Bools) -> Numbers | None:
     """The weight of each row, NaN in those where a value is missing; None without weights. Raises
     InvalidData for one that is negative or not finite."""
     given, data = request.weights, request.data
@@ -89,7 +90,7 @@ def _read(formula: Formula, columns: dict[str, Any], rows: int) -> Numbers:
 
 def _weight(text: str, data: Data) -> Formula:
     """The expression of weights. Raises InvalidFormula."""
-    return _parsed(text, data, (), "/weights")
+    return parsed(text, data, (), "/weights")
 
 
 def _expression(model: NoiseModel, data: Data) -> Formula:
@@ -109,7 +110,7 @@ def _expression(model: NoiseModel, data: Data) -> Formula:
                 pointer="/sigma/estimate",
             )
     known = (PREDICTION, *data)
-    found = _parsed(model.expr, known, tuple(model.estimate), "/sigma/expr")
+    found = parsed(model.expr, known, tuple(model.estimate), "/sigma/expr")
     for name in model.estimate:
         if name not in found.params:
             raise UnknownName("param", name, found.params, pointer="/sigma/estimate")
@@ -123,9 +124,9 @@ def _tree(text: str) -> Tree:
         raise error.at("/sigma/expr") from None
 
 
-def _parsed(
-    text: str, columns: Iterable[str], params: Collection[str], pointer: str
-) -> Formula:
+def parsed(text: str, columns: Iterable[str], params: Collection[str], pointer: str) -> Formula:
+    """An expression of columns and params, of which there may be no others. Raises InvalidFormula,
+    at the pointer."""
     try:
         read_expression(text)
         return read_formula(text, frozenset(columns), frozenset(params))

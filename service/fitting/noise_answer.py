@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from service.engine.kernel.types import Floats
 from service.engine.noise import NoiseExpression
+from service.fitting.noise_at import weights_as_noise
 from service.fitting.plan import Plan
 from service.schemas import noise_answers as wire
+from service.schemas.fit import FitRequest
 from service.schemas.noise import NoiseModel
 
 
@@ -51,3 +53,28 @@ def noise_of_groups(plan: Plan) -> wire.GroupedNoise | None:
         scale=None,
         rounds=found.rounds.tolist(),
     )
+
+
+def curve_noise(plan: Plan) -> wire.CurveNoise | None:
+    """σ of new observations of a fit as an expression; None where it is none."""
+    expr = expression_of(plan.request)
+    if expr is None:
+        return None
+    found = noise_of(plan)
+    return wire.CurveNoise(expr=expr, params={} if found is None else found.params)
+
+
+def grouped_curve_noise(plan: Plan) -> wire.GroupedCurveNoise | None:
+    """The same of the fits of groups."""
+    expr = expression_of(plan.request)
+    return None if expr is None else wire.GroupedCurveNoise(expr=expr)
+
+
+def expression_of(request: FitRequest) -> str | None:
+    """The expression of σ, or that which follows from the weights; None where they are none."""
+    weights = request.weights
+    if isinstance(request.sigma, NoiseModel):
+        return request.sigma.expr
+    if isinstance(weights, str) and weights not in request.data:
+        return weights_as_noise(weights)
+    return None

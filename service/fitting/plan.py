@@ -14,7 +14,7 @@ from service.engine.formula import Formula
 from service.engine.kernel.types import Bools
 from service.engine.models import has_guess
 from service.engine.models.mlp import Network
-from service.engine.noise import FittedNoise
+from service.engine.noise import FittedNoise, ResidualScale
 from service.engine.problem import Model, Problem, Task, grouped
 from service.engine.scaling import Scale
 from service.errors import (
@@ -73,7 +73,10 @@ class Plan:
         """The same with the σ of the last round of a fit with a model of the noise."""
         if noise is None:
             return self
-        params = int(noise.extra.max(initial=0))
+        absolute = self.task.problem.sigma_absolute
+        params = len(noise.values[0]) if absolute else int(noise.extra.max(initial=0))
+        if isinstance(self.task.problem.noise, ResidualScale):
+            params = 0
         problem = replace(self.task.problem, sigma=noise.sigma, noise_params=params)
         return replace(self, task=replace(self.task, problem=problem), noise=noise)
 
@@ -208,7 +211,7 @@ def complete(
     which a used column is missing a value; the indices of these rows; and the weights of the
     others."""
     missing = missing_in(request, used) if request.missing == "drop" else None
-    none = np.zeros(len(next(iter(request.data.values()))), dtype=bool)
+    none: Bools = np.zeros(len(next(iter(request.data.values()))), dtype=bool)
     weights = weights_of(request, none if missing is None else missing)
     left = none if missing is None else missing
     if weights is not None:

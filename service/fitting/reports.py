@@ -178,9 +178,7 @@ def _refuse_profiles(request: FitRequest) -> None:
     """Raises InvalidRequest for profiles of a loss that is no likelihood."""
     what = f"profiles are of Gaussian noise, with the loss 'mse', not '{request.loss.name}'; use "
     if request.confidence_interval.method == "profile":
-        raise InvalidRequest(
-            f"{what}the method 't'", pointer="/confidence_interval/method"
-        )
+        raise InvalidRequest(f"{what}the method 't'", pointer="/confidence_interval/method")
     for name, each in request.report.items() if isinstance(request.report, dict) else ():
         if each.method == "profile":
             raise InvalidRequest(

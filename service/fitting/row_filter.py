@@ -20,7 +20,8 @@ RequestT = TypeVar("RequestT", bound=Request)
 
 def with_rows(request: RequestT) -> RequestT:
     """The request with the rows of its data that its condition is true of, and the values of
-    `sigma` and `weights` in these. Raises InvalidFormula at /rows, and InvalidData where no row is left."""
+    `sigma` and `weights` in these. Raises InvalidFormula at /rows, and InvalidData where no row is
+    left."""
     asked: RowFilter | None = getattr(request, "rows", None)
     data = getattr(request, "data", None)
     if asked is None or asked.is_applied or data is None:

@@ -10,6 +10,9 @@ import numpy as np
 import torch
 
 from service.catalogue.losses import LOSSES
+from service.engine.formula import formula_names
+from service.engine.names import CONSTANTS
+from service.engine.noise import PREDICTION
 from service.errors import InvalidRequest
 from service.fitting.compute import predict
 from service.fitting.path_scene import path_scene
@@ -66,7 +69,7 @@ def fit_scene(request: PlotRequest, max_rows: int = 2**62) -> FitScene:
     if name is not None:
         base = replace(base, x=seen.quantity(name), data_x=seen.raw[name].numpy())
     places, log = _along(base.data_x)
-    found = {kind: _predict(seen, name, places, kind) for kind in _kinds(request)}
+    found = {kind: _predict(seen, name, places, kind) for kind in _kinds(request, name)}
     curve = next(iter(found.values()), None) or _predict(seen, name, places, None)
     return replace(
         base,
@@ -107,10 +110,15 @@ def _along(values: Numbers) -> tuple[Numbers, bool]:
     return np.linspace(low, high, PLACES), False
 
 
-def _kinds(request: PlotRequest) -> list[BandKind]:
+def _kinds(request: PlotRequest, name: str | None) -> list[BandKind]:
     if request.covariance is None or request.degrees_of_freedom is None:
         return []
-    return ["confidence"] if request.residual_std is None else ["confidence", "prediction"]
+    noise = request.noise
+    known = request.residual_std is not None
+    if noise is not None and request.sigma_scale is not None:
+        used = formula_names(noise.expr) - noise.params.keys() - CONSTANTS.keys()
+        known = used <= {PREDICTION, name}
+    return ["confidence", "prediction"] if known else ["confidence"]
 
 
 def _predict(seen: Looked, name: str | None, places: Numbers, kind: BandKind | None) -> Predictions:
@@ -125,6 +133,8 @@ def _predict(seen: Looked, name: str | None, places: Numbers, kind: BandKind | N
             interval=interval,
             covariance=asked.covariance,
             residual_std=asked.residual_std,
+            noise=asked.noise,
+            sigma_scale=asked.sigma_scale,
             degrees_of_freedom=asked.degrees_of_freedom,
         )
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -21,6 +21,7 @@ from service.fitting.columns import numbers as numeric
 from service.fitting.curves import Curve, usable
 from service.fitting.grouped_curves import Curves
 from service.fitting.grouped_predict import group_of_rows
+from service.fitting.reading_noise import rows_weighted
 from service.fitting.row_filter import only, rows_used, with_rows
 from service.fitting.samples import (
     SAMPLE,
@@ -63,6 +64,18 @@ class _Work:
     """The range of the calibrators,"""
     searched: Range
     """and the one in which solutions are looked for."""
+
+    def weighted(self, rows: Rows) -> _Work:
+        """The same with rows of other weights."""
+        return replace(self, rows=rows)
+
+    def located(self, rows: Rows) -> Floats:
+        """The value of the input solved for of each row: the nominal one, or its estimate."""
+        samples = Samples.gathered(rows)
+        every = np.arange(len(samples.first))
+        readings = samples.readings(rows, np.zeros(len(self.standard.curves.theta)), every)
+        found: Floats = self.solve(readings).estimate[samples.of]
+        return np.where(np.isnan(rows.nominal), found, rows.nominal)
 
     def solve(self, readings: Readings, kind: inversion.Kind = "none") -> inversion.Unknowns:
         """The unknowns of readings."""
@@ -267,7 +280,8 @@ def _noise(work: _Work) -> Floats:
         )
     if work.asked.of == "mean":
         return np.zeros(len(standard.curves.theta))
-    noise = standard.residual_std if request.sigma is None else standard.sigma_scale
+    is_given = request.sigma is not None or standard.noise is not None
+    noise = standard.sigma_scale if is_given else standard.residual_std
     if noise is not None:
         return noise
     if work.asked.kind == "none":
@@ -289,6 +303,9 @@ def _noise(work: _Work) -> Floats:
 def _result(work: _Work, by: str | None, group_by: By | None) -> wire.Unknowns:
     rows, asked, data = work.rows, work.asked, work.request.data
     name = work.standard.curves.solve_for
+    if work.standard.noise is not None and work.request.sigma is None:
+        work = work.weighted(rows_weighted(work.request, work.standard, rows, work.located))
+        rows = work.rows
     noise = _noise(work)
     samples = Samples.gathered(rows)
     is_known: Bools = ~np.isnan(rows.nominal[samples.first])

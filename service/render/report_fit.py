@@ -11,6 +11,8 @@ from service.render.cells import clipped, visible
 from service.render.digits import counted, joined, number, uncertain
 from service.render.history import epochs_in_words, loss_of_fit
 from service.render.page import Colour, Page
+from service.render.report_noise import words as noise_words
+from service.render.report_noise import write_noise
 from service.render.report_reading import write_reading
 from service.schemas.answers import ConfidenceInterval, Diagnostic, Fit
 from service.schemas.names import Severity, StopReason, Verdict
@@ -52,6 +54,7 @@ def write(page: Page, fit: Fit, units: Units, scene: FitScene | None) -> None:
     page.text(_trust(fit), colour=COLOURS[fit.verdict])
     _params(page, fit, units)
     _report(page, fit)
+    write_noise(page, fit)
     _statistics(page, fit, units)
     _diagnostics(page, fit.diagnostics)
     _charts(page, fit, scene)
@@ -67,7 +70,7 @@ def _model_and_end(fit: Fit) -> str:
         said = f"{rows}, solved exactly."
     if fit.dropped is not None:
         gone = counted(fit.dropped.count, "row")
-        said += f" {gone} with a missing value were left out."
+        said += f" {gone} with a missing value or of weight 0 were left out."
     return said
 
 
@@ -266,6 +269,7 @@ def summary(fit: Fit) -> str:
     for name, each in (fit.report or {}).items():
         value = math.nan if each.value is None else each.value
         words.append(f"{name}={joined(value, each.stderr)}")
+    words += noise_words(fit)
     r_squared = fit.statistics.r_squared
     if r_squared is not None:
         words.append(f"r2={number(r_squared, 3)}")

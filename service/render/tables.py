@@ -11,6 +11,7 @@ from itertools import chain
 import numpy as np
 
 from service.render import comparison
+from service.render.report_noise import columns_of_groups, quantities
 from service.render.table_unknowns import unknowns_tables
 from service.schemas.answers import Fit, History
 from service.schemas.base import Answer
@@ -135,14 +136,22 @@ def _fit(fit: Fit) -> Table:
     names = list(fit.shown)
     stderr, interval = fit.statistics.stderr or {}, fit.statistics.confidence_interval
     lower, upper = (interval.lower, interval.upper) if interval else ({}, {})
-    found = fit.report or {}
-    reports = list(found.values())
+    found, noise = fit.report or {}, quantities(fit.noise)
+    reports, none = list(found.values()), [None] * len(noise)
     return {
-        "name": [*names, *found],
-        "value": [*fit.shown.values(), *(each.value for each in reports)],
-        "stderr": [*map(stderr.get, names), *(each.stderr for each in reports)],
-        "lower": [*map(lower.get, names), *(each.lower for each in reports)],
-        "upper": [*map(upper.get, names), *(each.upper for each in reports)],
+        "name": [*names, *found, *noise],
+        "value": [
+            *fit.shown.values(),
+            *(each.value for each in reports),
+            *(value for value, _ in noise.values()),
+        ],
+        "stderr": [
+            *map(stderr.get, names),
+            *(each.stderr for each in reports),
+            *(error for _, error in noise.values()),
+        ],
+        "lower": [*map(lower.get, names), *(each.lower for each in reports), *none],
+        "upper": [*map(upper.get, names), *(each.upper for each in reports), *none],
     }
 
 
@@ -163,6 +172,7 @@ def _groups(fit: GroupedFit) -> Table:
         facts |= {f"{name}_lower": each.lower, f"{name}_upper": each.upper}
     for a, row in (groups.covariance or {}).items():
         facts |= {f"covariance_{a}_{b}": column for b, column in row.items()}
+    facts |= columns_of_groups(fit)
     rest: dict[str, Sequence[Cell]] = {
         "loss": groups.loss,
         "r_squared": groups.r_squared,

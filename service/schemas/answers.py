@@ -16,7 +16,7 @@ from service.schemas.names import (
     StopReason,
     Verdict,
 )
-from service.schemas.noise_answers import FittedNoise, FoundOutliers
+from service.schemas.noise_answers import CurveNoise, FittedNoise, FoundOutliers
 from service.schemas.reading import Reading
 
 
@@ -163,6 +163,8 @@ class PredictBody(Answer):
     """The standard deviation of a new observation; null where `sigma` gives one for each row."""
     sigma_scale: Number | None = None
     """The same in units of `sigma`; null without it."""
+    noise: CurveNoise | None = None
+    """`sigma` of a new observation, where it is an expression; so are weights."""
     input_range: dict[str, list[float]] | None = None
     """The smallest and largest value of each input, in raw units."""
     degrees_of_freedom: int | None = None

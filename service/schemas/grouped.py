@@ -24,7 +24,7 @@ from service.schemas.names import (
     StopReason,
     Verdict,
 )
-from service.schemas.noise_answers import GroupedNoise, GroupedOutliers
+from service.schemas.noise_answers import GroupedCurveNoise, GroupedNoise, GroupedOutliers
 from service.schemas.reading import Reading
 
 
@@ -173,6 +173,8 @@ class GroupedPredictBody(Answer):
     has_residual_std: bool = True
     """Whether `residual_std` is that of a new observation: not where `sigma` gives one for each
     row."""
+    noise: GroupedCurveNoise | None = None
+    """`sigma` of a new observation, where it is an expression; so are weights."""
     is_normal: bool = False
     """Whether bands are normal rather than by Student's t: with `sigma_absolute`."""
     input_range: dict[str, list[float]] | None = None

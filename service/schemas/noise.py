@@ -42,6 +42,15 @@ Weights = Annotated[str, Field(min_length=1, max_length=512)] | list[NonNegative
 """A column's name, an expression of columns, or a list."""
 
 
+class KnownNoise(Request):
+    """The standard deviation of the noise as an expression of the prediction, `pred`, and of
+    columns, in units of `sigma_scale`."""
+
+    expr: Annotated[str, Field(min_length=1, max_length=600)]
+    params: dict[Name, Finite] = {}
+    """The values of the params in the expression."""
+
+
 OutlierAction = Literal["flag", "drop"]
 
 

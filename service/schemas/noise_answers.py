@@ -24,6 +24,14 @@ class FittedNoise(Answer):
     """How many times the fit was repeated."""
 
 
+class CurveNoise(Answer):
+    """The standard deviation of the noise as an expression of the prediction, `pred`, and of
+    columns, in units of `sigma_scale`."""
+
+    expr: str
+    params: dict[str, Number] = {}
+
+
 class GroupedNoise(Answer):
     """The noise of groups by a model of it, one row per group; a single row where the groups have
     one noise."""
@@ -87,3 +95,9 @@ class GroupedOutliers(Answer):
     scale: list[Number]
     other: OtherFits | None
     """Null where no group has an outlier."""
+
+
+class GroupedCurveNoise(Answer):
+    """The same for groups; the params are those of `groups.noise`."""
+
+    expr: str

@@ -29,8 +29,8 @@ def slope_of_psi(loss: Loss, z: Floats) -> Floats:
 
 @np.errstate(all="ignore")
 def _factors(loss: Loss, z: Floats, fits: Groups, free: int) -> Floats:
-    """What (JᵀJ)⁻¹ is multiplied by, (fits,); NaN where the loss does not determine it. z is (rows,)
-    of the problem that the fits have spans of."""
+    """What (JᵀJ)⁻¹ is multiplied by, (fits,); NaN where the loss does not determine it. z is that
+    of all rows, of which the fits have spans."""
     psi = loss.pull(torch.from_numpy(z)).numpy()
     slopes = slope_of_psi(loss, z)
     found = np.full(len(fits), np.nan)

@@ -229,8 +229,8 @@ def summarise(problem: Problem, theta: Tensor) -> Statistics:
     k = len(figures.free) + (not problem.sigma_absolute) + problem.noise_params
     deficient: tuple[str, ...] = ()
     if figures.lost.any():
-        lost = zip(figures.free, figures.lost.tolist(), strict=False)
-        deficient = tuple([name for name, is_lost in lost if is_lost])
+        named = zip(figures.free, figures.lost.tolist(), strict=False)
+        deficient = tuple([name for name, is_lost in named if is_lost])
     reason = _reason(problem, figures, deficient)
     variance, r_squared, aic = map(_number, (figures.variance, figures.r_squared, figures.aic))
     if aic is not None:
