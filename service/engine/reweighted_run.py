@@ -33,6 +33,8 @@ ROUNDS = 100
 """The most rounds."""
 LATER_EPOCHS = 100
 """The most epochs of a round after the first."""
+DAMPED = 16
+"""Rounds after which the steps of a scale are halved, again and again."""
 SETTLED = 1e-10
 """Relative change of each param, or of each σ, below which a group has settled,"""
 SETTLED_ROUGHLY = 1e-6
@@ -103,15 +105,12 @@ class ReweightedRun:
     def epoch(self) -> int:
         """Epochs done, or groups that have settled; it never decreases."""
         if self._counts_groups:
+            many = len(self.task.fits)
             if self._at.last:
-                return len(self.task.fits) if self._part.done else self._settled
-            return self._settled
+                return many if self._part.done else many - 1
+            return many - len(self._at.active)
         assert self._at.epochs is not None
         return int(self._at.epochs.max()) + self._part.epoch
-
-    @property
-    def _settled(self) -> int:
-        return 0 if self._at.last else len(self.task.fits) - len(self._at.active)
 
     @property
     def epochs(self) -> int:
@@ -219,7 +218,7 @@ class ReweightedRun:
         new = reweighted(self.task, fits, theta, self._known())
         self._check(new)
         moves = self._moves(new, None if before is None else before[at.active], theta)
-        self._take(new, moves)
+        self._take(self._damped(new), moves)
         at.active = at.active[torch.from_numpy(moves)]
         at.round += 1
         if not len(at.active) or at.round > ROUNDS:
@@ -281,6 +280,21 @@ class ReweightedRun:
         if self.task.shared is not None and moves.any():
             return np.ones_like(moves)
         return moves
+
+    def _damped(self, new: Reweighted) -> Reweighted:
+        """A scale of residuals that may swing between rows goes part of the way, on the log scale,
+        the less the longer it takes."""
+        at = self._at
+        part = 0.5 ** (at.round // DAMPED)
+        if not isinstance(self.task.problem.noise, ResidualScale) or part == 1.0:
+            return new
+        assert at.sigma is not None
+        before = at.sigma[torch.from_numpy(new.rows)].double().cpu().numpy()
+        known = self._known()
+        assert known is not None
+        values = known ** (1 - part) * new.params.values**part
+        sigma = before ** (1 - part) * new.sigma**part
+        return replace(new, sigma=sigma, params=new.params._replace(values=values))
 
     def _take(self, new: Reweighted, moves: Bools) -> None:
         """Takes over the new σ of the groups that move, and of those without one; the others keep

@@ -15,10 +15,10 @@ from service.fitting.noise_at import sigma_at
 from service.fitting.options import to_loss
 from service.fitting.plan import to_plan
 from service.fitting.ties import texts_of
-from service.schemas.answers import Fit
+from service.schemas.answers import Fit, PredictBody
 from service.schemas.compute import PredictRequest
 from service.schemas.fit import FitRequest
-from service.schemas.noise import NoiseModel
+from service.schemas.noise import KnownNoise, NoiseModel
 from service.schemas.numbers import RobustScale
 from service.schemas.optimizers import FirstOrderOptions
 from service.schemas.options import Scale, Tied
@@ -70,10 +70,18 @@ def _of_fit(fit: Fit) -> dict[str, Any]:
         "scaling": scaling or None,
         "covariance": body.covariance if known else None,
         "residual_std": std if std is not None and math.isfinite(std) else None,
-        "noise": usable(body)["noise"],
-        "sigma_scale": usable(body)["sigma_scale"],
+        **_noise(body),
         "degrees_of_freedom": body.degrees_of_freedom,
     }
+
+
+def _noise(body: PredictBody) -> dict[str, Any]:
+    """The noise of new observations, where it is an expression."""
+    known = usable(body)
+    if known["noise"] is None:
+        return {}
+    noise = KnownNoise.model_validate(known["noise"])
+    return {"noise": noise, "sigma_scale": known["sigma_scale"]}
 
 
 def _loss(request: FitRequest, fit: Fit | None) -> Any:
