@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -10,7 +11,12 @@ import typer
 from service.catalogue.families import FAMILIES
 from service.catalogue.losses import LOSSES
 from service.catalogue.optimizers import OPTIMIZERS
+from service.catalogue.pictures import FORMATS, VIEWS
 from service.cli.printing import Form
+
+_VIEWS = tuple(name for name, view in VIEWS.items() if view.of_job)
+PICTURES = ", ".join(f".{name}" for name in FORMATS)
+"""The suffixes of files of pictures."""
 
 
 def model_names(incomplete: str) -> list[str]:
@@ -28,10 +34,20 @@ def loss_names(incomplete: str) -> list[str]:
     return _completed(LOSSES, incomplete)
 
 
+def view_names(incomplete: str) -> list[str]:
+    """Names of a job's views that begin so."""
+    return _completed(_VIEWS, incomplete)
+
+
 def _completed(names: Iterable[str], incomplete: str) -> list[str]:
     return [name for name in names if name.startswith(incomplete)]
 
 
+Plot = Annotated[Path | None, typer.Option(help=f"The picture's file: {PICTURES}.")]
+View = Annotated[
+    str,
+    typer.Option(help=f"The picture: {', '.join(_VIEWS)}.", autocompletion=view_names),
+]
 Background = Annotated[
     bool, typer.Option("--background", help="Print the job's id and do not wait for it.")
 ]

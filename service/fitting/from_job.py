@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from service.catalogue.pictures import VIEWS
 from service.errors import InvalidRequest
 from service.fitting.compute import predict
 from service.fitting.curves import usable
@@ -41,9 +42,10 @@ def plot_of_job(
     }
     if fit is not None:
         filled |= _of_fit(fit)
-    if asked.view == "path":
+    required = VIEWS[asked.view].requires
+    if {"history", "params"} <= set(required):
         filled |= _start(request, fit, history)
-    if asked.view in ("loss", "path"):
+    if "history" in required:
         filled["title"] = _title(filled.get("model"), asked, request)
     return asked.model_copy(update=filled)
 

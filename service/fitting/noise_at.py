@@ -7,13 +7,16 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import torch
 
+from service.engine.formula import formula_names
 from service.engine.kernel.composite import outputs_of
 from service.engine.kernel.types import Floats
+from service.engine.names import CONSTANTS
 from service.engine.noise import PREDICTION
 from service.errors import InvalidRequest
 from service.fitting.columns import finite_arrays
 from service.fitting.noise import parsed
 from service.schemas.columns import Data
+from service.schemas.noise import KnownNoise
 
 
 def weights_as_noise(weights: str) -> str:
@@ -44,6 +47,12 @@ def sigma_at(
     found = outputs_of(formula.forward.tensors, inputs, torch.from_numpy(theta))[0]
     sigma: Floats = found.expand(rows, 1).squeeze(-1).numpy().copy()
     return np.where(np.isfinite(sigma) & (sigma > 0), sigma, np.nan)
+
+
+def needs_only(noise: KnownNoise, name: str | None) -> bool:
+    """Whether an expression of σ has no other column than that."""
+    used = formula_names(noise.expr) - noise.params.keys() - CONSTANTS.keys()
+    return used <= {PREDICTION, name}
 
 
 def must_scale(scale: float | None, pointer: str = "/sigma_scale") -> float:

@@ -106,19 +106,9 @@ class Curvature(Answer):
     """Condition number of the Hessian: the ratio of its largest to its smallest eigenvalue."""
 
 
-class Statistics(Answer):
-    """Statistics of the fit. A value that does not exist is null."""
+class GoodnessOfFit(Answer):
+    """How well the rows are explained. A value that does not exist is null."""
 
-    stderr: dict[str, Number] | None
-    """Standard errors of the free params, and of the tied ones by the delta method."""
-    covariance: dict[str, dict[str, Number]] | None
-    """Of the free params, as `correlation`; a tied param is a function of them."""
-    covariance_kind: AnsweredCovariance = "expected"
-    """As asked for; or `robust`, that of a robust loss (Huber 1981, 7.6)."""
-    covariance_reason: str | None
-    """Why `covariance`, and all that is derived from it, is null."""
-    correlation: dict[str, dict[str, Number]] | None
-    confidence_interval: ConfidenceInterval | None
     r_squared: Number | None
     adjusted_r_squared: Number | None
     aic: Number | None
@@ -131,8 +121,23 @@ class Statistics(Answer):
     n: int
 
 
+class Statistics(GoodnessOfFit):
+    """Statistics of the fit. A value that does not exist is null."""
+
+    stderr: dict[str, Number] | None
+    """Standard errors of the free params, and of the tied ones by the delta method."""
+    covariance: dict[str, dict[str, Number]] | None
+    """Of the free params, as `correlation`; a tied param is a function of them."""
+    covariance_kind: AnsweredCovariance = "expected"
+    """As asked for; or `robust`, that of a robust loss (Huber 1981, 7.6)."""
+    covariance_reason: str | None
+    """Why `covariance`, and all that is derived from it, is null."""
+    correlation: dict[str, dict[str, Number]] | None
+    confidence_interval: ConfidenceInterval | None
+
+
 class Diagnostic(Answer):
-    """A finding about the fit."""
+    """A diagnostic of the fit."""
 
     code: str
     severity: Severity

@@ -11,6 +11,7 @@ from pydantic import TypeAdapter, ValidationError
 from service.catalogue.families import FAMILIES
 from service.catalogue.losses import LOSSES
 from service.catalogue.optimizers import OPTIMIZERS
+from service.catalogue.pictures import VIEWS, View
 from service.catalogue.schedules import SCHEDULES
 from service.engine import diagnostics
 from service.engine.kernel import losses as kernel_losses
@@ -21,9 +22,11 @@ from service.engine.scaling import METHODS as SCALINGS
 from service.engine.solvers.table import SOLVERS
 from service.fitting.catalogue import loss_list, model_list, optimizer_list
 from service.fitting.columns import DTYPES
+from service.render.views.table import SCENES
 from service.schemas import names
 from service.schemas.losses import Loss
 from service.schemas.optimizers import Optimizer, Schedule
+from service.schemas.plot import PlotRequest
 
 TABLES: dict[str, tuple[Any, Iterable[str]]] = {
     "losses": (names.LossName, LOSSES),
@@ -33,6 +36,7 @@ TABLES: dict[str, tuple[Any, Iterable[str]]] = {
     "scalings": (names.ScalingMethod, SCALINGS),
     "dtypes": (names.DType, DTYPES),
     "models": (names.ModelName, FAMILIES),
+    "views": (names.ViewName, SCENES),
 }
 
 
@@ -74,6 +78,11 @@ def test_the_wire_knows_no_others() -> None:
         TypeAdapter(Loss).validate_python("nonesuch")
     with pytest.raises(ValidationError):
         TypeAdapter(Optimizer).validate_python("nonesuch")
+
+
+@pytest.mark.parametrize("view", VIEWS.values(), ids=str)
+def test_what_a_view_requires_is_a_field_of_a_plot_request(view: View) -> None:
+    assert set(view.requires) <= set(PlotRequest.model_fields)
 
 
 @pytest.mark.parametrize("name", get_args(names.ScheduleName))
