@@ -15,6 +15,7 @@ from service.schemas import answers as wire
 from service.schemas import comparisons, grouped
 from service.schemas.jobs import JobResult
 from service.schemas.names import Status, StopReason, Verdict
+from service.schemas.noise_answers import FittedNoise, FoundOutliers
 from service.schemas.reading import Reading
 
 T = TypeVar("T")
@@ -103,6 +104,8 @@ class FitDocument(_AnyFit):
     curvature = _Member["wire.Curvature | None"]()
     best = _Member[wire.Best]()
     statistics = _Member[wire.Statistics]()
+    noise = _Member[FittedNoise | None]()
+    outliers = _Member[FoundOutliers | None]()
     history = _Member[wire.History]()
 
     def __init__(self, raw: dict[str, Any]) -> None:

@@ -60,6 +60,14 @@ class ResidualScale:
 Noise = NoiseExpression | ResidualScale
 
 
+@dataclass(frozen=True, slots=True)
+class OutlierTest:
+    """A test for outliers of that false discovery rate; `drop`: the answer is without them."""
+
+    q: float
+    drop: bool
+
+
 @dataclass(frozen=True, eq=False)
 class FittedNoise:
     """The noise of the last round of a fit, by a model of it."""

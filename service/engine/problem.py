@@ -19,7 +19,7 @@ from service.engine.formula import Formula
 from service.engine.kernel.types import Ints
 from service.engine.losses import Loss
 from service.engine.models.mlp import Network
-from service.engine.noise import Noise
+from service.engine.noise import Noise, OutlierTest
 from service.engine.objectives.bound import stacked
 
 Model = Formula | Network
@@ -273,14 +273,6 @@ class Groups:
     def at(self, groups: Tensor) -> Groups:
         """Some of the groups."""
         return Groups(self.spans[:, groups], self.initial[groups], self.history)
-
-
-@dataclass(frozen=True, slots=True)
-class OutlierTest:
-    """A test for outliers of that false discovery rate; `drop`: the answer is without them."""
-
-    q: float
-    drop: bool
 
 
 @dataclass(frozen=True, eq=False)

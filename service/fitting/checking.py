@@ -6,7 +6,7 @@ import torch
 
 from service.engine.faults import fault
 from service.engine.formula import Formula
-from service.engine.reweighted_run import most_epochs
+from service.engine.reweighted_state import most_epochs
 from service.errors import BudgetExceeded, InvalidData, token
 from service.fitting.plan import Plan, to_plan
 from service.fitting.ties import texts_of

@@ -14,8 +14,8 @@ from service.engine.expressions import read_expression
 from service.engine.formula import Formula, read_formula
 from service.engine.kernel.types import Bools
 from service.engine.names import CONSTANTS, leaves
-from service.engine.noise import PREDICTION, Noise, NoiseExpression, ResidualScale
-from service.engine.problem import Model, Options, OutlierTest
+from service.engine.noise import PREDICTION, Noise, NoiseExpression, OutlierTest, ResidualScale
+from service.engine.problem import Model, Options
 from service.engine.syntax import Tree
 from service.errors import InvalidData, InvalidFormula, InvalidRequest, UnknownName, token
 from service.fitting.columns import finite_columns, numbers

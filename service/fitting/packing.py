@@ -26,7 +26,7 @@ from service.catalogue import optimizers
 from service.engine.iterate import Checkpoint
 from service.engine.outlier_run import OutlierCheckpoint
 from service.engine.result import Best, Ends, GroupedResult, Result, Rows
-from service.engine.reweighted_run import ReweightedCheckpoint
+from service.engine.reweighted_state import ReweightedCheckpoint
 from service.engine.shared_run import SharedCheckpoint
 from service.engine.solvers import (
     descent,

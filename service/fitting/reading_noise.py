@@ -9,7 +9,8 @@ from dataclasses import replace
 import numpy as np
 
 from service.engine.formula import formula_names
-from service.engine.kernel.types import Floats
+from service.engine.inference.inversion import Unknowns
+from service.engine.inference.standard_curves import Readings
 from service.fitting.noise_at import must_scale, sigma_at
 from service.fitting.samples import Rows, Samples
 from service.fitting.standard import Standard
@@ -17,10 +18,10 @@ from service.schemas.unknowns import InvertRequest
 
 
 def rows_weighted(
-    request: InvertRequest, standard: Standard, rows: Rows, located: Callable[[Rows], Floats]
+    request: InvertRequest, standard: Standard, rows: Rows, solve: Callable[[Readings], Unknowns]
 ) -> Rows:
     """The readings with the weights of the curve's noise, which all readings of a sample share.
-    `located` finds the value of the input solved for of each row. Raises InvalidRequest."""
+    Raises InvalidRequest."""
     assert standard.noise is not None
     assert standard.noise_values is not None
     if standard.sigma_scale is None:
@@ -29,7 +30,9 @@ def rows_weighted(
     known = dict(rows.others)
     name = standard.curves.solve_for
     if name in formula_names(standard.noise):
-        known[name] = located(rows)
+        every = np.arange(len(samples.first))
+        found = solve(samples.readings(rows, np.zeros(len(standard.curves.theta)), every))
+        known[name] = np.where(np.isnan(rows.nominal), found.estimate[samples.of], rows.nominal)
     sigma = sigma_at(
         standard.noise,
         standard.noise_names,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import re
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -64,18 +64,6 @@ class _Work:
     """The range of the calibrators,"""
     searched: Range
     """and the one in which solutions are looked for."""
-
-    def weighted(self, rows: Rows) -> _Work:
-        """The same with rows of other weights."""
-        return replace(self, rows=rows)
-
-    def located(self, rows: Rows) -> Floats:
-        """The value of the input solved for of each row: the nominal one, or its estimate."""
-        samples = Samples.gathered(rows)
-        every = np.arange(len(samples.first))
-        readings = samples.readings(rows, np.zeros(len(self.standard.curves.theta)), every)
-        found: Floats = self.solve(readings).estimate[samples.of]
-        return np.where(np.isnan(rows.nominal), found, rows.nominal)
 
     def solve(self, readings: Readings, kind: inversion.Kind = "none") -> inversion.Unknowns:
         """The unknowns of readings."""
@@ -304,8 +292,7 @@ def _result(work: _Work, by: str | None, group_by: By | None) -> wire.Unknowns:
     rows, asked, data = work.rows, work.asked, work.request.data
     name = work.standard.curves.solve_for
     if work.standard.noise is not None and work.request.sigma is None:
-        work = work.weighted(rows_weighted(work.request, work.standard, rows, work.located))
-        rows = work.rows
+        rows = rows_weighted(work.request, work.standard, rows, work.solve)
     noise = _noise(work)
     samples = Samples.gathered(rows)
     is_known: Bools = ~np.isnan(rows.nominal[samples.first])
