@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import copy
 from dataclasses import replace
-from typing import Any
+from typing import Any, TypeVar, cast
 
 import numpy as np
 import torch
@@ -36,9 +36,10 @@ from service.engine.reweighted_state import (
     later,
     most_epochs,
 )
-from service.engine.reweighting import Reweighted, reweighted
+from service.engine.reweighting import Reweighted, must_be_positive, reweighted
 from service.engine.shared_run import SharedCheckpoint, SharedRun
-from service.errors import InvalidData
+
+Reason = TypeVar("Reason", bound=StopReason | None)
 
 
 class ReweightedRun:
@@ -178,7 +179,8 @@ class ReweightedRun:
         at.rounds[at.active] += 1
         fits = self.task.fits if len(at.active) == many else self.task.fits.at(at.active)
         new = reweighted(self.task, fits, theta, self._known())
-        self._check(new)
+        if self.task.groups is None:
+            must_be_positive(new, self.task.problem.noise)
         moves = self._moves(new, None if before is None else before[at.active], theta)
         self._take(self._damped(new), moves)
         at.active = at.active[torch.from_numpy(moves)]
@@ -197,27 +199,6 @@ class ReweightedRun:
             return values
         known: Floats = values[self._at.active.numpy()]
         return known
-
-    def _check(self, new: Reweighted) -> None:
-        """Raises InvalidData for a σ of a single fit that is not a positive number."""
-        if self.task.groups is not None:
-            return
-        bad = np.flatnonzero(~(np.isfinite(new.sigma) & (new.sigma > 0)))
-        if not bad.size:
-            return
-        row = int(bad[0])
-        if isinstance(self.task.problem.noise, ResidualScale):
-            raise InvalidData(
-                "the scale of the residuals is 0: more than half of the rows are fitted exactly; "
-                "give `delta` as a number",
-                pointer="/loss/delta",
-            )
-        raise InvalidData(
-            f"the expression of sigma is {new.sigma[row]:g} in row {row + 1}, where the prediction "
-            f"is {new.predictions[row]:g}; it must be a number above 0, as with abs(pred) or "
-            "max(pred, 0.1)",
-            pointer="/sigma/expr",
-        )
 
     def _moves(self, new: Reweighted, before: Tensor | None, theta: Tensor) -> Bools:
         """Which of the groups of the round have not settled; all or none of groups with one
@@ -293,15 +274,20 @@ class ReweightedRun:
             found = replace(
                 ends, epochs=at.epochs + ends.epochs, best_epoch=at.epochs + ends.best_epoch
             )
-        reasons = tuple(
-            "stalled" if bad and reason == "converged" else reason
-            for reason, bad in zip(found.reasons, at.unsettled.tolist(), strict=True)
-        )
+        each = zip(found.reasons, at.unsettled.tolist(), strict=True)
+        reasons = tuple(self._reason(reason, bad=bad) for reason, bad in each)
         first = at.first
         return replace(
             found, reasons=reasons, initial=first.initial, first_loss=first.first_loss,
             first_gradient=first.first_gradient,
         )  # fmt: skip
+
+    def _reason(self, reason: Reason, *, bad: bool) -> Reason:
+        """`stalled` for rounds that have not settled; a last round, which begins at its minimum,
+        has converged where no step lowers the loss."""
+        if self._at.last and reason in ("converged", "stalled"):
+            return cast("Reason", "stalled" if bad else "converged")
+        return reason
 
     def _of_one(self, found: Result, noise: FittedNoise | None) -> Result:
         at = self._at
@@ -310,10 +296,9 @@ class ReweightedRun:
         assert at.epochs is not None
         assert at.unsettled is not None
         done, first = int(at.epochs[0]), at.first
-        stalled = bool(at.unsettled[0]) and found.stop_reason == "converged"
         return replace(
             found,
-            stop_reason="stalled" if stalled else found.stop_reason,
+            stop_reason=self._reason(found.stop_reason, bad=bool(at.unsettled[0])),
             epochs=found.epochs + done,
             best=replace(found.best, epoch=found.best.epoch + done),
             first_loss=float(first.first_loss[0]),

@@ -10,9 +10,10 @@ from torch import Tensor
 
 from service.engine.kernel import operators
 from service.engine.kernel.types import Bools, Floats, Ints
-from service.engine.noise import PREDICTION, NoiseExpression, ResidualScale
+from service.engine.noise import PREDICTION, Noise, NoiseExpression, ResidualScale
 from service.engine.noise_params import NoiseParams, Variance, estimate
 from service.engine.problem import Groups, Problem, Task
+from service.errors import InvalidData
 
 NORMAL_MAD = 0.6744897501960817
 """The median of |z| of a standard normal z."""
@@ -52,9 +53,32 @@ def reweighted(task: Task, fits: Groups, theta: Tensor, known: Floats | None) ->
     fine = np.isfinite(sigma) & (sigma > 0) & np.isfinite(1 / sigma)
     first = np.cumsum(sizes) - sizes
     whole: Bools = np.logical_and.reduceat(fine, first)
-    if task.groups is not None:
+    is_test = isinstance(model, ResidualScale) and model.estimator == "rsdr"
+    if task.groups is not None or is_test:
         sigma = np.where(np.repeat(whole, sizes), sigma, np.nan)
     return Reweighted(rows, sigma, prediction, params)
+
+
+def must_be_positive(found: Reweighted, model: Noise | None) -> None:
+    """Raises InvalidData for a σ of a single fit that is not a positive number. Of a test for
+    outliers it may be, where there is none for lack of noise."""
+    bad = np.flatnonzero(~(np.isfinite(found.sigma) & (found.sigma > 0)))
+    if not bad.size:
+        return
+    row = int(bad[0])
+    if not isinstance(model, ResidualScale):
+        raise InvalidData(
+            f"the expression of sigma is {found.sigma[row]:g} in row {row + 1}, where the "
+            f"prediction is {found.predictions[row]:g}; it must be a number above 0, as with "
+            "abs(pred) or max(pred, 0.1)",
+            pointer="/sigma/expr",
+        )
+    if model.estimator == "mad":
+        raise InvalidData(
+            "the scale of the residuals is 0: more than half of the rows are fitted exactly; "
+            "give `delta` as a number",
+            pointer="/loss/delta",
+        )
 
 
 def _by_expression(
