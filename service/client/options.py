@@ -90,6 +90,7 @@ class CompareOptions(TypedDict, total=False):
     units: Mapping[str, str]
     sigma: Sigma | None
     sigma_absolute: bool
+    weights: str | Sequence[float] | Any | None
     missing: Missing
     dtype: DType
     seed: int

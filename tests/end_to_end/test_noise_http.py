@@ -111,6 +111,16 @@ def test_weights_are_sigmas(service: httpx.Client) -> None:
     assert named["params"]["Vm"] == pytest.approx(known["params"]["Vm"], rel=1e-9)
 
 
+def test_models_are_compared_with_weights(service: httpx.Client) -> None:
+    data = treated()
+    request = {"data": data, "models": [MICHAELIS, "rate = a*(1 - exp(-b*conc))"]}
+    known = service.post("/compare", json={**request, "sigma": data["conc"]}).json()
+    found = service.post("/compare", json={**request, "weights": "1/conc**2"}).json()
+    for one, other in zip(found["models"], known["models"], strict=True):
+        assert one["model"] == other["model"]
+        assert one["aicc"] == pytest.approx(other["aicc"], rel=1e-9)
+
+
 def test_a_weight_of_0_leaves_the_row_out(service: httpx.Client) -> None:
     weights = [1.0] * 12
     weights[7] = 0.0
