@@ -17,6 +17,7 @@ _LONGEST_NAME = 24
 _PREFIX = "noise_"
 _SCALE = "noise_scale"
 
+Cell = float | int | str | bool | None
 Quantities = Mapping[str, tuple[float, float | None]]
 """Values and standard errors by name."""
 
@@ -28,6 +29,22 @@ def quantities(noise: FittedNoise | None) -> Quantities:
     errors = {n: None if math.isnan(e) else e for n, e in (noise.stderr or {}).items()}
     found = {_PREFIX + name: (value, errors.get(name)) for name, value in noise.params.items()}
     return found if noise.scale is None else {**found, _SCALE: (noise.scale, None)}
+
+
+def with_noise(
+    table: dict[str, Sequence[Cell]], noise: FittedNoise | None
+) -> dict[str, Sequence[Cell]]:
+    """The table of a fit with a row for each of these."""
+    found = quantities(noise)
+    if not found:
+        return table
+    rows: dict[str, Sequence[Cell]] = {
+        "name": list(found),
+        "value": [value for value, _ in found.values()],
+        "stderr": [error for _, error in found.values()],
+    }
+    none = [None] * len(found)
+    return {name: [*column, *rows.get(name, none)] for name, column in table.items()}
 
 
 def write_noise(page: Page, fit: Fit) -> None:
@@ -88,10 +105,10 @@ def write_noise_of_groups(page: Page, fit: GroupedFit) -> None:
         )
 
 
-def columns_of_groups(fit: GroupedFit) -> dict[str, Sequence[float | int | str | None]]:
+def columns_of_groups(fit: GroupedFit) -> dict[str, Sequence[Cell]]:
     """The columns of the noise and the outliers, one row per group."""
     noise, outliers, count = fit.groups.noise, fit.groups.outliers, len(fit.groups.key)
-    found: dict[str, Sequence[float | int | str | None]] = {}
+    found: dict[str, Sequence[Cell]] = {}
     if noise is not None:
         for name, values in noise.params.items():
             found[_PREFIX + name] = _each(values, count)
