@@ -15,6 +15,7 @@ from service.schemas import answers as wire
 from service.schemas import comparisons, grouped, resampled
 from service.schemas.jobs import JobResult
 from service.schemas.names import Status, StopReason, Verdict
+from service.schemas.noise_answers import FittedNoise, FoundOutliers
 from service.schemas.reading import Reading
 
 T = TypeVar("T")
@@ -105,6 +106,8 @@ class FitDocument(_AnyFit):
     statistics = _Member[wire.Statistics]()
     coverage = _Member[resampled.Coverage | None]()
     design = _Member[resampled.Design | None]()
+    noise = _Member[FittedNoise | None]()
+    outliers = _Member[FoundOutliers | None]()
     history = _Member[wire.History]()
 
     def __init__(self, raw: dict[str, Any]) -> None:

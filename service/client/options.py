@@ -24,6 +24,7 @@ if TYPE_CHECKING:
         OptimizerName,
         ScalingMethod,
     )
+    from service.schemas.noise import KnownNoise, NoiseModel, OutlierOptions
     from service.schemas.optimizers import GradientOptions, OptimizerOptions
     from service.schemas.options import (
         BandOptions,
@@ -53,8 +54,10 @@ class FitOptions(TypedDict, total=False):
     """Of a fit, `group_by` apart: see `service.schemas.fit.FitRequest`."""
 
     units: Mapping[str, str]
-    sigma: Sigma | None
+    sigma: Sigma | NoiseModel | Object | None
     sigma_absolute: bool
+    weights: str | Sequence[float] | Any | None
+    outliers: Literal["rout"] | OutlierOptions | Object | None
     rows: str | None
     missing: Missing
     params: Mapping[str, float | Param | Object]
@@ -91,6 +94,7 @@ class CompareOptions(TypedDict, total=False):
     units: Mapping[str, str]
     sigma: Sigma | None
     sigma_absolute: bool
+    weights: str | Sequence[float] | Any | None
     missing: Missing
     dtype: DType
     seed: int
@@ -108,6 +112,7 @@ class PredictOptions(TypedDict, total=False):
     covariance: Mapping[str, Mapping[str, float]] | None
     residual_std: float | None
     sigma_scale: float | None
+    noise: KnownNoise | Object | None
     degrees_of_freedom: int | None
     input_range: Mapping[str, Sequence[float]] | None
     dtype: DType
@@ -135,6 +140,7 @@ class InvertOptions(InversionKeywords, total=False):
     covariance: Mapping[str, Mapping[str, float]] | None
     residual_std: float | None
     sigma_scale: float | None
+    noise: KnownNoise | Object | None
     degrees_of_freedom: int | None
     input_range: Mapping[str, Sequence[float]] | None
     dtype: DType

@@ -19,6 +19,7 @@ from service.engine.formula import Formula
 from service.engine.kernel.types import Ints
 from service.engine.losses import Loss
 from service.engine.models.mlp import Network
+from service.engine.noise import Noise, OutlierTest
 from service.engine.objectives.bound import stacked
 
 Model = Formula | Network
@@ -48,6 +49,11 @@ class Problem:
     loss: Loss
     sigma: Tensor | None = None
     sigma_absolute: bool = False
+    noise: Noise | None = None
+    """How σ follows from the fit; `sigma` is then that of its last round, or what `noise` is
+    relative to."""
+    noise_params: int = 0
+    """Params of the noise that were estimated besides its scale."""
 
     @property
     def rows(self) -> int:
@@ -78,6 +84,7 @@ class Problem:
             columns={name: column[rows] for name, column in self.columns.items()},
             target=self.target[rows],
             sigma=None if self.sigma is None else self.sigma[rows],
+            noise=None if self.noise is None else self.noise.on(rows),
             initial=initial,
         )
 
@@ -105,6 +112,7 @@ class Problem:
             lower=self.lower.to(device),
             upper=self.upper.to(device),
             sigma=None if self.sigma is None else self.sigma.to(device),
+            noise=None if self.noise is None else self.noise.to(device),
         )
 
     @cached_property
@@ -277,6 +285,7 @@ class Task:
     shared: tuple[int, ...] | None = None
     """Positions of the params that have one value for all groups. Not None: the groups have one
     noise, also where no param is shared."""
+    outliers: OutlierTest | None = None
 
     @cached_property
     def local_places(self) -> Ints:

@@ -11,23 +11,25 @@ from torch import Tensor
 
 from service.engine.diagnostics import Diagnostic, FinishedFit, examine, verdict
 from service.engine.formula import Formula
-from service.engine.inference.covariance import Kind, of_kind
+from service.engine.inference.covariance import of_kind
 from service.engine.inference.intervals import Intervals, Method, TakesLong, intervals
 from service.engine.inference.statistics import Statistics, summarise
 from service.engine.kernel.types import Floats
+from service.engine.noise import ResidualScale
 from service.engine.problem import Problem
 from service.engine.resampling.run import Resampled
 from service.engine.result import Result
 from service.fitting.derived import DerivedOfFit, Tied, named, of_covariance, present, with_tied
 from service.fitting.design import to_design
 from service.fitting.drawn import replicates_of, to_coverage
+from service.fitting.noise_answer import curve_noise, noise_of
+from service.fitting.outliers import outliers_of, with_outliers
 from service.fitting.param_units import units_of_params
 from service.fitting.plan import Plan
 from service.fitting.row_filter import rows_used
 from service.fitting.ties import texts_of
-from service.fitting.values import Sigma
 from service.schemas import answers as wire
-from service.schemas.names import Status
+from service.schemas.names import AnsweredCovariance, Status
 
 Named = dict[str, float]
 FEW_PARAMS = 8
@@ -48,6 +50,8 @@ def to_fit(
 ) -> wire.Fit:
     """The response body of a fit. If its params are non-finite or it was stopped early, the
     statistics and the body for /predict are those of `best`. `resampled` has what followed it."""
+    found_outliers = outliers_of(plan, result.outlying)
+    plan = with_outliers(plan.with_noise(result.noise), result.outlying)
     problem = plan.task.problem
     trusted = result.best.params if is_cut_short(result) else result.params
     expected = result.statistics
@@ -72,7 +76,7 @@ def to_fit(
     interval = _interval(plan, found, statistics.free, derived.tied)
     if asked.method == "bootstrap":
         interval = None if replicates is None else replicates.interval()
-    answered = to_statistics(statistics, kind, interval, derived.tied)
+    answered = to_statistics(statistics, kind_of(plan), interval, derived.tied)
     stopped = None if resampled is None else resampled.stopped
     predict = _predict_body(plan, trusted, statistics, answered.covariance)
     fit = wire.Fit(
@@ -105,6 +109,8 @@ def to_fit(
         reading=plan.request.reading,
         history=history,
         predict=predict,
+        noise=noise_of(plan),
+        outliers=found_outliers,
         timings=timings,
         urls=wire.FitUrls(
             self=f"/jobs/{job_id}",
@@ -157,7 +163,7 @@ def to_history(
 
 
 def to_statistics(
-    statistics: Statistics, kind: Kind, interval: wire.ConfidenceInterval | None,
+    statistics: Statistics, kind: AnsweredCovariance, interval: wire.ConfidenceInterval | None,
     tied: Tied | None,
 ) -> wire.Statistics:  # fmt: skip
     """Statistics by name."""
@@ -182,6 +188,12 @@ def to_statistics(
         degrees_of_freedom=statistics.degrees_of_freedom,
         n=statistics.n,
     )
+
+
+def kind_of(plan: Plan) -> AnsweredCovariance:
+    """The kind of the covariance in the answer."""
+    loss = plan.task.problem.loss
+    return plan.request.covariance if loss.is_least_squares or not loss.is_smooth else "robust"
 
 
 def _interval(
@@ -258,8 +270,9 @@ def _predict_body(
         scaling=scales(plan),
         dtype=plan.request.dtype,
         covariance=covariance,
-        residual_std=residual_std(plan.request.sigma, statistics),
-        sigma_scale=None if problem.sigma is None else _number(statistics.figures.noise),
+        residual_std=residual_std(plan, statistics),
+        sigma_scale=sigma_scale(plan, statistics),
+        noise=curve_noise(plan),
         input_range=input_range(plan),
         degrees_of_freedom=NORMAL
         if problem.sigma_absolute
@@ -267,14 +280,30 @@ def _predict_body(
     )
 
 
-def residual_std(sigma: Sigma, statistics: Statistics) -> float | None:
+def residual_std(plan: Plan, statistics: Statistics) -> float | None:
     """The standard deviation of an observation, where it is the same for all."""
+    sigma, noise = plan.request.sigma, plan.task.problem.noise
+    if plan.request.weights is not None:
+        return None
+    if isinstance(noise, ResidualScale) and plan.noise is not None:
+        scale = float(plan.noise.values[0, 0])
+        return scale * sigma if isinstance(sigma, float) else scale if sigma is None else None
     if sigma is None:
         return statistics.residual_std
     if isinstance(sigma, float):
-        noise = _number(statistics.figures.noise)
-        return None if noise is None else noise * sigma
+        noise_std = _number(statistics.figures.noise)
+        return None if noise_std is None else noise_std * sigma
     return None
+
+
+def sigma_scale(plan: Plan, statistics: Statistics) -> float | None:
+    """The standard deviation of an observation in units of sigma; None without sigma."""
+    request, problem = plan.request, plan.task.problem
+    if problem.sigma is None or (request.sigma is None and request.weights is None):
+        return None
+    if isinstance(problem.noise, ResidualScale):
+        return None if plan.noise is None else float(plan.noise.values[0, 0])
+    return _number(statistics.figures.noise)
 
 
 def _number(value: float) -> float | None:

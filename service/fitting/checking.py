@@ -6,6 +6,7 @@ import torch
 
 from service.engine.faults import fault
 from service.engine.formula import Formula
+from service.engine.reweighted_state import most_epochs
 from service.errors import BudgetExceeded, InvalidData, token
 from service.fitting.plan import Plan, to_plan
 from service.fitting.resampling import check_cost
@@ -44,12 +45,13 @@ def check(request: FitRequest, settings: Settings) -> Plan:
             pointer="/epochs",
         )
     operations = problem.formula.operations
-    cost = float(options.epochs) * problem.rows * operations
+    epochs = most_epochs(plan.task)
+    cost = float(epochs) * problem.rows * operations
     if cost > settings.max_operations:
         most = int(settings.max_operations / (problem.rows * operations))
         raise BudgetExceeded(
-            f"{options.epochs:,} epochs × {problem.rows:,} rows × {operations} operations are "
-            f"{cost:.2g}, more than the {settings.max_operations:.2g} allowed for one fit; use at "
+            f"{epochs:,} epochs × {problem.rows:,} rows × {operations} operations are {cost:.2g}, "
+            f"more than the {settings.max_operations:.2g} allowed for one fit; use at "
             f"most {most:,} epochs",
             pointer="/epochs",
         )

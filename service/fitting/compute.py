@@ -35,6 +35,7 @@ from service.fitting.columns import (
 from service.fitting.covariances import to_covariance
 from service.fitting.derived import named
 from service.fitting.models import resolve
+from service.fitting.noise_at import must_scale, sigma_at
 from service.fitting.options import to_gradient, to_loss
 from service.fitting.row_filter import rows_used, with_rows
 from service.fitting.start import to_theta, values_of
@@ -49,6 +50,7 @@ from service.fitting.values import (
 )
 from service.schemas import compute as wire
 from service.schemas.columns import Data
+from service.schemas.numbers import RobustScale
 from service.schemas.options import BandOptions, Tied
 from service.schemas.options import Scaling as ScalingRequest
 from service.settings import Settings
@@ -120,13 +122,21 @@ def _band(
     free, matrix = to_covariance(request.covariance, formula.params)
     noise = None
     if interval.kind == "prediction":
-        if request.residual_std is None:
+        if request.noise is not None:
+            known = np.array([list(request.noise.params.values())])
+            own = sigma_at(
+                request.noise.expr, list(request.noise.params), known,
+                slices.predict(formula, columns, rows, theta).double().numpy(), request.data,
+            )  # fmt: skip
+            noise = torch.from_numpy(must_scale(request.sigma_scale) * own)
+        elif request.residual_std is None:
             raise InvalidRequest(
                 "a prediction band requires `residual_std`, the standard deviation of a new "
                 "observation",
                 pointer="/residual_std",
             )
-        noise = torch.full((rows,), request.residual_std, dtype=torch.float64)
+        else:
+            noise = torch.full((rows,), request.residual_std, dtype=torch.float64)
     return band(
         formula,
         columns,
@@ -186,6 +196,11 @@ def _problem(request: wire.LossRequest | wire.GradientRequest, max_rows: int) ->
     formula = resolve(request.model, request.data.keys(), ties=ties).formula
     theta = to_theta(request.params, formula, dtype)
     sigma = to_sigma(request.sigma, request.data, rows)
+    if isinstance(getattr(request.loss, "delta", None), RobustScale):
+        raise InvalidRequest(
+            "a scale of the residuals follows from a fit: here give `delta` as a number",
+            pointer="/loss/delta",
+        )
     return Problem(
         formula=formula,
         columns=_inputs(formula, request, dtype),

@@ -91,6 +91,9 @@ def usable(body: PredictBody) -> dict[str, Any]:
     known = body.model_dump()
     if not _are_finite(*(body.covariance or {}).values()):
         known["covariance"] = None
+    noise = known["noise"]
+    if noise is not None and not _are_finite(noise["params"]):
+        known["noise"] = None
     for name in ("residual_std", "sigma_scale"):
         if not math.isfinite(known[name] or 0.0):
             known[name] = None

@@ -23,6 +23,7 @@ from service.engine.result import GroupedResult, Rows
 from service.fitting.answer import (
     dropped,
     input_range,
+    kind_of,
     model_again,
     scales,
     to_model,
@@ -30,6 +31,8 @@ from service.fitting.answer import (
 )
 from service.fitting.drawn import Replicates, replicates_of
 from service.fitting.grouped_derived import derive, derive_pooled
+from service.fitting.noise_answer import grouped_curve_noise, noise_of_groups
+from service.fitting.outliers import outliers_of_groups, with_outliers
 from service.fitting.plan import Plan
 from service.fitting.pooled_answer import (
     pooled_statistics,
@@ -47,6 +50,7 @@ from service.schemas.grouped import (
     Groups,
 )
 from service.schemas.names import Severity, Status, StopReason
+from service.schemas.noise_answers import GroupedOutliers
 
 Names = Sequence[str]
 Bytes = npt.NDArray[np.int8]
@@ -118,6 +122,8 @@ def to_grouped_fit(
     resampled: Resampled | None = None,
 ) -> GroupedFit:  # fmt: skip
     """The response body of the fits of groups; `resampled` has what followed them."""
+    found_outliers = outliers_of_groups(plan, result.outlying)
+    plan = with_outliers(plan.with_noise(result.noise), result.outlying)
     task, groups = plan.task, plan.groups
     assert task.groups is not None
     assert groups is not None
@@ -160,7 +166,7 @@ def to_grouped_fit(
         model=to_model(problem),
         optimizer=task.options.optimizer,
         epochs=int(columns.epochs.max(initial=0)),
-        groups=_groups(columns, plan, pooled, replicates),
+        groups=_groups(columns, plan, pooled, replicates, found_outliers),
         shared=shared_params(plan, pooled),
         statistics=pooled_statistics(plan, pooled, columns.loss),
         diagnostics=[*whole, *_diagnostics(columns, len(groups.keys))],
@@ -175,6 +181,7 @@ def to_grouped_fit(
             scaling=scales(plan),
             dtype=plan.request.dtype,
             has_residual_std=problem.sigma is None,
+            noise=grouped_curve_noise(plan),
             is_normal=problem.sigma_absolute,
             input_range=input_range(plan),
         ),
@@ -263,7 +270,11 @@ def _reason(reasons: Sequence[StopReason], stopped: StopReason | None) -> StopRe
 
 
 def _groups(
-    columns: _Columns, plan: Plan, pooled: PooledFits | None, replicates: Replicates | None
+    columns: _Columns,
+    plan: Plan,
+    pooled: PooledFits | None,
+    replicates: Replicates | None,
+    outliers: GroupedOutliers | None,
 ) -> Groups:
     task, groups, asked = plan.task, plan.groups, plan.request.group_by
     assert groups is not None
@@ -288,8 +299,10 @@ def _groups(
         params={name: columns.params[:, i].tolist() for i, name in own},
         stderr={name: columns.stderr[:, i].tolist() for i, name in enumerate((*free, *tied))},
         confidence_interval=None if pooled is not None else _interval(columns, plan, replicates),
-        covariance_kind=plan.request.covariance,
+        covariance_kind=kind_of(plan),
         covariance=_covariance(columns, free, joint) if asked.returns_covariance else None,
+        noise=noise_of_groups(plan),
+        outliers=outliers,
         report=columns.report,
         diagnostics=columns.codes,
         history=[each or wire.History.nothing(params) for each in columns.history]

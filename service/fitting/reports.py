@@ -147,6 +147,14 @@ def check_profiles(asked: Asked, problem: Problem, *, scaled: bool) -> None:
 def check_covariance(request: FitRequest, problem: Problem) -> None:
     """Raises InvalidRequest for a kind of covariance that the request cannot have."""
     kind, formula = request.covariance, problem.formula
+    if kind != "expected" and not problem.loss.is_least_squares and problem.loss.is_smooth:
+        raise InvalidRequest(
+            f"the loss '{problem.loss.name}' has the covariance of a robust fit (Huber 1981, 7.6), "
+            f"not the kind '{kind}'; omit `covariance`",
+            pointer="/covariance",
+        )
+    if not problem.loss.is_least_squares:
+        _refuse_profiles(request)
     if kind == "sandwich" and request.confidence_interval.method == "profile":
         raise InvalidRequest(
             "profile intervals assume constant noise, for which the covariance is 'expected' or "
@@ -168,6 +176,18 @@ def check_covariance(request: FitRequest, problem: Problem) -> None:
             "covariance; use 'expected'",
             pointer="/covariance",
         )
+
+
+def _refuse_profiles(request: FitRequest) -> None:
+    """Raises InvalidRequest for profiles of a loss that is no likelihood."""
+    what = f"profiles are of Gaussian noise, with the loss 'mse', not '{request.loss.name}'; use "
+    if request.confidence_interval.method == "profile":
+        raise InvalidRequest(f"{what}the method 't'", pointer="/confidence_interval/method")
+    for name, each in request.report.items() if isinstance(request.report, dict) else ():
+        if each.method == "profile":
+            raise InvalidRequest(
+                f"{what}the method 'delta'", pointer=f"/report/{token(name)}/method"
+            )
 
 
 @dataclass(frozen=True, eq=False)

@@ -68,6 +68,7 @@ def check_resampling(request: FitRequest, problem: Problem, reports: Sequence[st
     """Raises InvalidRequest for a bootstrap, a coverage or a design that the fit cannot have;
     `reports` are the names of its quantities."""
     check_interval(request.confidence_interval)
+    _check_rounds(request, problem)
     if request.confidence_interval.method == "bootstrap":
         _check_bootstrap(request, problem)
     for name, each in request.report.items() if isinstance(request.report, dict) else ():
@@ -78,6 +79,23 @@ def check_resampling(request: FitRequest, problem: Problem, reports: Sequence[st
             _check_single(request, problem, field)
     if request.design is not None:
         _check_design(request, request.design, problem, reports)
+
+
+def _check_rounds(request: FitRequest, problem: Problem) -> None:
+    """Raises InvalidRequest where a fit would be repeated whose noise is found in rounds."""
+    asked = (
+        ("/confidence_interval/method", request.confidence_interval.method == "bootstrap"),
+        ("/coverage", request.coverage is not None),
+        ("/design", request.design is not None),
+    )
+    for pointer, is_asked in asked:
+        if is_asked and (problem.noise is not None or request.outliers is not None):
+            what = "`outliers`" if problem.noise is None else "a model of the noise"
+            raise InvalidRequest(
+                f"a fit with {what} is not repeated: omit this, or give `sigma` or `weights` as "
+                "columns",
+                pointer=pointer,
+            )
 
 
 def _check_bootstrap(request: FitRequest, problem: Problem) -> None:

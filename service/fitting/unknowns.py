@@ -22,6 +22,7 @@ from service.fitting.drawn import Drawn
 from service.fitting.drawn_unknowns import check_cost, drawn_intervals
 from service.fitting.grouped_curves import Curves
 from service.fitting.grouped_predict import group_of_rows
+from service.fitting.reading_noise import rows_weighted
 from service.fitting.readings import have_readings, known_range, rows_of, searched_range
 from service.fitting.row_filter import only, rows_used, with_rows
 from service.fitting.samples import (
@@ -184,7 +185,8 @@ def _noise(work: _Work) -> Floats:
         )
     if work.asked.of == "mean" or work.asked.kind == "bootstrap":
         return np.zeros(len(standard.curves.theta))
-    noise = standard.residual_std if request.sigma is None else standard.sigma_scale
+    is_given = request.sigma is not None or standard.noise is not None
+    noise = standard.sigma_scale if is_given else standard.residual_std
     if noise is not None:
         return noise
     if work.asked.kind == "none":
@@ -206,6 +208,8 @@ def _noise(work: _Work) -> Floats:
 def _result(work: _Work, by: str | None, group_by: By | None) -> wire.Unknowns:
     rows, asked, data = work.rows, work.asked, work.request.data
     name = work.standard.curves.solve_for
+    if work.standard.noise is not None and work.request.sigma is None:
+        rows = rows_weighted(work.request, work.standard, rows, work.solve)
     noise = _noise(work)
     samples = Samples.gathered(rows)
     is_known: Bools = ~np.isnan(rows.nominal[samples.first])

@@ -10,6 +10,7 @@ from service.render.cells import visible
 from service.render.digits import joined, number
 from service.render.report_fit import summary, verdict
 from service.render.report_groups import key_text
+from service.render.report_noise import words_of_groups
 from service.schemas.answers import Fit, History
 from service.schemas.base import Answer
 from service.schemas.catalogue import (
@@ -65,6 +66,7 @@ def _groups(fit: GroupedFit) -> str:
         for name, each in (groups.report or {}).items():
             error = each.stderr[i]
             words.append(f"{name}={joined(each.value[i], None if error != error else error)}")
+        words += words_of_groups(fit, i)
         if groups.r_squared[i] is not None:
             words.append(f"r2={number(groups.r_squared[i], 3)}")
         codes = [code for code in groups.diagnostics[i] if code not in infos]

@@ -10,6 +10,8 @@ from service.render import characters
 from service.render.cells import clipped, visible
 from service.render.digits import counted, joined, number, uncertain
 from service.render.page import Colour, Page
+from service.render.report_noise import words as noise_words
+from service.render.report_noise import write_noise
 from service.render.report_reading import write_reading
 from service.render.report_resampling import write_resampling
 from service.render.scene import Scene
@@ -54,6 +56,7 @@ def write(page: Page, fit: Fit, units: Units, scene: Scene | None) -> None:
     _params(page, fit, units)
     if fit.report:
         write_report(page, fit.report, "Report")
+    write_noise(page, fit)
     write_resampling(page, fit)
     _statistics(page, fit, units)
     _diagnostics(page, fit.diagnostics)
@@ -70,7 +73,7 @@ def _model_and_end(fit: Fit) -> str:
         said = f"{rows}, solved exactly."
     if fit.dropped is not None:
         gone = counted(fit.dropped.count, "row")
-        said += f" {gone} with a missing value were left out."
+        said += f" {gone} with a missing value or of weight 0 were left out."
     return said
 
 
@@ -266,6 +269,7 @@ def summary(fit: Fit) -> str:
     for name, each in (fit.report or {}).items():
         value = math.nan if each.value is None else each.value
         words.append(f"{name}={joined(value, each.stderr)}")
+    words += noise_words(fit)
     r_squared = fit.statistics.r_squared
     if r_squared is not None:
         words.append(f"r2={number(r_squared, 3)}")

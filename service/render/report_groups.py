@@ -9,6 +9,7 @@ from service.render.cells import clipped, visible, width
 from service.render.digits import counted, joined, number
 from service.render.page import Page
 from service.render.report_fit import COLOURS, MARKS
+from service.render.report_noise import write_noise_of_groups
 from service.render.report_reading import write_reading
 from service.schemas.grouped import GroupedFit, Groups
 from service.schemas.names import Verdict
@@ -29,6 +30,7 @@ def write_groups(page: Page, fit: GroupedFit) -> None:
     write_reading(page, fit.reading)
     if fit.rows is not None:
         page.text(f"{fit.rows.used:,} of {counted(fit.rows.of, 'row')} are used.")
+    write_noise_of_groups(page, fit)
     page.text(_trust(groups.verdict), colour=COLOURS[fit.verdict])
     _shared(page, fit)
     for block in _blocks(groups, page.room):

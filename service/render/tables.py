@@ -11,6 +11,7 @@ from itertools import chain
 import numpy as np
 
 from service.render import comparison_tables
+from service.render.report_noise import columns_of_groups, with_noise
 from service.render.report_resampling import draws_table
 from service.render.table_unknowns import unknowns_tables
 from service.schemas.answers import Fit, History
@@ -51,7 +52,6 @@ def table(
     answer: Answer, *, units: Mapping[str, str] | None = None, data: Data | None = None
 ) -> Table:
     """The answer as columns.
-
     units: of params and columns, for a fit. data: the columns of the inputs, written beside the
     predictions. Raises TypeError for an answer without a table.
     """
@@ -164,15 +164,15 @@ def _fit(fit: Fit) -> Table:
     names = list(fit.shown)
     stderr, interval = fit.statistics.stderr or {}, fit.statistics.confidence_interval
     lower, upper = (interval.lower, interval.upper) if interval else ({}, {})
-    found = fit.report or {}
-    reports = list(found.values())
-    return {
+    found, reports = fit.report or {}, (fit.report or {}).values()
+    own: dict[str, Sequence[Cell]] = {
         "name": [*names, *found],
         "value": [*fit.shown.values(), *(each.value for each in reports)],
         "stderr": [*map(stderr.get, names), *(each.stderr for each in reports)],
         "lower": [*map(lower.get, names), *(each.lower for each in reports)],
         "upper": [*map(upper.get, names), *(each.upper for each in reports)],
     }
+    return with_noise(own, fit.noise)
 
 
 @_table.register
@@ -186,7 +186,7 @@ def _groups(fit: GroupedFit) -> Table:
             interval = groups.confidence_interval
             facts[f"{name}_lower"] = interval.lower.get(name, none)
             facts[f"{name}_upper"] = interval.upper.get(name, none)
-    facts |= _shared(fit)
+    facts |= _shared(fit) | columns_of_groups(fit)
     for name, each in (groups.report or {}).items():
         facts |= {name: each.value, f"{name}_stderr": each.stderr}
         facts |= {f"{name}_lower": each.lower, f"{name}_upper": each.upper}

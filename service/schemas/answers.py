@@ -9,7 +9,7 @@ from pydantic import PrivateAttr
 
 from service.schemas.base import Answer, Number
 from service.schemas.names import (
-    CovarianceKind,
+    AnsweredCovariance,
     DType,
     IntervalMethod,
     ReportMethod,
@@ -18,6 +18,7 @@ from service.schemas.names import (
     StopReason,
     Verdict,
 )
+from service.schemas.noise_answers import CurveNoise, FittedNoise, FoundOutliers
 from service.schemas.reading import Reading
 from service.schemas.resampled import Bootstrap, Coverage, Design
 
@@ -131,7 +132,8 @@ class Statistics(GoodnessOfFit):
     """Standard errors of the free params, and of the tied ones by the delta method."""
     covariance: dict[str, dict[str, Number]] | None
     """Of the free params, as `correlation`; a tied param is a function of them."""
-    covariance_kind: CovarianceKind = "expected"
+    covariance_kind: AnsweredCovariance = "expected"
+    """As asked for; or `robust`, that of a robust loss (Huber 1981, 7.6)."""
     covariance_reason: str | None
     """Why `covariance`, and all that is derived from it, is null."""
     correlation: dict[str, dict[str, Number]] | None
@@ -170,6 +172,8 @@ class PredictBody(Answer):
     """The standard deviation of a new observation; null where `sigma` gives one for each row."""
     sigma_scale: Number | None = None
     """The same in units of `sigma`; null without it."""
+    noise: CurveNoise | None = None
+    """`sigma` of a new observation, where it is an expression; so are weights."""
     input_range: dict[str, list[float]] | None = None
     """The smallest and largest value of each input, in raw units."""
     degrees_of_freedom: int | None = None
@@ -177,7 +181,7 @@ class PredictBody(Answer):
 
 
 class Dropped(Answer):
-    """Rows dropped because of a missing value."""
+    """Rows dropped because of a missing value, or a weight of 0."""
 
     count: int
     rows: list[int]
@@ -232,6 +236,10 @@ class Fit(Answer):
     """Only for `sgd`."""
     best: Best
     statistics: Statistics
+    noise: FittedNoise | None = None
+    """Where the request has a model of the noise."""
+    outliers: FoundOutliers | None = None
+    """Where the request asks for outliers."""
     report: dict[str, Report] | None = None
     """The quantities of the request's `report`, in raw units."""
     coverage: Coverage | None = None
@@ -245,7 +253,7 @@ class Fit(Answer):
     trustworthy: bool
     """Whether the verdict is `trustworthy`."""
     dropped: Dropped | None
-    """The rows dropped by `"missing": "drop"`."""
+    """The rows dropped by `"missing": "drop"`, and those of weight 0."""
     rows: RowsUsed | None = None
     """With `rows` in the request: how many of them are used."""
     units: dict[str, str] = {}

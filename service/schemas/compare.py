@@ -14,6 +14,7 @@ from service.schemas.comparisons import Criterion, TestName
 from service.schemas.fit import Tags, Units
 from service.schemas.models import Model
 from service.schemas.names import DType, Missing
+from service.schemas.noise import Weights
 from service.schemas.numbers import Positive, named
 from service.schemas.optimizers import AUTOMATIC, Optimizer
 from service.schemas.options import GroupBy, Param, Report, Scaling, Tolerance
@@ -63,6 +64,8 @@ class Candidate(Request):
     data: _ForAll = None
     sigma: _ForAll = None
     sigma_absolute: _ForAll = None
+    weights: _ForAll = None
+    outliers: _ForAll = None
     missing: _ForAll = None
     units: _ForAll = None
     dtype: _ForAll = None
@@ -199,6 +202,9 @@ class CompareRequest(Request):
     sigma_absolute: bool = False
     """Whether `sigma` is in the units of the target. False: it gives relative weights, whose scale
     is estimated from the residuals."""
+    weights: Weights | None = None
+    """Weights of the rows, 1/sigma², in place of `sigma`: a column's name, an expression of columns
+    such as `1/x**2`, or a list. A row of weight 0 is left out."""
     missing: Missing = "error"
     """Rows with null in a column that a model uses: `error` refuses them, `drop` drops them for
     every model."""

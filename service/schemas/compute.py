@@ -12,6 +12,7 @@ from service.schemas.columns import Data, Name
 from service.schemas.losses import LEAST_SQUARES, Loss
 from service.schemas.models import Model
 from service.schemas.names import DType, GradientMethod
+from service.schemas.noise import KnownNoise
 from service.schemas.numbers import InputRange, NonNegative, Positive
 from service.schemas.optimizers import Gradient, GradientOptions
 from service.schemas.options import Band, Scaling, Tied
@@ -41,7 +42,9 @@ class PredictRequest(Request):
     """The standard deviation of a new observation, for a prediction band."""
     degrees_of_freedom: Annotated[int, Field(ge=1, le=10**12)] | None = None
     sigma_scale: NonNegative | None = None
-    """Not used here, but by /invert."""
+    """The standard deviation of a new observation in units of `noise`, or of `sigma` in /invert."""
+    noise: KnownNoise | None = None
+    """`sigma` of a new observation as an expression, for a prediction band; with `sigma_scale`."""
     input_range: dict[Name, InputRange] | None = None
     """Not used here, but by /invert."""
     dtype: DType = "float64"

@@ -11,7 +11,7 @@ from service.schemas.columns import Data, Name
 from service.schemas.losses import LEAST_SQUARES, Loss
 from service.schemas.models import Model
 from service.schemas.names import CovarianceKind, DType, Missing, OnDivergence
-from service.schemas.numbers import Positive
+from service.schemas.noise import NoiseModel, Outliers, Sigma, Weights
 from service.schemas.optimizers import AUTOMATIC, Optimizer
 from service.schemas.options import (
     ConfidenceOptions,
@@ -39,11 +39,17 @@ class FitRequest(Request):
     """Named columns of equal length; or a list of rows: `[{"x": 1, "y": 2}, …]`."""
     units: Units = {}
     """Units of columns, by name, for reports and axes. They are not used in the computation."""
-    sigma: Name | Positive | list[Positive] | None = None
-    """The standard deviation of the target's noise: a column's name, a number or a list."""
+    sigma: Sigma | NoiseModel | None = None
+    """The standard deviation of the target's noise: a column's name, a number, a list, or an
+    expression of the prediction, `{"expr": "0.05*pred"}`."""
     sigma_absolute: bool = False
     """Whether `sigma` is in the units of the target. False: it gives relative weights, whose scale
     is estimated from the residuals."""
+    weights: Weights | None = None
+    """Weights of the rows, 1/sigma², in place of `sigma`: a column's name, an expression of columns
+    such as `1/x**2`, or a list. A row of weight 0 is left out."""
+    outliers: Outliers | None = None
+    """A test for outliers, which are flagged or dropped: `rout`, or an object with options."""
     rows: Rows | None = None
     """Which rows are used: a condition on columns, such as `x > 2 and x < 10`."""
     missing: Missing = "error"

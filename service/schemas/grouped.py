@@ -17,7 +17,7 @@ from service.schemas.answers import (
 )
 from service.schemas.base import Answer, Number
 from service.schemas.names import (
-    CovarianceKind,
+    AnsweredCovariance,
     DType,
     IntervalMethod,
     ReportMethod,
@@ -25,6 +25,7 @@ from service.schemas.names import (
     StopReason,
     Verdict,
 )
+from service.schemas.noise_answers import GroupedCurveNoise, GroupedNoise, GroupedOutliers
 from service.schemas.reading import Reading
 from service.schemas.resampled import GroupedBootstrap
 
@@ -119,11 +120,16 @@ class Groups(Keyed, Answer):
     """NaN where there is none."""
     confidence_interval: GroupedInterval | None = None
     """With the methods `profile` and `bootstrap`."""
-    covariance_kind: CovarianceKind = "expected"
+    covariance_kind: AnsweredCovariance = "expected"
+    """See `Statistics`."""
     covariance: dict[str, dict[str, list[Number]]] | None = None
     """With `"covariance": true` in `group_by`, and where the groups have one noise: of the free
     params, `covariance.a.b` for each group; one of a pair only, the one in the order of `params`.
     With `shared` params also of each group's own params with these."""
+    noise: GroupedNoise | None = None
+    """Where the request has a model of the noise."""
+    outliers: GroupedOutliers | None = None
+    """Where the request asks for outliers."""
     report: dict[str, GroupedReport] | None = None
     """The quantities of the request's `report`."""
     diagnostics: list[list[str]]
@@ -161,6 +167,8 @@ class GroupedPredictBody(Answer):
     has_residual_std: bool = True
     """Whether `residual_std` is that of a new observation: not where `sigma` gives one for each
     row."""
+    noise: GroupedCurveNoise | None = None
+    """`sigma` of a new observation, where it is an expression; so are weights."""
     is_normal: bool = False
     """Whether bands are normal rather than by Student's t: with `sigma_absolute`."""
     input_range: dict[str, list[float]] | None = None

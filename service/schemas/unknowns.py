@@ -12,6 +12,7 @@ from service.schemas.columns import Data, Name
 from service.schemas.grouped import By, Key
 from service.schemas.models import Model
 from service.schemas.names import DType, InversionKind, InversionStatus, Missing, ReadingKind
+from service.schemas.noise import KnownNoise
 from service.schemas.numbers import InputRange, NonNegative, Positive
 from service.schemas.options import Level, Scaling, Tied
 from service.schemas.rows import Rows
@@ -107,6 +108,9 @@ class InvertRequest(Request):
     """The standard deviation of a reading."""
     sigma_scale: NonNegative | None = None
     """The same in units of `sigma`, for a fit with `sigma`."""
+    noise: KnownNoise | None = None
+    """`sigma` of a reading as an expression of the curve's value there, `pred`, and of the inputs;
+    with `sigma_scale`."""
     degrees_of_freedom: Annotated[int, Field(ge=1, le=10**12)] | None = None
     input_range: dict[Name, InputRange] | None = None
     """The smallest and largest value of each input that the curve was fitted to."""

@@ -36,6 +36,7 @@ from service.engine.diagnostics.finished import (
     Severities,
     Verdict,
 )
+from service.engine.diagnostics.noise import NOISE_UNSETTLED
 from service.engine.diagnostics.resampling import LOST_REPLICATES, LOW_COVERAGE
 from service.engine.diagnostics.residuals import (
     AUTOCORRELATED_RESIDUALS,
@@ -58,6 +59,7 @@ CHECKS: Sequence[Check] = (
     NON_FINITE,
     BETTER_MINIMUM,
     NOT_CONVERGED,
+    NOISE_UNSETTLED,
     UNMOVED,
     RANK_DEFICIENT,
     STEP_PARAM,

@@ -20,6 +20,7 @@ from service.engine.diagnostics.determination import (
 from service.engine.diagnostics.ending import AT_BOUND, FAR, NON_FINITE, NOT_CONVERGED
 from service.engine.diagnostics.finished import Check, Diagnostic, FinishedFits, Severity
 from service.engine.diagnostics.many import finished_fits
+from service.engine.diagnostics.noise import NOISE_UNSETTLED
 from service.engine.diagnostics.residuals import (
     AUTOCORRELATED_RESIDUALS,
     LOST_IN_ROUNDING,
@@ -36,8 +37,8 @@ from service.engine.problem import Task
 from service.engine.result import Ends
 
 CHECKS: Sequence[Check] = (
-    LOST_IN_ROUNDING, NON_FINITE, NOT_CONVERGED, RANK_DEFICIENT, STEP_PARAM, ILL_CONDITIONED,
-    AT_BOUND, UNEXPLAINED, OUTLIERS, AUTOCORRELATED_RESIDUALS,
+    LOST_IN_ROUNDING, NON_FINITE, NOT_CONVERGED, NOISE_UNSETTLED, RANK_DEFICIENT, STEP_PARAM,
+    ILL_CONDITIONED, AT_BOUND, UNEXPLAINED, OUTLIERS, AUTOCORRELATED_RESIDUALS,
 )  # fmt: skip
 """The checks of each group. The others are of the whole, or of noise that a group has for
 itself."""

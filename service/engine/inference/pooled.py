@@ -71,6 +71,8 @@ class Pooled:
     """Which local params are not identifiable, (groups, q)."""
     reason: str | None
     """Why there are no standard errors of the shared params."""
+    noise_params: int = 0
+    """Params of the noise that were estimated besides its scale."""
 
     @property
     def degrees_of_freedom(self) -> int:
@@ -79,7 +81,7 @@ class Pooled:
     @property
     def params(self) -> int:
         """k of the information criteria."""
-        return self.count + (not self.is_absolute)
+        return self.count + (not self.is_absolute) + self.noise_params
 
     @property
     def aicc(self) -> float:
@@ -137,7 +139,7 @@ def pool(task: Task, theta: Floats) -> Pooled:
         local=tuple(names[i] for i in local), shared=tuple(names[i] for i in shared),
         n=n, count=count, total=total, variance=variance,
         r_squared=1 - total / spread if spread > (ROUNDING * size) ** 2 else math.nan,
-        aic=_aic(n, count, total, logs, absolute=absolute),
+        aic=_aic(n, count, total, logs, absolute=absolute) + 2 * problem.noise_params,
         noise=1.0 if absolute else math.sqrt(variance),
         is_rounding=total <= (ROUNDING * size) ** 2, is_absolute=absolute,
         offset=_offset(arrow, count, degrees),
@@ -146,7 +148,7 @@ def pool(task: Task, theta: Floats) -> Pooled:
         local_covariance=np.full((len(fits), q, len(order)), np.nan),
         lost=_involved(rest[None, :-1, :-1], shared_pinned[None], norms[:1, q:])[0],
         local_lost=_involved(factor[:, :q, :q], pinned, norms[:, :q]),
-        reason=None,
+        reason=None, noise_params=problem.noise_params,
     )  # fmt: skip
     reason = _reason(task, found)
     if not problem.loss.is_least_squares:

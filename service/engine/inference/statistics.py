@@ -7,7 +7,7 @@ Regression Analysis (1988), 1.3 and 2.2; R's logLik.nls and AIC for the informat
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -16,6 +16,7 @@ from torch import Tensor
 
 from service.engine.formula import Formula
 from service.engine.inference.distributions import t_quantile
+from service.engine.inference.robust import robust_errors
 from service.engine.kernel import composite, operators, readings, statistics
 from service.engine.kernel.reduction import SIZE, SUMS, TOTAL
 from service.engine.kernel.statistics import FIGURES, ROUNDING
@@ -34,7 +35,7 @@ class Figures:
     value does not exist. For one fit they are numbers, and vectors without that dimension.
 
     covariance = s²(JᵀJ)⁻¹ with J = ∂z/∂θ, z = residual/σ and s² = Σz²/(n − p), or s² = 1 where σ is
-    absolute.
+    absolute; of a robust loss as `inference.robust` has it.
     """
 
     free: tuple[str, ...]
@@ -92,8 +93,14 @@ def is_chance(explained: Any, degrees: Any, free: int) -> Any:
 
 def summarise_fits(problem: Problem, fits: Groups, theta: Tensor) -> Figures:
     """The statistics of fits at θ (fits, params) of a problem in float64."""
-    found = statistics.parts(*_table(problem, fits, theta)[:2])
-    return _figures(problem, fits.sizes.numpy(), found.numbers.T, found)
+    table, q, z = _table(problem, fits, theta)
+    found = statistics.parts(table, q)
+    figures = _figures(problem, fits.sizes.numpy(), found.numbers.T, found)
+    if problem.loss.is_least_squares or not problem.loss.is_smooth:
+        return figures
+    lost, factor, loss = figures.lost, figures.factor, problem.loss
+    covariance, stderr = robust_errors(factor, lost, loss, z, fits)
+    return replace(figures, covariance=covariance, stderr=stderr)
 
 
 def _table(problem: Problem, fits: Groups, theta: Tensor) -> tuple[Floats, int, Floats]:
@@ -213,14 +220,21 @@ def summarise(problem: Problem, theta: Tensor) -> Statistics:
     table, q, z = _table(problem.double(), Groups(problem.whole, at), at)
     found = statistics.parts(table[0], q)
     figures = _figures(problem, problem.rows, found.numbers.tolist(), found)
+    if not problem.loss.is_least_squares and problem.loss.is_smooth:
+        fits = Groups(problem.whole, at)
+        factor, lost = figures.factor[None], figures.lost[None]
+        covariance, stderr = robust_errors(factor, lost, problem.loss, z, fits)
+        figures = replace(figures, covariance=covariance[0], stderr=stderr[0])
     n, degrees = figures.n, figures.degrees_of_freedom
-    k = len(figures.free) + (not problem.sigma_absolute)
+    k = len(figures.free) + (not problem.sigma_absolute) + problem.noise_params
     deficient: tuple[str, ...] = ()
     if figures.lost.any():
-        lost = zip(figures.free, figures.lost.tolist(), strict=False)
-        deficient = tuple([name for name, is_lost in lost if is_lost])
+        named = zip(figures.free, figures.lost.tolist(), strict=False)
+        deficient = tuple([name for name, is_lost in named if is_lost])
     reason = _reason(problem, figures, deficient)
     variance, r_squared, aic = map(_number, (figures.variance, figures.r_squared, figures.aic))
+    if aic is not None:
+        aic += 2 * problem.noise_params
     adjusted = None
     if r_squared is not None and degrees > 0:
         adjusted = 1 - (1 - r_squared) * (n - 1) / degrees
@@ -253,7 +267,8 @@ def _number(value: float) -> float | None:
 
 def _reason(problem: Problem, figures: Figures, deficient: tuple[str, ...]) -> str | None:
     """Why there is no covariance; None if there is one."""
-    if not problem.loss.is_least_squares:
+    is_robust = not problem.loss.is_least_squares
+    if is_robust and not problem.loss.is_smooth:
         return f"loss '{problem.loss.name}' has no covariance by this method; 'mse' has one"
     if not problem.formula.has_standard_errors:
         return "the params of a network have no standard errors"
@@ -263,8 +278,10 @@ def _reason(problem: Problem, figures: Figures, deficient: tuple[str, ...]) -> s
         return "the Jacobian at these params is not finite"
     if deficient:
         return f"the data do not determine {', '.join(deficient)} (the Jacobian is rank deficient)"
-    if figures.degrees_of_freedom <= 0 and not problem.sigma_absolute:
+    if figures.degrees_of_freedom <= 0 and (is_robust or not problem.sigma_absolute):
         return "there are no more rows than free params, so the noise cannot be estimated"
-    if math.isnan(figures.noise):
+    if is_robust and not np.isfinite(figures.stderr).all():
+        return "the loss is not convex on average at these params, so they have no standard errors"
+    if not is_robust and math.isnan(figures.noise):
         return "the covariance is beyond float64; scale the data or sigma"
     return None

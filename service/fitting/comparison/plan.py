@@ -27,8 +27,8 @@ from service.settings import Settings
 _NUMBERS_OF_GROUP = 14
 """Numbers of a model in one group, besides two for each param."""
 _FOR_ALL = (
-    "/data", "/sigma", "/group_by", "/null", "/alternative", "/rows", "/missing", "/time_limit_s",
-    "/dtype",
+    "/data", "/sigma", "/weights", "/group_by", "/null", "/alternative", "/rows", "/missing",
+    "/time_limit_s", "/dtype",
 )  # fmt: skip
 """Places that are the same in this request as in that of a fit."""
 
@@ -230,7 +230,8 @@ def _same_rows(
             continue  # refused where its plan is made
         used |= dict.fromkeys([*formula.inputs, *formula.target_columns])
     kept, dropped = without_missing(asked[0], list(used))
-    rows = {"data": kept.data, "sigma": kept.sigma, "missing": "error"}
+    noise = {"sigma": kept.sigma, "weights": kept.weights}
+    rows = {"data": kept.data, "missing": "error", **noise}
     return [fit.model_copy(update=rows) for fit in asked], dropped
 
 
