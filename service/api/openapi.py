@@ -70,6 +70,7 @@ _ANSWERS = (
     answers.History,
     catalogue.DiagnosticEntry,
     catalogue.DiagnosticList,
+    catalogue.LikelihoodList,
     catalogue.LossList,
     catalogue.ModelList,
     catalogue.OptimizerList,

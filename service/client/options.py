@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from service.schemas.compare import Candidate, Catalogue, Sharing
     from service.schemas.comparisons import Criterion, TestName
     from service.schemas.compute import GridAxis
+    from service.schemas.likelihoods import LikelihoodOptions
     from service.schemas.losses import LossOptions as AnyLoss
     from service.schemas.models import MlpModel, NamedModel
     from service.schemas.names import (
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
         DType,
         GradientMethod,
         InversionKind,
+        LikelihoodName,
         LossName,
         Missing,
         OnDivergence,
@@ -41,6 +43,7 @@ if TYPE_CHECKING:
     Models = str | Sequence[Model | Candidate] | Catalogue | Object
     Sigma = str | float | Sequence[float] | Any
     Loss = LossName | AnyLoss | Object
+    Likelihood = LikelihoodName | LikelihoodOptions | Object
     Scaling = ScalingMethod | Mapping[str, Scale | Object]
     Gradient = GradientMethod | GradientOptions | Object
     GroupBy = str | Sequence[str] | GroupOptions | Object
@@ -58,6 +61,8 @@ class FitOptions(TypedDict, total=False):
     missing: Missing
     params: Mapping[str, float | Param | Object]
     loss: Loss
+    likelihood: Likelihood | None
+    bins: Sequence[str] | None
     optimizer: OptimizerName | OptimizerOptions | Object
     scaling: Scaling | None
     epochs: int | None
@@ -87,6 +92,8 @@ class CompareOptions(TypedDict, total=False):
     units: Mapping[str, str]
     sigma: Sigma | None
     sigma_absolute: bool
+    likelihood: Likelihood | None
+    bins: Sequence[str] | None
     missing: Missing
     dtype: DType
     seed: int

@@ -11,19 +11,22 @@ from torch import Tensor
 
 from service.engine.diagnostics import Diagnostic, Finding, examine, verdict
 from service.engine.formula import Formula
-from service.engine.inference.covariance import Kind, of_kind
+from service.engine.inference.covariance import of_kind
 from service.engine.inference.intervals import Intervals, TakesLong, intervals
 from service.engine.inference.statistics import Statistics, summarise
 from service.engine.kernel.types import Floats
 from service.engine.problem import Problem
 from service.engine.result import Result
 from service.fitting.derived import DerivedOfFit, Tied, named, of_covariance, present, with_tied
+from service.fitting.likelihoods import density_inputs
 from service.fitting.param_units import units_of_params
 from service.fitting.plan import Plan
 from service.fitting.row_filter import rows_used
 from service.fitting.ties import texts_of
 from service.fitting.values import Sigma
 from service.schemas import answers as wire
+from service.schemas.fit import FitRequest
+from service.schemas.likelihoods import LikelihoodOptions
 from service.schemas.names import Status
 
 Named = dict[str, float]
@@ -63,7 +66,7 @@ def to_fit(
         found = of_covariance(found, statistics, own, asked, sandwich=kind == "sandwich")
     derived = DerivedOfFit(plan, result, trusted, statistics)
     interval = _interval(plan, found, statistics.free, derived.tied)
-    answered = to_statistics(statistics, kind, interval, derived.tied)
+    answered = to_statistics(plan.request, statistics, interval, derived.tied)
     return wire.Fit(
         job_id=job_id,
         status=_status(result),
@@ -114,7 +117,7 @@ def to_model(problem: Problem) -> wire.ModelSummary:
     formula = problem.formula
     return wire.ModelSummary(
         formula=formula.text,
-        inputs=list(formula.inputs),
+        inputs=density_inputs(formula.inputs),
         target=formula.target,
         params=list(formula.params),
         expressions=texts_of(formula),
@@ -143,10 +146,11 @@ def to_history(
 
 
 def to_statistics(
-    statistics: Statistics, kind: Kind, interval: wire.ConfidenceInterval | None,
+    request: FitRequest, statistics: Statistics, interval: wire.ConfidenceInterval | None,
     tied: Tied | None,
 ) -> wire.Statistics:  # fmt: skip
     """Statistics by name."""
+    asked, variance = request.likelihood, statistics.reduced_chi_squared
     names = statistics.free
     stderr = None if statistics.stderr is None else named(names, statistics.stderr)
     if tied is not None and stderr is not None:
@@ -154,7 +158,7 @@ def to_statistics(
     return wire.Statistics(
         stderr=stderr,
         covariance=_matrix(names, statistics.covariance),
-        covariance_kind=kind,
+        covariance_kind=request.covariance,
         covariance_reason=statistics.covariance_reason,
         correlation=_matrix(names, statistics.correlation),
         confidence_interval=interval,
@@ -163,10 +167,34 @@ def to_statistics(
         aic=statistics.aic,
         aicc=statistics.aicc,
         bic=statistics.bic,
-        reduced_chi_squared=statistics.reduced_chi_squared,
+        reduced_chi_squared=variance if asked is None else None,
         residual_std=statistics.residual_std,
         degrees_of_freedom=statistics.degrees_of_freedom,
         n=statistics.n,
+        likelihood=None
+        if asked is None
+        else to_likelihood(
+            asked,
+            statistics.figures.deviance,
+            statistics.figures.total,
+            variance,
+            statistics.figures.log_likelihood,
+        ),
+    )
+
+
+def to_likelihood(
+    asked: LikelihoodOptions, deviance: float, pearson: float, dispersion: float | None,
+    log_likelihood: float,
+) -> wire.LikelihoodStatistics:  # fmt: skip
+    """The statistics of a likelihood; NaN for a number that does not exist."""
+    return wire.LikelihoodStatistics(
+        name=asked.name,
+        deviance=deviance,
+        pearson=pearson,
+        dispersion=None if dispersion is None else _number(dispersion),
+        log_likelihood=_number(log_likelihood),
+        overdispersion=asked.overdispersion,
     )
 
 
@@ -245,7 +273,9 @@ def _predict_body(
         dtype=plan.request.dtype,
         covariance=covariance,
         residual_std=residual_std(plan.request.sigma, statistics),
-        sigma_scale=None if problem.sigma is None else _number(statistics.figures.noise),
+        sigma_scale=None
+        if problem.sigma is None or problem.loss.likelihood is not None
+        else _number(statistics.figures.noise),
         input_range=input_range(plan),
         degrees_of_freedom=NORMAL
         if problem.sigma_absolute
@@ -272,7 +302,7 @@ def input_range(plan: Plan) -> dict[str, list[float]] | None:
     """The smallest and largest value of each input of a formula, in raw units."""
     if not isinstance(plan.task.problem.formula, Formula):
         return None
-    ranges = {name: column.numpy() for name, column in plan.raw.items()}
+    ranges = {name: plan.raw[name].numpy() for name in density_inputs(plan.raw)}
     return {name: [float(x.min()), float(x.max())] for name, x in ranges.items()}
 
 

@@ -128,7 +128,8 @@ def _band(
         if request.residual_std is None:
             raise InvalidRequest(
                 "a prediction band requires `residual_std`, the standard deviation of a new "
-                "observation",
+                "observation; a fit with a likelihood has none, for its noise follows from the "
+                "mean: ask for the kind 'confidence'",
                 pointer="/residual_std",
             )
         noise = torch.full((rows,), request.residual_std, dtype=torch.float64)

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from service.fitting.plan import to_plan
+from service.fitting.rates import is_of_rates, rates
 from service.fitting.ties import texts_of
 from service.schemas.answers import Fit
 from service.schemas.fit import FitRequest
@@ -31,6 +32,8 @@ def plot_of_job(
     }
     if fit is not None:
         filled |= _of_fit(fit)
+    if is_of_rates(request) and asked.view != "loss":
+        filled |= rates(request, fit, asked.view)
     if asked.view == "path":
         filled |= _start(request, fit, history)
     if asked.view in ("loss", "path"):

@@ -39,6 +39,7 @@ from service.schemas import answers as wire
 from service.schemas.grouped import (
     GroupedFit,
     GroupedInterval,
+    GroupedLikelihood,
     GroupedPredictBody,
     GroupedReport,
     Groups,
@@ -66,6 +67,8 @@ class _Columns:
     """Lower and upper limits, (2, groups, local)."""
     covariance: Floats
     """(groups, local, local + shared)"""
+    counts: Floats
+    """Deviance, Pearson's χ², dispersion and log-likelihood of a likelihood, (4, groups)."""
     failed: Floats
     worst: Bytes
     """The worst severity of each group's diagnostics."""
@@ -90,6 +93,7 @@ class _Columns:
             np.full((groups, local + tied), np.nan),
             np.full((2, groups, local), np.nan),
             np.full((groups, local, local + shared), np.nan),
+            np.full((4, groups), np.nan),
             np.ones(groups), np.full(groups, ERROR, dtype=np.int8), [stopped] * groups,
             [[] for _ in range(groups)], [None] * groups,
         )  # fmt: skip
@@ -157,7 +161,7 @@ def to_grouped_fit(
             model=model_again(problem),
             scaling=scales(plan),
             dtype=plan.request.dtype,
-            has_residual_std=problem.sigma is None,
+            has_residual_std=problem.sigma is None and problem.loss.likelihood is None,
             is_normal=problem.sigma_absolute,
             input_range=input_range(plan),
         ),
@@ -194,6 +198,7 @@ def _clear_unstarted(columns: _Columns, result: GroupedResult) -> None:
             column[group] = np.nan
         columns.params[group] = columns.stderr[group] = columns.interval[:, group] = np.nan
         columns.covariance[group] = np.nan
+        columns.counts[:, group] = np.nan
 
 
 def _fill(columns: _Columns, findings: Findings, plan: Plan, pooled: PooledFindings | None) -> None:
@@ -202,6 +207,10 @@ def _fill(columns: _Columns, findings: Findings, plan: Plan, pooled: PooledFindi
     columns.loss[:] = findings.loss
     columns.r_squared[:] = statistics.r_squared
     columns.residual_std[:] = statistics.residual_std
+    if plan.request.likelihood is not None:
+        columns.residual_std[:] = np.nan
+        columns.counts[0], columns.counts[1] = statistics.deviance, statistics.total
+        columns.counts[2], columns.counts[3] = statistics.variance, statistics.log_likelihood
     columns.failed[:] = failed = ~np.isfinite(findings.loss)
     if pooled is None:
         derived = derive(plan, findings, failed)
@@ -215,6 +224,7 @@ def _fill(columns: _Columns, findings: Findings, plan: Plan, pooled: PooledFindi
     for column in (columns.r_squared, columns.residual_std, columns.params, columns.stderr):
         column[failed] = np.nan
     columns.covariance[failed] = np.nan
+    columns.counts[:, failed] = np.nan
     columns.interval[:, failed] = np.nan
 
 
@@ -263,6 +273,7 @@ def _groups(columns: _Columns, plan: Plan, pooled: PooledFindings | None) -> Gro
         loss=columns.loss.tolist(),
         r_squared=_or_null(columns.r_squared),
         residual_std=_or_null(columns.residual_std),
+        likelihood=_likelihood(columns, plan),
         params={name: columns.params[:, i].tolist() for i, name in own},
         stderr={name: columns.stderr[:, i].tolist() for i, name in enumerate((*free, *tied))},
         confidence_interval=None if pooled is not None else _interval(columns, plan),
@@ -273,6 +284,21 @@ def _groups(columns: _Columns, plan: Plan, pooled: PooledFindings | None) -> Gro
         history=[each or wire.History.nothing(params) for each in columns.history]
         if asked.history
         else None,
+    )
+
+
+def _likelihood(columns: _Columns, plan: Plan) -> GroupedLikelihood | None:
+    asked = plan.request.likelihood
+    if asked is None:
+        return None
+    deviance, pearson, dispersion, logs = columns.counts
+    return GroupedLikelihood.model_construct(
+        name=asked.name,
+        deviance=deviance.tolist(),
+        pearson=pearson.tolist(),
+        dispersion=_or_null(dispersion),
+        log_likelihood=_or_null(logs),
+        overdispersion=asked.overdispersion,
     )
 
 

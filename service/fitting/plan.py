@@ -27,14 +27,22 @@ from service.fitting.columns import (
 )
 from service.fitting.contrasts import check_relative
 from service.fitting.groups import Groups, check_keys, to_groups
+from service.fitting.likelihoods import (
+    check_alone,
+    columns_beside,
+    over,
+    to_measure,
+    weight_column,
+    with_bins,
+)
 from service.fitting.models import resolve
-from service.fitting.options import to_loss, to_options
+from service.fitting.options import to_options
 from service.fitting.reports import NOTHING, Asked, check_covariance, check_profiles, to_asked
 from service.fitting.row_filter import with_rows
 from service.fitting.sharing import check_inference, shared_positions, with_sharing
 from service.fitting.start import guessed, of_scaled, to_start
 from service.fitting.ties import ties_of
-from service.fitting.values import explained, narrowed, narrowed_sigma, to_scaling, to_sigma
+from service.fitting.values import explained, narrowed, narrowed_sigma, to_scaling
 from service.schemas.columns import Labels
 from service.schemas.fit import FitRequest
 
@@ -74,9 +82,11 @@ class Plan:
 def to_plan(request: FitRequest, *, max_rows: int = 2**62, max_groups: int = 2**62) -> Plan:
     """The plan of a request. Raises InvalidRequest, with pointers."""
     check_shape(request.data, max_rows)
-    request = with_rows(request)
+    request = with_bins(with_rows(request))
     resolved = resolve(request.model, usable(request), ties=ties_of(request.params))
+    resolved = replace(resolved, formula=over(resolved.formula, request))
     formula = resolved.formula
+    check_alone(request, formula)
     used = [*formula.inputs, *formula.target_columns]
     if request.group_by is not None:
         check_keys(request.group_by, request.data)
@@ -101,7 +111,8 @@ def to_plan(request: FitRequest, *, max_rows: int = 2**62, max_groups: int = 2**
     start = to_start(request, resolved, target)
     _check_names(formula, request)
     dtype = DTYPES[request.dtype]
-    sigma = to_sigma(request.sigma, request.data, rows)
+    measure = to_measure(request, formula, target)
+    target, sigma = measure.target, measure.sigma
     problem = Problem(
         formula=formula,
         columns={name: narrowed(x, dtype, name, raw[name]) for name, x in inputs.items()},
@@ -110,9 +121,9 @@ def to_plan(request: FitRequest, *, max_rows: int = 2**62, max_groups: int = 2**
         lower=start.lower.to(dtype),
         upper=start.upper.to(dtype),
         free=start.free,
-        loss=to_loss(request.loss),
+        loss=measure.loss,
         sigma=None if sigma is None else narrowed_sigma(sigma, dtype),
-        sigma_absolute=request.sigma_absolute,
+        sigma_absolute=measure.absolute,
     )
     problem = of_scaled(problem, raw, scaling, start)
     options = to_options(request, problem)
@@ -157,7 +168,8 @@ def _check_names(formula: Model, request: FitRequest) -> None:
         )
     by = () if request.group_by is None else request.group_by.columns
     sigma = request.sigma if isinstance(request.sigma, str) else None
-    left = [n for n in request.data if n not in (*formula.target_columns, *by, sigma)]
+    beside = (*formula.target_columns, *by, sigma, *columns_beside(request))
+    left = [n for n in request.data if n not in beside]
     if not formula.inputs and left:
         listed = ", ".join(f"'{name}'" for name in left[:8])
         raise InvalidFormula(
@@ -180,7 +192,8 @@ def usable(request: FitRequest) -> list[str]:
     by = () if request.group_by is None else request.group_by.columns
     if isinstance(request.model, str) and request.model.strip() not in (*FAMILIES, "mlp"):
         return list(request.data)
-    apart = (*by, request.sigma if isinstance(request.sigma, str) else None)
+    sigma = request.sigma if isinstance(request.sigma, str) else None
+    apart = (*by, sigma, *columns_beside(request))
     return [n for n, c in request.data.items() if n not in apart and not isinstance(c, Labels)]
 
 
@@ -191,6 +204,8 @@ def without_missing(request: FitRequest, used: list[str]) -> tuple[FitRequest, t
         return request, ()
     if isinstance(request.sigma, str) and request.sigma in request.data:
         used = [*used, request.sigma]
+    if (weight := weight_column(request)) is not None and weight in request.data:
+        used = [*used, weight]
     missing = np.zeros(len(next(iter(request.data.values()))), dtype=bool)
     for name in used:
         missing |= np.isnan(numbers(request.data, name))

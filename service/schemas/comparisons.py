@@ -36,11 +36,12 @@ class ComparedModel(Answer):
     n: int
     k: int
     """Number of free params, of all groups where curves are compared, and 1 for σ unless
-    `sigma_absolute`."""
+    `sigma_absolute` or a likelihood."""
     rss: Number | None
+    """With a likelihood, the deviance."""
     degrees_of_freedom: int
     log_likelihood: Number | None
-    """Of the Gaussian, at its maximum."""
+    """Of the Gaussian, or of the `likelihood`, at its maximum."""
     aic: Number | None
     aicc: Number | None
     """Null with fewer than k + 2 rows."""

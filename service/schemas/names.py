@@ -5,16 +5,19 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Literal
 
 from service.catalogue.families import FAMILIES
+from service.catalogue.likelihoods import LIKELIHOODS
 from service.catalogue.losses import LOSSES
 from service.catalogue.optimizers import OPTIMIZERS
 from service.catalogue.schedules import SCHEDULES
 
 if TYPE_CHECKING:
+    LikelihoodName = str
     LossName = str
     OptimizerName = str
     ScheduleName = str
     ModelName = str
 else:
+    LikelihoodName = Literal[tuple(LIKELIHOODS)]
     LossName = Literal[tuple(LOSSES)]
     OptimizerName = Literal[tuple(OPTIMIZERS)]
     ScheduleName = Literal[tuple(SCHEDULES)]
@@ -26,6 +29,7 @@ DType = Literal["float32", "float64"]
 Missing = Literal["error", "drop"]
 IntervalMethod = Literal["t", "profile"]
 ReportMethod = Literal["delta", "fieller", "profile"]
+Overdispersion = Literal["pearson"]
 CovarianceKind = Literal["expected", "observed", "sandwich"]
 BandKind = Literal["confidence", "prediction"]
 InversionKind = Literal["inversion", "wald", "none"]

@@ -40,6 +40,18 @@ def _describe_finite(finding: Finding) -> Message:
         "the params or the loss became non-finite; predictions and statistics use `best`"
         if started
         else "the loss is not finite at the initial params; use other initial values"
+        + _of_domain(finding)
+    )
+
+
+def _of_domain(finding: Finding) -> str:
+    """What a likelihood asks of initial values."""
+    likelihood = finding.problem.loss.likelihood
+    if likelihood is None:
+        return ""
+    ends = "above 0" if likelihood.upper is None else "between 0 and 1"
+    return (
+        f", at which the mean of every row is {ends}; or a formula that always is, such as exp(…)"
     )
 
 
@@ -49,7 +61,7 @@ def _converged_severity(findings: Findings) -> Severities:
     offset, diverged = findings.statistics.offset, findings.ended("diverged")
     explained = diverged & np.isfinite(findings.limit)
     short = offset > NEAR
-    if not findings.problem.loss.is_least_squares:
+    if not findings.problem.loss.has_covariance:
         short = short & negated(findings.ended("converged"))
     severity = findings.either(diverged | (offset > FAR), ERROR, WARNING)
     return findings.where(severity, (diverged | short) & negated(explained))

@@ -97,7 +97,7 @@ def intervals_of(
     computed for the params for which standard errors would be most wrong."""
     here: Floats = theta.numpy()
     q, none = len(problem.places), np.full_like(here, np.nan)
-    if figures.stderr.shape[-1] != q or not problem.loss.is_least_squares:
+    if figures.stderr.shape[-1] != q or not problem.loss.has_covariance:
         nothing = np.full((len(fits), q), np.nan)
         never = np.zeros(nothing.shape, dtype=np.bool_)
         return Intervals(method, nothing, nothing, never, never, none)
