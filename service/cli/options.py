@@ -39,7 +39,7 @@ def counted(
     likelihood: str | None, exposure: str | None, n: str | None, overdispersion: str | None
 ) -> Any:
     """`likelihood` of a request: a name, or an object where there is more to say."""
-    given = {"exposure": exposure, "n": n, "overdispersion": overdispersion}
+    given: dict[str, Any] = {"exposure": exposure, "n": n, "overdispersion": overdispersion}
     given = {name: _number_or_name(value) for name, value in given.items() if value is not None}
     if not given:
         return likelihood

@@ -149,6 +149,7 @@ class LossOptions(TypedDict, total=False):
     rows: str | None
     sigma: Sigma | None
     loss: Loss
+    likelihood: Likelihood | None
     scaling: Scaling | None
     residuals: bool
     surface: Mapping[str, GridAxis | Object] | None
@@ -161,6 +162,7 @@ class GradientCallOptions(TypedDict, total=False):
     rows: str | None
     sigma: Sigma | None
     loss: Loss
+    likelihood: Likelihood | None
     gradient: Gradient
     scaling: Scaling | None
     check: bool

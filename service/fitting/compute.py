@@ -33,8 +33,9 @@ from service.fitting.columns import (
     finite_columns,
 )
 from service.fitting.derived import named
+from service.fitting.likelihoods import check_alone, to_measure
 from service.fitting.models import resolve
-from service.fitting.options import to_gradient, to_loss
+from service.fitting.options import to_gradient
 from service.fitting.row_filter import rows_used, with_rows
 from service.fitting.start import known_names, to_theta, values_of
 from service.fitting.ties import ties_of
@@ -44,7 +45,6 @@ from service.fitting.values import (
     narrowed_sigma,
     series,
     to_scaling,
-    to_sigma,
 )
 from service.schemas import compute as wire
 from service.schemas.columns import Data
@@ -170,6 +170,12 @@ def gradient(
 ) -> wire.GradientAnswer:
     """∂loss/∂param at the given params."""
     request = with_rows(request)
+    if request.explain and request.likelihood is not None:
+        raise InvalidRequest(
+            "the chain rule is explained for losses of residuals, not for a likelihood; omit "
+            "`explain`",
+            pointer="/explain",
+        )
     problem = _problem(request, max_rows)
     costs.check(costs.of_gradient(problem.formula, request), problem.rows, max_operations)
     if not problem.params:
@@ -192,17 +198,19 @@ def _problem(request: wire.LossRequest | wire.GradientRequest, max_rows: int) ->
     ties = ties_of(request.params)
     formula = resolve(request.model, request.data.keys(), ties=ties).formula
     theta = to_theta(request.params, formula, dtype)
-    sigma = to_sigma(request.sigma, request.data, rows)
+    check_alone(request, formula)
+    target = explained(formula, request.data, rows)
+    measure = to_measure(request, target, formula.target)
     return Problem(
         formula=formula,
         columns=_inputs(formula, request, dtype),
-        target=narrowed(explained(formula, request.data, rows), dtype, formula.target_columns[0]),
+        target=narrowed(measure.target, dtype, formula.target_columns[0]),
         initial=theta,
         lower=torch.full_like(theta, -math.inf),
         upper=torch.full_like(theta, math.inf),
         free=(True,) * len(formula.params),
-        loss=to_loss(request.loss),
-        sigma=None if sigma is None else narrowed_sigma(sigma, dtype),
+        loss=measure.loss,
+        sigma=None if measure.sigma is None else narrowed_sigma(measure.sigma, dtype),
     )
 
 

@@ -19,6 +19,7 @@ from service.fitting.columns import finite_columns, numbers
 from service.fitting.options import to_loss
 from service.fitting.values import to_sigma
 from service.schemas.columns import Data
+from service.schemas.compute import GradientRequest, LossRequest
 from service.schemas.fit import FitRequest
 from service.schemas.likelihoods import LikelihoodOptions
 from service.schemas.losses import LEAST_SQUARES
@@ -39,15 +40,18 @@ class Measure:
     absolute: bool
 
 
-def to_measure(request: FitRequest, formula: Model, target: Tensor) -> Measure:
-    """What a request minimises; `target` are the values of the left side. Raises
-    InvalidRequest."""
+Asked = FitRequest | LossRequest | GradientRequest
+"""What may have a likelihood."""
+
+
+def to_measure(request: Asked, target: Tensor, column: str, *, absolute: bool = False) -> Measure:
+    """What a request minimises; `target` are the values of the left side, for a likelihood a
+    column. Raises InvalidRequest."""
     asked, rows = request.likelihood, len(target)
     if asked is None:
         sigma = to_sigma(request.sigma, request.data, rows)
-        return Measure(to_loss(request.loss), target, sigma, request.sigma_absolute)
+        return Measure(to_loss(request.loss), target, sigma, absolute)
     likelihood = LIKELIHOODS[asked.name]
-    column = formula.target
     _check_counts(target, column, likelihood)
     weight = _weight(asked, likelihood, request.data, target, column)
     loss, absolute = Loss.of_likelihood(asked.name), asked.overdispersion is None
@@ -56,7 +60,7 @@ def to_measure(request: FitRequest, formula: Model, target: Tensor) -> Measure:
     return Measure(loss, target / weight, 1 / weight.sqrt(), absolute)
 
 
-def check_alone(request: FitRequest, formula: Model) -> None:
+def check_alone(request: Asked, formula: Model) -> None:
     """Raises InvalidRequest for options that have no meaning beside a likelihood."""
     if request.likelihood is None:
         return
@@ -67,7 +71,8 @@ def check_alone(request: FitRequest, formula: Model) -> None:
             f"'{request.loss.name}'; omit `loss`",
             pointer="/loss",
         )
-    if request.sigma is not None or request.sigma_absolute:
+    is_absolute = isinstance(request, FitRequest) and request.sigma_absolute
+    if request.sigma is not None or is_absolute:
         raise InvalidRequest(
             f"the noise of '{name}' follows from its mean, so there is no sigma; omit it, and for "
             'noise that is larger use {"likelihood": {"name": "' + name + '", "overdispersion": '
@@ -85,7 +90,8 @@ def check_alone(request: FitRequest, formula: Model) -> None:
             "counts alone on the left side, and the inverse of the transformation on the right",
             pointer="/model",
         )
-    if request.bins is not None and LIKELIHOODS[name].upper is not None:
+    bins = request.bins if isinstance(request, FitRequest) else None
+    if bins is not None and LIKELIHOODS[name].upper is not None:
         raise InvalidRequest(
             f"the mean of '{name}' is a probability, which is not integrated over bins; omit "
             "`bins`, or use 'poisson'",

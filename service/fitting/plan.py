@@ -111,7 +111,7 @@ def to_plan(request: FitRequest, *, max_rows: int = 2**62, max_groups: int = 2**
     start = to_start(request, resolved, target)
     _check_names(formula, request)
     dtype = DTYPES[request.dtype]
-    measure = to_measure(request, formula, target)
+    measure = to_measure(request, target, formula.target, absolute=request.sigma_absolute)
     target, sigma = measure.target, measure.sigma
     problem = Problem(
         formula=formula,
