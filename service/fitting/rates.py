@@ -8,7 +8,7 @@ from typing import Any
 import torch
 
 from service.errors import InvalidRequest
-from service.fitting.likelihoods import WIDTH
+from service.fitting.likelihoods import WIDTH, binned_input, weight_column
 from service.fitting.plan import to_plan
 from service.fitting.ties import texts_of
 from service.schemas.answers import Fit
@@ -23,8 +23,8 @@ def is_of_rates(request: FitRequest) -> bool:
 
 
 def rates(request: FitRequest, fit: Fit | None, view: str) -> dict[str, Any]:
-    """The `data`, `sigma` and `rows` of a plot request for a job of counts. Raises InvalidRequest
-    for a view that shows a loss of residuals."""
+    """The `data`, `sigma`, `rows` and `units` of a plot request for a job of counts. Raises
+    InvalidRequest for a view that shows a loss of residuals."""
     if view == "path":
         raise InvalidRequest(
             "the path is drawn over a loss of residuals, which a fit with a likelihood or bins "
@@ -43,9 +43,16 @@ def rates(request: FitRequest, fit: Fit | None, view: str) -> dict[str, Any]:
         sigma = sigma * problem.loss.likelihood.variance(mean).sqrt() * scale
     width = plan.raw[WIDTH] if WIDTH in plan.raw else torch.ones_like(y)
     sigma = (sigma / width).nan_to_num(nan=LEAST).clamp(min=LEAST)
+    weight = weight_column(request)
+    units = dict(request.units)
+    if request.bins is not None:
+        units[problem.formula.target] = f"per unit of {binned_input(request)}"
+    elif weight is not None:
+        units[problem.formula.target] = f"per {weight}"
     is_known = problem.loss.likelihood is not None or request.sigma is not None
     return {
         "data": {**columns, problem.formula.target: (y / width).numpy()},
         "sigma": sigma.tolist() if is_known else None,
         "rows": None,
+        "units": units,
     }

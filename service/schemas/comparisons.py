@@ -14,7 +14,7 @@ from service.schemas.answers import (
 )
 from service.schemas.base import Answer, Number
 from service.schemas.grouped import By, Groups, Key, Keyed
-from service.schemas.names import Status, StopReason, Verdict
+from service.schemas.names import LikelihoodName, Status, StopReason, Verdict
 
 Criterion = Literal["aic", "aicc", "bic"]
 TestName = Literal["f", "lrt", "lack_of_fit"]
@@ -110,6 +110,8 @@ class Comparison(Answer):
     status: Status
     stop_reason: StopReason
     criterion: Criterion
+    likelihood: LikelihoodName | None = None
+    """Of counts, by which the models are compared; null for the Gaussian."""
     target: str
     """The left side of every model."""
     n: int
@@ -175,6 +177,8 @@ class GroupedComparison(Keyed, Answer):
     status: Status
     stop_reason: StopReason
     criterion: Criterion
+    likelihood: LikelihoodName | None = None
+    """Of counts, by which the models are compared; null for the Gaussian."""
     target: str
     by: By
     """The grouping column, or columns."""

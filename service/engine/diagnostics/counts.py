@@ -61,6 +61,7 @@ def text(deviance: float, pearson: float, degrees: int) -> str:
 
 
 def _severity(findings: Findings) -> Severities:
+    """The counts scatter more than their likelihood allows."""
     figures = findings.statistics
     degrees = figures.degrees_of_freedom
     found = is_overdispersed(findings.problem, figures.deviance, figures.total, degrees)

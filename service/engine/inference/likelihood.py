@@ -29,5 +29,8 @@ def saturated(problem: Problem, fits: Groups) -> Floats:
     sigma = torch.ones_like(y) if problem.sigma is None else problem.sigma.double().cpu()
     weight = 1 / sigma.square()
     each = likelihood.saturated((y * weight).round(), weight)
-    spans = zip(*fits.spans.tolist(), strict=True)
-    return torch.stack([each[first:end].sum() for first, end in spans]).numpy()
+    fit = torch.repeat_interleave(torch.arange(len(fits)), fits.sizes)
+    first = torch.repeat_interleave(fits.spans[0] - fits.sizes.cumsum(0) + fits.sizes, fits.sizes)
+    sums = torch.zeros(len(fits), dtype=torch.float64)
+    found: Floats = sums.index_add_(0, fit, each[first + torch.arange(len(fit))]).numpy()
+    return found
