@@ -12,7 +12,7 @@ from benchmarks.beside_scipy import BesideScipy, Fits, Sizes, given
 from benchmarks.families import DataSet
 from benchmarks.harness import Benchmark, Results
 from service.engine import Result, begin, outcome
-from service.engine.diagnostics import Finding, examine
+from service.engine.diagnostics import FinishedFit, examine
 from service.engine.inference.statistics import summarise
 from service.fitting import Plan, to_plan
 from service.schemas.fit import FitRequest
@@ -41,7 +41,7 @@ def explained(plan: Plan) -> Result:
         run.step(run.epochs)
     result = outcome(run)
     statistics = summarise(plan.task.problem, result.params)
-    examine(Finding(plan.task, result, result.params, statistics, plan.guessed))
+    examine(FinishedFit(plan.task, result, result.params, statistics, plan.guessed))
     return result
 
 

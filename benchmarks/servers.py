@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
-START_S = 60.0
+START_S = 180.0
 STOP_S = 20.0
 
 DESCENT = ("-m", "service", "serve", "--port", "0")

@@ -38,8 +38,7 @@ from service.api.routes import (
 )
 from service.api.state import State, new_state
 from service.fitting import must_have, use_threads
-from service.jobs import scheduling
-from service.jobs.scale import backend, check_installed
+from service.jobs import scale, scheduling
 from service.jobs.service import JobService
 from service.jobs.system import give_back, settle
 from service.jobs.timing import Clock, SystemClock
@@ -64,8 +63,7 @@ class _App(FastAPI):
 def create_app(settings: Settings, clock: Clock | None = None) -> FastAPI:
     """The application; its workers live from lifespan start to lifespan end."""
     must_have(settings.device)
-    if settings.redis_url:
-        check_installed()
+    scale.check(settings)
     clock, metrics = clock or SystemClock(), Metrics()
     tracing = Tracing() if settings.otel else None
     nouns = (
@@ -145,7 +143,7 @@ def _lifespan(
 ) -> Callable[[FastAPI], AbstractAsyncContextManager[State]]:
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[State]:
-        store, executor, close = backend(settings, clock, metrics)
+        store, executor, close = scale.backend(settings, clock, metrics)
         service = JobService(settings, store, executor, clock)
         give_back()
         state = new_state(settings, service, metrics)

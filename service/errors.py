@@ -6,6 +6,7 @@ DescentError
 ├── InvalidRequest            the request is not valid
 │   ├── InvalidFormula        the formula has a syntax error, at a column of its text
 │   ├── UnknownName           unknown name; the nearest known one is suggested
+│   │   ├── UnknownNameInFormula  likewise, at a column of a formula's text
 │   │   └── UnknownDiagnostic unknown diagnostic code
 │   ├── InvalidData           a column, a row or a value that cannot be used
 │   └── BudgetExceeded        the request would exceed a computing budget
@@ -33,7 +34,7 @@ from typing import Self
 
 
 @dataclass(frozen=True, slots=True)
-class Complaint:
+class FieldError:
     """One validation error. `pointer` is a JSON Pointer (RFC 6901) into the body."""
 
     pointer: str
@@ -70,19 +71,19 @@ class InvalidRequest(DescentError):
 
     def __init__(self, detail: str | None = None, *, pointer: str = "") -> None:
         super().__init__(detail)
-        self.complaints: tuple[Complaint, ...] = (Complaint(pointer, str(self)),)
+        self.errors: tuple[FieldError, ...] = (FieldError(pointer, str(self)),)
 
     @classmethod
-    def of(cls, complaints: Iterable[Complaint]) -> Self:
+    def of(cls, errors: Iterable[FieldError]) -> Self:
         """One error for several validation errors; its message is that of the first."""
-        gathered = tuple(complaints)
+        gathered = tuple(errors)
         error = cls(gathered[0].detail)
-        error.complaints = gathered
+        error.errors = gathered
         return error
 
     def at(self, pointer: str) -> Self:
         """The same error with `pointer` prepended to the pointers of its validation errors."""
-        self.complaints = tuple(Complaint(pointer + c.pointer, c.detail) for c in self.complaints)
+        self.errors = tuple(FieldError(pointer + c.pointer, c.detail) for c in self.errors)
         return self
 
 
@@ -105,7 +106,7 @@ class UnknownName(InvalidRequest):
 
     type = "unknown-name"
     http_status = 422
-    meaning = "A model, a loss, an optimizer or a column has no such name."
+    meaning = "No model, loss, optimizer, column, param or function has that name."
     remedy = "The nearest is named."
 
     def __init__(self, kind: str, name: str, known: Iterable[str], *, pointer: str = "") -> None:
@@ -113,6 +114,18 @@ class UnknownName(InvalidRequest):
         super().__init__(
             f"unknown {kind} '{shortened(name)}'{hint}", pointer=pointer[:MOST_POINTED]
         )
+
+
+class UnknownNameInFormula(UnknownName, InvalidFormula):
+    """A formula or an expression has an unknown name."""
+
+    def __init__(
+        self, kind: str, name: str, known: Iterable[str], *,
+        column: int, where: str = "", note: str = "",
+    ) -> None:  # fmt: skip
+        """where: what follows the name. note: what follows the hint."""
+        text = f"unknown {kind} '{shortened(name)}'{where}{nearest_hint(name, known)}{note}"
+        InvalidFormula.__init__(self, text, column=column)
 
 
 class UnknownDiagnostic(UnknownName):

@@ -18,8 +18,8 @@ from service.api.http_errors import PROBLEMS, MethodNotAllowed, UnknownRoute
 from service.api.middleware.request_ids import request_id
 from service.api.validation_errors import MOST
 from service.errors import (
-    Complaint,
     DescentError,
+    FieldError,
     InvalidRequest,
     JobFailed,
     QueueFull,
@@ -54,8 +54,8 @@ async def refuse(error: DescentError, scope: Scope, receive: Receive, send: Send
 
 def answer(error: DescentError, scope: Scope, headers: dict[str, str] | None = None) -> Response:
     """The answer to a request that failed with `error`."""
-    complaints = error.complaints if isinstance(error, InvalidRequest) else ()
-    found = with_lines(scope, complaints)
+    errors = error.errors if isinstance(error, InvalidRequest) else ()
+    found = with_lines(scope, errors)
     made = problem(
         PROBLEMS.get(error.type, type(error)),
         _detail(error, found),
@@ -103,7 +103,7 @@ async def _client_disconnected(request: Request, error: Exception) -> Response:
     return Response(status_code=400)
 
 
-def _detail(error: DescentError, found: tuple[Complaint, ...]) -> str:
+def _detail(error: DescentError, found: tuple[FieldError, ...]) -> str:
     more = len(found) - 1
     first = found[0].detail if found else str(error)
     return f"{first} (and {more} more, see errors)" if more > 0 else first

@@ -15,6 +15,8 @@ from service.jobs.job import Stored
 from service.render import tables
 from service.render.oneline import oneline
 from service.render.report import report
+from service.render.scene import PlotInput, Scene
+from service.render.views import table as views
 from service.schemas.answers import Fit, History
 from service.schemas.base import Answer
 from service.schemas.columns import Data, Numbers
@@ -24,7 +26,6 @@ from service.schemas.fit import FitRequest
 from service.schemas.grouped import GroupedFit
 from service.schemas.plot import PlotHistory, PlotRequest
 from service.schemas.requests import JobRequest
-from service.schemas.scenes import FitScene
 
 Units = Mapping[str, str]
 Names = Sequence[str]
@@ -36,7 +37,7 @@ class Beside:
 
     units: Units | None = None
     data: Data | None = None
-    scene: FitScene | None = None
+    scene: Scene | None = None
     """The picture of a fit."""
 
 
@@ -161,16 +162,14 @@ def write_fit(form: str, document: Stored, request: JobRequest) -> bytes:
     return write(form, answer, Beside(units, scene=scene))
 
 
-def _scene(fit: Fit, request: FitRequest) -> FitScene | None:
+def _scene(fit: Fit, request: FitRequest) -> Scene | None:
     """The picture of the fit; None where it has none."""
     nothing = PlotHistory(epoch=[], loss=[])
     asked = PlotRequest(view="fit")
     try:
-        made = fitting.scene(fitting.plot_of_job(asked, request, fit, nothing))
+        return views.scene(PlotInput(fitting.plot_of_job(asked, request, fit, nothing)))
     except InvalidRequest:
         return None
-    assert isinstance(made, FitScene)
-    return made
 
 
 def floats(values: Sequence[float]) -> Numbers:

@@ -187,5 +187,6 @@ def _below(error: type[DescentError]) -> Iterator[type[DescentError]]:
 PROBLEMS: Mapping[str, type[DescentError]] = {
     error.type: error
     for error in sorted(_below(DescentError), key=lambda error: (error.http_status, error.type))
+    if "type" in vars(error)
 }
-"""Every error by its type, in the order of the documentation."""
+"""Every error with a type of its own, in the order of the documentation."""

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from service.api.forms import FORMS
 from service.api.state import Request
 from service.api.validation_errors import validation_errors
-from service.errors import Complaint, InvalidRequest
+from service.errors import FieldError, InvalidRequest
 from service.schemas.names import Status, Theme
 from service.schemas.plot import Columns, Side
 
@@ -103,4 +103,4 @@ def read(request: Request, schema: type[QueryT]) -> QueryT:
         return schema.model_validate(given)
     except ValidationError as error:
         found = validation_errors(error.errors(include_url=False), given, schema, "query parameter")
-        raise InvalidRequest.of(Complaint("", c.detail) for c in found) from None
+        raise InvalidRequest.of(FieldError("", c.detail) for c in found) from None

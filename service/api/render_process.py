@@ -11,7 +11,6 @@ import logging
 import os
 import socket
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from pickle import PickleBuffer
 from typing import NamedTuple
 
@@ -19,18 +18,18 @@ from service import fitting
 from service.api import forms
 from service.api.concurrency import FairLimiter
 from service.api.helper_process import HelperProcess
-from service.errors import Complaint, InvalidRequest, WorkerLost
+from service.errors import FieldError, InvalidRequest, WorkerLost
 from service.jobs import frames
 from service.jobs.history import Rows
 from service.jobs.job import Stored
 from service.jobs.messages import Ready
 from service.jobs.worker_loop import set_up_process
 from service.render import characters
-from service.render.history import loss_of_fit, loss_scene
+from service.render.scene import PlotInput, Scene
+from service.render.views import table as views
 from service.schemas.answers import Fit
 from service.schemas.fit import FitRequest
 from service.schemas.plot import PlotHistory, PlotRequest
-from service.schemas.scenes import Scene
 
 IDLE_S = 300.0
 """Seconds without calls after which the process is ended."""
@@ -57,7 +56,7 @@ class Refused(NamedTuple):
     """The request is invalid: an error's `type`, and what is wrong."""
 
     kind: str
-    complaints: tuple[Complaint, ...]
+    errors: tuple[FieldError, ...]
 
 
 class RenderFault(NamedTuple):
@@ -105,7 +104,7 @@ class RenderProcess:
 
 def refusal(refused: Refused) -> InvalidRequest:
     """The InvalidRequest that the process raised, with its `type`."""
-    error = InvalidRequest.of(refused.complaints)
+    error = InvalidRequest.of(refused.errors)
     error.type = refused.kind
     return error
 
@@ -115,7 +114,7 @@ log = logging.getLogger("descent.render")
 
 def picture(asked: PlotRequest, max_rows: int) -> bytes:
     """The requested picture."""
-    return _drawn(_scene(asked, max_rows), asked)
+    return _drawn(views.scene(PlotInput(asked, max_rows=max_rows)), asked)
 
 
 def picture_of_job(
@@ -126,7 +125,7 @@ def picture_of_job(
     names: tuple[str, ...],
     max_rows: int,
 ) -> bytes:
-    """A picture of a job. `rows` are those of its history, with columns of params named by `names`;
+    """A picture of a job. `rows` are those of its history, with columns of params label by `names`;
     `fit` is the JSON of its fit, None while it has none."""
     history = PlotHistory.model_construct(
         epoch=rows.epoch.tolist(),
@@ -136,45 +135,22 @@ def picture_of_job(
     )
     made = None if fit is None else Fit.model_validate_json(bytes(fit))
     filled = fitting.plot_of_job(asked, request, made, history)
-    if made is None:
-        return _drawn(_scene(filled, max_rows), asked)
-    if asked.view == "loss":
-        scene: Scene = replace(loss_of_fit(made, history), title=filled.title or "")
-        return _drawn(scene, asked)
-    scene = _scene(filled, max_rows)
-    return _drawn(replace(scene, notes=(*fitting.note_of(made), *scene.notes)), asked)
-
-
-def _scene(asked: PlotRequest, max_rows: int) -> Scene:
-    if asked.view != "loss":
-        return fitting.scene(asked, max_rows)
-    history = fitting.needed(asked.history, "history", "loss")
-    if len(history.epoch) != len(history.loss):
-        raise InvalidRequest(
-            "`epoch` and `loss` must have the same length", pointer="/history/loss"
-        )
-    return loss_scene(
-        asked.title or "Loss by epoch",
-        forms.floats(history.epoch),
-        forms.floats(history.loss),
-        thinned=history.thinned,
-    )
+    return _drawn(views.scene(PlotInput(filled, made, max_rows)), asked)
 
 
 def _drawn(scene: Scene, asked: PlotRequest) -> bytes:
     if asked.format == "txt":
         return characters.picture(scene, width=asked.columns).encode()
-    from service.render.figures import drawn
-    from service.render.figures.paper import Paper
+    from service.render.figure import FigureOptions, drawn
 
-    paper = Paper(
+    options = FigureOptions(
         format=asked.format or "svg",
         theme=asked.theme,
         width=asked.width,
         height=asked.height,
         transparent=asked.transparent,
     )
-    return drawn(scene, paper)
+    return drawn(scene, options)
 
 
 CALLS: Mapping[str, Callable[..., bytes]] = {
@@ -202,7 +178,7 @@ def _answer(asked: Call) -> Done | Refused | RenderFault:
     try:
         return Done(CALLS[asked.name](*asked.arguments))
     except InvalidRequest as error:
-        return Refused(error.type, error.complaints)
+        return Refused(error.type, error.errors)
     except Exception:
         log.exception("%s failed", asked.name)
         return RenderFault()

@@ -3,7 +3,7 @@ instead.
 
 Pydantic's `loc` mixes the names of union alternatives with the body's keys, and there is an error
 for each alternative. Here the body decides which parts are its keys, so that the pointer is a JSON
-Pointer (RFC 6901), and a union gives one complaint.
+Pointer (RFC 6901), and a union gives one error.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from pydantic import BaseModel
 from pydantic_core import ErrorDetails
 
 from service.api.schema_walk import Path, SchemaWalk
-from service.errors import Complaint, nearest_hint, token
+from service.errors import FieldError, nearest_hint, token
 
 LONGEST = 80
 """The most characters of a caller's input that a message repeats."""
@@ -203,7 +203,7 @@ class _Located:
 
 def validation_errors(
     errors: Sequence[ErrorDetails], body: object, schema: type[BaseModel], noun: str = "field"
-) -> list[Complaint]:
+) -> list[FieldError]:
     """What is wrong with `body`, which did not validate as `schema`."""
     walk = SchemaWalk(schema, body)
 
@@ -220,7 +220,7 @@ def validation_errors(
         )
 
     located = [_locate(error, body) for error in errors[:_READ]]
-    found: list[Complaint] = []
+    found: list[FieldError] = []
     for union, group in _by_union(located):
         found.extend(_explain(union, group, place))
         if len(found) >= MOST:
@@ -293,14 +293,14 @@ def _by_union(located: Sequence[_Located]) -> list[tuple[Path | None, list[_Loca
 
 def _explain(
     union: Path | None, group: list[_Located], place: Callable[[Path], Place]
-) -> list[Complaint]:
+) -> list[FieldError]:
     if union is not None:
         meant = _meant(group, union)
         if not meant:
             text = type_message([located_error.error for located_error in group], place(union))
-            return [Complaint(pointer(union), text)]
+            return [FieldError(pointer(union), text)]
         group = meant
-    return [Complaint(pointer(s.path), message_of(s.error, place(s.path))) for s in group]
+    return [FieldError(pointer(s.path), message_of(s.error, place(s.path))) for s in group]
 
 
 def _meant(group: list[_Located], at: Path) -> list[_Located]:

@@ -29,7 +29,7 @@ _FILES = 1024
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class CheckResult:
     """The result of one check."""
 
     state: Literal["ok", "note", "FAIL"]
@@ -37,13 +37,13 @@ class Finding:
     unreachable: bool = False
 
 
-def installation() -> Iterator[Finding]:
+def installation() -> Iterator[CheckResult]:
     """The package, its Python and what it needs."""
-    yield Finding("ok", f"descent {__version__}, Python {platform.python_version()}")
+    yield CheckResult("ok", f"descent {__version__}, Python {platform.python_version()}")
     try:
         needed = metadata.requires("descent") or []
     except metadata.PackageNotFoundError:
-        yield Finding("note", "descent runs from its source and is not installed")
+        yield CheckResult("note", "descent runs from its source and is not installed")
         return
     there = []
     for requirement in needed:
@@ -53,34 +53,34 @@ def installation() -> Iterator[Finding]:
         try:
             there.append(f"{name[0]} {metadata.version(name[0])}")
         except metadata.PackageNotFoundError:
-            yield Finding("FAIL", f"{requirement} is not installed: make install")
-    yield Finding("ok", ", ".join(there))
+            yield CheckResult("FAIL", f"{requirement} is not installed: make install")
+    yield CheckResult("ok", ", ".join(there))
 
 
-def machine() -> Iterator[Finding]:
+def machine() -> Iterator[CheckResult]:
     """Cores, memory and open files."""
     from service.jobs.system import cores
 
     count = cores()
     cores_here = os.cpu_count() or count
     share = "" if count == cores_here else f" of {cores_here}, by affinity or quota"
-    yield Finding("ok", f"{count} core{'s' if count > 1 else ''}{share}")
+    yield CheckResult("ok", f"{count} core{'s' if count > 1 else ''}{share}")
     try:
         memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
     except (ValueError, OSError, AttributeError):
         memory = None
     if memory is not None:
-        yield Finding("ok" if memory >= 2 else "note", f"{memory:.1f} GiB of memory")
+        yield CheckResult("ok" if memory >= 2 else "note", f"{memory:.1f} GiB of memory")
     if sys.platform != "win32":
         import resource
 
         soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
         few = soft != resource.RLIM_INFINITY and soft < _FILES
         mend = f": `ulimit -n {_FILES}` before serving many streams" if few else ""
-        yield Finding("note" if few else "ok", f"{soft} open files{mend}")
+        yield CheckResult("note" if few else "ok", f"{soft} open files{mend}")
 
 
-def settings() -> Iterator[Finding]:
+def settings() -> Iterator[CheckResult]:
     """The settings that a service started here would have."""
     from pydantic import ValidationError
 
@@ -91,7 +91,7 @@ def settings() -> Iterator[Finding]:
         found = Settings()
     except ValidationError as error:
         for error_details in error.errors(include_url=False):
-            yield Finding(
+            yield CheckResult(
                 "FAIL", f"DESCENT_{str(error_details['loc'][0]).upper()}: {error_details['msg']}"
             )
         return
@@ -99,13 +99,13 @@ def settings() -> Iterator[Finding]:
     own = [f"DESCENT_{name.upper()}={values[name]}" for name in found.model_fields_set]
     workers = found.workers or cores()
     threads = max(1, cores() // workers)
-    yield Finding("ok", f"limits: {', '.join(sorted(own)) or 'the defaults'}")
-    yield Finding("ok", f"{workers} workers with {threads} threads each")
+    yield CheckResult("ok", f"limits: {', '.join(sorted(own)) or 'the defaults'}")
+    yield CheckResult("ok", f"{workers} workers with {threads} threads each")
     if os.environ.get("WEB_CONCURRENCY", "") not in {"", "1"}:
-        yield Finding("FAIL", "WEB_CONCURRENCY is set, and a service would refuse to start")
+        yield CheckResult("FAIL", "WEB_CONCURRENCY is set, and a service would refuse to start")
 
 
-def service(url: str | None, key: str | None = None) -> Iterator[Finding]:
+def service(url: str | None, key: str | None = None) -> Iterator[CheckResult]:
     """A fit with a known answer, by the service at `url` or by a temporary one."""
     from service.cli import embedded
     from service.client import ClientError, ConnectionFailed, Descent
@@ -118,23 +118,23 @@ def service(url: str | None, key: str | None = None) -> Iterator[Finding]:
         started = time.perf_counter()
         with embedded.running() as address, Descent(address, timeout=60) as client:
             took = time.perf_counter() - started
-            yield Finding("ok", f"a service starts here in {took:.1f} s")
+            yield CheckResult("ok", f"a service starts here in {took:.1f} s")
             yield from _ask(client)
     except embedded.CannotStart as error:
-        yield Finding("FAIL", f"no service starts here: {error}")
+        yield CheckResult("FAIL", f"no service starts here: {error}")
     except ConnectionFailed as error:
-        yield Finding("FAIL", str(error), unreachable=True)
+        yield CheckResult("FAIL", str(error), unreachable=True)
     except (ClientError, ValueError) as error:
-        yield Finding("FAIL", str(error))
+        yield CheckResult("FAIL", str(error))
 
 
-def _ask(client: Descent) -> Iterator[Finding]:
+def _ask(client: Descent) -> Iterator[CheckResult]:
     client.ready()
-    yield Finding("ok", f"{client.url} is ready")
+    yield CheckResult("ok", f"{client.url} is ready")
     began = time.perf_counter()
     fit = client.fit("t_c = w * t_u + b", THERMOMETER)
     took = time.perf_counter() - began
     off = max(abs(fit.params[name] - value) for name, value in LINE.items())
     right = off < _CLOSE * max(map(abs, LINE.values())) and fit.trustworthy
     state: Literal["ok", "FAIL"] = "ok" if right else "FAIL"
-    yield Finding(state, f"a line through 11 points in {1000 * took:.0f} ms, off by {off:.0e}")
+    yield CheckResult(state, f"a line through 11 points in {1000 * took:.0f} ms, off by {off:.0e}")

@@ -21,22 +21,22 @@ def doctor(url: options.Url = None, api_key: options.ApiKey = None) -> None:
 
     found = [*_print(checks.installation()), *_print(checks.machine()), *_print(checks.settings())]
     found += _print(checks.service(url, api_key))
-    wrong = sum(finding.state == "FAIL" for finding in found)
-    if any(finding.unreachable for finding in found):
+    wrong = sum(result.state == "FAIL" for result in found)
+    if any(result.unreachable for result in found):
         raise typer.Exit(exits.UNREACHABLE)
     if wrong:
         raise typer.Exit(exits.FAILED)
     typer.echo(terminal.paint("no problems found", "green", sys.stdout))
 
 
-def _print(findings: Iterable[checks.Finding]) -> list[checks.Finding]:
-    """The findings, each printed as it is found."""
+def _print(results: Iterable[checks.CheckResult]) -> list[checks.CheckResult]:
+    """The results, each printed as it is found."""
     from service.cli import terminal
 
     colours = {"ok": "green", "note": "yellow", "FAIL": "red"}
     found = []
-    for finding in findings:
-        mark = terminal.paint(f"{finding.state:<4}", colours[finding.state], sys.stdout)
-        typer.echo(f"{mark}  {finding.text}")
-        found.append(finding)
+    for result in results:
+        mark = terminal.paint(f"{result.state:<4}", colours[result.state], sys.stdout)
+        typer.echo(f"{mark}  {result.text}")
+        found.append(result)
     return found

@@ -8,13 +8,12 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
+from service.catalogue.pictures import FORMATS
 from service.cli import options
 from service.cli.printing import Form
 
 if TYPE_CHECKING:
     from service.client import Comparison, Descent, Fit, GroupedFit, Job
-
-_PICTURES = {".svg": "svg", ".png": "png", ".txt": "txt"}
 
 
 def fit(
@@ -66,10 +65,8 @@ def fit(
         str | None,
         typer.Option(help="A JSON merge patch of the request, as a diagnostic suggests it."),
     ] = None,
-    plot: Annotated[
-        Path | None, typer.Option(help="The picture's file: .svg, .png or .txt.")
-    ] = None,
-    view: Annotated[str, typer.Option(help="The picture: fit, loss, residuals or path.")] = "fit",
+    plot: options.Plot = None,
+    view: options.View = "fit",
     save: Annotated[
         Path | None, typer.Option(help="The file for the fit's JSON, for `descent predict --fit`.")
     ] = None,
@@ -88,8 +85,8 @@ def fit(
     """
     from service.cli import connecting, exits, requests, table
 
-    if plot is not None and plot.suffix not in _PICTURES:
-        exits.usage(f"a picture is .svg, .png or .txt, not '{plot}'")
+    if plot is not None and plot.suffix.removeprefix(".") not in FORMATS:
+        exits.usage(f"a picture is {options.PICTURES}, not '{plot}'")
     if watch is not None:
         with connecting.descent(url, api_key, own=False) as client:
             end(client, client.job(watch), format, plot, view, save, own=False, strict=strict)
@@ -172,8 +169,4 @@ def _warnings(found: Fit | GroupedFit | Comparison) -> list[str]:
 
 
 def _draw(client: Descent, found: Fit | GroupedFit, plot: Path, view: str) -> None:
-    from service.client.notebook import MEDIA_TYPES
-
-    kind = _PICTURES[plot.suffix]
-    path = f"{found.urls.self}/plot/{view}.{kind}"
-    plot.write_bytes(client.fetch(path, MEDIA_TYPES[kind]))
+    plot.write_bytes(client.fetch(f"{found.urls.self}/plot/{view}{plot.suffix}"))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -11,8 +12,13 @@ from service.catalogue.families import FAMILIES
 from service.catalogue.likelihoods import LIKELIHOODS
 from service.catalogue.losses import LOSSES
 from service.catalogue.optimizers import OPTIMIZERS
+from service.catalogue.pictures import FORMATS, VIEWS
 from service.cli import exits
 from service.cli.printing import Form
+
+_VIEWS = tuple(name for name, view in VIEWS.items() if view.of_job)
+PICTURES = ", ".join(f".{name}" for name in FORMATS)
+"""The suffixes of files of pictures."""
 
 
 def model_names(incomplete: str) -> list[str]:
@@ -65,10 +71,20 @@ def _number_or_name(text: str) -> str | float:
         return text
 
 
+def view_names(incomplete: str) -> list[str]:
+    """Names of a job's views that begin so."""
+    return _completed(_VIEWS, incomplete)
+
+
 def _completed(names: Iterable[str], incomplete: str) -> list[str]:
     return [name for name in names if name.startswith(incomplete)]
 
 
+Plot = Annotated[Path | None, typer.Option(help=f"The picture's file: {PICTURES}.")]
+View = Annotated[
+    str,
+    typer.Option(help=f"The picture: {', '.join(_VIEWS)}.", autocompletion=view_names),
+]
 Background = Annotated[
     bool, typer.Option("--background", help="Print the job's id and do not wait for it.")
 ]

@@ -81,13 +81,13 @@ def serve(
     from service.cli import kernel
     from service.fitting import NoDevice
     from service.jobs.processes import close_forkserver, start_forkserver
-    from service.jobs.scale import NoScale
+    from service.jobs.scale import BadRedis, NoScale
     from service.server import logs
     from service.server.run import run
 
     try:
         app = create_app(settings)
-    except (NoTelemetry, NoDevice, NoScale) as error:
+    except (NoTelemetry, NoDevice, NoScale, BadRedis) as error:
         refuse(str(error))
     logging.config.dictConfig(logs.config(settings.log_format, alone=True))
     kernel.prepare()

@@ -13,10 +13,8 @@ from service.cli.printing import Form
 
 def watch(
     job: Annotated[str, typer.Argument(help="A job's id, as listed by `descent jobs`.")],
-    plot: Annotated[
-        Path | None, typer.Option(help="The picture's file: .svg, .png or .txt.")
-    ] = None,
-    view: Annotated[str, typer.Option(help="The picture: fit, loss, residuals or path.")] = "fit",
+    plot: options.Plot = None,
+    view: options.View = "fit",
     save: Annotated[Path | None, typer.Option(help="The file for the fit's JSON.")] = None,
     strict: options.Strict = False,
     format: options.Format = Form.text,

@@ -48,13 +48,13 @@ def work(
     from service.cli import kernel
     from service.fitting import NoDevice, must_have
     from service.jobs.processes import close_forkserver, start_forkserver
-    from service.jobs.scale import NoScale, check_installed
+    from service.jobs.scale import BadRedis, NoScale, check
     from service.server import logs
 
     try:
-        check_installed()
+        check(settings)
         must_have(settings.device)
-    except (NoScale, NoDevice) as error:
+    except (NoScale, BadRedis, NoDevice) as error:
         refuse(str(error))
     logging.config.dictConfig(logs.config(settings.log_format, alone=True))
     kernel.prepare()

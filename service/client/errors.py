@@ -18,7 +18,7 @@ ClientError
 from __future__ import annotations
 
 from service.schemas.problems import Problem
-from service.schemas.problems import ProblemError as Complaint
+from service.schemas.problems import ProblemError as FieldError
 
 
 class ClientError(Exception):
@@ -70,7 +70,7 @@ class ProblemError(ClientError):
         return self.problem.type
 
     @property
-    def errors(self) -> list[Complaint]:
+    def errors(self) -> list[FieldError]:
         """What is wrong with the request, and where."""
         return self.problem.errors or []
 

@@ -7,15 +7,12 @@ from dataclasses import dataclass
 from html import escape
 from inspect import iscoroutinefunction
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from service.client import errors
 from service.schemas import answers as wire
+from service.schemas.names import PictureFormat
 
-View = Literal["fit", "loss", "residuals", "path"]
-Kind = Literal["svg", "png", "txt"]
-
-MEDIA_TYPES: dict[str, str] = {"svg": "image/svg+xml", "png": "image/png", "txt": "text/plain"}
 _CELL = "text-align:right;padding:2px 10px"
 _COLOURS = {"info": "#3b6ea5", "warning": "#9a6700", "error": "#b42318"}
 
@@ -25,7 +22,7 @@ class Picture:
     """One picture; a notebook shows it."""
 
     content: bytes
-    kind: Kind
+    kind: PictureFormat
 
     def save(self, path: str | Path) -> None:
         """Writes it to a file."""

@@ -22,7 +22,7 @@ from service.engine.kernel.types import Bools, Floats
 from service.engine.names import CONSTANTS
 from service.engine.operations import COMPARISONS, OPERATIONS
 from service.engine.syntax import Call, Name, Number, Text, Tree, parse_condition
-from service.errors import InvalidFormula, nearest_hint
+from service.errors import InvalidFormula, UnknownNameInFormula, nearest_hint
 
 AT_ONCE = 2**16
 """Rows that are read at once."""
@@ -117,10 +117,7 @@ def _check_number(tree: Tree, columns: Columns) -> None:
 
 def _column(name: Name, columns: Columns) -> Floats | Texts:
     if name.name not in columns:
-        raise InvalidFormula(
-            f"'{name.name}' is not a column of the data{nearest_hint(name.name, columns)}",
-            column=name.column,
-        )
+        raise UnknownNameInFormula("column", name.name, columns, column=name.column)
     return columns[name.name]
 
 

@@ -26,7 +26,7 @@ from service.errors import (
     InvalidFormula,
     InvalidRequest,
     UnknownName,
-    nearest_hint,
+    UnknownNameInFormula,
     token,
 )
 
@@ -104,12 +104,14 @@ def pointer(name: str) -> str:
 
 
 def lower_expression(
-    tree: Tree, known: frozenset[str], ties: Ties, columns: frozenset[str], builder: Builder
-) -> int:
-    """The node of an expression of the params `known` and the tied ones. Raises InvalidFormula."""
+    tree: Tree, known: frozenset[str], ties: Ties, columns: frozenset[str], builder: Builder,
+    own: str | None = None,
+) -> int:  # fmt: skip
+    """The node of an expression of the params `known` and the tied ones, for the tied param `own`.
+    Raises InvalidFormula."""
     allowed = known | ties.nodes.keys()
     for leaf in leaves(tree):
-        _check_name(leaf, columns, allowed)
+        _check_name(leaf, columns, allowed, own)
     return Names(frozenset(), allowed, ties.nodes).lower(tree, builder, frozenset())
 
 
@@ -138,7 +140,9 @@ def lower_ties(
     for name in _ordered(own):
         tree = trees[name]
         try:
-            nodes[name] = lower_expression(tree, allowed, Ties(nodes, bases), columns, builder)
+            nodes[name] = lower_expression(
+                tree, allowed, Ties(nodes, bases), columns, builder, name
+            )
         except InvalidRequest as error:
             raise error.at(f"/params{pointer(name)}") from None
         below = [leaf for leaf in own[name] if leaf not in CONSTANTS]
@@ -146,19 +150,18 @@ def lower_ties(
     return Ties(nodes, bases)
 
 
-def _check_name(leaf: Name, columns: frozenset[str], allowed: frozenset[str]) -> None:
-    """Raises InvalidFormula for a column, and for a name that is no param."""
+def _check_name(
+    leaf: Name, columns: frozenset[str], allowed: frozenset[str], own: str | None
+) -> None:
+    """Raises InvalidFormula for a column, and UnknownNameInFormula for a name that is no param."""
     name = leaf.name
     if name in columns:
         raise InvalidFormula(
             f"'{name}' is a column; this expression has only params", column=leaf.column
         )
     if name not in allowed and name not in CONSTANTS and name not in CALLABLE:
-        raise InvalidFormula(
-            f"'{name}' is not a param of the formula{nearest_hint(name, allowed)}; a param of the "
-            f'expression alone needs a value, "params": {{"{name}": 1}}',
-            column=leaf.column,
-        )
+        value = f'; a param of expressions alone needs a value, "params": {{"{name}": 1}}'
+        raise UnknownNameInFormula("param", name, allowed - {own}, column=leaf.column, note=value)
 
 
 def _check_uses(

@@ -8,7 +8,7 @@ from service.engine.names import CONSTANTS, Names, leaves
 from service.engine.syntax import Tree
 from service.engine.tape import Builder, Tape
 from service.engine.writing import write_text
-from service.errors import InvalidFormula, nearest_hint
+from service.errors import InvalidFormula, UnknownNameInFormula
 
 DEFAULT_TARGET = "y"
 
@@ -44,10 +44,8 @@ def target_columns(left: Tree | None, columns: frozenset[str], *, needed: bool) 
     names = [name for name in leaves(left) if name.name not in CONSTANTS]
     for name in names:
         if needed and name.name not in columns:
-            raise InvalidFormula(
-                f"'{name.name}' on the left side is not a column of the data"
-                + nearest_hint(name.name, columns),
-                column=name.column,
+            raise UnknownNameInFormula(
+                "column", name.name, columns, column=name.column, where=" on the left side"
             )
     if not names:
         raise InvalidFormula("the left side has no column", column=1)

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from service.engine.operations import CALLABLE, COMPARISONS
 from service.engine.syntax import Call, Name, Number, Tree
 from service.engine.tape import Builder
-from service.errors import InvalidFormula, nearest_hint
+from service.errors import InvalidFormula, UnknownNameInFormula
 
 CONSTANTS: Mapping[str, float] = {"pi": math.pi}
 
@@ -97,10 +97,9 @@ class Names:
                 f"'{name.name}' is a function; write {name.name}(...)", column=name.column
             )
         if self._allowed is not None and name.name not in self._allowed:
-            raise InvalidFormula(
-                f"'{name.name}' is neither a column of the data nor one of the params"
-                + nearest_hint(name.name, self._columns | self._allowed | self._nodes.keys()),
-                column=name.column,
-            )
+            raise UnknownNameInFormula(
+                "name", name.name, self._columns | self._allowed | self._nodes.keys(),
+                column=name.column, where=", neither a column of the data nor one of the params",
+            )  # fmt: skip
         self.params[name.name] = None
         return builder.param(name.name)

@@ -22,7 +22,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from service.engine.operations import CALLABLE, COMPARISONS
-from service.errors import InvalidFormula, nearest_hint
+from service.errors import InvalidFormula, UnknownNameInFormula
 
 MAX_CHARACTERS = 512
 MAX_NODES = 200
@@ -301,10 +301,7 @@ class _Parser:
     def _function(self, name: Token) -> Tree:
         self.expect("(")
         if name.text not in CALLABLE:
-            raise InvalidFormula(
-                f"there is no function '{name.text}'{nearest_hint(name.text, CALLABLE)}",
-                column=name.column,
-            )
+            raise UnknownNameInFormula("function", name.text, CALLABLE, column=name.column)
         arguments = [self.expression()]
         while self.peek().text == ",":
             self.take()

@@ -23,9 +23,7 @@ from service.fitting.devices import OUT_OF_MEMORY, NoDevice, has_cuda, is_out_of
 from service.fitting.from_job import note_of, plot_of_job
 from service.fitting.grouped_answer import to_grouped_fit
 from service.fitting.plan import Plan, to_plan
-from service.fitting.plot_request import needed
 from service.fitting.row_filter import rows_used, with_rows
-from service.fitting.scenes import scene
 from service.fitting.threads import use_threads
 from service.fitting.unknowns import (
     MAX_ROOTS,
@@ -59,7 +57,6 @@ __all__ = [
     "loss_list",
     "model_list",
     "must_have",
-    "needed",
     "note_of",
     "optimizer_list",
     "plot_of_job",
@@ -67,7 +64,6 @@ __all__ = [
     "predict_from",
     "rows_used",
     "sample_column",
-    "scene",
     "to_compared",
     "to_comparison",
     "to_fit",

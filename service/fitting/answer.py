@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from service.engine.diagnostics import Diagnostic, Finding, examine, verdict
+from service.engine.diagnostics import Diagnostic, FinishedFit, examine, verdict
 from service.engine.formula import Formula
 from service.engine.inference.covariance import of_kind
 from service.engine.inference.intervals import Intervals, TakesLong, intervals
@@ -54,10 +54,10 @@ def to_fit(
         expected = summarise(problem, trusted)
     asked, kind = plan.request.confidence_interval, plan.request.covariance
     found = intervals(problem, trusted, expected, asked.level, asked.method, patient=patient)
-    finding = Finding(
+    finished = FinishedFit(
         plan.task, result, trusted, expected, plan.guessed, found, plan.raw, plan.scaling
     )
-    diagnostics = examine(finding)
+    diagnostics = examine(finished)
     if kind == "observed" and len(expected.free) > FEW_PARAMS and not patient:
         raise TakesLong
     statistics = of_kind(problem, expected, kind)
@@ -78,7 +78,7 @@ def to_fit(
         loss=result.loss,
         epochs=result.epochs,
         optimizer=plan.task.options.optimizer,
-        curvature=_curvature(finding),
+        curvature=_curvature(finished),
         best=wire.Best(
             epoch=result.best.epoch,
             loss=result.best.loss,
@@ -243,10 +243,10 @@ def _status(result: Result) -> Status:
     return "cancelled" if result.stop_reason == "cancelled" else "succeeded"
 
 
-def _curvature(finding: Finding) -> wire.Curvature | None:
-    if not finding.all.is_plain_descent:
+def _curvature(finished: FinishedFit) -> wire.Curvature | None:
+    if not finished.all.is_plain_descent:
         return None
-    return wire.Curvature(learning_rate_limit=finding.limit, condition_number=finding.condition)
+    return wire.Curvature(learning_rate_limit=finished.limit, condition_number=finished.condition)
 
 
 def _diagnostic(diagnostic: Diagnostic) -> wire.Diagnostic:

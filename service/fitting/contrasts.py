@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 import torch
 
-from service.engine.diagnostics.pooled import PooledFindings
+from service.engine.diagnostics.pooled import PooledFits
 from service.engine.formula import Formula
 from service.engine.inference import contrasts
 from service.engine.kernel.types import Bools
@@ -70,7 +70,7 @@ def _texts(asked: GroupOptions, formula: Model, report: Asked) -> dict[str, str]
 
 
 def relative(
-    request: FitRequest, formula: Formula, report: Asked, groups: Groups, found: PooledFindings,
+    request: FitRequest, formula: Formula, report: Asked, groups: Groups, found: PooledFits,
     order: list[int], failed: Bools,
 ) -> Mapping[str, GroupedReport]:  # fmt: skip
     """The ratios as columns; `order` has the positions of the own and the shared free params."""

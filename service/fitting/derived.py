@@ -165,8 +165,8 @@ def of_covariance(
     if found is None or statistics.stderr is None:
         return None
     half = statistics.t(asked.level) * statistics.stderr
-    by_profile = found.bent | (asked.method == "profile")
-    kept = np.zeros_like(found.bent) if sandwich else by_profile
+    by_profile = found.nonlinear | (asked.method == "profile")
+    kept = np.zeros_like(found.nonlinear) if sandwich else by_profile
     lower = np.where(kept, found.lower, values - half)
     upper = np.where(kept, found.upper, values + half)
     return replace(found, lower=lower, upper=upper)

@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
+from service.catalogue.pictures import VIEWS
 from service.fitting.plan import to_plan
 from service.fitting.rates import is_of_rates, rates
 from service.fitting.ties import texts_of
@@ -34,9 +35,10 @@ def plot_of_job(
         filled |= _of_fit(fit)
     if is_of_rates(request) and asked.view != "loss":
         filled |= rates(request, fit, asked.view)
-    if asked.view == "path":
+    required = VIEWS[asked.view].requires
+    if {"history", "params"} <= set(required):
         filled |= _start(request, fit, history)
-    if asked.view in ("loss", "path"):
+    if "history" in required:
         filled["title"] = _title(filled.get("model"), asked, request)
     return asked.model_copy(update=filled)
 

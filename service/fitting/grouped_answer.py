@@ -9,11 +9,11 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
-from service.engine.diagnostics import ERROR, Findings, severities
-from service.engine.diagnostics.finding import SEVERITIES, VERDICTS, WARNING, Severities
-from service.engine.diagnostics.many import findings_of_groups
+from service.engine.diagnostics import ERROR, FinishedFits, severities
+from service.engine.diagnostics.finished import SEVERITIES, VERDICTS, WARNING, Severities
+from service.engine.diagnostics.many import finished_groups
 from service.engine.diagnostics.pooled import CHECKS as POOLED_CHECKS
-from service.engine.diagnostics.pooled import PooledFindings, findings_of_pooled
+from service.engine.diagnostics.pooled import PooledFits, finished_pooled
 from service.engine.inference.statistics import Figures
 from service.engine.kernel.types import Floats
 from service.engine.problem import Task
@@ -119,14 +119,14 @@ def to_grouped_fit(
     guessed, pooled = plan.guessed, None
     with np.errstate(all="ignore"):
         if task.shared is None:
-            findings = findings_of_groups(task, result.ends, guessed, asked.level, asked.method)
-            _add(columns, findings, severities(findings), plan, pooled)
+            finished = finished_groups(task, result.ends, guessed, asked.level, asked.method)
+            _add(columns, finished, severities(finished), plan, pooled)
         else:
-            pooled = findings_of_pooled(
+            pooled = finished_pooled(
                 task, result.ends, guessed, asked.level, asked.method, is_scaled=bool(plan.scaling)
             )
-            found = severities(pooled.findings, POOLED_CHECKS)
-            _add(columns, pooled.findings, found, plan, pooled)
+            found = severities(pooled.finished, POOLED_CHECKS)
+            _add(columns, pooled.finished, found, plan, pooled)
             columns.residual_std[:] = np.nan
     _clear_unstarted(columns, result)
     for group, each in enumerate(result.ends.reasons):
@@ -177,10 +177,10 @@ def to_grouped_fit(
 
 
 def _add(
-    columns: _Columns, findings: Findings, found: Mapping[str, Severities], plan: Plan,
-    pooled: PooledFindings | None,
+    columns: _Columns, finished: FinishedFits, found: Mapping[str, Severities], plan: Plan,
+    pooled: PooledFits | None,
 ) -> None:  # fmt: skip
-    _fill(columns, findings, plan, pooled)
+    _fill(columns, finished, plan, pooled)
     worst = np.zeros(len(columns.codes), dtype=np.int8)
     for code, severity in found.items():
         worst = np.maximum(worst, severity)
@@ -201,26 +201,26 @@ def _clear_unstarted(columns: _Columns, result: GroupedResult) -> None:
         columns.counts[:, group] = np.nan
 
 
-def _fill(columns: _Columns, findings: Findings, plan: Plan, pooled: PooledFindings | None) -> None:
-    statistics: Figures = findings.statistics
-    columns.epochs[:] = findings.epochs
-    columns.loss[:] = findings.loss
+def _fill(columns: _Columns, finished: FinishedFits, plan: Plan, pooled: PooledFits | None) -> None:
+    statistics: Figures = finished.statistics
+    columns.epochs[:] = finished.epochs
+    columns.loss[:] = finished.loss
     columns.r_squared[:] = statistics.r_squared
     columns.residual_std[:] = statistics.residual_std
     if plan.request.likelihood is not None:
         columns.residual_std[:] = np.nan
         columns.counts[0], columns.counts[1] = statistics.deviance, statistics.total
         columns.counts[2], columns.counts[3] = statistics.variance, statistics.log_likelihood
-    columns.failed[:] = failed = ~np.isfinite(findings.loss)
+    columns.failed[:] = failed = ~np.isfinite(finished.loss)
     if pooled is None:
-        derived = derive(plan, findings, failed)
+        derived = derive(plan, finished, failed)
     else:
         derived = derive_pooled(plan, pooled, failed)
-    columns.params[:] = np.concatenate([findings.params, derived.tied], axis=1)
+    columns.params[:] = np.concatenate([finished.params, derived.tied], axis=1)
     columns.stderr[:], columns.covariance[:] = derived.stderr, derived.covariance
     columns.report = derived.report
-    if findings.intervals is not None:
-        columns.interval[:] = findings.intervals.lower, findings.intervals.upper
+    if finished.intervals is not None:
+        columns.interval[:] = finished.intervals.lower, finished.intervals.upper
     for column in (columns.r_squared, columns.residual_std, columns.params, columns.stderr):
         column[failed] = np.nan
     columns.covariance[failed] = np.nan
@@ -252,7 +252,7 @@ def _reason(reasons: Sequence[StopReason], stopped: StopReason | None) -> StopRe
     return next((each for each in reasons if each != "converged"), "converged")
 
 
-def _groups(columns: _Columns, plan: Plan, pooled: PooledFindings | None) -> Groups:
+def _groups(columns: _Columns, plan: Plan, pooled: PooledFits | None) -> Groups:
     task, groups, asked = plan.task, plan.groups, plan.request.group_by
     assert groups is not None
     assert asked is not None

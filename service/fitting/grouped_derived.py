@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 import torch
 
-from service.engine.diagnostics import Findings
-from service.engine.diagnostics.pooled import PooledFindings
+from service.engine.diagnostics import FinishedFits
+from service.engine.diagnostics.pooled import PooledFits
 from service.engine.formula import Formula
 from service.engine.inference.covariance import covariances
 from service.engine.inference.reports import Estimates, Quantity, Spread
@@ -36,30 +36,30 @@ class DerivedOfGroups:
     report: dict[str, GroupedReport] | None
 
 
-def derive(plan: Plan, findings: Findings, failed: Bools) -> DerivedOfGroups:
+def derive(plan: Plan, finished: FinishedFits, failed: Bools) -> DerivedOfGroups:
     """The derived columns of groups, of which some `failed`."""
-    problem, figures = findings.problem, findings.statistics
-    formula, q, many = problem.formula, len(problem.places), len(findings.fits)
+    problem, figures = finished.problem, finished.statistics
+    formula, q, many = problem.formula, len(problem.places), len(finished.fits)
     if not isinstance(formula, Formula):
         nothing = np.full((many, q, q), np.nan)
         return DerivedOfGroups(nothing, nothing[:, :, 0], np.empty((many, 0)), None)
-    theta = torch.from_numpy(findings.theta).double()
+    theta = torch.from_numpy(finished.theta).double()
     kind = plan.request.covariance
-    covariance = covariances(problem, findings.fits, theta, figures, kind)
+    covariance = covariances(problem, finished.fits, theta, figures, kind)
     stderr = figures.stderr
     if kind != "expected":
         stderr = np.sqrt(np.diagonal(covariance, axis1=1, axis2=2))
     tied = np.empty((many, 0))
     point, held = reports.here(problem, theta), figures.held.reshape(many, q)
-    spread = _spread(plan, findings, covariance, held)
+    spread = _spread(plan, finished, covariance, held)
     if formula.tied is not None:
-        tied = formula.tied.read(torch.from_numpy(findings.params))[0]
+        tied = formula.tied.read(torch.from_numpy(finished.params))[0]
         own = Asked(tuple(Quantity(name, name) for name in formula.tied.names))
         found = reports.estimates(problem, own, point, replace(spread, held=held & False))[0]
         stderr = np.concatenate([stderr, found.stderr], axis=1)
     if not plan.report:
         return DerivedOfGroups(covariance, stderr, tied, None)
-    made = reports.reported(problem, findings.fits, plan.report, point, spread, figures)
+    made = reports.reported(problem, finished.fits, plan.report, point, spread, figures)
     return DerivedOfGroups(covariance, stderr, tied, _columns_of(plan, made, failed))
 
 
@@ -71,11 +71,11 @@ def _columns_of(plan: Plan, made: Estimates, failed: Bools) -> dict[str, Grouped
     return reports.to_columns(plan.report, made, plan.request.confidence_interval.level)
 
 
-def derive_pooled(plan: Plan, found: PooledFindings, failed: Bools) -> DerivedOfGroups:
+def derive_pooled(plan: Plan, found: PooledFits, failed: Bools) -> DerivedOfGroups:
     """The derived columns of groups with one noise, of which some `failed`: by the covariance of
     each group's own params and the shared ones."""
-    problem, pooled, findings = plan.task.double().problem, found.pooled, found.findings
-    formula, figures, many = problem.formula, findings.statistics, len(findings.fits)
+    problem, pooled, finished = plan.task.double().problem, found.pooled, found.finished
+    formula, figures, many = problem.formula, finished.statistics, len(finished.fits)
     assert isinstance(formula, Formula)
     level, at = plan.request.confidence_interval.level, found.theta[:, problem.places]
     lower, upper = problem.limits.numpy()[:, problem.places]
@@ -87,13 +87,13 @@ def derive_pooled(plan: Plan, found: PooledFindings, failed: Bools) -> DerivedOf
     stderr, tied = pooled.local_stderr, np.empty((many, 0))
     point = reports.here(problem, torch.from_numpy(found.theta))
     if formula.tied is not None:
-        tied = formula.tied.read(torch.from_numpy(findings.params))[0]
+        tied = formula.tied.read(torch.from_numpy(finished.params))[0]
         own = Asked(tuple(Quantity(name, name) for name in formula.tied.names))
         each = reports.estimates(problem, own, point, replace(spread, held=held & False))[0]
         stderr = np.concatenate([stderr, each.stderr], axis=1)
     report: dict[str, GroupedReport] = {}
     if plan.report:
-        made = reports.reported(problem, findings.fits, plan.report, point, spread, figures)
+        made = reports.reported(problem, finished.fits, plan.report, point, spread, figures)
         report = _columns_of(plan, made, failed)
     assert plan.groups is not None
     order = [*plan.task.local_places.tolist(), *plan.task.shared_places.tolist()]
@@ -101,7 +101,7 @@ def derive_pooled(plan: Plan, found: PooledFindings, failed: Bools) -> DerivedOf
     return DerivedOfGroups(pooled.local_covariance, stderr, tied, report or None)
 
 
-def _joint(plan: Plan, found: PooledFindings) -> Floats:
+def _joint(plan: Plan, found: PooledFits) -> Floats:
     """The covariance of each group's own params and the shared ones in the order of the free
     params, (groups, free, free)."""
     task, pooled, q = plan.task, found.pooled, len(found.pooled.local)
@@ -113,12 +113,12 @@ def _joint(plan: Plan, found: PooledFindings) -> Floats:
     return joint[:, order][:, :, order]
 
 
-def _spread(plan: Plan, findings: Findings, covariance: Floats, held: Bools) -> Spread:
+def _spread(plan: Plan, finished: FinishedFits, covariance: Floats, held: Bools) -> Spread:
     level = plan.request.confidence_interval.level
-    degrees = findings.statistics.degrees_of_freedom
-    if findings.problem.sigma_absolute:
+    degrees = finished.statistics.degrees_of_freedom
+    if finished.problem.sigma_absolute:
         degrees = np.full(len(degrees), np.inf)
     kinds, of = np.unique(degrees, return_inverse=True)
     t = np.array([reports.quantiles(level, kind) for kind in kinds.tolist()])[of.reshape(-1)]
     reasons = [NO_COVARIANCE] * len(degrees)
-    return Spread(covariance, t, reasons, held, findings.problem.free_params)
+    return Spread(covariance, t, reasons, held, finished.problem.free_params)

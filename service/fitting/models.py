@@ -57,7 +57,7 @@ def resolve(
             return _named(model, columns, params, ties)
         return Resolved(_formula(model, columns, params, ties))
     except InvalidRequest as error:
-        if error.complaints[0].pointer.startswith("/params/"):
+        if error.errors[0].pointer.startswith("/params/"):
             raise
         raise error.at("/model") from None
 

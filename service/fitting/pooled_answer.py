@@ -7,7 +7,7 @@ import math
 
 import numpy as np
 
-from service.engine.diagnostics.pooled import PooledFindings
+from service.engine.diagnostics.pooled import PooledFits
 from service.engine.kernel.types import Floats
 from service.fitting.answer import to_likelihood
 from service.fitting.derived import named
@@ -16,7 +16,7 @@ from service.schemas import answers as wire
 from service.schemas.grouped import PooledStatistics, SharedParams
 
 
-def shared_params(plan: Plan, found: PooledFindings | None) -> SharedParams | None:
+def shared_params(plan: Plan, found: PooledFits | None) -> SharedParams | None:
     """The shared params; None where there are none."""
     task = plan.task
     if found is None or not task.shared:
@@ -38,7 +38,7 @@ def matrix(names: tuple[str, ...], values: Floats) -> dict[str, dict[str, float]
     return {name: named(names, row) for name, row in zip(names, values, strict=True)}
 
 
-def _interval(plan: Plan, found: PooledFindings) -> wire.ConfidenceInterval | None:
+def _interval(plan: Plan, found: PooledFits) -> wire.ConfidenceInterval | None:
     limits, names = found.intervals, found.pooled.shared
     if limits is None:
         return None
@@ -51,7 +51,7 @@ def _interval(plan: Plan, found: PooledFindings) -> wire.ConfidenceInterval | No
 
 
 def pooled_statistics(
-    plan: Plan, found: PooledFindings | None, losses: Floats
+    plan: Plan, found: PooledFits | None, losses: Floats
 ) -> PooledStatistics | None:
     """The statistics over all rows; None where each group has its own noise."""
     if found is None:
@@ -84,7 +84,7 @@ def _number(value: float) -> float | None:
     return None if math.isnan(value) else float(value)
 
 
-def whole_diagnostics(found: PooledFindings | None) -> list[wire.Diagnostic]:
+def whole_diagnostics(found: PooledFits | None) -> list[wire.Diagnostic]:
     """The diagnostics of the fit of all groups."""
     return [
         wire.Diagnostic(

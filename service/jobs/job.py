@@ -67,6 +67,11 @@ class Failure(NamedTuple):
     detail: str
 
 
+class UnreadableRequest(RuntimeError):
+    """A stored request that this version of the service cannot read; the message is for its
+    caller."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Job:
     """The immutable record of one fit or comparison; `evolve` returns a changed copy."""

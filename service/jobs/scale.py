@@ -30,10 +30,24 @@ class Backend(NamedTuple):
     """Ends the store's connections."""
 
 
-def check_installed() -> None:
-    """Raises NoScale where the packages of the extra `scale` are missing."""
+class BadRedis(RuntimeError):
+    """A setting names no Redis."""
+
+
+def check(settings: Settings) -> None:
+    """Raises NoScale where the packages of the extra `scale` are missing, or BadRedis."""
+    if not settings.redis_url:
+        return
     if find_spec("redis") is None or find_spec("dramatiq") is None:
         raise NoScale
+    from service.jobs.redis.connection import BadUrl, check_url
+
+    try:
+        check_url("DESCENT_REDIS_URL", settings.redis_url)
+        if settings.broker_url:
+            check_url("DESCENT_BROKER_URL", settings.broker_url)
+    except BadUrl as error:
+        raise BadRedis(str(error)) from None
 
 
 def backend(settings: Settings, clock: Clock, observer: Observer) -> Backend:

@@ -201,13 +201,13 @@ class JobService:
         return _with_columns(rows, len(job.params))
 
     async def cancel(self, job_id: str, owner: str | None = None) -> Job:
-        """Ends the job with its best so far, and returns it once it has ended. A finished job is
-        unchanged."""
+        """Ends the job with its best so far, and returns it once it has ended: or after
+        `max_wait_s`, where its node is away. A finished job is unchanged."""
         job = await self._store.get(job_id, owner)
         if job.finished:
             return job
         await self._executor.cancel(job_id)
-        return await self.wait(job_id)
+        return await self.wait(job_id, self._settings.max_wait_s)
 
     async def delete(self, job_id: str, owner: str | None = None) -> None:
         """Deletes a finished job. Raises JobStillRunning for any other."""

@@ -9,7 +9,7 @@ from contextlib import suppress
 from itertools import chain, repeat
 
 from service.errors import UnknownJob
-from service.jobs.job import Failure, IllegalTransition, StaleAttempt
+from service.jobs.job import Failure, IllegalTransition, StaleAttempt, UnreadableRequest
 from service.jobs.messages import Cancel, Closing, Ended, Failed, Ready, Slice, Task
 from service.jobs.worker_pool import ActiveJob, WorkerPool
 from service.jobs.worker_process import WorkerProcess
@@ -20,6 +20,13 @@ ATTEMPTS = 2
 
 _BACKOFF_S = (0.0, 0.1, 0.5, 2.0, 5.0)
 """Pauses before a worker is started in place of one that died before it was ready."""
+
+LOST = Failure(
+    "worker-lost", "The process that ran the fit died, and so did the one that retried it."
+)
+_TIMED_OUT = Failure(
+    "job-failed", "The fit reached its time limit, and no answer could be computed from it."
+)
 
 _NOT_OURS = (UnknownJob, IllegalTransition, StaleAttempt)
 """Raised by the store where another process has taken the job over, ended or deleted it."""
@@ -179,7 +186,12 @@ class WorkerSlot:
     async def _assign(self, active: ActiveJob, worker: WorkerProcess) -> None:
         """Marks the job as started in the store and sends it to the worker."""
         try:
-            task = await self._start(active)
+            try:
+                task = await self._start(active)
+            except UnreadableRequest as error:
+                log.error("%s: %s", active.job.id, error.__cause__ or error)
+                await self._handle(active, Failed(Failure("job-failed", str(error))))
+                return
         except Exception:
             log.exception("%s could not be started", active.job.id, extra={"job_id": active.job.id})
             worker.kill()
@@ -274,12 +286,8 @@ class WorkerSlot:
             if not self._closing.is_set():
                 log.warning("an idle worker died (exit code %s)", code)
             return
-        log.warning(
-            "%s lost its worker (exit code %s)",
-            active.job.id,
-            code,
-            extra={"job_id": active.job.id},
-        )
+        extra = {"job_id": active.job.id}
+        log.warning("%s lost its worker (exit code %s)", active.job.id, code, extra=extra)
         if self._assignment is not None:
             await self._assignment
         again = active.job.attempts < ATTEMPTS
@@ -301,11 +309,8 @@ class WorkerSlot:
                 self._lost_to_another(active, error)
                 return
             except Exception:
-                log.exception(
-                    "%s: the loss of its worker could not be stored",
-                    active.job.id,
-                    extra={"job_id": active.job.id},
-                )
+                extra = {"job_id": active.job.id}
+                log.exception("%s: its loss could not be stored", active.job.id, extra=extra)
             if await self._closes_within(pause):
                 self._release(active)
                 return
@@ -327,13 +332,8 @@ class WorkerSlot:
         attempt = active.job.attempts
         if active.stop == "cancelled" or self._closing.is_set():
             await store.finish(job_id, "cancelled", now, stop_reason="cancelled", attempt=attempt)
-        elif active.stop == "time_limit":
-            message = "The fit reached its time limit, and no answer could be computed from it."
-            failure = Failure("job-failed", message)
-            await store.finish(job_id, "failed", now, failure=failure, attempt=attempt)
         else:
-            message = "The process that ran the fit died, and so did the one that retried it."
-            failure = Failure("worker-lost", message)
+            failure = _TIMED_OUT if active.stop == "time_limit" else LOST
             await store.finish(job_id, "failed", now, failure=failure, attempt=attempt)
         self._release(active)
 

@@ -17,6 +17,7 @@ from service.schemas.columns import Numbers
 _DOTS = ((0x01, 0x08), (0x02, 0x10), (0x04, 0x20), (0x40, 0x80))
 """The bits of a Braille character, by row and column of its dots."""
 _BLANK = 0x2800
+_SHADES = " ·:-=+*%#"
 
 
 class Canvas:
@@ -49,9 +50,23 @@ class Canvas:
                 if -0.6 <= b <= self.lines - 0.4:
                     self._marks[line, column] = mark
 
-    def shade(self, column: int, line: int, character: str) -> None:
-        """Draws a character where nothing else is drawn."""
-        self._shades[line, column] = character
+    def shade(self, heights: Numbers) -> None:
+        """Shades the frame by heights (x, y), where nothing else is drawn: the higher the darker,
+        by even steps of the logarithm of what is above the lowest."""
+        across = np.linspace(0, heights.shape[0] - 1, self.columns).astype(int)
+        up = np.linspace(0, heights.shape[1] - 1, self.lines).astype(int)
+        chosen = heights[np.ix_(across, up)]
+        finite = chosen[np.isfinite(chosen)]
+        if not finite.size:
+            return
+        low, high = float(finite.min()), float(finite.max())
+        with np.errstate(all="ignore"):
+            levels = 1 + np.log10((chosen - low) / (high - low)) / 3
+        levels = np.where(np.isfinite(chosen), levels, 1.0)
+        steps = (np.clip(np.nan_to_num(levels), 0, 0.999) * len(_SHADES)).astype(int)
+        for (column, row), step in np.ndenumerate(steps):
+            if _SHADES[step] != " ":
+                self._shades[self.lines - 1 - row, column] = _SHADES[step]
 
     def rows(self) -> list[str]:
         """The frame's lines."""

@@ -1,6 +1,5 @@
 """Extreme numbers, which an axis cannot show: its width is a difference, its ticks are fractions.
 
-
 Near the limits of float64 a difference overflows, or a fraction is 0. Numbers beyond `HUGE` are
 drawn at it, and those within `TINY` of 0 as 0, with a note in the picture.
 """
@@ -13,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from service.schemas.scenes import Scene
+from service.render.scene import Scene
 
 HUGE, TINY = 1e300, 1e-290
 _NOTE = f"numbers beyond {HUGE:g} are drawn there, and those within {TINY:g} of 0 as 0"

@@ -15,6 +15,7 @@ from service.render.page import Page
 from service.render.report_fit import Units
 from service.render.report_groups import write_groups
 from service.render.report_unknowns import write_unknowns
+from service.render.scene import Scene
 from service.render.tables import Column, listed
 from service.schemas.answers import Fit, History
 from service.schemas.base import Answer
@@ -32,7 +33,6 @@ from service.schemas.compute import GradientAnswer, LossAnswer, Predictions
 from service.schemas.grouped import GroupedFit
 from service.schemas.jobs import Job, JobList, Progress
 from service.schemas.problems import Problem
-from service.schemas.scenes import FitScene
 from service.schemas.unknowns import Unknowns
 
 _MOST_ROWS = 40
@@ -44,7 +44,7 @@ def report(
     width: int = 80,
     color: bool = False,
     units: Mapping[str, str] | None = None,
-    scene: FitScene | None = None,
+    scene: Scene | None = None,
 ) -> str:
     """The answer as text and small charts, in lines of at most `width` columns (at least 40).
 
@@ -58,7 +58,7 @@ def report(
 
 
 @singledispatch
-def _write(answer: Answer, page: Page, units: Units, scene: FitScene | None) -> None:
+def _write(answer: Answer, page: Page, units: Units, scene: Scene | None) -> None:
     raise TypeError(f"a {type(answer).__name__} has no report")
 
 
@@ -72,7 +72,7 @@ _write.register(
 
 
 @_write.register
-def _job(job: Job, page: Page, units: Units, scene: FitScene | None) -> None:
+def _job(job: Job, page: Page, units: Units, scene: Scene | None) -> None:
     page.heading(f"{job.job_id} {job.status}")
     if job.result is None:
         page.text(job.model)
@@ -103,7 +103,7 @@ def _progress(progress: Progress) -> str:
 
 
 @_write.register
-def _jobs(jobs: JobList, page: Page, units: Units, scene: FitScene | None) -> None:
+def _jobs(jobs: JobList, page: Page, units: Units, scene: Scene | None) -> None:
     page.heading(counted(len(jobs.jobs), "job"))
     rows = [("job", "status", "epoch", "loss", "model")]
     for job in jobs.jobs:
@@ -115,7 +115,7 @@ def _jobs(jobs: JobList, page: Page, units: Units, scene: FitScene | None) -> No
 
 
 @_write.register
-def _predictions(found: Predictions, page: Page, units: Units, scene: FitScene | None) -> None:
+def _predictions(found: Predictions, page: Page, units: Units, scene: Scene | None) -> None:
     unit = f" [{units[found.target]}]" if found.target in units else ""
     band = {"± error": found.stderr, "from": found.lower, "to": found.upper}
     columns: dict[str, Column] = {found.target + unit: found.predictions}
@@ -135,7 +135,7 @@ def _numbers(page: Page, columns: Mapping[str, Column]) -> None:
 
 
 @_write.register
-def _loss(found: LossAnswer, page: Page, units: Units, scene: FitScene | None) -> None:
+def _loss(found: LossAnswer, page: Page, units: Units, scene: Scene | None) -> None:
     page.heading(f"Loss {number(found.loss)}")
     if found.residuals is not None:
         page.heading("Residuals, prediction − target")
@@ -147,7 +147,7 @@ def _loss(found: LossAnswer, page: Page, units: Units, scene: FitScene | None) -
 
 
 @_write.register
-def _gradient(found: GradientAnswer, page: Page, units: Units, scene: FitScene | None) -> None:
+def _gradient(found: GradientAnswer, page: Page, units: Units, scene: Scene | None) -> None:
     page.heading(f"Gradient of the loss, {found.method}")
     check = found.check
     if check is None:
@@ -169,14 +169,14 @@ def _gradient(found: GradientAnswer, page: Page, units: Units, scene: FitScene |
 
 
 @_write.register
-def _history(rows: History, page: Page, units: Units, scene: FitScene | None) -> None:
+def _history(rows: History, page: Page, units: Units, scene: Scene | None) -> None:
     page.heading(f"{counted(len(rows.epoch), 'row')} of {counted(rows.total, 'epoch')}")
     columns: dict[str, Column] = {"epoch": rows.epoch, "loss": rows.loss, **rows.params}
     _numbers(page, columns)
 
 
 @_write.register
-def _problem(problem: Problem, page: Page, units: Units, scene: FitScene | None) -> None:
+def _problem(problem: Problem, page: Page, units: Units, scene: Scene | None) -> None:
     page.heading(f"{problem.status} {problem.title}")
     errors = problem.errors or []
     if len(errors) != 1 or errors[0].detail != problem.detail:
@@ -188,7 +188,7 @@ def _problem(problem: Problem, page: Page, units: Units, scene: FitScene | None)
 
 
 @_write.register
-def _models(found: ModelList, page: Page, units: Units, scene: FitScene | None) -> None:
+def _models(found: ModelList, page: Page, units: Units, scene: Scene | None) -> None:
     for model in found.models:
         page.heading(model.name)
         page.text(model.formula)
@@ -197,7 +197,7 @@ def _models(found: ModelList, page: Page, units: Units, scene: FitScene | None) 
 
 
 @_write.register
-def _losses(found: LossList, page: Page, units: Units, scene: FitScene | None) -> None:
+def _losses(found: LossList, page: Page, units: Units, scene: Scene | None) -> None:
     for loss in found.losses:
         page.heading(loss.name)
         page.text(loss.formula)
@@ -206,7 +206,7 @@ def _losses(found: LossList, page: Page, units: Units, scene: FitScene | None) -
 
 
 @_write.register
-def _likelihoods(found: LikelihoodList, page: Page, units: Units, scene: FitScene | None) -> None:
+def _likelihoods(found: LikelihoodList, page: Page, units: Units, scene: Scene | None) -> None:
     for each in found.likelihoods:
         page.heading(each.name)
         page.text(each.formula)
@@ -216,7 +216,7 @@ def _likelihoods(found: LikelihoodList, page: Page, units: Units, scene: FitScen
 
 
 @_write.register
-def _optimizers(found: OptimizerList, page: Page, units: Units, scene: FitScene | None) -> None:
+def _optimizers(found: OptimizerList, page: Page, units: Units, scene: Scene | None) -> None:
     for optimizer in found.optimizers:
         page.heading(optimizer.name)
         page.text(optimizer.formula)
@@ -230,7 +230,7 @@ def _optimizers(found: OptimizerList, page: Page, units: Units, scene: FitScene 
 
 
 @_write.register
-def _diagnostics(found: DiagnosticList, page: Page, units: Units, scene: FitScene | None) -> None:
+def _diagnostics(found: DiagnosticList, page: Page, units: Units, scene: Scene | None) -> None:
     page.heading("Verdicts")
     page.table([(entry.verdict, entry.when) for entry in found.verdicts], "<<")
     for entry in found.diagnostics:
@@ -238,7 +238,7 @@ def _diagnostics(found: DiagnosticList, page: Page, units: Units, scene: FitScen
 
 
 @_write.register
-def _diagnostic(entry: DiagnosticEntry, page: Page, units: Units, scene: FitScene | None) -> None:
+def _diagnostic(entry: DiagnosticEntry, page: Page, units: Units, scene: Scene | None) -> None:
     page.heading(entry.code)
     page.text(f"Severity: {entry.severity}.")
     page.text(f"Seen: {entry.seen}.")

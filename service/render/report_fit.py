@@ -9,12 +9,12 @@ from itertools import combinations
 from service.render import characters
 from service.render.cells import clipped, visible
 from service.render.digits import counted, joined, number, uncertain
-from service.render.history import epochs_in_words, loss_of_fit
 from service.render.page import Colour, Page
 from service.render.report_reading import write_reading
+from service.render.scene import Scene
+from service.render.views.loss import loss_of_fit
 from service.schemas.answers import ConfidenceInterval, Diagnostic, Fit
 from service.schemas.names import Severity, StopReason, Verdict
-from service.schemas.scenes import FitScene
 
 Units = Mapping[str, str]
 
@@ -42,7 +42,7 @@ _MOST_CORRELATIONS = 6
 _STRONG = 0.5
 
 
-def write(page: Page, fit: Fit, units: Units, scene: FitScene | None) -> None:
+def write(page: Page, fit: Fit, units: Units, scene: Scene | None) -> None:
     """The whole report."""
     units = {**fit.units, **units}
     page.heading(fit.model.formula)
@@ -61,7 +61,7 @@ def _model_and_end(fit: Fit) -> str:
     rows = counted(fit.statistics.n, "row")
     if fit.rows is not None:
         rows = f"{fit.rows.used:,} of {counted(fit.rows.of, 'row')}"
-    ending = ENDINGS[fit.stop_reason].format(epochs=epochs_in_words(fit.epochs))
+    ending = ENDINGS[fit.stop_reason].format(epochs=counted(fit.epochs, "epoch"))
     said = f"{rows}. {fit.optimizer} {ending}."
     if fit.optimizer == "exact" and fit.converged:
         said = f"{rows}, solved exactly."
@@ -259,7 +259,7 @@ def _verdict_text(text: str) -> str:
 # --- charts ---------------------------------------------------------------------------------------
 
 
-def _charts(page: Page, fit: Fit, scene: FitScene | None) -> None:
+def _charts(page: Page, fit: Fit, scene: Scene | None) -> None:
     if len(fit.history.epoch) > 2:
         page.heading("Loss by epoch")
         page.verbatim(characters.body(loss_of_fit(fit), width=page.width, lines=10))

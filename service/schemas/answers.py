@@ -130,18 +130,9 @@ class LikelihoodStatistics(Answer):
         return 1.0 if self.overdispersion is None else math.sqrt(self.dispersion or 1.0)
 
 
-class Statistics(Answer):
-    """Statistics of the fit. A value that does not exist is null."""
+class GoodnessOfFit(Answer):
+    """How well the rows are explained. A value that does not exist is null."""
 
-    stderr: dict[str, Number] | None
-    """Standard errors of the free params, and of the tied ones by the delta method."""
-    covariance: dict[str, dict[str, Number]] | None
-    """Of the free params, as `correlation`; a tied param is a function of them."""
-    covariance_kind: CovarianceKind = "expected"
-    covariance_reason: str | None
-    """Why `covariance`, and all that is derived from it, is null."""
-    correlation: dict[str, dict[str, Number]] | None
-    confidence_interval: ConfidenceInterval | None
     r_squared: Number | None
     adjusted_r_squared: Number | None
     aic: Number | None
@@ -157,8 +148,22 @@ class Statistics(Answer):
     `aic`, `aicc` and `bic` count the free params."""
 
 
+class Statistics(GoodnessOfFit):
+    """Statistics of the fit. A value that does not exist is null."""
+
+    stderr: dict[str, Number] | None
+    """Standard errors of the free params, and of the tied ones by the delta method."""
+    covariance: dict[str, dict[str, Number]] | None
+    """Of the free params, as `correlation`; a tied param is a function of them."""
+    covariance_kind: CovarianceKind = "expected"
+    covariance_reason: str | None
+    """Why `covariance`, and all that is derived from it, is null."""
+    correlation: dict[str, dict[str, Number]] | None
+    confidence_interval: ConfidenceInterval | None
+
+
 class Diagnostic(Answer):
-    """A finding about the fit."""
+    """A diagnostic of the fit."""
 
     code: str
     severity: Severity

@@ -9,8 +9,8 @@ from service.schemas.answers import (
     Diagnostic,
     Dropped,
     FitUrls,
+    GoodnessOfFit,
     History,
-    LikelihoodStatistics,
     ModelSummary,
     RowsUsed,
     Timings,
@@ -156,24 +156,13 @@ class SharedParams(Answer):
     confidence_interval: ConfidenceInterval | None
 
 
-class PooledStatistics(Answer):
-    """Statistics over all rows of groups with one noise. A value that does not exist is null."""
+class PooledStatistics(GoodnessOfFit):
+    """Statistics over all rows of the groups with one noise that were fitted; R² is about the mean
+    of all rows. A value that does not exist is null."""
 
     loss: Number
-    r_squared: Number | None
-    """About the mean of all rows."""
-    adjusted_r_squared: Number | None
-    aic: Number | None
-    aicc: Number | None
-    bic: Number | None
-    reduced_chi_squared: Number | None
-    residual_std: Number | None
     degrees_of_freedom: int
     """Rows less the number of params of all groups, each shared one counted once."""
-    n: int
-    """Rows of the groups that were fitted."""
-    likelihood: LikelihoodStatistics | None = None
-    """With `likelihood` in the request."""
 
 
 class GroupedPredictBody(Answer):

@@ -8,6 +8,7 @@ from service.catalogue.families import FAMILIES
 from service.catalogue.likelihoods import LIKELIHOODS
 from service.catalogue.losses import LOSSES
 from service.catalogue.optimizers import OPTIMIZERS
+from service.catalogue.pictures import FORMATS, VIEWS
 from service.catalogue.schedules import SCHEDULES
 
 if TYPE_CHECKING:
@@ -16,12 +17,16 @@ if TYPE_CHECKING:
     OptimizerName = str
     ScheduleName = str
     ModelName = str
+    ViewName = str
+    PictureFormat = str
 else:
     LikelihoodName = Literal[tuple(LIKELIHOODS)]
     LossName = Literal[tuple(LOSSES)]
     OptimizerName = Literal[tuple(OPTIMIZERS)]
     ScheduleName = Literal[tuple(SCHEDULES)]
     ModelName = Literal[tuple(FAMILIES)]
+    ViewName = Literal[tuple(VIEWS)]
+    PictureFormat = Literal[tuple(FORMATS)]
 GradientMethod = Literal["analytic", "autograd", "numeric"]
 ScalingMethod = Literal["standardize", "min_max"]
 Activation = Literal["tanh", "sigmoid", "relu", "softplus"]
@@ -48,8 +53,6 @@ Status = Literal["queued", "running", "succeeded", "failed", "cancelled"]
 StopReason = Literal["converged", "max_epochs", "diverged", "stalled", "time_limit", "cancelled"]
 Severity = Literal["info", "warning", "error"]
 Verdict = Literal["trustworthy", "doubtful", "untrustworthy"]
-View = Literal["fit", "loss", "residuals", "path", "losses"]
-PictureFormat = Literal["svg", "png", "txt"]
 Theme = Literal["light", "dark"]
 
 Noise = Literal["pooled", "per_group"]

@@ -8,12 +8,13 @@ from typing import Annotated, Literal
 from pydantic import BeforeValidator, Field, FiniteFloat, ValidationInfo
 from pydantic_core import PydanticKnownError
 
+from service.catalogue.pictures import VIEWS
 from service.schemas.base import Finite, Request
 from service.schemas.columns import Data, Name
 from service.schemas.compute import GridAxis
 from service.schemas.losses import LEAST_SQUARES, Loss
 from service.schemas.models import Model
-from service.schemas.names import DType, LossName, PictureFormat, Theme, View
+from service.schemas.names import DType, LossName, PictureFormat, Theme, ViewName
 from service.schemas.numbers import InputRange, NonNegative, Positive
 from service.schemas.options import Level, Scaling, Tied
 from service.schemas.rows import Rows
@@ -42,6 +43,15 @@ Columns = Annotated[int, Field(ge=40, le=400)]
 Units = dict[Name, Annotated[str, Field(max_length=40)]]
 
 
+def _views() -> str:
+    """The views, with the fields that they require."""
+    texts = []
+    for view in VIEWS.values():
+        required = ", ".join(f"`{name}`" for name in view.requires)
+        texts.append(f"`{view.name}`: {view.description} Requires {required or 'nothing else'}.")
+    return "\n\n".join(texts)
+
+
 class PlotHistory(Request):
     """A history as in an answer."""
 
@@ -56,10 +66,10 @@ class PlotHistory(Request):
 
 
 class PlotRequest(Request):
-    """A view, and what it shows. For `fit` and `residuals`, send the `predict` of a fit with `data`
-    and `view`; `loss` and `path` require a `history`; `losses` requires nothing else."""
+    """A view, and what it shows: `data` and `params` are those of the `predict` of a fit, `history`
+    that of its answer."""
 
-    view: View
+    view: Annotated[ViewName, Field(description=_views())]
     format: PictureFormat | None = None
     """Default: according to `Accept`, else `svg`."""
     theme: Theme = "light"

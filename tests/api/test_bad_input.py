@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from typing import Any
 
 import httpx
 import pytest
-import pytest_asyncio
 
 from service.api.examples import T_C, T_U
-from service.settings import Settings
-from tests.api.doors import real
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -20,12 +16,6 @@ GOOD: dict[str, Any] = {
     "data": {"t_u": T_U, "t_c": T_C},
     "params": {"w": 1.0, "b": 0.0},
 }
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def client() -> AsyncIterator[httpx.AsyncClient]:
-    async with real(Settings(workers=1)) as client:
-        yield client
 
 
 def _data(**columns: Any) -> dict[str, Any]:
@@ -103,6 +93,23 @@ async def test_values_that_are_no_numbers(
     answer = await client.post(path, content=body, headers={"content-type": "application/json"})
     _check(answer, "/data/t_u", "t_u")
     assert "row 2" in answer.json()["detail"]
+
+
+@pytest.mark.parametrize(
+    ("change", "name"),
+    [
+        ({"model": "t_c = w * t_u + q*foo(t_u)"}, "function 'foo'"),
+        ({"params": {"b": {"expr": "2*c"}}}, "param 'c'; known: w;"),
+        ({"model": "t_x = w * t_u + b"}, "column 't_x' on the left side; did you mean 't_c'?"),
+        ({"rows": "t_x > 2"}, "column 't_x'; did you mean 't_c'?"),
+    ],
+)
+async def test_an_unknown_name_in_a_formula_is_called_so(
+    client: httpx.AsyncClient, change: dict[str, Any], name: str
+) -> None:
+    problem = (await client.post("/fit", json={**GOOD, **change})).json()
+    assert (problem["type"], problem["title"]) == ("unknown-name", "Unknown name")
+    assert problem["detail"].startswith(f"unknown {name}")
 
 
 def _check(answer: httpx.Response, pointer: str, mend: str) -> None:

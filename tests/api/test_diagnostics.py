@@ -7,7 +7,7 @@ from pathlib import Path
 
 from service.api.routes.catalogue import markdown
 from service.engine.diagnostics import CHECKS
-from service.engine.diagnostics.finding import SEVERITIES, VERDICTS
+from service.engine.diagnostics.finished import SEVERITIES, VERDICTS
 from service.fitting import diagnostic_list
 from tests.api.doors import fake
 from tests.api.fakes import FakeJobs

@@ -8,7 +8,7 @@ import pytest
 
 from service import errors
 from service.api.http_errors import PROBLEMS
-from service.errors import Complaint, DescentError, InvalidData, InvalidRequest
+from service.errors import DescentError, FieldError, InvalidData, InvalidRequest
 from tests.api.doors import fake
 from tests.api.fakes import BODY, FakeJobs, failed, job
 
@@ -43,7 +43,7 @@ async def test_a_complaint_keeps_its_pointer() -> None:
 
 
 async def test_complaints_are_counted_off() -> None:
-    answer = await _fit_with(InvalidRequest.of(Complaint(f"/{i}", "no") for i in range(50)))
+    answer = await _fit_with(InvalidRequest.of(FieldError(f"/{i}", "no") for i in range(50)))
     assert len(answer.json()["errors"]) == 20
     assert answer.json()["detail"] == "no (and 49 more, see errors)"
 

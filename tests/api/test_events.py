@@ -18,7 +18,7 @@ from service.jobs.history import Rows
 from service.jobs.service import Update
 from service.schemas.jobs import DoneEvent, ProgressEvent
 from service.settings import Settings
-from tests.api.doors import fake, real
+from tests.api.doors import fake
 from tests.api.fakes import FakeJobs, job
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -59,12 +59,6 @@ def events(text: str) -> list[dict[str, str]]:
     """What a reader of server-sent events makes of a stream, its comments under ""."""
     blocks = [block.splitlines() for block in text.split("\n\n") if block]
     return [dict(line.split(": ", 1) for line in block) for block in blocks]
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def client() -> AsyncIterator[httpx.AsyncClient]:
-    async with real(Settings(workers=1)) as client:
-        yield client
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")

@@ -4,24 +4,13 @@ understood of it."""
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
-import pytest_asyncio
-
-from service.settings import Settings
-from tests.api.doors import real
 
 FILES = Path(__file__).parents[1] / "data" / "csv" / "instruments"
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def client() -> AsyncIterator[httpx.AsyncClient]:
-    async with real(Settings(workers=1)) as client:
-        yield client
 
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")

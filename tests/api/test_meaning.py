@@ -4,17 +4,12 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import AsyncIterator
 from typing import Any
 
 import httpx
 import numpy as np
 import pyarrow as pa
 import pytest
-import pytest_asyncio
-
-from service.settings import Settings
-from tests.api.doors import real
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -23,12 +18,6 @@ MODEL = "y = a*x + b"
 BODY = {"model": MODEL, "data": {"x": X, "y": Y}}
 CSV = "x,y\n1,2\n2,4\n3,7\n"
 QUERY = {"model": MODEL}
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def client() -> AsyncIterator[httpx.AsyncClient]:
-    async with real(Settings(workers=1)) as client:
-        yield client
 
 
 def npz() -> bytes:

@@ -4,32 +4,23 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import AsyncIterator
 from typing import Any
 
 import httpx
 import pyarrow.ipc
 import pytest
-import pytest_asyncio
 
 from service.api import head, writing
 from service.api.forms import FORMS
 from service.api.head import choose
 from service.api.http_errors import NotAcceptable
-from service.settings import Settings
-from tests.api.doors import fake, real
+from tests.api.doors import fake
 from tests.api.fakes import BODY, FakeJobs, job
 from tests.render.made import THERMOMETER, descent
 
 MEDIA = {form.name: form.media_type for form in FORMS.values()}
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def client() -> AsyncIterator[httpx.AsyncClient]:
-    async with real(Settings(workers=1)) as client:
-        yield client
 
 
 @pytest.mark.parametrize(

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import httpx
 import pytest
-import pytest_asyncio
 from openapi_schema_validator import OAS31Validator
 
 from service.api.openapi import text
 from service.app import create_app
 from service.settings import Settings
-from tests.api.doors import fake, real
+from tests.api.doors import fake
 from tests.api.fakes import FakeJobs
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -31,12 +30,6 @@ def _examples() -> Iterator[Any]:
         for name, example in content.get("application/json", {}).get("examples", {}).items():
             identity = f"{operation['operationId']}-{name}"
             yield pytest.param(path, operation, example["value"], id=identity)
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def client() -> AsyncIterator[httpx.AsyncClient]:
-    async with real(Settings(workers=1)) as client:
-        yield client
 
 
 def _check_schema(value: Any, schema: dict[str, Any]) -> None:

@@ -96,7 +96,7 @@ async def test_what_is_wrong_is_told_in_the_same_words(apart: Parser, slip: byte
 
 def _told(error: DescentError) -> object:
     if isinstance(error, InvalidRequest):
-        return str(error), error.complaints
+        return str(error), error.errors
     return str(error), error.type
 
 

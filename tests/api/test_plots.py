@@ -19,6 +19,7 @@ from service.api import render_process
 from service.api.concurrency import ConcurrencyLimit
 from service.api.http_errors import TooManyPictures
 from service.api.render_process import RenderProcess
+from service.api.routes.plots import OF_A_JOB
 from service.api.state import RENDER_ENTRY, new_state
 from service.app import create_app
 from service.errors import BudgetExceeded, InvalidRequest, WorkerLost
@@ -26,7 +27,7 @@ from service.jobs.service import JobService
 from service.schemas.compute import Predictions
 from service.schemas.plot import PlotRequest
 from service.settings import Settings
-from tests.api.doors import door, fake, real
+from tests.api.doors import door, fake
 from tests.api.fakes import FakeJobs, failed, job
 from tests.render.made import THERMOMETER, descent
 from tests.security.watchdog import Door
@@ -39,12 +40,6 @@ LOSSES = PlotRequest(view="losses", format="txt")
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def client() -> AsyncIterator[httpx.AsyncClient]:
-    async with real(Settings(workers=1)) as client:
-        yield client
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def renderer() -> AsyncIterator[RenderProcess]:
     made = RenderProcess(RENDER_ENTRY, PATIENCE_S)
     yield made
@@ -54,7 +49,7 @@ async def renderer() -> AsyncIterator[RenderProcess]:
 KINDS = {"svg": "image/svg+xml", "png": "image/png", "txt": "text/plain; charset=utf-8"}
 
 
-@pytest.mark.parametrize("view", ["fit", "loss", "residuals", "path"])
+@pytest.mark.parametrize("view", OF_A_JOB)
 async def test_pictures_of_a_job(client: httpx.AsyncClient, view: str) -> None:
     fit = (await client.post("/fit", json=descent(1e-2, 100))).json()
     at = f"{fit['urls']['self']}/plot/{view}"
@@ -83,7 +78,7 @@ async def test_while_a_job_runs(client: httpx.AsyncClient) -> None:
     at = started["urls"]["self"]
     early = await client.get(f"{at}/plot/fit.svg")
     assert early.status_code == 409
-    assert "`loss` can be drawn meanwhile" in early.json()["detail"]
+    assert "`loss` and `path` are" in early.json()["detail"]
     while not (await client.get(f"{at}/history")).json()["epoch"]:
         await client.get(at, params={"wait": 0.05})
     for view in ("loss", "path"):
@@ -111,7 +106,7 @@ async def test_what_cannot_be_drawn(path: str, status: int, detail: str) -> None
     assert detail in answer.json()["detail"]
 
 
-@pytest.mark.parametrize("view", ["fit", "loss", "residuals", "path"])
+@pytest.mark.parametrize("view", OF_A_JOB)
 async def test_a_job_with_groups_says_how_to_draw_one(client: httpx.AsyncClient, view: str) -> None:
     data = {"x": [1, 2, 3, 1, 2, 3], "y": [1, 2, 4, 3, 2, 0], "g": list("aaabbb")}
     body = {"model": "y = a*x + b", "data": data, "group_by": "g"}
@@ -215,7 +210,7 @@ async def test_a_process_that_was_killed_is_replaced(renderer: RenderProcess) ->
 async def test_what_it_refuses_keeps_its_type_and_its_pointer(renderer: RenderProcess) -> None:
     with pytest.raises(InvalidRequest) as refused:
         await renderer.call("picture", PlotRequest(view="path", format="txt"), 10)
-    assert refused.value.complaints[0].pointer == "/history"
+    assert refused.value.errors[0].pointer == "/history"
     with pytest.raises(RuntimeError, match="its log has the exception"):
         await renderer.call("picture", None, 10)
 

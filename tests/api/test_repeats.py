@@ -36,11 +36,11 @@ JSON = {"content-type": "application/json"}
 async def test_a_name_that_is_there_twice_is_pointed_at(body: bytes) -> None:
     with pytest.raises(InvalidRequest) as refused:
         refuse_repeats(body)
-    assert refused.value.complaints[0].pointer == TWICE[body]
+    assert refused.value.errors[0].pointer == TWICE[body]
     async with fake(FakeJobs(ended=job(result=b"{}"))) as client:
         answer = await client.post("/fit", content=body, headers=JSON)
     assert answer.status_code == 422
-    detail = refused.value.complaints[0].detail
+    detail = refused.value.errors[0].detail
     assert answer.json()["errors"] == [{"pointer": TWICE[body], "detail": detail}]
 
 

@@ -1,7 +1,7 @@
 """A new loss, optimizer, schedule, model family or diagnostic is one record: from it come the
 catalogue, openapi.json, the schema of its options, the docs' tables, the command line's
-completions, the chain rule and the fit (in torch, since the kernel has no code for it). A new form
-of body is its reader and an entry of a table."""
+completions, the chain rule and the fit (in torch, since the kernel has no code for it). A new view
+is a record and a file, a new form of body its reader and an entry of a table."""
 
 from __future__ import annotations
 
@@ -84,6 +84,11 @@ LINES = "".join(f"{json.dumps({'x': x, 'y': 2 * x + 1})}\n" for x in X)
 REQUESTS["form of body"] = ["/fit?model=linear", LINES, "application/jsonl"]
 REQUESTS["form of body, malformed"] = ["/fit?model=linear", "x,y\n1,2\n", "application/jsonl"]
 
+PICTURE = {"view": "sorted_target", "model": "linear", "params": {"w": 2, "b": 1}, "data": LINE}
+REQUESTS["view"] = ["/plot", {**PICTURE, "format": "svg"}]
+REQUESTS["view in characters"] = ["/plot", {**PICTURE, "format": "txt"}]
+REQUESTS["view without data"] = ["/plot", {"view": "sorted_target"}]
+
 ADDED = {
     "families": ("lagged_rise", "LAGGED_RISE"),
     "losses": ("geman_mcclure", "GEMAN_MCCLURE"),
@@ -109,21 +114,41 @@ def add(folder: Path, module: str, record: str) -> None:
     init.write_text(text, encoding="utf-8")
 
 
+def insert(file: Path, *pairs: tuple[str, str]) -> None:
+    """Inserts each second text after the first."""
+    text = file.read_text(encoding="utf-8")
+    for before, added in pairs:
+        assert text.count(before) == 1, f"{file} should have {before!r} once"
+        text = text.replace(before, before + added)
+    file.write_text(text, encoding="utf-8")
+
+
 def add_form_of_body(folder: Path) -> None:
     """Adds a reader, and its media type to the table of forms."""
     shutil.copy(ADDITIONS / "json_lines.py", folder)
-    table = folder / "forms.py"
-    text = table.read_text(encoding="utf-8")
-    for before, added in (
+    insert(
+        folder / "forms.py",
         ("from service.api.bodies import arrow, csv, ", "json_lines, "),
-        ("FORMS: Mapping[str, Form] = {\n", _ENTRY),
-    ):
-        assert text.count(before) == 1
-        text = text.replace(before, before + added)
-    table.write_text(text, encoding="utf-8")
+        ("FORMS: Mapping[str, Form] = {\n", _FORM),
+    )
 
 
-_ENTRY = '    "application/jsonl": Form(json_lines.read, "JSON lines: an object for each row"),\n'
+def add_view(service: Path) -> None:
+    """Adds a record to the catalogue of pictures, a file, and its line in the table of scenes."""
+    shutil.copy(ADDITIONS / "sorted_target.py", service / "render" / "views")
+    insert(
+        service / "catalogue" / "pictures.py",
+        ("VIEWS: Mapping[str, View] = table(\n    (\n", _VIEW),
+    )
+    insert(
+        service / "render" / "views" / "table.py",
+        ("from service.render.views import fit, ", "sorted_target, "),
+        ("Callable[[PlotInput], Scene]] = {\n", '    "sorted_target": sorted_target.scene,\n'),
+    )
+
+
+_VIEW = 'View("sorted_target", "The observations in order.", requires=("data", "params")),\n'
+_FORM = '    "application/jsonl": Form(json_lines.read, "JSON lines: an object for each row"),\n'
 
 
 @pytest.fixture(scope="module")
@@ -137,6 +162,7 @@ def found(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
         add(root / "service" / "catalogue" / package, module, record)
     add(root / "service" / "engine" / "diagnostics", "many_rows", "MANY_ROWS")
     add_form_of_body(root / "service" / "api" / "bodies")
+    add_view(root / "service")
     kept = next((folder for folder in cache.FOLDERS if folder.exists()), cache.FOLDERS[0])
     paths = {"PYTHONPATH": str(root), "DESCENT_KERNEL_CACHE": str(kept.parent)}
     process = subprocess.run(
@@ -206,7 +232,7 @@ def test_its_name_and_options_are_in_the_openapi_document(found: Found) -> None:
 
 
 def test_the_command_line_completes_it(found: Found) -> None:
-    assert found["completions"] == ["lagged_rise", "signum", "geman_mcclure"]
+    assert found["completions"] == ["lagged_rise", "signum", "geman_mcclure", "sorted_target"]
 
 
 def test_a_family_fits(found: Found) -> None:
@@ -265,3 +291,22 @@ def test_a_form_of_body_is_read_and_described(found: Found) -> None:
     assert answer(found, "form of body, malformed", 400)["type"] == "malformed-body"
     body = answer(found, "openapi")["paths"]["/fit"]["post"]["requestBody"]
     assert body["content"]["application/jsonl"]["schema"]["description"].startswith("JSON lines")
+
+
+def test_a_view_is_drawn_and_described(found: Found) -> None:
+    svg = answer(found, "view")
+    assert all(text in svg for text in ("<svg", ">rank</text>", 'id="sorted"'))
+    text = answer(found, "view in characters")
+    assert text.startswith("y = w * x + b\n")
+    assert "rank" in text
+    assert answer(found, "view without data", 422)["errors"][0]["pointer"] == "/data"
+    view = answer(found, "openapi")["components"]["schemas"]["PlotRequest"]["properties"]["view"]
+    assert "sorted_target" in view["enum"]
+    assert "`sorted_target`: The observations in order." in view["description"]
+    assert any("| `sorted_target` |" in table for table in found["docs"])
+
+
+def test_a_view_is_one_of_a_job(found: Found) -> None:
+    code, text = found["picture_of_job"]
+    assert code == 200
+    assert "rank" in text

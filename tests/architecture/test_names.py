@@ -12,6 +12,7 @@ from service.catalogue.families import FAMILIES
 from service.catalogue.likelihoods import LIKELIHOODS
 from service.catalogue.losses import LOSSES
 from service.catalogue.optimizers import OPTIMIZERS
+from service.catalogue.pictures import VIEWS, View
 from service.catalogue.schedules import SCHEDULES
 from service.engine import diagnostics
 from service.engine.kernel import likelihoods as kernel_likelihoods
@@ -23,9 +24,11 @@ from service.engine.scaling import METHODS as SCALINGS
 from service.engine.solvers.table import SOLVERS
 from service.fitting.catalogue import likelihood_list, loss_list, model_list, optimizer_list
 from service.fitting.columns import DTYPES
+from service.render.views.table import SCENES
 from service.schemas import names
 from service.schemas.losses import Loss
 from service.schemas.optimizers import Optimizer, Schedule
+from service.schemas.plot import PlotRequest
 
 TABLES: dict[str, tuple[Any, Iterable[str]]] = {
     "losses": (names.LossName, LOSSES),
@@ -36,6 +39,7 @@ TABLES: dict[str, tuple[Any, Iterable[str]]] = {
     "scalings": (names.ScalingMethod, SCALINGS),
     "dtypes": (names.DType, DTYPES),
     "models": (names.ModelName, FAMILIES),
+    "views": (names.ViewName, SCENES),
 }
 
 
@@ -79,6 +83,11 @@ def test_the_wire_knows_no_others() -> None:
         TypeAdapter(Loss).validate_python("nonesuch")
     with pytest.raises(ValidationError):
         TypeAdapter(Optimizer).validate_python("nonesuch")
+
+
+@pytest.mark.parametrize("view", VIEWS.values(), ids=str)
+def test_what_a_view_requires_is_a_field_of_a_plot_request(view: View) -> None:
+    assert set(view.requires) <= set(PlotRequest.model_fields)
 
 
 @pytest.mark.parametrize("name", get_args(names.ScheduleName))

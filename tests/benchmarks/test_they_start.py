@@ -3,20 +3,22 @@ they come with the extra `bench`."""
 
 from __future__ import annotations
 
+import os
 import subprocess
-import sys
 from collections.abc import Iterator
-from contextlib import nullcontext
+from contextlib import contextmanager, nullcontext
 from importlib import import_module
 from pathlib import Path
 
 import pytest
 
-from benchmarks import report
+from benchmarks import report, servers
 from benchmarks.client import calling
 from benchmarks.harness import missing
 from benchmarks.registry import NAMES, measure
+from benchmarks.servers import Started
 from benchmarks.thermometer import both_servers
+from tests import forked
 
 ROOT = Path(__file__).parents[2]
 NO_BENCHMARKS = {
@@ -37,11 +39,28 @@ def one_service() -> Iterator[None]:
             shared = {
                 "serving": lambda: nullcontext(ports[0]),
                 "both_servers": lambda _: nullcontext(ports),
+                "started": started,
             }
             for module in [import_module(f"benchmarks.{name}") for name in NAMES]:
                 for name in shared.keys() & vars(module).keys():
                     patch.setattr(module, name, shared[name])
             yield
+
+
+@contextmanager
+def started(*arguments: str, **variables: object) -> Iterator[Started]:
+    """The same as that of the benchmarks, forked if it is a module."""
+    option, *command = arguments
+    if option != "-m":
+        with servers.started(*arguments, **variables) as process:
+            yield process
+        return
+    environment = {**os.environ, **{name: str(value) for name, value in variables.items()}}
+    with forked.Forked(*command, env=environment) as process:
+        try:
+            yield Started(process.pid, process.stdout.readline().rstrip())
+        finally:
+            process.terminate()
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -76,10 +95,4 @@ def test_an_unknown_name_is_refused() -> None:
 
 
 def _command(*arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "benchmarks", *arguments],
-        capture_output=True,
-        text=True,
-        check=False,
-        cwd=ROOT,
-    )
+    return forked.run("benchmarks", *arguments, env=dict(os.environ), cwd=ROOT)

@@ -12,9 +12,9 @@ from typing import Protocol
 import pytest
 
 from service.client import Descent
+from tests import forked
 from tests.client.parts import DATA, DECAY_DATA
 from tests.resilience.servers import Server, started
-from tests.soon import PATIENCE_S
 
 
 class Run(Protocol):
@@ -52,13 +52,10 @@ def run(server: Server, tables: Path) -> Run:
     def run(
         *words: str, stdin: str = "", own: bool = False, **environment: str
     ) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            command(*words),
-            input=stdin,
-            capture_output=True,
-            text=True,
-            timeout=PATIENCE_S,
-            check=False,
+        return forked.run(
+            "service",
+            *words,
+            stdin=stdin,
             cwd=tables,
             env=environment_of("" if own else server.address, **environment),
         )

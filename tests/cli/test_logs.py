@@ -8,12 +8,15 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import Any
 
 import httpx
 import pytest
 
 from service.server import logs
+from tests.forked import Forked
+from tests.resilience.servers import SERVE
 from tests.soon import PATIENCE_S
 
 TRACE, PARENT = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"
@@ -22,15 +25,12 @@ LINE = {"data": {"x": [1, 2, 3], "y": [2.1, 3.9, 6.2]}}
 
 def logged(form: str) -> tuple[list[str], str]:
     """The log of three requests, and the id of the job in them."""
-    process = subprocess.Popen(
-        [sys.executable, "-m", "service", "serve", "--port", "0", "--access-log"],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        env={**os.environ, "DESCENT_WORKERS": "1", "DESCENT_LOG_FORMAT": form},
-    )
-    assert process.stdout is not None
-    with process:
+    environment = {**os.environ, "DESCENT_WORKERS": "1", "DESCENT_LOG_FORMAT": form}
+    command = (*SERVE, "--access-log")
+    with (
+        TemporaryFile("w+") as log,
+        Forked(*command, env=environment, stderr=log.fileno()) as process,
+    ):
         url = process.stdout.readline().split()[-1]
         try:
             with httpx.Client(base_url=url, trust_env=False, timeout=PATIENCE_S) as client:
@@ -39,10 +39,11 @@ def logged(form: str) -> tuple[list[str], str]:
                 client.get(f"/jobs/{job}")
                 client.get("/nowhere%0a2026-01-01 ERROR forged")
             process.terminate()
-            said = process.communicate(timeout=PATIENCE_S)[1]
+            process.wait(PATIENCE_S)
         finally:
             process.kill()
-    return said.splitlines(), job
+        log.seek(0)
+        return log.read().splitlines(), job
 
 
 def test_json_lines_have_ids() -> None:
@@ -127,12 +128,10 @@ def test_an_unknown_format_is_refused(form: str) -> None:
 def test_an_invalid_body_is_not_logged(tmp_path: Path) -> None:
     """Otherwise invalid requests could fill the log."""
     log = tmp_path / "log"
-    command = [sys.executable, "-m", "service", "serve", "--port", "0"]
     with (
         log.open("w") as stderr,
-        subprocess.Popen(command, stdout=subprocess.PIPE, stderr=stderr, text=True) as process,
+        Forked(*SERVE, env=dict(os.environ), stderr=stderr.fileno()) as process,
     ):
-        assert process.stdout is not None
         url = process.stdout.readline().split()[-1]
         try:
             with httpx.Client(base_url=url, trust_env=False, timeout=PATIENCE_S) as client:

@@ -38,7 +38,7 @@ def test_an_unreadable_keys_file_is_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize("way", ["keys", "switch", "variable"])
 def test_a_public_address_with_keys_or_the_switch(way: str) -> None:
     key, line = new_key("alice")
-    command = ["-m", "service", "serve", "--port", "0", "--host", "0.0.0.0"]
+    command = ["service", "serve", "--port", "0", "--host", "0.0.0.0"]
     settings: dict[str, object] = {"workers": 1}
     if way == "keys":
         settings["keys"] = line

@@ -11,10 +11,14 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
 import httpx
 import pytest
 
+from tests import forked
+from tests.resilience import servers
+from tests.resilience.servers import environment_of
 from tests.soon import PATIENCE_S
 
 ENDLESS = {
@@ -83,13 +87,7 @@ def test_a_body_that_is_too_large_is_answered(server: Server) -> None:
 
 def test_a_port_in_use_is_reported(server: Server) -> None:
     port = server.url.rpartition(":")[2]
-    second = subprocess.run(
-        [sys.executable, "-m", "service", "serve", "--port", port],
-        capture_output=True,
-        text=True,
-        timeout=PATIENCE_S,
-        check=False,
-    )
+    second = forked.run("service", "serve", "--port", port, env=environment_of(), cwd=Path.cwd())
     assert second.returncode != 0
     assert second.stdout == ""
     assert "address already in use" in second.stderr
@@ -104,15 +102,15 @@ def test_signals_end_the_service_cleanly(signum: int, code: int) -> None:
 
 def test_a_waiting_fit_is_answered_at_shutdown() -> None:
     with (
-        started() as server,
-        httpx.Client(base_url=server.url, timeout=PATIENCE_S) as client,
+        servers.started(workers=1, shutdown_grace_s=1) as server,
+        server.client() as client,
         ThreadPoolExecutor() as pool,
     ):
         waiting = pool.submit(client.post, "/fit", json=ENDLESS)
         while not client.get("/jobs", params={"status": "running"}).json()["jobs"]:
             pass
-        server.end()
+        server.process.terminate()
         answer = waiting.result()
-        assert server.process.returncode == 0
+        assert server.process.wait(PATIENCE_S) == 0
     assert answer.status_code == 200
     assert answer.json()["stop_reason"] == "cancelled"

@@ -8,7 +8,7 @@ from typer.testing import CliRunner
 from service.app import create_app
 from service.cli import main
 from service.jobs.redis.tickets import next_database
-from service.jobs.scale import NoScale
+from service.jobs.scale import BadRedis, NoScale
 from service.settings import Settings
 
 
@@ -38,3 +38,30 @@ def test_missing_packages_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
 )
 def test_tickets_have_a_database_of_their_own(url: str, following: str) -> None:
     assert next_database(url) == following
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "localhost:6379",
+        "http://localhost",
+        "redis://:secret@localhost:abc/0",
+        "redis://:sec/ret@localhost/0",
+        "redis://localhost/secret",
+        "redis:///0",
+        "unix:///run/redis?db=secret",
+    ],
+)
+@pytest.mark.parametrize("command", ["serve", "work"])
+def test_what_is_no_url_of_a_redis_is_refused_without_its_password(url: str, command: str) -> None:
+    result = CliRunner().invoke(main, [command], env={"DESCENT_REDIS_URL": url})
+    assert result.exit_code == 2
+    assert "DESCENT_REDIS_URL" in result.output
+    assert "rediss://user:password@host" in result.output
+    assert "sec" not in result.output
+
+
+def test_an_unknown_option_of_the_url_is_named() -> None:
+    settings = Settings(redis_url="redis://host", broker_url="redis://host/?secure=1")
+    with pytest.raises(BadRedis, match=r"DESCENT_BROKER_URL.*'secure'"):
+        create_app(settings)

@@ -6,7 +6,7 @@ import pytest
 
 from service.client import errors
 from service.schemas.problems import Problem
-from service.schemas.problems import ProblemError as Complaint
+from service.schemas.problems import ProblemError as FieldError
 
 
 def problem(status: int, kind: str = "x", **more: object) -> Problem:
@@ -40,11 +40,11 @@ def test_exception_by_problem(status: int, kind: str, expected: type[errors.Prob
 
 
 def test_the_message_has_places_and_remedies() -> None:
-    found = [Complaint(pointer="/model", detail="unknown"), Complaint(pointer="", detail="other")]
+    found = [FieldError(pointer="/model", detail="unknown"), FieldError(pointer="", detail="other")]
     error = errors.of_problem(problem(422, errors=found))
     assert str(error).splitlines() == ["No: because", "  /model: unknown", "  the body: other"]
     assert [each.pointer for each in error.errors] == ["/model", ""]
-    alone = [Complaint(pointer="/model", detail="because")]
+    alone = [FieldError(pointer="/model", detail="because")]
     assert str(errors.of_problem(problem(422, errors=alone))) == "No: because"
 
 

@@ -1,23 +1,32 @@
-"""The tables of docs/catalogue.md, from the catalogue. `python -m tests.docs.tables` writes."""
+"""The tables of docs/catalogue.md and docs/pictures.md, from the catalogue.
+`python -m tests.docs.tables` writes."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from pathlib import Path
 
-from service.api.routes.catalogue import catalogue_markdown
+from service.api.routes.catalogue import catalogue_markdown, views_markdown
 
-PAGE = Path(__file__).parents[2] / "docs" / "catalogue.md"
+DOCS = Path(__file__).parents[2] / "docs"
 
 
-def renewed(page: str) -> str:
+def tables() -> Mapping[str, Mapping[str, str]]:
+    """By page and heading."""
+    return {"catalogue.md": catalogue_markdown(), "pictures.md": {"Views": views_markdown()}}
+
+
+def renewed(name: str) -> str:
     """The page with its tables as the catalogue has them."""
-    for title, table in catalogue_markdown().items():
+    page = (DOCS / name).read_text(encoding="utf-8")
+    for title, table in tables()[name].items():
         old = re.search(rf"^## {re.escape(title)}\n\n((?:\|.*\n)*)", page, re.MULTILINE)
-        assert old is not None, f"{PAGE} has no section {title}"
+        assert old is not None, f"{name} has no section {title}"
         page = f"{page[: old.start(1)]}{table}\n{page[old.end(1) :]}"
     return page
 
 
 if __name__ == "__main__":
-    PAGE.write_text(renewed(PAGE.read_text(encoding="utf-8")), encoding="utf-8")
+    for name in tables():
+        (DOCS / name).write_text(renewed(name), encoding="utf-8")

@@ -11,12 +11,13 @@ from pathlib import Path
 
 import pytest
 
+from tests import forked
 from tests.docs.console import Mismatch, compare, read
 from tests.soon import PATIENCE_S
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
-DESCENT = f"descent() {{ '{sys.executable}' -m service \"$@\"; }}\n"
+DESCENT = "descent() {{ '{python}' -S -m tests.forked {descriptor} service \"$@\"; }}\n"
 """The command line of this checkout, as the pages call it."""
 CURL = (7, 82)
 """The first curl with --json."""
@@ -74,8 +75,11 @@ def _run(script: str, folder: Path, address: str) -> str:
     """What it prints in that folder, without a proxy between."""
     environment = {**os.environ, "NO_PROXY": "*", "no_proxy": "*", "DESCENT_URL": address}
     environment["PYTHONPATH"] = str(ROOT)
+    descriptor = forked.descriptor()
+    descent = DESCENT.format(python=sys.executable, descriptor=descriptor)
     done = subprocess.run(
-        ["sh", "-c", DESCENT + script],
+        ["sh", "-c", descent + script],
+        pass_fds=[descriptor],
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,

@@ -86,7 +86,7 @@ def test_what_cannot_be_an_expression_is_refused_at_its_place(
 ) -> None:
     with pytest.raises(InvalidRequest, match=said.replace("+", "\\+").replace("?", "\\?")) as error:
         read_formula("y = a*x + b", COLUMNS, None, ties)
-    assert [each.pointer for each in error.value.complaints] == [pointer]
+    assert [each.pointer for each in error.value.errors] == [pointer]
 
 
 def test_a_cycle_of_two_is_named() -> None:

@@ -44,11 +44,11 @@ def test_the_left_side_may_transform_the_target() -> None:
 @pytest.mark.parametrize(
     ("text", "column", "says"),
     [
-        ("z = a*x", 1, "'z' on the left side is not a column"),
+        ("z = a*x", 1, "unknown column 'z' on the left side"),
         ("yy = a*x", 1, "did you mean 'y'?"),
         ("2 = a*x", 1, "has no column"),
         ("pi = a*x", 1, "has no column"),
-        ("y*c = a*x", 3, "'c' on the left side is not a column"),
+        ("y*c = a*x", 3, "unknown column 'c' on the left side"),
         ("y = a*y", 7, "it cannot be on the right side"),
         ("log(y) = a*x + y", 16, "it cannot be on the right side"),
         ("y < 3 = a*x", 3, "a comparison is a condition"),

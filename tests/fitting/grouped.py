@@ -9,7 +9,7 @@ from typing import Any
 from torch import Tensor
 
 from service.engine import GroupedResult, Rows, Task, begin, outcome, run_of
-from service.engine.diagnostics import Finding, Verdict, examine, verdict
+from service.engine.diagnostics import FinishedFit, Verdict, examine, verdict
 from service.engine.inference.intervals import intervals
 from service.engine.inference.statistics import summarise
 from service.engine.result import StopReason
@@ -76,7 +76,7 @@ def alone(made: Plan, group: int, initial: Tensor) -> Alone:
     statistics = summarise(task.problem, theta)
     asked = made.request.confidence_interval
     found = intervals(task.problem, theta, statistics, asked.level, asked.method)
-    said = examine(Finding(task, result, theta, statistics, made.guessed, found))
+    said = examine(FinishedFit(task, result, theta, statistics, made.guessed, found))
     stderr = statistics.stderr
     free = len(task.problem.free_params)
     return Alone(

@@ -299,10 +299,10 @@ def test_what_cannot_be_done_is_refused(name: str) -> None:
     request, kind, pointer, says = REFUSED[name]
     with pytest.raises(kind) as raised:
         plan({"data": DATA, **request})
-    (complaint,) = raised.value.complaints
+    (error,) = raised.value.errors
     assert type(raised.value) is kind
-    assert complaint.pointer == pointer
-    assert says in complaint.detail
+    assert error.pointer == pointer
+    assert says in error.detail
 
 
 MISTYPED: dict[str, tuple[dict[str, Any], tuple[str | int, ...]]] = {

@@ -516,9 +516,9 @@ def test_what_has_no_meaning_is_refused_with_its_place(
     request = {"model": DECAY, "data": many(6), "group_by": {"column": "g", "shared": ["th"]}}
     with pytest.raises(InvalidRequest) as caught:
         plan(**{**request, **change})
-    (complaint,) = caught.value.complaints
-    assert complaint.pointer == pointer
-    assert words in complaint.detail
+    (error,) = caught.value.errors
+    assert error.pointer == pointer
+    assert words in error.detail
 
 
 def test_it_is_linear_in_the_groups() -> None:

@@ -183,9 +183,9 @@ def test_what_is_not_derived_is_refused_with_the_mend(
     }  # fmt: skip
     with pytest.raises(InvalidRequest) as caught:
         plan(**{**request, **change})
-    (complaint,) = caught.value.complaints
-    assert complaint.pointer == pointer
-    assert words in complaint.detail
+    (error,) = caught.value.errors
+    assert error.pointer == pointer
+    assert words in error.detail
 
 
 def test_one_scaling_serves_all_groups() -> None:

@@ -397,14 +397,14 @@ def test_what_groups_cannot_have_is_refused_where_it_was_asked():
     request = {**line(12), "group_by": "h"}
     with pytest.raises(UnknownName, match="unknown column 'h'; known: g, x, y") as e:
         plan(**request)
-    assert e.value.complaints[0].pointer == "/group_by"
+    assert e.value.errors[0].pointer == "/group_by"
     with pytest.raises(BudgetExceeded, match="20 groups, more than the 10 allowed") as e2:
         check(FitRequest.model_validate(line(12)), Settings(max_groups=10))
-    assert e2.value.complaints[0].pointer == "/group_by"
+    assert e2.value.errors[0].pointer == "/group_by"
     profile = {**line(12), "confidence_interval": {"method": "profile"}}
     with pytest.raises(BudgetExceeded, match="use the method 't'") as e3:
         check(FitRequest.model_validate(profile), Settings(max_profile_operations=1e4))
-    assert e3.value.complaints[0].pointer == "/confidence_interval/method"
+    assert e3.value.errors[0].pointer == "/confidence_interval/method"
 
 
 def test_text_is_no_input():
@@ -477,7 +477,7 @@ def test_a_row_without_a_group_is_refused_by_its_number(data: Any, pointer: str,
     request["data"]["g"] = [f"key {key:g}" for key in request["data"]["g"]]
     with pytest.raises(InvalidRequest, match=said) as refused:
         predict(fit(**request), data=data)
-    assert refused.value.complaints[0].pointer == pointer
+    assert refused.value.errors[0].pointer == pointer
 
 
 def test_a_number_that_is_no_group_is_refused_by_its_row():
@@ -488,4 +488,4 @@ def test_a_number_that_is_no_group_is_refused_by_its_row():
 def test_bands_of_groups_are_refused_with_a_way_out():
     with pytest.raises(InvalidRequest, match='"covariance": true') as refused:
         predict(fit(**line(17)), data={"x": [1.0], "g": [1.0]}, interval="confidence")
-    assert refused.value.complaints[0].pointer == "/interval"
+    assert refused.value.errors[0].pointer == "/interval"

@@ -120,7 +120,7 @@ def test_where_the_formula_is_not_closed_nothing_is_taken_over(
     for params in (truth, {one: {"min": 0.0}}, {one: {"value": 1.0, "fixed": True}}):
         with pytest.raises(InvalidRequest, match="give the same predictions") as refused:
             fit(**request, params=params)
-        assert refused.value.complaints[0].pointer == f"/params/{one}"
+        assert refused.value.errors[0].pointer == f"/params/{one}"
         assert '"scaling": {}' in str(refused.value)
     assert fit(**request).params_unscaled is None
     raw = fit(**of(model, truth, params=truth))
@@ -219,7 +219,7 @@ def test_what_cannot_be_taken_over_is_refused(name: str) -> None:
     model, truth, _ = CLOSED[curve]
     with pytest.raises(InvalidRequest, match=why) as refused:
         plan(of(model, truth, params=params, scaling="standardize"))
-    assert refused.value.complaints[0].pointer == f"/params/{where}"
+    assert refused.value.errors[0].pointer == f"/params/{where}"
 
 
 def test_a_negative_scale_is_refused_as_such() -> None:
@@ -252,7 +252,7 @@ def test_a_network_goes_on_from_its_raw_params() -> None:
     assert other.history.loss[0] == pytest.approx(first.loss, rel=1e-9)
     with pytest.raises(InvalidRequest, match="also depends on w1_1_1, w1_1_2") as refused:
         fit(**request, params={"b1_1": 0.0})
-    assert refused.value.complaints[0].pointer == "/params/b1_1"
+    assert refused.value.errors[0].pointer == "/params/b1_1"
 
 
 SGD = {"name": "sgd", "learning_rate": 1e-4}

@@ -13,7 +13,7 @@ import pytest
 from service.errors import QueueFull, StoreUnavailable, UnknownJob
 from service.fitting import packing, with_rows
 from service.jobs.job import Progress, StaleAttempt
-from service.jobs.redis import documents, reader
+from service.jobs.redis import documents, reader, subscription
 from service.jobs.redis.store import RedisStore
 from service.jobs.store import IdempotencyKey
 from service.schemas.fit import FitRequest
@@ -64,6 +64,23 @@ async def test_a_change_wakes_other_processes(open_stores):
     assert (await waiter).version == started.version
 
 
+async def test_a_fit_that_was_run_inline_is_stored_in_one_round_trip(open_stores, monkeypatch):
+    store = open_stores()
+    await store.record(replace(a_job(CLOCK), status="succeeded"), rows_of([1.0]), 0.1)
+    asked, execute = [], store.client.execute_command
+
+    async def counted(*args, **options):
+        asked.append(args[0])
+        return await execute(*args, **options)
+
+    monkeypatch.setattr(store.client, "execute_command", counted)
+    monkeypatch.setattr(store.client, "pipeline", None)
+    job = replace(a_job(CLOCK), id="job_2", status="succeeded", finished_at=CLOCK.now())
+    job = replace(job, answered=True, result=b"{}", curve=b"c")
+    await store.record(job, rows_of([1.0]), 0.1, IdempotencyKey("k", b"1"))
+    assert asked == ["EVALSHA"]
+
+
 async def test_a_lost_message_delays_but_does_not_hide_a_change(open_stores, monkeypatch):
     monkeypatch.setattr(reader, "_REREAD_S", 0.01)
     here, there = open_stores(), open_stores()
@@ -94,15 +111,21 @@ async def test_long_documents_are_kept_in_pieces(open_stores, monkeypatch):
     assert await store.client.keys(f"{store.prefix.replace('{', '[{]')}staged:*") == []
 
 
+async def lapse(store, job):
+    """Has the lease of a job run out, at a time when nodes are heard of."""
+    await store.beat("another", 1, [])
+    await store.client.zadd(f"{store.prefix}leases", {job.id: 1})
+
+
 async def test_a_job_whose_node_died_is_claimed_with_its_checkpoint(open_stores):
-    store = open_stores(lease_s=0.001)
+    store = open_stores()
     job = a_job(CLOCK)
     await store.create(job)
     first = await store.claim(CLOCK.now())
     await store.append(
         job.id, rows_of([1.0]), Progress(epoch=1), attempt=1, checkpoint=b"state", spent_s=1.5
     )
-    await asyncio.sleep(0.01)
+    await lapse(store, job)
     assert (await store.beat("n", 1, []))[0] == 1
     second = await store.claim(CLOCK.now())
     assert (first.job.attempts, second.job.attempts, second.job.id) == (1, 2, job.id)
@@ -110,6 +133,22 @@ async def test_a_job_whose_node_died_is_claimed_with_its_checkpoint(open_stores)
     assert (await store.beat("n", 1, [first.job]))[1] == [job.id]
     with pytest.raises(StaleAttempt):
         await store.append(job.id, rows_of([1.0]), Progress(), attempt=1)
+
+
+async def test_live_nodes_keep_their_jobs_though_redis_was_away_for_longer_than_a_lease(
+    open_stores,
+):
+    store = open_stores()
+    job = a_job(CLOCK)
+    await store.create(job)
+    await store.claim(CLOCK.now())
+    await lapse(store, job)
+    await store.client.set(f"{store.prefix}heard", 1)  # nobody could be heard of since
+    assert await store.claim(CLOCK.now()) is None
+    assert (await store.beat("another", 1, []))[0] == 0
+    assert await store.claim(CLOCK.now()) is None
+    await lapse(store, job)
+    assert (await store.claim(CLOCK.now())).job.id == job.id
 
 
 async def test_a_job_that_is_handed_back_is_the_next_one(open_stores):
@@ -154,6 +193,28 @@ async def test_who_uses_the_most_is_evicted_first(open_stores):
     assert (await store.get(little.id)).id == little.id
     with pytest.raises(UnknownJob):
         await store.get(much[0].id)
+
+
+async def test_a_list_has_each_job_once_though_jobs_come_and_go(open_stores, monkeypatch):
+    monkeypatch.setattr(reader, "_PAGE", 2)
+    store = open_stores()
+    jobs = [await ended(store) for _ in range(6)]
+    waiting = a_job(CLOCK)
+    each, steps = store._each, iter([lambda: ended(store), lambda: store.delete(jobs[5].id)])
+
+    async def meanwhile(command, ids, *args):
+        if (step := next(steps, None)) is not None:
+            await step()
+        return await each(command, ids, *args)
+
+    monkeypatch.setattr(store, "_each", meanwhile)
+    found, more = await store.list(owner=None, status="succeeded", limit=9, after=None)
+    assert ([job.id for job in found], more) == ([job.id for job in reversed(jobs[:5])], False)
+    await store.create(waiting)
+    found, more = await store.list(owner=None, status="succeeded", limit=3, after=jobs[4].id)
+    assert ([job.id for job in found], more) == ([jobs[n].id for n in (3, 2, 1)], True)
+    found, _ = await store.list(owner=None, status="queued", limit=3, after=None)
+    assert [job.id for job in found] == [waiting.id]
 
 
 async def test_nothing_is_left_of_what_is_deleted(open_stores):
@@ -274,3 +335,18 @@ async def test_a_redis_that_is_away_or_stalls_is_reported_and_comes_back(own):
         await store.create(a_job(CLOCK))
     server.start()
     assert (await store.claim(CLOCK.now())).job.id == job.id
+
+
+async def test_who_listens_while_redis_is_away_hears_once_it_is_there(own, monkeypatch):
+    server, store = own
+    monkeypatch.setattr(subscription, "_RETRY_S", 0.01)
+    server.kill()
+    heard: asyncio.Queue[str] = asyncio.Queue()
+    await store.subscription.listen("bell", heard.put_nowait)
+    server.start()
+    while not await store.client.publish(f"{store.prefix}bell", b"\xff"):
+        await asyncio.sleep(0.01)
+    while heard.empty():  # a message is lost while the connection is renewed
+        await store.client.publish(f"{store.prefix}bell", b"word")
+        await asyncio.sleep(0.01)
+    assert await heard.get() == "word"

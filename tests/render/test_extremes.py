@@ -12,17 +12,12 @@ from hypothesis import strategies as st
 
 from service.render.characters import picture
 from service.render.extremes import HUGE, TINY, drawable
-from service.render.figures import drawn
-from service.render.figures.paper import Paper
-from service.schemas.scenes import (
-    FitScene,
-    LossScene,
-    PathScene,
-    Quantity,
-    ResidualsScene,
-    Ribbon,
-    Scene,
-)
+from service.render.figure import FigureOptions, drawn
+from service.render.scene import Quantity, Scene
+from service.render.views.fit import FitScene, Ribbon
+from service.render.views.loss import LossScene
+from service.render.views.path import PathScene
+from service.render.views.residuals import ResidualsScene
 
 AWKWARD = [0.0, -0.0, 5e-324, -1e-323, 2e-308, 1e-300, 1e-290, 1.0, -1.0, 1e15, 1e150, 1e299]
 AWKWARD += [1e300, 1e307, -1e308, 1.7e308, -1.7976931348623157e308]
@@ -100,7 +95,7 @@ def test_characters(scene: Scene) -> None:
 @given(SCENES, st.sampled_from(["svg", "png"]))
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_pictures(scene: Scene, form: str) -> None:
-    assert drawn(scene, Paper(format=form, width=300, height=200))
+    assert drawn(scene, FigureOptions(format=form, width=300, height=200))
 
 
 def test_what_an_axis_can_have_stays_as_it_is_and_the_rest_is_said() -> None:

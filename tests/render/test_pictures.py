@@ -17,22 +17,17 @@ from PIL import Image
 from rich.cells import cell_len
 
 from service.render import characters
-from service.render.figures import FIGURES, drawn
-from service.render.figures.paper import LOOKS, Paper, figure_text
-from service.render.history import loss_of_fit, loss_scene
+from service.render.figure import PALETTES, FigureOptions, drawn, figure_text
+from service.render.scene import Quantity, Scene
+from service.render.views.fit import FitScene
+from service.render.views.loss import LossScene, loss_of_fit, loss_scene
+from service.render.views.path import PathScene
+from service.render.views.residuals import ResidualsScene
 from service.schemas.answers import Fit
-from service.schemas.scenes import (
-    FitScene,
-    LossScene,
-    PathScene,
-    Quantity,
-    ResidualsScene,
-    Scene,
-)
-from tests.fitting.test_scenes import given as scene_of
-from tests.fitting.test_scenes import seen
 from tests.render.made import THERMOMETER, descent, fitted
 from tests.render.odd import NAMES, NUMBERS, fits
+from tests.render.test_scenes import given as scene_of
+from tests.render.test_scenes import seen
 
 SVG = "{http://www.w3.org/2000/svg}"
 JUMPS, CRAWLS = descent(1e-2, 100), descent(1e-4, 300)
@@ -57,7 +52,7 @@ class Picture:
     """An SVG, taken apart."""
 
     def __init__(self, scene: Scene, **paper: Any) -> None:
-        self.bytes = drawn(scene, Paper(**paper))
+        self.bytes = drawn(scene, FigureOptions(**paper))
         self.root = ElementTree.fromstring(self.bytes)
         self.texts = ["".join(text.itertext()) for text in self.root.iter(f"{SVG}text")]
 
@@ -124,27 +119,27 @@ def test_the_losses() -> None:
 
 
 @pytest.mark.parametrize("name", SCENES)
-@pytest.mark.parametrize("theme", LOOKS)
+@pytest.mark.parametrize("theme", PALETTES)
 def test_every_picture_is_the_same_each_time(name: str, theme: Any) -> None:
     scene = SCENES[name]()
-    svg = drawn(scene, Paper("svg", theme))
-    assert svg == drawn(scene, Paper("svg", theme))
+    svg = drawn(scene, FigureOptions("svg", theme))
+    assert svg == drawn(scene, FigureOptions("svg", theme))
     assert b"dc:date" not in svg
     assert b"Matplotlib v" not in svg.split(b"<defs>")[0]
     picture = Picture(scene, theme=theme)
     assert picture.root.get("role") == "img"
     assert picture.root.get("aria-label") == scene.title
-    png = drawn(scene, Paper("png", theme, 640, 400))
-    assert png == drawn(scene, Paper("png", theme, 640, 400))
+    png = drawn(scene, FigureOptions("png", theme, 640, 400))
+    assert png == drawn(scene, FigureOptions("png", theme, 640, 400))
     with Image.open(io.BytesIO(png)) as image:
         assert image.size == (640, 400)
         corner = image.convert("RGB").getpixel((1, 398))
-    paper = LOOKS[theme].paper
+    paper = PALETTES[theme].background
     assert corner == tuple(int(paper[i : i + 2], 16) for i in (1, 3, 5))
 
 
 def test_a_transparent_picture_is() -> None:
-    png = drawn(SCENES["losses"](), Paper("png", transparent=True))
+    png = drawn(SCENES["losses"](), FigureOptions("png", transparent=True))
     with Image.open(io.BytesIO(png)) as image:
         corner = image.convert("RGBA").getpixel((1, 1))
     assert isinstance(corner, tuple)
@@ -153,9 +148,8 @@ def test_a_transparent_picture_is() -> None:
 
 def test_the_settings_of_matplotlib_are_left_as_they_were() -> None:
     before = dict(matplotlib.rcParams)
-    drawn(SCENES["losses"](), Paper("svg", "dark"))
+    drawn(SCENES["losses"](), FigureOptions("svg", "dark"))
     assert dict(matplotlib.rcParams) == before
-    assert "matplotlib.pyplot" not in FIGURES[FitScene].__globals__
 
 
 def test_names_are_no_mathematics_and_no_markup() -> None:

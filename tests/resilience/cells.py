@@ -9,12 +9,14 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import httpx
 
+from tests.forked import Forked
 from tests.redis_server import RedisServer, needs
-from tests.resilience.servers import until
+from tests.resilience.servers import environment_of, until
 from tests.soon import PATIENCE_S
 
 LEASE_S = 1.0
@@ -23,14 +25,22 @@ LEASE_S = 1.0
 class Process:
     """A replica or a node, in a session of its own."""
 
-    def __init__(self, arguments: list[str], environment: dict[str, str]) -> None:
-        self.popen = subprocess.Popen(
-            [sys.executable, "-m", "service", *arguments],
-            stdout=subprocess.PIPE,
-            text=True,
-            env=environment,
-            start_new_session=True,
-        )
+    def __init__(
+        self, arguments: list[str], environment: dict[str, str], cwd: Path | None = None
+    ) -> None:
+        self.popen: Forked | subprocess.Popen[str]
+        if cwd is None:
+            self.popen = Forked("service", *arguments, env=environment, new_session=True)
+        else:  # another version's code
+            self.popen = subprocess.Popen(
+                [sys.executable, "-m", "service", *arguments],
+                stdout=subprocess.PIPE,
+                text=True,
+                env=environment,
+                cwd=cwd,
+                start_new_session=True,
+            )
+        self.stopped = False
         assert self.popen.stdout is not None
         with selectors.DefaultSelector() as selector:
             selector.register(self.popen.stdout, selectors.EVENT_READ)
@@ -45,6 +55,9 @@ class Process:
     def group(self, number: int) -> None:
         """A signal to the process and all that it started, as the loss of a machine."""
         os.killpg(self.popen.pid, number)
+        self.stopped = number == signal.SIGSTOP
+        if number == signal.SIGKILL:
+            self.popen.wait()
 
     def signal(self, number: int) -> None:
         self.popen.send_signal(number)
@@ -52,13 +65,19 @@ class Process:
     def wait(self) -> int:
         return self.popen.wait(PATIENCE_S)
 
+    @property
+    def lives(self) -> bool:
+        """Whether it has not ended, and is not stopped."""
+        return self.popen.poll() is None and not self.stopped
+
     def close(self) -> None:
         if self.popen.poll() is None:
             self.group(signal.SIGCONT)
             self.group(signal.SIGKILL)
-            self.popen.wait()
-        if self.popen.stdout is not None:
-            self.popen.stdout.close()
+        if isinstance(self.popen, Forked):
+            self.popen.close()
+        else:
+            self.popen.communicate()
 
 
 class Cell:
@@ -67,9 +86,10 @@ class Cell:
     def __init__(self, *redis_options: str) -> None:
         self.redis = RedisServer(*redis_options)
         self._processes: list[Process] = []
+        self._kept: dict[str, Process] = {}
 
     def environment(self, **settings: Any) -> dict[str, str]:
-        given = {
+        given: dict[str, Any] = {
             "redis_url": self.redis.url,
             "workers": 1,
             "lease_s": LEASE_S,
@@ -77,19 +97,41 @@ class Cell:
             "max_queued_jobs": 1000,
             **settings,
         }
-        kept = {key: value for key, value in os.environ.items() if "DESCENT_" not in key}
-        return kept | {f"DESCENT_{name.upper()}": str(value) for name, value in given.items()}
+        return environment_of(**given)
 
-    def _started(self, *arguments: str, **settings: Any) -> Process:
-        process = Process(list(arguments), self.environment(**settings))
+    def _started(self, *arguments: str, cwd: Path | None = None, **settings: Any) -> Process:
+        process = Process(list(arguments), self.environment(**settings), cwd)
         self._processes.append(process)
         return process
 
     def replica(self, **settings: Any) -> Process:
+        """Another replica."""
         return self._started("serve", "--port", "0", **settings)
 
     def node(self, **settings: Any) -> Process:
+        """Another node."""
         return self._started("work", **settings)
+
+    def first_replica(self) -> Process:
+        """A replica that lives, be it from an earlier test."""
+        return self._first("replica", self.replica)
+
+    def only_node(self) -> Process:
+        """A node that lives, be it from an earlier test; there is no other."""
+        node = self._first("node", self.node)
+        self.end_nodes(node)
+        return node
+
+    def _first(self, kind: str, start: Callable[[], Process]) -> Process:
+        if kind not in self._kept or not self._kept[kind].lives:
+            self._kept[kind] = start()
+        return self._kept[kind]
+
+    def end_nodes(self, spared: Process | None = None) -> None:
+        """Ends all nodes but one."""
+        for process in self._processes:
+            if process is not spared and "node" in process.said:
+                process.close()
 
     def close(self) -> None:
         for process in self._processes:

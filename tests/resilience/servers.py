@@ -6,7 +6,6 @@ import os
 import selectors
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
@@ -16,13 +15,14 @@ from typing import Any
 
 import httpx
 
+from tests.forked import Forked
 from tests.processes import children, descendants, ending
 from tests.soon import PATIENCE_S
 
 LOOK_S = 0.003
 """Seconds between two looks at what is waited for, so that the looks do not take all the time."""
 
-SERVE = ("-m", "service", "serve", "--port", "0")
+SERVE = ("service", "serve", "--port", "0")
 
 DECAY: dict[str, Any] = {
     "model": "y = a * exp(-b * x) + c",
@@ -37,7 +37,7 @@ LINE: dict[str, Any] = {"data": {"x": [1, 2, 3], "y": [2.1, 3.9, 6.2]}}
 class Server:
     """A server under test."""
 
-    process: subprocess.Popen[str]
+    process: Forked | subprocess.Popen[str]
     address: str
 
     @property
@@ -59,31 +59,28 @@ class Server:
 
 @contextmanager
 def started(*command: str, **settings: object) -> Iterator[Server]:
-    """A server with those settings; killed in the end, if it still lives."""
+    """A server with those settings, or a module with its arguments; killed in the end."""
     with starting(*command, **settings) as process:
         yield announced(process)
 
 
 @contextmanager
-def starting(*command: str, **settings: object) -> Iterator[subprocess.Popen[str]]:
+def starting(*command: str, **settings: object) -> Iterator[Forked]:
     """The same before it is ready, so that several can start at once."""
-    environment = {key: value for key, value in os.environ.items() if "DESCENT_" not in key}
-    environment |= {f"DESCENT_{name.upper()}": str(value) for name, value in settings.items()}
-    process = subprocess.Popen(
-        [sys.executable, *(command or SERVE)],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        text=True,
-        env=environment,
-    )
-    with process:
+    with Forked(*(command or SERVE), env=environment_of(**settings)) as process:
         try:
             yield process
         finally:
             process.kill()
 
 
-def announced(process: subprocess.Popen[str]) -> Server:
+def environment_of(**settings: object) -> dict[str, str]:
+    """The environment of a service: of Descent's variables only the given ones."""
+    kept = {key: value for key, value in os.environ.items() if "DESCENT_" not in key}
+    return kept | {f"DESCENT_{name.upper()}": str(value) for name, value in settings.items()}
+
+
+def announced(process: Forked | subprocess.Popen[str]) -> Server:
     """The server, as soon as it says that it is ready."""
     assert process.stdout is not None
     with selectors.DefaultSelector() as selector:

@@ -14,7 +14,7 @@ from tests.resilience.servers import DECAY, ENDLESS, LINE, end, look, started, s
 
 def test_a_moved_clock_moves_nothing_else() -> None:
     """No time that is told is longer than the test's own clock has counted."""
-    movable = ("-m", "tests.resilience.clock_server")
+    movable = ("tests.resilience.clock_server",)
     with started(*movable, workers=1) as server, server.client() as client:
         began = time.monotonic()
         ended = client.post("/fit", json=LINE).json()["urls"]["self"]

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import signal
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,9 +15,12 @@ from tests.processes import children, descendants
 from tests.resilience.servers import (
     DECAY,
     LINE,
+    SERVE,
     Server,
+    announced,
     at_epoch,
     end,
+    environment_of,
     family,
     kill,
     started,
@@ -33,8 +38,23 @@ def server() -> Iterator[Server]:
         yield server
 
 
-def test_torch_lies_in_memory_once(server: Server) -> None:
+def test_torch_lies_in_memory_once() -> None:
     """Three processes below the service, and less than half of its size more."""
+    command = [sys.executable, "-m", *SERVE]
+    with subprocess.Popen(
+        command,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+        env=environment_of(workers=2),
+    ) as process:
+        try:
+            its_memory_is_shared(announced(process))
+        finally:
+            process.kill()
+
+
+def its_memory_is_shared(server: Server) -> None:
     with server.client() as client:
         assert client.post("/fit", json=LINE).status_code == 200
         below = descendants(server.process.pid)

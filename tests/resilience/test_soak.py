@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import os
 import re
-import subprocess
-import sys
+from pathlib import Path
+
+from tests import forked
 
 
 def test_for_some_seconds() -> None:
-    done = subprocess.run(
-        [sys.executable, "-m", "benchmarks.soak", "--faults", "--minutes", "0.08"],
-        capture_output=True,
-        text=True,
+    done = forked.run(
+        *("benchmarks.soak", "--faults", "--minutes", "0.08"),
         env={**os.environ, "DESCENT_WORKERS": "2"},
-        check=False,
+        cwd=Path.cwd(),
+        timeout=None,
     )
     assert done.returncode == 0, done.stdout + done.stderr[-3000:]
     rows = dict(re.findall(r"^\| (.*?) \| (.*?) \|$", done.stdout, re.MULTILINE))

@@ -6,15 +6,22 @@ import json
 import re
 import socket
 import struct
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
 import pytest
 
-from tests.resilience.servers import DECAY, Server, announced, started, until
+from tests.forked import Forked
+from tests.resilience.servers import (
+    DECAY,
+    SERVE,
+    Server,
+    announced,
+    environment_of,
+    started,
+    until,
+)
 from tests.security.sockets import connected, rest
 from tests.soon import PATIENCE_S
 
@@ -99,12 +106,7 @@ def test_a_reader_that_resets_is_no_fault_of_ours(tmp_path: Path) -> None:
     log = tmp_path / "log"
     with (
         log.open("w") as stderr,
-        subprocess.Popen(
-            [sys.executable, "-m", "service", "serve", "--port", "0"],
-            stdout=subprocess.PIPE,
-            stderr=stderr,
-            text=True,
-        ) as process,
+        Forked(*SERVE, env=environment_of(), stderr=stderr.fileno()) as process,
     ):
         try:
             server = announced(process)

@@ -115,20 +115,17 @@ class Browser:
 
 
 @contextmanager
-def browsing(address: str, folder: Path) -> Iterator[Browser]:
-    """A browser with an empty profile."""
+def driving(folder: Path) -> Iterator[Chrome]:
+    """A browser whose profile is in that folder."""
     options = ChromeOptions()
     options.binary_location = shutil.which("chromium") or ""
     for flag in (*_FLAGS, f"--user-data-dir={folder / 'profile'}", "--window-size=1280,900"):
         options.add_argument(flag)
     options.set_capability("goog:loggingPrefs", {"performance": "ALL", "browser": "ALL"})
-    options.add_experimental_option(
-        "prefs", {"download.default_directory": str(folder), "download.prompt_for_download": False}
-    )
     # Without a proxy between the test, the driver and the service.
     with mock.patch.dict(os.environ, {"NO_PROXY": "*", "no_proxy": "*"}):
         driver = Chrome(options=options, service=Service(shutil.which("chromedriver")))
     try:
-        yield Browser(driver, address, folder)
+        yield driver
     finally:
         driver.quit()

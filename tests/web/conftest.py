@@ -1,14 +1,15 @@
-"""A service and a browser that shows it, one of each for a file."""
+"""A service for a file, and a browser that shows it."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
 import pytest
+from selenium.webdriver import Chrome
 
 from tests.conftest import needs
 from tests.serving import serving
-from tests.web.browser import Browser, browsing
+from tests.web.browser import Browser, driving
 
 
 @pytest.fixture(scope="module")
@@ -18,13 +19,21 @@ def address() -> Iterator[str]:
         yield address
 
 
-@pytest.fixture(scope="module")
-def window(address: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
+@pytest.fixture(scope="session")
+def driver(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chrome]:
     """Skips the test without Chromium; fails if DESCENT_CI is 1."""
     for tool in ("chromium", "chromedriver"):
         needs(tool)
-    with browsing(address, tmp_path_factory.mktemp("browser")) as browser:
-        yield browser
+    with driving(tmp_path_factory.mktemp("browser")) as driver:
+        yield driver
+
+
+@pytest.fixture(scope="module")
+def window(address: str, driver: Chrome, tmp_path_factory: pytest.TempPathFactory) -> Browser:
+    """The browser for the service, with a folder of its own for downloads."""
+    window = Browser(driver, address, tmp_path_factory.mktemp("downloads"))
+    window.cdp("Browser.setDownloadBehavior", behavior="allow", downloadPath=str(window.downloads))
+    return window
 
 
 @pytest.fixture

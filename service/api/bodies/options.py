@@ -20,7 +20,7 @@ from service.api.bodies.table import Table, check_names, fold
 from service.api.http_errors import MalformedBody
 from service.api.schema_walk import Path, SchemaWalk
 from service.api.validation_errors import clip, validation_errors
-from service.errors import Complaint, InvalidRequest, nearest_hint
+from service.errors import FieldError, InvalidRequest, nearest_hint
 from service.schemas.base import Request as Body
 from service.schemas.fit import FitRequest
 from service.schemas.keys import LONGEST_NUMBER
@@ -263,6 +263,6 @@ def _validated(schema: type[BodyT], options: Tree, noun: str) -> BodyT:
         raise InvalidRequest.of(found if noun == "field" else _without_pointers(found)) from None
 
 
-def _without_pointers(found: Iterable[Complaint]) -> list[Complaint]:
-    """The complaints without pointers, for options that are not in the body."""
-    return [Complaint("", complaint.detail) for complaint in found]
+def _without_pointers(found: Iterable[FieldError]) -> list[FieldError]:
+    """The errors without pointers, for options that are not in the body."""
+    return [FieldError("", error.detail) for error in found]

@@ -18,7 +18,7 @@ from service.api.bodies.table import Bounds
 from service.api.concurrency import FairLimiter
 from service.api.helper_process import HelperProcess
 from service.api.http_errors import MalformedJson
-from service.errors import Complaint, InvalidRequest, WorkerLost
+from service.errors import FieldError, InvalidRequest, WorkerLost
 from service.jobs import frames
 from service.jobs.messages import Ready
 from service.jobs.worker_loop import set_up_process
@@ -43,7 +43,7 @@ class Malformed(NamedTuple):
 class Invalid(NamedTuple):
     """The body is JSON, but does not validate."""
 
-    complaints: tuple[Complaint, ...]
+    errors: tuple[FieldError, ...]
 
 
 class TooManyColumns(NamedTuple):
@@ -77,7 +77,7 @@ def _answer(body: bytes, schema: type[Body], max_columns: int) -> Answer:
     except MalformedJson as error:
         return Malformed(str(error))
     except InvalidRequest as error:
-        return Invalid(error.complaints)
+        return Invalid(error.errors)
     count = len(getattr(request, "data", None) or ())
     return TooManyColumns(count) if count > max_columns else request
 
@@ -129,7 +129,7 @@ class Parser:
         if isinstance(answer, Malformed):
             raise MalformedJson(answer.detail)
         if isinstance(answer, Invalid):
-            raise InvalidRequest.of(answer.complaints)
+            raise InvalidRequest.of(answer.errors)
         assert isinstance(answer, schema)
         return answer
 

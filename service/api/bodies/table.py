@@ -21,7 +21,7 @@ from pydantic import ConfigDict, PlainValidator
 from starlette.types import Scope
 
 from service.api.validation_errors import clip, pointer
-from service.errors import BudgetExceeded, Complaint, InvalidData, shortened
+from service.errors import BudgetExceeded, FieldError, InvalidData, shortened
 from service.schemas.base import Request as Body
 from service.schemas.columns import Data, Labels, Name, Numbers
 from service.schemas.keys import EXACT_TO, are_numbers, is_exact, is_infinite, is_plain
@@ -268,32 +268,30 @@ def keep_filter(scope: Scope, rows: RowFilter | None) -> None:
     scope[_FILTER] = rows
 
 
-def with_lines(scope: Scope, found: Sequence[Complaint]) -> tuple[Complaint, ...]:
-    """The complaints; those about a row name it as it was sent, and its line, where the body has
+def with_lines(scope: Scope, found: Sequence[FieldError]) -> tuple[FieldError, ...]:
+    """The errors; those about a row name it as it was sent, and its line, where the body has
     lines."""
     lines: Lines | None = scope.get(_LINES)
     rows: RowFilter | None = scope.get(_FILTER)
     if rows is not None:
-        found = [_as_sent(complaint, rows) for complaint in found]
-    return tuple(
-        complaint if lines is None else _with_line(complaint, lines) for complaint in found
-    )
+        found = [_as_sent(error, rows) for error in found]
+    return tuple(error if lines is None else _with_line(error, lines) for error in found)
 
 
-def _as_sent(complaint: Complaint, rows: RowFilter) -> Complaint:
-    """The complaint about a row that is used, with its number among all rows."""
-    match = _ROW.fullmatch(complaint.pointer)
+def _as_sent(error: FieldError, rows: RowFilter) -> FieldError:
+    """The error about a row that is used, with its number among all rows."""
+    match = _ROW.fullmatch(error.pointer)
     if match is None:
-        return complaint
+        return error
     row = int(match[2])
     sent = rows.original(row)
-    detail = re.sub(rf"\brow {row + 1}\b", f"row {sent + 1}", complaint.detail)
-    return Complaint(f"{match[1]}{sent}", detail)
+    detail = re.sub(rf"\brow {row + 1}\b", f"row {sent + 1}", error.detail)
+    return FieldError(f"{match[1]}{sent}", detail)
 
 
-def _with_line(complaint: Complaint, lines: Lines) -> Complaint:
-    row = _ROW.fullmatch(complaint.pointer)
+def _with_line(error: FieldError, lines: Lines) -> FieldError:
+    row = _ROW.fullmatch(error.pointer)
     if row is None:
-        return complaint
+        return error
     line = lines.of(int(row[2]))
-    return Complaint(complaint.pointer, f"{complaint.detail} (line {line} of the body)")
+    return FieldError(error.pointer, f"{error.detail} (line {line} of the body)")

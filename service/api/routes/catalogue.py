@@ -14,6 +14,7 @@ from service.api import openapi, queries, writing
 from service.api.direct_route import DirectRoute
 from service.api.queries import FormQuery
 from service.api.state import Request
+from service.catalogue.pictures import VIEWS
 from service.schemas.base import Answer
 from service.schemas.catalogue import (
     DiagnosticEntry,
@@ -154,6 +155,15 @@ def catalogue_markdown() -> Mapping[str, str]:
         ]
         tables[title] = _table(heads, rows)
     return tables
+
+
+def views_markdown() -> str:
+    """The table of docs/pictures.md."""
+    rows = [
+        (_code(view.name), view.description, ", ".join(map(_code, view.requires)) or "nothing")
+        for view in VIEWS.values()
+    ]
+    return _table(("view", "shows", "requires"), rows)
 
 
 def _options(options: Sequence[OptionEntry]) -> str:

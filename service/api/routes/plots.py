@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from contextlib import ExitStack
 from pickle import PickleBuffer
 from time import perf_counter
-from typing import Any, get_args
+from typing import Any
 
 from fastapi import APIRouter
 from starlette.responses import Response
@@ -19,20 +18,16 @@ from service.api.head import Head
 from service.api.http_errors import UnknownPicture
 from service.api.queries import NoQuery, PictureQuery
 from service.api.state import Request
+from service.catalogue.pictures import FORMATS, VIEWS
 from service.errors import BudgetExceeded, InvalidRequest, JobStillRunning
 from service.jobs.job import Job
-from service.schemas.names import PictureFormat, View
 from service.schemas.plot import PlotRequest
 
 router = APIRouter(tags=["pictures"], default_response_class=Response, route_class=DirectRoute)
 
-MEDIA: Mapping[PictureFormat, str] = {
-    "svg": "image/svg+xml",
-    "png": "image/png",
-    "txt": "text/plain; charset=utf-8",
-}
-OF_A_JOB = tuple(view for view in get_args(View) if view != "losses")
-_WHILE_RUNNING = ("loss", "path")
+MEDIA = {each.name: each.media_type for each in FORMATS.values()}
+OF_A_JOB = {name: view for name, view in VIEWS.items() if view.of_job}
+_WHILE_RUNNING = " and ".join(f"`{name}`" for name, view in VIEWS.items() if view.while_running)
 _MOST_ROWS = 4_000
 """Rows of a history that are drawn."""
 _HARMLESS = {
@@ -53,8 +48,8 @@ _HARMLESS = {
     openapi_extra=openapi.body(PlotRequest, examples.PLOT),
 )
 async def plot(request: Request) -> Response:
-    """`view` selects the picture. A fit's `predict` with its `data` is a ready body for `fit` and
-    `residuals`; `loss` and `path` need its `history`; `losses` needs no data."""
+    """`view` selects the picture, and determines which other fields are required. A fit's `predict`
+    with its `data` and `history` has all of them."""
     queries.read(request, NoQuery)
     head = heads.read(request, forms={}, body=True)
     asked = await reading.read(request, head, PlotRequest)
@@ -79,14 +74,14 @@ async def plot(request: Request) -> Response:
     openapi_extra=openapi.query(PictureQuery),
 )
 async def get_job_picture(request: Request, job_id: str, view: str, format: str) -> Response:
-    """`fit` over the data, `residuals`, `loss` by epoch, or the `path` of the params over the
-    loss; as `svg`, `png` or `txt`. `loss` and `path` are available while the job runs."""
+    """A view of POST /plot that shows a job. Some are available while the job runs."""
     asked = _asked(queries.read(request, PictureQuery), view, format)
     head, service = heads.read(request, forms={}), request.state["jobs"]
     job = await service.get(job_id, head.owner)
+    while_running = OF_A_JOB[view].while_running
     _check_available(job, view)
     rows = await service.history(job_id, job.owner, None, None, _MOST_ROWS)
-    if view in _WHILE_RUNNING and not len(rows) and not job.answered:
+    if while_running and not len(rows) and not job.answered:
         raise _too_early(job, view)
     asked = asked.model_copy(update={"title": job.model})
     answer = await service.answer(job)
@@ -118,15 +113,17 @@ def _check_available(job: Job, view: str) -> None:
             "the job has a fit for each group; draw one of them by POST /plot, with the group's "
             "rows and params"
         )
-    if view in _WHILE_RUNNING or job.answered:
+    if OF_A_JOB[view].while_running or job.answered:
         return
     if not job.finished:
         raise _too_early(job, view)
-    raise InvalidRequest(f"job {job.id} {job.status} without a fit to draw; its loss may be drawn")
+    raise InvalidRequest(
+        f"job {job.id} {job.status} without a fit to draw; it has {_WHILE_RUNNING}"
+    )
 
 
 def _too_early(job: Job, view: str) -> JobStillRunning:
-    meanwhile = " (its `loss` can be drawn meanwhile)" if view not in _WHILE_RUNNING else ""
+    meanwhile = "" if OF_A_JOB[view].while_running else f"; {_WHILE_RUNNING} are"
     return JobStillRunning(
         f"job {job.id} is {job.status}: '{view}' is not available yet{meanwhile}"
     )

@@ -11,10 +11,10 @@ from service.client import fits, notebook
 from service.client.answers import Event
 from service.client.errors import ClientError
 from service.client.fits import Comparison, FitDocument, GroupedFit
-from service.client.notebook import MEDIA_TYPES, Kind, Picture, View
+from service.client.notebook import Picture
 from service.schemas.answers import History
 from service.schemas.jobs import Job as JobRecord
-from service.schemas.names import Status
+from service.schemas.names import PictureFormat, Status, ViewName
 
 if TYPE_CHECKING:
     from service.client.blocking.descent import Descent
@@ -46,10 +46,10 @@ class Fit(FitDocument):
         `service.schemas.unknowns.InvertRequest` for the options."""
         return self._connected().inverted(self.inversion(data, options))
 
-    def plot(self, view: View = "fit", kind: Kind = "svg") -> Picture:
+    def plot(self, view: ViewName = "fit", kind: PictureFormat = "svg") -> Picture:
         """The service's picture of it; NotFoundError where the service has forgotten the job."""
         path = self._picture_path(view, kind)
-        picture = Picture(self._connected().fetch(path, MEDIA_TYPES[kind]), kind)
+        picture = Picture(self._connected().fetch(path), kind)
         if (view, kind) == ("fit", "svg"):
             self._picture = str(picture)
         return picture

@@ -26,14 +26,14 @@ from service.engine.diagnostics.determination import (
     UNDETERMINED,
 )
 from service.engine.diagnostics.ending import AT_BOUND, NON_FINITE, NOT_CONVERGED, UNMOVED
-from service.engine.diagnostics.finding import (
+from service.engine.diagnostics.finished import (
     ERROR,
     SEVERITIES,
     VERDICTS,
     Check,
     Diagnostic,
-    Finding,
-    Findings,
+    FinishedFit,
+    FinishedFits,
     Severities,
     Verdict,
 )
@@ -78,15 +78,15 @@ CHECKS: Sequence[Check] = (
 
 
 @np.errstate(all="ignore")
-def examine(finding: Finding) -> list[Diagnostic]:
+def examine(fit: FinishedFit) -> list[Diagnostic]:
     """The diagnostics of one fit."""
     found = []
     for check in CHECKS:
-        severity = check.severity(finding.all)
+        severity = check.severity(fit.all)
         if severity:
-            message = check.describe(finding)
+            message = check.describe(fit)
             # At the wrong minimum, only another start helps.
-            if finding.lower is not None and check is not BETTER_MINIMUM:
+            if fit.lower is not None and check is not BETTER_MINIMUM:
                 message = replace(message, suggestion=None)
             found.append(
                 Diagnostic(
@@ -106,11 +106,11 @@ def verdict(diagnostics: Sequence[Diagnostic]) -> Verdict:
 
 
 @np.errstate(all="ignore")
-def severities(findings: Findings, checks: Sequence[Check] = CHECKS) -> dict[str, Severities]:
+def severities(finished: FinishedFits, checks: Sequence[Check] = CHECKS) -> dict[str, Severities]:
     """The severity in each of many fits, (fits,) int8, by the codes that occur."""
     found: dict[str, Severities] = {}
     for check in checks:
-        severity = check.severity(findings)
+        severity = check.severity(finished)
         if severity.any():
             before = found.get(check.code)
             found[check.code] = severity if before is None else np.maximum(before, severity)
@@ -122,8 +122,8 @@ __all__ = [
     "ERROR",
     "Check",
     "Diagnostic",
-    "Finding",
-    "Findings",
+    "FinishedFit",
+    "FinishedFits",
     "Verdict",
     "examine",
     "severities",

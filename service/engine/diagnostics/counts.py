@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 
-from service.engine.diagnostics.finding import (
+from service.engine.diagnostics.finished import (
     WARNING,
     About,
     Check,
     Each,
-    Finding,
-    Findings,
+    FinishedFit,
+    FinishedFits,
     Message,
     Severities,
 )
@@ -60,19 +60,19 @@ def text(deviance: float, pearson: float, degrees: int) -> str:
     )
 
 
-def _severity(findings: Findings) -> Severities:
+def _severity(finished: FinishedFits) -> Severities:
     """The counts scatter more than their likelihood allows."""
-    figures = findings.statistics
+    figures = finished.statistics
     degrees = figures.degrees_of_freedom
-    found = is_overdispersed(findings.problem, figures.deviance, figures.total, degrees)
-    return findings.where(WARNING, found)
+    found = is_overdispersed(finished.problem, figures.deviance, figures.total, degrees)
+    return finished.where(WARNING, found)
 
 
-def _describe(finding: Finding) -> Message:
-    figures = finding.statistics.figures
+def _describe(fit: FinishedFit) -> Message:
+    figures = fit.statistics.figures
     return Message(
         text(figures.deviance, figures.total, int(figures.degrees_of_freedom)),
-        suggestion=patch(finding.problem),
+        suggestion=patch(fit.problem),
     )
 
 

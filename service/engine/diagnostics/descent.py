@@ -9,15 +9,15 @@ from typing import Any
 import numpy as np
 
 from service.catalogue.optimizers.sgd import Sgd
-from service.engine.diagnostics.finding import (
+from service.engine.diagnostics.finished import (
     ERROR,
     INFO,
     WARNING,
     About,
     Check,
     Each,
-    Finding,
-    Findings,
+    FinishedFit,
+    FinishedFits,
     Message,
     Severities,
     negated,
@@ -28,37 +28,37 @@ IMBALANCE = 10.0
 LOPSIDED = 100.0
 
 
-def _slow(findings: Findings) -> Severities:
+def _slow(finished: FinishedFits) -> Severities:
     """Severity of slow convergence: INFO where the fit is known to be at the minimum, else WARNING.
     The relative offset is not meaningful for a network, for a loss that is not smooth and without
     degrees of freedom."""
-    problem, statistics = findings.problem, findings.statistics
+    problem, statistics = finished.problem, finished.statistics
     if not (problem.loss.is_smooth and problem.formula.has_standard_errors):
-        return findings.everywhere(WARNING)
+        return finished.everywhere(WARNING)
     arrived = (statistics.offset <= NEAR) & (statistics.degrees_of_freedom > 0)
-    return findings.either(arrived & negated(findings.ended("diverged")), INFO, WARNING)
+    return finished.either(arrived & negated(finished.ended("diverged")), INFO, WARNING)
 
 
-def _rate_severity(findings: Findings) -> Severities:
+def _rate_severity(finished: FinishedFits) -> Severities:
     """The rate is above the limit that the curvature sets."""
-    rule = findings.options.settings
+    rule = finished.options.settings
     if not isinstance(rule, Sgd):
-        return findings.nowhere()
-    severity = findings.either(findings.ended("diverged"), ERROR, _slow(findings))
-    return findings.where(severity, rule.learning_rate > findings.limit)
+        return finished.nowhere()
+    severity = finished.either(finished.ended("diverged"), ERROR, _slow(finished))
+    return finished.where(severity, rule.learning_rate > finished.limit)
 
 
-def _describe_rate(finding: Finding) -> Message:
-    limit, rule = finding.limit, finding.options.settings
+def _describe_rate(fit: FinishedFit) -> Message:
+    limit, rule = fit.limit, fit.options.settings
     assert limit is not None
     assert isinstance(rule, Sgd)
-    where = "" if finding.problem.is_linear else " near the start"
+    where = "" if fit.problem.is_linear else " near the start"
     growth = rule.learning_rate * 2 / limit - 1
     message = (
         f"learning rate {rule.learning_rate:.3g} is above {limit:.3g}, the largest that is stable "
         f"for these data{where}: each step overshoots"
     )
-    if finding.result.diverged and not rule.momentum:
+    if fit.result.diverged and not rule.momentum:
         message += f", and the loss grows about {_plain(growth * growth)}-fold per epoch"
     return Message(
         message + f". Use a rate below {limit:.3g}, or scale the inputs to raise that limit.",
@@ -78,37 +78,37 @@ def _below(limit: float) -> float:
     return float(f"{math.floor(target / digit) * digit:.1g}")
 
 
-def _imbalance_severity(findings: Findings) -> Severities:
+def _imbalance_severity(finished: FinishedFits) -> Severities:
     """At the start the gradients in two params differ by orders of magnitude."""
-    if not findings.is_plain_descent or len(findings.free) < 2:
-        return findings.nowhere()
-    sizes = np.abs(findings.first_gradient[..., findings.free])
+    if not finished.is_plain_descent or len(finished.free) < 2:
+        return finished.nowhere()
+    sizes = np.abs(finished.first_gradient[..., finished.free])
     small, large = sizes.min(axis=-1), sizes.max(axis=-1)
     imbalanced = (large >= IMBALANCE * small) & (small > 0) & np.isfinite(large)
-    return findings.where(_slow(findings), imbalanced & (findings.condition > IMBALANCE))
+    return finished.where(_slow(finished), imbalanced & (finished.condition > IMBALANCE))
 
 
-def _describe_imbalance(finding: Finding) -> Message:
-    names = finding.problem.free_params
-    sizes = np.abs(finding.all.first_gradient[finding.all.free])
+def _describe_imbalance(fit: FinishedFit) -> Message:
+    names = fit.problem.free_params
+    sizes = np.abs(fit.all.first_gradient[fit.all.free])
     large, small = int(sizes.argmax()), int(sizes.argmin())
     ratio = float(sizes[large] / sizes[small])
     condition = ""
-    if math.isfinite(finding.condition):
-        condition = f" The condition number of the Hessian is {finding.condition:,.0f}."
+    if math.isfinite(fit.condition):
+        condition = f" The condition number of the Hessian is {fit.condition:,.0f}."
     return Message(
         f"at the start the gradient in {names[large]} is {ratio:.3g} times that in {names[small]}, "
         f"so no single learning rate suits both: a rate that is stable for {names[large]} is far "
         f"too small for {names[small]}.{condition} Scale the inputs.",
         params=(names[large], names[small]),
-        suggestion=_scaled(finding),
+        suggestion=_scaled(fit),
     )
 
 
-def _scaled(finding: Finding) -> dict[str, Any]:
+def _scaled(fit: FinishedFit) -> dict[str, Any]:
     """A patch: standardized inputs if the request allows them, else an optimizer that does not
     depend on the scale."""
-    if finding.can_be_standardized:
+    if fit.can_be_standardized:
         return {"scaling": "standardize"}
     return {"optimizer": "auto"}
 
@@ -118,27 +118,27 @@ def _poor(size: Each, spread: Each) -> Each:
     return (spread > 0) & poor
 
 
-def _scale_severity(findings: Findings) -> Severities:
+def _scale_severity(finished: FinishedFits) -> Severities:
     """An input is far from zero relative to its spread, or far larger or smaller than 1."""
-    found = findings.nowhere()
-    if not findings.is_first_order:
+    found = finished.nowhere()
+    if not finished.is_first_order:
         return found
-    severity = _slow(findings)
-    for name in findings.problem.columns:
-        found = np.maximum(found, findings.where(severity, _poor(*findings.sizes(name))))
+    severity = _slow(finished)
+    for name in finished.problem.columns:
+        found = np.maximum(found, finished.where(severity, _poor(*finished.sizes(name))))
     return found
 
 
-def _describe_scale(finding: Finding) -> Message:
+def _describe_scale(fit: FinishedFit) -> Message:
     bad = []
-    for name in finding.problem.columns:
-        size, spread = finding.all.sizes(name)
+    for name in fit.problem.columns:
+        size, spread = fit.all.sizes(name)
         if _poor(size, spread):
             bad.append(f"{name} (up to {size:.3g}, spread {spread:.3g})")
     return Message(
-        f"the inputs are poorly scaled for {finding.options.optimizer}: {', '.join(bad)}. A step "
+        f"the inputs are poorly scaled for {fit.options.optimizer}: {', '.join(bad)}. A step "
         "size that suits one param is far too large or too small for another.",
-        suggestion=_scaled(finding),
+        suggestion=_scaled(fit),
     )
 
 

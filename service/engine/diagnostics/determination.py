@@ -6,14 +6,14 @@ import math
 from typing import Any
 
 from service.engine.diagnostics.ending import POOR
-from service.engine.diagnostics.finding import (
+from service.engine.diagnostics.finished import (
     ERROR,
     INFO,
     WARNING,
     About,
     Check,
-    Finding,
-    Findings,
+    FinishedFit,
+    FinishedFits,
     Message,
     Severities,
     any_of,
@@ -27,17 +27,17 @@ def _among(names: tuple[str, ...], chosen: Bools) -> tuple[str, ...]:
     return tuple(name for name, is_one in zip(names, chosen.tolist(), strict=True) if is_one)
 
 
-def _rank_severity(findings: Findings) -> Severities:
+def _rank_severity(finished: FinishedFits) -> Severities:
     """Some params are not identifiable: the Jacobian is rank deficient."""
-    return findings.where(ERROR, any_of(findings.statistics.lost & ~findings.stepping))
+    return finished.where(ERROR, any_of(finished.statistics.lost & ~finished.stepping))
 
 
-def _describe_rank(finding: Finding) -> Message:
-    names, flat = finding.statistics.deficient, finding.all.statistics.flat
-    nothing = [n for n, is_flat in zip(finding.problem.free_params, flat, strict=False) if is_flat]
+def _describe_rank(fit: FinishedFit) -> Message:
+    names, flat = fit.statistics.deficient, fit.all.statistics.flat
+    nothing = [n for n, is_flat in zip(fit.problem.free_params, flat, strict=False) if is_flat]
     cure = None
-    if not set(names) & set(nothing) and finding.lower is None:
-        cure = _fixed(finding, names[-1])
+    if not set(names) & set(nothing) and fit.lower is None:
+        cure = _fixed(fit, names[-1])
     return Message(
         f"the data do not determine {', '.join(names)} (the Jacobian is rank deficient): other "
         "values fit equally well. Fix one of them, or simplify the model.",
@@ -46,19 +46,19 @@ def _describe_rank(finding: Finding) -> Message:
     )
 
 
-def _step_severity(findings: Findings) -> Severities:
+def _step_severity(finished: FinishedFits) -> Severities:
     """A param occurs only in conditions, so that all its values between two rows fit equally."""
-    return findings.where(WARNING, any_of(findings.stepping))
+    return finished.where(WARNING, any_of(finished.stepping))
 
 
-def _describe_step(finding: Finding) -> Message:
-    problem = finding.problem
-    free, stepping = problem.free_params, finding.all.stepping
+def _describe_step(fit: FinishedFit) -> Message:
+    problem = fit.problem
+    free, stepping = problem.free_params, fit.all.stepping
     names = _among(free, stepping)
-    of, parts = " (of the scaled inputs)" if finding.is_scaled else "", []
+    of, parts = " (of the scaled inputs)" if fit.is_scaled else "", []
     for name in names:
         at = problem.params.index(name)
-        places, value = ranges(problem)[at].places, float(finding.theta[at])
+        places, value = ranges(problem)[at].places, float(fit.theta[at])
         if places is not None and (places <= value).any() and (places > value).any():
             low, high = places[places <= value].max(), places[places > value].min()
             parts.append(f"any {name} between {low:.6g} and {high:.6g} gives the same fit")
@@ -70,26 +70,26 @@ def _describe_step(finding: Finding) -> Message:
     )
 
 
-def _fixed(finding: Finding, name: str) -> dict[str, Any] | None:
+def _fixed(fit: FinishedFit, name: str) -> dict[str, Any] | None:
     """A patch that fixes the param at its fitted value."""
-    values = finding.in_request(finding.theta)
+    values = fit.in_request(fit.theta)
     if values is None:
         return None
     value = values[name] if math.isfinite(values[name]) else 1.0
     return {"params": {name: {"value": value, "fixed": True}}}
 
 
-def _condition_severity(findings: Findings) -> Severities:
+def _condition_severity(finished: FinishedFits) -> Severities:
     """The Jacobian has full rank, but is ill-conditioned."""
-    determined = findings.statistics
+    determined = finished.statistics
     condition = determined.condition
     poor = (condition > POOR) & (condition < math.inf)
-    return findings.where(WARNING, poor & negated(any_of(determined.lost)))
+    return finished.where(WARNING, poor & negated(any_of(determined.lost)))
 
 
-def _describe_condition(finding: Finding) -> Message:
-    condition = finding.statistics.condition
-    scaled = finding.problem.is_linear and finding.can_be_standardized
+def _describe_condition(fit: FinishedFit) -> Message:
+    condition = fit.statistics.condition
+    scaled = fit.problem.is_linear and fit.can_be_standardized
     return Message(
         f"the Jacobian's condition number is {condition:.2g}: about {math.log10(condition):.0f} of "
         "the 16 digits of the params are lost. Scale the inputs, or use fewer params.",
@@ -97,16 +97,16 @@ def _describe_condition(finding: Finding) -> Message:
     )
 
 
-def _freedom_severity(findings: Findings) -> Severities:
+def _freedom_severity(finished: FinishedFits) -> Severities:
     """Too few degrees of freedom to estimate the noise."""
-    degrees = findings.statistics.degrees_of_freedom
-    if not findings.problem.formula.has_standard_errors:
-        return findings.where(WARNING, degrees <= 0)
-    return findings.where(findings.either(degrees < 0, ERROR, WARNING), degrees <= 2)
+    degrees = finished.statistics.degrees_of_freedom
+    if not finished.problem.formula.has_standard_errors:
+        return finished.where(WARNING, degrees <= 0)
+    return finished.where(finished.either(degrees < 0, ERROR, WARNING), degrees <= 2)
 
 
-def _describe_freedom(finding: Finding) -> Message:
-    degrees = finding.statistics.degrees_of_freedom
+def _describe_freedom(fit: FinishedFit) -> Message:
+    degrees = fit.statistics.degrees_of_freedom
     left = (
         "no degrees of freedom are left"
         if degrees <= 0
@@ -114,25 +114,25 @@ def _describe_freedom(finding: Finding) -> Message:
         f"{'are' if degrees > 1 else 'is'} left"
     )
     effect = "its predictions between the rows are arbitrary; use a smaller network"
-    if finding.problem.formula.has_standard_errors:
+    if fit.problem.formula.has_standard_errors:
         sure = "unknown" if degrees <= 0 else "very uncertain"
         effect = f"the standard errors are {sure}. Add data or fix params"
     return Message(
-        f"{left} to estimate the noise ({finding.statistics.n} rows, "
-        f"{len(finding.problem.free_params)} free params), so {effect}.",
+        f"{left} to estimate the noise ({fit.statistics.n} rows, "
+        f"{len(fit.problem.free_params)} free params), so {effect}.",
     )
 
 
-def _open_severity(findings: Findings) -> Severities:
+def _open_severity(finished: FinishedFits) -> Severities:
     """The profile likelihood of a param sets no limit on it on one side."""
-    if findings.intervals is None:
-        return findings.nowhere()
-    return findings.where(ERROR, any_of(findings.intervals.open))
+    if finished.intervals is None:
+        return finished.nowhere()
+    return finished.where(ERROR, any_of(finished.intervals.open))
 
 
-def _describe_open(finding: Finding) -> Message:
-    assert finding.intervals is not None
-    names = _among(finding.statistics.free, finding.intervals.open)
+def _describe_open(fit: FinishedFit) -> Message:
+    assert fit.intervals is not None
+    names = _among(fit.statistics.free, fit.intervals.open)
     return Message(
         f"the data do not determine {', '.join(names)}: its profile likelihood sets no limit on "
         "one side at this confidence level (NaN in the interval), so the standard error is "
@@ -141,16 +141,16 @@ def _describe_open(finding: Finding) -> Message:
     )
 
 
-def _nonlinear_severity(findings: Findings) -> Severities:
+def _nonlinear_severity(finished: FinishedFits) -> Severities:
     """The loss is not quadratic within the confidence interval."""
-    if findings.intervals is None:
-        return findings.nowhere()
-    return findings.where(INFO, any_of(findings.intervals.bent))
+    if finished.intervals is None:
+        return finished.nowhere()
+    return finished.where(INFO, any_of(finished.intervals.nonlinear))
 
 
-def _describe_nonlinear(finding: Finding) -> Message:
-    assert finding.intervals is not None
-    names = _among(finding.statistics.free, finding.intervals.bent)
+def _describe_nonlinear(fit: FinishedFit) -> Message:
+    assert fit.intervals is not None
+    names = _among(fit.statistics.free, fit.intervals.nonlinear)
     return Message(
         f"the loss is not quadratic in {', '.join(names)} within the confidence intervals, so "
         "value ± t standard errors would be wrong: their intervals are by profile likelihood, "

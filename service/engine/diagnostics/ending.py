@@ -7,13 +7,13 @@ from typing import Any
 
 import numpy as np
 
-from service.engine.diagnostics.finding import (
+from service.engine.diagnostics.finished import (
     ERROR,
     WARNING,
     About,
     Check,
-    Finding,
-    Findings,
+    FinishedFit,
+    FinishedFits,
     Message,
     Severities,
     any_of,
@@ -28,25 +28,25 @@ FAR = 0.1
 """Relative offset (Bates and Watts): distance to the minimum in units of the uncertainty."""
 
 
-def _finite_severity(findings: Findings) -> Severities:
+def _finite_severity(finished: FinishedFits) -> Severities:
     """The params or the loss are not finite."""
-    finite = np.isfinite(findings.loss) & negated(any_of(~np.isfinite(findings.params)))
-    return findings.where(ERROR, negated(finite))
+    finite = np.isfinite(finished.loss) & negated(any_of(~np.isfinite(finished.params)))
+    return finished.where(ERROR, negated(finite))
 
 
-def _describe_finite(finding: Finding) -> Message:
-    started = math.isfinite(finding.result.first_loss)
+def _describe_finite(fit: FinishedFit) -> Message:
+    started = math.isfinite(fit.result.first_loss)
     return Message(
         "the params or the loss became non-finite; predictions and statistics use `best`"
         if started
         else "the loss is not finite at the initial params; use other initial values"
-        + _of_domain(finding)
+        + _of_domain(fit)
     )
 
 
-def _of_domain(finding: Finding) -> str:
+def _of_domain(fit: FinishedFit) -> str:
     """What a likelihood asks of initial values."""
-    likelihood = finding.problem.loss.likelihood
+    likelihood = fit.problem.loss.likelihood
     if likelihood is None:
         return ""
     ends = "above 0" if likelihood.upper is None else "between 0 and 1"
@@ -55,64 +55,64 @@ def _of_domain(finding: Finding) -> str:
     )
 
 
-def _converged_severity(findings: Findings) -> Severities:
+def _converged_severity(finished: FinishedFits) -> Severities:
     """The fit stopped before the minimum: ERROR if it diverged or its relative offset is above
     `FAR`."""
-    offset, diverged = findings.statistics.offset, findings.ended("diverged")
-    explained = diverged & np.isfinite(findings.limit)
+    offset, diverged = finished.statistics.offset, finished.ended("diverged")
+    explained = diverged & np.isfinite(finished.limit)
     short = offset > NEAR
-    if not findings.problem.loss.has_covariance:
-        short = short & negated(findings.ended("converged"))
-    severity = findings.either(diverged | (offset > FAR), ERROR, WARNING)
-    return findings.where(severity, (diverged | short) & negated(explained))
+    if not finished.problem.loss.has_covariance:
+        short = short & negated(finished.ended("converged"))
+    severity = finished.either(diverged | (offset > FAR), ERROR, WARNING)
+    return finished.where(severity, (diverged | short) & negated(explained))
 
 
-def _describe_converged(finding: Finding) -> Message:
-    result, offset = finding.result, finding.statistics.offset
+def _describe_converged(fit: FinishedFit) -> Message:
+    result, offset = fit.result, fit.statistics.offset
     if result.diverged:
         return Message(
             "the fit diverged; predictions and statistics use `best`",
-            suggestion=_other_optimizer(finding),
+            suggestion=_other_optimizer(fit),
         )
     distance = f"{offset:.2g}" if math.isfinite(offset) else "many"
     ran = f"{result.epochs:,} epoch" + "s" * (result.epochs != 1)
     return Message(
         f"after {ran} ({result.stop_reason}) the params are about {distance} times their own "
         "uncertainty away from the minimum. Use more epochs, scaled inputs or another optimizer.",
-        suggestion=_other_optimizer(finding),
+        suggestion=_other_optimizer(fit),
     )
 
 
-def _other_optimizer(finding: Finding) -> dict[str, Any] | None:
+def _other_optimizer(fit: FinishedFit) -> dict[str, Any] | None:
     """A patch: the optimizer chosen for the problem; if that was used already, more epochs."""
-    method = finding.options.method
+    method = fit.options.method
     if not (method.is_direct or method.challenges):
         return {"optimizer": "auto"}
-    if finding.result.stop_reason == "max_epochs":
-        agreed = finding.result.searched
-        is_hopeless = finding.statistics.condition > POOR or (agreed is not None and agreed[0] < 2)
-        return None if is_hopeless else {"epochs": 10 * finding.options.epochs}
+    if fit.result.stop_reason == "max_epochs":
+        agreed = fit.result.searched
+        is_hopeless = fit.statistics.condition > POOR or (agreed is not None and agreed[0] < 2)
+        return None if is_hopeless else {"epochs": 10 * fit.options.epochs}
     return {"params": None} if not method.is_direct else None
 
 
-def _at_bound(findings: Findings) -> Bools:
+def _at_bound(finished: FinishedFits) -> Bools:
     """Which params are at a bound, (fits, params)."""
-    lower, upper = findings.problem.lower, findings.problem.upper
+    lower, upper = finished.problem.lower, finished.problem.upper
     limits = (lower.double().cpu().numpy(), upper.double().cpu().numpy())
-    on = (findings.params == limits[0]) | (findings.params == limits[1])
-    free = np.array(findings.problem.free, dtype=bool)
-    return np.asarray(on & np.isfinite(findings.params) & free)
+    on = (finished.params == limits[0]) | (finished.params == limits[1])
+    free = np.array(finished.problem.free, dtype=bool)
+    return np.asarray(on & np.isfinite(finished.params) & free)
 
 
-def _bound_severity(findings: Findings) -> Severities:
+def _bound_severity(finished: FinishedFits) -> Severities:
     """A param ended at its bound."""
-    if not findings.problem.is_bounded:
-        return findings.nowhere()
-    return findings.where(WARNING, any_of(_at_bound(findings)))
+    if not finished.problem.is_bounded:
+        return finished.nowhere()
+    return finished.where(WARNING, any_of(_at_bound(finished)))
 
 
-def _describe_bound(finding: Finding) -> Message:
-    names = _named(finding, _at_bound(finding.all))
+def _describe_bound(fit: FinishedFit) -> Message:
+    names = _named(fit, _at_bound(fit.all))
     return Message(
         f"{', '.join(names)} ended at a bound: the loss is lower beyond it. Its standard error "
         "does not take the bound into account.",
@@ -121,45 +121,45 @@ def _describe_bound(finding: Finding) -> Message:
     )
 
 
-def _unmoved(findings: Findings) -> Bools:
+def _unmoved(finished: FinishedFits) -> Bools:
     """Which params are unchanged from the start away from the minimum, (fits, params)."""
-    still = np.zeros(findings.params.shape, dtype=bool)
-    if findings.options.method.is_direct:
+    still = np.zeros(finished.params.shape, dtype=bool)
+    if finished.options.method.is_direct:
         return still
-    statistics = findings.statistics
-    free = findings.free
-    same = findings.params[..., free] == findings.initial[..., free]
+    statistics = finished.statistics
+    free = finished.free
+    same = finished.params[..., free] == finished.initial[..., free]
     if not same.any():
         return still
     away = np.asarray(statistics.offset > NEAR)[..., None]
     if statistics.held.shape == same.shape:
         away = (away | statistics.flat) & ~statistics.held
-    went = np.asarray((findings.epochs > 0) & negated(findings.ended("diverged")))
-    if findings.stepping.shape == same.shape:
-        same &= ~findings.stepping
+    went = np.asarray((finished.epochs > 0) & negated(finished.ended("diverged")))
+    if finished.stepping.shape == same.shape:
+        same &= ~finished.stepping
     still[..., free] = same & away & went[..., None]
     return still
 
 
-def _unmoved_severity(findings: Findings) -> Severities:
+def _unmoved_severity(finished: FinishedFits) -> Severities:
     """A free param is unchanged from the start, though the fit is not at the minimum."""
-    return findings.where(ERROR, any_of(_unmoved(findings)))
+    return finished.where(ERROR, any_of(_unmoved(finished)))
 
 
-def _describe_unmoved(finding: Finding) -> Message:
-    names = _named(finding, _unmoved(finding.all))
+def _describe_unmoved(fit: FinishedFit) -> Message:
+    names = _named(fit, _unmoved(fit.all))
     # On scaled inputs the values of the other params may depend on these.
-    removed = None if finding.is_scaled else dict.fromkeys(names)
+    removed = None if fit.is_scaled else dict.fromkeys(names)
     return Message(
         f"{', '.join(names)} did not move from the start: there the loss does not depend on it, or "
         "no step lowers the loss. Use another initial value.",
         params=names,
-        suggestion=None if set(names) <= set(finding.guessed) else {"params": removed},
+        suggestion=None if set(names) <= set(fit.guessed) else {"params": removed},
     )
 
 
-def _named(finding: Finding, chosen: Bools) -> tuple[str, ...]:
-    return tuple(n for n, on in zip(finding.problem.params, chosen.tolist(), strict=True) if on)
+def _named(fit: FinishedFit, chosen: Bools) -> tuple[str, ...]:
+    return tuple(n for n, on in zip(fit.problem.params, chosen.tolist(), strict=True) if on)
 
 
 NON_FINITE = Check(

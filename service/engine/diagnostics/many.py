@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-import torch
+from dataclasses import replace
 
-from service.engine.diagnostics.finding import Findings
+import torch
+from torch import Tensor
+
+from service.engine.diagnostics.finished import FinishedFits
 from service.engine.inference.intervals import Method, intervals_of
-from service.engine.inference.statistics import LEVEL, summarise_fits
+from service.engine.inference.statistics import LEVEL, Figures, summarise_fits
 from service.engine.problem import Task
 from service.engine.result import Ends
 
 
-def findings_of_groups(
+def finished_groups(
     task: Task, ends: Ends, guessed: tuple[str, ...], level: float = LEVEL, method: Method = "t"
-) -> Findings:
+) -> FinishedFits:
     """The input of the checks, of groups that have ended or were stopped. For a fit that was
     stopped early, or is not finite, the best params are used, as for a single fit. Confidence
     intervals are of that level, by that method."""
@@ -25,8 +28,16 @@ def findings_of_groups(
     statistics = summarise_fits(problem, fits, theta)
     intervals = intervals_of(problem, fits, theta, statistics, level, method)
     missed = False if ends.missed is None else ends.missed.numpy()
-    return Findings(
-        problem=problem,
+    finished = finished_fits(double, ends, theta, statistics, guessed)
+    return replace(finished, lower=missed | intervals.has_better, intervals=intervals)
+
+
+def finished_fits(
+    task: Task, ends: Ends, theta: Tensor, statistics: Figures, guessed: tuple[str, ...]
+) -> FinishedFits:
+    """The fits of a task as they ended, with the statistics at `theta` (fits, params)."""
+    return FinishedFits(
+        problem=task.problem,
         options=task.options,
         statistics=statistics,
         theta=theta.numpy(),
@@ -38,8 +49,6 @@ def findings_of_groups(
         first_gradient=ends.first_gradient.numpy(),
         epochs=ends.epochs.numpy(),
         reasons=[reason or "cancelled" for reason in ends.reasons],
-        fits=fits,
+        fits=task.fits,
         guessed=guessed,
-        lower=missed | intervals.has_better,
-        intervals=intervals,
     )

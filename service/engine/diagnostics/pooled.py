@@ -19,7 +19,8 @@ from service.engine.diagnostics.determination import (
     UNDETERMINED,
 )
 from service.engine.diagnostics.ending import AT_BOUND, FAR, NON_FINITE, NOT_CONVERGED
-from service.engine.diagnostics.finding import Check, Diagnostic, Findings, Severity
+from service.engine.diagnostics.finished import Check, Diagnostic, FinishedFits, Severity
+from service.engine.diagnostics.many import finished_fits
 from service.engine.diagnostics.residuals import (
     AUTOCORRELATED_RESIDUALS,
     LOST_IN_ROUNDING,
@@ -44,10 +45,10 @@ itself."""
 
 
 @dataclass(frozen=True, eq=False)
-class PooledFindings:
+class PooledFits:
     """What was found of groups with one noise."""
 
-    findings: Findings
+    finished: FinishedFits
     """Of the groups, with their own params alone."""
     pooled: Pooled
     theta: Floats
@@ -58,10 +59,10 @@ class PooledFindings:
 
 
 @np.errstate(all="ignore")
-def findings_of_pooled(
+def finished_pooled(
     task: Task, ends: Ends, guessed: tuple[str, ...], level: float, method: Method,
     *, is_scaled: bool,
-) -> PooledFindings:  # fmt: skip
+) -> PooledFits:  # fmt: skip
     """The input of the checks of groups that have ended or were stopped, and the diagnostics of the
     whole."""
     double = task.double()
@@ -78,24 +79,10 @@ def findings_of_pooled(
     figures = replace(
         figures, stderr=pooled.local_stderr, covariance=covariance, lost=pooled.local_lost
     )
-    findings = Findings(
-        problem=problem,
-        options=task.options,
-        statistics=figures,
-        theta=theta,
-        params=ends.theta.numpy(),
-        initial=ends.initial.double().numpy(),
-        loss=ends.loss.numpy(),
-        best_loss=ends.best_loss.numpy(),
-        first_loss=ends.first_loss.numpy(),
-        first_gradient=ends.first_gradient.numpy(),
-        epochs=ends.epochs.numpy(),
-        reasons=[reason or "cancelled" for reason in ends.reasons],
-        fits=double.fits,
-        guessed=guessed,
-    )
+    own = replace(double, problem=problem)
+    finished = finished_fits(own, ends, tensor.double(), figures, guessed)
     found = _Whole(task, ends, theta, pooled, intervals, is_scaled).diagnostics()
-    return PooledFindings(findings, pooled, theta, intervals, found)
+    return PooledFits(finished, pooled, theta, intervals, found)
 
 
 @dataclass(frozen=True, eq=False)
@@ -111,7 +98,7 @@ class _Whole:
 
     def diagnostics(self) -> list[Diagnostic]:
         found = [
-            self._better(), self._unfinished(), self._lost(), self._open(), self._bent(),
+            self._better(), self._unfinished(), self._lost(), self._open(), self._nonlinear(),
             self._few(), self._bound(), self._overdispersed(),
         ]  # fmt: skip
         return [each for each in found if each is not None]
@@ -172,10 +159,10 @@ class _Whole:
             "standard error is meaningless.", names,
         )  # fmt: skip
 
-    def _bent(self) -> Diagnostic | None:
-        if self.intervals is None or not self.intervals.bent.any():
+    def _nonlinear(self) -> Diagnostic | None:
+        if self.intervals is None or not self.intervals.nonlinear.any():
             return None
-        names = self._named(self.intervals.bent)
+        names = self._named(self.intervals.nonlinear)
         return _diagnostic(
             NONLINEAR_INTERVAL, "info",
             f"the loss is not quadratic in the shared {', '.join(names)} within the confidence "

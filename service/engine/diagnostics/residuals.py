@@ -7,14 +7,14 @@ import math
 import numpy as np
 
 from service.engine.diagnostics.descent import POOR_SCALE
-from service.engine.diagnostics.finding import (
+from service.engine.diagnostics.finished import (
     ERROR,
     WARNING,
     About,
     Check,
     Each,
-    Finding,
-    Findings,
+    FinishedFit,
+    FinishedFits,
     Message,
     Severities,
     any_of,
@@ -43,25 +43,25 @@ WAVY = 4.0
 """Standard errors by which von Neumann's ratio is below 2 for autocorrelated residuals."""
 
 
-def _outliers_severity(findings: Findings) -> Severities:
+def _outliers_severity(finished: FinishedFits) -> Severities:
     """Rows whose residuals are far larger than those of the others."""
-    if not findings.problem.loss.is_least_squares:
-        return findings.nowhere()
-    rows, count, spread = findings.statistics.n, findings.seen(FAR), findings.seen(SPREAD)
+    if not finished.problem.loss.is_least_squares:
+        return finished.nowhere()
+    rows, count, spread = finished.statistics.n, finished.seen(FAR), finished.seen(SPREAD)
     few = (count > 0) & (count <= MANY * rows) & (rows >= ENOUGH)
-    has_spread = (spread >= 1e-9 * findings.scale) & (spread < math.inf)
-    return findings.where(WARNING, few & has_spread & negated(_is_rounding(findings)))
+    has_spread = (spread >= 1e-9 * finished.scale) & (spread < math.inf)
+    return finished.where(WARNING, few & has_spread & negated(_is_rounding(finished)))
 
 
-def _is_rounding(findings: Findings) -> Each:
+def _is_rounding(finished: FinishedFits) -> Each:
     """Whether the residuals are only rounding errors of the target."""
-    return findings.statistics.is_rounding
+    return finished.statistics.is_rounding
 
 
-def _describe_outliers(finding: Finding) -> Message:
-    spread = finding.all.seen(SPREAD)
-    apart = np.abs(finding.statistics.z - finding.all.seen(CENTRE))
-    limit = finding.all.seen(LIMIT)
+def _describe_outliers(fit: FinishedFit) -> Message:
+    spread = fit.all.seen(SPREAD)
+    apart = np.abs(fit.statistics.z - fit.all.seen(CENTRE))
+    limit = fit.all.seen(LIMIT)
     far = np.flatnonzero(apart > limit).tolist()
     listed = ", ".join(str(row + 1) for row in far[:SHOWN]) + (", …" if len(far) > SHOWN else "")
     delta = float(f"{2 * spread:.2g}")
@@ -73,21 +73,21 @@ def _describe_outliers(finding: Finding) -> Message:
     )
 
 
-def _autocorrelation_severity(findings: Findings) -> Severities:
+def _autocorrelation_severity(finished: FinishedFits) -> Severities:
     """Residuals are autocorrelated along the first input. Von Neumann's ratio is about 2, with
     standard error 2/√n, for independent rows."""
-    statistics = findings.statistics
+    statistics = finished.statistics
     rows = statistics.n
     n = -(-rows // (-(-rows // SAMPLE)))
     enough = (n >= 2 * ENOUGH) & (statistics.degrees_of_freedom >= ENOUGH)
-    rounding = _is_rounding(findings) | (statistics.r_squared > 1 - 1e-12)
-    wavy = findings.seen(RATIO) < 2 - WAVY * 2 / n**0.5
-    return findings.where(WARNING, enough & wavy & negated(rounding) & (statistics.total > 0))
+    rounding = _is_rounding(finished) | (statistics.r_squared > 1 - 1e-12)
+    wavy = finished.seen(RATIO) < 2 - WAVY * 2 / n**0.5
+    return finished.where(WARNING, enough & wavy & negated(rounding) & (statistics.total > 0))
 
 
-def _describe_autocorrelation(finding: Finding) -> Message:
-    guessed = finding.problem.is_linear or finding.guessed
-    ratio, along = finding.all.seen(RATIO), finding.problem.formula.inputs[0]
+def _describe_autocorrelation(fit: FinishedFit) -> Message:
+    guessed = fit.problem.is_linear or fit.guessed
+    ratio, along = fit.all.seen(RATIO), fit.problem.formula.inputs[0]
     return Message(
         f"the residuals along {along} are autocorrelated (von Neumann's ratio {ratio:.2g}; 2 "
         "expected): the model misses a pattern in the data, and the standard errors are too "
@@ -96,17 +96,17 @@ def _describe_autocorrelation(finding: Finding) -> Message:
     )
 
 
-def _explained_severity(findings: Findings) -> Severities:
+def _explained_severity(finished: FinishedFits) -> Severities:
     """The curve explains almost none of the variation, mostly after a start far from the solution.
     ERROR for a nonlinear formula if it explains no more than chance, or little without having
     converged, or if the standard errors are undefined or far larger than the params."""
-    problem, statistics = findings.problem, findings.statistics
+    problem, statistics = finished.problem, finished.statistics
     if not problem.loss.is_least_squares or not problem.formula.inputs:
-        return findings.nowhere()
+        return finished.nowhere()
     if problem.is_linear:
         little = (statistics.r_squared <= FOLLOWS) & (statistics.degrees_of_freedom >= 3)
-        return findings.where(WARNING, little & (statistics.offset <= NEAR))
-    stderr, values = statistics.stderr, np.abs(findings.theta[..., findings.free])
+        return finished.where(WARNING, little & (statistics.offset <= NEAR))
+    stderr, values = statistics.stderr, np.abs(finished.theta[..., finished.free])
     if stderr.shape != values.shape:
         stderr = np.full(values.shape, np.nan)
     degrees, explained = statistics.degrees_of_freedom, statistics.r_squared
@@ -114,55 +114,55 @@ def _explained_severity(findings: Findings) -> Severities:
     little = (explained <= FOLLOWS) & (degrees >= 3)
     chance = is_chance(explained, degrees, len(statistics.free))
     # First-order optimizers normally end at the last epoch.
-    short = negated(findings.ended("converged")) & (not findings.is_first_order)
+    short = negated(finished.ended("converged")) & (not finished.is_first_order)
     failed = chance | (little & short)
-    seen = little | failed | (_is_constant(findings) & (degrees >= 3))
-    return findings.where(findings.either(undefined | failed, ERROR, WARNING), seen)
+    seen = little | failed | (_is_constant(finished) & (degrees >= 3))
+    return finished.where(finished.either(undefined | failed, ERROR, WARNING), seen)
 
 
-def _is_constant(findings: Findings) -> Each:
+def _is_constant(finished: FinishedFits) -> Each:
     """Whether a constant target was to determine params that have standard errors."""
-    statistics = findings.statistics
-    named = findings.problem.formula.has_standard_errors
+    statistics = finished.statistics
+    named = finished.problem.formula.has_standard_errors
     return np.isnan(statistics.r_squared) & np.isfinite(statistics.size) & named
 
 
-def _describe_explained(finding: Finding) -> Message:
-    explained = finding.statistics.r_squared
-    if finding.problem.is_linear:
+def _describe_explained(fit: FinishedFit) -> Message:
+    explained = fit.statistics.r_squared
+    if fit.problem.is_linear:
         return Message(
             f"the curve explains almost none of the variation (R² = {explained:.2g}): the target "
             "does not depend on the inputs in this way, or not at all."
         )
-    if _is_constant(finding.all):
+    if _is_constant(fit.all):
         return Message(
             "the target is constant: nothing in it determines the shape of a curve, whatever the "
             "standard errors. Use data that vary, or a simpler model."
         )
-    failed = "" if finding.all.ended("converged") else " and the fit has not converged"
+    failed = "" if fit.all.ended("converged") else " and the fit has not converged"
     return Message(
         f"the curve explains almost none of the variation (R² = {explained:.2g}){failed}. Use "
         "initial values nearer the solution; without them a start is searched for.",
-        suggestion=None if finding.guessed else {"params": None},
+        suggestion=None if fit.guessed else {"params": None},
     )
 
 
-def _vanished(findings: Findings) -> Each:
-    largest = findings.seen(TARGET)
-    tiny = (largest < TINY) | (findings.statistics.size == 0.0)
-    return (findings.best_loss == 0.0) & (largest > 0.0) & tiny
+def _vanished(finished: FinishedFits) -> Each:
+    largest = finished.seen(TARGET)
+    tiny = (largest < TINY) | (finished.statistics.size == 0.0)
+    return (finished.best_loss == 0.0) & (largest > 0.0) & tiny
 
 
-def _rounding_severity(findings: Findings) -> Severities:
+def _rounding_severity(finished: FinishedFits) -> Severities:
     """The squared residuals underflow or overflow."""
-    overflowed = (findings.best_loss == math.inf) & findings.statistics.finite
-    return findings.where(ERROR, _vanished(findings) | overflowed)
+    overflowed = (finished.best_loss == math.inf) & finished.statistics.finite
+    return finished.where(ERROR, _vanished(finished) | overflowed)
 
 
-def _describe_rounding(finding: Finding) -> Message:
-    vanished, size = _vanished(finding.all), finding.all.seen(TARGET)
+def _describe_rounding(fit: FinishedFit) -> Message:
+    vanished, size = _vanished(fit.all), fit.all.seen(TARGET)
     of, fix = "", "use another unit for it"
-    if finding.problem.sigma is not None:
+    if fit.problem.sigma is not None:
         of, fix = " relative to sigma", "check sigma"
     return Message(
         f"the target (up to {size:.2g}) is so {'small' if vanished else 'large'}{of} that the "

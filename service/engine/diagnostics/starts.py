@@ -2,85 +2,83 @@
 
 from __future__ import annotations
 
-from service.engine.diagnostics.finding import (
+from service.engine.diagnostics.finished import (
     ERROR,
     INFO,
     WARNING,
     About,
     Check,
-    Finding,
-    Findings,
+    FinishedFit,
+    FinishedFits,
     Message,
     Severities,
 )
 
 
-def _start_severity(findings: Findings) -> Severities:
+def _start_severity(finished: FinishedFits) -> Severities:
     """Some initial values were not given."""
-    if not findings.guessed or findings.options.method.is_direct:
-        return findings.nowhere()
-    return findings.everywhere(INFO)
+    if not finished.guessed or finished.options.method.is_direct:
+        return finished.nowhere()
+    return finished.everywhere(INFO)
 
 
-def _describe_start(finding: Finding) -> Message:
-    initial = finding.result.initial
-    raw = finding.in_request(initial)
-    values = raw or dict(zip(finding.problem.params, initial.tolist(), strict=True))
-    listed = ", ".join(f"{name}={values[name]:.6g}" for name in finding.guessed)
+def _describe_start(fit: FinishedFit) -> Message:
+    initial = fit.result.initial
+    raw = fit.in_request(initial)
+    values = raw or dict(zip(fit.problem.params, initial.tolist(), strict=True))
+    listed = ", ".join(f"{name}={values[name]:.6g}" for name in fit.guessed)
     of = "" if raw else " (of the scaled inputs)"
-    return Message(
-        f"initial values were not given and were guessed: {listed}{of}.", finding.guessed
-    )
+    return Message(f"initial values were not given and were guessed: {listed}{of}.", fit.guessed)
 
 
-def _better_severity(findings: Findings) -> Severities:
+def _better_severity(finished: FinishedFits) -> Severities:
     """From another start the same model reaches a lower loss."""
-    return findings.where(ERROR, findings.lower)
+    return finished.where(ERROR, finished.lower)
 
 
-def _describe_better(finding: Finding) -> Message:
-    assert finding.lower is not None
-    theta, loss = finding.lower
-    raw = finding.in_request(theta)
-    values = raw or dict(zip(finding.problem.params, theta.tolist(), strict=True))
-    names = finding.problem.free_params
+def _describe_better(fit: FinishedFit) -> Message:
+    assert fit.lower is not None
+    theta, loss = fit.lower
+    raw = fit.in_request(theta)
+    values = raw or dict(zip(fit.problem.params, theta.tolist(), strict=True))
+    names = fit.problem.free_params
     listed = ", ".join(f"{name}={values[name]:.6g}" for name in names)
     of = "" if raw else " (of the scaled inputs)"
     # The values on scaled inputs may be differences of larger ones.
-    digits = 15 if finding.is_scaled else 6
+    digits = 15 if fit.is_scaled else 6
     start = {name: {"value": float(f"{values[name]:.{digits}g}")} for name in names}
     return Message(
-        f"this is a local minimum with loss {finding.result.best.loss:.4g}; from another start the "
+        f"this is a local minimum with loss {fit.result.best.loss:.4g}; from another start the "
         f"fit reaches {loss:.4g}, at {listed}{of}. Start there, unless you want this minimum.",
         suggestion={"params": start} if raw else None,
     )
 
 
-def _agreement_severity(findings: Findings) -> Severities:
+def _agreement_severity(finished: FinishedFits) -> Severities:
     """The start was searched for, and only one start reached the lowest loss."""
-    agreed = findings.agreed
+    agreed = finished.agreed
     if agreed is None or agreed[0] >= min(2, agreed[1]):
-        return findings.nowhere()
-    return findings.everywhere(WARNING)
+        return finished.nowhere()
+    return finished.everywhere(WARNING)
 
 
-def _describe_agreement(finding: Finding) -> Message:
-    assert finding.result.searched is not None
-    agreeing, tried = finding.result.searched
+def _describe_agreement(fit: FinishedFit) -> Message:
+    assert fit.result.searched is not None
+    agreeing, tried = fit.result.searched
     return Message(
         f"only {agreeing} of {tried} starts reached this loss, so there may be a lower one. Give "
         "initial values near those that you expect.",
     )
 
 
-def _unchallenged_severity(findings: Findings) -> Severities:
+def _unchallenged_severity(finished: FinishedFits) -> Severities:
     """The request disabled the comparison with other starts."""
-    if findings.options.challenge is not False:
-        return findings.nowhere()
-    return findings.everywhere(INFO)
+    if finished.options.challenge is not False:
+        return finished.nowhere()
+    return finished.everywhere(INFO)
 
 
-def _describe_unchallenged(finding: Finding) -> Message:
+def _describe_unchallenged(fit: FinishedFit) -> Message:
     return Message("no other start was tried (challenge: false): there may be a better minimum.")
 
 

@@ -32,7 +32,7 @@ AT_ONCE = 2**16
 """Predictions that are computed at once."""
 NEAR = 0.01
 """Maximum relative offset of a fit that is at its minimum."""
-BENT = 2.0
+NONLINEAR = 2.0
 """Factor between the rise of the loss and its quadratic approximation from which on the interval by
 standard errors is wrong."""
 
@@ -45,7 +45,7 @@ class Intervals:
     lower: Floats
     """NaN where the data set no limit on that side, and where there is no standard error."""
     upper: Floats
-    bent: Bools
+    nonlinear: Bools
     """For which params the loss is not quadratic, so that standard errors would be wrong."""
     open: Bools
     """For which params the data set no limit on one side."""
@@ -72,22 +72,24 @@ def intervals(
     stderr = statistics.stderr
     if stderr is None or not statistics.t_degrees > 0:
         return None
-    bent = _bent(problem, theta, statistics)
+    nonlinear = _nonlinear(problem, theta, statistics)
     here: Floats = theta.double().cpu().numpy()
     values, t = here[problem.places], statistics.t(level)
     lower, upper = values - t * stderr, values + t * stderr
     asked = method == "profile"
-    if not (bent.any() or asked):
+    if not (nonlinear.any() or asked):
         none = np.full_like(here, np.nan)
-        return Intervals(method, lower, upper, bent, np.zeros_like(bent), none)
+        return Intervals(method, lower, upper, nonlinear, np.zeros_like(nonlinear), none)
     if not patient:
         raise TakesLong
     fits = Groups(problem.whole, theta.double().cpu().unsqueeze(0))
-    ends, chosen = np.stack([lower, upper])[:, None], (bent | asked)[None]
+    ends, chosen = np.stack([lower, upper])[:, None], (nonlinear | asked)[None]
     found = _by_profile(
-        problem, fits, statistics.figures, np.array([t]), ends, bent[None], chosen, method
+        problem, fits, statistics.figures, np.array([t]), ends, nonlinear[None], chosen, method
     )
-    return Intervals(method, found.lower[0], found.upper[0], bent, found.open[0], found.better[0])
+    return Intervals(
+        method, found.lower[0], found.upper[0], nonlinear, found.open[0], found.better[0]
+    )
 
 
 def intervals_of(
@@ -104,24 +106,24 @@ def intervals_of(
     degrees = np.full(len(fits), np.inf) if problem.sigma_absolute else figures.degrees_of_freedom
     t = _quantiles(0.5 + level / 2, degrees)
     departure = _departures(problem, fits, here, figures)
-    bent: Bools = departure > math.log(BENT)
+    nonlinear: Bools = departure > math.log(NONLINEAR)
     whole = np.isfinite(figures.stderr).all(axis=1) & np.isfinite(t)
-    bent &= whole[:, None]
+    nonlinear &= whole[:, None]
     values, half = here[:, problem.places], t[:, None] * figures.stderr
     lower, upper = values - half, values + half
     if method == "profile":
-        chosen = whole[:, None] & np.ones_like(bent)
+        chosen = whole[:, None] & np.ones_like(nonlinear)
     else:
-        chosen = bent & _first(departure, fits.sizes.numpy(), problem.formula.operations)
+        chosen = nonlinear & _first(departure, fits.sizes.numpy(), problem.formula.operations)
     if not chosen.any():
-        return Intervals(method, lower, upper, bent, np.zeros_like(bent), none)
+        return Intervals(method, lower, upper, nonlinear, np.zeros_like(nonlinear), none)
     ends, fits = np.stack([lower, upper]), Groups(fits.spans, theta)
-    return _by_profile(problem, fits, figures, t, ends, bent, chosen, method)
+    return _by_profile(problem, fits, figures, t, ends, nonlinear, chosen, method)
 
 
 def _by_profile(
     problem: Problem, fits: Groups, figures: Figures, t: Floats,
-    ends: Floats, bent: Bools, chosen: Bools, method: Method,
+    ends: Floats, nonlinear: Bools, chosen: Bools, method: Method,
 ) -> Intervals:  # fmt: skip
     """The intervals of fits at their `initial`: by profile for the params `chosen`, else `ends`
     (2, fits, q), those by standard errors."""
@@ -132,7 +134,7 @@ def _by_profile(
     at_minimum = np.reshape(figures.offset, (-1, 1)) <= NEAR
     better = np.where(at_minimum, found.lower, np.nan)
     open_ended = found.open & np.isnan(better).all(axis=1, keepdims=True)
-    return Intervals(method, lower, upper, bent, open_ended, better)
+    return Intervals(method, lower, upper, nonlinear, open_ended, better)
 
 
 def _quantiles(part: float, degrees: Floats) -> Floats:
@@ -153,7 +155,7 @@ def _first(departure: Floats, rows: Floats, operations: int) -> Bools:
 
 def _departures(problem: Problem, fits: Groups, here: Floats, figures: Figures) -> Floats:
     """The logarithm of the ratio of the rise of the loss to its quadratic approximation, along each
-    param, (fits, q): see `_bent`."""
+    param, (fits, q): see `_nonlinear`."""
     q, stderr, limits = len(problem.places), figures.stderr, problem.limits.numpy()
     departure = np.zeros((len(fits), q))
     variance = np.ones(len(fits)) if problem.sigma_absolute else figures.variance
@@ -179,7 +181,7 @@ def _departures(problem: Problem, fits: Groups, here: Floats, figures: Figures) 
     return departure
 
 
-def _bent(problem: Problem, theta: Tensor, statistics: Statistics) -> Bools:
+def _nonlinear(problem: Problem, theta: Tensor, statistics: Statistics) -> Bools:
     """Along which params the loss is not quadratic. A step of k standard errors, with the other
     params at their conditional minimum, raises a quadratic sum of squares by k²s²."""
     figures, count = statistics.figures, len(statistics.free)
@@ -202,6 +204,6 @@ def _bent(problem: Problem, theta: Tensor, statistics: Statistics) -> Bools:
         return none
     losses = losses_at(problem.double(), points).tolist()
     risen = [(loss - losses[0]) / unit for loss in losses[1:]]
-    straight = np.array([1 / BENT <= each <= BENT for each in risen])
-    bent: Bools = ~np.all((straight | clipped).reshape(2, count), axis=0)
-    return bent
+    straight = np.array([1 / NONLINEAR <= each <= NONLINEAR for each in risen])
+    nonlinear: Bools = ~np.all((straight | clipped).reshape(2, count), axis=0)
+    return nonlinear

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import torch
 
-from service.engine.inference.intervals import BENT, LOOKED_AT, UNASKED, Method
+from service.engine.inference.intervals import LOOKED_AT, NONLINEAR, UNASKED, Method
 from service.engine.inference.pooled import Pooled
 from service.engine.inference.profile import (
     EPOCHS,
@@ -38,7 +38,7 @@ class SharedIntervals:
     lower: Floats
     """NaN where the data set no limit on that side, and where there is no standard error."""
     upper: Floats
-    bent: Bools
+    nonlinear: Bools
     """For which params the loss is not quadratic, so that standard errors would be wrong."""
     open: Bools
     """For which params the data set no limit on one side."""
@@ -56,9 +56,10 @@ def shared_intervals(
         return None
     values, t = theta[0, task.shared_places], pooled.t(level)
     lower, upper = values - t * pooled.stderr, values + t * pooled.stderr
-    bent, open_ended, better = _bent(task, theta, pooled), np.zeros(r, dtype=np.bool_), None
+    nonlinear, better = _nonlinear(task, theta, pooled), None
+    open_ended = np.zeros(r, dtype=np.bool_)
     asked = method == "profile"
-    chosen = bent | asked
+    chosen = nonlinear | asked
     cost = task.problem.formula.operations * READING
     budget = Budget((WORK if asked else UNASKED) / cost)
     for j in np.flatnonzero(chosen).tolist():
@@ -71,7 +72,7 @@ def shared_intervals(
             continue
         lower[j], upper[j] = (math.nan if end is None else end for end in ends)
         open_ended[j] = any(end is None for end in ends) and not budget.spent
-    return SharedIntervals(method, lower, upper, bent, open_ended, better)
+    return SharedIntervals(method, lower, upper, nonlinear, open_ended, better)
 
 
 def _directions(task: Task, pooled: Pooled) -> Floats:
@@ -94,13 +95,13 @@ def _total(task: Task, theta: Floats) -> float:
     return float(np.nansum(sums))
 
 
-def _bent(task: Task, theta: Floats, pooled: Pooled) -> Bools:
+def _nonlinear(task: Task, theta: Floats, pooled: Pooled) -> Bools:
     """Along which shared params the loss is not quadratic: where it rises otherwise than by k²s² at
     k standard errors, the other params following."""
     r, unit = len(pooled.shared), LOOKED_AT**2 * pooled.noise**2
-    bent = np.zeros(r, dtype=np.bool_)
+    nonlinear = np.zeros(r, dtype=np.bool_)
     if task.problem.is_linear or pooled.is_rounding or not unit > 0:
-        return bent
+        return nonlinear
     before, limits = _total(task, theta), task.problem.limits.numpy()
     for j, along in enumerate(_directions(task, pooled)):
         for sign in (-LOOKED_AT, LOOKED_AT):
@@ -108,8 +109,8 @@ def _bent(task: Task, theta: Floats, pooled: Pooled) -> Bools:
             if (point != theta + sign * along).any():
                 continue
             risen = (_total(task, point) - before) / unit
-            bent[j] |= not 1 / BENT <= risen <= BENT
-    return bent
+            nonlinear[j] |= not 1 / NONLINEAR <= risen <= NONLINEAR
+    return nonlinear
 
 
 class _Walk:

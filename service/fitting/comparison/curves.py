@@ -89,11 +89,11 @@ def fit_of(fit: FitRequest, hypothesis: Hypothesis) -> FitRequest:
 def placed(error: InvalidRequest, hypothesis: Hypothesis) -> InvalidRequest:
     """The error with its pointers to shared params in that hypothesis."""
     old, new = "/group_by/shared", f"{hypothesis.pointer}/shared"
-    error.complaints = tuple(
+    error.errors = tuple(
         replace(each, pointer=new + each.pointer.removeprefix(old))
         if each.pointer.startswith(old)
         else each
-        for each in error.complaints
+        for each in error.errors
     )
     return error
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from service.engine.diagnostics.finding import SEVERITIES, VERDICTS, About
+from service.engine.diagnostics.finished import SEVERITIES, VERDICTS, About
 from service.fitting.comparison.figures import Figures
 from service.fitting.comparison.plan import ComparisonPlan
 from service.schemas.answers import Diagnostic

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from service.catalogue.families import FAMILIES
 from service.engine.formula import Formula
 from service.engine.problem import Problem
-from service.errors import BudgetExceeded, Complaint, InvalidRequest, UnknownName
+from service.errors import BudgetExceeded, FieldError, InvalidRequest, UnknownName
 from service.fitting.checking import NUMBER_BYTES, check
 from service.fitting.columns import check_shape
 from service.fitting.comparison import curves
@@ -260,7 +260,7 @@ def _placed(error: InvalidRequest, index: int, candidate: Candidate) -> InvalidR
             return pointer
         return at + (pointer.removeprefix("/model") if bare else pointer)
 
-    error.complaints = tuple(Complaint(moved(c.pointer), c.detail) for c in error.complaints)
+    error.errors = tuple(FieldError(moved(c.pointer), c.detail) for c in error.errors)
     return error
 
 

@@ -3,6 +3,7 @@
 local id = ARGV[1]
 local status, version = unpack(C('HMGET', record(id), 'status', 'version'))
 if not status then return {'unknown'} end
+although_full()
 if status == 'running' then
   C('HSET', record(id), 'cancelling', '1')
   C('PUBLISH', P .. 'cancel', id)

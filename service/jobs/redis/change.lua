@@ -9,6 +9,7 @@ if attempt ~= '' and attempt ~= latest then return {'stale', latest} end
 local ALLOWED = {queued = {running = 1, cancelled = 1, failed = 1},
   running = {succeeded = 1, failed = 1, cancelled = 1, queued = 1, [''] = 1}}
 if not (ALLOWED[status] and ALLOWED[status][to]) then return {'illegal', status} end
+if not are_staged(ARGV[7], ARGV[9], ARGV[11]) then return {'staged'} end
 if o.waiting and not C('ZSCORE', P .. 'waiting', id) then return {'illegal', status} end
 local final = to == 'succeeded' or to == 'failed' or to == 'cancelled'
 local kept, history = n(rows), P .. 'history:' .. id
@@ -19,7 +20,8 @@ if o.rows > 0 and not o.whole then
     return {'merge'}
   end
 end
-C('HSET', record(id), 'version', version + 1)
+if o.waiting then although_full() end  -- a job is cancelled
+C('HSET', record(id), 'version', n(version) + 1)
 local grown = o.bytes
 if o.whole then
   C('UNLINK', history)
@@ -33,8 +35,10 @@ if o.rows > 0 or o.whole then C('HSET', record(id), 'rows', kept) end
 if grown ~= 0 then
   grow(owner, grown)
   local size = size_of(id)
-  size[1] = size[1] + grown
-  remember(id, size)
+  if size then
+    size[1] = size[1] + grown
+    remember(id, size)
+  end
 end
 if o.bytes ~= 0 then C('HINCRBY', record(id), 'nbytes', o.bytes) end
 place('result:' .. id, ARGV[7], ARGV[8])
@@ -79,5 +83,5 @@ if final then
   ended(id, to, o.limits.age)
   make_room(owner, 0, 0, o.limits.jobs, o.limits.bytes, o.limits.age, id)
 end
-local listeners = tell(id, version + 1)
+local listeners = tell(id, n(version) + 1)
 return {'done', fields, listeners}

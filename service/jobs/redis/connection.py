@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.resources import files
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 from redis import exceptions
 from redis.asyncio import BlockingConnectionPool, Redis
@@ -26,8 +27,41 @@ _AWAY = (
     exceptions.ReadOnlyError,
     exceptions.ClusterDownError,
     exceptions.TryAgainError,
+    exceptions.NoPermissionError,
+    exceptions.AskError,  # and MovedError
     OSError,
 )
+_NOT_NOW = (
+    *("MISCONF", "NOREPLICAS", "BUSY", "UNKILLABLE", "UNBLOCKED"),
+    *("DB index", "invalid DB index", "SELECT is not allowed"),
+    *("The user executing the script can't", "ACL failure"),
+)
+"""How the other errors begin that say that this server cannot keep the jobs, or not now."""
+_URL = (
+    "a URL is expected such as redis://host:6379/0, rediss://user:password@host:6379/0 (TLS) or "
+    "unix:///path?db=0, with what a password has of :/?#[]@ percent-encoded"
+)
+
+
+class BadUrl(ValueError):
+    """A URL that is not one of a Redis."""
+
+
+def check_url(name: str, url: str) -> None:
+    """Raises BadUrl, which repeats nothing of the URL but the name of an unknown option."""
+    try:
+        parts = urlsplit(url)
+        numbers = [parts.path.strip("/")] if parts.scheme != "unix" else []
+        numbers += parse_qs(parts.query).get("db", [])
+        if not all(number.isdecimal() for number in filter(None, numbers)):
+            raise ValueError
+        if parts.scheme != "unix" and not parts.hostname:
+            raise ValueError
+        BlockingConnectionPool.from_url(url).make_connection()  # type: ignore[no-untyped-call]
+    except TypeError as error:
+        raise BadUrl(f"{name}: {_URL}; {str(error).rpartition('() ')[2]}") from None
+    except (ValueError, AttributeError, exceptions.RedisError):
+        raise BadUrl(f"{name}: {_URL}") from None
 
 
 def connect(url: str, timeout_s: float) -> Redis:
@@ -55,9 +89,17 @@ def translated() -> Iterator[None]:
     except _AWAY as error:
         raise StoreUnavailable from error
     except exceptions.ResponseError as error:
-        if "OOM" not in str(error):
+        if "OOM" in str(error):
+            raise StoreUnavailable("The job store is full; try again later.") from error
+        if not str(error).startswith(_NOT_NOW):
             raise
-        raise StoreUnavailable("The job store is full; try again later.") from error
+        raise StoreUnavailable from error
+
+
+def reason(error: Exception) -> str:
+    """Why Redis is not available, for the log: callers are not told."""
+    cause = error.__cause__
+    return str(error) if cause is None else f"{type(cause).__name__}: {cause}"
 
 
 class Scripts:
@@ -66,7 +108,7 @@ class Scripts:
     def __init__(self, client: Redis, prefix: str) -> None:
         folder = files(__package__)
         shared = folder.joinpath("functions.lua").read_text("utf-8")
-        self._prefix = prefix
+        self._client, self._prefix = client, prefix
         self._scripts = {
             name: client.register_script(
                 f"{shared}\n{folder.joinpath(f'{name}.lua').read_text('utf-8')}"
@@ -77,4 +119,8 @@ class Scripts:
     async def run(self, name: str, *args: Any) -> Any:
         """The reply of a script. Raises StoreUnavailable."""
         with translated():
-            return await self._scripts[name](keys=[self._prefix], args=args)
+            try:
+                return await self._scripts[name](keys=[self._prefix], args=args)
+            except exceptions.ReadOnlyError:  # another server writes now: the name is resolved anew
+                await self._client.connection_pool.disconnect(inuse_connections=False)
+                raise

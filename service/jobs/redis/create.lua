@@ -4,6 +4,7 @@ local id, owner, turn, bytes, key, fingerprint = unpack(ARGV, 1, 6)
 local limits, created = cjson.decode(ARGV[7]), n(ARGV[8])
 local found = keyed(owner, key, fingerprint)
 if found then return found end
+if not are_staged(ARGV[9]) then return {'staged'} end
 local unfinished = n(C('HGET', P .. 'unfinished', owner))
 if owner ~= '' and unfinished >= limits.unfinished then return {'unfinished', unfinished} end
 local free = limits.queued - C('ZCARD', P .. 'waiting')

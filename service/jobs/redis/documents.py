@@ -12,7 +12,7 @@ import numpy as np
 
 from service.fitting.packing import pack, unpack
 from service.jobs.history import Rows
-from service.jobs.job import Failure, Job, Progress, Stored
+from service.jobs.job import Failure, Job, Progress, Stored, UnreadableRequest
 from service.schemas.compare import CompareRequest
 from service.schemas.fit import FitRequest
 from service.schemas.reading import Reading
@@ -65,8 +65,19 @@ def fields_of(flat: Sequence[bytes] | Mapping[bytes, bytes]) -> dict[str, bytes]
     return {name.decode(): value for name, value in zip(flat[::2], flat[1::2], strict=True)}
 
 
+class DamagedRecord(RuntimeError):
+    """A record that cannot be read: somebody else has written to it."""
+
+
 def job_of(job_id: str, fields: Fields) -> Job:
-    """The job of a record."""
+    """The job of a record. Raises DamagedRecord."""
+    try:
+        return _job_of(job_id, fields)
+    except (KeyError, ValueError, TypeError, AttributeError) as error:
+        raise DamagedRecord(f"the record of {job_id} cannot be read: {error!r}") from error
+
+
+def _job_of(job_id: str, fields: Fields) -> Job:
     about: dict[str, Any] = json.loads(fields["about"])
     return Job(
         id=job_id,
@@ -115,8 +126,21 @@ def pack_request(request: JobRequest) -> bytes:
     return pack(made)
 
 
+_UNREADABLE = (
+    "The process that was to run this job cannot read its request, which another version of "
+    "Descent wrote. Send it again once all replicas and nodes are of one version."
+)
+
+
 def unpack_request(data: Stored) -> JobRequest:
-    """The request of `pack_request`, of this version or another."""
+    """The request of `pack_request`, of this version or another. Raises UnreadableRequest."""
+    try:
+        return _unpack_request(data)
+    except (KeyError, ValueError, TypeError, AttributeError, IndexError) as error:
+        raise UnreadableRequest(_UNREADABLE) from error
+
+
+def _unpack_request(data: Stored) -> JobRequest:
     found = unpack(data, any_version=True)
     made = _REQUESTS[found["kind"]].model_validate_json(
         json.dumps({**json.loads(found["options"]), "data": {"x": [0.0]}})
@@ -133,6 +157,11 @@ def pack_rows(rows: Rows) -> bytes:
     head = np.array([len(rows), rows.params.shape[1], rows.thinned], "<i8")
     columns = (rows.epoch.astype("<i8"), rows.loss, rows.params, rows.gradient)
     return b"".join((head.tobytes(), *(column.tobytes() for column in columns)))
+
+
+def packed(rows: Rows) -> tuple[int | str, bytes]:
+    """The last epoch and the bytes of rows; both empty where there are none."""
+    return (int(rows.epoch[-1]), pack_rows(rows)) if len(rows) else ("", b"")
 
 
 def unpack_rows(data: bytes) -> Rows:

@@ -11,7 +11,8 @@ from redis import RedisError
 from service.errors import NotReady, QueueFull, StoreUnavailable, UnknownJob
 from service.jobs.executor import ExecutorStats, Place, RunInline
 from service.jobs.job import Job
-from service.jobs.redis.connection import translated
+from service.jobs.redis.connection import reason, translated
+from service.jobs.redis.reader import Nodes
 from service.jobs.redis.store import RedisStore
 from service.jobs.redis.tickets import Tickets
 from service.jobs.store import IdempotencyKey
@@ -36,14 +37,15 @@ class RedisExecutor:
         self._open = True
         try:
             await self.check()
-        except StoreUnavailable:
-            log.warning("Redis cannot be reached; the service is not ready until it can")
+        except StoreUnavailable as error:
+            log.warning("the service is not ready until Redis is: %s", reason(error))
 
     async def check(self) -> None:
         if not self._open:
             raise NotReady
         with translated():
             await self._store.client.ping()
+            await asyncio.to_thread(self._tickets.check)
 
     async def submit(
         self, job: Job, *, key: IdempotencyKey | None = None, inline: RunInline | None = None
@@ -56,7 +58,7 @@ class RedisExecutor:
                 return await self._store.record(done.job, done.rows, done.fitted_s, key)
             created, existed = await self._store.create(job, key)
         except QueueFull as error:
-            retry_after_s = whole_seconds((await self._place(0)).eta_s)
+            retry_after_s = whole_seconds(_place(0, await self._store.nodes()).eta_s)
             raise type(error)(str(error), retry_after_s=retry_after_s) from error
         if not existed:
             await issue(self._tickets, self._store, job.id)
@@ -67,12 +69,8 @@ class RedisExecutor:
             await self._store.cancel(job_id, self._clock.now())
 
     async def place(self, job_id: str) -> Place | None:
-        position = await self._store.position(job_id)
-        return None if position is None else await self._place(position)
-
-    async def _place(self, position: int) -> Place:
-        found = await self._store.nodes()
-        return Place(position, found.mean_s * (position + 1) / max(found.slots, 1))
+        found = await self._store.place(job_id)
+        return None if found is None else _place(*found)
 
     async def stats(self) -> ExecutorStats:
         slots = (await self._store.nodes()).slots
@@ -81,6 +79,10 @@ class RedisExecutor:
     async def stop(self) -> None:
         self._open = False
         await asyncio.to_thread(self._tickets.close)
+
+
+def _place(position: int, nodes: Nodes) -> Place:
+    return Place(position, nodes.mean_s * (position + 1) / max(nodes.slots, 1))
 
 
 async def issue(tickets: Tickets, store: RedisStore, *job_ids: str) -> None:

@@ -10,6 +10,7 @@
 --   turn:KEY     list     the waiting jobs of a queue key
 --   waiting      zset     the waiting jobs by the time of their creation
 --   leases       zset     the running jobs by the end of their lease, in ms of this server's clock
+--   heard        string   the time of the last sign of life of any node
 --   ended, ended:OWNER zset  the finished jobs by the time of their end
 --   all, of:OWNER zset    the jobs by number
 --   sizes        hash     of each job: bytes, number, owner, idempotency key, status
@@ -42,20 +43,43 @@ end
 
 local function remember(id, size) C('HSET', P .. 'sizes', id, cjson.encode(size)) end
 
+-- nil where there is none that can be read.
 local function size_of(id)
   local found = C('HGET', P .. 'sizes', id)
-  return found and cjson.decode(found)
+  if not found then return nil end
+  local is_read, size = pcall(cjson.decode, found)
+  return is_read and size or nil
 end
 
--- Removes a finished job.
-local function forget(id, why, age)
-  local bytes, number, owner, key, status = unpack(size_of(id))
+-- The field of a record; nil where there is none that can be read.
+local function field_of(id, name)
+  local found = redis.pcall('HGET', record(id), name)
+  return type(found) == 'string' and found or nil
+end
+
+-- The status of a record that a change can be made to; else nil.
+local function status_of(id)
+  for _, name in ipairs({'attempts', 'version'}) do
+    if not tonumber(field_of(id, name)) then return nil end
+  end
+  return field_of(id, 'status')
+end
+
+-- Redis lets a script that has written go on where its memory is full: for what needs no more of it.
+local function although_full() C('ZREM', P .. 'waiting', '') end
+
+-- Removes a finished job. `of` is its owner where that may not be known otherwise.
+local function forget(id, why, age, of)
   C('UNLINK', record(id), P .. 'request:' .. id, P .. 'result:' .. id, P .. 'curve:' .. id,
     P .. 'checkpoint:' .. id, P .. 'history:' .. id)
+  local size = size_of(id)
+  local owner = size and size[3] or of or ''
   C('HDEL', P .. 'sizes', id)
   for _, set in ipairs({'all', 'of:' .. owner, 'ended', 'ended:' .. owner}) do
     C('ZREM', P .. set, id)
   end
+  if not size then return end
+  local bytes, number, _, key, status = unpack(size)
   if key ~= '' then
     local named = C('GET', P .. 'key:' .. owner .. ':' .. key)
     if named and named:sub(-#id) == id then C('DEL', P .. 'key:' .. owner .. ':' .. key) end
@@ -102,17 +126,34 @@ local function make_room(owner, jobs, bytes, most_jobs, most_bytes, age, spare)
     if not fits(jobs - freed_jobs, bytes - freed_bytes, most_jobs, most_bytes) then return false end
   end
   while not fits(jobs, bytes, most_jobs, most_bytes) do
-    local most, oldest = weight(owner), nil
+    local most, most_name, oldest = weight(owner), owner, nil
     for _, name in ipairs(C('HKEYS', P .. 'ended_bytes')) do
       local first = C('ZRANGE', P .. 'ended:' .. name, 0, 1)
       local candidate = first[1]
       if candidate == spare then candidate = first[2] end
-      if candidate and weight(name) >= most then most, oldest = weight(name), candidate end
+      if candidate and weight(name) >= most then
+        most, most_name, oldest = weight(name), name, candidate
+      end
     end
     if not oldest then return false end
-    forget(oldest, 'expired', age)
+    forget(oldest, 'expired', age, most_name)
   end
   return true
+end
+
+-- Removes an unfinished job whose record is gone or cannot be read.
+local function lose(id, status, age)
+  C('ZREM', P .. 'leases', id)
+  C('ZREM', P .. 'waiting', id)
+  local size = size_of(id)
+  if size then
+    size[5] = status
+    remember(id, size)
+    add('unfinished', size[3], -1)
+    C('HINCRBY', P .. 'totals', 'ended_bytes', size[1])
+    C('HINCRBY', P .. 'ended_bytes', size[3], size[1])
+  end
+  forget(id, 'damaged', age)
 end
 
 -- The waiting jobs of a queue key, and the turns.
@@ -134,11 +175,26 @@ local function place(name, staged, last)
   if staged ~= '' then C('PERSIST', P .. name) end
 end
 
+-- The nodes that are alive, and the mean seconds of recent jobs.
+local function alive() return C('ZRANGEBYSCORE', P .. 'nodes', now(), '+inf') end
+local function mean_s() return C('HGET', P .. 'totals', 'mean_s') or '0.1' end
+
+-- Whether all pieces that are staged under these tokens are still there, as many as each token begins
+-- with. They expire after a while, and are looked for before anything is written: what a script that fails has written stays.
+local function are_staged(...)
+  for _, token in ipairs({...}) do
+    local pieces = n(token:match('^%d+'))
+    if C('LLEN', P .. 'staged:' .. token) ~= pieces then return false end
+  end
+  return true
+end
+
 local DOCUMENTS = {'job:', 'request:', 'result:', 'curve:', 'history:'}
 
 -- Makes a job that has ended one that expires and may be evicted.
 local function ended(id, status, age)
   local size = size_of(id)
+  if not size then return end
   local bytes, number, owner, key = size[1], size[2], size[3], size[4]
   size[5] = status
   remember(id, size)

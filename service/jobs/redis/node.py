@@ -13,7 +13,8 @@ from redis import RedisError
 from service.errors import StoreUnavailable, UnknownJob
 from service.jobs import scheduling
 from service.jobs.executor import NULL_OBSERVER, Observer
-from service.jobs.job import Failure, IllegalTransition, StaleAttempt
+from service.jobs.job import IllegalTransition, StaleAttempt
+from service.jobs.redis.connection import reason
 from service.jobs.redis.executor import BELL, issue
 from service.jobs.redis.node_store import NodeStore
 from service.jobs.redis.store import RedisStore
@@ -22,7 +23,7 @@ from service.jobs.store import Claimed
 from service.jobs.system import cores
 from service.jobs.timing import Clock, SystemClock
 from service.jobs.worker_pool import ActiveJob, WorkerPool
-from service.jobs.worker_slots import ATTEMPTS, WorkerSlot
+from service.jobs.worker_slots import ATTEMPTS, LOST, WorkerSlot
 from service.settings import Settings
 
 log = logging.getLogger("descent.node")
@@ -109,6 +110,9 @@ class Node:
             claimed = await self._patient.claim(self._clock.now(), self.name)
         except StoreUnavailable:
             claimed = None
+        except BaseException:
+            self._freed(slot, free=True)
+            raise
         if claimed is None:
             self._freed(slot, free=True)
             return
@@ -139,13 +143,12 @@ class Node:
     async def _give_up(self, claimed: Claimed) -> None:
         """Fails a job that several nodes or workers were lost with."""
         job = claimed.job
-        message = "The process that ran the fit died, and so did the one that retried it."
         with suppress(UnknownJob, IllegalTransition, StaleAttempt, StoreUnavailable):
             await self._patient.finish(
                 job.id,
                 "failed",
                 self._clock.now(),
-                failure=Failure("worker-lost", message),
+                failure=LOST,
                 attempt=job.attempts,
             )
 
@@ -184,7 +187,7 @@ class Node:
                     log.warning("%s has been taken over by another node", job_id)
                 await self._renew_tickets(waiting)
             except (StoreUnavailable, RedisError, OSError) as error:
-                log.warning("no sign of life could be given: %s", error)
+                log.warning("no sign of life could be given: %s", reason(error))
             await asyncio.sleep(self._settings.lease_s / _BEATS_A_LEASE)
 
     async def _renew_tickets(self, waiting: int) -> None:

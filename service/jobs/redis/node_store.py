@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 from service.errors import StoreUnavailable
 from service.jobs.history import Rows
 from service.jobs.job import Job, Progress, Stored
+from service.jobs.redis.connection import reason
 from service.jobs.redis.documents import joined
 from service.jobs.redis.store import RedisStore
 from service.jobs.store import Claimed
@@ -171,6 +172,6 @@ class NodeStore:
             except StoreUnavailable as error:
                 if self.closing.is_set():
                     raise
-                log.warning("the store is tried again in %.2g s: %s", pause, error)
+                log.warning("the store is tried again in %.2g s: %s", pause, reason(error))
             await asyncio.sleep(pause)
             pause = min(2 * pause, _LONGEST_PAUSE_S)

@@ -4,22 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import secrets
 from collections.abc import Sequence
 from contextlib import suppress
-from typing import Any
+from typing import Any, NamedTuple
 
-from service.errors import (
-    UnknownJob,
-)
+from service.errors import StoreUnavailable, UnknownJob
 from service.fitting.packing import unpack
 from service.jobs.executor import NULL_OBSERVER, Observer
 from service.jobs.fair_queue import SHARE
 from service.jobs.history import Rows
-from service.jobs.job import Job, Stored
+from service.jobs.job import Job, Stored, UnreadableRequest
 from service.jobs.redis import documents
 from service.jobs.redis.connection import Scripts, connect, translated
-from service.jobs.redis.documents import fields_of, job_of
+from service.jobs.redis.documents import DamagedRecord, fields_of, job_of
 from service.jobs.redis.subscription import Subscription
 from service.jobs.store import Answer, StoreStats
 from service.jobs.timing import Clock, SystemClock
@@ -27,13 +26,16 @@ from service.schemas.names import Status
 from service.schemas.requests import JobRequest
 from service.settings import Settings
 
+log = logging.getLogger("descent.store")
+
 PIECE = 2**18
 """Bytes of a piece of a document: a longer command would hold up everyone else's."""
 _STAGED_S = 600
 """Seconds that the pieces of a document are kept that nobody puts in place."""
 _REREAD_S = 2.0
 """Seconds after which a job that is waited for is read again, since messages may be lost."""
-_PAGE = 100
+_PAGE = 1000
+"""Jobs of a list that are looked at in one step."""
 
 
 class Reader:
@@ -68,31 +70,44 @@ class Reader:
     # --- documents --------------------------------------------------------------------------------
 
     async def stage(self, document: Stored | None) -> tuple[str, Stored]:
-        """Writes all pieces of a document but the last. Returns their token and the last piece."""
+        """Writes all pieces of a document but the last. Returns their token, which begins with
+        their number, and the last piece."""
         if document is None or len(document) <= PIECE:
             return "", b"" if document is None else document
-        token, view = secrets.token_urlsafe(12), memoryview(document)
+        view, count = memoryview(document), (len(document) - 1) // PIECE
+        token = f"{count}-{secrets.token_urlsafe(12)}"
         name = f"{self.prefix}staged:{token}"
-        last = (len(view) - 1) // PIECE * PIECE
-        with translated():
-            for at in range(0, last, PIECE):
-                async with self.client.pipeline(transaction=False) as pipe:
-                    pipe.rpush(name, bytes(view[at : at + PIECE]))
-                    pipe.expire(name, _STAGED_S)
-                    await pipe.execute()
-        return token, bytes(view[last:])
+        try:
+            with translated():
+                for at in range(0, count * PIECE, PIECE):
+                    async with self.client.pipeline(transaction=False) as pipe:
+                        pipe.rpush(name, bytes(view[at : at + PIECE]))
+                        pipe.expire(name, _STAGED_S)
+                        await pipe.execute()
+        except StoreUnavailable:
+            await self.unstage(token)
+            raise
+        return token, bytes(view[count * PIECE :])
+
+    async def unstage(self, *tokens: str) -> None:
+        """Removes what is staged, as far as Redis answers; the rest expires."""
+        names = [f"{self.prefix}staged:{token}" for token in tokens if token]
+        if names:
+            with suppress(StoreUnavailable), translated():
+                await self.client.unlink(*names)
 
     async def document(self, name: str) -> bytes:
-        """A document, piece by piece; empty where there is none."""
-        pieces: list[bytes] = []
+        """A document, piece by piece; empty where there is none, or none any more."""
+        key, pieces = f"{self.prefix}{name}", []
         with translated():
-            while True:
-                found = await self.client.lrange(f"{self.prefix}{name}", len(pieces), len(pieces))
-                if not found:
-                    return b"".join(pieces)
+            async with self.client.pipeline(transaction=False) as pipe:
+                count, pieces = await pipe.llen(key).lrange(key, 0, 0).execute()
+            while len(pieces) < count:
+                found = await self.client.lrange(key, len(pieces), len(pieces))
+                if not found:  # it expired, or gave way
+                    return b""
                 pieces += found
-                if len(found[0]) < PIECE:
-                    return b"".join(pieces)
+        return b"".join(pieces)
 
     async def get(self, job_id: str, owner: str | None = None) -> Job:
         with translated():
@@ -105,18 +120,19 @@ class Reader:
     async def request(self, job_id: str) -> JobRequest:
         document = await self.document(f"request:{job_id}")
         if not document:
-            raise UnknownJob(await self.why_unknown(job_id, None))
+            await self.get(job_id)
+            raise UnreadableRequest("The request of this job was lost; send it again.")
         request: JobRequest = await _off_the_loop(document, documents.unpack_request)
         return request
 
     async def answer(self, job_id: str) -> Answer | None:
         if not (await self.get(job_id)).answered:
             return None
+        curve = await self.document(f"curve:{job_id}")  # first: both expire at once
         result = await self.document(f"result:{job_id}")
-        curve = await self.document(f"curve:{job_id}")
         if not result:
             raise UnknownJob(await self.why_unknown(job_id, None))
-        return Answer(result, unpack(curve, any_version=True) if curve else None)
+        return Answer(result, _curve(job_id, curve) if curve else None)
 
     async def list(
         self, *, owner: str | None, status: Status | None, limit: int, after: str | None
@@ -124,24 +140,36 @@ class Reader:
         below: str | int = "+inf" if after is None else f"({await self._number(after, owner)}"
         name = f"{self.prefix}all" if owner is None else f"{self.prefix}of:{owner}"
         found: list[Job] = []
-        skipped = 0
+        wanted = None if status is None else status.encode()
         with translated():
             while True:
-                ids = await self.client.zrevrangebyscore(name, below, "-inf", skipped, _PAGE)
-                skipped += len(ids)
-                async with self.client.pipeline(transaction=False) as pipe:
-                    for job_id in ids:
-                        pipe.hgetall(f"{self.prefix}job:{job_id.decode()}")
-                    records = await pipe.execute() if ids else []
-                for job_id, record in zip(ids, records, strict=True):
-                    job = job_of(job_id.decode(), fields_of(record)) if record else None
+                # By number: places would shift with each new job.
+                page = await self.client.zrevrangebyscore(name, below, "-inf", 0, _PAGE, True)
+                if not page:
+                    return found, False
+                below = f"({int(page[-1][1])}"
+                if status is not None:
+                    kept = await self._each("hget", [job_id for job_id, _ in page], "status")
+                    page = [each for each, one in zip(page, kept, strict=True) if one == wanted]
+                if len(page) > (most := limit - len(found) + 1):
+                    page = page[:most]
+                    below = f"({int(page[-1][1])}"
+                ids = [job_id for job_id, _ in page]
+                for job_id, record in zip(ids, await self._each("hgetall", ids), strict=True):
+                    job = _listed(job_id.decode(), record)
                     if job is None or status not in (None, job.status):
                         continue
                     if len(found) == limit:
                         return found, True
                     found.append(job)
-                if not ids:
-                    return found, False
+
+    async def _each(self, command: str, ids: Sequence[bytes], *args: str) -> Sequence[Any]:
+        """The replies of a command for each record; an exception where it fails."""
+        async with self.client.pipeline(transaction=False) as pipe:
+            for job_id in ids:
+                getattr(pipe, command)(f"{self.prefix}job:{job_id.decode()}", *args)
+            replies: Sequence[Any] = await pipe.execute(raise_on_error=False) if ids else []
+        return replies
 
     async def _number(self, job_id: str, owner: str | None) -> int:
         with translated():
@@ -171,6 +199,8 @@ class Reader:
             return f"There is no job '{shown}': it is unknown, or it expired long ago."
         if gone[2] == "deleted":
             return f"There is no job '{shown}' any more: it was deleted."
+        if gone[2] == "damaged":
+            return f"There is no job '{shown}' any more: its record was damaged."
         return (
             f"There is no job '{shown}' any more: it expired, to make room or because of its age."
         )
@@ -186,6 +216,8 @@ class Reader:
         first = "-" if after_epoch is None else f"({after_epoch}-1"
         with translated():
             entries = await self.client.xrange(f"{self.prefix}history:{job_id}", first)
+        if not entries:
+            await self.get(job_id)
         rows = documents.joined([documents.unpack_rows(entry[b"rows"]) for _, entry in entries])
         rows = rows.after(after_epoch)
         rows = rows if limit is None else rows[:limit]
@@ -214,6 +246,51 @@ class Reader:
             queued=queued,
             oldest_wait_s=max(now_ms - float(oldest), 0.0) / 1000 if oldest else 0.0,
         )
+
+    async def nodes(self) -> Nodes:
+        """The nodes that are alive."""
+        *_, alive, mean_s = await self.scripts.run("stats", self.age_ms)
+        return Nodes.of(alive, mean_s)
+
+    async def place(self, job_id: str) -> tuple[int, Nodes] | None:
+        """The number of jobs before it, and the nodes; None where it is not in the queue."""
+        found = await self.scripts.run("position", job_id)
+        return None if found is None else (found[0], Nodes.of(*found[1:]))
+
+
+class Nodes(NamedTuple):
+    """The nodes of a cell."""
+
+    slots: int
+    mean_s: float
+    """Mean duration of recent jobs."""
+
+    @classmethod
+    def of(cls, alive: Sequence[bytes], mean_s: bytes) -> Nodes:
+        """The nodes of a script's answer, which have their slots behind their names."""
+        return cls(sum(int(node.rpartition(b":")[2]) for node in alive), float(mean_s))
+
+
+def _listed(job_id: str, record: Any) -> Job | None:
+    """The job of a list; None where its record is gone, or cannot be read."""
+    if not record:
+        return None
+    try:
+        if isinstance(record, Exception):
+            raise DamagedRecord(f"the record of {job_id} cannot be read: {record}")
+        return job_of(job_id, fields_of(record))
+    except DamagedRecord as error:
+        log.error("left out of a list: %s", error)
+        return None
+
+
+def _curve(job_id: str, document: bytes) -> Any:
+    """The curve of a job; None where another version wrote it that has other curves."""
+    try:
+        return unpack(document, any_version=True)
+    except (KeyError, ValueError, TypeError, AttributeError, IndexError):
+        log.exception("the curve of %s cannot be read", job_id)
+        return None
 
 
 async def _off_the_loop(document: bytes, read: Any) -> Any:

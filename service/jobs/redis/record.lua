@@ -5,6 +5,7 @@ local id, owner, status, bytes, key, fingerprint = unpack(ARGV, 1, 6)
 local limits = cjson.decode(ARGV[7])
 local found = keyed(owner, key, fingerprint)
 if found then return found end
+if not are_staged(ARGV[8], ARGV[10], ARGV[12]) then return {'staged'} end
 local refused = admit(id, owner, key, fingerprint, n(bytes), limits)
 if refused then return refused end
 C('HSET', record(id), unpack(ARGV, 16))

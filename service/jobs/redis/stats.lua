@@ -2,4 +2,4 @@
 expire(n(ARGV[1]))
 local oldest = C('ZRANGE', P .. 'waiting', 0, 0, 'WITHSCORES')[2]
 return {C('HGETALL', P .. 'count'), n(C('HGET', P .. 'totals', 'bytes')), C('ZCARD', P .. 'waiting'),
-  oldest or '', C('ZRANGEBYSCORE', P .. 'nodes', now(), '+inf'), C('HGET', P .. 'totals', 'mean_s') or '0.1'}
+  oldest or '', alive(), mean_s()}

@@ -4,6 +4,7 @@ alone: each change is one Lua script (see `functions.lua`)."""
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
@@ -15,6 +16,7 @@ from service.errors import (
     JobStillRunning,
     QueueFull,
     QuotaExceeded,
+    StoreUnavailable,
     UnknownJob,
 )
 from service.fitting import Curve
@@ -23,10 +25,12 @@ from service.jobs.history import History, Rows
 from service.jobs.job import Failure, IllegalTransition, Job, Progress, StaleAttempt, Stored
 from service.jobs.memory_entries import curve_bytes
 from service.jobs.redis import documents
-from service.jobs.redis.documents import fields_of, job_of
+from service.jobs.redis.documents import DamagedRecord, fields_of, job_of
 from service.jobs.redis.reader import Reader
 from service.jobs.store import Claimed, IdempotencyKey
 from service.schemas.names import Status, StopReason
+
+log = logging.getLogger("descent.store")
 
 Args = list[str | bytes | int | float]
 
@@ -52,12 +56,10 @@ class RedisStore(Reader):
         assert job.request is not None, "a new job has its request"
         staged = await self.stage(documents.pack_request(job.request))
         created_ms = int(job.created_at.timestamp() * 1000)
-        reply = await self.scripts.run(
-            "create",
-            *self._head(job, job.queue_key, job.nbytes, key),
-            *(created_ms, *staged, *documents.new_fields(job)),
+        head = self._head(job, job.queue_key, job.nbytes, key)
+        return await self._admitted(
+            "create", job, staged, *head, created_ms, *staged, *documents.new_fields(job)
         )
-        return self._created(reply, job)
 
     async def record(
         self, job: Job, rows: Rows, fitted_s: float, key: IdempotencyKey | None = None
@@ -68,12 +70,9 @@ class RedisStore(Reader):
         job = replace(job, nbytes=nbytes)
         curve = None if job.curve is None else pack(job.curve)
         staged = [part for each in (request, job.result, curve) for part in await self.stage(each)]
-        reply = await self.scripts.run(
-            "record",
-            *self._head(job, job.status, nbytes + rows.nbytes, key),
-            *(*staged, *_packed(rows), *documents.new_fields(job)),
-        )
-        job, existed = self._created(reply, job)
+        head = self._head(job, job.status, nbytes + rows.nbytes, key)
+        more = (*documents.packed(rows), *documents.new_fields(job))
+        job, existed = await self._admitted("record", job, staged, *head, *staged, *more)
         if not existed:
             self._observer.job_ended(job, 0.0, fitted_s)
         return job, existed
@@ -82,6 +81,18 @@ class RedisStore(Reader):
         """The arguments that new jobs have in common."""
         named = ("", "") if key is None else (key.key, key.fingerprint.hex())
         return [job.id, job.owner, second, nbytes, *named, self.limits]
+
+    async def _admitted(
+        self, name: str, job: Job, staged: Sequence[Any], *args: Any
+    ) -> tuple[Job, bool]:
+        """Runs a script that creates a job. What was staged for one that is refused is removed."""
+        reply = None
+        try:
+            reply = await self.scripts.run(name, *args)
+        finally:
+            if reply is None or reply[0] != b"created":
+                await self.unstage(*staged[::2])
+        return self._created(reply, job)
 
     def _created(self, reply: Any, job: Job | None) -> tuple[Job, bool]:
         """The answer of a script that creates or finds a job. Raises what it was refused for."""
@@ -92,6 +103,8 @@ class RedisStore(Reader):
             return job, False
         if said == "conflict":
             raise IdempotencyConflict
+        if said == "staged":
+            raise StoreUnavailable
         if said == "exists":
             raise ValueError(f"{job.id if job else 'the job'} exists already")
         if said == "unfinished":
@@ -109,18 +122,29 @@ class RedisStore(Reader):
     # --- transitions ------------------------------------------------------------------------------
 
     async def claim(self, at: datetime, *, node: str = "") -> Claimed | None:
-        reply = await self.scripts.run("claim", at.isoformat(), self._lease_ms, node)
-        if reply is None:
-            return None
-        fields = fields_of(reply[1])
-        job = job_of(reply[0].decode(), fields)
+        while True:
+            reply = await self.scripts.run(
+                "claim", at.isoformat(), self._lease_ms, node, self.age_ms
+            )
+            if reply is None:
+                return None
+            job_id, fields = reply[0].decode(), fields_of(reply[1])
+            try:
+                job = job_of(job_id, fields)
+                break
+            except DamagedRecord as error:
+                log.error("%s; the job is failed", error)
+                failure = Failure("job-failed", "The record of this job was damaged.")
+                fields_of_end = documents.end_fields(at, None, False, failure)
+                with suppress(DamagedRecord, UnknownJob, IllegalTransition):
+                    await self._change(job_id, "failed", None, fields=fields_of_end)
         document = await self.document(f"checkpoint:{job.id}") if "spent" in fields else b""
         waited_s = max((at - job.created_at).total_seconds(), 0.0)
         return Claimed(job, waited_s, float(fields.get("spent", 0)), document or None)
 
     async def position(self, job_id: str) -> int | None:
-        found: int | None = await self.scripts.run("position", job_id)
-        return found
+        place = await self.place(job_id)
+        return None if place is None else place[0]
 
     async def start(self, job_id: str, at: datetime) -> Job:
         return (await self._change(job_id, "running", None, at=at.isoformat())).job
@@ -282,7 +306,13 @@ class RedisStore(Reader):
         }
         reply = await self.scripts.run(
             "change",
-            *(job_id, "" if attempt is None else attempt, to, json.dumps(given), *_packed(rows)),
+            *(
+                job_id,
+                "" if attempt is None else attempt,
+                to,
+                json.dumps(given),
+                *documents.packed(rows),
+            ),
             *(*result, *curve, *checkpoint, *fields),
         )
         said = reply[0].decode()
@@ -292,6 +322,8 @@ class RedisStore(Reader):
             raise StaleAttempt(f"{job_id} is at attempt {reply[1].decode()}, not {attempt}")
         if said == "illegal":
             raise IllegalTransition(job_id, reply[1].decode(), to or "running")  # type: ignore[arg-type]
+        if said == "staged":
+            raise StoreUnavailable
         if said == "merge":
             raise _MustMerge
         return Appended(job_of(job_id, fields_of(reply[1])), int(reply[2]))
@@ -314,23 +346,6 @@ class RedisStore(Reader):
         )
         return waiting, [job_id.decode() for job_id in lost]
 
-    async def nodes(self) -> Nodes:
-        """The nodes that are alive."""
-        *_, nodes, mean_s = await self.scripts.run("stats", self.age_ms)
-        return Nodes(sum(int(node.rpartition(b":")[2]) for node in nodes), float(mean_s))
-
-
-class Nodes(NamedTuple):
-    """The nodes of a cell."""
-
-    slots: int
-    mean_s: float
-    """Mean duration of recent jobs."""
-
 
 class _MustMerge(Exception):
     """Rows repeat epochs, or fill the history."""
-
-
-def _packed(rows: Rows) -> tuple[int | str, bytes]:
-    return (int(rows.epoch[-1]), documents.pack_rows(rows)) if len(rows) else ("", b"")

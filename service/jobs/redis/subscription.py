@@ -75,13 +75,17 @@ class Subscription:
         while True:
             try:
                 await self._next()
-            except (RedisError, OSError):
+            except Exception as error:
+                if not isinstance(error, RedisError | OSError):
+                    log.exception("a message could not be read")
                 self._wake_all()
                 await asyncio.sleep(_RETRY_S)
                 await self._renew()
 
     async def _next(self) -> None:
         assert self._pubsub is not None
+        if self._pubsub.connection is None:  # Redis was away when it was subscribed to
+            raise ConnectionError("the subscription has no connection")
         message = await self._pubsub.get_message(ignore_subscribe_messages=True, timeout=_POLL_S)
         if message is None:
             return

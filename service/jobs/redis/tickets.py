@@ -12,6 +12,8 @@ import dramatiq
 import redis
 from dramatiq.brokers.redis import RedisBroker, _RedisConsumer
 from dramatiq.errors import ConnectionClosed
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 from service.settings import Settings
 
@@ -52,6 +54,10 @@ class Tickets:
         found: Any = self._broker.client.llen(f"{self._broker.namespace}:{_QUEUE}")
         return int(found)
 
+    def check(self) -> None:
+        """Blocks. Raises redis.RedisError where no tickets could be issued."""
+        self._broker.client.ping()
+
     def consume(self, work: Callable[[str], None], slots: int) -> None:
         """Calls `work` with each ticket, in as many threads as there are slots; a ticket is taken
         only when one is free."""
@@ -83,6 +89,7 @@ class _Broker(RedisBroker):
             url,
             socket_timeout=settings.redis_timeout_s,
             socket_connect_timeout=settings.redis_timeout_s,
+            retry=Retry(NoBackoff(), 0),
         )
         super().__init__(  # type: ignore[no-untyped-call]
             client=client,
@@ -102,6 +109,18 @@ class _Broker(RedisBroker):
         if queue_name not in self.queues:
             self.queues.add(queue_name)
             self.emit_after("declare_queue", queue_name)
+
+    def _dispatch(self, command: str) -> Callable[..., Any]:
+        send = super()._dispatch(command)  # type: ignore[no-untyped-call]
+
+        def sent(*args: Any) -> Any:
+            try:
+                return send(*args)
+            except redis.ReadOnlyError as error:  # another server writes now
+                self.client.connection_pool.disconnect()
+                raise redis.ConnectionError(str(error)) from error
+
+        return sent
 
     def ring(self) -> None:
         with self._bell:

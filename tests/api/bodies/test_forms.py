@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gzip
-from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -11,16 +10,14 @@ import httpx
 import numpy as np
 import pyarrow as pa
 import pytest
-import pytest_asyncio
 
 from service.api.bodies import forms
 from service.jobs.job import Job
 from service.schemas.requests import JobRequest
-from service.settings import Settings
 from tests.api.bodies.test_arrow import written
 from tests.api.bodies.test_multipart import body, disposed
 from tests.api.bodies.test_npz import saved
-from tests.api.doors import fake, real
+from tests.api.doors import fake
 from tests.api.fakes import FakeJobs, job
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -28,12 +25,6 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 ARROW = {"content-type": "application/vnd.apache.arrow.stream"}
 X = np.linspace(0.0, 4.0, 30)
 COLUMNS = {"x": X.tolist(), "y": (2.5 * np.exp(-1.3 * X) + 0.5).tolist()}
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def client() -> AsyncIterator[httpx.AsyncClient]:
-    async with real(Settings(workers=1)) as client:
-        yield client
 
 
 def arrow_body(columns: dict[str, Any] = COLUMNS) -> bytes:

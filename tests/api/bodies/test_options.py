@@ -145,7 +145,7 @@ def test_the_other_requests_too(schema: Any, query: str, expected: Any) -> None:
 def test_a_slip_is_told_by_the_parameters_name(query: str, says: str) -> None:
     with pytest.raises(InvalidRequest, match=says) as caught:
         assemble(FitRequest, Table({}), query.encode())
-    assert all(complaint.pointer == "" for complaint in caught.value.complaints)
+    assert all(error.pointer == "" for error in caught.value.errors)
 
 
 def test_the_columns_are_those_of_the_table() -> None:
@@ -178,7 +178,7 @@ def test_a_slip_in_the_bodys_request_has_its_pointer(
 ) -> None:
     with pytest.raises(error, match=says) as caught:
         assemble(FitRequest, Table({}, request=told), b"")
-    assert caught.value.complaints[0].pointer == pointer
+    assert caught.value.errors[0].pointer == pointer
 
 
 def test_a_json_body_has_its_options_in_it() -> None:

@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from fastapi.testclient import TestClient
+from httpx import Response
 
 import service
-from service.api.routes.catalogue import catalogue_markdown, markdown
+from service.api.routes.catalogue import catalogue_markdown, markdown, views_markdown
 from service.app import create_app
 from service.cli import options
 from service.settings import Settings
@@ -26,17 +27,26 @@ def main() -> None:
     with TestClient(create_app(Settings(workers=1)), "http://localhost") as client:
         for path, *body in json.load(sys.stdin):
             answer = _asked(client, path, *body)
-            answers.append([answer.status_code, answer.json()])
+            answers.append([answer.status_code, _body(answer)])
+        fit = client.post("/fit", json={"data": {"x": [1, 2, 3], "y": [2, 3, 5]}}).json()
+        picture = client.get(f"{fit['urls']['self']}/plot/sorted_target.txt")
     found: dict[str, Any] = {
         "answers": answers,
-        "docs": [*catalogue_markdown().values(), markdown()],
+        "picture_of_job": [picture.status_code, picture.text],
+        "docs": [*catalogue_markdown().values(), markdown(), views_markdown()],
         "completions": [
             *options.model_names("lagged"),
             *options.optimizer_names("sign"),
             *options.loss_names("geman"),
+            *options.view_names("sorted"),
         ],
     }
     json.dump(found, sys.stdout)
+
+
+def _body(answer: Response) -> Any:
+    is_json = answer.headers["content-type"].partition(";")[0].endswith("json")
+    return answer.json() if is_json else answer.text
 
 
 def _asked(client: TestClient, path: str, body: Any = None, media_type: str | None = None) -> Any:

@@ -2,24 +2,24 @@
 
 from __future__ import annotations
 
-from service.engine.diagnostics.finding import (
+from service.engine.diagnostics.finished import (
     INFO,
     About,
     Check,
-    Finding,
-    Findings,
+    FinishedFit,
+    FinishedFits,
     Message,
     Severities,
 )
 
 
-def _severity(findings: Findings) -> Severities:
+def _severity(finished: FinishedFits) -> Severities:
     """There are rows."""
-    return findings.everywhere(INFO)
+    return finished.everywhere(INFO)
 
 
-def _describe(finding: Finding) -> Message:
-    return Message(f"{finding.problem.rows} rows are many")
+def _describe(fit: FinishedFit) -> Message:
+    return Message(f"{fit.problem.rows} rows are many")
 
 
 MANY_ROWS = Check(

@@ -17,10 +17,12 @@ from typing import Any, get_args
 from numba.core.dispatcher import Dispatcher
 
 from service.engine.kernel import warm
-from service.fitting import gradient, loss, predict, scene
+from service.fitting import gradient, loss, predict
 from service.jobs.fit_backend import FIT_BACKEND
 from service.jobs.messages import Ended, Task
 from service.jobs.run_job import run_job
+from service.render.scene import PlotInput
+from service.render.views.table import scene
 from service.schemas.compute import GradientRequest, LossRequest, PredictRequest
 from service.schemas.fit import FitRequest
 from service.schemas.names import DType, GradientMethod, LossName, OptimizerName, ScheduleName
@@ -113,7 +115,7 @@ def rest(dtype: str) -> None:
         gradient(GradientRequest.model_validate(asked), 10**6)
     for view in ("fit", "residuals", "path", "losses"):
         history = {"history": made["history"], "start": START} if view == "path" else {}
-        scene(PlotRequest.model_validate({**body, "view": view, **history}))
+        scene(PlotInput(PlotRequest.model_validate({**body, "view": view, **history})))
 
 
 def signatures() -> set[str]:

@@ -1,38 +1,48 @@
-"""Validates a plot request and selects the rows to draw."""
+"""The rows of a plot request that are drawn, with what pictures need of the engine: predictions,
+losses and curves of losses."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import TypeVar
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from service.catalogue.losses import LOSSES
+from service.engine import begin, outcome
 from service.engine.formula import Formula
+from service.engine.objectives.objective import Objective
 from service.engine.problem import Model, Problem
 from service.engine.scaling import Scale
 from service.errors import InvalidData, InvalidRequest
 from service.fitting.columns import check_shape, numbers, refuse_infinite
 from service.fitting.models import resolve
 from service.fitting.options import to_loss
+from service.fitting.plan import to_plan
 from service.fitting.row_filter import with_rows
 from service.fitting.start import to_theta
 from service.fitting.ties import own_values, ties_of
 from service.fitting.values import explained, to_scaling, to_sigma
 from service.schemas import models as wire
 from service.schemas.columns import Numbers
+from service.schemas.fit import FitRequest
+from service.schemas.options import Param, Tied
 from service.schemas.options import Scale as ScaleRequest
 from service.schemas.plot import PlotRequest
-from service.schemas.scenes import Quantity
 
-T = TypeVar("T")
+MOST_POINTS = 1_000
+"""Maximum points of one picture; more would make an SVG of megabytes."""
+OPERATIONS = 3e8
+"""Budget of a surface: points × rows × operations of the formula; about half a second."""
+FEWEST_ROWS = 50
+SEARCH_EPOCHS = 100
 
 
 @dataclass(frozen=True, slots=True)
-class Looked:
+class PlotData:
     """Selected rows of a plot request, all finite; float64."""
 
     request: PlotRequest
@@ -89,20 +99,71 @@ class Looked:
         predicted: Numbers = bound.predict(self.theta).numpy()
         return predicted
 
-    def quantity(self, name: str) -> Quantity:
-        """A column or a param, with its unit if known."""
-        return Quantity(name, (self.request.units or {}).get(name))
+    def affordable(self, points: int) -> PlotData:
+        """Evenly chosen rows, as many as the budget of the surface allows."""
+        most = OPERATIONS / (points * max(self.formula.operations, 1))
+        rows = self.target.shape[0]
+        if rows <= max(most, FEWEST_ROWS):
+            return self
+        chosen = torch.from_numpy(evenly(rows, int(max(most, FEWEST_ROWS))))
+        return replace(
+            self,
+            raw={name: column[chosen] for name, column in self.raw.items()},
+            target=self.target[chosen],
+            sigma=None if self.sigma is None else self.sigma[chosen],
+        )
+
+    def lowest(self, names: tuple[str, ...]) -> Numbers | None:
+        """Where the loss is lowest over these params with the others fixed, by a short fit:
+        (names,)."""
+        if not isinstance(self.formula, Formula) or len(self.formula.target_columns) != 1:
+            return None
+        given = self.request.params or {}
+        name = self.formula.target_columns[0]
+        if self.formula.target != name:
+            return None
+        columns = self.problem().columns  # scaled, as the params are
+        request = FitRequest(
+            model=self.formula.text,
+            data={**{n: x.numpy() for n, x in columns.items()}, name: self.target.numpy()},
+            sigma=None if self.sigma is None else self.sigma.tolist(),
+            params={
+                n: Param(expr=v.expr)
+                if isinstance(v, Tied)
+                else Param(value=v, fixed=n not in names)
+                for n, v in given.items()
+            },
+            loss=self.request.loss,
+            epochs=SEARCH_EPOCHS,
+        )
+        try:
+            run = begin(to_plan(request).task)
+            run.step(SEARCH_EPOCHS)
+            found = outcome(run)
+        except InvalidRequest:
+            return None
+        where = [float(found.best.params[self.formula.params.index(n)]) for n in names]
+        return np.array(where) if np.isfinite(where).all() and found.best.loss >= 0 else None
+
+    def losses(self, names: tuple[str, ...], axes: tuple[Numbers, ...]) -> Numbers:
+        problem = self.problem()
+        grid = torch.cartesian_prod(*(torch.from_numpy(axis) for axis in axes))
+        positions = [problem.params.index(name) for name in names]
+        losses: Numbers = Objective(problem).losses(grid, positions).numpy()
+        grid_of: Numbers = losses.reshape([len(axis) for axis in axes])
+        return grid_of
 
     @property
     def title(self) -> str:
         return self.formula.text if self.request.title is None else self.request.title
 
 
-def look(request: PlotRequest, most: int, max_rows: int = 2**62) -> Looked:
+def select(request: PlotRequest, most: int, max_rows: int = 2**62) -> PlotData:
     """At most `most` rows without missing values, evenly chosen. Raises InvalidRequest."""
     request = with_rows(request)
-    data = needed(request.data, "data", request.view)
-    params = needed(request.params, "params", request.view)
+    data, params = request.data, request.params
+    assert data is not None
+    assert params is not None
     bad = [name for name, value in own_values(params).items() if not math.isfinite(value)]
     if bad:  # as those of a job may be
         raise InvalidRequest(f"these params are not finite: {', '.join(bad)}", pointer="/params")
@@ -123,7 +184,7 @@ def look(request: PlotRequest, most: int, max_rows: int = 2**62) -> Looked:
     chosen = whole[evenly(whole.size, most)]
     some = {name: numbers(data, name)[chosen] for name in used}
     sigma = to_sigma(request.sigma, data, rows) if request.sigma is not None else None
-    return Looked(
+    return PlotData(
         request=request,
         formula=formula,
         theta=to_theta(params, formula, torch.float64),
@@ -136,13 +197,6 @@ def look(request: PlotRequest, most: int, max_rows: int = 2**62) -> Looked:
     )
 
 
-def needed(value: T | None, name: str, view: str) -> T:
-    """The value of a field. Raises InvalidRequest if it is missing."""
-    if value is None:
-        raise InvalidRequest(f"the view '{view}' requires `{name}`", pointer=f"/{name}")
-    return value
-
-
 def evenly(count: int, most: int) -> np.ndarray[tuple[int], np.dtype[np.intp]]:
     """At most `most` evenly spaced indices below `count`, including the first and the last."""
     return np.unique(np.linspace(0, count - 1, min(count, most)).astype(np.intp))
@@ -151,6 +205,12 @@ def evenly(count: int, most: int) -> np.ndarray[tuple[int], np.dtype[np.intp]]:
 def drawn_of(drawn: int, rows: int) -> tuple[str, ...]:
     """A note if not every row is drawn."""
     return (f"{drawn:,} of {rows:,} rows are drawn",) if drawn < rows else ()
+
+
+def loss_curves(name: str, residual: Numbers) -> tuple[Numbers, Numbers]:
+    """ρ(r) and ρ'(r) of the loss of that name, with its default option."""
+    loss, r = LOSSES[name], _tensor(residual)
+    return loss.rho(r, loss.default).numpy(), loss.psi(r, loss.default).numpy()
 
 
 def _tensor(column: Numbers) -> Tensor:

@@ -7,13 +7,13 @@ import pytest
 from pydantic import ValidationError
 
 from service.api.validation_errors import MOST, validation_errors
-from service.errors import Complaint
+from service.errors import FieldError
 from service.schemas.fit import FitRequest
 
 DATA = {"x": [1, 2], "y": [1, 2]}
 
 
-def found(**members: Any) -> list[Complaint]:
+def found(**members: Any) -> list[FieldError]:
     body = {"data": DATA, **members}
     with pytest.raises(ValidationError) as caught:
         FitRequest.model_validate_json(json.dumps(body))
@@ -104,33 +104,33 @@ def found(**members: Any) -> list[Complaint]:
 def test_one_slip_makes_one_complaint_with_its_mend(
     members: dict[str, Any], pointer: str, detail: str
 ) -> None:
-    (complaint,) = found(**members)
-    assert complaint.pointer == pointer
-    assert complaint.detail.startswith(detail)
+    (error,) = found(**members)
+    assert error.pointer == pointer
+    assert error.detail.startswith(detail)
 
 
 def test_a_missing_field_is_pointed_at_where_it_should_be() -> None:
     with pytest.raises(ValidationError) as caught:
         FitRequest.model_validate_json("{}")
-    (complaint,) = validation_errors(caught.value.errors(), {}, FitRequest)
-    assert complaint == Complaint("/data", "data is required")
+    (error,) = validation_errors(caught.value.errors(), {}, FitRequest)
+    assert error == FieldError("/data", "data is required")
 
 
 def test_a_nameless_optimizer_is_told_the_names() -> None:
-    (complaint,) = found(optimizer={})
-    assert complaint.detail.startswith("optimizer needs a 'name'; known: adagrad, adam")
+    (error,) = found(optimizer={})
+    assert error.detail.startswith("optimizer needs a 'name'; known: adagrad, adam")
 
 
 def test_a_bound_field_of_another_optimizer_is_told_this_ones() -> None:
-    (complaint,) = found(optimizer={"name": "adam", "momentum": 0.5})
-    assert "beta1" in complaint.detail
-    assert "nesterov" not in complaint.detail
+    (error,) = found(optimizer={"name": "adam", "momentum": 0.5})
+    assert "beta1" in error.detail
+    assert "nesterov" not in error.detail
 
 
 def test_input_is_echoed_in_short() -> None:
     long = "x" * 10_000
-    for complaint in (*found(**{long: 1}), *found(dtype=long), *found(params={long: long})):
-        assert long[:100] not in complaint.pointer + complaint.detail
+    for error in (*found(**{long: 1}), *found(dtype=long), *found(params={long: long})):
+        assert long[:100] not in error.pointer + error.detail
 
 
 def test_complaints_are_counted_off() -> None:

@@ -9,11 +9,16 @@ import pytest
 
 from service import fitting
 from service.errors import InvalidData, InvalidRequest, UnknownName
-from service.fitting.scenes import MOST_POINTS
+from service.fitting.plot_data import MOST_POINTS
+from service.render.scene import PlotInput
+from service.render.views import table as views
+from service.render.views.fit import FitScene
+from service.render.views.losses import LossesScene
+from service.render.views.path import PathScene
+from service.render.views.residuals import ResidualsScene
 from service.schemas.answers import Fit
 from service.schemas.compute import LossRequest, PredictRequest
 from service.schemas.plot import PlotHistory, PlotRequest
-from service.schemas.scenes import FitScene, LossesScene, PathScene, ResidualsScene
 from service.settings import Settings
 from tests.render.made import THERMOMETER, asked, descent, fitted
 
@@ -26,11 +31,11 @@ def seen(view: str, body: dict[str, Any], fit: Fit | None = None, **members: Any
     rows = fit.history
     history = PlotHistory(epoch=rows.epoch, loss=rows.loss, params=rows.params)
     plot = PlotRequest.model_validate({"view": view, **members})
-    return fitting.scene(fitting.plot_of_job(plot, asked(body), fit, history))
+    return views.scene(PlotInput(fitting.plot_of_job(plot, asked(body), fit, history)))
 
 
 def given(**body: Any) -> Any:
-    return fitting.scene(PlotRequest.model_validate(body))
+    return views.scene(PlotInput(PlotRequest.model_validate(body)))
 
 
 def test_the_curve_and_its_bands_are_those_of_predict() -> None:
@@ -206,7 +211,7 @@ MODEL = {"model": "y = a * x", "params": {"a": 1.0}, "data": {"x": [1.0], "y": [
 def test_what_is_lacking_is_pointed_at(body: Any, pointer: str) -> None:
     with pytest.raises((InvalidRequest, InvalidData)) as refused:
         given(**body)
-    assert refused.value.complaints[0].pointer == pointer
+    assert refused.value.errors[0].pointer == pointer
 
 
 def test_an_mlp_is_drawn_like_any_other() -> None:

@@ -82,13 +82,13 @@ class Check:
     """A diagnostic: `severity` computes it for each fit, `describe` writes the message for one."""
 
     code: str
-    severity: Callable[[Findings], Severities]
-    describe: Callable[[Finding], Message]
+    severity: Callable[[FinishedFits], Severities]
+    describe: Callable[[FinishedFit], Message]
     about: About
 
 
 @dataclass(frozen=True, eq=False)
-class Findings:
+class FinishedFits:
     """Finished fits with the same model and options, or one. For many, the fields are arrays whose
     first dimension is the fit; for one, they lack that dimension, since an operation on an array
     of length 1 takes twenty times as long as on a number. The checks work with both.
@@ -120,7 +120,7 @@ class Findings:
     """Whether other starts led to a better minimum."""
     intervals: Intervals | None = None
     """Confidence intervals, if computed."""
-    one: Finding | None = None
+    one: FinishedFit | None = None
     """The fit, if it is only one."""
 
     @property
@@ -224,7 +224,7 @@ def any_of(mask: Each) -> Each:
     return found if mask.ndim > 1 else bool(found)
 
 
-class Finding:
+class FinishedFit:
     """One finished fit, the input of `Check.describe`."""
 
     def __init__(
@@ -284,10 +284,10 @@ class Finding:
         return self.task.options
 
     @cached_property
-    def all(self) -> Findings:
+    def all(self) -> FinishedFits:
         """The input of `Check.severity`."""
         problem, result = self.problem, self.result
-        return Findings(
+        return FinishedFits(
             problem=problem,
             options=self.options,
             statistics=self.statistics.figures,

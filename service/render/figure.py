@@ -1,5 +1,4 @@
-"""Shared by all pictures: size, colours, and serialization.
-
+"""Figures by matplotlib: size, colours, and serialization. Imported where one is drawn.
 
 Uses matplotlib's objects without pyplot, so that no state is kept. Colours are Okabe and Ito's
 (Color Universal Design, 2008), distinguishable for the colour-blind.
@@ -10,34 +9,42 @@ from __future__ import annotations
 import io
 import math
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 from xml.sax.saxutils import escape, quoteattr
 
 import matplotlib
+import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.backends.backend_svg import FigureCanvasSVG
+from matplotlib.colors import LinearSegmentedColormap, Normalize
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 
 from service.render.digits import number
+from service.render.extremes import drawable
+from service.render.scene import Scene
+from service.schemas.columns import Numbers
 from service.schemas.names import Theme
-from service.schemas.scenes import Scene
 
 DPI = 100
 BLUE, ORANGE, GREEN, VERMILLION, PURPLE = "#0072B2", "#E69F00", "#009E73", "#D55E00", "#CC79A7"
 SKY = "#56B4E9"
 _LONGEST_TITLE = 90
+LEVELS = 12
+DEEPEST = 1e-3
+"""The lowest contour, as a share of the highest: contours go by even steps of the logarithm of
+what the heights are above the lowest."""
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
+class Palette:
     """The colours of a theme."""
 
-    paper: str
+    background: str
     ink: str
     quiet: str
     """Of the frame, the ticks and the notes."""
@@ -48,14 +55,14 @@ class Look:
     accent: str
     """The colour of highlights."""
     second: str
-    hills: tuple[str, str]
+    surface: tuple[str, str]
     """Of a surface, from low to high."""
     contours: str
 
 
-LOOKS: Mapping[Theme, Look] = {
-    "light": Look(
-        paper="#ffffff",
+PALETTES: Mapping[Theme, Palette] = {
+    "light": Palette(
+        background="#ffffff",
         ink="#1f2328",
         quiet="#59636e",
         grid="#e4e7eb",
@@ -64,11 +71,11 @@ LOOKS: Mapping[Theme, Look] = {
         points="#1f2328",
         accent=VERMILLION,
         second=GREEN,
-        hills=("#f7fafd", "#86b6da"),
+        surface=("#f7fafd", "#86b6da"),
         contours="#6b7f95",
     ),
-    "dark": Look(
-        paper="#0f1419",
+    "dark": Palette(
+        background="#0f1419",
         ink="#e6e9ed",
         quiet="#9aa4af",
         grid="#262d35",
@@ -77,14 +84,14 @@ LOOKS: Mapping[Theme, Look] = {
         points="#e6e9ed",
         accent=ORANGE,
         second="#2fbf94",
-        hills=("#131c26", "#2c6391"),
+        surface=("#131c26", "#2c6391"),
         contours="#5f7890",
     ),
 }
 
 
 @dataclass(frozen=True, slots=True)
-class Paper:
+class FigureOptions:
     """The options of a picture."""
 
     format: str = "svg"
@@ -95,22 +102,22 @@ class Paper:
     transparent: bool = False
 
 
-def printed(draw: Callable[[Figure, Look], None], scene: Scene, paper: Paper) -> bytes:
-    """The picture that `draw` makes."""
-    look = LOOKS[paper.theme]
-    with matplotlib.rc_context(_settings(look)), warnings.catch_warnings():
+def drawn(scene: Scene, options: FigureOptions) -> bytes:
+    """The picture as an SVG or a PNG: the same bytes for the same scene."""
+    scene, palette = drawable(scene), PALETTES[options.theme]
+    with matplotlib.rc_context(_settings(palette)), warnings.catch_warnings():
         # A letter that the font lacks is a box in a PNG, and whole in an SVG.
         warnings.filterwarnings("ignore", "Glyph", UserWarning)
         figure = Figure(
-            figsize=(paper.width / DPI, paper.height / DPI),
+            figsize=(options.width / DPI, options.height / DPI),
             dpi=DPI,
             layout=ConstrainedLayoutEngine(w_pad=0.1, h_pad=0.08),
         )
-        figure.patch.set_alpha(0.0 if paper.transparent else 1.0)
-        draw(figure, look)
-        _headed(figure, scene, look)
+        figure.patch.set_alpha(0.0 if options.transparent else 1.0)
+        scene.draw(figure, palette)
+        _add_title(figure, scene, palette)
         out = io.BytesIO()
-        if paper.format == "png":
+        if options.format == "png":
             FigureCanvasAgg(figure).print_png(out, metadata={"Software": None})  # type: ignore[no-untyped-call]
             return out.getvalue()
         FigureCanvasSVG(figure).print_svg(out, metadata=dict.fromkeys(_METADATA))  # type: ignore[no-untyped-call]
@@ -126,17 +133,19 @@ def plain(text: str) -> str:
     return text.replace("$", r"\$")
 
 
-def named(axes: Axes, x: object, y: object) -> None:
+def name_axes(axes: Axes, x: object, y: object) -> None:
     """The names of the axes, with their units."""
     axes.set_xlabel(plain(_short(str(x), 60)))
     axes.set_ylabel(plain(_short(str(y), 44)))
 
 
-def dressed(axes: Axes, look: Look, *, log: str = "", whole: str = "", grid: str = "both") -> None:
+def style_axes(
+    axes: Axes, palette: Palette, *, log: str = "", whole: str = "", grid: str = "both"
+) -> None:
     """Sets readable ticks and few lines. `log` has "x" or "y" for an axis by
     powers of ten, `whole` for one of whole numbers."""
     if grid:
-        axes.grid(axis=grid, color=look.grid, linewidth=0.8)  # type: ignore[arg-type]
+        axes.grid(axis=grid, color=palette.grid, linewidth=0.8)  # type: ignore[arg-type]
     axes.set_axisbelow(True)
     axes.tick_params(which="both", length=0)
     for side in ("top", "right"):
@@ -152,7 +161,7 @@ def dressed(axes: Axes, look: Look, *, log: str = "", whole: str = "", grid: str
         axis.set_minor_formatter(NullFormatter())
 
 
-def legend(axes: Axes, look: Look, *, loc: Literal["best", "upper center"] = "best") -> None:
+def legend(axes: Axes, palette: Palette, *, loc: Literal["best", "upper center"] = "best") -> None:
     """Adds a legend, if there are entries."""
     handles, labels = axes.get_legend_handles_labels()
     if handles:
@@ -161,14 +170,58 @@ def legend(axes: Axes, look: Look, *, loc: Literal["best", "upper center"] = "be
             labels[::-1],
             frameon=True,
             framealpha=0.85,
-            facecolor=look.paper,
+            facecolor=palette.background,
             edgecolor="none",
-            labelcolor=look.ink,
+            labelcolor=palette.ink,
             borderpad=0.3,
             handlelength=1.8,
             loc=loc,
         )
         made.set_zorder(10)
+
+
+def contours(axes: Axes, x: Numbers, y: Numbers, heights: Numbers, palette: Palette) -> None:
+    """Filled contours of heights (y, x), with some of them labelled; nothing if they are flat."""
+    finite = heights[np.isfinite(heights)]
+    if not finite.size or finite.min() == finite.max():
+        return
+    low, high = float(finite.min()), float(finite.max())
+    with np.errstate(over="ignore"):
+        rises = (high - low) * np.geomspace(DEEPEST, 1.0, LEVELS)
+    levels = np.unique(low + rises)
+    if levels.size < 3 or not np.isfinite(levels).all():
+        return
+    axes.contourf(
+        x,
+        y,
+        np.where(np.isfinite(heights), heights, high),
+        levels=np.concatenate([[low - (levels[0] - low)], levels]),
+        cmap=LinearSegmentedColormap.from_list("surface", palette.surface),
+        norm=_Steps(levels),
+        zorder=1,
+    )
+    lines = axes.contour(
+        x, y, heights, levels=levels[:-1], colors=palette.contours, linewidths=0.8, zorder=2
+    )
+    axes.clabel(
+        lines,
+        levels[1:-1:3],
+        fmt=lambda value: figure_text(value, 3),
+        fontsize=8.5,
+        colors=palette.ink,
+    )
+
+
+class _Steps(Normalize):
+    """Each band between two contours is one step of the colours."""
+
+    def __init__(self, levels: Numbers) -> None:
+        super().__init__(float(levels[0]), float(levels[-1]))
+        self._levels = levels
+
+    def __call__(self, value: object, clip: bool | None = None) -> Any:
+        places = np.searchsorted(self._levels, np.asarray(value), side="left")
+        return np.ma.asarray(places / self._levels.size)
 
 
 _RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
@@ -188,7 +241,7 @@ def _tick(value: float, _position: object = None) -> str:
     return figure_text(value, 6)
 
 
-def _headed(figure: Figure, scene: Scene, look: Look) -> None:
+def _add_title(figure: Figure, scene: Scene, palette: Palette) -> None:
     """The title above, the notes below."""
     title = figure.suptitle(
         plain(_short(scene.title, _LONGEST_TITLE)), x=0.012, ha="left", fontweight="bold"
@@ -202,7 +255,7 @@ def _headed(figure: Figure, scene: Scene, look: Look) -> None:
             x=0.988,
             ha="right",
             fontsize=8.5,
-            color=look.quiet,
+            color=palette.quiet,
         )
 
 
@@ -211,26 +264,26 @@ def _short(text: str, most: int) -> str:
     return shown if len(shown) <= most else shown[: most - 1] + "…"
 
 
-def _settings(look: Look) -> dict[Any, Any]:
+def _settings(palette: Palette) -> dict[Any, Any]:
     return {
         "font.family": ["DejaVu Sans", "sans-serif"],
         "font.sans-serif": ["DejaVu Sans", "Verdana"],
         "font.size": 10.5,
-        "text.color": look.ink,
-        "axes.labelcolor": look.ink,
-        "axes.edgecolor": look.quiet,
+        "text.color": palette.ink,
+        "axes.labelcolor": palette.ink,
+        "axes.edgecolor": palette.quiet,
         "axes.facecolor": "none",
         "axes.linewidth": 0.9,
         "axes.titlesize": 11,
         "axes.titlelocation": "left",
         "axes.titlepad": 8,
-        "figure.facecolor": look.paper,
+        "figure.facecolor": palette.background,
         "savefig.facecolor": "auto",
         "savefig.edgecolor": "auto",
-        "xtick.color": look.quiet,
-        "ytick.color": look.quiet,
-        "xtick.labelcolor": look.quiet,
-        "ytick.labelcolor": look.quiet,
+        "xtick.color": palette.quiet,
+        "ytick.color": palette.quiet,
+        "xtick.labelcolor": palette.quiet,
+        "ytick.labelcolor": palette.quiet,
         "legend.fontsize": 9.5,
         "svg.fonttype": "none",
         "svg.hashsalt": "descent",
