@@ -362,3 +362,34 @@ async def test_other_forms(client: httpx.AsyncClient) -> None:
     assert len(rows) == 3
     line = (await client.post("/fit?format=oneline", json={**body, "group_by": "g"})).text
     assert line.count("deviance=") == 3
+
+
+async def test_readings_and_new_counts_have_no_one_noise(client: httpx.AsyncClient) -> None:
+    """Bands and unknowns of the curve itself are answered; those of a new count are refused."""
+    data = {"x": [0, 1, 2, 3, 4, 5], "y": [60, 41, 22, 15, 9, 6]}
+    found = await fit(client, data=data, model="y = a*exp(-k*x)", likelihood="poisson")
+    curve = {name: v for name, v in found["predict"].items() if v is not None}
+    of_mean = {"kind": "inversion", "of": "mean"}
+    body = {**curve, "data": {"y": [30]}, "interval": of_mean}
+    answer = await client.post("/invert", json=body)
+    assert answer.status_code == 200, answer.text
+    lower, estimate, upper = (answer.json()[n][0] for n in ("lower", "estimate", "upper"))
+    assert lower < estimate < upper
+    answer = await client.post("/invert", json={**body, "interval": "inversion"})
+    assert (answer.status_code, "likelihood" in answer.text) == (422, True)
+    band = {**curve, "data": {"x": [1.5]}, "interval": "prediction"}
+    answer = await client.post("/predict", json=band)
+    assert (answer.status_code, "likelihood" in answer.text) == (422, True)
+
+
+async def test_the_loss_is_the_mean_deviance(client: httpx.AsyncClient) -> None:
+    body = {"data": DOBSON, "model": LINE, "likelihood": "poisson"}
+    at = {"params": {"a": 7.451633, "b": 4.935300}}
+    answer = (await client.post("/loss", json={**body, **at, "residuals": True})).json()
+    assert answer["loss"] == pytest.approx(1.894650 / 9, abs=1e-7)
+    assert answer["residuals"][0] == pytest.approx(7.451633 - 4.9353 - 2, abs=1e-9)
+    slope = (await client.post("/gradient", json={**body, **at, "check": True})).json()
+    assert slope["check"]["agree"]
+    assert slope["gradient"]["a"] == pytest.approx(0, abs=1e-6)
+    answer = await client.post("/gradient", json={**body, **at, "explain": True})
+    assert answer.json()["errors"][0]["pointer"] == "/explain"

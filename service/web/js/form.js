@@ -129,7 +129,8 @@ export class Form {
   #likelihood() {
     const likelihood = likelihoodOf(this.request);
     const entry = this.catalogue.likelihoods.get(likelihood?.name);
-    return entry ? { ...likelihood, option: entry.options[0].name } : null;
+    const option = entry?.options.find(({ name }) => name !== "overdispersion").name;
+    return entry ? { ...likelihood, option } : null;
   }
 
   #showLoss() {
