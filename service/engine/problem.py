@@ -163,7 +163,7 @@ class Problem:
     def linear(self) -> Tensor:
         """A set of free params in which the prediction is jointly linear, as a mask, (free,)."""
         chosen = [False] * len(self.free_params)
-        if self.loss.is_least_squares and isinstance(self.formula, Formula):
+        if self.loss.has_covariance and isinstance(self.formula, Formula):
             chosen = list(self.formula.linear_among(self.free_params))
         return torch.from_numpy(np.array(chosen, dtype=np.bool_))
 
