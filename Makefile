@@ -63,6 +63,7 @@ bench: $(BENCH) $(KERNEL) ## measure against the alternatives
 fuzz: $(FUZZ) $(KERNEL) ## look for what breaks the service, for longer than make test does (SECONDS=600)
 	@DESCENT_FUZZ_S=$(SECONDS) $(BIN)/python -m pytest -n0 tests/api/test_schemathesis.py
 	@$(BIN)/python -m tests.security.fuzz $(SECONDS)
+	@$(BIN)/python -m pytest --hypothesis-profile long tests/engine/kernel/test_operators.py
 
 audit: $(FUZZ) ## ask the advisories about every pin (needs the network)
 	@$(BIN)/pip-audit --strict --requirement constraints.txt --no-deps --disable-pip $(ARGS)

@@ -22,9 +22,13 @@ from benchmarks.client import Callers, calling, post
 from benchmarks.harness import Benchmark, Comparison, Measure, Results, in_turns, missing
 from benchmarks.report import markdown
 from benchmarks.servers import serving
-from tests.nist import FORMULAS, Certified, digits, load
+from service.certification.agreement import digits_of
+from service.certification.strd import FORMULAS, Problem, load
 
-FUNCTIONS = {"exp": np.exp, "log": np.log, "atan": np.arctan, "pi": np.pi}
+FUNCTIONS = {
+    **{"exp": np.exp, "log": np.log, "atan": np.arctan},
+    **{"sin": np.sin, "cos": np.cos, "pi": np.pi},
+}
 """What the problems' formulas call, for SciPy and lmfit."""
 
 
@@ -40,9 +44,9 @@ FULL = Sizes(rounds=5, problems=len(FORMULAS))
 QUICK = Sizes(rounds=1, problems=3)
 
 ABOUT = f"""
-All {2 * FULL.problems} runs of the StRD problems in `tests/data/nist`, one after the other: Descent
-by `POST /fit` with `levenberg_marquardt`, the others in the benchmark's own process with their
-defaults, which fail on some of the runs. How many digits each comes to is in
+All {2 * FULL.problems} runs of the StRD problems of `service/certification`, one after the other:
+Descent by `POST /fit` with `levenberg_marquardt`, the others in the benchmark's own process with
+their defaults, which fail on some of the runs. How many digits each comes to is in
 [accuracy.md](accuracy.md).
 """
 
@@ -71,7 +75,7 @@ Timed = tuple[float, Score]
 class Run:
     """A problem from one of its starts."""
 
-    problem: Certified
+    problem: Problem
     number: int
     """Of the start: 1 or 2."""
 
@@ -101,7 +105,8 @@ def runs(problems: int) -> list[Run]:
 
 
 def _least(found: Mapping[str, float], certified: Mapping[str, float]) -> float:
-    return max(0.0, min(digits(found[name], value) for name, value in certified.items()))
+    """At most 11, which are certified."""
+    return min(11.0, *(digits_of(found[name], value) for name, value in certified.items()))
 
 
 # --- the fitters ----------------------------------------------------------------------------------
@@ -174,13 +179,13 @@ def lmfit(run: Run) -> Callable[[], Timed]:
 
 
 def explained(
-    problem: Certified,
+    problem: Problem,
 ) -> tuple[Callable[..., Any], dict[str, np.ndarray], np.ndarray]:
     """The formula as a Python function of its columns and params, the columns, and the target."""
     left, _, right = problem.formula.rpartition("=")
     left = left.strip() or "y"
     data = {name: np.array(column) for name, column in problem.data.items()}
-    target = eval(left, FUNCTIONS | data)  # our own text, tests/nist.py
+    target = eval(left, FUNCTIONS | data)  # our own text
     columns = {name: data[name] for name in data if re.search(rf"\b{name}\b", right)}
     arguments = ", ".join([*columns, *problem.params])
     return eval(f"lambda {arguments}: {right}", dict(FUNCTIONS)), columns, target

@@ -25,6 +25,7 @@ from service.api.middleware.tracing import Tracing, TracingMiddleware
 from service.api.middleware.unexpected_errors import UnexpectedErrors
 from service.api.routes import (
     catalogue,
+    certification,
     comparisons,
     compute,
     events,
@@ -68,7 +69,7 @@ def create_app(settings: Settings, clock: Clock | None = None) -> FastAPI:
     tracing = Tracing() if settings.otel else None
     nouns = (
         *(compute, unknowns, fits, comparisons, jobs, events, plots),
-        *(operations, problems, catalogue),
+        *(operations, certification, problems, catalogue),
     )
     app = _App(
         title="Descent",

@@ -1,15 +1,15 @@
-"""The worked example of tests/data/tutorial.json: an unlabelled thermometer."""
+"""The worked example of `service.certification`: an unlabelled thermometer."""
 
 from __future__ import annotations
 
 import json
 import math
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
-PATH = Path(__file__).parent / "data" / "tutorial.json"
-TUTORIAL: dict[str, Any] = json.loads(PATH.read_text())
+from service.certification.case import DATA as DATA_FILES
+
+TUTORIAL: dict[str, Any] = json.loads((DATA_FILES / "thermometer.json").read_text())
 DATA: dict[str, list[float]] = TUTORIAL["data"]
 MODEL = "t_c = w * t_u + b"
 START = {"w": 1.0, "b": 0.0}

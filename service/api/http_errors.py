@@ -142,6 +142,15 @@ class TooManyPictures(QueueFull):
     remedy = LATER
 
 
+class TooManyCertifications(QueueFull):
+    """A certification is running; try again later."""
+
+    type = "too-many-certifications"
+    http_status = 429
+    meaning = "A certification is running already; one runs at a time."
+    remedy = LATER
+
+
 class HeadTooLarge(DescentError):
     """The request line and headers are too long."""
 

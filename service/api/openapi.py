@@ -28,6 +28,7 @@ from service.api.queries import Query
 from service.schemas import (
     answers,
     catalogue,
+    certification,
     compare,
     comparisons,
     compute,
@@ -50,7 +51,10 @@ TAGS = [
         "name": "catalogue",
         "description": "The available models, losses, optimizers and diagnostics.",
     },
-    {"name": "operations", "description": "Health checks and metrics for operators."},
+    {
+        "name": "operations",
+        "description": "Health checks, metrics, certified cases.",
+    },
 ]
 
 _REQUESTS = (
@@ -74,6 +78,7 @@ _ANSWERS = (
     catalogue.LossList,
     catalogue.ModelList,
     catalogue.OptimizerList,
+    certification.Certification,
     compute.GradientAnswer,
     compute.LossAnswer,
     compute.Predictions,

@@ -33,6 +33,13 @@ class FormQuery(Query):
     """The answer's format; overrides `Accept`."""
 
 
+class CertifyQuery(FormQuery):
+    """GET /certify."""
+
+    detail: bool = False
+    """Whether each case is answered with all its figures."""
+
+
 class JobsQuery(FormQuery):
     """GET /jobs."""
 

@@ -9,7 +9,13 @@ import starlette.requests
 from service.api.bodies.parser import Parser
 from service.api.bodies.table import Bounds
 from service.api.concurrency import ConcurrencyLimit, FairLimiter
-from service.api.http_errors import TooManyAnswers, TooManyBytes, TooManyPictures, TooManyStreams
+from service.api.http_errors import (
+    TooManyAnswers,
+    TooManyBytes,
+    TooManyCertifications,
+    TooManyPictures,
+    TooManyStreams,
+)
 from service.api.middleware.metrics import Metrics
 from service.api.render_process import RenderProcess
 from service.api.views import Histories
@@ -43,6 +49,8 @@ class State(TypedDict):
     """Draws pictures and writes long tables."""
     pictures: ConcurrencyLimit
     """Pictures being drawn or waiting to be drawn."""
+    certifications: ConcurrencyLimit
+    """Certifications that are running."""
     metrics: Metrics
     """The metrics of /metrics."""
 
@@ -88,6 +96,7 @@ def new_state(settings: Settings, jobs: JobService, metrics: Metrics | None = No
             TooManyPictures,
             retry_after_s=2,
         ),
+        certifications=ConcurrencyLimit(1, 1, TooManyCertifications, retry_after_s=5),
         metrics=metrics or Metrics(),
     )
 

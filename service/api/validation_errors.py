@@ -177,7 +177,7 @@ def _out_of_range(error: ErrorDetails, place: Place) -> str:
 
 
 def _plain(number: float) -> str:
-    return str(number) if isinstance(number, int) else f"{number:g}"
+    return str(number) if isinstance(number, int) else f"{number:.12g}"
 
 
 MOST = 20

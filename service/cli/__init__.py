@@ -9,6 +9,7 @@ import typer
 
 from service import __version__
 from service.cli.cancel import cancel
+from service.cli.certify import certify
 from service.cli.compare import compare
 from service.cli.compile import compile
 from service.cli.doctor import doctor
@@ -31,7 +32,7 @@ main = typer.Typer(
 )
 for command in (
     *(serve, fit, compare, watch, predict, invert, gradient, jobs, cancel, models),
-    *(doctor, openapi, key, compile, work),
+    *(doctor, certify, openapi, key, compile, work),
 ):
     main.command()(command)
 

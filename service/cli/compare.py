@@ -53,6 +53,13 @@ def compare(
     alternative: Annotated[
         str | None, typer.Option(help="The params that they share if they differ; default: none.")
     ] = None,
+    report: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="A derived quantity: name=expression, such as 't_half=log(2)/k'; or default, "
+            "those of the model's family."
+        ),
+    ] = None,
     rows: options.Rows = None,
     setting: options.Setting = None,
     save: Annotated[Path | None, typer.Option(help="The file for the answer's JSON.")] = None,
@@ -85,6 +92,7 @@ def compare(
         null=None if null is None else ";".join(null),
         alternative=alternative,
         rows=rows,
+        reports=report or (),
     )
     given = table.read(data)
     with connecting.descent(url, api_key, own=True) as client:

@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 
 
 def doctor(url: options.Url = None, api_key: options.ApiKey = None) -> None:
-    """Check the installation, the machine, the settings, and a fit: by the service at --url, or by
-    a temporary one. Exit code: 0 no problems, 1 a check failed, 5 no service."""
+    """Check the installation, the machine, the settings, and certified cases: by the service at
+    --url, or by a temporary one. Exit code: 0 no problems, 1 a check failed, 5 no service."""
     from service.cli import checks, exits, terminal
 
     found = [*_print(checks.installation()), *_print(checks.machine()), *_print(checks.settings())]

@@ -169,4 +169,5 @@ def _warnings(found: Fit | GroupedFit | Comparison) -> list[str]:
 
 
 def _draw(client: Descent, found: Fit | GroupedFit, plot: Path, view: str) -> None:
-    plot.write_bytes(client.fetch(f"{found.urls.self}/plot/{view}{plot.suffix}"))
+    kind = FORMATS[plot.suffix.removeprefix(".")]
+    plot.write_bytes(client.fetch(f"{found.urls.self}/plot/{view}.{kind.name}", kind.media_type))

@@ -82,6 +82,7 @@ class FitOptions(TypedDict, total=False):
 class CompareOptions(TypedDict, total=False):
     """Of a comparison: see `service.schemas.compare.CompareRequest`."""
 
+    report: Literal["default"] | Mapping[str, str | ReportOptions | Object] | None
     rows: str | None
     null: str | Sharing | Object | Sequence[Sharing | Object] | None
     alternative: str | Sharing | Object | None

@@ -32,12 +32,13 @@ from service.fitting.columns import (
     finite_arrays,
     finite_columns,
 )
+from service.fitting.covariances import to_covariance
 from service.fitting.derived import named
 from service.fitting.likelihoods import check_alone, to_measure
 from service.fitting.models import resolve
 from service.fitting.options import to_gradient
 from service.fitting.row_filter import rows_used, with_rows
-from service.fitting.start import known_names, to_theta, values_of
+from service.fitting.start import to_theta, values_of
 from service.fitting.ties import ties_of
 from service.fitting.values import (
     explained,
@@ -116,13 +117,7 @@ def _band(
             "them if the fit has standard errors",
             pointer="/interval",
         )
-    free = list(request.covariance)
-    known_names(free, formula.params, pointer="/covariance")
-    if any(list(row) != free for row in request.covariance.values()):
-        raise InvalidRequest(
-            "all rows of `covariance` must have the same params in the same order",
-            pointer="/covariance",
-        )
+    free, matrix = to_covariance(request.covariance, formula.params)
     noise = None
     if interval.kind == "prediction":
         if request.residual_std is None:
@@ -133,13 +128,12 @@ def _band(
                 pointer="/residual_std",
             )
         noise = torch.full((rows,), request.residual_std, dtype=torch.float64)
-    matrix = [list(row.values()) for row in request.covariance.values()]
     return band(
         formula,
         columns,
         theta,
         free,
-        torch.tensor(matrix, dtype=torch.float64).reshape(len(free), len(free)),
+        torch.from_numpy(matrix),
         level=interval.level,
         degrees_of_freedom=float(request.degrees_of_freedom),
         noise=noise,

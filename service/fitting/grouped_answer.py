@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from service.engine.diagnostics import ERROR, FinishedFits, severities
-from service.engine.diagnostics.finished import SEVERITIES, VERDICTS, WARNING, Severities
+from service.engine.diagnostics.finished import INFO, SEVERITIES, VERDICTS, WARNING, Severities
 from service.engine.diagnostics.many import finished_groups
 from service.engine.diagnostics.pooled import CHECKS as POOLED_CHECKS
 from service.engine.diagnostics.pooled import PooledFits, finished_pooled
@@ -103,6 +103,16 @@ class _Columns:
         self.codes[group].append(code)
         self.seen.setdefault(code, Counter())[severity] += 1
 
+    def concern_all(self, found: wire.Diagnostic) -> None:
+        """Adds a diagnostic of the whole, on whose shared params the groups' own depend."""
+        level = SEVERITIES.index(found.severity) + 1
+        if level == INFO:
+            return
+        self.worst[:] = np.maximum(self.worst, level)
+        for codes in self.codes:
+            if found.code not in codes:
+                codes.append(found.code)
+
 
 def to_grouped_fit(
     plan: Plan, result: GroupedResult, *, job_id: str, timings: wire.Timings
@@ -137,8 +147,9 @@ def to_grouped_fit(
     status: Status = "cancelled" if reason == "cancelled" else "succeeded"
     converged = all(each == "converged" for each in columns.reasons)
     whole = whole_diagnostics(pooled)
-    levels = [SEVERITIES.index(each.severity) + 1 for each in whole]
-    worst = max(int(columns.worst.max(initial=0)), *levels, 0)
+    for diagnostic in whole:
+        columns.concern_all(diagnostic)
+    worst = int(columns.worst.max(initial=0))
     return GroupedFit.model_construct(
         job_id=job_id,
         status=status,

@@ -129,13 +129,16 @@ def _codes(rows: Rows) -> Ints:
     return in_order(code)[0]
 
 
-def dilutions(asked: str | float | None, data: Data, rows: int, used: Sequence[str]) -> Numbers:
-    """The dilution of each row; 1 where it is missing. Raises InvalidData or UnknownName."""
+def dilutions(
+    asked: str | float | None, data: Data, nominal: Numbers, used: Sequence[str]
+) -> Numbers:
+    """The dilution of each row; 1 for a calibrator without one. Raises InvalidData or
+    UnknownName."""
     if isinstance(asked, float):
-        return np.full(rows, asked)
+        return np.full(len(nominal), asked)
     name = optional(asked, DILUTION, data, used, "/dilution")
     if name is None:
-        return np.ones(rows)
+        return np.ones(len(nominal))
     refuse_infinite(data, name)
     column = numbers(data, name)
     bad = np.flatnonzero(column <= 0)
@@ -146,7 +149,16 @@ def dilutions(asked: str | float | None, data: Data, rows: int, used: Sequence[s
             "1 part in 10 it is 10",
             pointer=f"/data/{token(name)}/{row}",
         )
-    return np.where(np.isnan(column), 1.0, column)
+    missing = np.isnan(column)
+    unclear = np.flatnonzero(missing & np.isnan(nominal))
+    if unclear.size:
+        row = int(unclear[0])
+        raise InvalidData(
+            f"column '{name}' has no dilution in row {row + 1}; write 1 for a sample that is not "
+            "diluted",
+            pointer=f"/data/{token(name)}/{row}",
+        )
+    return np.where(missing, 1.0, column)
 
 
 def optional(

@@ -20,10 +20,11 @@ from service.engine.names import CONSTANTS
 from service.engine.scaling import Scale
 from service.errors import InvalidFormula, InvalidRequest, UnknownName
 from service.fitting.answer import NORMAL
+from service.fitting.covariances import to_covariance
 from service.fitting.grouped_curves import Curves
 from service.fitting.models import resolve
 from service.fitting.reports import quantiles
-from service.fitting.start import known_names, to_theta
+from service.fitting.start import to_theta
 from service.fitting.ties import ties_of
 from service.fitting.values import Sigma, to_scaling
 from service.schemas.models import MlpModel, NamedModel
@@ -179,13 +180,5 @@ def _covariance(request: InvertRequest, formula: Formula) -> tuple[tuple[int, ..
     """The positions of the free params, and their covariance, (1, q, q). Raises InvalidRequest."""
     if request.covariance is None or request.degrees_of_freedom is None:
         return (), None
-    free = list(request.covariance)
-    known_names(free, formula.params, pointer="/covariance")
-    if any(list(row) != free for row in request.covariance.values()):
-        raise InvalidRequest(
-            "all rows of `covariance` must have the same params in the same order",
-            pointer="/covariance",
-        )
-    matrix = np.array([list(row.values()) for row in request.covariance.values()])
-    places = tuple(formula.params.index(name) for name in free)
-    return places, matrix.reshape(1, len(free), len(free))
+    free, matrix = to_covariance(request.covariance, formula.params)
+    return tuple(formula.params.index(name) for name in free), matrix[None]

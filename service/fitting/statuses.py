@@ -33,15 +33,24 @@ def roots(found: inversion.Unknowns, dilution: Floats) -> Objects | None:
     return cells(lists)
 
 
+def why_no_error(*, has_covariance: bool, of_groups: bool) -> str:
+    """Why an estimate has no standard error."""
+    if has_covariance:
+        return "the curve is flat here, or its fit has none"
+    if of_groups:
+        return "the fit was not asked for the covariance of its groups (`group_by.covariance`)"
+    return "it needs `covariance` and `degrees_of_freedom`, which a fit with standard errors has"
+
+
 def details(
-    found: inversion.Unknowns, name: str, kind: inversion.Kind, known: Range, searched: Range
+    found: inversion.Unknowns, name: str, known: Range, searched: Range, no_error: str
 ) -> Objects:
-    """What each status means, in words."""
+    """What each status means, in words; `no_error`: why an estimate has no standard error."""
     has_none = np.isfinite(found.estimate) & np.isnan(found.stderr)
-    flags = np.stack([*found.is_open, found.in_pieces, has_none & (kind != "none")])
+    flags = np.stack([*found.is_open, found.in_pieces, has_none])
     codes = np.column_stack([found.status, flags.T])
     kinds, which = np.unique(codes, axis=0, return_inverse=True)
-    texts = [_detail(name, known, searched, *map(int, each)) for each in kinds]
+    texts = [_detail(name, known, searched, no_error, *map(int, each)) for each in kinds]
     return cells(texts)[which.reshape(-1)]
 
 
@@ -49,6 +58,7 @@ def _detail(
     name: str,
     known: Range,
     searched: Range,
+    no_error: str,
     status: int,
     no_lower: int,
     no_upper: int,
@@ -74,5 +84,5 @@ def _detail(
     elif no_lower or no_upper:
         said.append(f"the interval has {_ENDS[no_lower + 2 * no_upper - 1]}")
     if no_stderr:
-        said.append("no standard error: the curve is flat here, or its fit has none")
+        said.append(f"no standard error: {no_error}")
     return "; ".join(said) or None

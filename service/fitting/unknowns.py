@@ -32,7 +32,7 @@ from service.fitting.samples import (
     optional,
 )
 from service.fitting.standard import Standard, of_groups, of_request
-from service.fitting.statuses import details, roots, status_names
+from service.fitting.statuses import details, roots, status_names, why_no_error
 from service.fitting.values import explained, to_sigma
 from service.schemas import unknowns as wire
 from service.schemas.answers import PredictBody
@@ -177,7 +177,7 @@ def _rows(
         weight=np.ones(count) if sigma is None else 1.0 / sigma.numpy() ** 2,
         curve=curve,
         nominal=nominal,
-        dilution=dilutions(request.dilution, data, count, used),
+        dilution=dilutions(request.dilution, data, nominal, used),
         others=finite_arrays(data, others),
         names=None if by is None else data[by],
         number=number,
@@ -311,6 +311,8 @@ def _result(work: _Work, by: str | None, group_by: By | None) -> wire.Unknowns:
         known = np.flatnonzero(is_known)
         calibrators = calibrated(work.request.calibrators, rows, samples, known, work.solve)
     limits = None if calibrators is None else calibrators.limits
+    has_covariance = work.standard.curves.covariance is not None
+    no_error = why_no_error(has_covariance=has_covariance, of_groups=group_by is not None)
     lloq, uloq = (None, None) if limits is None or groups is not None else limits.single()
     return wire.Unknowns(
         solve_for=name,
@@ -333,7 +335,7 @@ def _result(work: _Work, by: str | None, group_by: By | None) -> wire.Unknowns:
         lower=gapped(found.lower * dilution),
         upper=gapped(found.upper * dilution),
         status=status_names(found.status),
-        detail=details(found, name, asked.kind, work.known, work.searched),
+        detail=details(found, name, work.known, work.searched, no_error),
         roots=roots(found, dilution),
         calibrators=None if calibrators is None else calibrators.answer(groups),
         lloq=lloq,

@@ -1,13 +1,14 @@
-"""Comparisons of models as tables, a report and lines."""
+"""Comparisons of models as a report and as lines."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 from service.render.cells import clipped, visible, width
 from service.render.digits import counted, number
 from service.render.page import Page
-from service.render.report_fit import COLOURS, MARKS, verdict
+from service.render.report_fit import COLOURS, MARKS, verdict, write_report
 from service.render.report_groups import key_text
 from service.schemas.comparisons import (
     ComparedModel,
@@ -18,67 +19,11 @@ from service.schemas.comparisons import (
 )
 from service.schemas.grouped import Groups
 
-Cell = float | int | str | bool | None
-Table = dict[str, Sequence[Cell]]
-
 _LONGEST = 30
 _MOST_GROUPS = 40
 _LEAST_LABEL = 12
 _FEW = 3
 """Pairs that are not known to be nested, of which each is listed."""
-
-
-def models_table(found: Comparison) -> Table:
-    """One row per model."""
-    rows = found.models
-    return {
-        "rank": [row.rank for row in rows],
-        "label": [row.label for row in rows],
-        "formula": [row.model.formula for row in rows],
-        "n": [row.n for row in rows],
-        "k": [row.k for row in rows],
-        "rss": [row.rss for row in rows],
-        "degrees_of_freedom": [row.degrees_of_freedom for row in rows],
-        "log_likelihood": [row.log_likelihood for row in rows],
-        "aic": [row.aic for row in rows],
-        "aicc": [row.aicc for row in rows],
-        "bic": [row.bic for row in rows],
-        "delta": [row.delta for row in rows],
-        "weight": [row.weight for row in rows],
-        "r_squared": [row.r_squared for row in rows],
-        "residual_std": [row.residual_std for row in rows],
-        "stop_reason": [row.stop_reason for row in rows],
-        "verdict": [row.verdict for row in rows],
-        "diagnostics": [" ".join(each.code for each in row.diagnostics) for row in rows],
-    }
-
-
-def groups_table(found: GroupedComparison) -> Table:
-    """One row per group and model, the groups in order and the models of each by their rank."""
-    places = [
-        (group, model)
-        for group in range(len(found.key))
-        for model in sorted(found.models, key=lambda m: (m.rank[group] is None, m.rank[group] or 0))
-    ]
-
-    def column(name: str) -> list[Cell]:
-        return [getattr(model, name)[group] for group, model in places]
-
-    return {
-        **{name: [key[group] for group, _ in places] for name, key in found.key_columns().items()},
-        "rank": column("rank"),
-        "label": [model.label for _, model in places],
-        "n": [found.n[group] for group, _ in places],
-        "k": [model.k for _, model in places],
-        **{
-            name: column(name)
-            for name in (
-                "rss", "degrees_of_freedom", "log_likelihood", "aic", "aicc", "bic", "delta",
-                "weight", "stop_reason", "verdict",
-            )
-        },
-        "diagnostics": [" ".join(model.diagnostics[group]) for group, model in places],
-    }  # fmt: skip
 
 
 def write(page: Page, found: Comparison) -> None:
@@ -103,6 +48,8 @@ def write(page: Page, found: Comparison) -> None:
     if first.rank == 1 and first.groups is not None:
         page.heading(f"Params of {visible(first.label)}")
         _params(page, first, first.groups)
+    elif first.rank == 1 and first.report:
+        write_report(page, first.report, f"Report of {visible(first.label)}")
     _diagnostics(page, found)
 
 
@@ -153,7 +100,7 @@ def _row(model: ComparedModel, criterion: str) -> tuple[str, ...]:
         number(model.rss, 5),
         number(getattr(model, criterion), 6),
         number(model.delta, 3),
-        "–" if model.weight is None else _weight(model.weight),
+        _weight(model.weight),
         model.verdict,
     )
 
@@ -166,7 +113,9 @@ def _fitted(rows: Sequence[Sequence[str]], room: int) -> list[list[str]]:
     return [[row[0], clipped(row[1], left), *row[2:]] for row in rows]
 
 
-def _weight(weight: float) -> str:
+def _weight(weight: float | None) -> str:
+    if weight is None or math.isnan(weight):
+        return "–"
     return f"{weight:.3f}" if weight >= 0.0005 else number(weight, 2)
 
 

@@ -20,6 +20,7 @@ from service.schemas.catalogue import (
     ModelList,
     OptimizerList,
 )
+from service.schemas.certification import Certification
 from service.schemas.comparisons import Comparison, GroupedComparison
 from service.schemas.compute import GradientAnswer, LossAnswer, Predictions
 from service.schemas.grouped import GroupedFit, Key, columns_of, values_of
@@ -138,6 +139,14 @@ def _limits(lloq: float | None, uloq: float | None) -> list[str]:
 
 def _word(key: float | str | None) -> str:
     return key_text(key).replace(" ", "_")
+
+
+@_line.register
+def _certification(found: Certification) -> str:
+    total = found.summary
+    words = [f"cases={total.cases}", f"passed={total.passed}", f"digits={total.mean_digits}"]
+    words += [] if total.least is None else [f"least={total.least}"]
+    return " ".join([*words, *(f"failed={each.name}" for each in found.cases if not each.passed)])
 
 
 @_line.register

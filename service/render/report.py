@@ -12,6 +12,7 @@ from functools import singledispatch
 from service.render import comparison, report_fit
 from service.render.digits import counted, number
 from service.render.page import Page
+from service.render.report_certification import write_certification
 from service.render.report_fit import Units
 from service.render.report_groups import write_groups
 from service.render.report_unknowns import write_unknowns
@@ -28,6 +29,7 @@ from service.schemas.catalogue import (
     OptimizerList,
     OptionEntry,
 )
+from service.schemas.certification import Certification
 from service.schemas.comparisons import Comparison, GroupedComparison
 from service.schemas.compute import GradientAnswer, LossAnswer, Predictions
 from service.schemas.grouped import GroupedFit
@@ -65,6 +67,7 @@ def _write(answer: Answer, page: Page, units: Units, scene: Scene | None) -> Non
 _write.register(Fit, lambda fit, page, units, scene: report_fit.write(page, fit, units, scene))
 _write.register(GroupedFit, lambda fit, page, units, scene: write_groups(page, fit))
 _write.register(Unknowns, lambda found, page, units, scene: write_unknowns(page, found))
+_write.register(Certification, lambda found, page, units, scene: write_certification(page, found))
 _write.register(Comparison, lambda found, page, units, scene: comparison.write(page, found))
 _write.register(
     GroupedComparison, lambda found, page, units, scene: comparison.write_groups(page, found)

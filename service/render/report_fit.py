@@ -13,7 +13,7 @@ from service.render.page import Colour, Page
 from service.render.report_reading import write_reading
 from service.render.scene import Scene
 from service.render.views.loss import loss_of_fit
-from service.schemas.answers import ConfidenceInterval, Diagnostic, Fit
+from service.schemas.answers import ConfidenceInterval, Diagnostic, Fit, Report
 from service.schemas.names import Severity, StopReason, Verdict
 
 Units = Mapping[str, str]
@@ -51,7 +51,8 @@ def write(page: Page, fit: Fit, units: Units, scene: Scene | None) -> None:
     write_reading(page, fit.reading)
     page.text(_trust(fit), colour=COLOURS[fit.verdict])
     _params(page, fit, units)
-    _report(page, fit)
+    if fit.report:
+        write_report(page, fit.report, "Report")
     _statistics(page, fit, units)
     _diagnostics(page, fit.diagnostics)
     _charts(page, fit, scene)
@@ -138,11 +139,8 @@ def _param_table(
     page.table([heads, *rows], sides, headed=True)
 
 
-def _report(page: Page, fit: Fit) -> None:
+def write_report(page: Page, found: Mapping[str, Report], title: str) -> None:
     """The derived quantities, and why one of them has no error or no limit."""
-    if not fit.report:
-        return
-    found = fit.report
     rows = []
     for name, each in found.items():
         value, error = uncertain(math.nan if each.value is None else each.value, each.stderr)
@@ -154,7 +152,7 @@ def _report(page: Page, fit: Fit) -> None:
         shown = clipped(visible(name), _LONGEST_NAME)
         rows.append((shown, value, f"± {error}" if error else "", interval, each.method))
     level = next(iter(found.values())).level
-    page.heading("Report")
+    page.heading(title)
     heads = ("", "value", "± error", f"{100 * level:.10g} % interval", "method")
     page.table([heads, *rows], "<><<<", headed=True)
     for name, each in found.items():

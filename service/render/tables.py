@@ -10,7 +10,7 @@ from itertools import chain
 
 import numpy as np
 
-from service.render import comparison
+from service.render import comparison_tables
 from service.render.table_unknowns import unknowns_tables
 from service.schemas.answers import Fit, History
 from service.schemas.base import Answer
@@ -26,6 +26,7 @@ from service.schemas.catalogue import (
     OptimizerEntry,
 )
 from service.schemas.catalogue import OptimizerList as Optimizers
+from service.schemas.certification import Certification
 from service.schemas.columns import Data, Labels, Numbers
 from service.schemas.comparisons import Comparison, GroupedComparison
 from service.schemas.compute import GradientAnswer, LossAnswer, LossSurface, Predictions
@@ -128,8 +129,33 @@ def _table(answer: Answer) -> Table:
     raise TypeError(f"a {type(answer).__name__} has no columns")
 
 
-_table.register(Comparison, comparison.models_table)
-_table.register(GroupedComparison, comparison.groups_table)
+_table.register(Comparison, comparison_tables.models_table)
+_table.register(GroupedComparison, comparison_tables.groups_table)
+
+
+@_table.register
+def _certification(found: Certification) -> Table:
+    """A row for each case, or with `detail` for each of its figures."""
+    cases = found.cases
+    if any(each.values is not None for each in cases):
+        rows = [(each.name, figure) for each in cases for figure in each.values or ()]
+        return {
+            "name": [name for name, _ in rows],
+            "at": [figure.at for _, figure in rows],
+            "found": [None if f.found is None else str(f.found) for _, f in rows],
+            "certified": [figure.certified for _, figure in rows],
+            "digits": [figure.digits for _, figure in rows],
+            "passed": [figure.passed for _, figure in rows],
+        }
+    return {
+        "name": [each.name for each in cases],
+        "title": [each.title for each in cases],
+        "digits": [each.digits for each in cases],
+        "certified": [each.certified for each in cases],
+        "passed": [each.passed for each in cases],
+        "reason": [each.reason for each in cases],
+        "citation": [each.source.citation for each in cases],
+    }
 
 
 @_table.register

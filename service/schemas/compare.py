@@ -17,7 +17,7 @@ from service.schemas.models import Model
 from service.schemas.names import DType, Missing
 from service.schemas.numbers import Positive, named
 from service.schemas.optimizers import AUTOMATIC, Optimizer
-from service.schemas.options import GroupBy, Param, Scaling, Tolerance
+from service.schemas.options import GroupBy, Param, Report, Scaling, Tolerance
 from service.schemas.rows import Rows
 
 Label = Annotated[str, Field(min_length=1, max_length=256)]
@@ -58,6 +58,8 @@ class Candidate(Request):
     tolerance: Tolerance = Tolerance()
     challenge: bool = True
     """Whether the minimum of a nonlinear fit is compared with those found from other starts."""
+    report: Report | None = None
+    """Quantities derived from the params. Default: those of the comparison."""
     loss: _Loss = None
     data: _ForAll = None
     sigma: _ForAll = None
@@ -188,6 +190,9 @@ class CompareRequest(Request):
     list has several. As text: names separated by commas, or `all`."""
     alternative: _One | None = None
     """Which params the groups share if the curves differ. Default: none."""
+    report: Report | None = None
+    """Quantities derived from the params of every model that has no `report` of its own; `default`
+    are those of its family."""
     rows: Rows | None = None
     """Which rows to use: a condition on the columns, such as `x > 2 and x < 10`. Default: all."""
     units: Units = {}

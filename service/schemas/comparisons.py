@@ -9,11 +9,12 @@ from service.schemas.answers import (
     Dropped,
     ModelSummary,
     PredictBody,
+    Report,
     RowsUsed,
     Timings,
 )
 from service.schemas.base import Answer, Number
-from service.schemas.grouped import By, Groups, Key, Keyed
+from service.schemas.grouped import By, GroupedReport, Groups, Key, Keyed
 from service.schemas.names import LikelihoodName, Status, StopReason, Verdict
 
 Criterion = Literal["aic", "aicc", "bic"]
@@ -49,7 +50,8 @@ class ComparedModel(Answer):
     delta: Number | None
     """The criterion less that of the first model."""
     weight: Number | None
-    """exp(−delta/2), divided by its sum over the ranked models."""
+    """exp(−delta/2), divided by its sum over the ranked models. It and delta are null where the
+    first model fits exactly."""
     residual_std: Number | None
     r_squared: Number | None
     status: Status
@@ -57,6 +59,8 @@ class ComparedModel(Answer):
     verdict: Verdict
     trustworthy: bool
     diagnostics: list[Diagnostic]
+    report: dict[str, Report] | None = None
+    """The quantities of the request's `report`; where curves are compared they are in `groups`."""
     predict: PredictBody | None
     """The body of a `POST /predict` with this fit, without its `data`."""
     shared: list[str] | None = None
@@ -154,6 +158,8 @@ class GroupedModel(Answer):
     stop_reason: list[StopReason]
     verdict: list[Verdict]
     diagnostics: list[list[str]]
+    report: dict[str, GroupedReport] | None = None
+    """The quantities of the request's `report`."""
 
 
 class GroupedTest(Answer):

@@ -100,8 +100,8 @@ async def test_values_that_are_no_numbers(
     [
         ({"model": "t_c = w * t_u + q*foo(t_u)"}, "function 'foo'"),
         ({"params": {"b": {"expr": "2*c"}}}, "param 'c'; known: w;"),
-        ({"model": "t_x = w * t_u + b"}, "column 't_x' on the left side; did you mean 't_c'?"),
-        ({"rows": "t_x > 2"}, "column 't_x'; did you mean 't_c'?"),
+        ({"model": "t_x = w * t_u + b"}, "column 't_x' on the left side; did you mean 't_u'?"),
+        ({"rows": "t_x > 2"}, "column 't_x'; did you mean 't_u'?"),
     ],
 )
 async def test_an_unknown_name_in_a_formula_is_called_so(

@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 import pytest_asyncio
 
+from service.certification.case import LABORATORY
 from service.settings import Settings
 from tests.api.doors import real
 
@@ -38,8 +39,8 @@ RYEGRASS = [
 EIGHT = {"x": [0.5, 1, 1.5, 2, 3, 4, 6, 8], "y": [1.1, 1.8, 2.7, 3.1, 4.2, 4.9, 5.6, 5.8]}
 
 
-def columns(name: str) -> dict[str, list[Any]]:
-    with (FILES / name).open() as file:
+def columns(name: str, folder: Path = LABORATORY) -> dict[str, list[Any]]:
+    with (folder / name).open() as file:
         rows = list(csv.DictReader(file))
     return {k: [row[k] if k == "state" else float(row[k]) for row in rows] for k in rows[0]}
 
@@ -223,7 +224,7 @@ async def test_a_larger_model_that_ends_worse_has_a_failed_fit(client: httpx.Asy
 
 
 async def test_groups_are_compared_each(client: httpx.AsyncClient) -> None:
-    data = columns("kinetics.csv")
+    data = columns("kinetics.csv", FILES)
     models = ["rate = Vm*conc/(K + conc)", "rate = a + b*conc", "rate = a + b*conc + c*conc**2"]
     found = await compare(
         client, data=data, models=models, group_by="state", tests=["f", "lack_of_fit"]
@@ -364,7 +365,7 @@ async def test_a_time_limit_compares_what_was_fitted(client: httpx.AsyncClient) 
 
 
 async def test_other_forms_of_answer(client: httpx.AsyncClient) -> None:
-    content = (FILES / "ryegrass.csv").read_bytes()
+    content = (LABORATORY / "ryegrass.csv").read_bytes()
     kind = {"content-type": "text/csv"}
     query = "models=linear,logistic4&tests=f,lack_of_fit"
     text = (await client.post(f"/compare?{query}&format=text", content=content, headers=kind)).text
@@ -380,7 +381,7 @@ async def test_other_forms_of_answer(client: httpx.AsyncClient) -> None:
     ).text
     assert line.startswith("best=logistic4 aicc=45.6436 weight=1 ")
     grouped = {
-        "data": columns("kinetics.csv"), "group_by": "state", "tests": ["lack_of_fit"],
+        "data": columns("kinetics.csv", FILES), "group_by": "state", "tests": ["lack_of_fit"],
         "models": ["rate = a + b*conc", "rate = Vm*conc/(K + conc)"],
     }  # fmt: skip
     for form in ("text", "csv", "oneline", "arrow"):
@@ -388,3 +389,71 @@ async def test_other_forms_of_answer(client: httpx.AsyncClient) -> None:
         assert answer.status_code == 200
         if form != "arrow":
             assert "untreated" in answer.text
+
+
+async def test_models_without_residuals_lead_and_have_no_weights(client: httpx.AsyncClient) -> None:
+    x = [1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0]
+    models = ["y = b*x", "y = a + b*x + c*x**2", "y = a + b*x"]
+    data = {"x": x, "y": [2 * each + 1 for each in x]}
+    found = await compare(client, data=data, models=models, criterion="bic")
+    assert found["models"][0]["label"] == "y = a + b*x"
+    assert found["best"] == "y = a + b*x"
+    assert [each["weight"] for each in found["models"]] == [None, None, None]
+    assert found["models"][0]["rss"] == 0.0
+    assert found["models"][0]["bic"] is None
+    assert [each["code"] for each in found["diagnostics"]] == ["exact_models"]
+    assert all(each["p"] is None for each in found["tests"])
+    both = {name: values * 2 for name, values in data.items()}
+    both["y"][7:] = [2.1, 3.9, 6.2, 7.8, 10.1, 11.9, 14.05]
+    found = await compare(client, data={**both, "g": ["a"] * 7 + ["b"] * 7}, models=models,
+                          group_by="g")  # fmt: skip
+    assert found["best"] == ["y = a + b*x", "y = b*x"]
+    answer = await client.post(
+        "/compare?format=text", json={"data": data, "models": models, "group_by": None}
+    )
+    assert "nan" not in answer.text
+
+
+async def test_quantities_of_each_model_are_reported(client: httpx.AsyncClient) -> None:
+    data = columns("ryegrass.csv")
+    data = {"x": data["conc"], "y": data["rootl"]}
+    models: list[Any] = ["logistic4", {"model": "y = d/(1 + (x/e)**b)", "report": {"half": "e"}}]
+    body = {"data": data, "models": models, "report": "default", "tests": ["lack_of_fit"]}
+    found = await compare(client, **body)
+    by = {each["label"]: each["report"] for each in found["models"]}
+    assert by["logistic4"]["ec90"]["value"] == pytest.approx(6.388625, abs=5e-7)
+    assert by["logistic4"]["ec90"]["stderr"] == pytest.approx(0.817701, abs=5e-7)
+    assert list(by["y = d/(1 + (x/e)**b)"]) == ["half"]
+    body["models"] = [*models, "y = a + b*x"]
+    again = await compare(client, **body)
+    assert [each["report"] for each in again["models"] if each["label"] == "y = a + b*x"] == [None]
+    body["models"] = models
+    table = (await client.post("/compare?format=csv", json=body)).text
+    first = next(csv.DictReader(table.splitlines()))
+    assert float(first["ec90_stderr"]) == by["logistic4"]["ec90"]["stderr"]
+    assert float(first["lack_of_fit_p"]) == pytest.approx(0.86648, abs=5e-6)
+    text = (await client.post("/compare?format=text", json=body)).text
+    assert "Report of logistic4" in text
+
+
+async def test_a_bad_report_has_its_place(client: httpx.AsyncClient) -> None:
+    bad: dict[str, Any] = {"data": EIGHT, "models": ["y = a*x"], "report": {"q": "zz"}}
+    answer = await client.post("/compare", json=bad)
+    assert answer.json()["errors"][0]["pointer"] == "/report/q/expr"
+    bad = {"data": EIGHT, "models": [{"model": "y = a*x", "report": {"q": "zz"}}]}
+    answer = await client.post("/compare", json=bad)
+    assert answer.json()["errors"][0]["pointer"] == "/models/0/report/q/expr"
+
+
+async def test_groups_report_quantities(client: httpx.AsyncClient) -> None:
+    data = {"x": EIGHT["x"] * 2, "y": EIGHT["y"] * 2, "g": ["a"] * 8 + ["b"] * 8}
+    found = await compare(
+        client, data=data, models=["y = a*x/(b + x)"], group_by="g", report={"slope": "a/b"}
+    )
+    report = found["models"][0]["report"]["slope"]
+    assert report["value"][0] == report["value"][1] > 0
+    found = await compare(
+        client, data=data, models=["y = a*x/(b + x)"], group_by="g", null="b",
+        report={"slope": {"expr": "a/b", "method": "fieller"}},
+    )  # fmt: skip
+    assert found["models"][0]["groups"]["report"]["slope"]["stderr"][0] > 0

@@ -11,9 +11,10 @@ import numpy as np
 import pytest
 import pytest_asyncio
 
+from service.certification.case import LABORATORY
 from service.settings import Settings
 from tests.api.doors import real
-from tests.api.test_compare import FILES, columns, compare, the
+from tests.api.test_compare import columns, compare, the
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -30,7 +31,7 @@ async def client() -> AsyncIterator[httpx.AsyncClient]:
 
 
 async def puromycin(client: httpx.AsyncClient, **options: Any) -> dict[str, Any]:
-    body = {"data": columns("../puromycin.csv"), "models": [RATE], "group_by": "state", **options}
+    body = {"data": columns("puromycin.csv"), "models": [RATE], "group_by": "state", **options}
     return await compare(client, **body)
 
 
@@ -70,7 +71,7 @@ async def test_each_fit_is_that_of_post_fit(client: httpx.AsyncClient) -> None:
         found = by_label(await puromycin(client, null=[K, ONE], **options))
         for label, shared in (("K shared", ["K"]), ("separate", []), ("one curve", ["Vm", "K"])):
             by = {"column": "state", "shared": shared, "noise": "pooled"}
-            data = columns("../puromycin.csv")
+            data = columns("puromycin.csv")
             body = {"data": data, "model": RATE, "group_by": by, **options}
             fit = (await client.post("/fit", json=body)).json()
             model = found[label]
@@ -82,7 +83,7 @@ async def test_each_fit_is_that_of_post_fit(client: httpx.AsyncClient) -> None:
 
 async def test_one_curve_is_the_fit_without_groups(client: httpx.AsyncClient) -> None:
     one = by_label(await puromycin(client, null=ONE, tests=["lack_of_fit"]))["one curve"]
-    body = {"data": columns("../puromycin.csv"), "model": RATE}
+    body = {"data": columns("puromycin.csv"), "model": RATE}
     fit = (await client.post("/fit", json=body)).json()
     assert one["params"] == pytest.approx(fit["params"], rel=1e-6)
     assert one["stderr"] == pytest.approx(fit["statistics"]["stderr"], rel=1e-5)
@@ -91,7 +92,7 @@ async def test_one_curve_is_the_fit_without_groups(client: httpx.AsyncClient) ->
 async def test_lack_of_fit_is_against_a_mean_of_each_input_of_each_group(
     client: httpx.AsyncClient,
 ) -> None:
-    data = columns("../puromycin.csv")
+    data = columns("puromycin.csv")
     found = await puromycin(client, null=K, tests=["lack_of_fit"])
     cells: dict[Any, list[float]] = {}
     for key in zip(data["state"], data["conc"], data["rate"], strict=True):
@@ -105,7 +106,7 @@ async def test_lack_of_fit_is_against_a_mean_of_each_input_of_each_group(
 
 
 async def test_strips_of_two_rows(client: httpx.AsyncClient) -> None:
-    with (FILES.parent / "muscle.csv").open() as file:
+    with (LABORATORY / "muscle.csv").open() as file:
         rows = list(csv.DictReader(file))
     data = {
         "Strip": [row["Strip"] for row in rows],
@@ -145,7 +146,7 @@ async def test_sharing_neither_of_the_other_is_ranked_and_not_tested(
 
 
 async def test_rows_and_missing_values(client: httpx.AsyncClient) -> None:
-    data = columns("../puromycin.csv")
+    data = columns("puromycin.csv")
     data["rate"][1] = None
     body = {"models": [RATE], "group_by": "state", "null": K, "rows": "conc < 1"}
     found = await compare(client, data=data, missing="drop", **body)
@@ -170,7 +171,7 @@ async def test_rows_of_models(client: httpx.AsyncClient) -> None:
 
 @pytest.mark.parametrize("route", ["/compare", "/fit"])
 async def test_rows_with_an_idempotency_key(client: httpx.AsyncClient, route: str) -> None:
-    data = columns("../puromycin.csv")
+    data = columns("puromycin.csv")
     model = {"model": RATE} if route == "/fit" else {"models": [RATE]}
     body = {"data": data, **model, "rows": "state == 'treated'"}
     key = {"Idempotency-Key": f"rows-of-{route}"}
@@ -183,7 +184,7 @@ async def test_rows_with_an_idempotency_key(client: httpx.AsyncClient, route: st
 
 
 async def test_a_table_with_options_in_the_query(client: httpx.AsyncClient) -> None:
-    content = (FILES.parent / "puromycin.csv").read_bytes()
+    content = (LABORATORY / "puromycin.csv").read_bytes()
     query = "models=rate~Vm*conc/(K%2Bconc)&group_by=state&null=K;all&alternative="
     kind = {"content-type": "text/csv"}
     answers = {
@@ -226,7 +227,7 @@ REFUSED: list[tuple[dict[str, Any], str, str]] = [
 async def test_what_has_no_meaning_is_refused(
     client: httpx.AsyncClient, body: dict[str, Any], pointer: str, said: str
 ) -> None:
-    asked = {"data": columns("../puromycin.csv"), "models": [RATE], "group_by": "state", **body}
+    asked = {"data": columns("puromycin.csv"), "models": [RATE], "group_by": "state", **body}
     answer = await client.post("/compare", json=asked)
     assert answer.status_code == 422, answer.text
     problem = answer.json()

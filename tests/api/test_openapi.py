@@ -40,6 +40,7 @@ def test_operation_ids_are_short_and_their_own() -> None:
     ids = [operation["operationId"] for _, _, operation in _operations()]
     assert sorted(ids) == [
         "cancel_job",
+        "certify",
         "compare",
         "delete_job",
         "explain_diagnostic",

@@ -53,7 +53,14 @@ async def test_examples_work_and_answers_are_as_declared(
 
 async def test_other_answers_are_as_declared(client: httpx.AsyncClient) -> None:
     fit = (await client.post("/fit", json={"data": {"x": [1, 2, 3], "y": [1, 2, 4]}})).json()
-    for path in ("/jobs", "/jobs/{job_id}", "/jobs/{job_id}/history", "/models", "/likelihoods"):
+    for path in (
+        "/jobs",
+        "/jobs/{job_id}",
+        "/jobs/{job_id}/history",
+        "/models",
+        "/likelihoods",
+        "/certify",
+    ):
         answer = await client.get(path.format(job_id=fit["job_id"]))
         declared = DOCUMENT["paths"][path]["get"]["responses"]["200"]["content"]
         _check_schema(answer.json(), declared["application/json"]["schema"])

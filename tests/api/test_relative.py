@@ -17,7 +17,7 @@ from tests.api.test_compare import columns
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
-PUROMYCIN = columns("../puromycin.csv")
+PUROMYCIN = columns("puromycin.csv")
 RATE = "rate = Vm*conc/(K + conc)"
 POTENCY = "y = c + (d - c)/(1 + (x/e)**b)"
 

@@ -101,7 +101,7 @@ def found(**members: Any) -> list[FieldError]:
         ({"params": {"a/b~c": "no"}}, "/params/a~1b~0c", "params.a/b~c must be"),
     ],
 )
-def test_one_slip_makes_one_complaint_with_its_mend(
+def test_one_slip_makes_one_error_with_its_remedy(
     members: dict[str, Any], pointer: str, detail: str
 ) -> None:
     (error,) = found(**members)
@@ -133,5 +133,5 @@ def test_input_is_echoed_in_short() -> None:
         assert long[:100] not in error.pointer + error.detail
 
 
-def test_complaints_are_counted_off() -> None:
+def test_validation_errors_are_counted() -> None:
     assert len(found(**{f"u{i}": 1 for i in range(5000)})) == MOST

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import csv
-from pathlib import Path
 from typing import Any
 
+from service.certification.case import LABORATORY
 from service.client import AsyncDescent, Descent
 
-FILE = Path(__file__).parents[1] / "data" / "puromycin.csv"
+FILE = LABORATORY / "puromycin.csv"
 RATE = "rate = Vm*conc/(K + conc)"
 
 

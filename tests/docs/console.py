@@ -24,7 +24,7 @@ _BLOCK = re.compile(r"^```sh\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _ASSIGNMENT = re.compile(r"[a-z_]+=")
 _RUN = re.compile(
     r"curl |cat |(?:[^|]*\| )?"
-    r"descent (?:fit|compare|watch|predict|invert|gradient|jobs|cancel|models|doctor)\b"
+    r"descent (?:fit|compare|watch|predict|invert|gradient|jobs|cancel|models|certify|doctor)\b"
 )
 _TOKEN = re.compile(
     r"""

@@ -8,18 +8,18 @@ from __future__ import annotations
 
 import csv
 import math
-from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
-DATA = Path(__file__).parents[1] / "data" / "laboratory"
+from service.certification.case import LABORATORY
+
 LINE = {"x": [1.0, 2, 3, 4, 5, 6], "y": [2.1, 3.9, 6.2, 7.8, 10.1, 12.2]}
 
 
 def columns(name: str) -> dict[str, Any]:
-    with (DATA / name).open() as file:
+    with (LABORATORY / name).open() as file:
         rows = list(csv.DictReader(file))
     return {n: [r[n] if n == "state" else float(r[n]) for r in rows] for n in rows[0]}
 
@@ -377,3 +377,11 @@ def test_a_band_of_groups_needs_their_covariance(service: httpx.Client) -> None:
     pointer, detail = refused(service, "/predict", asked)
     assert pointer == "/interval"
     assert '"covariance": true' in detail
+
+
+def test_a_quantity_that_does_not_change_has_no_error(service: httpx.Client) -> None:
+    data = {"x": [1, 2, 3, 4, 5], "y": [2.1, 3.9, 6.2, 7.8, 10.1]}
+    body = {"model": "y = a*x + c", "data": data, "report": {"none": "exp(-1000*a)"}}
+    found = service.post("/fit", json=body).json()["report"]["none"]
+    assert (found["value"], found["stderr"], found["lower"]) == (0.0, None, None)
+    assert found["reason"] == "its derivative is 0 at these params"

@@ -6,16 +6,15 @@ import csv
 import io
 import json
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
+from service.certification.case import LABORATORY
 from tests.serving import serving
 from tests.soon import PATIENCE_S
 
-DATA = Path(__file__).parents[1] / "data"
 CSV = {"content-type": "text/csv"}
 MUSCLE = "Length = a + b*exp(-Conc/th)"
 SHARED = {"model": MUSCLE, "group_by.column": "Strip", "group_by.shared": "th"}
@@ -31,7 +30,7 @@ def service() -> Iterator[httpx.Client]:
 
 
 def text(name: str) -> str:
-    return (DATA / name).read_text()
+    return (LABORATORY / name).read_text()
 
 
 def fitted(answer: httpx.Response) -> Any:

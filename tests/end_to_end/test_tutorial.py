@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import math
-from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
-TUTORIAL = json.loads((Path(__file__).parents[1] / "data" / "tutorial.json").read_text())
+from service.certification.case import DATA
+
+TUTORIAL = json.loads((DATA / "thermometer.json").read_text())
 MODEL = "t_c = w * t_u + b"
 
 

@@ -9,14 +9,14 @@ from __future__ import annotations
 import csv
 import io
 import math
-from pathlib import Path
 from typing import Any
 
 import httpx
 import pyarrow as pa
 import pytest
 
-DATA = Path(__file__).parents[1] / "data" / "laboratory"
+from service.certification.case import LABORATORY
+
 LINE = {
     "model": "y = a + b*x",
     "params": {"a": 1.0, "b": 2.0},
@@ -59,7 +59,7 @@ def of_plates() -> dict[str, list[Any]]:
 
 
 def columns(name: str) -> dict[str, list[float]]:
-    with (DATA / name).open() as file:
+    with (LABORATORY / name).open() as file:
         rows = list(csv.DictReader(file))
     return {n: [float(row[n]) for row in rows] for n in rows[0]}
 
@@ -418,3 +418,55 @@ def test_what_has_no_meaning_is_refused(service: httpx.Client) -> None:
     assert "missing" in why
     dropped = inverted(service, {**known, "data": {"y": [5, None]}}, missing="drop")
     assert dropped["estimate"] == [2]
+
+
+def test_a_flat_curve_has_no_estimate(service: httpx.Client) -> None:
+    flat = {**LINE, "params": {"a": 1.0, "b": 0.0}}
+    found = inverted(service, flat, data={"y": [1.0, 2.0]})
+    assert found["estimate"] == [None, None]
+    assert found["status"] == ["not_monotone", "above_curve"]
+    assert found["roots"] == [[0.0, 10.0], None]
+
+
+def test_a_reading_of_the_end_of_the_curve_is_there(service: httpx.Client) -> None:
+    line = {**LINE, "params": {"a": 1.0000000000000004, "b": 2.0}}
+    assert inverted(service, line, data={"y": [1.0]})["estimate"] == [0.0]
+
+
+@pytest.mark.parametrize("ends", [[-1e308, 1e308], [0, 1e300], [-1e12, 1e12]])
+def test_a_wide_range_finds_the_same_unknown(service: httpx.Client, ends: list[float]) -> None:
+    found = inverted(service, LINE, data={"y": [8.0]}, range=ends)
+    assert found["estimate"] == [pytest.approx(3.5, rel=1e-12)]
+
+
+def test_an_estimate_without_an_error_says_why(service: httpx.Client) -> None:
+    found = inverted(service, LINE, data={"y": [8.0]})
+    assert (found["stderr"], found["status"]) == ([None], ["ok"])
+    assert "`covariance`" in found["detail"][0]
+
+
+def test_an_unknown_without_a_dilution_is_refused(service: httpx.Client) -> None:
+    at, why = refused(service, LINE, data={"y": [8.0, 9.0], "dilution": [10, None]})
+    assert at == "/data/dilution/1"
+    assert "write 1" in why
+    data = {"y": [8.0, 9.0], "x": [None, 4], "dilution": [10, None]}
+    assert inverted(service, LINE, data=data)["estimate"] == [pytest.approx(35)]
+
+
+@pytest.mark.parametrize(
+    ("rows", "at"),
+    [
+        ([[-1, 0], [0, 1]], "/covariance/a/a"),
+        ([[1, 2], [2, 1]], "/covariance"),
+        ([[1, 0.5], [0, 1]], "/covariance"),
+    ],
+)
+def test_what_is_no_covariance_is_refused(
+    service: httpx.Client, rows: list[list[float]], at: str
+) -> None:
+    matrix = {a: dict(zip("ab", row, strict=True)) for a, row in zip("ab", rows, strict=True)}
+    known = {"covariance": matrix, "degrees_of_freedom": 8, "residual_std": 1.0}
+    assert refused(service, {**LINE, **known}, data={"y": [8.0]})[0] == at
+    body = {**LINE, **known, "data": {"x": [1]}, "interval": "confidence"}
+    answer = service.post("/predict", json=body)
+    assert (answer.status_code, answer.json()["errors"][0]["pointer"]) == (422, at)

@@ -129,7 +129,7 @@ def test_rows_that_a_condition_leaves_keep_their_numbers(service: httpx.Client) 
         headers={"Content-Type": "text/csv"},
     )
     assert table.status_code == 200, table.text
-    assert [line.split(",")[0] for line in table.text.split()] == ["row", "2", "3"]
+    assert [line.split(",")[0] for line in table.text.splitlines()] == ["row", "2", "3"]
 
 
 def test_rows_without_a_reading_are_dropped_with_their_sigma(service: httpx.Client) -> None:

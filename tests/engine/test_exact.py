@@ -14,6 +14,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from service.catalogue.options import NoOptions
+from service.certification.agreement import digits_of
+from service.certification.strd_linear import LinearProblem, linear_problems
 from service.engine import Ends, Groups, Problem, begin, outcome
 from service.engine.formula import Formula
 from service.engine.inference.statistics import summarise
@@ -23,15 +25,13 @@ from service.engine.solvers.exact import Exact as Solver
 from service.engine.solvers.exact import least_squares
 from tests.engine.builders import exactly, problem, task
 from tests.engine.kernel.arrays import SEEDS, signed, spans_of, triangle_of
-from tests.engine.linear_sets import SETS, LinearSet
-from tests.nist import digits
 
 pytestmark = pytest.mark.usefixtures("device")
 
 Floats = npt.NDArray[np.float64]
 FEW = settings(max_examples=25, deadline=None)
 
-# The least digits of the params and of the standard errors (11 is "all that is compared"): what the
+# The least digits of the params and of the standard errors (11 is all that is asked for): what the
 # scaled QR with one refinement gives, less about one. Filip's columns lose ten of the sixteen.
 DIGITS = {
     "Wampler1": (9.0, 0.0),
@@ -44,8 +44,8 @@ DIGITS = {
 }
 
 
-@pytest.mark.parametrize("known", SETS, ids=lambda known: known.name)
-def test_a_certified_linear_problem(known: LinearSet) -> None:
+@pytest.mark.parametrize("known", linear_problems(), ids=lambda known: known.name)
+def test_a_certified_linear_problem(known: LinearProblem) -> None:
     of = problem(known.formula, known.data, dict.fromkeys(known.params, 0.0))
     result = exactly(of)
     statistics = summarise(of, result.params)
@@ -54,11 +54,11 @@ def test_a_certified_linear_problem(known: LinearSet) -> None:
     params, errors = DIGITS[known.name]
     values = dict(zip(of.params, result.params.tolist(), strict=True))
     spread = dict(zip(of.params, statistics.stderr.tolist(), strict=True))
-    assert min(digits(values[n], v) for n, v in known.params.items()) >= params
+    assert min(digits_of(values[n], v) for n, v in known.params.items()) >= params
     assert statistics.residual_std is not None
     if known.residual_std:
-        assert min(digits(spread[n], v) for n, v in known.stderr.items()) >= errors
-        assert digits(statistics.residual_std, known.residual_std) >= errors
+        assert min(digits_of(spread[n], v) for n, v in known.stderr.items()) >= errors
+        assert digits_of(statistics.residual_std, known.residual_std) >= errors
     else:
         assert statistics.residual_std < 1e-8
 
@@ -189,13 +189,13 @@ IN_ANY_ORDER = {
 
 def least_digits(found: list[float], of: Problem, known: dict[str, float]) -> float:
     values = dict(zip(of.params, found, strict=True))
-    return min(digits(values[name], value) for name, value in known.items())
+    return min(digits_of(values[name], value) for name, value in known.items())
 
 
 @pytest.mark.parametrize("start_at", [0.0, 1.0])
-@pytest.mark.parametrize("known", SETS, ids=lambda known: known.name)
+@pytest.mark.parametrize("known", linear_problems(), ids=lambda known: known.name)
 def test_a_certified_linear_problem_in_any_order_of_its_rows(
-    known: LinearSet, start_at: float
+    known: LinearProblem, start_at: float
 ) -> None:
     floor, errors = IN_ANY_ORDER[known.name]
     for seed in range(20):
@@ -208,7 +208,7 @@ def test_a_certified_linear_problem_in_any_order_of_its_rows(
         assert statistics.stderr is not None
         if known.residual_std:
             assert least_digits(statistics.stderr.tolist(), of, known.stderr) >= errors
-            assert digits(statistics.residual_std or 0.0, known.residual_std) >= errors
+            assert digits_of(statistics.residual_std or 0.0, known.residual_std) >= errors
 
 
 def design(rng: np.random.Generator, rows: int, kind: str) -> Floats:

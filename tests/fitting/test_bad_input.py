@@ -13,6 +13,7 @@ from service.errors import (
     InvalidFormula,
     InvalidRequest,
     UnknownName,
+    UnknownNameInFormula,
 )
 from service.fitting import check
 from service.schemas.fit import FitRequest
@@ -111,13 +112,13 @@ REFUSED: dict[str, tuple[dict[str, Any], type[InvalidRequest], str, str]] = {
     "an unknown model": ({"model": "linaer"}, UnknownName, "/model", "did you mean 'linear'?"),
     "an unknown column on the left": (
         {"model": "yy = a*x"},
-        InvalidFormula,
+        UnknownNameInFormula,
         "/model",
         "did you mean 'y'?",
     ),
     "an unknown function": (
         {"model": "a*exxp(x)"},
-        InvalidFormula,
+        UnknownNameInFormula,
         "/model",
         "did you mean 'exp'? (column 3)",
     ),

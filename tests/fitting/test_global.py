@@ -6,12 +6,12 @@ from __future__ import annotations
 import csv
 import math
 import re
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
+from service.certification.case import LABORATORY
 from service.engine import GroupedResult, SharedRun, run_of
 from service.errors import InvalidRequest
 from service.fitting.packing import pack, unpack
@@ -21,7 +21,6 @@ from tests.fitting.fits import fit as fit_one
 from tests.fitting.fits import merge
 from tests.fitting.grouped import answer, finish, fit, plan
 
-DATA = Path(__file__).parents[1] / "data"
 DECAY = "y = a + b*exp(-x/th)"
 MODELS = (
     ("a + b*exp(-x/th)", ("a", "b"), ("th",)),
@@ -34,8 +33,8 @@ MODELS = (
 
 
 def table(name: str) -> dict[str, list[Any]]:
-    """A file of tests/data as columns."""
-    with (DATA / name).open() as file:
+    """A file of a laboratory as columns."""
+    with (LABORATORY / name).open() as file:
         rows = list(csv.DictReader(file))
     columns: dict[str, list[Any]] = {key: [row[key] for row in rows] for key in rows[0]}
     for key, column in columns.items():
@@ -428,11 +427,32 @@ def test_a_shared_param_that_no_group_determines_is_named() -> None:
     (lost,) = [each for each in found.diagnostics if each.code == "rank_deficient" and each.params]
     assert lost.params == ["c"]
     assert found.verdict == "untrustworthy"
+    assert set(found.groups.verdict) == {"untrustworthy"}
+    assert all("rank_deficient" in codes for codes in found.groups.diagnostics)
     assert lost.suggestion is not None
     again = fit(**merge(request, lost.suggestion))
     assert not [each for each in again.diagnostics if each.params == ["c"]]
     assert again.shared is not None
     assert again.shared.stderr is not None
+
+
+@pytest.mark.parametrize(("of_x", "of_y"), [(1e12, 1e150), (1e-12, 1e-150)])
+def test_errors_do_not_depend_on_the_units(of_x: float, of_y: float) -> None:
+    data = many(4)
+    scaled = {
+        "g": data["g"],
+        "x": [v * of_x for v in data["x"]],
+        "y": [v * of_y for v in data["y"]],
+    }
+    by = {"column": "g", "shared": ["th"]}
+    plain, found = (fit(model="y = b*exp(-x/th)", data=d, group_by=by) for d in (data, scaled))
+    assert plain.shared is not None
+    assert plain.shared.stderr is not None
+    assert found.shared is not None
+    assert found.shared.stderr is not None
+    close(found.shared.stderr["th"] / of_x, plain.shared.stderr["th"], rel=1e-4)
+    for one, other in zip(found.groups.stderr["b"], plain.groups.stderr["b"], strict=True):
+        close(one / of_y, other, rel=1e-4)
 
 
 def test_the_start_is_searched_for_where_most_groups_mislead() -> None:

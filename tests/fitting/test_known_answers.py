@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
 from tests.engine.known import CARS, HOBBS, PUROMYCIN, RYEGRASS
@@ -56,3 +57,14 @@ def test_a_line_by_lm_with_its_intervals() -> None:
     assert interval is not None
     assert interval.lower == pytest.approx({"b0": -31.167850, "b1": 3.096964}, abs=5e-7)
     assert interval.upper == pytest.approx({"b0": -3.990340, "b1": 4.767853}, abs=5e-7)
+
+
+@pytest.mark.parametrize("inflection", [8.0, 9.0, 10.0])
+def test_exact_data_end_where_only_rounding_is_left(inflection: float) -> None:
+    x = np.arange(81) * 0.25
+    y = 5 * np.exp(-np.exp(-1.2 * (x - inflection)))
+    found = fit(model="gompertz", data={"x": x.tolist(), "y": y.tolist()})
+    assert found.stop_reason == "converged"
+    assert found.epochs < 20
+    assert found.params["k"] == pytest.approx(1.2, rel=1e-13)
+    assert found.verdict == "trustworthy"

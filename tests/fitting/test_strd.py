@@ -1,23 +1,35 @@
-"""StRD by levenberg_marquardt, from both starts, as a request says it."""
+"""StRD by levenberg_marquardt, from both starts, as a request says it.
+
+The digits over HTTP are those of GET /certify: tests/end_to_end/test_certify_http.py.
+"""
 
 from __future__ import annotations
 
 import pytest
 
-from tests import nist
+from service.certification.agreement import digits_of
+from service.certification.strd import ERROR_DIGITS, FORMULAS, PARAM_DIGITS, load
 from tests.fitting.fits import codes, fit
 
 pytestmark = pytest.mark.usefixtures("device")
 
-PARAM_DIGITS, ERROR_DIGITS = 6.0, 4.0
-"""Issue 3: of the 11 certified digits."""
-
-CASES = [(name, start) for name in nist.FORMULAS for start in (0, 1)]
+CASES = [(name, start) for name in FORMULAS for start in (0, 1)]
+DOUBTS = {
+    "Bennett5": ["outliers"],
+    "Chwirut1": ["outliers", "autocorrelated_residuals"],
+    "Chwirut2": ["outliers"],
+    "Kirby2": ["autocorrelated_residuals"],
+    "Lanczos2": ["outliers"],
+    "Nelson": ["autocorrelated_residuals"],
+}
+"""What is said of problems whose certified answer leaves a pattern in the residuals."""
+ROUNDED = ("Lanczos1",)
+"""Problems whose residuals are as small as the rounding of their data."""
 
 
 @pytest.mark.parametrize(("name", "start"), CASES)
 def test_a_certified_problem(name: str, start: int) -> None:
-    known = nist.load(name)
+    known = load(name)
     answer = fit(
         model=known.formula,
         data=known.data,
@@ -25,34 +37,26 @@ def test_a_certified_problem(name: str, start: int) -> None:
         optimizer="levenberg_marquardt",
     )
     assert answer.stop_reason == "converged"
-    assert answer.verdict == nist.verdict(name)
+    assert answer.verdict == ("doubtful" if name in DOUBTS else "trustworthy")
     warned = [code for code, severity in codes(answer).items() if severity == "warning"]
-    assert warned == nist.DOUBTS.get(name, [])
+    assert warned == DOUBTS.get(name, [])
     stderr, statistics = answer.statistics.stderr, answer.statistics
     assert stderr is not None
+    fewer = name in ROUNDED
     for param, certified in known.params.items():
-        assert nist.digits(answer.params[param], certified) >= PARAM_DIGITS
-        assert nist.digits(stderr[param], known.stderr[param]) >= ERROR_DIGITS
-    rows = statistics.n
-    assert nist.digits(answer.loss * rows, known.rss) >= 9
+        assert digits_of(answer.params[param], certified) >= PARAM_DIGITS
+        assert digits_of(stderr[param], known.stderr[param]) >= (2 if fewer else ERROR_DIGITS)
+    # So the data are NIST's.
+    assert digits_of(answer.loss * statistics.n, known.rss) >= (2 if fewer else 9)
     assert statistics.residual_std is not None
-    assert nist.digits(statistics.residual_std, known.residual_std) >= 9
-
-
-@pytest.mark.parametrize("name", ["Misra1a", "Gauss1", "Rat43", "Nelson"])
-def test_the_automatic_choice_is_the_same(name: str) -> None:
-    known = nist.load(name)
-    answer = fit(model=known.formula, data=known.data, params=known.starts[1])
-    assert answer.optimizer == "levenberg_marquardt"
-    for param, certified in known.params.items():
-        assert nist.digits(answer.params[param], certified) >= PARAM_DIGITS
+    assert digits_of(statistics.residual_std, known.residual_std) >= (2 if fewer else 9)
 
 
 @pytest.mark.parametrize("name", ["DanWood", "Misra1a", "Chwirut1", "Roszman1"])
 @pytest.mark.parametrize("start", [0, 1])
 def test_lbfgs_gets_there_too_or_says_that_it_did_not(name: str, start: int) -> None:
     """To 4 digits: it knows no residuals. Params 10⁶ apart in size can stall it."""
-    known = nist.load(name)
+    known = load(name)
     answer = fit(
         model=known.formula,
         data=known.data,
@@ -65,4 +69,4 @@ def test_lbfgs_gets_there_too_or_says_that_it_did_not(name: str, start: int) -> 
     if "not_converged" in codes(answer):
         return
     for param, certified in known.params.items():
-        assert nist.digits(answer.params[param], certified) >= 4
+        assert digits_of(answer.params[param], certified) >= 4

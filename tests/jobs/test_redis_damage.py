@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 
 import pytest
 from redis import RedisError, ResponseError
+from redis.exceptions import ConnectionError, MovedError
 
 from service.errors import QueueFull, StoreUnavailable, UnknownJob
 from service.fitting.packing import pack
@@ -297,6 +298,27 @@ async def test_another_server_may_take_over_behind_the_same_address(server):
     tickets.close()
     await store.close()
     other.close()
+
+
+async def test_a_cell_is_found_in_a_cluster(monkeypatch):
+    store = RedisStore(Settings(redis_url="redis://named:7000/0"), CLOCK)
+    addresses = []
+
+    def fails_with(error):
+        async def stats(**_):
+            addresses.append(store.scripts._address())
+            raise error
+
+        monkeypatch.setitem(store.scripts._scripts, "stats", stats)
+
+    moved = MovedError("13907 10.0.0.2:7002")
+    for error in (moved, moved, ConnectionError("gone"), ConnectionError("gone")):
+        fails_with(error)
+        with pytest.raises(StoreUnavailable):
+            await store.stats()
+    named, found = {"host": "named", "port": 7000}, {"host": "10.0.0.2", "port": 7002}
+    assert addresses == [named, found, found, named]
+    await store.close()
 
 
 def acl_rules() -> list[str]:

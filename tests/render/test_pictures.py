@@ -122,11 +122,11 @@ def test_the_losses() -> None:
 @pytest.mark.parametrize("theme", PALETTES)
 def test_every_picture_is_the_same_each_time(name: str, theme: Any) -> None:
     scene = SCENES[name]()
-    svg = drawn(scene, FigureOptions("svg", theme))
+    picture = Picture(scene, theme=theme)
+    svg = picture.bytes
     assert svg == drawn(scene, FigureOptions("svg", theme))
     assert b"dc:date" not in svg
     assert b"Matplotlib v" not in svg.split(b"<defs>")[0]
-    picture = Picture(scene, theme=theme)
     assert picture.root.get("role") == "img"
     assert picture.root.get("aria-label") == scene.title
     png = drawn(scene, FigureOptions("png", theme, 640, 400))

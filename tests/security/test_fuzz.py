@@ -48,7 +48,7 @@ def bodies(draw: st.DrawFn, seed: bytes) -> bytes:
 
 
 @given(st.lists(st.sampled_from(ALPHABET), max_size=60).map("".join))
-@settings(max_examples=400)
+@settings(max_examples=200)
 def test_any_words_of_a_formula(text: str) -> None:
     TARGETS["formula"](text.encode("utf-8", "replace"))
 
@@ -68,14 +68,14 @@ def test_the_bodies_to_begin_with_are_well(name: str) -> None:
 
 @pytest.mark.parametrize("target", sorted(TARGETS))
 @given(data=st.data())
-@settings(max_examples=100)
+@settings(max_examples=50)
 def test_any_bytes(target: str, data: st.DataObject) -> None:
     TARGETS[target](data.draw(st.binary(max_size=200)))
 
 
 @pytest.mark.parametrize("target", sorted(TARGETS))
 @given(data=st.data())
-@settings(max_examples=200)
+@settings(max_examples=100)
 def test_a_body_changed_a_little(target: str, data: st.DataObject) -> None:
     seed = data.draw(st.sampled_from(seeds()[target]))
     TARGETS[target](data.draw(bodies(seed)))

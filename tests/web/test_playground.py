@@ -170,7 +170,9 @@ def test_counts_are_fitted_by_their_likelihood(page: Playground) -> None:
     assert page.run() == "converged"
     assert page.verdict() == "trustworthy"
     assert "11.232" in page.text("#statistics")
-    assert "dead / total" in page.browser.one("#fit-chart").get_attribute("aria-label")
+    label = page.browser.one("#fit-chart").get_attribute("aria-label")
+    assert label is not None
+    assert "dead / total" in label
     page.choose("loss", "huber")
     assert not page.browser.one("#weight-field").is_displayed()
 

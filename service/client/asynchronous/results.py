@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar, Unpack, cast
 
+from service.catalogue.pictures import FORMATS
 from service.client import fits, notebook
 from service.client.answers import Event
 from service.client.errors import ClientError
@@ -48,7 +49,7 @@ class AsyncFit(FitDocument):
     async def plot(self, view: ViewName = "fit", kind: PictureFormat = "svg") -> Picture:
         """The service's picture of it; NotFoundError where the service has forgotten the job."""
         path = self._picture_path(view, kind)
-        picture = Picture(await self._connected().fetch(path), kind)
+        picture = Picture(await self._connected().fetch(path, FORMATS[kind].media_type), kind)
         if (view, kind) == ("fit", "svg"):
             self._picture = str(picture)
         return picture

@@ -21,6 +21,7 @@ from service.schemas.catalogue import (
     OptimizerEntry,
     OptimizerList,
 )
+from service.schemas.certification import Certification
 from service.schemas.jobs import Job as JobRecord
 from service.schemas.names import Status
 
@@ -230,6 +231,12 @@ class Descent(Connection):
     def optimizers(self) -> list[OptimizerEntry]:
         """The optimizers."""
         return answers.parse(self.document("/optimizers"), OptimizerList).optimizers
+
+    def certify(self, *, detail: bool = False) -> Certification:
+        """How many digits of certified figures the service reaches, which it computes in some
+        seconds; with `detail`, all figures."""
+        query = {"detail": "true"} if detail else {}
+        return answers.parse(self.document("/certify", query), Certification)
 
     def job(self, job_id: str) -> Job[Any]:
         """The job with that id; calls nothing yet."""

@@ -95,11 +95,14 @@ def ranking(values: Floats, may_lead: Bools, failed: Bools, ties: Sequence[Ints]
     """Ranks models by a criterion, (models, groups). Not ranked are those without it, those whose
     fit failed, and those that would be before the first without leave to lead.
 
+    −∞ is the value of a model without residuals. Where it leads there are no differences and no
+    weights, and the models with this value are ordered by the ties.
+
     ties: keys that order models of equal values, the first key first; (models,) each.
     """
-    known = np.isfinite(values)
+    known = values < np.inf
     first = np.where(known & may_lead & ~failed, values, np.inf).min(axis=0, initial=np.inf)
-    ranked = known & ~failed & np.isfinite(first) & (values >= first)
+    ranked = known & ~failed & (first < np.inf) & (values >= first)
     place = np.where(ranked, 0, np.where(known, 1, 2))
     sort = np.where(known, values, np.inf)
     keys = [np.broadcast_to(key.reshape(-1, 1), values.shape) for key in reversed(ties)]
@@ -108,9 +111,10 @@ def ranking(values: Floats, may_lead: Bools, failed: Bools, ties: Sequence[Ints]
     places = np.broadcast_to(np.arange(1, len(values) + 1).reshape(-1, 1), order.shape)
     np.put_along_axis(rank, order, places, axis=0)
     with np.errstate(all="ignore"):
+        compared = ranked & np.isfinite(first)
         delta = np.where(known & np.isfinite(first), values - first, np.nan)
-        weight = np.where(ranked, np.exp(-0.5 * delta), 0.0)
-        weight = np.where(ranked, weight / weight.sum(axis=0), np.nan)
+        weight = np.where(compared, np.exp(-0.5 * delta), 0.0)
+        weight = np.where(compared, weight / weight.sum(axis=0), np.nan)
     return Ranking(order, np.where(ranked, rank, 0), delta, weight)
 
 

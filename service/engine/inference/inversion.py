@@ -106,7 +106,7 @@ class _Part:
         self.cells = len(cells)
         self.curve = readings.curve[first]
         self.others = {name: column[first] for name, column in readings.others.items()}
-        self.smallest = 1e-30 * (grid.searched[1] - grid.searched[0])
+        self.smallest = 1e-30 * grid.width
         x = np.tile(grid.x, (self.cells, 1))
         f, slope, variance = self._evaluate(x)
         more = self._extrema(x, slope)
@@ -149,7 +149,7 @@ class _Part:
     def unknowns(self, kind: Kind) -> Unknowns:
         """What is found for the samples."""
         readings, grid = self.readings, self.grid
-        owner, root = self._roots()
+        owner, root, flat = self._roots()
         known = within(root, grid.known)
         samples = len(readings.mean)
         inside = np.bincount(owner[known], minlength=samples)
@@ -157,14 +157,15 @@ class _Part:
         owner, root = owner[kept], root[kept]
         count = np.bincount(owner, minlength=samples)
         found = Unknowns.none(samples)
-        single = count[owner] == 1
+        several = (count > 1) | (flat & (count > 0))
+        single = ~several[owner]
         found.estimate[owner[single]] = root[single]
         failed = np.isnan(self.curves.theta.sum(axis=1))
         status = np.where(inside == 0, EXTRAPOLATED, OK)
-        status = np.where(count > 1, NOT_MONOTONE, status)
+        status = np.where(several, NOT_MONOTONE, status)
         status = np.where(count == 0, self._side(), status)
         status = np.where(failed[readings.curve], NO_CURVE, status)
-        at = np.flatnonzero(count == 1)
+        at = np.flatnonzero((count == 1) & ~several)
         if len(at):
             self._add_errors(found, at)
             if kind == "wald":
@@ -176,19 +177,21 @@ class _Part:
                 self._add_intervals(found, at[has_errors[self.cell[at]]])
         is_unbounded = found.is_open.any(axis=0) | found.in_pieces
         found.status[:] = np.where(is_unbounded & (status == OK), UNBOUNDED, status)
-        several = count[owner] > 1
+        listed = several[owner]
         return Unknowns(
             found.estimate, found.stderr, found.lower, found.upper, found.status,
-            found.is_open, found.in_pieces, root[several], owner[several],
+            found.is_open, found.in_pieces, root[listed], owner[listed],
         )  # fmt: skip
 
-    def _roots(self) -> tuple[Ints, Floats]:
-        """The samples that have a root in the range searched, and their roots, in order."""
+    def _roots(self) -> tuple[Ints, Floats, Bools]:
+        """The samples that have a root in the range searched, and their roots, in order; and
+        the samples that are met by a whole run of points."""
         x, mean = self.x, self.readings.mean
         window = within(x, self.grid.searched)
         h = self._on_grid(np.where(window, self.f, np.nan), self.cell) - mean[:, None]
-        sign = np.sign(h)
-        crosses = sign[:, :-1] * sign[:, 1:] == -1
+        above, below = h > 0, h < 0
+        crosses = above[:, :-1] & below[:, 1:]
+        crosses |= below[:, :-1] & above[:, 1:]
         owner, at = np.nonzero(crosses)
         cell = self.cell[owner]
         found = find_roots(
@@ -204,16 +207,34 @@ class _Part:
         size = np.maximum(most - least, 0.0)
         is_root = gap <= np.maximum(AGREEMENT * size[cell], ROUNDING * np.abs(mean[owner]))
         owner, found = owner[is_root], found[is_root]
-        # Of a run of points at which f is exactly the mean, the ends are listed.
-        zero = np.pad(sign == 0, ((0, 0), (1, 1)))
-        own, at = np.nonzero(zero[:, 1:-1] & ~(zero[:, :-2] & zero[:, 2:]))
+        # Of a run of points at which f is exactly the mean, the ends are listed, and those of its
+        # part in the range of the calibrators.
+        zero = np.pad(h == 0, ((0, 0), (1, 1)))
+        apart = self._on_grid(x[:, 1:] > x[:, :-1], self.cell)
+        flat = (zero[:, 1:-2] & zero[:, 2:-1] & apart).any(axis=1)
+        enters = np.diff(within(x, self.grid.known), axis=1, prepend=False, append=False)
+        edge = self._on_grid(enters[:, :-1] | enters[:, 1:], self.cell)
+        own, at = np.nonzero(zero[:, 1:-1] & (edge | ~(zero[:, :-2] & zero[:, 2:])))
         owner = np.concatenate([owner, own])
         root = np.concatenate([found, x[self.cell[own], at]])
+        own, at = self._just_beyond(h, size, owner)
+        owner = np.concatenate([owner, own])
+        root = np.concatenate([root, x[self.cell[own], at]])
         order = np.lexsort((root, owner))
         owner, root = owner[order], root[order]
         again = np.zeros(len(root), dtype=np.bool_)
         again[1:] = (owner[1:] == owner[:-1]) & (root[1:] == root[:-1])
-        return owner[~again], root[~again]
+        return owner[~again], root[~again], flat
+
+    def _just_beyond(self, h: Floats, size: Floats, owner: Ints) -> tuple[Ints, Ints]:
+        """The samples without roots whose readings are beyond an end of the curve by no more than
+        rounding, and the points at that end."""
+        none = np.flatnonzero(np.bincount(owner, minlength=len(h)) == 0)
+        rounding = ROUNDING * np.maximum(size[self.cell[none]], np.abs(self.readings.mean[none]))
+        nearest = np.where(np.isnan(h[none]), np.inf, np.abs(h[none]))
+        at = nearest.argmin(axis=1)
+        ends = nearest[np.arange(len(none)), at] <= rounding
+        return none[ends], at[ends]
 
     def _side(self) -> Ints:
         """For readings that the curve does not reach: the end of x at which it is nearer."""
@@ -251,9 +272,11 @@ class _Part:
             return np.where(np.isnan(value), np.inf, value)
 
         x = self._on_grid(self.x, cell)
-        value = (mean[:, None] - self._on_grid(self.f, cell)) ** 2
-        value -= scale[:, None] * (noise[:, None] + self._on_grid(self.variance, cell))
-        outside = ~(value <= 0)
+        gap = mean[:, None] - self._on_grid(self.f, cell)
+        gap *= gap
+        limit = noise[:, None] + self._on_grid(self.variance, cell)
+        limit *= scale[:, None]
+        outside = ~(gap <= limit)
         points = np.arange(outside.shape[1])
         is_left = x <= estimate[:, None]
         before, after = outside & is_left, outside & ~is_left

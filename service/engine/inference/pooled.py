@@ -170,8 +170,8 @@ def _determined(
     reduced so, which local and which shared params these are, and the norms of the columns, those
     of shared params over all groups."""
     groups, width = len(factor), factor.shape[1]
-    own = np.sqrt((factor[:, :, :-1] ** 2).sum(axis=1))
-    whole = np.sqrt((own[:, q:] ** 2).sum(axis=0))
+    own = _norms(factor[:, :, :-1], axis=1)
+    whole = _norms(own[:, q:], axis=0)
     norms = np.concatenate([own[:, :q], np.tile(whole, (groups, 1))], axis=1)
     epsilon = 4 * float(np.finfo(float).eps)
     pinned = np.zeros((groups, q), dtype=np.bool_)
@@ -191,6 +191,16 @@ def _determined(
     rest = merged(blocks[q:, q:].copy())
     foot, out = _without_lost(rest, whole, epsilon * max(float(sizes.sum()), width))
     return Arrow(blocks[:q], foot), rest, pinned, out, norms
+
+
+def _norms(values: Floats, axis: int) -> Floats:
+    """The norms along an axis, without overflow or underflow of the squares."""
+    most = np.abs(values).max(axis=axis, keepdims=True, initial=0.0)
+    unit = np.where(most > 0, most, 1.0)
+    found: Floats = (unit * np.sqrt(((values / unit) ** 2).sum(axis=axis, keepdims=True))).squeeze(
+        axis
+    )
+    return found
 
 
 def _without_lost(rest: Floats, whole: Floats, slack: float) -> tuple[Floats, Bools]:
@@ -284,13 +294,13 @@ def _reason(task: Task, found: Pooled) -> str | None:
 
 def _with_errors(found: Pooled, arrow: Arrow, alive: Bools) -> Pooled:
     """The statistics with standard errors and covariances."""
-    q, r, variance = len(found.local), len(found.shared), found.noise**2
+    q, r, noise = len(found.local), len(found.shared), found.noise
     kept = ~found.lost
     outer = inverse_upper(arrow.foot[:-1, :-1, None])[..., 0] * kept[:, None] * kept
-    shared = variance * (outer @ outer.T)
+    shared = (noise * outer) @ (noise * outer).T
     inner = inverse_upper(arrow.inner)
     follow = np.einsum("ikg,kjg->gij", inner, arrow.coupling)
-    own = variance * np.einsum("ikg,jkg->gij", inner, inner)
+    own = np.einsum("ikg,jkg->gij", noise * inner, noise * inner)
     across = -np.einsum("gik,kj->gij", follow, shared)
     own = own - np.einsum("gij,gkj->gik", across, follow)
     gone = found.local_lost | ~alive[:, None]

@@ -109,6 +109,9 @@ def estimate(
                 _fieller(found, m, each, slopes, spread)
     for m in range(len(asked)):
         _without_error(found, m, derived, depends[m], spread)
+        if depends[m].any():
+            still = (slopes[:, m] == 0.0).all(axis=1) & (found.reasons[:, m] == None)  # noqa: E711
+            found.clear(still, m, "its derivative is 0 at these params")
     return found
 
 

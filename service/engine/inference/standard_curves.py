@@ -120,7 +120,14 @@ class Grid(NamedTuple):
     known: Range
     searched: Range
 
+    @property
+    def width(self) -> float:
+        """The width of the narrower range."""
+        widths = (self.known[1] - self.known[0], self.searched[1] - self.searched[0])
+        return min((width for width in widths if width > 0), default=1.0)
+
     @classmethod
+    @np.errstate(all="ignore")
     def of(cls, known: Range, searched: Range) -> Grid:
         low, high = searched
         width = max(high - low, 1e-3 * max(abs(low), abs(high))) or 1.0

@@ -269,7 +269,10 @@ def _ending(state: Any, rules: Any, g: int, way: int, before: float) -> int:
     if rules.cornered:
         tolerance = max(tolerance, ROUGH)
     small = ways[MOVED] <= tolerance or state.flags[g, way, LINGERED] >= LINGERING
-    if (small and ways[SLANT] <= STRAIGHT) or ways[PROMISED] <= tolerance**2:
+    # Residuals that are only rounding may have any direction.
+    least = (ROUNDING * rules.epsilon) ** 2 * state.losses[g, CONSTANT_LOSS]
+    at_rest = ways[SLANT] <= STRAIGHT or ways[LOSS] <= least
+    if (small and at_rest) or ways[PROMISED] <= tolerance**2:
         return CONVERGED
     if ways[LOSS] == 0.0:
         return CONVERGED

@@ -107,6 +107,7 @@ def _model(plan: ComparisonPlan, fit: Done | None, found: Figures, i: int) -> wi
         verdict=own,
         trustworthy=own == "trustworthy",
         diagnostics=diagnostics,
+        report=fit.report if isinstance(fit, Fit) else None,
         predict=fit.predict if isinstance(fit, Fit) else None,
         shared=None if entry.shared is None else _shared(entry),
         groups=fit.groups if isinstance(fit, GroupedFit) else None,
@@ -220,6 +221,7 @@ def _columns(
         stop_reason=found.fitted.reasons[i],
         verdict=verdicts,
         diagnostics=codes,
+        report=None if fit is None else fit.groups.report,
     )
 
 

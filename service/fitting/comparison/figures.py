@@ -27,6 +27,7 @@ from service.engine.inference.comparison import (
 )
 from service.engine.inference.likelihood import saturated
 from service.engine.inference.nesting import nested
+from service.engine.kernel.statistics import ROUNDING
 from service.engine.kernel.types import Bools, Floats, Ints
 from service.fitting.comparison.plan import ComparisonPlan, Entry
 from service.fitting.comparison.run import Done
@@ -52,6 +53,9 @@ class Fitted:
     reasons: list[list[StopReason]]
     codes: list[list[list[str]]]
     """The diagnostics of each fit."""
+    exact: Bools
+    """Whether the residuals are only rounding errors, (models, groups), although rows are left to
+    estimate the noise; their RSS is 0."""
 
     @property
     def degrees(self) -> Ints:
@@ -93,7 +97,11 @@ def fitted(plan: ComparisonPlan, fits: Sequence[Done | None], stopped: StopReaso
             codes.append([[each.code for each in fit.diagnostics]])
     free = np.array([entry.free for entry in plan.entries])
     total = np.stack(rss)
-    return Fitted(np.where(np.isfinite(total), total, np.nan), free, n, verdicts, reasons, codes)
+    total = np.where(np.isfinite(total), total, np.nan)
+    is_rounding = total <= (ROUNDING * _sizes(plan.entries[0])) ** 2
+    total = np.where(is_rounding, 0.0, total)
+    exact = is_rounding & (n > free.reshape(-1, 1))
+    return Fitted(total, free, n, verdicts, reasons, codes, exact)
 
 
 def _total(fit: GroupedFit, rows: int) -> float:
@@ -190,6 +198,9 @@ def figures(plan: ComparisonPlan, fits: Sequence[Done | None], stopped: StopReas
     labels = [entry.label for entry in plan.entries]
     alphabetic = np.array([sorted(labels).index(label) for label in labels])
     values = criteria.by(plan.request.criterion)
+    if not known:
+        # Without residuals the likelihood has no maximum: it grows without limit as σ falls.
+        values = np.where(found.exact, -np.inf, values)
     ranked = ranking(values, may_lead, is_failed, (criteria.k[:, 0], alphabetic))
     return Figures(found, criteria, ranked, tests, failed, may_lead & ~is_failed)
 
@@ -290,13 +301,24 @@ def saturated_of(entry: Entry) -> Floats | None:
 def log_sigma(entry: Entry) -> Floats:
     """Σ log σ in each group, (groups,), and of all where curves are compared; 0 without `sigma`
     and for counts."""
-    problem, fits = entry.problem, entry.plan.task.fits
-    whole = entry.shared is not None
-    if problem.sigma is None or problem.loss.likelihood is not None:
-        return np.zeros(1 if whole else len(fits))
-    sums = np.concatenate([[0.0], np.cumsum(np.log(problem.sigma.double().cpu().numpy()))])
-    if whole:
+    sigma = entry.problem.sigma
+    if sigma is None or entry.problem.loss.likelihood is not None:
+        return np.zeros(1 if entry.shared is not None else len(entry.plan.task.fits))
+    sums = np.concatenate([[0.0], np.cumsum(np.log(sigma.double().cpu().numpy()))])
+    if entry.shared is not None:
         return sums[-1:]
-    begin, end = fits.spans.numpy()
+    begin, end = entry.plan.task.fits.spans.numpy()
     found: Floats = sums[end] - sums[begin]
     return found
+
+
+def _sizes(entry: Entry) -> Floats:
+    """‖y/σ‖ of each group, (groups,), or of all where curves are compared."""
+    problem = entry.problem.double()
+    z = problem.target.cpu().numpy()
+    if problem.sigma is not None:
+        z = z / problem.sigma.cpu().numpy()
+    if entry.shared is not None:
+        return np.array([np.linalg.norm(z)])
+    spans = entry.plan.task.fits.spans.numpy().T
+    return np.array([np.linalg.norm(z[begin:end]) for begin, end in spans])

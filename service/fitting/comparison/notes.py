@@ -48,8 +48,15 @@ ABOUT = {
         "many",
         "compare the few models that have a reason, or confirm the first one with new data",
     ),
+    "exact_models": About(
+        "the residuals of the first model are only rounding errors",
+        "info",
+        "without noise there are no likelihoods, weights and tests: exact models are first, those "
+        "with fewer params before others",
+        "none needed; for weights and tests send measured data",
+    ),
     "too_few_rows": About(
-        "a model has no criterion: AICc needs k + 2 rows, and every criterion residuals",
+        "a model has no criterion: AICc needs k + 2 rows",
         "warning",
         "the model is not ranked",
         "send more rows, or compare smaller models",
@@ -68,7 +75,16 @@ def notes(plan: ComparisonPlan, figures: Figures) -> list[Diagnostic]:
     """The diagnostics of a comparison."""
     found = [
         each(plan, figures)
-        for each in (_nothing, _failed, _untrustworthy, _doubtful, _dredging, _few_rows, _close)
+        for each in (
+            _nothing,
+            _failed,
+            _untrustworthy,
+            _doubtful,
+            _dredging,
+            _exact,
+            _few_rows,
+            _close,
+        )
     ]
     return [each for each in found if each is not None]
 
@@ -180,10 +196,26 @@ def _dredging(plan: ComparisonPlan, figures: Figures) -> Diagnostic | None:
     return None
 
 
+def _exact(plan: ComparisonPlan, figures: Figures) -> Diagnostic | None:
+    leads = (figures.ranking.rank == 1) & np.isnan(figures.ranking.weight)
+    if not leads.any():
+        return None
+    groups = leads.any(axis=0)
+    models = np.flatnonzero((figures.fitted.exact & groups).any(axis=1)).tolist()
+    return _note(
+        "exact_models",
+        "info",
+        f"{_where(figures, int(groups.sum()))}{_labels(plan, models)} "
+        + _verb(models, "fits", "fit")
+        + " the data exactly, to rounding: without noise there are no likelihoods, weights and "
+        "tests. Exact models are first, those with fewer params before others.",
+    )
+
+
 def _few_rows(plan: ComparisonPlan, figures: Figures) -> Diagnostic | None:
     criterion = plan.request.criterion
     values = figures.likelihoods.by(criterion)
-    missing = ~np.isfinite(values) & figures.may_lead
+    missing = ~np.isfinite(values) & figures.may_lead & ~figures.fitted.exact
     if not missing.any():
         return None
     models = np.flatnonzero(missing.any(axis=1)).tolist()
@@ -194,9 +226,9 @@ def _few_rows(plan: ComparisonPlan, figures: Figures) -> Diagnostic | None:
         + _verb(models, f"has no {criterion}, and is", f"have no {criterion}, and are")
         + " not ranked: "
         + (
-            "AICc needs at least k + 2 rows, and residuals."
+            "AICc needs at least k + 2 rows."
             if criterion == "aicc"
-            else "it has no residuals."
+            else "no degrees of freedom are left to estimate the noise."
         ),
     )
 

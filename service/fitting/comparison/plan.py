@@ -14,6 +14,7 @@ from service.fitting.checking import NUMBER_BYTES, check
 from service.fitting.columns import check_shape
 from service.fitting.comparison import curves
 from service.fitting.comparison.counts import check_likelihood, default_tests
+from service.fitting.comparison.requests import fit_request
 from service.fitting.groups import check_keys
 from service.fitting.likelihoods import with_bins
 from service.fitting.models import resolve
@@ -110,7 +111,7 @@ def to_comparison(request: CompareRequest, settings: Settings | None = None) -> 
             )
     candidates = _candidates(request)
     labels = _labels(candidates)
-    asked, dropped = _same_rows(request, [_fit_request(request, each) for each in candidates])
+    asked, dropped = _same_rows(request, [fit_request(request, each) for each in candidates])
     if request.compares_curves:
         return _to_curves(request, asked[0], candidates[0], dropped, settings)
     entries, refused = [], []
@@ -184,7 +185,7 @@ def _candidates(request: CompareRequest) -> Sequence[Candidate]:
 
 def _check_columns(request: CompareRequest, asked: Catalogue) -> None:
     """Raises InvalidRequest where the input of the families is not clear."""
-    columns = usable(with_bins(_fit_request(request, Candidate(model="linear"))))
+    columns = usable(with_bins(fit_request(request, Candidate(model="linear"))))
     target = asked.target or ("y" if "y" in columns else columns[-1] if columns else "")
     others = [name for name in columns if name != target]
     if asked.inputs is None and "x" not in others and len(others) > 1:
@@ -218,19 +219,6 @@ def _labels(candidates: Sequence[Candidate]) -> list[str]:
     return labels
 
 
-def _fit_request(request: CompareRequest, candidate: Candidate) -> FitRequest:
-    """The request of one fit."""
-    own = {name: getattr(candidate, name) for name in FitRequest.model_fields.keys() & _OWN}
-    shared = {name: getattr(request, name) for name in FitRequest.model_fields.keys() & _SHARED}
-    return FitRequest.model_construct(**own, **shared)
-
-
-_OWN = {"model", "params", "optimizer", "scaling", "epochs", "tolerance", "challenge"}
-_SHARED = CompareRequest.model_fields.keys() - {
-    "models", "criterion", "tests", "nested", "null", "alternative",
-}  # fmt: skip
-
-
 def _same_rows(
     request: CompareRequest, asked: list[FitRequest]
 ) -> tuple[list[FitRequest], tuple[int, ...]]:
@@ -256,7 +244,7 @@ def _placed(error: InvalidRequest, index: int, candidate: Candidate) -> InvalidR
     bare = candidate.model_fields_set == {"model"}
 
     def moved(pointer: str) -> str:
-        if pointer.startswith(_FOR_ALL):
+        if pointer.startswith(_FOR_ALL if candidate.report else (*_FOR_ALL, "/report")):
             return pointer
         return at + (pointer.removeprefix("/model") if bare else pointer)
 

@@ -109,6 +109,7 @@ class Scripts:
         folder = files(__package__)
         shared = folder.joinpath("functions.lua").read_text("utf-8")
         self._client, self._prefix = client, prefix
+        self._named = self._address()
         self._scripts = {
             name: client.register_script(
                 f"{shared}\n{folder.joinpath(f'{name}.lua').read_text('utf-8')}"
@@ -121,6 +122,20 @@ class Scripts:
         with translated():
             try:
                 return await self._scripts[name](keys=[self._prefix], args=args)
-            except exceptions.ReadOnlyError:  # another server writes now: the name is resolved anew
-                await self._client.connection_pool.disconnect(inuse_connections=False)
+            except _AWAY as error:
+                await self._turn(error)
                 raise
+
+    def _address(self) -> dict[str, Any]:
+        given = self._client.connection_pool.connection_kwargs
+        return {name: given[name] for name in ("host", "port") if name in given}
+
+    async def _turn(self, error: Exception) -> None:
+        """Connects elsewhere from now on: to the server of a cluster that has the cell, or to the
+        one of the URL, whose name may mean another by now."""
+        there = self._named
+        if isinstance(error, exceptions.MovedError):
+            there = {"host": error.host or self._address().get("host"), "port": error.port}
+        if there != self._address() or isinstance(error, exceptions.ReadOnlyError):
+            self._client.connection_pool.connection_kwargs.update(there)
+            await self._client.connection_pool.disconnect()

@@ -43,8 +43,8 @@ class RedisExecutor:
     async def check(self) -> None:
         if not self._open:
             raise NotReady
+        await self._store.nodes()
         with translated():
-            await self._store.client.ping()
             await asyncio.to_thread(self._tickets.check)
 
     async def submit(

@@ -123,9 +123,8 @@ class RedisStore(Reader):
 
     async def claim(self, at: datetime, *, node: str = "") -> Claimed | None:
         while True:
-            reply = await self.scripts.run(
-                "claim", at.isoformat(), self._lease_ms, node, self.age_ms
-            )
+            given = (at.isoformat(), self._lease_ms, node, self.age_ms)
+            reply = await self.scripts.run("claim", *given)
             if reply is None:
                 return None
             job_id, fields = reply[0].decode(), fields_of(reply[1])
@@ -135,9 +134,9 @@ class RedisStore(Reader):
             except DamagedRecord as error:
                 log.error("%s; the job is failed", error)
                 failure = Failure("job-failed", "The record of this job was damaged.")
-                fields_of_end = documents.end_fields(at, None, False, failure)
+                end = documents.end_fields(at, None, False, failure)
                 with suppress(DamagedRecord, UnknownJob, IllegalTransition):
-                    await self._change(job_id, "failed", None, fields=fields_of_end)
+                    await self._change(job_id, "failed", None, fields=end)
         document = await self.document(f"checkpoint:{job.id}") if "spent" in fields else b""
         waited_s = max((at - job.created_at).total_seconds(), 0.0)
         return Claimed(job, waited_s, float(fields.get("spent", 0)), document or None)

@@ -2,6 +2,7 @@
 
 import { Problem, call, watch } from "./api.js";
 import { write } from "./csv.js";
+import { Comparison } from "./compare.js";
 import { DataField } from "./data_field.js";
 import { byId, copy, download, settled } from "./dom.js";
 import { Form } from "./form.js";
@@ -23,6 +24,7 @@ class Playground {
     this.optimizers = catalogue.optimizers;
     this.stage = new Stage();
     this.unknowns = new Unknowns();
+    this.comparison = new Comparison(this.families, (name) => this.#use(name));
     this.version = 0;
     this.job = null;
     this.fit = null;
@@ -107,6 +109,7 @@ class Playground {
     report.diagnostics(null);
     report.answer(null);
     this.unknowns.show(null);
+    this.comparison.show(null);
   }
 
   async run() {
@@ -189,6 +192,7 @@ class Playground {
     report.diagnostics(this.fit, (suggestion) => this.#apply(suggestion));
     report.answer(this.fit);
     this.unknowns.show(this.fit, this.scene);
+    this.comparison.show(this.fit, this.scene);
     document.body.dataset.stopReason = this.fit.stop_reason;
     document.body.dataset.verdict = this.fit.verdict;
     await this.stage.ended(this.fit);
@@ -203,6 +207,17 @@ class Playground {
 
   #apply(suggestion) {
     this.request = withFix(this.request, suggestion);
+    this.form.show(this.request);
+    byId("curl").textContent = this.#curl();
+    this.run();
+  }
+
+  /** Fits a family of a comparison as it was fitted there. */
+  #use(name) {
+    const { inputs, target } = this.scene.understood;
+    const { sigma, sigma_absolute } = this.request;
+    this.request = { model: { name, inputs, target }, params: {}, optimizer: "auto" };
+    Object.assign(this.request, sigma === undefined ? {} : { sigma }, sigma_absolute && { sigma_absolute });
     this.form.show(this.request);
     byId("curl").textContent = this.#curl();
     this.run();

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from hypothesis import assume, given
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
@@ -370,9 +370,12 @@ def threads(count: int) -> Iterator[None]:
 
 
 EACH_WAY = pytest.mark.parametrize("how", HOWS)
+FEW = settings(max_examples=settings().max_examples // 3)
+"""For each of the ways."""
 
 
 @EACH_WAY
+@FEW
 @given(case=cases(losses=["mse", "huber", "mae"]))
 def test_slices_and_checkpoints_change_no_bit(how: str, case: Case) -> None:
     task = asked(case, how)
@@ -382,6 +385,7 @@ def test_slices_and_checkpoints_change_no_bit(how: str, case: Case) -> None:
 
 
 @EACH_WAY
+@FEW
 @given(case=cases(losses=["mse", "huber", "mae"]))
 def test_threads_change_no_bit(how: str, case: Case) -> None:
     task = asked(case, how)
@@ -392,6 +396,7 @@ def test_threads_change_no_bit(how: str, case: Case) -> None:
 
 
 @EACH_WAY
+@FEW
 @given(case=cases(losses=["mse", "huber", "mae"]), seed=SEEDS)
 def test_groups_in_another_order_have_their_answers_in_that_order(
     how: str, case: Case, seed: int
