@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import copy
+import csv
 import math
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -14,9 +16,18 @@ import pytest_asyncio
 
 from service.settings import Settings
 from tests.api.doors import real
-from tests.api.test_compare import columns
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+FILES = Path(__file__).parents[1] / "data" / "csv"
+
+
+def columns(name: str) -> dict[str, list[float]]:
+    """The columns of a file, all of numbers."""
+    with (FILES / name).open() as file:
+        rows = list(csv.DictReader(file))
+    return {key: [float(row[key]) for row in rows] for key in rows[0]}
+
 
 DOBSON = {
     "x": [-1, -1, 0, 0, 0, 0, 1, 1, 1],
