@@ -14,6 +14,7 @@ NAMES = (
     "engine",
     "groups",
     "shared",
+    "counts",
     "catalogue",
     "epochs",
     "tutorial",

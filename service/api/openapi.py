@@ -76,6 +76,7 @@ _ANSWERS = (
     draws.Draws,
     catalogue.DiagnosticEntry,
     catalogue.DiagnosticList,
+    catalogue.LikelihoodList,
     catalogue.LossList,
     catalogue.ModelList,
     catalogue.OptimizerList,

@@ -220,6 +220,9 @@ class GroupedFit(_AnyFit):
             found[f"{param}_stderr"] = [(errors or {}).get(param, math.nan)] * len(self)
         for name in ("n", "loss", "r_squared", "residual_std", "epochs"):
             found[name] = getattr(groups, name)
+        if groups.likelihood is not None:
+            for name in ("deviance", "pearson", "dispersion", "log_likelihood"):
+                found[name] = getattr(groups.likelihood, name)
         found |= {"stop_reason": groups.stop_reason, "verdict": groups.verdict}
         return found
 

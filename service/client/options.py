@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from service.schemas.compare import Candidate, Catalogue, Sharing
     from service.schemas.comparisons import Criterion, TestName
     from service.schemas.compute import GridAxis
+    from service.schemas.likelihoods import LikelihoodOptions
     from service.schemas.losses import LossOptions as AnyLoss
     from service.schemas.models import MlpModel, NamedModel
     from service.schemas.names import (
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
         DType,
         GradientMethod,
         InversionKind,
+        LikelihoodName,
         LossName,
         Missing,
         OnDivergence,
@@ -43,6 +45,7 @@ if TYPE_CHECKING:
     Models = str | Sequence[Model | Candidate] | Catalogue | Object
     Sigma = str | float | Sequence[float] | Any
     Loss = LossName | AnyLoss | Object
+    Likelihood = LikelihoodName | LikelihoodOptions | Object
     Scaling = ScalingMethod | Mapping[str, Scale | Object]
     Gradient = GradientMethod | GradientOptions | Object
     GroupBy = str | Sequence[str] | GroupOptions | Object
@@ -62,6 +65,8 @@ class FitOptions(TypedDict, total=False):
     missing: Missing
     params: Mapping[str, float | Param | Object]
     loss: Loss
+    likelihood: Likelihood | None
+    bins: Sequence[str] | None
     optimizer: OptimizerName | OptimizerOptions | Object
     scaling: Scaling | None
     epochs: int | None
@@ -95,6 +100,8 @@ class CompareOptions(TypedDict, total=False):
     sigma: Sigma | None
     sigma_absolute: bool
     weights: str | Sequence[float] | Any | None
+    likelihood: Likelihood | None
+    bins: Sequence[str] | None
     missing: Missing
     dtype: DType
     seed: int
@@ -152,6 +159,7 @@ class LossOptions(TypedDict, total=False):
     rows: str | None
     sigma: Sigma | None
     loss: Loss
+    likelihood: Likelihood | None
     scaling: Scaling | None
     residuals: bool
     surface: Mapping[str, GridAxis | Object] | None
@@ -164,6 +172,7 @@ class GradientCallOptions(TypedDict, total=False):
     rows: str | None
     sigma: Sigma | None
     loss: Loss
+    likelihood: Likelihood | None
     gradient: Gradient
     scaling: Scaling | None
     check: bool

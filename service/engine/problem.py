@@ -153,10 +153,25 @@ class Problem:
         return (self.inputs, self.target, sigma, spans)
 
     @cached_property
+    def surrogate(self) -> Problem:
+        """The least-squares problem on which a start is searched for: the problem itself, but for a
+        likelihood, whose params may give means outside its domain. There, each target has about its
+        variance: that at half way to the mean of all."""
+        likelihood = self.loss.likelihood
+        if likelihood is None:
+            return self
+        y, sigma = self.target, torch.ones_like(self.target) if self.sigma is None else self.sigma
+        weight = 1 / sigma.square()
+        variance = likelihood.variance((y + (weight * y).sum() / weight.sum()) / 2)
+        spread = torch.where(variance > 0, variance, 1.0).sqrt()
+        squares = Loss(self.loss.function, self.loss.delta)
+        return replace(self, loss=squares, sigma=sigma * spread, sigma_absolute=False)
+
+    @cached_property
     def linear(self) -> Tensor:
         """A set of free params in which the prediction is jointly linear, as a mask, (free,)."""
         chosen = [False] * len(self.free_params)
-        if self.loss.is_least_squares and isinstance(self.formula, Formula):
+        if self.loss.has_likelihood and isinstance(self.formula, Formula):
             chosen = list(self.formula.linear_among(self.free_params))
         return torch.from_numpy(np.array(chosen, dtype=np.bool_))
 

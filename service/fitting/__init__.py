@@ -4,6 +4,7 @@ from service.fitting.answer import to_fit, to_history
 from service.fitting.catalogue import (
     diagnostic,
     diagnostic_list,
+    likelihood_list,
     loss_list,
     model_list,
     optimizer_list,
@@ -53,6 +54,7 @@ __all__ = [
     "has_cuda",
     "is_little",
     "is_out_of_memory",
+    "likelihood_list",
     "loss",
     "loss_list",
     "model_list",

@@ -34,6 +34,7 @@ from service.fitting.columns import (
 )
 from service.fitting.covariances import to_covariance
 from service.fitting.derived import named
+from service.fitting.likelihoods import Measure, check_alone, to_measure
 from service.fitting.models import resolve
 from service.fitting.noise_at import must_scale, sigma_at
 from service.fitting.options import to_gradient, to_loss
@@ -132,7 +133,8 @@ def _band(
         elif request.residual_std is None:
             raise InvalidRequest(
                 "a prediction band requires `residual_std`, the standard deviation of a new "
-                "observation",
+                "observation; a fit with a likelihood has none, for its noise follows from the "
+                "mean: ask for the kind 'confidence'",
                 pointer="/residual_std",
             )
         else:
@@ -173,6 +175,12 @@ def gradient(
 ) -> wire.GradientAnswer:
     """∂loss/∂param at the given params."""
     request = with_rows(request)
+    if request.explain and request.likelihood is not None:
+        raise InvalidRequest(
+            "the chain rule is explained for losses of residuals, not for a likelihood; omit "
+            "`explain`",
+            pointer="/explain",
+        )
     problem = _problem(request, max_rows)
     costs.check(costs.of_gradient(problem.formula, request), problem.rows, max_operations)
     if not problem.params:
@@ -195,22 +203,28 @@ def _problem(request: wire.LossRequest | wire.GradientRequest, max_rows: int) ->
     ties = ties_of(request.params)
     formula = resolve(request.model, request.data.keys(), ties=ties).formula
     theta = to_theta(request.params, formula, dtype)
-    sigma = to_sigma(request.sigma, request.data, rows)
     if isinstance(getattr(request.loss, "delta", None), RobustScale):
         raise InvalidRequest(
             "a scale of the residuals follows from a fit: here give `delta` as a number",
             pointer="/loss/delta",
         )
+    check_alone(request, formula)
+    target = explained(formula, request.data, rows)
+    if request.likelihood is None:
+        sigma = to_sigma(request.sigma, request.data, rows)
+        measure = Measure(to_loss(request.loss), target, sigma, absolute=False)
+    else:
+        measure = to_measure(request.likelihood, request.data, target, formula.target)
     return Problem(
         formula=formula,
         columns=_inputs(formula, request, dtype),
-        target=narrowed(explained(formula, request.data, rows), dtype, formula.target_columns[0]),
+        target=narrowed(measure.target, dtype, formula.target_columns[0]),
         initial=theta,
         lower=torch.full_like(theta, -math.inf),
         upper=torch.full_like(theta, math.inf),
         free=(True,) * len(formula.params),
-        loss=to_loss(request.loss),
-        sigma=None if sigma is None else narrowed_sigma(sigma, dtype),
+        loss=measure.loss,
+        sigma=None if measure.sigma is None else narrowed_sigma(measure.sigma, dtype),
     )
 
 

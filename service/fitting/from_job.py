@@ -15,6 +15,7 @@ from service.fitting.curves import usable
 from service.fitting.noise_at import sigma_at
 from service.fitting.options import to_loss
 from service.fitting.plan import to_plan
+from service.fitting.rates import is_of_rates, rates
 from service.fitting.ties import texts_of
 from service.schemas.answers import Fit, PredictBody
 from service.schemas.compute import PredictRequest
@@ -42,6 +43,8 @@ def plot_of_job(
     }
     if fit is not None:
         filled |= _of_fit(fit)
+    if is_of_rates(request) and asked.view != "loss":
+        filled |= rates(request, fit, asked.view)
     required = VIEWS[asked.view].requires
     if {"history", "params"} <= set(required):
         filled |= _start(request, fit, history)

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
 
 from service.engine.diagnostics import ERROR, FinishedFits, severities
-from service.engine.diagnostics.finished import INFO, SEVERITIES, VERDICTS, WARNING, Severities
+from service.engine.diagnostics.finished import SEVERITIES, VERDICTS, WARNING, Severities
 from service.engine.diagnostics.many import finished_groups
 from service.engine.diagnostics.pooled import CHECKS as POOLED_CHECKS
 from service.engine.diagnostics.pooled import PooledFits, finished_pooled
@@ -20,16 +18,9 @@ from service.engine.kernel.types import Floats
 from service.engine.problem import Task
 from service.engine.resampling.run import Resampled
 from service.engine.result import GroupedResult, Rows
-from service.fitting.answer import (
-    dropped,
-    input_range,
-    kind_of,
-    model_again,
-    scales,
-    to_model,
-    units_of,
-)
+from service.fitting.answer import dropped, to_model, units_of
 from service.fitting.drawn import Replicates, replicates_of
+from service.fitting.group_columns import Columns
 from service.fitting.grouped_derived import derive, derive_pooled
 from service.fitting.noise_answer import grouped_curve_noise, noise_of_groups
 from service.fitting.outliers import outliers_of_groups, with_outliers
@@ -39,82 +30,23 @@ from service.fitting.pooled_answer import (
     shared_params,
     whole_diagnostics,
 )
+from service.fitting.predict_body import input_range, model_again, scales
 from service.fitting.row_filter import rows_used
+from service.fitting.statistics_answer import kind_of
 from service.fitting.ties import texts_of
 from service.schemas import answers as wire
 from service.schemas.grouped import (
     GroupedFit,
     GroupedInterval,
+    GroupedLikelihood,
     GroupedPredictBody,
-    GroupedReport,
     Groups,
 )
-from service.schemas.names import Severity, Status, StopReason
+from service.schemas.names import Status, StopReason
 from service.schemas.noise_answers import GroupedOutliers
 
 Names = Sequence[str]
 Bytes = npt.NDArray[np.int8]
-
-
-@dataclass(eq=False)
-class _Columns:
-    """The columns of the answer."""
-
-    n: Floats
-    epochs: Floats
-    loss: Floats
-    r_squared: Floats
-    residual_std: Floats
-    params: Floats
-    """(groups, params + tied)"""
-    stderr: Floats
-    """(groups, local + tied): local are the free params that are not shared."""
-    interval: Floats
-    """Lower and upper limits, (2, groups, local)."""
-    covariance: Floats
-    """(groups, local, local + shared)"""
-    failed: Floats
-    worst: Bytes
-    """The worst severity of each group's diagnostics."""
-    reasons: list[StopReason]
-    codes: list[list[str]]
-    history: list[wire.History | None]
-    report: dict[str, GroupedReport] | None = None
-    seen: dict[str, Counter[Severity]] = field(default_factory=dict)
-
-    @classmethod
-    def of(cls, groups: int, task: Task, stopped: StopReason) -> _Columns:
-        """The columns for groups that were not started because the fit was stopped before."""
-        problem, local, shared = task.problem, len(task.local_places), len(task.shared_places)
-        tied = len(texts_of(problem.formula))
-
-        def nothing() -> Floats:
-            return np.full(groups, np.nan)
-
-        return cls(
-            np.zeros(groups), np.zeros(groups), nothing(), nothing(), nothing(),
-            np.full((groups, len(problem.params) + tied), np.nan),
-            np.full((groups, local + tied), np.nan),
-            np.full((2, groups, local), np.nan),
-            np.full((groups, local, local + shared), np.nan),
-            np.ones(groups), np.full(groups, ERROR, dtype=np.int8), [stopped] * groups,
-            [[] for _ in range(groups)], [None] * groups,
-        )  # fmt: skip
-
-    def add(self, group: int, code: str, severity: Severity) -> None:
-        """Adds a diagnostic of one group."""
-        self.codes[group].append(code)
-        self.seen.setdefault(code, Counter())[severity] += 1
-
-    def concern_all(self, found: wire.Diagnostic) -> None:
-        """Adds a diagnostic of the whole, on whose shared params the groups' own depend."""
-        level = SEVERITIES.index(found.severity) + 1
-        if level == INFO:
-            return
-        self.worst[:] = np.maximum(self.worst, level)
-        for codes in self.codes:
-            if found.code not in codes:
-                codes.append(found.code)
 
 
 def to_grouped_fit(
@@ -129,7 +61,7 @@ def to_grouped_fit(
     assert groups is not None
     problem = task.problem
     stopped = result.stop_reason or "cancelled"
-    columns = _Columns.of(len(groups.keys), task, stopped)
+    columns = Columns.of(len(groups.keys), task, stopped)
     columns.n[:] = task.groups.sizes.numpy()
     asked = plan.request.confidence_interval
     method: Method = "profile" if asked.method == "profile" else "t"
@@ -180,7 +112,7 @@ def to_grouped_fit(
             model=model_again(problem),
             scaling=scales(plan),
             dtype=plan.request.dtype,
-            has_residual_std=problem.sigma is None,
+            has_residual_std=problem.sigma is None and problem.loss.likelihood is None,
             noise=grouped_curve_noise(plan),
             is_normal=problem.sigma_absolute,
             input_range=input_range(plan),
@@ -197,7 +129,7 @@ def to_grouped_fit(
 
 
 def _add(
-    columns: _Columns, finished: FinishedFits, found: Mapping[str, Severities], plan: Plan,
+    columns: Columns, finished: FinishedFits, found: Mapping[str, Severities], plan: Plan,
     pooled: PooledFits | None, replicates: Replicates | None = None,
 ) -> None:  # fmt: skip
     _fill(columns, finished, plan, pooled, replicates)
@@ -209,7 +141,7 @@ def _add(
     columns.worst[:] = worst
 
 
-def _clear_unstarted(columns: _Columns, result: GroupedResult) -> None:
+def _clear_unstarted(columns: Columns, result: GroupedResult) -> None:
     """Clears the rows of groups that were not started before the fit was stopped."""
     for group in np.flatnonzero(result.ends.epochs.numpy() == 0).tolist():
         columns.codes[group] = []
@@ -218,10 +150,11 @@ def _clear_unstarted(columns: _Columns, result: GroupedResult) -> None:
             column[group] = np.nan
         columns.params[group] = columns.stderr[group] = columns.interval[:, group] = np.nan
         columns.covariance[group] = np.nan
+        columns.counts[:, group] = np.nan
 
 
 def _fill(
-    columns: _Columns, finished: FinishedFits, plan: Plan, pooled: PooledFits | None,
+    columns: Columns, finished: FinishedFits, plan: Plan, pooled: PooledFits | None,
     replicates: Replicates | None,
 ) -> None:  # fmt: skip
     statistics: Figures = finished.statistics
@@ -229,6 +162,10 @@ def _fill(
     columns.loss[:] = finished.loss
     columns.r_squared[:] = statistics.r_squared
     columns.residual_std[:] = statistics.residual_std
+    if plan.request.likelihood is not None:
+        columns.residual_std[:] = np.nan
+        columns.counts[0], columns.counts[1] = statistics.deviance, statistics.total
+        columns.counts[2], columns.counts[3] = statistics.variance, statistics.log_likelihood
     columns.failed[:] = failed = ~np.isfinite(finished.loss)
     if pooled is None:
         derived = derive(plan, finished, failed, replicates)
@@ -242,6 +179,7 @@ def _fill(
     for column in (columns.r_squared, columns.residual_std, columns.params, columns.stderr):
         column[failed] = np.nan
     columns.covariance[failed] = np.nan
+    columns.counts[:, failed] = np.nan
     columns.interval[:, failed] = np.nan
 
 
@@ -270,7 +208,7 @@ def _reason(reasons: Sequence[StopReason], stopped: StopReason | None) -> StopRe
 
 
 def _groups(
-    columns: _Columns,
+    columns: Columns,
     plan: Plan,
     pooled: PooledFits | None,
     replicates: Replicates | None,
@@ -296,6 +234,7 @@ def _groups(
         loss=columns.loss.tolist(),
         r_squared=_or_null(columns.r_squared),
         residual_std=_or_null(columns.residual_std),
+        likelihood=_likelihood(columns, plan),
         params={name: columns.params[:, i].tolist() for i, name in own},
         stderr={name: columns.stderr[:, i].tolist() for i, name in enumerate((*free, *tied))},
         confidence_interval=None if pooled is not None else _interval(columns, plan, replicates),
@@ -311,8 +250,23 @@ def _groups(
     )
 
 
+def _likelihood(columns: Columns, plan: Plan) -> GroupedLikelihood | None:
+    asked = plan.request.likelihood
+    if asked is None:
+        return None
+    deviance, pearson, dispersion, logs = columns.counts
+    return GroupedLikelihood.model_construct(
+        name=asked.name,
+        deviance=deviance.tolist(),
+        pearson=pearson.tolist(),
+        dispersion=_or_null(dispersion),
+        log_likelihood=_or_null(logs),
+        overdispersion=asked.overdispersion,
+    )
+
+
 def _interval(
-    columns: _Columns, plan: Plan, replicates: Replicates | None
+    columns: Columns, plan: Plan, replicates: Replicates | None
 ) -> GroupedInterval | None:
     asked = plan.request.confidence_interval
     if replicates is not None:
@@ -328,7 +282,7 @@ def _interval(
     )
 
 
-def _covariance(columns: _Columns, free: Names, joint: Names) -> dict[str, dict[str, list[float]]]:
+def _covariance(columns: Columns, free: Names, joint: Names) -> dict[str, dict[str, list[float]]]:
     return {
         a: {b: columns.covariance[:, i, j].tolist() for j, b in enumerate(joint) if i <= j}
         for i, a in enumerate(free)
@@ -339,7 +293,7 @@ def _or_null(values: Floats) -> list[float | None]:
     return [None if value != value else value for value in values.tolist()]
 
 
-def _diagnostics(columns: _Columns, groups: int) -> list[wire.Diagnostic]:
+def _diagnostics(columns: Columns, groups: int) -> list[wire.Diagnostic]:
     """One diagnostic per code: the number of groups that have it, and the worst severity."""
     diagnostics = []
     for code, counts in columns.seen.items():

@@ -76,9 +76,10 @@ class Curves:
         for i, name in enumerate(names):
             theta[:, i] = shared[name] if name in shared else groups.params[name]
         ties, noise = tuple(fit.model.expressions.items()), _noise(fit)
+        has_scale = not body.has_residual_std and groups.likelihood is None
         made = cls(
             body.model, body.scaling, body.dtype, groups.columns, keys, names, theta, ties,
-            sigma_scale=None if body.has_residual_std else noise,
+            sigma_scale=noise if has_scale else None,
             input_range=body.input_range,
         )._with_noise(fit)  # fmt: skip
         return made if groups.covariance is None else made._with_covariance(fit, noise)

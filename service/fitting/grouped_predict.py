@@ -117,7 +117,7 @@ def _check(request: PredictRequest, fit: Curves) -> None:
     if request.interval.kind == "prediction" and fit.residual_std is None and not fit.noise:
         raise InvalidRequest(
             "a prediction band requires one standard deviation of a new observation, but this job "
-            "had a `sigma` for each row; ask for the kind 'confidence'",
+            "had a `sigma` for each row, or a likelihood; ask for the kind 'confidence'",
             pointer="/interval/kind",
         )
 

@@ -30,6 +30,15 @@ from service.fitting.columns import (
 )
 from service.fitting.contrasts import check_relative
 from service.fitting.groups import Groups, check_keys, to_groups
+from service.fitting.likelihoods import (
+    Measure,
+    check_alone,
+    columns_beside,
+    over,
+    to_measure,
+    weight_column,
+    with_bins,
+)
 from service.fitting.models import resolve
 from service.fitting.noise import check_repeated, noise_columns, to_noise, to_outliers, weights_of
 from service.fitting.options import to_loss, to_options
@@ -94,9 +103,11 @@ class Plan:
 def to_plan(request: FitRequest, *, max_rows: int = 2**62, max_groups: int = 2**62) -> Plan:
     """The plan of a request. Raises InvalidRequest, with pointers."""
     check_shape(request.data, max_rows)
-    request = with_rows(request)
+    request = with_bins(with_rows(request))
     resolved = resolve(request.model, usable(request), ties=ties_of(request.params))
+    resolved = replace(resolved, formula=over(resolved.formula, request))
     formula = resolved.formula
+    check_alone(request, formula)
     used = [*formula.inputs, *formula.target_columns]
     if request.group_by is not None:
         check_keys(request.group_by, request.data)
@@ -122,7 +133,12 @@ def to_plan(request: FitRequest, *, max_rows: int = 2**62, max_groups: int = 2**
     _check_names(formula, request)
     dtype = DTYPES[request.dtype]
     given_at = "/sigma" if weights is None else "/weights"
-    sigma, noise = to_noise(request, formula, weights, rows)
+    if request.likelihood is None:
+        sigma, noise = to_noise(request, formula, weights, rows)
+        measure = Measure(to_loss(request.loss), target, sigma, request.sigma_absolute)
+    else:
+        noise, measure = None, to_measure(request.likelihood, request.data, target, formula.target)
+    target, sigma = measure.target, measure.sigma
     problem = Problem(
         formula=formula,
         columns={name: narrowed(x, dtype, name, raw[name]) for name, x in inputs.items()},
@@ -131,9 +147,9 @@ def to_plan(request: FitRequest, *, max_rows: int = 2**62, max_groups: int = 2**
         lower=start.lower.to(dtype),
         upper=start.upper.to(dtype),
         free=start.free,
-        loss=to_loss(request.loss),
+        loss=measure.loss,
         sigma=None if sigma is None else narrowed_sigma(sigma, dtype, given_at),
-        sigma_absolute=request.sigma_absolute,
+        sigma_absolute=measure.absolute,
         noise=noise,
     )
     problem = of_scaled(problem, raw, scaling, start)
@@ -182,7 +198,7 @@ def _check_names(formula: Model, request: FitRequest) -> None:
             pointer="/model",
         )
     by = () if request.group_by is None else request.group_by.columns
-    apart = (*formula.target_columns, *by, *noise_columns(request))
+    apart = (*formula.target_columns, *by, *noise_columns(request), *columns_beside(request))
     left = [name for name in request.data if name not in apart]
     if not formula.inputs and left:
         listed = ", ".join(f"'{name}'" for name in left[:8])
@@ -206,7 +222,7 @@ def usable(request: FitRequest) -> list[str]:
     by = () if request.group_by is None else request.group_by.columns
     if isinstance(request.model, str) and request.model.strip() not in (*FAMILIES, "mlp"):
         return list(request.data)
-    apart = (*by, request.sigma, request.weights)
+    apart = (*by, request.sigma, request.weights, *columns_beside(request))
     return [n for n, c in request.data.items() if n not in apart and not isinstance(c, Labels)]
 
 
@@ -244,7 +260,9 @@ def without_missing(request: FitRequest, used: list[str]) -> tuple[FitRequest, t
 def missing_in(request: FitRequest, used: list[str]) -> Bools:
     """In which rows a used column is missing a value. Raises InvalidData where it is in all."""
     missing: Bools = np.zeros(len(next(iter(request.data.values()))), dtype=bool)
-    for name in (*used, *noise_columns(request)):
+    weight = weight_column(request)
+    counted = [weight] if weight is not None and weight in request.data else []
+    for name in (*used, *noise_columns(request), *counted):
         missing |= np.isnan(numbers(request.data, name))
     if missing.all():
         raise InvalidData("every row has a missing value", pointer="/data")

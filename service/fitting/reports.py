@@ -147,13 +147,13 @@ def check_profiles(asked: Asked, problem: Problem, *, scaled: bool) -> None:
 def check_covariance(request: FitRequest, problem: Problem) -> None:
     """Raises InvalidRequest for a kind of covariance that the request cannot have."""
     kind, formula = request.covariance, problem.formula
-    if kind != "expected" and not problem.loss.is_least_squares and problem.loss.is_smooth:
+    if kind != "expected" and problem.loss.is_robust:
         raise InvalidRequest(
             f"the loss '{problem.loss.name}' has the covariance of a robust fit (Huber 1981, 7.6), "
             f"not the kind '{kind}'; omit `covariance`",
             pointer="/covariance",
         )
-    if not problem.loss.is_least_squares:
+    if not problem.loss.has_likelihood:
         _refuse_profiles(request)
     if kind == "sandwich" and request.confidence_interval.method == "profile":
         raise InvalidRequest(

@@ -19,10 +19,10 @@ from service.engine.kernel.types import Floats
 from service.engine.names import CONSTANTS
 from service.engine.scaling import Scale
 from service.errors import InvalidFormula, InvalidRequest, UnknownName
-from service.fitting.answer import NORMAL
 from service.fitting.covariances import to_covariance
 from service.fitting.grouped_curves import Curves
 from service.fitting.models import resolve
+from service.fitting.predict_body import NORMAL
 from service.fitting.reports import quantiles
 from service.fitting.start import to_theta
 from service.fitting.ties import ties_of

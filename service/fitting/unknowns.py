@@ -199,7 +199,8 @@ def _noise(work: _Work) -> Floats:
         )
     raise InvalidRequest(
         "an interval for an observation requires `residual_std`, the standard deviation of a "
-        "reading",
+        "reading; a fit with a likelihood has none, for its noise follows from the mean: ask for "
+        'an interval of the "mean"',
         pointer="/residual_std",
     )
 

@@ -16,6 +16,7 @@ from service.schemas.base import Answer
 from service.schemas.catalogue import (
     DiagnosticEntry,
     DiagnosticList,
+    LikelihoodList,
     LossList,
     ModelList,
     OptimizerList,
@@ -69,6 +70,8 @@ def _groups(fit: GroupedFit) -> str:
         words += words_of_groups(fit, i)
         if groups.r_squared[i] is not None:
             words.append(f"r2={number(groups.r_squared[i], 3)}")
+        if groups.likelihood is not None:
+            words.append(f"deviance={number(groups.likelihood.deviance[i], 6)}")
         codes = [code for code in groups.diagnostics[i] if code not in infos]
         lines.append(" ".join([*words, verdict(groups.verdict[i], codes)]))
     return "\n".join(lines)
@@ -185,6 +188,11 @@ def _models(found: ModelList) -> str:
 @_line.register
 def _losses(found: LossList) -> str:
     return "\n".join(f"{entry.name}: {entry.formula}" for entry in found.losses)
+
+
+@_line.register
+def _likelihoods(found: LikelihoodList) -> str:
+    return "\n".join(f"{entry.name}: {entry.formula}" for entry in found.likelihoods)
 
 
 @_line.register

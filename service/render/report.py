@@ -24,6 +24,7 @@ from service.schemas.base import Answer
 from service.schemas.catalogue import (
     DiagnosticEntry,
     DiagnosticList,
+    LikelihoodList,
     LossList,
     ModelList,
     OptimizerList,
@@ -208,6 +209,16 @@ def _losses(found: LossList, page: Page, units: Units, scene: Scene | None) -> N
         page.text(loss.formula)
         page.text(loss.when_to_use)
         _options(page, loss.options)
+
+
+@_write.register
+def _likelihoods(found: LikelihoodList, page: Page, units: Units, scene: Scene | None) -> None:
+    for each in found.likelihoods:
+        page.heading(each.name)
+        page.text(each.formula)
+        page.text(f"The variance is {each.variance}.")
+        page.text(each.when_to_use)
+        _options(page, each.options)
 
 
 @_write.register

@@ -225,6 +225,17 @@ def _statistics(page: Page, fit: Fit, units: Units) -> None:
         ("reduced χ²", number(found.reduced_chi_squared, 4)),
         ("BIC", number(found.bic, 6)),
     ]
+    if found.likelihood is not None:
+        pairs = [
+            ("likelihood", found.likelihood.name),
+            ("log-likelihood", number(found.likelihood.log_likelihood, 6)),
+            ("deviance", number(found.likelihood.deviance, 6)),
+            ("AIC", number(found.aic, 6)),
+            ("Pearson's χ²", number(found.likelihood.pearson, 6)),
+            ("BIC", number(found.bic, 6)),
+            ("degrees of freedom", f"{found.degrees_of_freedom:,}"),
+            ("dispersion", number(found.likelihood.dispersion, 4)),
+        ]
     page.heading("Statistics")
     rows = [(*pairs[i], "", *pairs[i + 1]) for i in range(0, len(pairs), 2)]
     page.table([[clipped(cell, 24) for cell in row] for row in rows], "<><<>")
@@ -271,8 +282,11 @@ def summary(fit: Fit) -> str:
         words.append(f"{name}={joined(value, each.stderr)}")
     words += noise_words(fit)
     r_squared = fit.statistics.r_squared
+    counts = fit.statistics.likelihood
     if r_squared is not None:
         words.append(f"r2={number(r_squared, 3)}")
+    elif counts is not None:
+        words.append(f"deviance={number(counts.deviance, 6)}")
     else:
         words.append(f"loss={number(fit.loss, 6)}")
     return " ".join([*words, verdict(fit.verdict, reasons(fit))])

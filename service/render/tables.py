@@ -19,6 +19,8 @@ from service.schemas.base import Answer
 from service.schemas.catalogue import (
     DiagnosticEntry,
     DiagnosticList,
+    LikelihoodEntry,
+    LikelihoodList,
     LossEntry,
     LossList,
     ModelEntry,
@@ -192,6 +194,10 @@ def _groups(fit: GroupedFit) -> Table:
         facts |= {f"{name}_lower": each.lower, f"{name}_upper": each.upper}
     for a, row in (groups.covariance or {}).items():
         facts |= {f"covariance_{a}_{b}": column for b, column in row.items()}
+    counts = groups.likelihood
+    if counts is not None:
+        facts |= {"deviance": counts.deviance, "pearson": counts.pearson}
+        facts |= {"dispersion": counts.dispersion, "log_likelihood": counts.log_likelihood}
     rest: dict[str, Sequence[Cell]] = {
         "loss": groups.loss,
         "r_squared": groups.r_squared,
@@ -305,6 +311,11 @@ _table.register(LossList, lambda found: _catalogue(found.losses))
 
 
 @_table.register
+def _likelihoods(found: LikelihoodList) -> Table:
+    return _catalogue(found.likelihoods)
+
+
+@_table.register
 def _optimizers(found: Optimizers) -> Table:
     return _catalogue(found.optimizers)
 
@@ -320,7 +331,9 @@ def _diagnostic(found: DiagnosticEntry) -> Table:
     return _diagnostics(DiagnosticList(verdicts=[], diagnostics=[found]))
 
 
-def _catalogue(entries: Sequence[ModelEntry | LossEntry | OptimizerEntry]) -> Table:
+def _catalogue(
+    entries: Sequence[ModelEntry | LossEntry | LikelihoodEntry | OptimizerEntry],
+) -> Table:
     return {
         "name": [entry.name for entry in entries],
         "formula": [entry.formula for entry in entries],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any, Self
 
@@ -12,6 +13,8 @@ from service.schemas.names import (
     AnsweredCovariance,
     DType,
     IntervalMethod,
+    LikelihoodName,
+    Overdispersion,
     ReportMethod,
     Severity,
     Status,
@@ -110,6 +113,28 @@ class Curvature(Answer):
     """Condition number of the Hessian: the ratio of its largest to its smallest eigenvalue."""
 
 
+class LikelihoodStatistics(Answer):
+    """Statistics of a fit with a likelihood."""
+
+    name: LikelihoodName
+    deviance: Number
+    """Twice the log-likelihood of a model whose means are the targets, less that of the fit."""
+    pearson: Number
+    """Pearson's χ², Σ(y − μ)²/V, V the variance of y by the likelihood."""
+    dispersion: Number | None
+    """Pearson's χ² over the degrees of freedom, about 1 where the noise is that of the likelihood;
+    null without degrees of freedom."""
+    log_likelihood: Number | None
+    """With all constants; null with `overdispersion`, as are `aic`, `aicc` and `bic`, since the
+    scaled noise has no likelihood."""
+    overdispersion: Overdispersion | None = None
+
+    @property
+    def scale(self) -> float:
+        """The factor of the standard deviations."""
+        return 1.0 if self.overdispersion is None else math.sqrt(self.dispersion or 1.0)
+
+
 class GoodnessOfFit(Answer):
     """How well the rows are explained. A value that does not exist is null."""
 
@@ -123,6 +148,9 @@ class GoodnessOfFit(Answer):
     residual_std: Number | None
     degrees_of_freedom: int
     n: int
+    likelihood: LikelihoodStatistics | None = None
+    """With `likelihood` in the request; R², `reduced_chi_squared` and `residual_std` are then null.
+    `aic`, `aicc` and `bic` count the free params."""
 
 
 class Statistics(GoodnessOfFit):

@@ -8,6 +8,7 @@ from pydantic import Field, PrivateAttr
 
 from service.schemas.base import Finite, Request
 from service.schemas.columns import Data, Name
+from service.schemas.likelihoods import Bins, Likelihood
 from service.schemas.losses import LEAST_SQUARES, Loss
 from service.schemas.models import Model
 from service.schemas.names import CovarianceKind, DType, Missing, OnDivergence
@@ -61,6 +62,12 @@ class FitRequest(Request):
     """Initial values, or objects with `value`, `min`, `max`, `fixed`, or with `expr`. In raw units,
     whatever the `scaling`; refused where they cannot be converted to scaled inputs."""
     loss: Loss = LEAST_SQUARES
+    likelihood: Likelihood | None = None
+    """Of a target of counts, in place of the loss: `poisson`, or `binomial` with the number of
+    trials `n`. The fit minimises its deviance; standard errors are by its information."""
+    bins: Bins | None = None
+    """Two columns, the edges of the bins of a histogram: the formula is the density, which is
+    integrated over each bin. They stand in for the formula's input, or for x."""
     optimizer: Optimizer = AUTOMATIC
     scaling: Scaling | None = None
     """x' = scale·x + offset of inputs. The `params` of the request are in raw units; those of the

@@ -20,6 +20,8 @@ from service.schemas.names import (
     AnsweredCovariance,
     DType,
     IntervalMethod,
+    LikelihoodName,
+    Overdispersion,
     ReportMethod,
     Status,
     StopReason,
@@ -95,6 +97,17 @@ class Keyed:
         return {name: [key[i] for key in self.values] for i, name in enumerate(self.columns)}
 
 
+class GroupedLikelihood(Answer):
+    """Statistics of fits with a likelihood, one row per group: see those of one fit."""
+
+    name: LikelihoodName
+    deviance: list[Number]
+    pearson: list[Number]
+    dispersion: list[Number | None]
+    log_likelihood: list[Number | None]
+    overdispersion: Overdispersion | None = None
+
+
 class Groups(Keyed, Answer):
     """The fits of groups as columns of equal length, one row per group, in order of appearance."""
 
@@ -114,6 +127,8 @@ class Groups(Keyed, Answer):
     r_squared: list[Number | None]
     residual_std: list[Number | None]
     """Null where the groups have one noise, which is that of `statistics`."""
+    likelihood: GroupedLikelihood | None = None
+    """With `likelihood` in the request."""
     params: dict[str, list[Number]]
     """NaN where the fit failed. Without the shared ones."""
     stderr: dict[str, list[Number]]

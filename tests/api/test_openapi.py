@@ -54,6 +54,7 @@ def test_operation_ids_are_short_and_their_own() -> None:
         "invert",
         "list_diagnostics",
         "list_jobs",
+        "list_likelihoods",
         "list_losses",
         "list_models",
         "list_optimizers",

@@ -11,6 +11,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from service.engine.diagnostics.counts import OVERDISPERSED
 from service.engine.diagnostics.descent import (
     GRADIENT_IMBALANCE,
     LEARNING_RATE_TOO_HIGH,
@@ -71,6 +72,7 @@ CHECKS: Sequence[Check] = (
     UNEXPLAINED,
     OUTLIERS,
     AUTOCORRELATED_RESIDUALS,
+    OVERDISPERSED,
     GUESSED_START,
     MULTI_START_DISAGREES,
     NOT_CHALLENGED,

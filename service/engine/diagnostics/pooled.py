@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from service.engine.diagnostics.counts import OVERDISPERSED, is_overdispersed, patch, text
 from service.engine.diagnostics.determination import (
     FEW_DEGREES_OF_FREEDOM,
     ILL_CONDITIONED,
@@ -99,7 +100,7 @@ class _Whole:
     def diagnostics(self) -> list[Diagnostic]:
         found = [
             self._better(), self._unfinished(), self._lost(), self._open(), self._nonlinear(),
-            self._few(), self._bound(),
+            self._few(), self._bound(), self._overdispersed(),
         ]  # fmt: skip
         return [each for each in found if each is not None]
 
@@ -181,6 +182,14 @@ class _Whole:
             f"({self.pooled.n} rows, {self.pooled.count} params), so the standard errors are "
             f"{'unknown' if degrees <= 0 else 'very uncertain'}.",
         )  # fmt: skip
+
+    def _overdispersed(self) -> Diagnostic | None:
+        pooled, problem = self.pooled, self.task.problem
+        degrees = pooled.degrees_of_freedom
+        if not is_overdispersed(problem, pooled.deviance, pooled.total, degrees):
+            return None
+        message = text(pooled.deviance, pooled.total, degrees)
+        return _diagnostic(OVERDISPERSED, "warning", message, (), patch(problem))
 
     def _bound(self) -> Diagnostic | None:
         places, limits = self.task.shared_places, self.task.problem.limits.numpy()

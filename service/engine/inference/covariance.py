@@ -7,6 +7,9 @@ sandwich:  (JᵀJ)⁻¹ (Σ JᵢᵀJᵢ zᵢ²/(1 − hᵢ)²) (JᵀJ)⁻¹, h t
            not constant: HC3 of MacKinnon and White, Journal of Econometrics 29 (1985) 305, which
            Long and Ervin, The American Statistician 54 (2000) 217 advise for few rows.
 
+Of a likelihood, J and z are divided by √V(μ), so that the expected one is the inverse of Fisher's
+information, and S = Σ (μ − y)/(σ²V)·(∂²μ/∂θ² − V'/V·∂μ/∂θᵀ∂μ/∂θ), H the Hessian of the deviance.
+
 With J = QR all are R⁻¹MR⁻ᵀ, M small: I, (I + R⁻ᵀSR⁻¹)⁻¹, and Σ qᵢqᵢᵀzᵢ²/(1 − hᵢ)².
 """
 
@@ -104,14 +107,22 @@ def _curvature(problem: Problem, fits: Groups, theta: Tensor) -> Floats:
     assert isinstance(formula, Formula)
     upper = np.triu_indices(q)
     program = second_derivatives(formula, tuple(problem.places.tolist()))
+    first = formula.program(problem.places.tolist())
     sums = torch.zeros((len(fits), len(upper[0])), dtype=torch.float64)
     for fit, rows in _slices(fits, len(program)):
         inputs, point = _at(problem, rows), theta[fit]
         prediction, *second = _outputs(program, inputs, point)
-        weight = prediction - problem.target[rows]
+        curved, target = torch.stack(second, dim=-1), problem.target[rows]
+        weight = prediction - target
         if problem.sigma is not None:
             weight = weight / problem.sigma[rows].square()
-        sums.index_add_(0, fit, torch.stack(second, dim=-1) * weight.unsqueeze(-1))
+        if problem.loss.likelihood is not None:
+            share = problem.loss.precision(prediction, target)
+            bend = problem.loss.likelihood.variance_slope(prediction) * share
+            slopes = torch.stack(_outputs(first, inputs, point)[1:], dim=-1)
+            curved = curved - bend.unsqueeze(-1) * slopes[:, upper[0]] * slopes[:, upper[1]]
+            weight = weight * share
+        sums.index_add_(0, fit, curved * weight.unsqueeze(-1))
     found = np.zeros((len(fits), q, q))
     found[:, upper[0], upper[1]] = found[:, upper[1], upper[0]] = sums.numpy()
     return found
@@ -155,10 +166,14 @@ def linearised(
     program, back = formula.program(problem.places.tolist()), torch.from_numpy(inverse)
     for fit, rows in _slices(fits, len(program) + q * q):
         prediction, *slopes = _outputs(program, _at(problem, rows), theta[fit])
-        z, jacobian = prediction - problem.target[rows], torch.stack(slopes, dim=-1)
-        if problem.sigma is not None:
-            sigma = problem.sigma[rows]
-            z, jacobian = z / sigma, jacobian / sigma.unsqueeze(-1)
+        target, jacobian = problem.target[rows], torch.stack(slopes, dim=-1)
+        sigma = None if problem.sigma is None else problem.sigma[rows]
+        z = problem.loss.residuals(prediction, target, sigma)
+        if sigma is not None:
+            jacobian = jacobian / sigma.unsqueeze(-1)
+        if problem.loss.likelihood is not None:
+            share = problem.loss.precision(prediction, target)
+            jacobian = jacobian * share.sqrt().unsqueeze(-1)
         own = (jacobian.unsqueeze(1) @ back[fit]).squeeze(1)
         yield Linearised(fit, rows, prediction, z, own)
 

@@ -70,7 +70,7 @@ def intervals(
     profile in any case, within a small budget. None without standard errors. Raises TakesLong if
     profiles are needed and `patient` is false."""
     stderr = statistics.stderr
-    is_robust = not problem.loss.is_least_squares
+    is_robust = not problem.loss.has_likelihood
     if stderr is None or not statistics.t_degrees > 0 or (is_robust and method == "profile"):
         return None
     nonlinear = _nonlinear(problem, theta, statistics)
@@ -101,7 +101,7 @@ def intervals_of(
     here: Floats = theta.numpy()
     q, none = len(problem.places), np.full_like(here, np.nan)
     loss = problem.loss
-    is_plain = loss.is_least_squares or (loss.is_smooth and method == "t")
+    is_plain = loss.has_likelihood or (loss.is_smooth and method == "t")
     if figures.stderr.shape[-1] != q or not is_plain:
         nothing = np.full((len(fits), q), np.nan)
         never = np.zeros(nothing.shape, dtype=np.bool_)
