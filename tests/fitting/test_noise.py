@@ -158,6 +158,8 @@ def lines(sets: int, seed: int) -> dict[str, Any]:
 def rout_of(data: dict[str, Any], **options: Any) -> Any:
     columns = {name: column.tolist() for name, column in data.items()}
     found = fit(model="y = a + b*x", data=columns, group_by="g", outliers={**options})
+    said = ["flagged_outliers" in codes for codes in found.groups.diagnostics]
+    assert said == [count > 0 for count in found.groups.outliers.count]
     return found.groups.outliers
 
 
