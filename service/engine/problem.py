@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import numpy as np
@@ -48,10 +48,22 @@ class Problem:
     loss: Loss
     sigma: Tensor | None = None
     sigma_absolute: bool = False
+    sigma_x: Mapping[str, Tensor] = field(default_factory=dict)
+    """The standard deviations of inputs that have errors, (rows,) each, scaled; 0 where exact."""
 
     @property
     def rows(self) -> int:
         return self.target.shape[-1]
+
+    @cached_property
+    def noisy_inputs(self) -> tuple[str, ...]:
+        """The inputs with errors, in the order of the formula."""
+        return tuple(name for name in self.formula.inputs if name in self.sigma_x)
+
+    @property
+    def exact_inputs(self) -> Problem:
+        """The problem without errors in its inputs."""
+        return replace(self, sigma_x={}) if self.sigma_x else self
 
     @property
     def params(self) -> tuple[str, ...]:
@@ -79,6 +91,7 @@ class Problem:
             target=self.target[rows],
             sigma=None if self.sigma is None else self.sigma[rows],
             initial=initial,
+            sigma_x={name: column[rows] for name, column in self.sigma_x.items()},
         )
 
     def double(self) -> Problem:
@@ -93,6 +106,7 @@ class Problem:
             lower=self.lower.double(),
             upper=self.upper.double(),
             sigma=None if self.sigma is None else self.sigma.double(),
+            sigma_x={name: column.double() for name, column in self.sigma_x.items()},
         )
 
     def to(self, device: torch.device | str) -> Problem:
@@ -105,6 +119,7 @@ class Problem:
             lower=self.lower.to(device),
             upper=self.upper.to(device),
             sigma=None if self.sigma is None else self.sigma.to(device),
+            sigma_x={name: column.to(device) for name, column in self.sigma_x.items()},
         )
 
     @cached_property
@@ -148,7 +163,7 @@ class Problem:
     def linear(self) -> Tensor:
         """A set of free params in which the prediction is jointly linear, as a mask, (free,)."""
         chosen = [False] * len(self.free_params)
-        if self.loss.is_least_squares and isinstance(self.formula, Formula):
+        if not self.sigma_x and self.loss.is_least_squares and isinstance(self.formula, Formula):
             chosen = list(self.formula.linear_among(self.free_params))
         return torch.from_numpy(np.array(chosen, dtype=np.bool_))
 
@@ -160,8 +175,8 @@ class Problem:
 
     @cached_property
     def is_linear(self) -> bool:
-        """Whether the prediction is linear in the free params."""
-        return self.formula.is_linear_in(self.free_params)
+        """Whether the residuals are linear in the free params."""
+        return not self.sigma_x and self.formula.is_linear_in(self.free_params)
 
 
 @dataclass(frozen=True, slots=True)

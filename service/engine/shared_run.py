@@ -17,6 +17,7 @@ import torch
 from torch import Tensor
 
 from service.engine.iterate import Checkpoint, Run
+from service.engine.orthogonal_run import OrthogonalRun
 from service.engine.problem import Task
 from service.engine.result import Ends, GroupedResult, Result, Rows, StopReason
 from service.engine.solvers.shared import SharedMarquardt, State
@@ -278,6 +279,8 @@ def _as_ends(found: Result) -> Ends:
     )  # fmt: skip
 
 
-def run_of(task: Task, checkpoint: Any = None) -> Run | SharedRun:
+def run_of(task: Task, checkpoint: Any = None) -> Run | SharedRun | OrthogonalRun:
     """A run of the task, from its start or from a checkpoint of another run of the same task."""
+    if task.problem.sigma_x:
+        return OrthogonalRun(task, checkpoint)
     return SharedRun(task, checkpoint) if task.shared else Run(task, checkpoint)

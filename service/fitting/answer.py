@@ -18,6 +18,7 @@ from service.engine.kernel.types import Floats
 from service.engine.problem import Problem
 from service.engine.result import Result
 from service.fitting.derived import DerivedOfFit, Tied, named, of_covariance, present, with_tied
+from service.fitting.errors_in_x import errors_in_x
 from service.fitting.param_units import units_of_params
 from service.fitting.plan import Plan
 from service.fitting.row_filter import rows_used
@@ -82,6 +83,7 @@ def to_fit(
             params=with_tied(problem, result.best.params),
         ),
         statistics=answered,
+        errors_in_x=errors_in_x(problem, trusted, plan.scaling),
         report=derived.report(patient=patient),
         diagnostics=[_diagnostic(diagnostic) for diagnostic in diagnostics],
         verdict=(found_verdict := verdict(diagnostics)),

@@ -211,7 +211,7 @@ def _fill(columns: _Columns, finished: FinishedFits, plan: Plan, pooled: PooledF
     statistics: Figures = finished.statistics
     columns.epochs[:] = finished.epochs
     columns.loss[:] = finished.loss
-    columns.r_squared[:] = statistics.r_squared
+    columns.r_squared[:] = np.nan if plan.task.problem.sigma_x else statistics.r_squared
     columns.residual_std[:] = statistics.residual_std
     columns.failed[:] = failed = ~np.isfinite(finished.loss)
     if pooled is None:

@@ -24,6 +24,7 @@ from torch import Tensor
 from service import __version__
 from service.catalogue import optimizers
 from service.engine.iterate import Checkpoint
+from service.engine.orthogonal_run import OrthogonalCheckpoint
 from service.engine.result import Best, Ends, Rows
 from service.engine.shared_run import SharedCheckpoint
 from service.engine.solvers import (
@@ -61,7 +62,8 @@ def _models(kind: Any) -> Iterator[type[BaseModel]]:
 _CLASSES: Final[Mapping[str, Any]] = {
     f"{cls.__module__}.{cls.__qualname__}": cls
     for cls in (
-        *(Checkpoint, SharedCheckpoint, Starts, Known, Search, Range, Ends, Best, Rows, Recorded),
+        *(Checkpoint, SharedCheckpoint, OrthogonalCheckpoint, Starts, Known, Search, Range),
+        *(Ends, Best, Rows, Recorded),
         *(optimizers.State, descent.Moments, exact.State, first_order.State, marquardt.State),
         *(quasi_newton.State, shared.State, single.At, single.SequentialState),
         *(Curves, Labels),

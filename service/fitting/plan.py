@@ -26,6 +26,7 @@ from service.fitting.columns import (
     numbers,
 )
 from service.fitting.contrasts import check_relative
+from service.fitting.errors_in_x import check_errors_in_x, spread_columns, to_sigma_x
 from service.fitting.groups import Groups, check_keys, to_groups
 from service.fitting.models import resolve
 from service.fitting.options import to_loss, to_options
@@ -60,7 +61,8 @@ class Plan:
 
     def to(self, device: str) -> Plan:
         """The same with the task on that device; `raw` is not moved."""
-        if device == self.task.problem.target.device.type:
+        problem = self.task.problem
+        if device == problem.target.device.type or problem.sigma_x:
             return self
         return replace(self, task=self.task.to(device))
 
@@ -113,8 +115,10 @@ def to_plan(request: FitRequest, *, max_rows: int = 2**62, max_groups: int = 2**
         loss=to_loss(request.loss),
         sigma=None if sigma is None else narrowed_sigma(sigma, dtype),
         sigma_absolute=request.sigma_absolute,
+        sigma_x=to_sigma_x(request, formula, scaling, rows),
     )
     problem = of_scaled(problem, raw, scaling, start)
+    check_errors_in_x(request, problem)
     options = to_options(request, problem)
     report = to_asked(request, formula, resolved.family)
     check_profiles(report, problem, scaled=bool(scaling))
@@ -157,7 +161,8 @@ def _check_names(formula: Model, request: FitRequest) -> None:
         )
     by = () if request.group_by is None else request.group_by.columns
     sigma = request.sigma if isinstance(request.sigma, str) else None
-    left = [n for n in request.data if n not in (*formula.target_columns, *by, sigma)]
+    of_inputs = spread_columns(request)
+    left = [n for n in request.data if n not in (*formula.target_columns, *by, sigma, *of_inputs)]
     if not formula.inputs and left:
         listed = ", ".join(f"'{name}'" for name in left[:8])
         raise InvalidFormula(
@@ -180,7 +185,8 @@ def usable(request: FitRequest) -> list[str]:
     by = () if request.group_by is None else request.group_by.columns
     if isinstance(request.model, str) and request.model.strip() not in (*FAMILIES, "mlp"):
         return list(request.data)
-    apart = (*by, request.sigma if isinstance(request.sigma, str) else None)
+    sigma = request.sigma if isinstance(request.sigma, str) else None
+    apart = (*by, sigma, *spread_columns(request))
     return [n for n, c in request.data.items() if n not in apart and not isinstance(c, Labels)]
 
 
@@ -191,6 +197,7 @@ def without_missing(request: FitRequest, used: list[str]) -> tuple[FitRequest, t
         return request, ()
     if isinstance(request.sigma, str) and request.sigma in request.data:
         used = [*used, request.sigma]
+    used = [*used, *(name for name in spread_columns(request) if name in request.data)]
     missing = np.zeros(len(next(iter(request.data.values()))), dtype=bool)
     for name in used:
         missing |= np.isnan(numbers(request.data, name))

@@ -11,7 +11,7 @@ from service.schemas.columns import Data, Name
 from service.schemas.losses import LEAST_SQUARES, Loss
 from service.schemas.models import Model
 from service.schemas.names import CovarianceKind, DType, Missing, OnDivergence
-from service.schemas.numbers import Positive
+from service.schemas.numbers import NonNegative, Positive
 from service.schemas.optimizers import AUTOMATIC, Optimizer
 from service.schemas.options import (
     ConfidenceOptions,
@@ -43,6 +43,11 @@ class FitRequest(Request):
     sigma_absolute: bool = False
     """Whether `sigma` is in the units of the target. False: it gives relative weights, whose scale
     is estimated from the residuals."""
+    sigma_x: dict[Name, Name | NonNegative] = {}
+    """The standard deviations of inputs that have errors, by input: a column's name, or a number; 0
+    is exact. The fit then minimises Σ[(f(x + δ) − y)²/σ² + Σδ²/σ_x²] over the params and the errors
+    δ of each row (orthogonal distance regression). Without `sigma` that of the target is 1; with
+    `sigma_absolute` false only the ratios of `sigma_x` to it count."""
     rows: Rows | None = None
     """Which rows are used: a condition on columns, such as `x > 2 and x < 10`."""
     missing: Missing = "error"
