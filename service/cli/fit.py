@@ -46,6 +46,7 @@ def fit(
     epochs: Annotated[int | None, typer.Option(min=1, help="The most epochs.")] = None,
     loss: options.Loss = None,
     sigma: options.Sigma = None,
+    sigma_x: options.SigmaX = None,
     group_by: Annotated[
         list[str] | None,
         typer.Option(help="A column: one fit for each of its values. Several make one key."),
@@ -97,6 +98,7 @@ def fit(
         bounds=bound or (),
         ties=tie or (),
         reports=report or (),
+        errors=sigma_x or (),
         settings=setting or (),
         patch=patch,
         model=model,

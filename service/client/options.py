@@ -54,6 +54,7 @@ class FitOptions(TypedDict, total=False):
     units: Mapping[str, str]
     sigma: Sigma | None
     sigma_absolute: bool
+    sigma_x: Mapping[str, str | float]
     rows: str | None
     missing: Missing
     params: Mapping[str, float | Param | Object]

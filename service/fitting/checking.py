@@ -20,6 +20,8 @@ MOST_OBSERVED = 24
 """Most free params of an observed covariance, which has as many second derivatives squared."""
 SECOND = 10
 """Approximate cost of the second derivatives by one param, in units of the first ones."""
+DISTANCE = 20
+"""Approximate cost of a row's distance to the curve, in units of the formula's operations."""
 MOST_FACTORS = 2**25
 """Most numbers of the R factors of groups that share params: 256 MiB."""
 _GROUP_NUMBERS = 12
@@ -42,7 +44,7 @@ def check(request: FitRequest, settings: Settings) -> Plan:
             f"{options.epochs:,} epochs are more than the {settings.max_epochs:,} allowed",
             pointer="/epochs",
         )
-    operations = problem.formula.operations
+    operations = problem.formula.operations * (DISTANCE if problem.sigma_x else 1)
     cost = float(options.epochs) * problem.rows * operations
     if cost > settings.max_operations:
         most = int(settings.max_operations / (problem.rows * operations))
@@ -66,6 +68,7 @@ def _check_inference(plan: Plan, settings: Settings) -> None:
     problem, asked = plan.task.problem, plan.request.confidence_interval
     free, most = len(problem.free_params), settings.max_profile_operations
     reading = float(problem.rows) * problem.formula.operations
+    reading *= DISTANCE if problem.sigma_x else 1
     walked = len(plan.task.shared_places) if plan.task.shared else free
     profile = PROFILE_STEPS * walked * reading
     if asked.method == "profile" and profile > most:

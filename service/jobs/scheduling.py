@@ -103,6 +103,8 @@ def _seconds(plan: Plan, steps: int, polishing: int) -> float:
     asked, formula = plan.request, problem.formula
     if asked.group_by is not None or asked.confidence_interval.method == "profile":
         return math.inf
+    if problem.sigma_x:
+        return math.inf
     if not isinstance(formula, Formula) or len(problem.params) > PARAMS:
         return math.inf
     solver = options.method.solver
