@@ -7,6 +7,7 @@ import torch
 from service.engine.faults import fault
 from service.engine.formula import Formula
 from service.errors import BudgetExceeded, InvalidData, token
+from service.fitting.errors_in_x import DISTANCE
 from service.fitting.plan import Plan, to_plan
 from service.fitting.ties import texts_of
 from service.schemas.fit import FitRequest
@@ -20,8 +21,6 @@ MOST_OBSERVED = 24
 """Most free params of an observed covariance, which has as many second derivatives squared."""
 SECOND = 10
 """Approximate cost of the second derivatives by one param, in units of the first ones."""
-DISTANCE = 20
-"""Approximate cost of a row's distance to the curve, in units of the formula's operations."""
 MOST_FACTORS = 2**25
 """Most numbers of the R factors of groups that share params: 256 MiB."""
 _GROUP_NUMBERS = 12

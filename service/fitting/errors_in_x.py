@@ -15,34 +15,39 @@ from service.errors import InvalidData, InvalidRequest, UnknownName, token
 from service.fitting.columns import finite_columns
 from service.fitting.values import series
 from service.schemas.answers import ErrorsInX
+from service.schemas.columns import Data
 from service.schemas.fit import FitRequest
 
+SigmaX = Mapping[str, str | float]
+"""By input, a column of standard deviations, or one for all rows."""
 OPTIMIZER = "levenberg_marquardt"
 """The only one that fits with errors in the inputs."""
+DISTANCE = 20
+"""Approximate cost of a row's distance to the curve, in units of the formula's operations."""
 MOST_ROWS = 10_000
 """Rows up to which the answer has the errors of each."""
 
 
-def spread_columns(request: FitRequest) -> list[str]:
+def spread_columns(asked: SigmaX) -> list[str]:
     """The columns with the standard deviations of inputs."""
-    return [each for each in request.sigma_x.values() if isinstance(each, str)]
+    return [each for each in asked.values() if isinstance(each, str)]
 
 
 def to_sigma_x(
-    request: FitRequest, formula: Model, scaling: Mapping[str, Scale], rows: int
+    asked: SigmaX, data: Data, formula: Model, scaling: Mapping[str, Scale], rows: int
 ) -> dict[str, Tensor]:
     """The standard deviations of the inputs that have errors, (rows,) float64 each, scaled. Raises
     InvalidData or UnknownName."""
     found = {}
-    for name, given in request.sigma_x.items():
+    for name, given in asked.items():
         pointer = f"/sigma_x/{token(name)}"
         if name not in formula.inputs:
             raise UnknownName("input", name, formula.inputs, pointer=pointer)
         spread = torch.full((rows,), 0.0 if isinstance(given, str) else given, dtype=torch.float64)
         if isinstance(given, str):
-            if given not in request.data:
-                raise UnknownName("column", given, request.data, pointer=pointer)
-            spread = finite_columns(request.data, [given])[given]
+            if given not in data:
+                raise UnknownName("column", given, data, pointer=pointer)
+            spread = finite_columns(data, [given])[given]
             bad = (spread < 0).nonzero().flatten()
             if len(bad):
                 raise InvalidData(

@@ -26,6 +26,7 @@ def plot_of_job(
         "model": request.model,
         "data": dict(request.data),
         "sigma": request.sigma,
+        "sigma_x": request.sigma_x,
         "loss": request.loss,
         "history": history,
         "units": asked.units or request.units,

@@ -115,7 +115,7 @@ def to_plan(request: FitRequest, *, max_rows: int = 2**62, max_groups: int = 2**
         loss=to_loss(request.loss),
         sigma=None if sigma is None else narrowed_sigma(sigma, dtype),
         sigma_absolute=request.sigma_absolute,
-        sigma_x=to_sigma_x(request, formula, scaling, rows),
+        sigma_x=to_sigma_x(request.sigma_x, request.data, formula, scaling, rows),
     )
     problem = of_scaled(problem, raw, scaling, start)
     check_errors_in_x(request, problem)
@@ -161,7 +161,7 @@ def _check_names(formula: Model, request: FitRequest) -> None:
         )
     by = () if request.group_by is None else request.group_by.columns
     sigma = request.sigma if isinstance(request.sigma, str) else None
-    of_inputs = spread_columns(request)
+    of_inputs = spread_columns(request.sigma_x)
     left = [n for n in request.data if n not in (*formula.target_columns, *by, sigma, *of_inputs)]
     if not formula.inputs and left:
         listed = ", ".join(f"'{name}'" for name in left[:8])
@@ -186,7 +186,7 @@ def usable(request: FitRequest) -> list[str]:
     if isinstance(request.model, str) and request.model.strip() not in (*FAMILIES, "mlp"):
         return list(request.data)
     sigma = request.sigma if isinstance(request.sigma, str) else None
-    apart = (*by, sigma, *spread_columns(request))
+    apart = (*by, sigma, *spread_columns(request.sigma_x))
     return [n for n, c in request.data.items() if n not in apart and not isinstance(c, Labels)]
 
 
@@ -197,7 +197,7 @@ def without_missing(request: FitRequest, used: list[str]) -> tuple[FitRequest, t
         return request, ()
     if isinstance(request.sigma, str) and request.sigma in request.data:
         used = [*used, request.sigma]
-    used = [*used, *(name for name in spread_columns(request) if name in request.data)]
+    used = [*used, *(name for name in spread_columns(request.sigma_x) if name in request.data)]
     missing = np.zeros(len(next(iter(request.data.values()))), dtype=bool)
     for name in used:
         missing |= np.isnan(numbers(request.data, name))

@@ -226,8 +226,9 @@ def _statistics(page: Page, fit: Fit, units: Units) -> None:
     if fit.errors_in_x is not None:
         errors, target = fit.errors_in_x, visible(fit.model.target)
         page.text(
-            f"Sum of squares {number(errors.sum_of_squares, 6)}: {number(errors.of_target, 6)} from "
-            f"{target}, {number(errors.of_inputs, 6)} from the errors of the inputs."
+            f"Sum of squares {number(errors.sum_of_squares, 6)}: "
+            f"{number(errors.of_target, 6)} from {target}, "
+            f"{number(errors.of_inputs, 6)} from the errors of the inputs."
         )
 
 

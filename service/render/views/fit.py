@@ -55,6 +55,8 @@ class FitScene(Scene):
     data_y: Numbers
     sigma: Numbers | None
     """The standard deviation of each point, if known."""
+    sigma_x: Numbers | None
+    """That of its x."""
     curve_x: Numbers
     """(places,)"""
     curve_y: Numbers
@@ -77,10 +79,11 @@ class FitScene(Scene):
             self.curve_x, self.curve_y, color=palette.curve, linewidth=2.2, label=curve, zorder=4
         )
         many = self.data_x.size > _MANY
-        if self.sigma is not None and not many:
+        if (self.sigma is not None or self.sigma_x is not None) and not many:
             axes.errorbar(
                 self.data_x,
                 self.data_y,
+                xerr=self.sigma_x,
                 yerr=self.sigma,
                 fmt="none",
                 ecolor=palette.points,
@@ -132,6 +135,7 @@ def scene(given: PlotInput) -> FitScene:
         data_x=np.arange(1.0, seen.rows + 1)[evenly(seen.rows, MOST_POINTS)],
         data_y=target,
         sigma=None if seen.sigma is None else seen.sigma.numpy(),
+        sigma_x=None,
         curve_x=np.empty(0),
         curve_y=np.empty(0),
         notes=(*seen.notes, *drawn_of(target.size, seen.rows)),
@@ -140,7 +144,13 @@ def scene(given: PlotInput) -> FitScene:
         return _against_prediction(base, seen.predict())
     name = next(iter(seen.formula.inputs), None)
     if name is not None:
-        base = replace(base, x=quantity(name, units), data_x=seen.raw[name].numpy())
+        spread = seen.sigma_x.get(name)
+        base = replace(
+            base,
+            x=quantity(name, units),
+            data_x=seen.raw[name].numpy(),
+            sigma_x=None if spread is None else spread.numpy(),
+        )
     places, log = _along(base.data_x)
     found = {kind: _predict(seen, name, places, kind) for kind in _kinds(request)}
     curve = next(iter(found.values()), None) or _predict(seen, name, places, None)
