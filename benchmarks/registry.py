@@ -26,6 +26,7 @@ NAMES = (
     "bodies",
     "pixels",
     "coverage",
+    "distances",
     "unknowns",
     "verdicts",
     "hostile",
