@@ -6,9 +6,10 @@ Stateless: no clock, no I/O, no globals. `run_of(task)` returns a run, which the
 from service.engine.iterate import Run, begin, outcome
 from service.engine.problem import Groups, Options, Problem, Task, grouped
 from service.engine.result import Best, Ends, GroupedResult, Result, Rows
-from service.engine.shared_run import SharedRun, run_of
+from service.engine.shared_run import AnyRun, SharedRun, run_of
 
 __all__ = [
+    "AnyRun",
     "Best",
     "Ends",
     "GroupedResult",

@@ -279,7 +279,10 @@ def _as_ends(found: Result) -> Ends:
     )  # fmt: skip
 
 
-def run_of(task: Task, checkpoint: Any = None) -> Run | SharedRun | OrthogonalRun:
+AnyRun = Run | SharedRun | OrthogonalRun
+
+
+def run_of(task: Task, checkpoint: Any = None) -> AnyRun:
     """A run of the task, from its start or from a checkpoint of another run of the same task."""
     if task.problem.sigma_x:
         return OrthogonalRun(task, checkpoint)

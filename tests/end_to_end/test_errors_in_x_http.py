@@ -169,6 +169,8 @@ def test_the_report_and_the_picture_say_it(service: httpx.Client) -> None:
     fit = fitted(service, york())
     picture = service.get(fit["urls"]["plot"])
     assert picture.status_code == 200, picture.text
+    path = service.get(fit["urls"]["plot"].replace("fit.svg", "path.svg"))
+    assert path.status_code == 200, path.text
     predicted = service.post(
         "/predict", json={**fit["predict"], "data": {"x": [1.0, 2.0]}, "interval": "confidence"}
     )
@@ -201,3 +203,10 @@ def test_what_it_cannot_have_is_refused(
     (error,) = answer.json()["errors"]
     assert error["pointer"] == pointer
     assert says in error["detail"]
+
+
+def test_a_comparison_has_exact_inputs(service: httpx.Client) -> None:
+    body = {"models": ["y = a + b*x"], "data": columns("pearson_york.csv"), "sigma_x": {"x": 1}}
+    answer = service.post("/compare", json=body)
+    assert answer.status_code == 422, answer.text
+    assert answer.json()["errors"][0]["pointer"] == "/sigma_x"

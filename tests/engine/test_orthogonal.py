@@ -57,6 +57,13 @@ def fitted(of: Problem, epochs: int = 500) -> Result:
     return found
 
 
+def stderr_of(of: Problem, found: Result) -> list[float]:
+    stderr = summarise(of, found.params).stderr
+    assert stderr is not None
+    errors: list[float] = stderr.tolist()
+    return errors
+
+
 def data(seed: int, rows: int = 30) -> dict[str, Floats]:
     rng = np.random.default_rng(seed)
     x = rng.uniform(0.5, 6.0, rows)
@@ -88,8 +95,7 @@ def test_small_errors_in_x_are_ordinary_least_squares() -> None:
     small = replace(exact, sigma_x={"x": torch.full((30,), 1e-7, dtype=torch.float64)})
     ordinary, found = fitted(exact), fitted(small)
     np.testing.assert_allclose(found.params, ordinary.params, rtol=1e-10)
-    stderr = summarise(small, found.params).stderr
-    np.testing.assert_allclose(stderr, summarise(exact, ordinary.params).stderr, rtol=1e-9)
+    assert stderr_of(small, found) == pytest.approx(stderr_of(exact, ordinary), rel=1e-9)
 
 
 def test_rows_with_an_exact_x_are_not_moved() -> None:
@@ -144,7 +150,11 @@ def test_the_covariance_is_that_of_params_and_errors_together() -> None:
     top = np.concatenate([np.stack([f, -a * x * f], axis=1), np.diag(-a * b * f)], axis=1) / 0.05
     whole = np.concatenate([top, np.concatenate([np.zeros((30, 2)), np.eye(30) / 0.2], axis=1)])
     covariance = np.linalg.inv(whole.T @ whole)[:2, :2] * found.loss * 30 / 28
-    np.testing.assert_allclose(summarise(made, found.params).covariance, covariance, rtol=1e-8)
+    errors = np.sqrt(covariance.diagonal()).tolist()
+    assert stderr_of(made, found) == pytest.approx(errors, rel=1e-8)
+    correlation = summarise(made, found.params).correlation
+    assert correlation is not None
+    assert correlation[0, 1] == pytest.approx(covariance[0, 1] / np.prod(errors), rel=1e-8)
 
 
 def test_groups_are_as_alone_bit_for_bit() -> None:

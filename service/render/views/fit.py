@@ -55,13 +55,13 @@ class FitScene(Scene):
     data_y: Numbers
     sigma: Numbers | None
     """The standard deviation of each point, if known."""
-    sigma_x: Numbers | None
-    """That of its x."""
     curve_x: Numbers
     """(places,)"""
     curve_y: Numbers
     confidence: Ribbon | None = None
     prediction: Ribbon | None = None
+    sigma_x: Numbers | None = None
+    """The standard deviation of the x of each point, if it has one."""
     log_x: bool = False
     against_prediction: bool = False
 
@@ -135,7 +135,6 @@ def scene(given: PlotInput) -> FitScene:
         data_x=np.arange(1.0, seen.rows + 1)[evenly(seen.rows, MOST_POINTS)],
         data_y=target,
         sigma=None if seen.sigma is None else seen.sigma.numpy(),
-        sigma_x=None,
         curve_x=np.empty(0),
         curve_y=np.empty(0),
         notes=(*seen.notes, *drawn_of(target.size, seen.rows)),
