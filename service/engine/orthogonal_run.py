@@ -87,7 +87,7 @@ class OrthogonalRun:
     def _of_phase(self, part: Checkpoint | None) -> Run:
         if self._at.start is not None:
             return Run(self._with_errors(self._at.start), part)
-        task = replace(self.task, problem=self.task.problem.exact_inputs)
+        task = replace(self.task, problem=replace(self.task.problem, sigma_x={}))
         if task.groups is not None:
             task = replace(task, groups=replace(task.groups, history=False))
         return Run(task, part)

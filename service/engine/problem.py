@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
@@ -19,6 +19,7 @@ from service.engine.formula import Formula
 from service.engine.kernel.types import Ints
 from service.engine.losses import Loss
 from service.engine.models.mlp import Network
+from service.engine.noise import Noise, OutlierTest
 from service.engine.objectives.bound import stacked
 
 Model = Formula | Network
@@ -50,20 +51,15 @@ class Problem:
     sigma_absolute: bool = False
     sigma_x: Mapping[str, Tensor] = field(default_factory=dict)
     """The standard deviations of inputs that have errors, (rows,) each, scaled; 0 where exact."""
+    noise: Noise | None = None
+    """How σ follows from the fit; `sigma` is then that of its last round, or what `noise` is
+    relative to."""
+    noise_params: int = 0
+    """Params of the noise that were estimated besides its scale."""
 
     @property
     def rows(self) -> int:
         return self.target.shape[-1]
-
-    @cached_property
-    def noisy_inputs(self) -> tuple[str, ...]:
-        """The inputs with errors, in the order of the formula."""
-        return tuple(name for name in self.formula.inputs if name in self.sigma_x)
-
-    @property
-    def exact_inputs(self) -> Problem:
-        """The problem without errors in its inputs."""
-        return replace(self, sigma_x={}) if self.sigma_x else self
 
     @property
     def params(self) -> tuple[str, ...]:
@@ -90,36 +86,31 @@ class Problem:
             columns={name: column[rows] for name, column in self.columns.items()},
             target=self.target[rows],
             sigma=None if self.sigma is None else self.sigma[rows],
+            noise=None if self.noise is None else self.noise.on(rows),
             initial=initial,
             sigma_x={name: column[rows] for name, column in self.sigma_x.items()},
         )
 
     def double(self) -> Problem:
         """The problem in float64."""
-        if self.target.dtype == torch.float64:
-            return self
-        return replace(
-            self,
-            columns={name: column.double() for name, column in self.columns.items()},
-            target=self.target.double(),
-            initial=self.initial.double(),
-            lower=self.lower.double(),
-            upper=self.upper.double(),
-            sigma=None if self.sigma is None else self.sigma.double(),
-            sigma_x={name: column.double() for name, column in self.sigma_x.items()},
-        )
+        return self if self.target.dtype == torch.float64 else self._with(Tensor.double)
 
     def to(self, device: torch.device | str) -> Problem:
         """The problem on a device."""
+        moved = self._with(lambda each: each.to(device))
+        return moved if self.noise is None else replace(moved, noise=self.noise.to(device))
+
+    def _with(self, change: Callable[[Tensor], Tensor]) -> Problem:
+        """The problem with all its tensors changed, but those of `noise`."""
         return replace(
             self,
-            columns={name: column.to(device) for name, column in self.columns.items()},
-            target=self.target.to(device),
-            initial=self.initial.to(device),
-            lower=self.lower.to(device),
-            upper=self.upper.to(device),
-            sigma=None if self.sigma is None else self.sigma.to(device),
-            sigma_x={name: column.to(device) for name, column in self.sigma_x.items()},
+            columns={name: change(column) for name, column in self.columns.items()},
+            target=change(self.target),
+            initial=change(self.initial),
+            lower=change(self.lower),
+            upper=change(self.upper),
+            sigma=None if self.sigma is None else change(self.sigma),
+            sigma_x={name: change(column) for name, column in self.sigma_x.items()},
         )
 
     @cached_property
@@ -160,10 +151,25 @@ class Problem:
         return (self.inputs, self.target, sigma, spans)
 
     @cached_property
+    def surrogate(self) -> Problem:
+        """The least-squares problem on which a start is searched for: the problem itself, but for a
+        likelihood, whose params may give means outside its domain. There, each target has about its
+        variance: that at half way to the mean of all."""
+        likelihood = self.loss.likelihood
+        if likelihood is None:
+            return self
+        y, sigma = self.target, torch.ones_like(self.target) if self.sigma is None else self.sigma
+        weight = 1 / sigma.square()
+        variance = likelihood.variance((y + (weight * y).sum() / weight.sum()) / 2)
+        spread = torch.where(variance > 0, variance, 1.0).sqrt()
+        squares = Loss(self.loss.function, self.loss.delta)
+        return replace(self, loss=squares, sigma=sigma * spread, sigma_absolute=False)
+
+    @cached_property
     def linear(self) -> Tensor:
         """A set of free params in which the prediction is jointly linear, as a mask, (free,)."""
         chosen = [False] * len(self.free_params)
-        if not self.sigma_x and self.loss.is_least_squares and isinstance(self.formula, Formula):
+        if not self.sigma_x and self.loss.has_likelihood and isinstance(self.formula, Formula):
             chosen = list(self.formula.linear_among(self.free_params))
         return torch.from_numpy(np.array(chosen, dtype=np.bool_))
 
@@ -292,6 +298,7 @@ class Task:
     shared: tuple[int, ...] | None = None
     """Positions of the params that have one value for all groups. Not None: the groups have one
     noise, also where no param is shared."""
+    outliers: OutlierTest | None = None
 
     @cached_property
     def local_places(self) -> Ints:

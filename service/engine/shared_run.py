@@ -17,7 +17,6 @@ import torch
 from torch import Tensor
 
 from service.engine.iterate import Checkpoint, Run
-from service.engine.orthogonal_run import OrthogonalRun
 from service.engine.problem import Task
 from service.engine.result import Ends, GroupedResult, Result, Rows, StopReason
 from service.engine.solvers.shared import SharedMarquardt, State
@@ -277,13 +276,3 @@ def _as_ends(found: Result) -> Ends:
         theta=best, loss=loss, epochs=one, reasons=(found.stop_reason,), best=best, best_loss=loss,
         best_epoch=one, first_loss=loss, first_gradient=torch.zeros_like(best), initial=best,
     )  # fmt: skip
-
-
-AnyRun = Run | SharedRun | OrthogonalRun
-
-
-def run_of(task: Task, checkpoint: Any = None) -> AnyRun:
-    """A run of the task, from its start or from a checkpoint of another run of the same task."""
-    if task.problem.sigma_x:
-        return OrthogonalRun(task, checkpoint)
-    return SharedRun(task, checkpoint) if task.shared else Run(task, checkpoint)

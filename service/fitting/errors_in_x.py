@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from service.engine.formula import Formula
-from service.engine.objectives.orthogonal import nearest
+from service.engine.objectives.orthogonal import nearest, noisy_inputs
 from service.engine.problem import Model, Problem
 from service.engine.scaling import Scale
 from service.errors import InvalidData, InvalidRequest, UnknownName, token
@@ -75,6 +75,28 @@ def check_errors_in_x(request: FitRequest, problem: Problem) -> None:
             'or fit the groups separately, without `shared` and "noise": "pooled"',
             pointer="/sigma_x",
         )
+    if request.likelihood is not None:
+        raise InvalidRequest(
+            f"counts are fitted by '{request.likelihood.name}' with exact inputs; omit `sigma_x`",
+            pointer="/sigma_x",
+        )
+    if problem.noise is not None:
+        raise InvalidRequest(
+            "with errors in the inputs (`sigma_x`) the noise of the target is given, not found in "
+            "rounds; give `sigma` as a column or a number",
+            pointer="/sigma",
+        )
+    for field in ("outliers", "coverage", "design"):
+        if getattr(request, field) is not None:
+            raise InvalidRequest(
+                f"`{field}` is for fits with exact inputs; omit it, or `sigma_x`",
+                pointer=f"/{field}",
+            )
+    if request.confidence_interval.method == "bootstrap":
+        raise InvalidRequest(
+            "a bootstrap is of fits with exact inputs; with `sigma_x` use the method 'profile'",
+            pointer="/confidence_interval/method",
+        )
     if not problem.loss.is_least_squares:
         raise InvalidRequest(
             f"with errors in the inputs (`sigma_x`) the loss is 'mse', not '{request.loss.name}'",
@@ -104,7 +126,7 @@ def errors_in_x(problem: Problem, theta: Tensor, scaling: Mapping[str, Scale]) -
         return None
     found, _ = nearest(problem, problem.whole, theta.double().unsqueeze(0))
     total, of_inputs, errors = float((found.distance**2).sum()), 0.0, {}
-    for name, delta in zip(problem.noisy_inputs, torch.from_numpy(found.errors), strict=True):
+    for name, delta in zip(noisy_inputs(problem), torch.from_numpy(found.errors), strict=True):
         spread = problem.sigma_x[name]
         of_inputs += float((delta / torch.where(spread > 0, spread, 1.0)).square().sum())
         errors[name] = series(delta / scaling[name].scale if name in scaling else delta)

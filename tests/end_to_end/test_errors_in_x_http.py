@@ -190,6 +190,14 @@ def test_the_report_and_the_picture_say_it(service: httpx.Client) -> None:
         ({"dtype": "float32"}, "/dtype", "'float64'"),
         ({"group_by": {"column": "g", "shared": ["b"]}}, "/sigma_x", "omit `sigma_x`"),
         ({"group_by": {"column": "g", "noise": "pooled"}}, "/sigma_x", "omit `sigma_x`"),
+        ({"sigma": {"expr": "0.1*pred"}}, "/sigma", "a column or a number"),
+        ({"outliers": "rout"}, "/outliers", "exact inputs"),
+        ({"coverage": {"simulate": 100}}, "/coverage", "exact inputs"),
+        (
+            {"confidence_interval": {"method": "bootstrap"}},
+            "/confidence_interval/method",
+            "profile",
+        ),
         ({"model": {"name": "mlp", "inputs": ["x"], "target": "y"}}, "/sigma_x", "networks"),
     ],
 )
@@ -203,6 +211,14 @@ def test_what_it_cannot_have_is_refused(
     (error,) = answer.json()["errors"]
     assert error["pointer"] == pointer
     assert says in error["detail"]
+
+
+def test_counts_have_exact_inputs(service: httpx.Client) -> None:
+    data = {"x": [1, 2, 3, 4, 5], "y": [9, 7, 4, 4, 2]}
+    body = {"model": "y = a*exp(-b*x)", "data": data, "likelihood": "poisson", "sigma_x": {"x": 1}}
+    answer = service.post("/fit", json=body)
+    assert answer.status_code == 422, answer.text
+    assert answer.json()["errors"][0]["pointer"] == "/sigma_x"
 
 
 def test_a_comparison_has_exact_inputs(service: httpx.Client) -> None:

@@ -13,7 +13,7 @@ from service.catalogue.options import NoOptions
 from service.engine import Problem, Result, Task, grouped, run_of
 from service.engine.inference.intervals import intervals
 from service.engine.inference.statistics import summarise
-from service.engine.objectives.orthogonal import nearest
+from service.engine.objectives.orthogonal import nearest, noisy_inputs
 from service.engine.problem import Options, Tolerance
 from service.engine.result import GroupedResult
 from service.fitting.packing import pack, unpack
@@ -118,7 +118,7 @@ def test_the_sum_of_squares_has_its_minimum_over_params_and_errors() -> None:
     )  # fmt: skip
     found = fitted(made)
     at = nearest(made, made.whole, found.params.unsqueeze(0))[0]
-    places = dict(zip(made.noisy_inputs, at.errors, strict=True))
+    places = dict(zip(noisy_inputs(made), at.errors, strict=True))
 
     def total(params: Floats, dx: Floats, du: Floats) -> float:
         a, b, c = params

@@ -67,7 +67,7 @@ def nearest(problem: Problem, spans: Tensor, theta: Tensor) -> tuple[Nearest, tu
     formula = problem.formula
     assert isinstance(formula, Formula)
     at, sizes = _rows_of(spans)
-    noisy = problem.noisy_inputs
+    noisy = noisy_inputs(problem)
     places = [formula.inputs.index(name) for name in noisy]
     inputs = problem.inputs.double().numpy()[:, at]
     spread = np.stack([problem.sigma_x[name].double().numpy()[at] for name in noisy])
@@ -90,6 +90,11 @@ def nearest(problem: Problem, spans: Tensor, theta: Tensor) -> tuple[Nearest, tu
     ends = np.cumsum(sizes)
     own = np.stack([ends - sizes, ends])
     return found, tuple(torch.from_numpy(each) for each in (inputs, moved, whole, own))
+
+
+def noisy_inputs(problem: Problem) -> tuple[str, ...]:
+    """The inputs with errors, in the order of the formula."""
+    return tuple(name for name in problem.formula.inputs if name in problem.sigma_x)
 
 
 def _rows_of(spans: Tensor) -> tuple[Ints | slice, Ints]:

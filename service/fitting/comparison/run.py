@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from service.engine import AnyRun, GroupedResult, Rows, run_of
+from service.engine import GroupedResult, Rows, run_of
+from service.engine.outlier_run import AnyRun
 from service.engine.result import StopReason
 from service.fitting.answer import to_fit
 from service.fitting.comparison.plan import ComparisonPlan, Entry
