@@ -164,7 +164,7 @@ def _fill(
     statistics: Figures = finished.statistics
     columns.epochs[:] = finished.epochs
     columns.loss[:] = finished.loss
-    columns.r_squared[:] = statistics.r_squared
+    columns.r_squared[:] = np.nan if plan.task.problem.sigma_x else statistics.r_squared
     columns.residual_std[:] = statistics.residual_std
     if plan.request.likelihood is not None:
         columns.residual_std[:] = np.nan
