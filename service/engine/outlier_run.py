@@ -21,6 +21,7 @@ from service.engine.iterate import Run
 from service.engine.kernel.types import Bools, Floats
 from service.engine.losses import Loss
 from service.engine.noise import ResidualScale
+from service.engine.prior import of_task
 from service.engine.problem import Options, Task, Tolerance
 from service.engine.result import GroupedResult, Outlying, Result, Rows, StopReason
 from service.engine.reweighted_run import ReweightedRun
@@ -241,4 +242,4 @@ def run_of(task: Task, checkpoint: Any = None) -> AnyRun:
         return OutlierRun(task, checkpoint)
     if task.problem.noise is not None:
         return ReweightedRun(task, checkpoint)
-    return SharedRun(task, checkpoint) if task.shared else Run(task, checkpoint)
+    return SharedRun(task, checkpoint) if task.shared else Run(of_task(task), checkpoint)

@@ -20,6 +20,7 @@ from service.engine.kernel.types import Ints
 from service.engine.losses import Loss
 from service.engine.models.mlp import Network
 from service.engine.noise import Noise, OutlierTest
+from service.engine.normal import NormalPrior
 from service.engine.objectives.bound import stacked
 
 Model = Formula | Network
@@ -54,6 +55,8 @@ class Problem:
     relative to."""
     noise_params: int = 0
     """Params of the noise that were estimated besides its scale."""
+    prior: NormalPrior | None = None
+    """What is known of params before the fit; the same for each group. See `engine.prior`."""
 
     @property
     def rows(self) -> int:

@@ -50,7 +50,11 @@ def to_fit(
     problem = plan.task.problem
     trusted = result.best.params if is_cut_short(result) else result.params
     expected = result.statistics
-    if expected is None or not torch.equal(expected.theta, trusted.double()):
+    if (
+        expected is None
+        or problem.prior is not None
+        or not torch.equal(expected.theta, trusted.double())
+    ):
         expected = summarise(problem, trusted)
     asked, kind = plan.request.confidence_interval, plan.request.covariance
     method: Method = "profile" if asked.method == "profile" else "t"

@@ -42,6 +42,7 @@ from service.fitting.likelihoods import (
 from service.fitting.models import resolve
 from service.fitting.noise import check_repeated, noise_columns, to_noise, to_outliers, weights_of
 from service.fitting.options import to_loss, to_options
+from service.fitting.priors import with_prior, with_starts
 from service.fitting.reports import NOTHING, Asked, check_covariance, check_profiles, to_asked
 from service.fitting.resampling import check_resampling, resampling_of
 from service.fitting.row_filter import only, with_rows
@@ -129,6 +130,7 @@ def to_plan(request: FitRequest, *, max_rows: int = 2**62, max_groups: int = 2**
     inputs = {name: scaling[name].apply(x) if name in scaling else x for name, x in raw.items()}
     request = with_sharing(request, formula)
     check_inference(request)
+    request = with_starts(request, formula)
     start = to_start(request, resolved, target)
     _check_names(formula, request)
     dtype = DTYPES[request.dtype]
@@ -152,7 +154,7 @@ def to_plan(request: FitRequest, *, max_rows: int = 2**62, max_groups: int = 2**
         sigma_absolute=measure.absolute,
         noise=noise,
     )
-    problem = of_scaled(problem, raw, scaling, start)
+    problem = of_scaled(with_prior(problem, request), raw, scaling, start)
     options = to_options(request, problem)
     check_repeated(options, noise)
     report = to_asked(request, formula, resolved.family)

@@ -22,6 +22,7 @@ from service.schemas.options import (
     Scaling,
     Tolerance,
 )
+from service.schemas.priors import Prior
 from service.schemas.reading import Reading
 from service.schemas.resampling import CoverageOptions, DesignOptions
 from service.schemas.rows import Rows
@@ -61,6 +62,10 @@ class FitRequest(Request):
     params: dict[Name, Finite | Param] = {}
     """Initial values, or objects with `value`, `min`, `max`, `fixed`, or with `expr`. In raw units,
     whatever the `scaling`; refused where they cannot be converted to scaled inputs."""
+    prior: Prior | None = None
+    """What is known of several params before the fit: their means and covariance, or the `predict`
+    of an earlier fit, whose params with a covariance are then known by it. A param may have a prior
+    here or in `params`, not both."""
     loss: Loss = LEAST_SQUARES
     likelihood: Likelihood | None = None
     """Of a target of counts, in place of the loss: `poisson`, or `binomial` with the number of

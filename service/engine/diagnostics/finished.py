@@ -21,6 +21,7 @@ from service.engine.kernel import residuals
 from service.engine.kernel.types import Bools, Floats
 from service.engine.models.mlp import Network
 from service.engine.objectives.points import losses_at
+from service.engine.prior import of_one
 from service.engine.problem import Groups, Options, Problem, Task
 from service.engine.resampling.run import Resampled
 from service.engine.result import Result
@@ -319,7 +320,7 @@ class FinishedFit:
         theta = self.intervals.better
         if not self.intervals.has_better:
             return None
-        loss = float(losses_at(self.problem.double(), theta[None])[0])
+        loss = float(losses_at(of_one(self.problem).double(), theta[None])[0])
         return torch.from_numpy(theta), loss
 
     @property

@@ -23,6 +23,7 @@ from service.engine.kernel.reduction import SIZE, SUMS, TOTAL
 from service.engine.kernel.statistics import FIGURES, ROUNDING
 from service.engine.kernel.types import Bools, Floats
 from service.engine.objectives.objective import Objective
+from service.engine.prior import extended
 from service.engine.problem import Groups, Problem
 
 LEVEL = 0.95
@@ -131,6 +132,8 @@ def _table(problem: Problem, fits: Groups, theta: Tensor) -> tuple[Floats, int, 
     """The table of `operators.assess`, the number of params of its factors, and z. A network, whose
     params are not identifiable, has no factors."""
     formula, loss = problem.formula, problem.loss
+    if problem.prior is not None:
+        return _with_prior(problem, fits, theta)
     named = formula.has_standard_errors
     options = (named, loss.has_likelihood, loss.is_smooth, problem.sigma_absolute)
     data = problem.data(fits.spans)
@@ -143,6 +146,19 @@ def _table(problem: Problem, fits: Groups, theta: Tensor) -> tuple[Floats, int, 
     free, limits = problem.free_index, problem.limits
     table = readings.conclude(factors, sums, z, data, theta, limits, free, options)
     return table.numpy(), 0, z.numpy()
+
+
+def _with_prior(problem: Problem, fits: Groups, theta: Tensor) -> tuple[Floats, int, Floats]:
+    """The table with a prior: the covariance is that of all rows; the sums, R² and the residuals
+    are those of the data. The criteria of information do not exist."""
+    of_data, q, z = _table(replace(problem, prior=None), fits, theta)
+    with_rows = extended(problem, fits)
+    table = _table(with_rows.problem, with_rows.fits, theta)[0].copy()
+    for figure in (statistics.VARIANCE, statistics.R_SQUARED):
+        table[:, figure] = of_data[:, figure]
+    table[:, statistics.AIC] = np.nan
+    table[:, FIGURES : statistics.HEAD] = of_data[:, FIGURES : statistics.HEAD]
+    return table, q, z
 
 
 def _without_factors(problem: Problem, fits: Groups, theta: Tensor) -> tuple[Tensor, ...]:
