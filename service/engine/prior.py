@@ -23,7 +23,9 @@ from service.engine.problem import Groups, Problem, Task
 from service.engine.tape import Builder
 
 IS_DATA = "is data"
-"""The column that is 1 in the rows of the data and 0 in those of the prior: no name of a formula."""
+"""The column that is 1 in the rows of the data and 0 in those of the prior; no formula has it."""
+RESOLVED = 1e-6
+"""The part of a prior's variance that the data remove, below which it is rounding."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -141,3 +143,27 @@ def values_of(problem: Problem, prior: NormalPrior, theta: Tensor) -> tuple[Floa
             m = formula.tied.names.index(name)
             values[:, i], slopes[:, i] = read[0][:, m], read[1][:, m]
     return values, slopes[:, :, problem.places]
+
+
+@dataclass(frozen=True, eq=False)
+class Learned:
+    """What the data say of the k params with a prior, (fits, k)."""
+
+    values: Floats
+    apart: Floats
+    """(θ̂ − m)/√(sd² − se²), a standard normal variate if data and prior agree: the variance of the
+    posterior mean is that of the prior less that of the posterior."""
+    share: Floats
+    """1 − (se/sd)², the part of the variance of the prior that the data remove."""
+
+
+def learned(problem: Problem, theta: Floats, covariance: Floats) -> Learned:
+    """What the data say at θ (fits, params), with the covariance (fits, q, q); NaN without one."""
+    prior = problem.prior
+    assert prior is not None
+    values, slopes = values_of(problem, prior, torch.from_numpy(theta))
+    variance = np.einsum("fki,fij,fkj->fk", slopes, covariance, slopes)
+    share = 1 - variance / prior.sd**2
+    with np.errstate(all="ignore"):
+        apart = (values - prior.mean) / (prior.sd * np.sqrt(share))
+    return Learned(values, np.where(share > RESOLVED, apart, 0.0), share)

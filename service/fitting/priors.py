@@ -73,7 +73,7 @@ def check_prior(request: FitRequest, formula: Model, noise: Noise | None, at: st
         )
     if not LOSSES[request.loss.name].is_likelihood:
         raise InvalidRequest(
-            f"a prior is added to the χ² of the loss 'mse', not to '{request.loss.name}'; use 'mse'",
+            f"a prior is added to the χ² of the loss 'mse', not to '{request.loss.name}'",
             pointer=at,
         )
     if noise is not None:

@@ -22,6 +22,7 @@ from service.schemas.names import (
     Verdict,
 )
 from service.schemas.noise_answers import CurveNoise, FittedNoise, FoundOutliers
+from service.schemas.prior_answers import FittedPrior
 from service.schemas.reading import Reading
 from service.schemas.resampled import Bootstrap, Coverage, Design
 
@@ -268,6 +269,8 @@ class Fit(Answer):
     """Where the request has a model of the noise."""
     outliers: FoundOutliers | None = None
     """Where the request asks for outliers."""
+    prior: FittedPrior | None = None
+    """Where the request has a prior."""
     report: dict[str, Report] | None = None
     """The quantities of the request's `report`, in raw units."""
     coverage: Coverage | None = None

@@ -38,6 +38,7 @@ from service.engine.diagnostics.finished import (
     Verdict,
 )
 from service.engine.diagnostics.noise import NOISE_UNSETTLED
+from service.engine.diagnostics.priors import PRIOR_CONFLICT, PRIOR_DECIDES
 from service.engine.diagnostics.resampling import LOST_REPLICATES, LOW_COVERAGE
 from service.engine.diagnostics.residuals import (
     AUTOCORRELATED_RESIDUALS,
@@ -73,6 +74,8 @@ CHECKS: Sequence[Check] = (
     OUTLIERS,
     AUTOCORRELATED_RESIDUALS,
     OVERDISPERSED,
+    PRIOR_CONFLICT,
+    PRIOR_DECIDES,
     GUESSED_START,
     MULTI_START_DISAGREES,
     NOT_CHALLENGED,
