@@ -21,6 +21,7 @@ from service.engine.iterate import Run
 from service.engine.kernel.types import Bools, Floats
 from service.engine.losses import Loss
 from service.engine.noise import ResidualScale
+from service.engine.ordered_run import OrderedRun
 from service.engine.prior import of_task
 from service.engine.problem import Options, Task, Tolerance
 from service.engine.result import GroupedResult, Outlying, Result, Rows, StopReason
@@ -233,7 +234,7 @@ def _stopped(found: Found, stop_reason: StopReason | None) -> Found:
     return found if stop_reason is None else replace(found, stop_reason=stop_reason)
 
 
-AnyRun = Run | SharedRun | ReweightedRun | OutlierRun
+AnyRun = Run | OrderedRun | SharedRun | ReweightedRun | OutlierRun
 
 
 def run_of(task: Task, checkpoint: Any = None) -> AnyRun:
@@ -242,4 +243,7 @@ def run_of(task: Task, checkpoint: Any = None) -> AnyRun:
         return OutlierRun(task, checkpoint)
     if task.problem.noise is not None:
         return ReweightedRun(task, checkpoint)
-    return SharedRun(task, checkpoint) if task.shared else Run(of_task(task), checkpoint)
+    if task.shared:
+        return SharedRun(task, checkpoint)
+    task = of_task(task)
+    return Run(task, checkpoint) if task.problem.order is None else OrderedRun(task, checkpoint)

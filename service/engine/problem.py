@@ -22,6 +22,7 @@ from service.engine.models.mlp import Network
 from service.engine.noise import Noise, OutlierTest
 from service.engine.normal import NormalPrior
 from service.engine.objectives.bound import stacked
+from service.engine.order import Order
 
 Model = Formula | Network
 """A model y = f(x; θ)."""
@@ -57,6 +58,8 @@ class Problem:
     """Params of the noise that were estimated besides its scale."""
     prior: NormalPrior | None = None
     """What is known of params before the fit; the same for each group. See `engine.prior`."""
+    order: Order | None = None
+    """Constraints on the order of params: see `engine.differences`."""
 
     @property
     def rows(self) -> int:
@@ -180,7 +183,9 @@ class Problem:
 
     @cached_property
     def is_bounded(self) -> bool:
-        """Whether a free param has a bound."""
+        """Whether a free param has a bound, or a constraint."""
+        if self.order is not None:
+            return True
         limits = zip(self.lower.tolist(), self.upper.tolist(), self.free, strict=True)
         return any(free and (low > -math.inf or high < math.inf) for low, high, free in limits)
 

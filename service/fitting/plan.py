@@ -28,6 +28,7 @@ from service.fitting.columns import (
     finite_columns,
     numbers,
 )
+from service.fitting.constraints import order_of, with_limits
 from service.fitting.contrasts import check_relative
 from service.fitting.groups import Groups, check_keys, to_groups
 from service.fitting.likelihoods import (
@@ -130,7 +131,7 @@ def to_plan(request: FitRequest, *, max_rows: int = 2**62, max_groups: int = 2**
     inputs = {name: scaling[name].apply(x) if name in scaling else x for name, x in raw.items()}
     request = with_sharing(request, formula)
     check_inference(request)
-    request = with_starts(request, formula)
+    request = with_starts(with_limits(request, formula), formula)
     start = to_start(request, resolved, target)
     _check_names(formula, request)
     dtype = DTYPES[request.dtype]
@@ -154,6 +155,7 @@ def to_plan(request: FitRequest, *, max_rows: int = 2**62, max_groups: int = 2**
         sigma_absolute=measure.absolute,
         noise=noise,
     )
+    problem = replace(problem, order=order_of(request, problem))
     problem = of_scaled(with_prior(problem, request), raw, scaling, start)
     options = to_options(request, problem)
     check_repeated(options, noise)

@@ -32,6 +32,11 @@ Tags = Annotated[dict[str, Annotated[str, Field(max_length=256)]], Field(max_len
 Units = Annotated[dict[Name, Annotated[str, Field(max_length=64)]], Field(max_length=1000)]
 
 
+Constraints = Annotated[
+    list[Annotated[str, Field(min_length=3, max_length=512)]], Field(max_length=64)
+]
+
+
 class FitRequest(Request):
     """A model, the data, and how to fit the model to them. Only `data` is required."""
 
@@ -66,6 +71,9 @@ class FitRequest(Request):
     """What is known of several params before the fit: their means and covariance, or the `predict`
     of an earlier fit, whose params with a covariance are then known by it. A param may have a prior
     here or in `params`, not both."""
+    constraints: Constraints = []
+    """The order of params, such as `k1 < k2` or `0 < a < b`; equality is allowed. Chains and trees
+    of params, of which one has bounds. Standard errors do not take a constraint into account."""
     loss: Loss = LEAST_SQUARES
     likelihood: Likelihood | None = None
     """Of a target of counts, in place of the loss: `poisson`, or `binomial` with the number of

@@ -38,6 +38,7 @@ from service.engine.diagnostics.finished import (
     Verdict,
 )
 from service.engine.diagnostics.noise import NOISE_UNSETTLED
+from service.engine.diagnostics.order import AT_CONSTRAINT
 from service.engine.diagnostics.priors import PRIOR_CONFLICT, PRIOR_DECIDES
 from service.engine.diagnostics.resampling import LOST_REPLICATES, LOW_COVERAGE
 from service.engine.diagnostics.residuals import (
@@ -70,6 +71,7 @@ CHECKS: Sequence[Check] = (
     ILL_CONDITIONED,
     FEW_DEGREES_OF_FREEDOM,
     AT_BOUND,
+    AT_CONSTRAINT,
     UNEXPLAINED,
     OUTLIERS,
     AUTOCORRELATED_RESIDUALS,

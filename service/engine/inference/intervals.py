@@ -75,7 +75,7 @@ def intervals(
     if stderr is None or not statistics.t_degrees > 0 or (is_robust and method == "profile"):
         return None
     problem = of_one(problem)
-    nonlinear = _nonlinear(problem, theta, statistics)
+    nonlinear = _nonlinear(problem, theta, statistics) & (problem.order is None)
     here: Floats = theta.double().cpu().numpy()
     values, t = here[problem.places], statistics.t(level)
     lower, upper = values - t * stderr, values + t * stderr
@@ -169,6 +169,8 @@ def _departures(problem: Problem, fits: Groups, here: Floats, figures: Figures) 
     asked = (figures.offset <= NEAR) & ~figures.is_rounding & (variance > 0)
     at = np.flatnonzero(asked & (stderr > 0).all(axis=1))
     if problem.is_linear or not isinstance(problem.formula, Formula) or not len(at):
+        return departure
+    if problem.order is not None:
         return departure
     if not problem.loss.is_least_squares:
         return departure

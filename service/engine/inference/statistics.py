@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from service.engine.differences import in_differences
 from service.engine.formula import Formula
 from service.engine.inference import likelihood
 from service.engine.inference.distributions import t_quantile
@@ -23,6 +24,7 @@ from service.engine.kernel.reduction import SIZE, SUMS, TOTAL
 from service.engine.kernel.statistics import FIGURES, ROUNDING
 from service.engine.kernel.types import Bools, Floats
 from service.engine.objectives.objective import Objective
+from service.engine.order import Order
 from service.engine.prior import extended
 from service.engine.problem import Groups, Problem
 
@@ -134,6 +136,8 @@ def _table(problem: Problem, fits: Groups, theta: Tensor) -> tuple[Floats, int, 
     formula, loss = problem.formula, problem.loss
     if problem.prior is not None:
         return _with_prior(problem, fits, theta)
+    if problem.order is not None:
+        return _with_order(problem, problem.order, fits, theta)
     named = formula.has_standard_errors
     options = (named, loss.has_likelihood, loss.is_smooth, problem.sigma_absolute)
     data = problem.data(fits.spans)
@@ -158,6 +162,20 @@ def _with_prior(problem: Problem, fits: Groups, theta: Tensor) -> tuple[Floats, 
         table[:, figure] = of_data[:, figure]
     table[:, statistics.AIC] = np.nan
     table[:, FIGURES : statistics.HEAD] = of_data[:, FIGURES : statistics.HEAD]
+    return table, q, z
+
+
+def _with_order(
+    problem: Problem, order: Order, fits: Groups, theta: Tensor
+) -> tuple[Floats, int, Floats]:
+    """The table with constraints: of the problem without them, but for the distance to the minimum,
+    which is along them."""
+    table, q, z = _table(replace(problem, order=None), fits, theta)
+    phi = torch.from_numpy(order.at(theta.double().cpu().numpy()))
+    along = _table(in_differences(problem), fits, phi)[0]
+    table = table.copy()
+    table[:, statistics.OFFSET] = along[:, statistics.OFFSET]
+    table[:, statistics.PULL] = along[:, statistics.PULL]
     return table, q, z
 
 
