@@ -55,7 +55,8 @@ class Order:
         for tree in self.trees:
             own = list(tree)
             against = (self.slack(theta, own) < 0).any(axis=1)
-            theta[np.ix_(against, own)] = np.sort(theta[np.ix_(against, own)], axis=1)
+            chosen = np.ix_(np.flatnonzero(against), np.array(own))
+            theta[chosen] = np.sort(theta[chosen], axis=1)
         phi: Floats = theta @ self.inverse.T
         for step in self.steps:
             phi[:, step.child] = np.maximum(phi[:, step.child], 0.0)

@@ -60,6 +60,8 @@ class Problem:
     """What is known of params before the fit; the same for each group. See `engine.prior`."""
     order: Order | None = None
     """Constraints on the order of params: see `engine.differences`."""
+    limited: tuple[tuple[str, str], ...] = ()
+    """The constraints that are bounds, as they were given, by their params."""
 
     @property
     def rows(self) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from graphlib import CycleError, TopologicalSorter
 from typing import NamedTuple
 
@@ -36,6 +37,7 @@ class Limit(NamedTuple):
     side: str
     """`min` or `max`."""
     value: float
+    text: str
     pointer: str
 
 
@@ -61,11 +63,16 @@ def with_limits(request: FitRequest, formula: Model) -> FitRequest:
     return request.model_copy(update={"params": params})
 
 
-def order_of(request: FitRequest, problem: Problem) -> Order | None:
-    """The order of the params of a problem by the constraints. Raises InvalidRequest."""
+def with_order(problem: Problem, request: FitRequest) -> Problem:
+    """The problem with the order of its params by the constraints. Raises InvalidRequest."""
     if not request.constraints:
-        return None
-    pairs = _read(request, problem.formula)[0]
+        return problem
+    pairs, limits = _read(request, problem.formula)
+    named = tuple((limit.name, limit.text) for limit in limits)
+    return replace(problem, order=_order(request, problem, pairs), limited=named)
+
+
+def _order(request: FitRequest, problem: Problem, pairs: list[Pair]) -> Order | None:
     if not pairs:
         return None
     _check_request(request)
@@ -111,9 +118,9 @@ def _read(request: FitRequest, formula: Model) -> tuple[list[Pair], list[Limit]]
             if below is None and above is None:
                 pairs.append(Pair(small, large, f"{small} {sign.replace('>', '<')} {large}", at))
             elif above is not None and below is None:
-                limits.append(Limit(small, "max", above, at))
+                limits.append(Limit(small, "max", above, f"{left} {sign} {right}", at))
             elif below is not None and above is None:
-                limits.append(Limit(large, "min", below, at))
+                limits.append(Limit(large, "min", below, f"{left} {sign} {right}", at))
             else:
                 raise InvalidRequest(f"'{text}' compares two numbers", pointer=at)
     return pairs, limits

@@ -28,7 +28,7 @@ from service.fitting.columns import (
     finite_columns,
     numbers,
 )
-from service.fitting.constraints import order_of, with_limits
+from service.fitting.constraints import with_limits, with_order
 from service.fitting.contrasts import check_relative
 from service.fitting.groups import Groups, check_keys, to_groups
 from service.fitting.likelihoods import (
@@ -155,8 +155,8 @@ def to_plan(request: FitRequest, *, max_rows: int = 2**62, max_groups: int = 2**
         sigma_absolute=measure.absolute,
         noise=noise,
     )
-    problem = replace(problem, order=order_of(request, problem))
-    problem = of_scaled(with_prior(problem, request), raw, scaling, start)
+    problem = with_prior(with_order(problem, request), request)
+    problem = of_scaled(problem, raw, scaling, start)
     options = to_options(request, problem)
     check_repeated(options, noise)
     report = to_asked(request, formula, resolved.family)
