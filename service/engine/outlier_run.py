@@ -243,7 +243,7 @@ def run_of(task: Task, checkpoint: Any = None) -> AnyRun:
         return OutlierRun(task, checkpoint)
     if task.problem.noise is not None:
         return ReweightedRun(task, checkpoint)
+    task = of_task(task)
     if task.shared:
         return SharedRun(task, checkpoint)
-    task = of_task(task)
     return Run(task, checkpoint) if task.problem.order is None else OrderedRun(task, checkpoint)

@@ -9,6 +9,7 @@ Source: Gelman et al., Bayesian Data Analysis, 3rd ed. (2013), 14.8.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -17,7 +18,7 @@ from torch import Tensor
 
 from service.engine.derivatives import differentiate
 from service.engine.formula import Formula
-from service.engine.kernel.types import Floats
+from service.engine.kernel.types import Bools, Floats
 from service.engine.normal import NormalPrior
 from service.engine.problem import Groups, Problem, Task
 from service.engine.tape import Builder
@@ -36,9 +37,9 @@ class Extended:
     fits: Groups
 
 
-def extended(problem: Problem, fits: Groups) -> Extended:
+def extended(problem: Problem, fits: Groups, shared: Collection[int] | None = None) -> Extended:
     """Fits of a problem with the rows of its prior, which the new problem has no other of; the same
-    where there is no prior."""
+    where there is no prior. The prior of `shared` params is in the first group alone."""
     prior = problem.prior
     if prior is None:
         return Extended(problem, fits)
@@ -53,10 +54,13 @@ def extended(problem: Problem, fits: Groups) -> Extended:
     is_data = (of_prior < 0).to(device)
     row = torch.clamp(of_prior, min=0).to(device)
 
+    once = torch.from_numpy(are_shared(problem, prior, shared or ())).to(device)
+    is_none = is_data | (once[row] & (group > 0).to(device))
+
     def column(own: Floats) -> Tensor:
         """0 in the rows of the data, those values in the rows of the prior."""
         values = torch.from_numpy(np.ascontiguousarray(own)).to(problem.target)
-        return torch.where(is_data, torch.zeros_like(values[:1]), values[row])
+        return torch.where(is_none, torch.zeros_like(values[:1]), values[row])
 
     own = problem.on(rows, problem.initial)
     weights = {_weight(name): column(prior.factor[:, i]) for i, name in enumerate(prior.names)}
@@ -83,9 +87,33 @@ def of_task(task: Task) -> Task:
     """The task with the rows of its prior."""
     if task.problem.prior is None:
         return task
-    found = extended(task.problem, task.fits)
+    found = extended(task.problem, task.fits, task.shared)
     groups = None if task.groups is None else found.fits
     return replace(task, problem=found.problem, groups=groups)
+
+
+def are_shared(problem: Problem, prior: NormalPrior, shared: Collection[int]) -> Bools:
+    """Which rows of a prior are of shared params, at those positions, (k,)."""
+    return _rows_on(problem, prior, np.isin(np.arange(len(problem.params)), list(shared)))
+
+
+def are_mixed(problem: Problem, prior: NormalPrior, shared: Collection[int]) -> bool:
+    """Whether a row of a prior is both of shared params and of others."""
+    is_shared = np.isin(np.arange(len(problem.params)), list(shared))
+    return bool((_rows_on(problem, prior, is_shared) & _rows_on(problem, prior, ~is_shared)).any())
+
+
+def _rows_on(problem: Problem, prior: NormalPrior, chosen: Bools) -> Bools:
+    """Which rows of a prior depend on one of those params, (k,)."""
+    tied = problem.formula.tied if isinstance(problem.formula, Formula) else None
+    on = np.zeros(len(prior.names), dtype=np.bool_)
+    for i, name in enumerate(prior.names):
+        if name in problem.params:
+            on[i] = chosen[problem.params.index(name)]
+        elif tied is not None:
+            on[i] = bool((tied.depends[tied.names.index(name)] & chosen).any())
+    found: Bools = ((prior.factor != 0) & on).any(axis=1)
+    return found
 
 
 def with_rows_of(formula: Formula, names: tuple[str, ...]) -> Formula:

@@ -12,8 +12,10 @@ from service.engine.formula import Formula
 from service.engine.kernel.types import Floats
 from service.engine.noise import Noise
 from service.engine.normal import NormalPrior
+from service.engine.prior import are_mixed
 from service.engine.problem import Model, Problem
 from service.errors import InvalidRequest, UnknownName, token
+from service.fitting.sharing import shared_positions
 from service.schemas.fit import FitRequest
 from service.schemas.options import Param
 
@@ -58,7 +60,14 @@ def with_prior(problem: Problem, request: FitRequest) -> Problem:
     if at is None:
         return problem
     check_prior(request, problem.formula, problem.noise, at)
-    return replace(problem, prior=_prior(request, problem))
+    prior, shared = _prior(request, problem), shared_positions(request, problem.formula)
+    if shared and are_mixed(problem, prior, shared):
+        raise InvalidRequest(
+            "a prior of shared params and of params that each group has for itself is no prior of "
+            "one group; give those of the shared params, with their part of the covariance",
+            pointer="/prior",
+        )
+    return replace(problem, prior=prior)
 
 
 def check_prior(request: FitRequest, formula: Model, noise: Noise | None, at: str) -> None:
@@ -99,16 +108,14 @@ def check_prior(request: FitRequest, formula: Model, noise: Noise | None, at: st
 
 def _check_inference(request: FitRequest) -> None:
     """Raises InvalidRequest for a part of the answer that does not count the rows of a prior."""
-    asked, by = request.confidence_interval, request.group_by
+    asked = request.confidence_interval
     refused = {
-        "/group_by": by is not None and by.is_pooled,
         "/outliers": request.outliers is not None,
         "/coverage": request.coverage is not None,
         "/design": request.design is not None,
         "/confidence_interval/method": asked.method == "bootstrap",
     }
     what = {
-        "/group_by": "groups with shared params or one noise have no priors; fit them separately",
         "/outliers": "outliers are tested without a prior; omit `outliers`",
         "/coverage": "coverage is simulated without a prior; omit `coverage`",
         "/design": "a design is computed without a prior; omit `design`",

@@ -18,7 +18,7 @@ from tests.api.doors import real
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
-LINE = {"x": [0, 1, 2, 3, 4], "y": [1.1, 2.9, 5.2, 6.8, 9.1]}
+LINE: dict[str, list[float]] = {"x": [0, 1, 2, 3, 4], "y": [1.1, 2.9, 5.2, 6.8, 9.1]}
 KNOWN = {"model": "y = a + b*x", "data": LINE, "sigma": 0.2, "sigma_absolute": True}
 PRIOR = {"mean": 1.9, "sd": 0.05}
 DECAYS = "y = a*exp(-k1*x) + b*exp(-k2*x)"
@@ -124,6 +124,53 @@ async def test_groups_have_the_prior_each(client: httpx.AsyncClient) -> None:
         assert found["groups"]["stderr"][name] == pytest.approx([error] * 2, abs=6e-7)
 
 
+@pytest.mark.parametrize("profile", [False, True])
+async def test_a_prior_of_a_shared_param_counts_once(
+    client: httpx.AsyncClient, *, profile: bool
+) -> None:
+    """As in the dense problem, of which the prior is one row."""
+    x, y, g = [0, 1, 2, 0, 1, 2], [1.1, 2.9, 5.2, 2.2, 3.8, 6.1], ["p"] * 3 + ["q"] * 3
+    rows = [[g[i] == "p", g[i] == "q", x[i]] for i in range(6)]
+    matrix = np.array([[each / 0.2 for each in row] for row in rows] + [[0, 0, 1 / 0.05]])
+    right = np.array([each / 0.2 for each in y] + [1.9 / 0.05])
+    expected = np.linalg.lstsq(matrix, right, rcond=None)[0]
+    covariance = np.linalg.inv(matrix.T @ matrix)
+    found = await fit(
+        client,
+        data={"x": x, "y": y, "g": g},
+        group_by={"column": "g", "shared": ["b"]},
+        params={"b": {"prior": PRIOR}},
+        confidence_interval={"method": "profile" if profile else "t"},
+    )
+    error = float(np.sqrt(covariance[2, 2]))
+    assert found["groups"]["params"]["a"] == pytest.approx(expected[:2].tolist(), rel=1e-9)
+    local = np.sqrt(np.diag(covariance))[:2].tolist()
+    assert found["groups"]["stderr"]["a"] == pytest.approx(local, rel=1e-9)
+    shared = found["shared"]
+    assert shared["params"]["b"] == pytest.approx(expected[2], rel=1e-9)
+    assert shared["stderr"]["b"] == pytest.approx(error, rel=1e-9)
+    upper = shared["confidence_interval"]["upper"]["b"]
+    assert upper == pytest.approx(expected[2] + 1.959963985 * error, rel=1e-7)
+
+
+async def test_a_prior_of_a_local_param_counts_in_each_group(client: httpx.AsyncClient) -> None:
+    x, y, g = [0, 1, 2, 0, 1, 2], [1.1, 2.9, 5.2, 2.2, 3.8, 6.1], ["p"] * 3 + ["q"] * 3
+    by = {"column": "g", "shared": ["b"]}
+    found = await fit(
+        client, data={"x": x, "y": y, "g": g}, group_by=by, params={"a": {"prior": PRIOR}}
+    )
+    rows = [[g[i] == "p", g[i] == "q", x[i]] for i in range(6)]
+    known = [[1 / 0.05, 0, 0], [0, 1 / 0.05, 0]]
+    matrix = np.array([[each / 0.2 for each in row] for row in rows] + known)
+    right = np.array([each / 0.2 for each in y] + [1.9 / 0.05] * 2)
+    expected = np.linalg.lstsq(matrix, right, rcond=None)[0].tolist()
+    assert found["groups"]["params"]["a"] == pytest.approx(expected[:2], rel=1e-9)
+    matrix_of_both = {"a": {"a": 1, "b": 0.5}, "b": {"a": 0.5, "b": 1}}
+    mixed = {"mean": {"a": 1, "b": 2}, "covariance": matrix_of_both}
+    data = {"x": x, "y": y, "g": g}
+    assert (await refused(client, data=data, group_by=by, prior=mixed))[0] == "/prior"
+
+
 async def test_a_prior_of_a_tied_param(client: httpx.AsyncClient) -> None:
     tied = {"c": {"expr": "2*b", "prior": {"mean": 3.8, "sd": 0.1}}, "b": 2.0, "a": 1.0}
     found = await fit(client, model="y = a + c*x/2", params=tied)
@@ -218,7 +265,7 @@ async def test_an_order_chooses_between_equal_minima(
     found = await fit(client, **asked, constraints=[constraint])
     assert free["params"]["k2"] > 1 > found["params"]["k2"]
     assert found["loss"] == pytest.approx(free["loss"], rel=1e-9)
-    for one, other in ("k1", "k2"), ("k2", "k1"), ("a", "b"), ("b", "a"):
+    for one, other in (("k1", "k2"), ("k2", "k1"), ("a", "b"), ("b", "a")):
         assert found["params"][one] == pytest.approx(free["params"][other], rel=1e-6)
         errors = found["statistics"]["stderr"], free["statistics"]["stderr"]
         assert errors[0][one] == pytest.approx(errors[1][other], rel=1e-5)
@@ -277,8 +324,8 @@ async def test_constraints_of_groups(client: httpx.AsyncClient) -> None:
     found = await fit(
         client, model=DECAYS, data=twice, sigma=0.02, group_by=by, constraints=["k2 < k1"]
     )
-    for k1, k2 in zip(*(found["groups"]["params"][name] for name in ("k1", "k2")), strict=True):
-        assert k2 < 1 < k1
+    params = found["groups"]["params"]
+    assert all(k2 < 1 < k1 for k1, k2 in zip(params["k1"], params["k2"], strict=True))
     assert found["groups"]["history"][1]["params"]["k1"][-1] == found["groups"]["params"]["k1"][1]
 
 
