@@ -37,6 +37,7 @@ if TYPE_CHECKING:
         Scale,
         Tolerance,
     )
+    from service.schemas.priors import JointPrior
     from service.schemas.resampling import CoverageOptions, DesignOptions
     from service.schemas.unknowns import CalibratorOptions, InversionOptions
 
@@ -68,6 +69,8 @@ class FitOptions(TypedDict, total=False):
     loss: Loss
     likelihood: Likelihood | None
     bins: Sequence[str] | None
+    prior: JointPrior | Object | None
+    constraints: Sequence[str]
     optimizer: OptimizerName | OptimizerOptions | Object
     scaling: Scaling | None
     epochs: int | None

@@ -149,6 +149,11 @@ class Formula:
         return {}
 
     @cached_property
+    def extended(self) -> dict[tuple[str, ...], Formula]:
+        """The formulas with rows of a prior that were made: see `engine.prior`."""
+        return {}
+
+    @cached_property
     def _programs(self) -> dict[tuple[int, ...], Program]:
         return {}
 

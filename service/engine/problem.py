@@ -11,22 +11,18 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from service.catalogue.optimizers import OPTIMIZERS, FirstOrder, Optimizer
-from service.catalogue.optimizers.lbfgs import Lbfgs
-from service.catalogue.options import NoOptions
-from service.catalogue.schedules import Constant, Schedule
+from service.engine.fit_options import Options
 from service.engine.formula import Formula
 from service.engine.kernel.types import Ints
 from service.engine.losses import Loss
 from service.engine.models.mlp import Network
 from service.engine.noise import Noise, OutlierTest
+from service.engine.normal import NormalPrior
 from service.engine.objectives.bound import stacked
+from service.engine.order import Order
 
 Model = Formula | Network
 """A model y = f(x; θ)."""
-
-Settings = NoOptions | Lbfgs | FirstOrder
-"""The options of an optimizer: those of a first-order one are its update rule."""
 
 
 @dataclass(frozen=True)
@@ -56,6 +52,12 @@ class Problem:
     relative to."""
     noise_params: int = 0
     """Params of the noise that were estimated besides its scale."""
+    prior: NormalPrior | None = None
+    """What is known of params before the fit; the same for each group. See `engine.prior`."""
+    order: Order | None = None
+    """Constraints on the order of params: see `engine.differences`."""
+    limited: tuple[tuple[str, str], ...] = ()
+    """The constraints that are bounds, as they were given, by their params."""
 
     @property
     def rows(self) -> int:
@@ -175,7 +177,9 @@ class Problem:
 
     @cached_property
     def is_bounded(self) -> bool:
-        """Whether a free param has a bound."""
+        """Whether a free param has a bound, or a constraint."""
+        if self.order is not None:
+            return True
         limits = zip(self.lower.tolist(), self.upper.tolist(), self.free, strict=True)
         return any(free and (low > -math.inf or high < math.inf) for low, high, free in limits)
 
@@ -183,64 +187,6 @@ class Problem:
     def is_linear(self) -> bool:
         """Whether the residuals are linear in the free params."""
         return not self.sigma_x and self.formula.is_linear_in(self.free_params)
-
-
-@dataclass(frozen=True, slots=True)
-class Tolerance:
-    """A fit has converged when any tolerance above zero is met; 0 disables one.
-
-    loss: |Δloss| ≤ tolerance·loss; params: ‖Δθ‖ ≤ tolerance·‖θ‖; gradient: the largest |gradient| ≤
-    tolerance × the largest of the first epoch.
-    """
-
-    loss: float = 0.0
-    params: float = 0.0
-    gradient: float = 0.0
-
-    @property
-    def any(self) -> bool:
-        """Whether one is enabled."""
-        return bool(self.loss or self.params or self.gradient)
-
-
-@dataclass(frozen=True, slots=True)
-class GradientMethod:
-    """How gradients are computed: analytic, autograd, or numeric with its `delta`."""
-
-    method: str = "analytic"
-    delta: float | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Options:
-    """How to fit. `settings` are the options of the optimizer; `schedule` and `batch_size` are for
-    first-order ones."""
-
-    optimizer: str
-    settings: Settings
-    epochs: int
-    record_every: int
-    tolerance: Tolerance = Tolerance()
-    gradient: GradientMethod = GradientMethod()
-    batch_size: int | None = None
-    on_divergence: str = "stop"
-    seed: int = 0
-    search: tuple[int, ...] = ()
-    """Positions of the params whose start is to be searched for."""
-    challenge: bool | None = None
-    """Whether the minimum is compared with those from other starts; None if not needed."""
-    schedule: Schedule = Constant()
-
-    @property
-    def method(self) -> Optimizer:
-        """The optimizer's record."""
-        return OPTIMIZERS[self.optimizer]
-
-    @property
-    def rule(self) -> FirstOrder:
-        """The update rule of a first-order optimizer."""
-        assert not isinstance(self.settings, NoOptions | Lbfgs)
-        return self.settings
 
 
 AT_ONCE = 2**21

@@ -28,6 +28,7 @@ from service.fitting.columns import (
     finite_columns,
     numbers,
 )
+from service.fitting.constraints import with_limits, with_order
 from service.fitting.contrasts import check_relative
 from service.fitting.errors_in_x import check_errors_in_x, spread_columns, to_sigma_x
 from service.fitting.groups import Groups, check_keys, to_groups
@@ -43,6 +44,7 @@ from service.fitting.likelihoods import (
 from service.fitting.models import resolve
 from service.fitting.noise import check_repeated, noise_columns, to_noise, to_outliers, weights_of
 from service.fitting.options import to_loss, to_options
+from service.fitting.priors import with_prior, with_starts
 from service.fitting.reports import NOTHING, Asked, check_covariance, check_profiles, to_asked
 from service.fitting.resampling import check_resampling, resampling_of
 from service.fitting.row_filter import only, with_rows
@@ -131,6 +133,7 @@ def to_plan(request: FitRequest, *, max_rows: int = 2**62, max_groups: int = 2**
     inputs = {name: scaling[name].apply(x) if name in scaling else x for name, x in raw.items()}
     request = with_sharing(request, formula)
     check_inference(request)
+    request = with_starts(with_limits(request, formula), formula)
     start = to_start(request, resolved, target)
     _check_names(formula, request)
     dtype = DTYPES[request.dtype]
@@ -155,6 +158,7 @@ def to_plan(request: FitRequest, *, max_rows: int = 2**62, max_groups: int = 2**
         noise=noise,
         sigma_x=to_sigma_x(request.sigma_x, request.data, formula, scaling, rows),
     )
+    problem = with_prior(with_order(problem, request), request)
     problem = of_scaled(problem, raw, scaling, start)
     check_errors_in_x(request, problem)
     options = to_options(request, problem)

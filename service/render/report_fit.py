@@ -12,6 +12,7 @@ from service.render.digits import counted, joined, number, uncertain
 from service.render.page import Colour, Page
 from service.render.report_noise import words as noise_words
 from service.render.report_noise import write_noise
+from service.render.report_prior import write_prior
 from service.render.report_reading import write_reading
 from service.render.report_resampling import write_resampling
 from service.render.scene import Scene
@@ -57,6 +58,7 @@ def write(page: Page, fit: Fit, units: Units, scene: Scene | None) -> None:
     if fit.report:
         write_report(page, fit.report, "Report")
     write_noise(page, fit)
+    write_prior(page, fit)
     write_resampling(page, fit)
     _statistics(page, fit, units)
     _diagnostics(page, fit.diagnostics)

@@ -22,6 +22,7 @@ from service.schemas.names import (
     Verdict,
 )
 from service.schemas.noise_answers import CurveNoise, FittedNoise, FoundOutliers
+from service.schemas.prior_answers import FittedPrior
 from service.schemas.reading import Reading
 from service.schemas.resampled import Bootstrap, Coverage, Design
 
@@ -288,6 +289,8 @@ class Fit(Answer):
     """Where the request asks for outliers."""
     errors_in_x: ErrorsInX | None = None
     """With `sigma_x` in the request: the sum of squares, and the errors of the inputs."""
+    prior: FittedPrior | None = None
+    """Where the request has a prior."""
     report: dict[str, Report] | None = None
     """The quantities of the request's `report`, in raw units."""
     coverage: Coverage | None = None

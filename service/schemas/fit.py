@@ -23,6 +23,7 @@ from service.schemas.options import (
     Scaling,
     Tolerance,
 )
+from service.schemas.priors import Prior
 from service.schemas.reading import Reading
 from service.schemas.resampling import CoverageOptions, DesignOptions
 from service.schemas.rows import Rows
@@ -30,6 +31,11 @@ from service.schemas.rows import Rows
 Tags = Annotated[dict[str, Annotated[str, Field(max_length=256)]], Field(max_length=16)]
 
 Units = Annotated[dict[Name, Annotated[str, Field(max_length=64)]], Field(max_length=1000)]
+
+
+Constraints = Annotated[
+    list[Annotated[str, Field(min_length=3, max_length=512)]], Field(max_length=64)
+]
 
 
 class FitRequest(Request):
@@ -67,6 +73,13 @@ class FitRequest(Request):
     params: dict[Name, Finite | Param] = {}
     """Initial values, or objects with `value`, `min`, `max`, `fixed`, or with `expr`. In raw units,
     whatever the `scaling`; refused where they cannot be converted to scaled inputs."""
+    prior: Prior | None = None
+    """What is known of several params before the fit: their means and covariance, or the `predict`
+    of an earlier fit, whose params with a covariance are then known by it. A param may have a prior
+    here or in `params`, not both."""
+    constraints: Constraints = []
+    """The order of params, such as `k1 < k2` or `0 < a < b`; equality is allowed. Chains and trees
+    of params, of which one has bounds. Standard errors do not take a constraint into account."""
     loss: Loss = LEAST_SQUARES
     likelihood: Likelihood | None = None
     """Of a target of counts, in place of the loss: `poisson`, or `binomial` with the number of

@@ -11,10 +11,10 @@ import torch
 
 from service.catalogue.options import NoOptions
 from service.engine import Problem, Result, Task, grouped, run_of
+from service.engine.fit_options import Options, Tolerance
 from service.engine.inference.intervals import intervals
 from service.engine.inference.statistics import summarise
 from service.engine.objectives.orthogonal import nearest, noisy_inputs
-from service.engine.problem import Options, Tolerance
 from service.engine.result import GroupedResult
 from service.fitting.packing import pack, unpack
 from tests.engine.builders import problem

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from service.catalogue.optimizers.sgd import Sgd
 from service.engine.curvature import curvatures, learning_rate_limit
+from service.engine.fit_options import Options
 from service.engine.formula import Formula
 from service.engine.inference.intervals import Intervals
 from service.engine.inference.statistics import Figures, Statistics
@@ -21,7 +22,8 @@ from service.engine.kernel import residuals
 from service.engine.kernel.types import Bools, Floats
 from service.engine.models.mlp import Network
 from service.engine.objectives.points import losses_at
-from service.engine.problem import Groups, Options, Problem, Task
+from service.engine.prior import of_one
+from service.engine.problem import Groups, Problem, Task
 from service.engine.resampling.run import Resampled
 from service.engine.result import Result
 from service.engine.scaled_start import can_be_scaled, raw_params
@@ -328,7 +330,7 @@ class FinishedFit:
         theta = self.intervals.better
         if not self.intervals.has_better:
             return None
-        loss = float(losses_at(self.problem.double(), theta[None])[0])
+        loss = float(losses_at(of_one(self.problem).double(), theta[None])[0])
         return torch.from_numpy(theta), loss
 
     @property

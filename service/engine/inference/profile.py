@@ -18,9 +18,10 @@ import numpy as np
 import torch
 
 from service.catalogue.options import NoOptions
+from service.engine.fit_options import Options, Tolerance
 from service.engine.inference.statistics import Figures
 from service.engine.kernel.types import Bools, Floats, Ints
-from service.engine.problem import Groups, Options, Problem, Task, Tolerance
+from service.engine.problem import Groups, Problem, Task
 from service.engine.solvers.marquardt import Marquardt
 
 EPOCHS = 100
