@@ -107,6 +107,7 @@ class FitDocument(_AnyFit):
     statistics = _Member[wire.Statistics]()
     coverage = _Member[resampled.Coverage | None]()
     design = _Member[resampled.Design | None]()
+    errors_in_x = _Member[wire.ErrorsInX | None]()
     noise = _Member[FittedNoise | None]()
     outliers = _Member[FoundOutliers | None]()
     prior = _Member[FittedPrior | None]()

@@ -12,6 +12,7 @@ from torch import Tensor
 from service.catalogue.optimizers.sgd import Sgd
 from service.catalogue.schedules import Constant
 from service.engine.fit_options import GradientMethod, Options
+from service.engine.formula import Formula
 from service.engine.kernel import operators
 from service.engine.kernel.types import Floats
 from service.engine.objectives.objective import Objective
@@ -64,7 +65,7 @@ def hessians(problem: Problem, fits: Groups, theta: Floats) -> Floats:
 def _gradients(problem: Problem, fits: Groups) -> Callable[[Floats], Floats]:
     """θ (fits, params) -> ∂loss/∂θ of each fit over the free params, (fits, free)."""
     target, free = problem.target, problem.places
-    if problem.has_program:
+    if isinstance(problem.formula, Formula):
         model = (problem.program, problem.loss_number, problem.loss.delta)
         data = problem.data(fits.spans)
 

@@ -48,8 +48,7 @@ class Problem:
     sigma_x: Mapping[str, Tensor] = field(default_factory=dict)
     """The standard deviations of inputs that have errors, (rows,) each, scaled; 0 where exact."""
     noise: Noise | None = None
-    """How σ follows from the fit; `sigma` is then that of its last round, or what `noise` is
-    relative to."""
+    """How σ follows from the fit; `sigma` is of its last round, or what `noise` is relative to."""
     noise_params: int = 0
     """Params of the noise that were estimated besides its scale."""
     prior: NormalPrior | None = None
@@ -120,15 +119,9 @@ class Problem:
         """The inputs in the kernel's layout, (inputs, rows)."""
         return stacked(self.formula.inputs, self.columns, self.rows, self.target)
 
-    @property
-    def has_program(self) -> bool:
-        """Whether the kernel evaluates its model."""
-        return isinstance(self.formula, Formula)
-
     @cached_property
     def program(self) -> tuple[Tensor, ...]:
-        """The formula with its derivatives by the free params, as the kernel's operators take
-        it."""
+        """The formula with its derivatives by the free params, for the kernel's operators."""
         assert isinstance(self.formula, Formula)
         return self.formula.program(i for i, free in enumerate(self.free) if free).tensors
 

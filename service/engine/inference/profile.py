@@ -46,6 +46,8 @@ WORK = 2e10
 for limits ends."""
 READING = 10
 """Cost of the evaluation of a row, in units of the formula's operations."""
+DISTANCE = 10
+"""Cost of the evaluation of a row with errors in its inputs, in units of that without."""
 FAR = 1e9
 """Distance in standard errors beyond which no limit is searched for."""
 SLACK = 1e-7
@@ -77,7 +79,8 @@ def profiles(
     found = Profiles(
         np.full((2, *chosen.shape), math.nan), np.zeros_like(chosen), np.full_like(theta, math.nan)
     )
-    budget = Budget(work / (problem.formula.operations * READING))
+    reading = READING * (DISTANCE if problem.sigma_x else 1)
+    budget = Budget(work / (problem.formula.operations * reading))
     many, q = chosen.shape
     variance = np.ones(many) if problem.sigma_absolute else np.reshape(figures.variance, many)
     errors = figures.stderr.reshape(many, q)

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from service.catalogue.schedules import Constant
+from service.engine.formula import Formula
 from service.engine.kernel import first_order, operators
 from service.engine.kernel.evaluation import BLOCK
 from service.engine.kernel.updates import KINDS, update_of
@@ -174,7 +175,7 @@ def suits(task: Task) -> bool:
     problem = task.problem
     on_cpu = problem.target.device.type == "cpu"
     analytic = task.options.gradient.method == "analytic"
-    return problem.has_program and on_cpu and analytic and is_compiled(task)
+    return isinstance(problem.formula, Formula) and on_cpu and analytic and is_compiled(task)
 
 
 def is_compiled(task: Task) -> bool:
