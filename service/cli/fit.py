@@ -63,6 +63,7 @@ def fit(
     overdispersion: options.Overdispersion = None,
     bins: options.Bins = None,
     sigma: options.Sigma = None,
+    sigma_x: options.SigmaX = None,
     sigma_expr: Annotated[
         str | None,
         typer.Option(
@@ -143,6 +144,7 @@ def fit(
         ties=tie or (),
         priors=prior or (),
         reports=report or (),
+        errors=sigma_x or (),
         settings=setting or (),
         patch=patch,
         model=model,

@@ -20,6 +20,7 @@ def request(
     ties: Iterable[str] = (),
     priors: Iterable[str] = (),
     reports: Iterable[str] = (),
+    errors: Iterable[str] = (),
     settings: Iterable[str] = (),
     patch: str | None = None,
     **options: Any,
@@ -42,6 +43,9 @@ def request(
         made["report"] = "default"
     elif asked_reports:
         made["report"] = dict(map(_pair, asked_reports))
+    spreads = {name: _json_or_text(value) for name, value in map(_pair, errors)}
+    if spreads:
+        made["sigma_x"] = spreads
     if started:
         made["params"] = {name: _short(param) for name, param in started.items()}
     for path, value in map(_pair, settings):

@@ -37,7 +37,7 @@ from service.engine.diagnostics.finished import (
     Severities,
     Verdict,
 )
-from service.engine.diagnostics.noise import NOISE_UNSETTLED
+from service.engine.diagnostics.noise import FLAGGED_OUTLIERS, NOISE_UNSETTLED
 from service.engine.diagnostics.order import AT_CONSTRAINT
 from service.engine.diagnostics.priors import PRIOR_CONFLICT, PRIOR_DECIDES
 from service.engine.diagnostics.resampling import LOST_REPLICATES, LOW_COVERAGE
@@ -74,6 +74,7 @@ CHECKS: Sequence[Check] = (
     AT_CONSTRAINT,
     UNEXPLAINED,
     OUTLIERS,
+    FLAGGED_OUTLIERS,
     AUTOCORRELATED_RESIDUALS,
     OVERDISPERSED,
     PRIOR_CONFLICT,

@@ -19,6 +19,7 @@ from service.engine.kernel.reduction import SUMS
 from service.engine.kernel.statistics import FIGURES
 from service.engine.kernel.types import Floats
 from service.engine.objectives.objective import Objective
+from service.engine.objectives.points import data_at
 from service.engine.order import Order
 from service.engine.prior import extended
 from service.engine.problem import Groups, Problem
@@ -34,7 +35,7 @@ def table_of(problem: Problem, fits: Groups, theta: Tensor) -> tuple[Floats, int
         return _with_order(problem, problem.order, fits, theta)
     named = formula.has_standard_errors
     options = (named, loss.has_likelihood, loss.is_smooth, problem.sigma_absolute)
-    data = problem.data(fits.spans)
+    data = data_at(problem, fits.spans, theta)
     if isinstance(formula, Formula):
         table, z = operators.assess(
             problem.program, problem.loss_number, loss.delta, data, theta, problem.limits, options

@@ -226,6 +226,8 @@ def summarise(problem: Problem, theta: Tensor) -> Statistics:
         deficient = tuple([name for name, is_lost in named if is_lost])
     reason = _reason(problem, figures, deficient)
     variance, r_squared, aic = map(_number, (figures.variance, figures.r_squared, figures.aic))
+    if problem.sigma_x:
+        r_squared = aic = None  # their definitions have the inputs exact
     if aic is not None:
         aic += 2 * problem.noise_params
     adjusted = None
