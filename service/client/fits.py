@@ -13,6 +13,7 @@ from service.client import answers, bodies, errors
 from service.client.bodies import Payload
 from service.schemas import answers as wire
 from service.schemas import comparisons, grouped, resampled
+from service.schemas.answers import ErrorsInX
 from service.schemas.jobs import JobResult
 from service.schemas.names import Status, StopReason, Verdict
 from service.schemas.noise_answers import FittedNoise, FoundOutliers
@@ -111,6 +112,7 @@ class FitDocument(_AnyFit):
     noise = _Member[FittedNoise | None]()
     outliers = _Member[FoundOutliers | None]()
     prior = _Member[FittedPrior | None]()
+    errors_in_x = _Member[ErrorsInX | None]()
     history = _Member[wire.History]()
 
     def __init__(self, raw: dict[str, Any]) -> None:

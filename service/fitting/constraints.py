@@ -148,6 +148,7 @@ def _check_request(request: FitRequest) -> None:
     """Raises InvalidRequest for what has no method with ordered params."""
     asked, by = request.confidence_interval, request.group_by
     refused = {
+        "/sigma_x": (bool(request.sigma_x), "errors in x are fitted without ordered params"),
         "/group_by": (
             by is not None and by.is_pooled,
             "groups with shared params or one noise have no ordered params; fit them separately",

@@ -74,6 +74,11 @@ def check_prior(request: FitRequest, formula: Model, noise: Noise | None, at: st
     """Raises InvalidRequest for what has no meaning, or no method, with a prior."""
     if not isinstance(formula, Formula):
         raise InvalidRequest("a prior is for the params of a formula, not of a network", pointer=at)
+    if request.sigma_x:
+        raise InvalidRequest(
+            "a prior is added to the χ² of a fit with exact inputs; omit `sigma_x`, or the prior",
+            pointer="/sigma_x",
+        )
     if request.likelihood is not None:
         raise InvalidRequest(
             "a prior is added to the χ² of a fit by least squares, not to the deviance of a "

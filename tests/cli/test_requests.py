@@ -109,3 +109,17 @@ def test_likelihoods() -> None:
     for wrong in (lambda: options.counted(None, "t", None, None), lambda: options.edges("lo")):
         with pytest.raises(typer.Exit):
             wrong()
+
+
+def test_a_prior_is_a_mean_with_its_standard_deviation() -> None:
+    made = request(params=["b=2"], priors=["b=1.9:0.05", "a = -1:1e-3"])
+    assert made["params"] == {
+        "b": {"value": 2.0, "prior": {"mean": 1.9, "sd": 0.05}},
+        "a": {"prior": {"mean": -1.0, "sd": 0.001}},
+    }
+
+
+@pytest.mark.parametrize("word", ["b=1.9", "b=1.9:", "b=:1", "b"])
+def test_a_prior_without_one_of_the_two_is_refused(word: str) -> None:
+    with pytest.raises(typer.Exit):
+        request(priors=[word])
