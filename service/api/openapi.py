@@ -36,6 +36,7 @@ from service.schemas import (
     jobs,
     plot,
     problems,
+    reading,
     unknowns,
 )
 from service.schemas.base import Answer
@@ -65,6 +66,7 @@ _REQUESTS = (
     compute.GradientRequest,
     unknowns.InvertRequest,
     plot.PlotRequest,
+    reading.ReadRequest,
 )
 _ANSWERS = (
     Health,
@@ -86,6 +88,7 @@ _ANSWERS = (
     jobs.JobList,
     jobs.ProgressEvent,
     problems.Problem,
+    reading.Columns,
     unknowns.Unknowns,
 )
 _PROBLEMS = {

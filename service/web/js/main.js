@@ -1,38 +1,58 @@
-// The page: the request, its run, and the downloads.
+// The page: the request, its run, and what is shown of it.
 
 import { Problem, call, watch } from "./api.js";
-import { write } from "./csv.js";
 import { Comparison } from "./compare.js";
 import { DataField } from "./data_field.js";
-import { byId, copy, download, settled } from "./dom.js";
+import { byId, settled } from "./dom.js";
 import { Form } from "./form.js";
 import { count, grouped } from "./format.js";
 import { askForKey, hasKey } from "./key.js";
+import { stateOf } from "./link.js";
+import { PredictBox } from "./predict_box.js";
+import { clearProblems, problem } from "./problems.js";
 import * as report from "./report.js";
 import { asCurl, body, hasRate, withFix, optimizerOf, understood } from "./request.js";
 import { Stage } from "./stage.js";
+import { Story } from "./story.js";
+import { Take } from "./take.js";
 import { Unknowns } from "./unknowns.js";
 
 const MOST_ROWS = 1000;
 const MOST_ROWS_OF_MANY_PARAMS = 200;
 const SHORT = 5000;
 const EPOCHS = 1000;
+const NARROW = matchMedia("(max-width: 56rem)");
 
 class Playground {
   constructor(catalogue) {
     this.families = catalogue.models;
     this.optimizers = catalogue.optimizers;
-    this.stage = new Stage();
+    this.stage = new Stage(this.optimizers);
     this.unknowns = new Unknowns();
+    this.predictions = new PredictBox();
     this.comparison = new Comparison(this.families, (name) => this.#use(name));
+    this.take = new Take({ curl: () => this.#settled(() => this.#curl()), state: () => this.#settled(() => this.#state()) });
+    this.story = new Story({ begin: () => this.data.example("thermometer"), show: (request) => this.#show(request), run: () => this.run() });
     this.version = 0;
-    this.job = null;
-    this.fit = null;
+    this.job = this.fit = null;
     this.form = new Form(catalogue, (request) => this.#edited(request));
     this.preview = settled(() => this.#preview(), 200);
     this.data = new DataField((found) => this.#newData(found), () => this.#noData());
     this.#listen();
-    this.data.example("thermometer");
+    this.#begin();
+  }
+
+  /** Shows what the address holds, or an example. */
+  async #begin() {
+    try {
+      const state = await stateOf(location.hash);
+      if (state) return await this.data.restore(state, state.request);
+      this.data.example("thermometer");
+    } catch (error) {
+      this.data.example("thermometer");
+      problem(error);
+    }
+    if (location.hash === "#story") this.story.open();
   }
 
   #listen() {
@@ -45,9 +65,8 @@ class Playground {
       if (event.key === "Escape" && this.job) this.cancel();
     });
     byId("cancel").addEventListener("click", () => this.cancel());
-    byId("download-fit").addEventListener("click", () => this.#downloadFit());
-    byId("download-predictions").addEventListener("click", () => this.#downloadPredictions());
-    byId("copy").addEventListener("click", () => this.#copy());
+    addEventListener("hashchange", () => location.hash.startsWith("#request=") && this.#begin());
+    NARROW.addEventListener("change", () => this.#arrange());
     byId("theme").addEventListener("click", () => {
       descentTheme.toggle();
       this.#showTheme();
@@ -59,6 +78,15 @@ class Playground {
   #showTheme() {
     byId("theme").setAttribute("aria-pressed", String(descentTheme.isDark()));
     this.stage.redraw();
+  }
+
+  /** On a narrow screen the results of a fit come before the settings. */
+  #arrange() {
+    const [results, settings] = [byId("results"), byId("controls")];
+    const first = NARROW.matches && Boolean(this.fit || this.job) ? results : settings;
+    if (first.parentElement.firstElementChild !== first) {
+      (first === results ? settings : results).before(first);
+    }
   }
 
   #newData({ columns, units, request, lesson }) {
@@ -80,15 +108,20 @@ class Playground {
   /** Called when the request has changed: the charts show an earlier one. */
   #edited(request) {
     this.request = request;
-    report.clearProblems();
+    clearProblems();
     byId("curl").textContent = this.#curl();
+    this.#showStale();
     if (!this.job) this.preview();
+  }
+
+  #showStale() {
+    byId("stale").hidden = !this.fit || JSON.stringify(this.#body()) === this.sent;
   }
 
   #scene() {
     const { request, columns, units, version } = this;
-    const { model, params, scaling, loss } = request;
-    const key = JSON.stringify([model, params, scaling, loss, version]);
+    const { model, params, scaling, loss, sigma, weights, group_by } = request;
+    const key = JSON.stringify([model, params, scaling, loss, sigma, weights, group_by, version]);
     const meaning = understood(model, columns, this.families);
     return { request, columns, units, version, key, understood: meaning };
   }
@@ -108,30 +141,45 @@ class Playground {
     this.fit = null;
     report.diagnostics(null);
     report.answer(null);
-    this.unknowns.show(null);
-    this.comparison.show(null);
+    for (const part of [this.unknowns, this.predictions, this.comparison, this.take]) part.show(null);
+    byId("stale").hidden = true;
+    this.#arrange();
+  }
+
+  /** What `made` makes of the request, once all that stands in the fields is in it. */
+  async #settled(made) {
+    await this.data.commit();
+    this.form.commit();
+    return made();
   }
 
   async run() {
-    if (this.job) return;
+    if (this.job || this.starting) return;
+    this.starting = true;
+    await this.#settled(() => {});
+    this.starting = false;
     if (this.data.refused) return this.#noData();
-    report.clearProblems();
+    if (this.form.badRest) return byId("more").focus();
+    clearProblems();
     this.scene = this.#scene();
     this.#forget();
     const every = this.#recordEvery();
     const epochs = this.request.epochs ?? EPOCHS;
+    this.sent = JSON.stringify(this.#body());
     const asked = { ...this.#body(), ...every, background: true };
     this.#working(true);
     try {
       this.job = await call("fit", { body: asked });
       const rows = Math.ceil(epochs / (every.record_every ?? Math.max(1, Math.floor(epochs / MOST_ROWS))));
       this.stage.run(this.scene, epochs, this.#descends() ? rows : 0);
+      this.#arrange();
       this.#comeIntoView();
       await this.#finished(await watch(this.job.job_id, (event) => this.#progress(event)));
     } catch (error) {
       this.#failed(error);
     } finally {
       this.job = null;
+      this.#arrange();
       this.#working(false);
     }
   }
@@ -144,7 +192,7 @@ class Playground {
   /** `record_every`: 1 for a short run; for a long one, or many params, as a chart can show. */
   #recordEvery() {
     const epochs = this.request.epochs ?? EPOCHS;
-    if (this.request.record_every || !this.#descends()) return {};
+    if (this.request.record_every || !this.#descends() || this.request.group_by) return {};
     if (!this.scene.understood.params) {
       return { record_every: Math.max(1, Math.ceil(epochs / MOST_ROWS_OF_MANY_PARAMS)) };
     }
@@ -159,23 +207,25 @@ class Playground {
     byId("progress").hidden = !now;
     byId("results").setAttribute("aria-busy", String(now));
     if (now) {
+      this.cameFrom = document.activeElement;
       byId("progress").value = 0;
       report.status("Running…", "idle");
-      byId("cancel").focus({ preventScroll: true });
+      if (this.cameFrom === byId("run")) byId("cancel").focus({ preventScroll: true });
     } else if (document.activeElement === byId("cancel") || document.activeElement === document.body) {
-      byId("run").focus({ preventScroll: true });
+      (NARROW.matches && this.fit ? byId("results") : byId("run")).focus({ preventScroll: true });
     }
   }
 
-  /** Scrolls to the charts, which on a phone are below the controls. */
+  /** Scrolls to the results where they are out of sight. */
   #comeIntoView() {
-    if (byId("results").getBoundingClientRect().top < innerHeight / 2) return;
+    const { top } = byId("status").getBoundingClientRect();
+    if (top >= 0 && top < innerHeight / 2) return;
     const still = matchMedia("(prefers-reduced-motion: reduce)").matches;
-    byId("results").scrollIntoView({ behavior: still ? "auto" : "smooth", block: "start" });
+    byId("status").scrollIntoView({ behavior: still ? "auto" : "smooth", block: "start" });
   }
 
   #progress({ progress, history, queue_position: ahead }) {
-    if (history.epoch.length) this.stage.grow(history);
+    if (history?.epoch.length) this.stage.grow(history);
     byId("progress").value = progress.epochs ? progress.epoch / progress.epochs : 0;
     document.body.dataset.rows = this.stage.history.epoch.length;
     if (ahead) report.status(`Queued: ${count(ahead, "fit")} before this one.`, "idle");
@@ -191,79 +241,60 @@ class Playground {
     report.status(text, kind);
     report.diagnostics(this.fit, (suggestion) => this.#apply(suggestion));
     report.answer(this.fit);
-    this.unknowns.show(this.fit, this.scene);
-    this.comparison.show(this.fit, this.scene);
+    for (const part of [this.unknowns, this.predictions, this.comparison, this.take]) part.show(this.fit, this.scene);
+    this.#showStale();
     document.body.dataset.stopReason = this.fit.stop_reason;
     document.body.dataset.verdict = this.fit.verdict;
+    this.story.ended(this.fit);
     await this.stage.ended(this.fit);
   }
 
   #failed(error) {
-    const marked = report.problem(error);
+    const marked = problem(error);
     const where = marked ? " See the fields marked in red." : "";
     report.status(`The request is not valid.${where}`, "bad");
     if (!(error instanceof Problem)) console.warn(error);
   }
 
   #apply(suggestion) {
-    this.request = withFix(this.request, suggestion);
-    this.form.show(this.request);
-    byId("curl").textContent = this.#curl();
+    this.#show(withFix(this.request, suggestion));
     this.run();
+  }
+
+  /** Puts a request into the form. */
+  #show(request) {
+    this.form.show(request);
+    this.#edited(request);
   }
 
   /** Fits a family of a comparison as it was fitted there. */
   #use(name) {
     const { inputs, target } = this.scene.understood;
-    const { sigma, sigma_absolute } = this.request;
-    this.request = { model: { name, inputs, target }, params: {}, optimizer: "auto" };
-    Object.assign(this.request, sigma === undefined ? {} : { sigma }, sigma_absolute && { sigma_absolute });
-    this.form.show(this.request);
-    byId("curl").textContent = this.#curl();
+    const kept = ["sigma", "sigma_absolute", "weights"].filter((key) => this.request[key] !== undefined);
+    const noise = Object.fromEntries(kept.map((key) => [key, this.request[key]]));
+    this.#show({ model: { name, inputs, target }, params: {}, optimizer: "auto", ...noise });
     this.run();
   }
 
   async cancel() {
     if (!this.job) return;
-    await call(`jobs/${this.job.job_id}/cancel`, { method: "POST" }).catch(report.problem);
+    await call(`jobs/${this.job.job_id}/cancel`, { method: "POST" }).catch(problem);
   }
 
   /** The request, with the reports of its family where it has some. */
   #body() {
-    const { model, report } = this.request;
+    const { model, report, group_by } = this.request;
     const family = this.families.get(typeof model === "string" ? model : model.name);
-    const own = report === undefined && family?.reports?.length ? { report: "default" } : {};
-    return { ...body(this.request, this.columns), ...own };
+    const own = report === undefined && !group_by && family?.reports?.length ? { report: "default" } : {};
+    return { ...body(this.request, this.columns, this.units), ...own };
   }
 
   #curl() {
     return asCurl(this.#body(), new URL("fit", document.baseURI).href, hasKey());
   }
 
-  async #copy() {
-    const done = await copy(this.#curl());
-    byId("copied").textContent = done ? "Copied." : "Could not copy: select the text above.";
-  }
-
-  #downloadFit() {
-    const text = `${JSON.stringify(this.fit, null, 2)}\n`;
-    download("fit.json", text, "application/json");
-  }
-
-  async #downloadPredictions() {
-    const names = this.scene.understood.inputs;
-    const inputs = Object.fromEntries(names.map((name) => [name, this.scene.columns[name]]));
-    const banded = this.fit.predict.covariance ? { interval: "confidence" } : {};
-    const asked = { ...this.fit.predict, data: inputs, ...banded };
-    try {
-      const { predictions, target, lower, upper } = await call("predict", { body: asked });
-      const measured = this.scene.columns[target];
-      const band = lower ? { lower, upper } : {};
-      const columns = { ...inputs, ...(measured ? { [target]: measured } : {}) };
-      download("predictions.csv", write({ ...columns, predicted: predictions, ...band }), "text/csv");
-    } catch (error) {
-      report.problem(error);
-    }
+  #state() {
+    return { ...this.data.state, request: this.request };
   }
 }
 
@@ -279,5 +310,5 @@ async function begin() {
 begin().catch((error) => {
   if (error.status === 401) return askForKey(begin);
   report.status("The page could not be loaded.", "bad");
-  report.problem(error);
+  problem(error);
 });

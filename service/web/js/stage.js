@@ -4,15 +4,20 @@ import { call, drawable, numbers } from "./api.js";
 import { byId } from "./dom.js";
 import { FitChart } from "./fit_chart.js";
 import { grouped, number } from "./format.js";
+import { MOST_GROUPS, drawGroups, groupsOf, legend } from "./group_chart.js";
+import { groupColumns } from "./grouping.js";
 import { Landscape } from "./landscape.js";
 import { LossChart } from "./loss_chart.js";
 import { Player } from "./player.js";
-import { resolved, startOf } from "./request.js";
+import { hasRate, optimizerOf, resolved, startOf } from "./request.js";
 
 const SHOWN_PARAMS = 4;
 
 export class Stage {
-  constructor() {
+  /** @param optimizers the catalogue by name */
+  constructor(optimizers) {
+    this.optimizers = optimizers;
+    this.key = [...byId("fit-key").childNodes];
     this.fit = new FitChart(byId("fit-chart"));
     this.loss = new LossChart(byId("loss-chart"));
     this.landscape = new Landscape();
@@ -39,7 +44,8 @@ export class Stage {
 
   #begin(scene) {
     this.scene = scene;
-    this.result = null;
+    this.result = this.groups = null;
+    byId("fit-key").replaceChildren(...this.key);
     this.history = { epoch: [], loss: [], params: {} };
     this.curves = new Map();
     this.wanted = this.drawn = -1;
@@ -53,6 +59,15 @@ export class Stage {
     byId("fit-note").hidden = true;
     byId("readout").textContent = "";
     this.#showPlayer();
+    this.#showWay(hasRate(optimizerOf(scene.request).name, this.optimizers) && !scene.request.group_by, "");
+  }
+
+  /** The charts of how the fit got there, or why there are none. */
+  #showWay(shown, why) {
+    byId("way-charts").hidden = !shown;
+    byId("way-none").hidden = shown || !why;
+    byId("way-none").textContent = why;
+    byId("way").hidden = !shown && !why;
   }
 
   #setData(target) {
@@ -111,11 +126,15 @@ export class Stage {
     this.player.grew(history.epoch.length);
     byId("seek").max = Math.max(0, history.epoch.length - 1);
     byId("loss-empty").hidden = history.epoch.length > 0;
+    if (history.epoch.length > 1) this.#showWay(true, "");
   }
 
   /** Shows the fit of a run that has ended. */
   async ended(fit) {
     this.result = fit;
+    if (fit.groups) return this.#grouped(fit);
+    const steps = this.history.epoch.length;
+    this.#showWay(steps > 1, wayless(fit));
     this.loss.ended(fit.epochs, fit.best.epoch);
     this.player.ended();
     this.#showPlayer();
@@ -127,6 +146,21 @@ export class Stage {
     await this.landscape.ended(fit).catch(() => {});
     this.drawn = -1; // draw again, with its band
     this.#show(this.player.at);
+  }
+
+  /** The curves of groups. */
+  async #grouped(fit) {
+    this.player.ended();
+    this.#showWay(false, "Each group has a fit of its own; how one of them got there is seen when its rows are fitted alone.");
+    const { understood, columns, request } = this.scene;
+    if (understood.inputs.length !== 1 || !(understood.target in columns)) return;
+    const scene = this.scene;
+    const groups = await groupsOf(fit, columns, groupColumns(request), understood.inputs[0]);
+    if (scene !== this.scene) return;
+    this.groups = groups;
+    byId("fit-key").replaceChildren(...legend(groups, fit.groups.key.length - MOST_GROUPS));
+    this.fit.frame.describe(`${fit.groups.key.length} groups, each with its curve.`);
+    drawGroups(this.fit.frame, groups, this.fit.labels);
   }
 
   /** Where the left side transforms a column, the measured values are prediction − residual. */
@@ -152,7 +186,10 @@ export class Stage {
 
   /** Redraws in the current theme. */
   redraw() {
-    this.fit.draw();
+    if (this.groups) {
+      drawGroups(this.fit.frame, this.groups, this.fit.labels);
+      byId("fit-key").replaceChildren(...legend(this.groups, 0));
+    } else this.fit.draw();
     this.loss.draw();
     this.landscape.chart.draw();
   }
@@ -256,6 +293,13 @@ export class Stage {
     byId("play").textContent = this.player.playing ? "Pause" : "Replay";
     document.body.dataset.playing = String(this.player.playing);
   }
+}
+
+/** Why there is no way to be seen. */
+function wayless(fit) {
+  return fit.optimizer === "exact"
+    ? "The minimum was computed in one step (exact): there is no descent to be seen. Choose an optimizer with a learning rate, such as sgd, to see one."
+    : `One step of ${fit.optimizer} was enough: there is no path to be seen.`;
 }
 
 /** The initial values, or null if one is to be estimated. */
