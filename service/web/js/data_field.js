@@ -105,17 +105,23 @@ export class DataField {
     const file = text === this.shown ? this.source : null;
     const source = file ?? { content: text, type: "text/csv", name: "" };
     this.shown = text;
-    this.options = this.#options();
     this.pending = this.#read(source, text, null);
     return this.pending;
   }
 
   /** @param text what the field shows; null: to be decoded from the bytes */
-  async #read(source, text, request) {
+  async #read(...given) {
+    document.body.dataset.reading = "true";
     const version = ++this.version;
+    await this.#readAs(version, ...given);
+    if (version === this.version) document.body.dataset.reading = "false";
+  }
+
+  async #readAs(version, source, text, request) {
+    this.options = this.#options();
     let found;
     try {
-      found = await read(source.content, source.type, this.#options());
+      found = await read(source.content, source.type, this.options);
     } catch (error) {
       if (version !== this.version) return;
       if (text === null) this.#shows(decoded(source.content, source.type).slice(0, LONGEST_SHOWN), source);
@@ -133,9 +139,9 @@ export class DataField {
     } else Object.assign(this, { shown: text, source: source.name ? source : null });
     this.#say(described(columns, units));
     byId("reading-hint").textContent = understood(reading);
-    const usable = Object.values(columns).some((column) => !isText(column));
-    if (!usable) {
-      this.#fail("No column has numbers.");
+    const numeric = Object.values(columns).some((column) => !isText(column));
+    if (!found.n || !numeric) {
+      this.#fail(found.n ? "No column has numbers." : "There are no rows of values.");
       return this.#refuse("The data cannot be read.");
     }
     this.onData({ columns, units, request, lesson: "" });

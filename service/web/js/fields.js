@@ -7,7 +7,7 @@ const held = (input) => (input.type === "checkbox" ? input.checked : input.value
 
 /** The fields, each with the function that applies an edit. */
 export class Fields {
-  /** @param applied called after an edit has been applied */
+  /** @param applied called after an edit, with whether it is complete: nobody writes on in the field */
   constructor(applied) {
     this.applied = applied;
     this.edits = new Map();
@@ -37,7 +37,7 @@ export class Fields {
     }
     this.shown.set(input, held(input));
     this.edits.get(input)(held(input));
-    this.applied(left);
+    this.applied(left || !isWritten(input));
   }
 
   /** Applies what has been written into any field without an event. */

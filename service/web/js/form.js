@@ -5,7 +5,7 @@ import { isText } from "./csv.js";
 import { byId, element } from "./dom.js";
 import { Fields, checks, offer, typed } from "./fields.js";
 import { plain } from "./format.js";
-import { Grouping } from "./grouping.js";
+import { Grouping, groupColumns } from "./grouping.js";
 import { Noise } from "./noise.js";
 import { ParamsTable } from "./params_table.js";
 import {
@@ -18,7 +18,7 @@ const SEVERAL = "several";
 export class Form {
   /**
    * @param catalogue {models, optimizers, losses}, each a Map by name
-   * @param onEdit called with the request after each edit
+   * @param onEdit called with the request after each edit, and whether the edit is complete
    */
   constructor(catalogue, onEdit) {
     this.catalogue = catalogue;
@@ -71,7 +71,7 @@ export class Form {
     this.fields.leaving = left;
     this.show(this.request);
     this.fields.leaving = false;
-    this.onEdit(this.request);
+    this.onEdit(this.request, left);
   }
 
   /** Applies all that stands in the fields; whether anything was not applied before. */
@@ -80,7 +80,7 @@ export class Form {
     this.fields.commit();
     if (this.request === before) return;
     this.show(this.request);
-    this.onEdit(this.request);
+    this.onEdit(this.request, true);
   }
 
   #set(members) {
@@ -98,7 +98,15 @@ export class Form {
     const inputs = names.filter((name) => name !== target).slice(0, 1);
     const line = { model: { name: "linear", inputs, target }, params: {}, optimizer: "auto" };
     this.badRest = "";
-    this.show(request ?? line);
+    this.show(request ?? (this.#suits() ? this.request : line));
+  }
+
+  /** Whether the request is of columns that there are: then it is kept. */
+  #suits() {
+    if (!this.request) return false;
+    const { inputs, target } = this.understood;
+    const used = [...inputs, target, ...groupColumns(this.request)];
+    return inputs.length > 0 && used.every((name) => name in this.columns);
   }
 
   #numeric() {

@@ -85,6 +85,7 @@ export class Landscape {
   }
 
   #path() {
+    if (this.pair.length < 2) return [];
     const points = [this.start ? this.pair.map((name) => Number(this.start[name])) : null];
     const columns = this.pair.map((name) => numbers(this.history?.params[name] ?? []));
     (columns[0] ?? []).forEach((x, i) => points.push([x, columns[1][i]]));

@@ -7,6 +7,7 @@ import { byId, settled } from "./dom.js";
 import { Form } from "./form.js";
 import { count, grouped } from "./format.js";
 import { askForKey, hasKey } from "./key.js";
+import { NARROW, arrange, comeIntoView } from "./layout.js";
 import { stateOf } from "./link.js";
 import { PredictBox } from "./predict_box.js";
 import { clearProblems, problem } from "./problems.js";
@@ -17,11 +18,8 @@ import { Story } from "./story.js";
 import { Take } from "./take.js";
 import { Unknowns } from "./unknowns.js";
 
-const MOST_ROWS = 1000;
-const MOST_ROWS_OF_MANY_PARAMS = 200;
-const SHORT = 5000;
-const EPOCHS = 1000;
-const NARROW = matchMedia("(max-width: 56rem)");
+const [MOST_ROWS, MOST_ROWS_OF_MANY_PARAMS] = [1000, 200];
+const [SHORT, EPOCHS] = [5000, 1000];
 
 class Playground {
   constructor(catalogue) {
@@ -35,7 +33,7 @@ class Playground {
     this.story = new Story({ begin: () => this.data.example("thermometer"), show: (request) => this.#show(request), run: () => this.run() });
     this.version = 0;
     this.job = this.fit = null;
-    this.form = new Form(catalogue, (request) => this.#edited(request));
+    this.form = new Form(catalogue, (request, complete) => this.#edited(request, complete));
     this.preview = settled(() => this.#preview(), 200);
     this.data = new DataField((found) => this.#newData(found), () => this.#noData());
     this.#listen();
@@ -61,12 +59,15 @@ class Playground {
       this.run();
     });
     addEventListener("keydown", (event) => {
-      if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) this.run();
+      if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) {
+        event.preventDefault(); // of opening the list that has the focus
+        this.run();
+      }
       if (event.key === "Escape" && this.job) this.cancel();
     });
     byId("cancel").addEventListener("click", () => this.cancel());
     addEventListener("hashchange", () => location.hash.startsWith("#request=") && this.#begin());
-    NARROW.addEventListener("change", () => this.#arrange());
+    NARROW.addEventListener("change", () => arrange(this.fit || this.job));
     byId("theme").addEventListener("click", () => {
       descentTheme.toggle();
       this.#showTheme();
@@ -78,15 +79,6 @@ class Playground {
   #showTheme() {
     byId("theme").setAttribute("aria-pressed", String(descentTheme.isDark()));
     this.stage.redraw();
-  }
-
-  /** On a narrow screen the results of a fit come before the settings. */
-  #arrange() {
-    const [results, settings] = [byId("results"), byId("controls")];
-    const first = NARROW.matches && Boolean(this.fit || this.job) ? results : settings;
-    if (first.parentElement.firstElementChild !== first) {
-      (first === results ? settings : results).before(first);
-    }
   }
 
   #newData({ columns, units, request, lesson }) {
@@ -106,12 +98,13 @@ class Playground {
   }
 
   /** Called when the request has changed: the charts show an earlier one. */
-  #edited(request) {
+  #edited(request, complete = true) {
     this.request = request;
+    if (this.data.refused) return;
     clearProblems();
     byId("curl").textContent = this.#curl();
     this.#showStale();
-    if (!this.job) this.preview();
+    if (!this.job && complete) this.preview();
   }
 
   #showStale() {
@@ -143,7 +136,7 @@ class Playground {
     report.answer(null);
     for (const part of [this.unknowns, this.predictions, this.comparison, this.take]) part.show(null);
     byId("stale").hidden = true;
-    this.#arrange();
+    arrange(this.fit || this.job);
   }
 
   /** What `made` makes of the request, once all that stands in the fields is in it. */
@@ -172,14 +165,14 @@ class Playground {
       this.job = await call("fit", { body: asked });
       const rows = Math.ceil(epochs / (every.record_every ?? Math.max(1, Math.floor(epochs / MOST_ROWS))));
       this.stage.run(this.scene, epochs, this.#descends() ? rows : 0);
-      this.#arrange();
-      this.#comeIntoView();
+      arrange(this.fit || this.job);
+      comeIntoView();
       await this.#finished(await watch(this.job.job_id, (event) => this.#progress(event)));
     } catch (error) {
       this.#failed(error);
     } finally {
       this.job = null;
-      this.#arrange();
+      arrange(this.fit || this.job);
       this.#working(false);
     }
   }
@@ -210,18 +203,11 @@ class Playground {
       this.cameFrom = document.activeElement;
       byId("progress").value = 0;
       report.status("Running…", "idle");
-      if (this.cameFrom === byId("run")) byId("cancel").focus({ preventScroll: true });
-    } else if (document.activeElement === byId("cancel") || document.activeElement === document.body) {
-      (NARROW.matches && this.fit ? byId("results") : byId("run")).focus({ preventScroll: true });
+      if (!byId("story").contains(this.cameFrom)) byId("cancel").focus({ preventScroll: true });
+    } else if ([byId("cancel"), document.body].includes(document.activeElement)) {
+      const back = this.cameFrom.isConnected && this.cameFrom !== document.body ? this.cameFrom : byId("run");
+      (NARROW.matches && this.fit ? byId("results") : back).focus({ preventScroll: true });
     }
-  }
-
-  /** Scrolls to the results where they are out of sight. */
-  #comeIntoView() {
-    const { top } = byId("status").getBoundingClientRect();
-    if (top >= 0 && top < innerHeight / 2) return;
-    const still = matchMedia("(prefers-reduced-motion: reduce)").matches;
-    byId("status").scrollIntoView({ behavior: still ? "auto" : "smooth", block: "start" });
   }
 
   #progress({ progress, history, queue_position: ahead }) {

@@ -57,7 +57,7 @@ export function diagnostics(fit, apply) {
 function card(one, fit, apply) {
   const title = TITLES[one.code] ?? titleOf(one.code);
   const heading = element(
-    "h3",
+    "h2",
     {},
     element("span", { class: `severity ${one.severity}` }, `${SEVERITIES[one.severity]}: `),
     title,
@@ -108,7 +108,7 @@ function verdict(fit) {
   const found = fit.diagnostics.length ? "See the notes above" : "No issues found";
   return {
     trustworthy: `${found}: the estimates can be trusted within their standard errors.`,
-    doubtful: "The estimates are doubtful: see the warnings above.",
+    doubtful: "See the warnings above before you rely on the estimates.",
     untrustworthy: "Do not rely on these estimates: see the errors above.",
   }[fit.verdict];
 }

@@ -10,6 +10,7 @@ import { Landscape } from "./landscape.js";
 import { LossChart } from "./loss_chart.js";
 import { Player } from "./player.js";
 import { hasRate, optimizerOf, resolved, startOf } from "./request.js";
+import { showWay, wayless } from "./way.js";
 
 const SHOWN_PARAMS = 4;
 
@@ -59,15 +60,7 @@ export class Stage {
     byId("fit-note").hidden = true;
     byId("readout").textContent = "";
     this.#showPlayer();
-    this.#showWay(hasRate(optimizerOf(scene.request).name, this.optimizers) && !scene.request.group_by, "");
-  }
-
-  /** The charts of how the fit got there, or why there are none. */
-  #showWay(shown, why) {
-    byId("way-charts").hidden = !shown;
-    byId("way-none").hidden = shown || !why;
-    byId("way-none").textContent = why;
-    byId("way").hidden = !shown && !why;
+    showWay(hasRate(optimizerOf(scene.request).name, this.optimizers) && !scene.request.group_by, "");
   }
 
   #setData(target) {
@@ -126,7 +119,7 @@ export class Stage {
     this.player.grew(history.epoch.length);
     byId("seek").max = Math.max(0, history.epoch.length - 1);
     byId("loss-empty").hidden = history.epoch.length > 0;
-    if (history.epoch.length > 1) this.#showWay(true, "");
+    if (history.epoch.length > 1) showWay(true, "");
   }
 
   /** Shows the fit of a run that has ended. */
@@ -134,7 +127,7 @@ export class Stage {
     this.result = fit;
     if (fit.groups) return this.#grouped(fit);
     const steps = this.history.epoch.length;
-    this.#showWay(steps > 1, wayless(fit));
+    showWay(steps > 1, wayless(fit));
     this.loss.ended(fit.epochs, fit.best.epoch);
     this.player.ended();
     this.#showPlayer();
@@ -151,7 +144,7 @@ export class Stage {
   /** The curves of groups. */
   async #grouped(fit) {
     this.player.ended();
-    this.#showWay(false, "Each group has a fit of its own; how one of them got there is seen when its rows are fitted alone.");
+    showWay(false, "Each group has a fit of its own; how one of them got there is seen when its rows are fitted alone.");
     const { understood, columns, request } = this.scene;
     if (understood.inputs.length !== 1 || !(understood.target in columns)) return;
     const scene = this.scene;
@@ -293,13 +286,6 @@ export class Stage {
     byId("play").textContent = this.player.playing ? "Pause" : "Replay";
     document.body.dataset.playing = String(this.player.playing);
   }
-}
-
-/** Why there is no way to be seen. */
-function wayless(fit) {
-  return fit.optimizer === "exact"
-    ? "The minimum was computed in one step (exact): there is no descent to be seen. Choose an optimizer with a learning rate, such as sgd, to see one."
-    : `One step of ${fit.optimizer} was enough: there is no path to be seen.`;
 }
 
 /** The initial values, or null if one is to be estimated. */
