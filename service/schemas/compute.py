@@ -9,9 +9,11 @@ from pydantic import Field
 from service.schemas.answers import RowsUsed
 from service.schemas.base import Answer, Finite, Number, Request, Sparse
 from service.schemas.columns import Data, Name
+from service.schemas.likelihoods import Likelihood
 from service.schemas.losses import LEAST_SQUARES, Loss
 from service.schemas.models import Model
 from service.schemas.names import DType, GradientMethod
+from service.schemas.noise import KnownNoise
 from service.schemas.numbers import InputRange, NonNegative, Positive
 from service.schemas.optimizers import Gradient, GradientOptions
 from service.schemas.options import Band, Scaling, Tied
@@ -41,7 +43,9 @@ class PredictRequest(Request):
     """The standard deviation of a new observation, for a prediction band."""
     degrees_of_freedom: Annotated[int, Field(ge=1, le=10**12)] | None = None
     sigma_scale: NonNegative | None = None
-    """Not used here, but by /invert."""
+    """The standard deviation of a new observation in units of `noise`, or of `sigma` in /invert."""
+    noise: KnownNoise | None = None
+    """`sigma` of a new observation as an expression, for a prediction band; with `sigma_scale`."""
     input_range: dict[Name, InputRange] | None = None
     """Not used here, but by /invert."""
     dtype: DType = "float64"
@@ -80,9 +84,12 @@ class LossRequest(Request):
     """Which rows are used: a condition on columns, such as `x > 2 and x < 10`."""
     sigma: Name | Positive | list[Positive] | None = None
     loss: Loss = LEAST_SQUARES
+    likelihood: Likelihood | None = None
+    """Of a target of counts, in place of the loss: the mean deviance of the rows."""
     scaling: Scaling | None = None
     residuals: bool = False
-    """Whether to return the residuals, prediction − target, one per row."""
+    """Whether to return the residuals, prediction − target, one per row; with a likelihood those of
+    the rate or the proportion."""
     surface: Annotated[dict[Name, GridAxis], Field(min_length=1, max_length=2)] | None = None
     """The loss on a grid of one or two params, with the others at `params`."""
     dtype: DType = "float64"
@@ -118,6 +125,8 @@ class GradientRequest(Request):
     """Which rows are used: a condition on columns, such as `x > 2 and x < 10`."""
     sigma: Name | Positive | list[Positive] | None = None
     loss: Loss = LEAST_SQUARES
+    likelihood: Likelihood | None = None
+    """Of a target of counts, in place of the loss: the mean deviance of the rows."""
     gradient: Gradient = GradientOptions()
     scaling: Scaling | None = None
     check: bool = False

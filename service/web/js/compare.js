@@ -3,7 +3,6 @@
 import { call } from "./api.js";
 import { byId, element } from "./dom.js";
 import { count, number } from "./format.js";
-import { body } from "./request.js";
 
 const MOST = 10;
 const HEADS = ["model", "k", "AICc", "Δ", "weight", "verdict"];
@@ -105,12 +104,13 @@ export class Comparison {
 
 /** The request: the family's place is the fit's, and so are the noise and the rows. */
 function asked({ request, columns }, inputs, target) {
-  const { sigma, sigma_absolute } = body(request, columns);
+  const { sigma, sigma_absolute, weights } = request;
   const complete = [inputs[0], target].every((name) => !columns[name].includes(null));
   return {
     data: columns,
     models: { name: "catalogue", inputs, target },
     ...(sigma === undefined ? {} : { sigma }),
+    ...(weights === undefined ? {} : { weights }),
     ...(sigma_absolute === undefined ? {} : { sigma_absolute }),
     ...(complete ? {} : { missing: "drop" }),
   };

@@ -6,10 +6,11 @@ import { byId, element } from "./dom.js";
 import { Fields, checks, offer, typed } from "./fields.js";
 import { plain } from "./format.js";
 import { Grouping, groupColumns } from "./grouping.js";
+import { LossField } from "./loss_field.js";
 import { Noise } from "./noise.js";
 import { ParamsTable } from "./params_table.js";
 import {
-  FORMULA, factorOf, hasRate, lossOf, optimizerOf, rest, understood, withFix, withoutRest,
+  FORMULA, factorOf, hasRate, optimizerOf, rest, understood, withFix, withoutRest,
 } from "./request.js";
 
 const EPOCHS = 1000;
@@ -17,7 +18,7 @@ const SEVERAL = "several";
 
 export class Form {
   /**
-   * @param catalogue {models, optimizers, losses}, each a Map by name
+   * @param catalogue {models, optimizers, losses, likelihoods}, each a Map by name
    * @param onEdit called with the request after each edit, and whether the edit is complete
    */
   constructor(catalogue, onEdit) {
@@ -30,10 +31,10 @@ export class Form {
       element("option", { value: SEVERAL }, "Linear in several columns"),
     );
     this.#options("optimizer", [...catalogue.optimizers.values()], (one) => one.name);
-    this.#options("loss", [...catalogue.losses.values()], (one) => one.name);
     const set = (members) => this.#set(members);
     this.params = new ParamsTable(this.fields, set);
     this.noise = new Noise(this.fields, set);
+    this.loss = new LossField(this.fields, set, catalogue);
     this.grouping = new Grouping(this.fields, set);
     this.#listen();
   }
@@ -52,7 +53,6 @@ export class Form {
     on("input", () => this.#changeModel(this.#family()));
     on("optimizer", (name) => this.#chooseOptimizer(name));
     on("scaling", (kind) => this.#chooseScaling(kind));
-    on("loss", (name) => this.#set({ loss: name === "mse" ? undefined : name }));
     on("more", (text) => this.#setRest(text));
     this.#slider("rate", (rate) => {
       this.#set({ optimizer: { ...optimizerOf(this.request), learning_rate: rate } });
@@ -201,7 +201,7 @@ export class Form {
     this.grouping.show(request, this.columns, this.understood);
     this.#showDescent();
     this.#showScaling();
-    this.fields.write("loss", lossOf(request).name);
+    this.loss.show(request, this.understood.target, this.#numeric());
     this.#showRest();
   }
 

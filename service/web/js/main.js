@@ -113,8 +113,8 @@ class Playground {
 
   #scene() {
     const { request, columns, units, version } = this;
-    const { model, params, scaling, loss, sigma, weights, group_by } = request;
-    const key = JSON.stringify([model, params, scaling, loss, sigma, weights, group_by, version]);
+    const { model, params, scaling, loss, likelihood, sigma, weights, group_by } = request;
+    const key = JSON.stringify([model, params, scaling, loss, likelihood, sigma, weights, group_by, version]);
     const meaning = understood(model, columns, this.families);
     return { request, columns, units, version, key, understood: meaning };
   }
@@ -286,11 +286,11 @@ class Playground {
 
 async function begin() {
   const byName = (entries) => new Map(entries.map((entry) => [entry.name, entry]));
-  const [{ models }, { optimizers }, { losses }] = await Promise.all(
-    ["models", "optimizers", "losses"].map((path) => call(path)),
+  const [{ models }, { optimizers }, { losses }, { likelihoods }] = await Promise.all(
+    ["models", "optimizers", "losses", "likelihoods"].map((path) => call(path)),
   );
-  const catalogue = { models: byName(models), optimizers: byName(optimizers), losses: byName(losses) };
-  new Playground(catalogue);
+  const [of, by] = [byName(models), byName(optimizers)];
+  new Playground({ models: of, optimizers: by, losses: byName(losses), likelihoods: byName(likelihoods) });
 }
 
 begin().catch((error) => {

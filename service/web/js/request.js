@@ -15,13 +15,14 @@ export function merge(target, patch) {
   return merged;
 }
 
-/** Merges a suggestion into the request. The bare name of an optimizer or a loss is first replaced by
+/** Merges a suggestion into the request. The bare name of an optimizer, a loss or a likelihood is first replaced by
  * its object. */
 export function withFix(request, suggestion) {
   const whole = { ...request };
-  for (const [key, member] of [["optimizer", "name"], ["loss", "name"], ["group_by", "column"]]) {
-    const bare = whole[key] !== undefined && !isObject(whole[key]);
-    if (bare && isObject(suggestion[key])) whole[key] = { [member]: whole[key] };
+  const bare = [["optimizer", "name"], ["loss", "name"], ["likelihood", "name"], ["group_by", "column"]];
+  for (const [key, member] of bare) {
+    const isBare = whole[key] !== undefined && !isObject(whole[key]);
+    if (isBare && isObject(suggestion[key])) whole[key] = { [member]: whole[key] };
     const [old, next] = [whole[key]?.name, suggestion[key]?.name];
     if (next && old && next !== old) delete whole[key]; // options of another do not carry over
   }
@@ -41,6 +42,21 @@ export const optimizerOf = (request) =>
 
 export const lossOf = (request) =>
   typeof request.loss === "string" ? { name: request.loss } : (request.loss ?? { name: "mse" });
+
+/** The likelihood of counts as an object, or null. */
+export const likelihoodOf = (request) =>
+  typeof request.likelihood === "string" ? { name: request.likelihood } : (request.likelihood ?? null);
+
+/** What the formula is fitted to: the target, or of counts with a column of weights their ratio.
+ * @returns {name, values}; `values` is null where the target is no column */
+export function measured(request, columns, target) {
+  const { exposure, n } = likelihoodOf(request) ?? {};
+  const weights = columns[exposure ?? n];
+  const values = columns[target] ?? null;
+  if (!weights || !values) return { name: target, values };
+  const ratios = values.map((v, i) => (v === null || !weights[i] ? null : v / weights[i]));
+  return { name: `${target} / ${exposure ?? n}`, values: ratios };
+}
 
 /** A param's initial value, or undefined if it is to be estimated. */
 export const startOf = (param) => (isObject(param) ? param.value : param);
@@ -131,11 +147,12 @@ export function factorOf({ scaling }) {
 }
 
 // The members that fields show; of objects, the members of these.
-const WHOLE = ["epochs", "sigma", "sigma_absolute", "weights"];
+const WHOLE = ["epochs", "sigma_absolute"];
 const PARTS = {
   model: ["name", "inputs", "target"],
   optimizer: ["name", "learning_rate"],
   loss: ["name"],
+  likelihood: ["name", "exposure", "n"],
   group_by: ["column", "shared"],
 };
 const OF_PARAM = ["value", "min", "max", "fixed"];
@@ -148,7 +165,9 @@ export function rest(request) {
   for (const [key, value] of Object.entries(request)) {
     if (WHOLE.includes(key) || value === undefined) continue;
     if (key === "params") Object.assign(more, restOfParams(value));
-    else if (key === "scaling") {
+    else if (["sigma", "weights"].includes(key)) {
+      if (typeof value === "object") more[key] = value;
+    } else if (key === "scaling") {
       if (isObject(value) && factorOf(request) === undefined) more[key] = value;
     } else if (!PARTS[key]) more[key] = value;
     else if (isObject(value)) {
@@ -183,15 +202,18 @@ export function withoutRest(request) {
   return less;
 }
 
+/** σ for a loss: as a list, where weights are given by a column. */
+export function sigmaOf({ sigma, weights }, columns) {
+  if (weights === undefined) return isObject(sigma) ? undefined : sigma;
+  return columns[weights]?.map((w) => 1 / Math.sqrt(w));
+}
+
 /** The body to send: the request with its data and their units. */
 export function body(request, columns, units = {}) {
   const complete = Object.values(columns).every((column) => !column.includes(null));
-  const { weights, ...asked } = request;
-  const sigma = weights === undefined ? {} : { sigma: columns[weights]?.map((w) => 1 / Math.sqrt(w)) ?? weights };
   const known = pick(units, (name) => name in columns && units[name]);
   return {
-    ...asked,
-    ...sigma,
+    ...request,
     data: columns,
     ...(Object.keys(known).length ? { units: known } : {}),
     ...(complete || request.missing ? {} : { missing: "drop" }),

@@ -9,7 +9,7 @@ import { groupColumns } from "./grouping.js";
 import { Landscape } from "./landscape.js";
 import { LossChart } from "./loss_chart.js";
 import { Player } from "./player.js";
-import { hasRate, optimizerOf, resolved, startOf } from "./request.js";
+import { hasRate, measured, optimizerOf, resolved, startOf } from "./request.js";
 import { showWay, wayless } from "./way.js";
 
 const SHOWN_PARAMS = 4;
@@ -54,23 +54,25 @@ export class Stage {
     this.player.pause();
     this.player.reset(0);
     this.loss.reset(1);
-    this.#setData(scene.columns[scene.understood.target] ?? null);
+    const { request, columns, understood } = scene;
+    const { name, values } = measured(request, columns, understood.target);
+    this.#setData(values, name);
     this.landscape.reset(scene, scene.understood.params);
     byId("loss-empty").hidden = false;
     byId("fit-note").hidden = true;
     byId("readout").textContent = "";
     this.#showPlayer();
-    showWay(hasRate(optimizerOf(scene.request).name, this.optimizers) && !scene.request.group_by, "");
+    showWay(!request.group_by && hasRate(optimizerOf(request).name, this.optimizers), "");
   }
 
-  #setData(target) {
+  #setData(target, name = this.scene.understood.target) {
     const { columns, units, understood } = this.scene;
     const inputs = Object.fromEntries(understood.inputs.map((name) => [name, columns[name]]));
     const label = (name) => (units[name] ? `${name} [${units[name]}]` : name);
     const several = understood.inputs.length !== 1;
     byId("fit-title").textContent = several ? "Predicted against measured" : "Fit";
-    const x = several ? `${label(understood.target)}, measured` : label(understood.inputs[0]);
-    const y = several ? "predicted" : label(understood.target);
+    const x = several ? `${label(name)}, measured` : label(understood.inputs[0]);
+    const y = several ? "predicted" : label(name);
     this.fit.setData(inputs, target, { x, y });
     this.fit.frame.describe(`${y} against ${x}: ${columns[Object.keys(columns)[0]].length} rows.`);
   }
@@ -147,9 +149,8 @@ export class Stage {
     showWay(false, "Each group has a fit of its own; how one of them got there is seen when its rows are fitted alone.");
     const { understood, columns, request } = this.scene;
     if (understood.inputs.length !== 1 || !(understood.target in columns)) return;
-    const scene = this.scene;
     const groups = await groupsOf(fit, columns, groupColumns(request), understood.inputs[0]);
-    if (scene !== this.scene) return;
+    if (request !== this.scene.request) return;
     this.groups = groups;
     byId("fit-key").replaceChildren(...legend(groups, fit.groups.key.length - MOST_GROUPS));
     this.fit.frame.describe(`${fit.groups.key.length} groups, each with its curve.`);
