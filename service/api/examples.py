@@ -17,6 +17,13 @@ def _example(summary: str, value: dict[str, Any]) -> dict[str, Any]:
     return {"summary": summary, "value": value}
 
 
+READ: Examples = {
+    "thermometer": _example(
+        "Columns with their units",
+        {"data": {"t_u": T_U, "t_c": T_C}, "units": {"t_c": "°C"}},
+    ),
+}
+
 FIT: Examples = {
     "smallest": _example(
         "A line through five points",

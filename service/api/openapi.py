@@ -37,6 +37,7 @@ from service.schemas import (
     jobs,
     plot,
     problems,
+    reading,
     unknowns,
 )
 from service.schemas.base import Answer
@@ -66,6 +67,7 @@ _REQUESTS = (
     compute.GradientRequest,
     unknowns.InvertRequest,
     plot.PlotRequest,
+    reading.ReadRequest,
 )
 _ANSWERS = (
     Health,
@@ -89,6 +91,7 @@ _ANSWERS = (
     jobs.JobList,
     jobs.ProgressEvent,
     problems.Problem,
+    reading.Columns,
     unknowns.Unknowns,
 )
 _PROBLEMS = {

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import numpy as np
 import numpy.typing as npt
-from pydantic import AfterValidator, GetCoreSchemaHandler, GetJsonSchemaHandler
+from pydantic import AfterValidator, Field, GetCoreSchemaHandler, GetJsonSchemaHandler
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import core_schema
 
@@ -104,3 +104,6 @@ Name = Annotated[str, AfterValidator(lambda name: unicodedata.normalize("NFKC", 
 
 Data = dict[Name, Column]
 """Named columns of equal length."""
+
+Units = Annotated[dict[Name, Annotated[str, Field(max_length=64)]], Field(max_length=1000)]
+"""Units of columns, by name."""

@@ -9,9 +9,9 @@ from pydantic.json_schema import SkipJsonSchema
 from pydantic.types import Discriminator
 
 from service.schemas.base import Finite, Request
-from service.schemas.columns import Data, Name
+from service.schemas.columns import Data, Name, Units
 from service.schemas.comparisons import Criterion, TestName
-from service.schemas.fit import Tags, Units
+from service.schemas.fit import Tags
 from service.schemas.likelihoods import Bins, Likelihood
 from service.schemas.models import Model
 from service.schemas.names import DType, Missing

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Self
+from typing import Annotated
 
-from pydantic import Field, PrivateAttr
+from pydantic import Field
 
-from service.schemas.base import Finite, Request
-from service.schemas.columns import Data, Name
+from service.schemas.base import Finite
+from service.schemas.columns import Data, Name, Units
 from service.schemas.likelihoods import Bins, Likelihood
 from service.schemas.losses import LEAST_SQUARES, Loss
 from service.schemas.models import Model
@@ -24,13 +24,11 @@ from service.schemas.options import (
     Tolerance,
 )
 from service.schemas.priors import Prior
-from service.schemas.reading import Reading
+from service.schemas.reading import Readable
 from service.schemas.resampling import CoverageOptions, DesignOptions
 from service.schemas.rows import Rows
 
 Tags = Annotated[dict[str, Annotated[str, Field(max_length=256)]], Field(max_length=16)]
-
-Units = Annotated[dict[Name, Annotated[str, Field(max_length=64)]], Field(max_length=1000)]
 
 
 Constraints = Annotated[
@@ -38,7 +36,7 @@ Constraints = Annotated[
 ]
 
 
-class FitRequest(Request):
+class FitRequest(Readable):
     """A model, the data, and how to fit the model to them. Only `data` is required."""
 
     model: Model = "linear"
@@ -124,20 +122,7 @@ class FitRequest(Request):
     tags: Tags = {}
     """Up to 16 tags, names with text values, kept with the job."""
 
-    _reading: Reading | None = PrivateAttr(default=None)
-
     @property
     def counts_groups(self) -> bool:
         """Whether progress is counted in groups: each is fitted separately."""
         return self.group_by is not None and not self.group_by.shared
-
-    @property
-    def reading(self) -> Reading | None:
-        """What was understood of a CSV body; it is no part of what was asked."""
-        return self._reading
-
-    def with_reading(self, reading: Reading | None) -> Self:
-        """The same request, of a body that was read so."""
-        copied = self.model_copy()
-        copied._reading = reading
-        return copied

@@ -1,8 +1,7 @@
 """The web pages and their files: no framework, no build step, nothing from other hosts.
 
-`js/` and `css/` are the playground's own. `vendor/` has two unmodified libraries with their
-licences: uPlot draws the charts, Papa Parse reads CSV. Swagger UI, for `/docs`, is part of the
-package fastapi-offline.
+`js/` and `css/` are the playground's own. `vendor/` has an unmodified library with its licence:
+uPlot draws the charts. Swagger UI, for `/docs`, is part of the package fastapi-offline.
 """
 
 from __future__ import annotations

@@ -63,6 +63,7 @@ def test_operation_ids_are_short_and_their_own() -> None:
         "metrics",
         "plot",
         "predict",
+        "read",
         "readyz",
         "watch_job",
     ]

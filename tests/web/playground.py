@@ -59,7 +59,10 @@ class Playground:
         return element
 
     def drop(self, text: str) -> None:
+        """Drops a file, and waits until it is read."""
+        self.browser.js("document.body.dataset.reading = 'waiting'")
         self.browser.js(DROP, text)
+        self.browser.wait("document.body.dataset.reading === 'false'")
 
     def text(self, selector: str) -> str:
         return self.browser.one(selector).text

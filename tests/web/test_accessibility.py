@@ -95,6 +95,7 @@ def test_the_playground_by_keyboard(page: Playground) -> None:
 
 def test_ctrl_enter_runs_and_escape_cancels(page: Playground) -> None:
     page.choose("optimizer", "adam")
+    page.type("rate-number", "1e-5")
     page.type("epochs-number", "100000000")
     before = page.runs
     ActionChains(page.browser.driver).key_down(Keys.CONTROL).send_keys(Keys.ENTER).key_up(

@@ -21,12 +21,10 @@ WEB = Path(service.web.__file__).parent
 BROWSER = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"
 WIDEST, LONGEST = 80, 300
 PUBLISHED = {  # the first half of each sha256
-    # npm's uplot 1.6.32 and papaparse 5.7.1
+    # npm's uplot 1.6.32
     "uplot/uPlot.iife.min.js": "19c8d4c6ad88929a79f4ae49d6f71615",
     "uplot/uPlot.min.css": "df630c6a8d6f8eeaff264b50f73ce5b1",
     "uplot/LICENSE": "8f989229699b4fe2f1a0432d0e9edc33",
-    "papaparse/papaparse.min.js": "e032656b2c709e9a756d5be817da9885",
-    "papaparse/LICENSE": "99aa68e4b42758b09828a46515f70369",
 }
 
 
@@ -147,7 +145,6 @@ def test_vendored_files_have_their_published_hashes() -> None:
     }
     assert found == PUBLISHED
     assert b"1.6.32" in (vendor / "uplot" / "uPlot.iife.min.js").read_bytes()[:200]
-    assert b"v5.7.1" in (vendor / "papaparse" / "papaparse.min.js").read_bytes()[:200]
 
 
 @pytest.mark.parametrize("name", [name for name in assets() if name.startswith(("js/", "css/"))])

@@ -22,9 +22,8 @@ from service.api.schema_walk import Path, SchemaWalk
 from service.api.validation_errors import clip, validation_errors
 from service.errors import FieldError, InvalidRequest, nearest_hint
 from service.schemas.base import Request as Body
-from service.schemas.fit import FitRequest
 from service.schemas.keys import LONGEST_NUMBER
-from service.schemas.reading import ReadingOptions
+from service.schemas.reading import Readable, ReadingOptions
 
 ANSWER_PARAMETERS = frozenset({"format"})
 """Query parameters that concern the answer's format, not the request."""
@@ -208,7 +207,7 @@ def assemble(schema: type[BodyT], table: Table, query: bytes) -> BodyT:
     noun = "field" if table.request else "query parameter"
     asked = _validated(schema, options, noun)
     columns = {fold(name): column for name, column in table.columns.items()}
-    if isinstance(asked, FitRequest):
+    if isinstance(asked, Readable):
         asked = asked.with_reading(table.reading)
     return asked.model_copy(update={"data": columns})
 

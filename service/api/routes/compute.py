@@ -1,4 +1,4 @@
-"""POST /predict, /loss and /gradient: computed at once, without a job.
+"""POST /read, /predict, /loss and /gradient: computed at once, without a job.
 
 
 Small computations run on the event loop, larger ones in a thread, and those above the budget are
@@ -23,6 +23,7 @@ from service.api import head as heads
 from service.api.bodies import reading
 from service.api.bodies.table import Keys
 from service.api.direct_route import DirectRoute
+from service.api.forms import JSON
 from service.api.head import Head
 from service.api.queries import FormQuery
 from service.api.state import Request
@@ -37,6 +38,7 @@ from service.schemas.compute import (
     Predictions,
     PredictRequest,
 )
+from service.schemas.reading import Columns, ReadRequest
 from service.schemas.unknowns import InvertRequest
 
 router = APIRouter(tags=["compute"], default_response_class=Response, route_class=DirectRoute)
@@ -53,6 +55,28 @@ _OF_A_BAND = 4
 _REFUSALS = (400, 406, 408, 413, 415, 422, 429, 500, 503)
 
 AnswerT = TypeVar("AnswerT")
+
+
+@router.post(
+    "/read",
+    operation_id="read",
+    summary="Read data as every other route would",
+    responses={
+        200: openapi.answer(Columns, "The columns, and what was understood of the body"),
+        **openapi.refusals(*_REFUSALS),
+    },
+    openapi_extra=openapi.body(ReadRequest, examples.READ),
+)
+async def read(request: Request) -> Response:
+    """Nothing is computed and nothing is kept: for a program that shows data before it fits
+    them."""
+    head = heads.read(request, forms={JSON.name: JSON}, body=True)
+    asked = await reading.read(request, head, ReadRequest)
+    with ExitStack() as room:
+        length = writing.hold(request, head, room, asked.data, len(asked.data))
+        rows = len(next(iter(asked.data.values()), ()))
+        found = Columns(data=asked.data, units=asked.units, n=rows, reading=asked.reading)
+        return await writing.answer(request, head, found, length=length, room=room)
 
 
 @router.post(

@@ -12,14 +12,27 @@ export class Problem extends Error {
   }
 }
 
-/** @returns the answer's JSON. Throws Problem, or Error if there is no answer. */
-export async function call(path, { body, method, signal } = {}) {
-  const sent = body === undefined ? {} : { body: JSON.stringify(body) };
+/**
+ * @param body an object, sent as JSON; or `file`, {content, type}, sent as it is
+ * @returns the answer's JSON. Throws Problem, or Error if there is no answer.
+ */
+export async function call(path, { body, file, method, signal } = {}) {
+  const text = await (await answered(path, { body, file, method, signal })).text();
+  return text ? JSON.parse(text) : {};
+}
+
+/** @returns the answer's bytes as a Blob. Throws as `call` does. */
+export const blob = async (path) => (await answered(path, {})).blob();
+
+async function answered(path, { body, file, method, signal }) {
+  const sends = body !== undefined || file !== undefined;
+  const type = file?.type ?? "application/json";
+  const sent = sends ? { body: file?.content ?? JSON.stringify(body) } : {};
   let answer;
   try {
     answer = await fetch(path, {
-      method: method || (body === undefined ? "GET" : "POST"),
-      headers: { ...authorization(), ...(body === undefined ? {} : { "Content-Type": "application/json" }) },
+      method: method || (sends ? "POST" : "GET"),
+      headers: { ...authorization(), ...(sends ? { "Content-Type": type } : {}) },
       signal,
       ...sent,
     });
@@ -27,10 +40,9 @@ export async function call(path, { body, method, signal } = {}) {
     if (error.name === "AbortError") throw error;
     throw new Error("No answer from the service. Is it running?");
   }
+  if (answer.ok) return answer;
   const text = await answer.text();
-  const read = text ? JSON.parse(text) : {};
-  if (!answer.ok) throw new Problem(read, answer.status);
-  return read;
+  throw new Problem(text ? JSON.parse(text) : {}, answer.status);
 }
 
 /**

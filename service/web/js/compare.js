@@ -20,7 +20,7 @@ export class Comparison {
   show(fit, scene) {
     this.version += 1;
     const { inputs, target } = scene?.understood ?? { inputs: [] };
-    const usable = Boolean(fit) && inputs.length === 1 && target in scene.columns;
+    const usable = Boolean(fit) && !fit.groups && inputs.length === 1 && target in scene.columns;
     byId("comparison").hidden = !usable;
     this.asked = usable ? asked(scene, inputs, target) : null;
     this.#table(null);
@@ -104,12 +104,13 @@ export class Comparison {
 
 /** The request: the family's place is the fit's, and so are the noise and the rows. */
 function asked({ request, columns }, inputs, target) {
-  const { sigma, sigma_absolute } = request;
+  const { sigma, sigma_absolute, weights } = request;
   const complete = [inputs[0], target].every((name) => !columns[name].includes(null));
   return {
     data: columns,
     models: { name: "catalogue", inputs, target },
     ...(sigma === undefined ? {} : { sigma }),
+    ...(weights === undefined ? {} : { weights }),
     ...(sigma_absolute === undefined ? {} : { sigma_absolute }),
     ...(complete ? {} : { missing: "drop" }),
   };

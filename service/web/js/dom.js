@@ -23,7 +23,7 @@ export function settled(action, ms) {
   };
 }
 
-/** Downloads text as a file. */
+/** Downloads text, or a Blob, as a file. */
 export function download(name, text, type) {
   const url = URL.createObjectURL(new Blob([text], { type }));
   element("a", { href: url, download: name }).click();

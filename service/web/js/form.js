@@ -1,27 +1,41 @@
-// The fields of a request. Members without a field, such as those of a suggestion, are kept.
+// The fields of a request. Members without a field are shown as JSON, so that all of the request is
+// in the form: what is fitted is what stands there.
 
+import { isText } from "./csv.js";
 import { byId, element } from "./dom.js";
+import { Fields, checks, offer, typed } from "./fields.js";
 import { plain } from "./format.js";
-import { FORMULA, hasRate, likelihoodOf, lossOf, optimizerOf, startOf, understood } from "./request.js";
+import { Grouping, groupColumns } from "./grouping.js";
+import { LossField } from "./loss_field.js";
+import { Noise } from "./noise.js";
+import { ParamsTable } from "./params_table.js";
+import {
+  FORMULA, factorOf, hasRate, optimizerOf, rest, understood, withFix, withoutRest,
+} from "./request.js";
 
 const EPOCHS = 1000;
+const SEVERAL = "several";
 
 export class Form {
   /**
    * @param catalogue {models, optimizers, losses, likelihoods}, each a Map by name
-   * @param onEdit called with the request after each edit
+   * @param onEdit called with the request after each edit, and whether the edit is complete
    */
   constructor(catalogue, onEdit) {
     this.catalogue = catalogue;
     this.onEdit = onEdit;
+    this.fields = new Fields((left) => this.#applied(left));
     this.#options("model", [...catalogue.models.values()], (model) => model.title);
-    byId("model").prepend(element("option", { value: FORMULA }, "A formula"));
-    this.#options("optimizer", [...catalogue.optimizers.values()], (one) => one.name);
-    this.#options("loss", [...catalogue.losses.values()], (one) => one.name);
-    const counts = [...catalogue.likelihoods.values()].map(({ name }) =>
-      element("option", { value: name }, `${name} counts`),
+    byId("model").prepend(
+      element("option", { value: FORMULA }, "A formula"),
+      element("option", { value: SEVERAL }, "Linear in several columns"),
     );
-    byId("loss").append(element("optgroup", { label: "Likelihoods" }, ...counts));
+    this.#options("optimizer", [...catalogue.optimizers.values()], (one) => one.name);
+    const set = (members) => this.#set(members);
+    this.params = new ParamsTable(this.fields, set);
+    this.noise = new Noise(this.fields, set);
+    this.loss = new LossField(this.fields, set, catalogue);
+    this.grouping = new Grouping(this.fields, set);
     this.#listen();
   }
 
@@ -32,31 +46,41 @@ export class Form {
   }
 
   #listen() {
-    const on = (id, event, edit) =>
-      byId(id).addEventListener(event, (happened) => {
-        edit(happened.target.value);
-        this.onEdit(this.request);
-        this.show(this.request);
-      });
-    on("model", "change", (value) => this.#chooseModel(value));
-    on("formula", "change", (value) => this.#changeModel(value.trim()));
-    on("target", "change", () => this.#changeModel(this.#family()));
-    on("input", "change", () => this.#changeModel(this.#family()));
-    on("optimizer", "change", (name) => this.#chooseOptimizer(name));
-    on("scaling", "change", (kind) => this.#chooseScaling(kind));
-    on("loss", "change", (name) => this.#chooseLoss(name));
-    on("weight", "change", (column) => this.#chooseWeight(column));
-    this.#slider(on, "rate", (rate) => {
+    const on = (id, edit) => this.fields.add(id, edit);
+    on("model", (value) => this.#chooseModel(value));
+    on("formula", (value) => this.#changeModel(value.trim()));
+    on("target", () => this.#changeModel(this.#family()));
+    on("input", () => this.#changeModel(this.#family()));
+    on("optimizer", (name) => this.#chooseOptimizer(name));
+    on("scaling", (kind) => this.#chooseScaling(kind));
+    on("more", (text) => this.#setRest(text));
+    this.#slider("rate", (rate) => {
       this.#set({ optimizer: { ...optimizerOf(this.request), learning_rate: rate } });
     });
-    this.#slider(on, "epochs", (epochs) => this.#set({ epochs: whole(epochs) }));
-    this.#slider(on, "factor", (factor) => this.#scaleBy(factor));
+    this.#slider("epochs", (epochs) => this.#set({ epochs: whole(epochs) }));
+    this.#slider("factor", (factor) => this.#scaleBy(factor));
   }
 
   /** A logarithmic slider with a number field. */
-  #slider(on, id, set) {
-    on(id, "input", (power) => set(Number(plain(10 ** Number(power)))));
-    on(`${id}-number`, "change", (text) => set(typed(text)));
+  #slider(id, set) {
+    this.fields.add(id, (power) => set(Number(plain(10 ** Number(power)))));
+    this.fields.add(`${id}-number`, (text) => set(typed(text)));
+  }
+
+  #applied(left) {
+    this.fields.leaving = left;
+    this.show(this.request);
+    this.fields.leaving = false;
+    this.onEdit(this.request, left);
+  }
+
+  /** Applies all that stands in the fields; whether anything was not applied before. */
+  commit() {
+    const before = this.request;
+    this.fields.commit();
+    if (this.request === before) return;
+    this.show(this.request);
+    this.onEdit(this.request, true);
   }
 
   #set(members) {
@@ -69,34 +93,62 @@ export class Form {
   /** Sets new columns, with their own request or a default one. */
   setData(columns, request) {
     this.columns = columns;
-    const names = Object.keys(columns);
+    const names = this.#numeric();
     const target = names.includes("y") ? "y" : names.at(-1);
     const inputs = names.filter((name) => name !== target).slice(0, 1);
     const line = { model: { name: "linear", inputs, target }, params: {}, optimizer: "auto" };
-    this.show(request ?? line);
+    this.badRest = "";
+    this.show(request ?? (this.#suits() ? this.request : line));
+  }
+
+  /** Whether the request is of columns that there are: then it is kept. */
+  #suits() {
+    if (!this.request) return false;
+    const { inputs, target } = this.understood;
+    const used = [...inputs, target, ...groupColumns(this.request)];
+    return inputs.length > 0 && used.every((name) => name in this.columns);
+  }
+
+  #numeric() {
+    return Object.keys(this.columns).filter((name) => !isText(this.columns[name]));
   }
 
   #chooseModel(name) {
     const before = this.understood;
-    if (name !== FORMULA) {
-      this.#changeModel(this.#family());
-      return;
-    }
+    if (name === SEVERAL) return this.#changeModel(this.#several(before.target));
+    if (name !== FORMULA) return this.#changeModel(this.#family());
     // The first formula is the family's, with the columns for x and y.
     const [x, y] = [before.inputs[0], before.target];
     const spelled = (word) => (word === "x" ? (x ?? word) : word === "y" ? y : word);
     const text = before.kind === "mlp" ? `${y} = a * ${x ?? "x"} + b` : before.text;
-    this.#changeModel(text.replace(/[A-Za-z_]\w*/g, spelled));
+    return this.#changeModel(text.replace(/[A-Za-z_]\w*/g, spelled));
+  }
+
+  /** A formula that is linear in every other column of numbers. */
+  #several(target) {
+    const used = this.grouping.columns;
+    const inputs = this.#numeric().filter((name) => name !== target && !used.includes(name));
+    return [`${target} = b0`, ...inputs.map((name, i) => `b${i + 1} * ${name}`)].join(" + ");
   }
 
   #family() {
     const name = byId("model").value;
-    const target = byId("target").value;
-    if (name === "mlp") return { name, target };
-    const names = Object.keys(this.columns).filter((column) => column !== target);
+    const target = byId("target").value || this.understood.target;
+    const names = this.#numeric().filter((column) => column !== target);
+    if (name === "mlp") {
+      const before = this.understood.kind === "mlp" ? this.understood.inputs : names;
+      const inputs = names.filter((column) => before.includes(column));
+      return { ...this.#more(name), name, inputs, target };
+    }
     const input = byId("input").value;
     const x = names.includes(input) ? input : names[0];
-    return { name, ...(x ? { inputs: [x] } : {}), target };
+    return { ...this.#more(name), name, ...(x ? { inputs: [x] } : {}), target };
+  }
+
+  /** The options of a family that stays, such as a polynomial's degree. */
+  #more(name) {
+    const { model } = this.request;
+    return typeof model === "object" && model.name === name ? model : {};
   }
 
   #changeModel(model) {
@@ -112,45 +164,13 @@ export class Form {
     if (name === "exact") this.#set({ epochs: undefined });
   }
 
-  #chooseLoss(name) {
-    const counts = this.catalogue.likelihoods.has(name);
-    this.#set({
-      likelihood: counts ? name : undefined,
-      loss: counts || name === "mse" ? undefined : name,
-    });
-  }
-
-  #chooseWeight(column) {
-    const { name, option } = this.#likelihood();
-    this.#set({ likelihood: column ? { name, [option]: column } : name });
-  }
-
-  /** The likelihood of the request, and its option for the weight of a row; or null. */
-  #likelihood() {
-    const likelihood = likelihoodOf(this.request);
-    const entry = this.catalogue.likelihoods.get(likelihood?.name);
-    const option = entry?.options.find(({ name }) => name !== "overdispersion").name;
-    return entry ? { ...likelihood, option } : null;
-  }
-
-  #showLoss() {
-    const likelihood = this.#likelihood();
-    set("loss", likelihood?.name ?? lossOf(this.request).name);
-    byId("weight-field").hidden = !likelihood;
-    if (!likelihood) return;
-    const { option } = likelihood;
-    byId("weight-label").textContent = option === "n" ? "Trials (n)" : "Exposure";
-    const others = Object.keys(this.columns).filter((name) => name !== this.understood.target);
-    choose("weight", ["", ...others], likelihood[option] ?? "");
-    byId("weight").options[0].textContent = "1 in each row";
-  }
-
   #defaultRate(name) {
-    const options = this.catalogue.optimizers.get(name).options;
+    const options = this.catalogue.optimizers.get(name)?.options ?? [];
     return options.find((option) => option.name === "learning_rate")?.default;
   }
 
   #chooseScaling(kind) {
+    if (kind === "own") return;
     if (kind === "factor") this.#scaleBy(0.1);
     else this.#set({ scaling: kind || undefined });
   }
@@ -160,12 +180,15 @@ export class Form {
     this.#set({ scaling: Object.fromEntries(parts) });
   }
 
-  #start(name, text) {
-    const params = { ...this.request.params };
-    if (text.trim() === "") delete params[name];
-    else params[name] = typed(text); // also frees a fixed one
-    this.#set({ params });
-    this.onEdit(this.request);
+  #setRest(text) {
+    this.badRest = "";
+    try {
+      const more = text.trim() ? JSON.parse(text) : {};
+      if (typeof more !== "object" || more === null || Array.isArray(more)) throw new Error("not an object");
+      this.request = withFix(withoutRest(this.request), more);
+    } catch (error) {
+      this.badRest = `This is not a JSON object: ${error.message}.`;
+    }
   }
 
   /** Writes a request into the fields. */
@@ -173,106 +196,72 @@ export class Form {
     this.request = request;
     this.understood = understood(request.model, this.columns, this.catalogue.models);
     this.#showModel();
-    this.#showStart();
+    this.params.show(request, this.understood.params);
+    this.noise.show(request, this.#numeric());
+    this.grouping.show(request, this.columns, this.understood);
     this.#showDescent();
     this.#showScaling();
-    this.#showLoss();
+    this.loss.show(request, this.understood.target, this.#numeric());
+    this.#showRest();
   }
 
   #showModel() {
     const { kind, inputs, target } = this.understood;
-    const names = Object.keys(this.columns);
-    set("model", kind);
+    const names = this.#numeric();
+    this.fields.write("model", kind);
     byId("formula-field").hidden = kind !== FORMULA;
     byId("columns").hidden = kind === FORMULA;
     byId("by").hidden = kind === "mlp";
-    if (kind === FORMULA) set("formula", this.request.model);
+    byId("inputs").hidden = kind !== "mlp";
+    if (kind === FORMULA) this.fields.write("formula", this.request.model);
     const entry = this.catalogue.models.get(kind);
     byId("model-hint").textContent = entry
       ? `${entry.formula}. ${entry.when_to_use}`
       : "Names of columns are inputs; other names are params.";
-    choose("target", names, target);
-    choose(
-      "input",
-      names.filter((name) => name !== target),
-      inputs[0],
+    const others = names.filter((name) => name !== target);
+    offer(this.fields, "target", names, target);
+    offer(this.fields, "input", others, inputs[0]);
+    checks(this.fields, "inputs", kind === "mlp" ? others : [], inputs, (chosen) =>
+      this.#changeModel({ ...this.#family(), inputs: chosen }),
     );
-  }
-
-  #showStart() {
-    const { params } = this.understood;
-    byId("start-field").hidden = !params?.length;
-    const shown = [...byId("start").querySelectorAll("input")].map((input) => input.name);
-    if (shown.join() !== (params ?? []).join()) {
-      byId("start").replaceChildren(
-        ...(params ?? []).map((name) =>
-          element(
-            "label",
-            { class: "code" },
-            element("span", {}, name),
-            element("input", {
-              name,
-              class: "code",
-              inputmode: "decimal",
-              autocomplete: "off",
-              onchange: (event) => this.#start(name, event.target.value),
-            }),
-          ),
-        ),
-      );
-    }
-    for (const input of byId("start").querySelectorAll("input")) {
-      const param = this.request.params?.[input.name];
-      write(input, startOf(param) ?? "");
-      input.previousElementSibling.textContent = `${input.name}${param?.fixed ? ", fixed" : ""}`;
-    }
   }
 
   #showDescent() {
     const { name, learning_rate: rate } = optimizerOf(this.request);
-    set("optimizer", name);
+    this.fields.write("optimizer", name);
     byId("optimizer-hint").textContent = this.catalogue.optimizers.get(name)?.when_to_use ?? "";
     byId("rate-field").hidden = !hasRate(name, this.catalogue.optimizers);
     byId("epochs-field").hidden = name === "exact";
-    slide("rate", rate ?? this.#defaultRate(name) ?? 0.001);
-    slide("epochs", this.request.epochs ?? EPOCHS);
+    this.#slide("rate", rate ?? this.#defaultRate(name) ?? 0.001);
+    this.#slide("epochs", this.request.epochs ?? EPOCHS);
   }
 
   #showScaling() {
     const { scaling } = this.request;
-    const given = scaling && typeof scaling === "object";
-    set("scaling", given ? "factor" : (scaling ?? ""));
-    byId("factor-field").hidden = !given;
-    if (given) slide("factor", Object.values(scaling)[0]?.scale ?? 1);
+    const factor = factorOf(this.request);
+    const own = scaling && typeof scaling === "object" ? "own" : (scaling ?? "");
+    this.fields.write("scaling", factor === undefined ? own : "factor");
+    byId("factor-field").hidden = factor === undefined;
+    if (factor !== undefined) this.#slide("factor", factor);
   }
-}
 
-/** The number typed; other text is kept, for the service to refuse. */
-function typed(text) {
-  const value = Number(text.trim());
-  return text.trim() === "" || Number.isNaN(value) ? text : value;
+  #slide(id, value) {
+    const slider = byId(id);
+    if (Number(value) > 0 && document.activeElement !== slider) this.fields.write(slider, Math.log10(value));
+    slider.setAttribute("aria-valuetext", String(value));
+    this.fields.write(`${id}-number`, value);
+  }
+
+  #showRest() {
+    const more = rest(this.request);
+    const some = Object.keys(more);
+    byId("more-error").textContent = this.badRest;
+    byId("more-error").hidden = !this.badRest;
+    byId("further-summary").textContent = some.join(", ");
+    if (this.badRest) return;
+    this.fields.write("more", some.length ? JSON.stringify(more) : "");
+    if (some.length && !this.seen) byId("further").open = this.seen = true;
+  }
 }
 
 const whole = (value) => (typeof value === "number" && value < 1e9 ? Math.round(value) : value);
-
-/** Sets a field's value, unless it has the focus. */
-function write(input, value) {
-  const text = String(value);
-  if (input.value !== text && (document.activeElement !== input || input.type === "range")) {
-    input.value = text;
-  }
-}
-
-const set = (id, value) => write(byId(id), value);
-
-function choose(id, names, chosen) {
-  byId(id).replaceChildren(...names.map((name) => element("option", { value: name }, name)));
-  byId(id).value = chosen ?? "";
-}
-
-function slide(id, value) {
-  const slider = byId(id);
-  if (Number(value) > 0 && document.activeElement !== slider) slider.value = Math.log10(value);
-  slider.setAttribute("aria-valuetext", String(value));
-  byId(`${id}-number`).value = String(value);
-}

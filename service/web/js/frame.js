@@ -1,6 +1,6 @@
 // Shared by the charts: uPlot with the page's colours, sizes and number formats.
 
-import { number } from "./format.js";
+import { grouped, number } from "./format.js";
 
 const NAMES = ["ink", "muted", "line", "panel", "accent", "trace", "good", "low", "high", "band"];
 
@@ -23,10 +23,24 @@ export function axis(label, colour, options = {}) {
     labelGap: 2,
     gap: 4,
     size: options.size ?? 30,
-    space: options.space ?? 45,
-    values: (_, splits) => splits.map((v) => (v === null ? "" : number(v, digits(splits)))),
+    space: options.space ?? apart,
+    values: (_, splits) => splits.map((v) => (v === null ? "" : tick(v, splits))),
     ...options,
   };
+}
+
+/** The least distance of ticks: that of the longest label at the ends of the axis. */
+const apart = (u, _, low, high) => {
+  const step = (high - low) / 8;
+  const texts = [low, high].map((v) => tick(Math.round(v / step) * step, [high - step, high]));
+  return Math.max(45, 18 + 7 * Math.max(...texts.map((text) => text.length)));
+};
+
+/** A tick's label: in one notation for all ticks of an axis. */
+function tick(value, splits) {
+  const largest = Math.max(...splits.filter((v) => v !== null).map(Math.abs));
+  const few = Number(value.toPrecision(digits(splits)));
+  return largest >= 1e6 && largest < 1e9 ? grouped(few) : number(value, digits(splits));
 }
 
 /** As many significant digits as distinguish neighbouring ticks. */

@@ -3,7 +3,7 @@
 import { call, numbers } from "./api.js";
 import { byId, element } from "./dom.js";
 import { number } from "./format.js";
-import { body } from "./request.js";
+import { body, sigmaOf } from "./request.js";
 import { SurfaceChart, view } from "./surface_chart.js";
 
 const MOST_STEPS = 64;
@@ -85,6 +85,7 @@ export class Landscape {
   }
 
   #path() {
+    if (this.pair.length < 2) return [];
     const points = [this.start ? this.pair.map((name) => Number(this.start[name])) : null];
     const columns = this.pair.map((name) => numbers(this.history?.params[name] ?? []));
     (columns[0] ?? []).forEach((x, i) => points.push([x, columns[1][i]]));
@@ -118,15 +119,16 @@ export class Landscape {
   }
 
   async #losses(held, seen) {
-    const { model, loss, likelihood, scaling } = this.scene.request;
     const data = this.scene.columns;
+    const { model, loss, likelihood, scaling } = this.scene.request;
+    const sigma = sigmaOf(this.scene.request, data);
     const rows = Object.values(data)[0].length;
     const steps = Math.max(12, Math.min(MOST_STEPS, Math.floor(Math.sqrt(MOST_LOSSES / rows))));
     const axes = [seen.x, seen.y].map(([min, max]) => ({ min, max, steps }));
     const surface = { [this.pair[0]]: axes[0], [this.pair[1]]: axes[1] };
     try {
       const found = await call("loss", {
-        body: { model, params: held, data, loss, likelihood, scaling, surface },
+        body: { model, params: held, data, loss, likelihood, scaling, sigma, surface },
       });
       const grid = found.surface;
       const [x, y] = this.pair.map((name) => grid.axes[name]);
@@ -138,8 +140,8 @@ export class Landscape {
 
   /** The minimum found by `auto`, once for each model, data, scaling and loss. */
   async #minimum() {
-    const { model, params, loss, likelihood, scaling } = this.scene.request;
-    const search = { model, params, loss, likelihood, scaling, time_limit_s: SEARCH_S };
+    const { model, params, loss, likelihood, scaling, sigma, weights } = this.scene.request;
+    const search = { model, params, loss, likelihood, scaling, sigma, weights, time_limit_s: SEARCH_S };
     const key = JSON.stringify(search) + this.scene.version;
     if (!this.minima.has(key)) this.minima.set(key, this.#search(search));
     return this.minima.get(key);

@@ -70,6 +70,7 @@ export class LossChart {
             ...wide,
             grid: { stroke: colour.line, width: 1, filter: powers },
             ticks: { show: false },
+            filter: labelled,
           }),
         ],
         series: [
@@ -109,6 +110,15 @@ export class LossChart {
 const whole = () => {
   const steps = [1, 2, 5].flatMap((n) => Array.from({ length: 8 }, (_, p) => n * 10 ** p));
   return steps.sort((a, b) => a - b);
+};
+
+/** Powers of ten, of which at most six are labelled. */
+const labelled = (_, splits) => {
+  const logs = splits.filter((v) => v > 0).map(Math.log10);
+  const range = Math.max(...logs) - Math.min(...logs);
+  if (range < 2) return splits;
+  const step = Math.ceil(range / 6);
+  return splits.map((v) => (v > 0 && Math.abs(Math.log10(v) % step) < 1e-9 ? v : null));
 };
 
 /** Only the powers of ten. */

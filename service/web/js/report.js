@@ -3,9 +3,11 @@
 import { fixLabel } from "./fixes.js";
 import { byId, element } from "./dom.js";
 import { count, number, withError } from "./format.js";
+import { showChecks } from "./checks.js";
 
 /** The message about how a fit ended, and its kind. */
 export function ending(fit) {
+  if (fit.groups) return endingOfGroups(fit);
   const n = count(fit.epochs, "epoch");
   const far = fit.verdict === "untrustworthy" ? " Not converged." : "";
   const tone = fit.verdict === "trustworthy" ? "good" : "warn";
@@ -24,6 +26,14 @@ export function ending(fit) {
   return { text: message[0] + hint, kind: message[1] };
 }
 
+function endingOfGroups({ groups, verdict, stop_reason: reason }) {
+  const n = groups.key.length;
+  const good = groups.trustworthy.filter(Boolean).length;
+  const shared = `${count(n, "group")} fitted; ${good === n ? "all" : good} of them trustworthy.`;
+  if (reason === "cancelled") return { text: `Cancelled. ${shared}`, kind: "warn" };
+  return { text: shared, kind: verdict === "trustworthy" ? "good" : "warn" };
+}
+
 export function status(text, kind) {
   byId("status-text").textContent = text;
   byId("status").dataset.kind = kind;
@@ -36,6 +46,7 @@ const TITLES = {
   non_finite: "Non-finite numbers",
 };
 const MOST_PARAMS = 8;
+const MOST_ROWS = 200;
 const SEVERITIES = { error: "Error", warning: "Warning", info: "Note" };
 
 /** The diagnostics, each with a button that applies its suggested fix. */
@@ -46,7 +57,7 @@ export function diagnostics(fit, apply) {
 function card(one, fit, apply) {
   const title = TITLES[one.code] ?? titleOf(one.code);
   const heading = element(
-    "h3",
+    "h2",
     {},
     element("span", { class: `severity ${one.severity}` }, `${SEVERITIES[one.severity]}: `),
     title,
@@ -72,27 +83,32 @@ function titleOf(code) {
   return words.charAt(0).toUpperCase() + words.slice(1);
 }
 
-/** The results: the params with their standard errors, and the statistics of the fit. */
+/** The results: the verdict, the params with their standard errors and units, the statistics. */
 export function answer(fit) {
   byId("answer").hidden = !fit;
-  byId("verdict").textContent = "";
+  byId("verdict").replaceChildren();
+  delete byId("answer").dataset.groups;
   if (!fit) return;
-  byId("verdict").textContent = verdict(fit);
-  byId("params").replaceChildren(...paramsTable(fit));
-  byId("report").hidden = !fit.report;
-  byId("report").replaceChildren(...reportTable(fit.report ?? {}));
+  if (fit.groups) byId("answer").dataset.groups = "";
+  const word = element("b", { class: `verdict ${fit.verdict}` }, `${titleOf(fit.verdict)}. `);
+  byId("verdict").append(word, verdict(fit));
+  byId("params").replaceChildren(...(fit.groups ? groupsTable(fit) : paramsTable(fit)));
+  const report = fit.groups ? null : fit.report;
+  byId("report").hidden = !report;
+  byId("report").replaceChildren(...reportTable(report ?? {}));
   byId("statistics").replaceChildren(
-    ...statistics(fit).map(([name, value]) =>
+    ...(fit.groups ? statisticsOfGroups(fit) : statistics(fit)).map(([name, value]) =>
       element("div", {}, element("dt", {}, name), element("dd", {}, value)),
     ),
   );
+  showChecks(fit);
 }
 
 function verdict(fit) {
   const found = fit.diagnostics.length ? "See the notes above" : "No issues found";
   return {
     trustworthy: `${found}: the estimates can be trusted within their standard errors.`,
-    doubtful: "The estimates are doubtful: see the warnings above.",
+    doubtful: "See the warnings above before you rely on the estimates.",
     untrustworthy: "Do not rely on these estimates: see the errors above.",
   }[fit.verdict];
 }
@@ -136,7 +152,8 @@ function paramRow(fit, name, raw) {
     : [valueCell(fit.params[name], error)];
   cells.push(element("td", {}, valid ? interval(fit, name, raw) : "–"));
   if (raw) cells.push(valueCell(fit.params[name], error));
-  return element("tr", { "data-param": name }, element("th", { scope: "row" }, name), ...cells);
+  const unit = fit.units?.[name] ? [element("span", { class: "unit" }, ` [${fit.units[name]}]`)] : [];
+  return element("tr", { "data-param": name }, element("th", { scope: "row" }, name, ...unit), ...cells);
 }
 
 /** In raw units it has the same width in standard errors as in scaled units, by Student's t. */
@@ -149,6 +166,41 @@ function interval(fit, name, raw) {
   const times = (Number(found.upper[name]) - Number(fit.params[name])) / Number(stderr[name]);
   const [value, half] = [Number(raw.values[name]), times * Number(raw.stderr[name])];
   return range(value - half, value + half);
+}
+
+/** A row for each group: its params, R² and verdict; the shared ones in a last row. */
+function groupsTable({ groups, shared, units }) {
+  const names = Object.keys(groups.params);
+  const titled = (name) => (units?.[name] ? `${name} [${units[name]}]` : name);
+  const heads = [[groups.by].flat().join(", "), "n", ...names.map(titled), "R²", "verdict"];
+  const head = element("tr", {}, ...heads.map((text) => element("th", { scope: "col" }, text)));
+  const rows = groups.key.slice(0, MOST_ROWS).map((key, i) =>
+    element(
+      "tr",
+      { "data-group": [key].flat().join(",") },
+      element("th", { scope: "row" }, [key].flat().join(", ")),
+      element("td", {}, number(groups.n[i])),
+      ...names.map((name) => valueCell(groups.params[name][i], groups.stderr[name]?.[i])),
+      element("td", {}, groups.r_squared[i] === null ? "–" : number(groups.r_squared[i], 4)),
+      element("td", { class: groups.verdict[i], title: groups.diagnostics[i].join(", ") }, groups.verdict[i]),
+    ),
+  );
+  for (const [name, value] of Object.entries(shared?.params ?? {})) {
+    const cell = valueCell(value, shared.stderr?.[name]);
+    cell.colSpan = heads.length - 1;
+    rows.push(element("tr", { "data-param": name }, element("th", { scope: "row" }, `${titled(name)}, shared`), cell));
+  }
+  if (groups.key.length > MOST_ROWS) {
+    const more = `and ${groups.key.length - MOST_ROWS} more, in the download`;
+    rows.push(element("tr", {}, element("td", { colspan: heads.length }, more)));
+  }
+  return [element("thead", {}, head), element("tbody", {}, ...rows)];
+}
+
+function statisticsOfGroups({ groups, statistics: pooled, optimizer }) {
+  const rows = groups.n.reduce((sum, n) => sum + n, 0);
+  const given = pooled ? [["R²", pooled.r_squared === null ? "–" : number(pooled.r_squared, 4)], ["residual std. dev.", number(pooled.residual_std ?? NaN, 4)]] : [];
+  return [...given, ["groups", number(groups.key.length)], ["rows", number(rows, 9)], ["optimizer", optimizer]];
 }
 
 function valueCell(value, error) {
@@ -179,54 +231,4 @@ function statistics(fit) {
     ["rows", number(s.n, 9)],
     ["optimizer", fit.optimizer],
   ];
-}
-
-/** Shows errors at the fields that they point at; the others above the charts.
- * @returns whether a field is marked */
-export function problem(error) {
-  clearProblems();
-  let placed = false;
-  const fields = [...document.querySelectorAll("[data-pointer]")].sort(
-    (a, b) => b.dataset.pointer.length - a.dataset.pointer.length,
-  );
-  const elsewhere = [];
-  for (const { pointer, detail } of error.errors ?? []) {
-    const field = fields.find(
-      (one) => pointer === one.dataset.pointer || pointer.startsWith(`${one.dataset.pointer}/`),
-    );
-    if (field && !field.parentElement.hidden) {
-      place(field, pointer, detail);
-      placed = true;
-    } else elsewhere.push(detail);
-  }
-  if (!error.errors?.length) elsewhere.push(error.message);
-  byId("problem").textContent = elsewhere.join(" ");
-  byId("problem").hidden = !elsewhere.length;
-  document.querySelector("#controls [aria-invalid='true']")?.focus();
-  return placed;
-}
-
-function place(field, pointer, detail) {
-  field.textContent = field.textContent ? `${field.textContent} ${detail}` : detail;
-  field.hidden = false;
-  const param = /^\/params\/([^/]+)/.exec(pointer);
-  const name = param?.[1].replace(/~1/g, "/").replace(/~0/g, "~");
-  const inputs = param
-    ? [...byId("start").querySelectorAll("input")].filter((input) => input.name === name)
-    : document.querySelectorAll(`[aria-describedby~="${field.id}"]`);
-  for (const input of inputs) {
-    input.setAttribute("aria-invalid", "true");
-    if (param) input.setAttribute("aria-describedby", field.id);
-  }
-}
-
-export function clearProblems() {
-  byId("problem").hidden = true;
-  for (const field of document.querySelectorAll("[data-pointer]")) {
-    field.hidden = true;
-    field.textContent = "";
-  }
-  for (const input of document.querySelectorAll("#controls [aria-invalid]")) {
-    input.removeAttribute("aria-invalid");
-  }
 }

@@ -19,10 +19,10 @@ export function merge(target, patch) {
  * its object. */
 export function withFix(request, suggestion) {
   const whole = { ...request };
-  for (const key of ["optimizer", "loss", "likelihood"]) {
-    if (typeof whole[key] === "string" && isObject(suggestion[key])) {
-      whole[key] = { name: whole[key] };
-    }
+  const bare = [["optimizer", "name"], ["loss", "name"], ["likelihood", "name"], ["group_by", "column"]];
+  for (const [key, member] of bare) {
+    const isBare = whole[key] !== undefined && !isObject(whole[key]);
+    if (isBare && isObject(suggestion[key])) whole[key] = { [member]: whole[key] };
     const [old, next] = [whole[key]?.name, suggestion[key]?.name];
     if (next && old && next !== old) delete whole[key]; // options of another do not carry over
   }
@@ -62,7 +62,7 @@ export function measured(request, columns, target) {
 export const startOf = (param) => (isObject(param) ? param.value : param);
 
 /**
- * * How the service interprets a model on these columns, as far as the page can tell.
+ * How the service interprets a model on these columns, as far as the page can tell.
  * @param families the catalogue by name
  * @returns {kind, text, inputs, target, params}; `params` is null where only the fit knows.
  */
@@ -139,15 +139,90 @@ export function padded([low, high], part = 0.06) {
   return [low - room, high + room];
 }
 
-/** The body to send: the request with its data. */
-export function body(request, columns) {
+/** The factor of a scaling that is one factor for all inputs; undefined for others. */
+export function factorOf({ scaling }) {
+  if (!isObject(scaling)) return undefined;
+  const factors = Object.values(scaling).map((one) => (Object.keys(one).join() === "scale" ? one.scale : null));
+  return factors.every((one) => one === factors[0] && one !== null) ? factors[0] : undefined;
+}
+
+// The members that fields show; of objects, the members of these.
+const WHOLE = ["epochs", "sigma_absolute"];
+const PARTS = {
+  model: ["name", "inputs", "target"],
+  optimizer: ["name", "learning_rate"],
+  loss: ["name"],
+  likelihood: ["name", "exposure", "n"],
+  group_by: ["column", "shared"],
+};
+const OF_PARAM = ["value", "min", "max", "fixed"];
+
+const pick = (object, test) => Object.fromEntries(Object.entries(object).filter(([key]) => test(key)));
+
+/** The members of a request that no field shows. */
+export function rest(request) {
+  const more = {};
+  for (const [key, value] of Object.entries(request)) {
+    if (WHOLE.includes(key) || value === undefined) continue;
+    if (key === "params") Object.assign(more, restOfParams(value));
+    else if (["sigma", "weights"].includes(key)) {
+      if (typeof value === "object") more[key] = value;
+    } else if (key === "scaling") {
+      if (isObject(value) && factorOf(request) === undefined) more[key] = value;
+    } else if (!PARTS[key]) more[key] = value;
+    else if (isObject(value)) {
+      const left = pick(value, (name) => !PARTS[key].includes(name));
+      if (Object.keys(left).length) more[key] = left;
+    }
+  }
+  return more;
+}
+
+function restOfParams(params) {
+  const left = Object.entries(params)
+    .filter(([, param]) => isObject(param))
+    .map(([name, param]) => [name, pick(param, (key) => !OF_PARAM.includes(key))])
+    .filter(([, param]) => Object.keys(param).length);
+  return left.length ? { params: Object.fromEntries(left) } : {};
+}
+
+/** The request without these members. */
+export function withoutRest(request) {
+  const less = { ...request };
+  for (const [key, value] of Object.entries(rest(request))) {
+    if (key === "params") {
+      less.params = { ...request.params };
+      for (const name of Object.keys(value)) {
+        less.params[name] = pick(request.params[name], (part) => OF_PARAM.includes(part));
+        if (!Object.keys(less.params[name]).length) delete less.params[name];
+      }
+    } else if (PARTS[key]) less[key] = pick(request[key], (name) => PARTS[key].includes(name));
+    else delete less[key];
+  }
+  return less;
+}
+
+/** σ for a loss: as a list, where weights are given by a column. */
+export function sigmaOf({ sigma, weights }, columns) {
+  if (weights === undefined) return isObject(sigma) ? undefined : sigma;
+  return columns[weights]?.map((w) => 1 / Math.sqrt(w));
+}
+
+/** The body to send: the request with its data and their units. */
+export function body(request, columns, units = {}) {
   const complete = Object.values(columns).every((column) => !column.includes(null));
-  return { ...request, data: columns, ...(complete ? {} : { missing: "drop" }) };
+  const known = pick(units, (name) => name in columns && units[name]);
+  return {
+    ...request,
+    data: columns,
+    ...(Object.keys(known).length ? { units: known } : {}),
+    ...(complete || request.missing ? {} : { missing: "drop" }),
+  };
 }
 
 /** The request as a curl command. */
 export function asCurl(request, address, keyed = false) {
   const quoted = JSON.stringify(request).replace(/'/g, "'\\''");
   const key = keyed ? '-H "Authorization: Bearer $DESCENT_API_KEY" ' : "";
-  return `curl ${key}--json '${quoted}' ${address}`;
+  return `curl ${key}-H 'Content-Type: application/json' -d '${quoted}' ${address}`;
 }

@@ -4,15 +4,21 @@ import { call, drawable, numbers } from "./api.js";
 import { byId } from "./dom.js";
 import { FitChart } from "./fit_chart.js";
 import { grouped, number } from "./format.js";
+import { MOST_GROUPS, drawGroups, groupsOf, legend } from "./group_chart.js";
+import { groupColumns } from "./grouping.js";
 import { Landscape } from "./landscape.js";
 import { LossChart } from "./loss_chart.js";
 import { Player } from "./player.js";
-import { measured, resolved, startOf } from "./request.js";
+import { hasRate, measured, optimizerOf, resolved, startOf } from "./request.js";
+import { showWay, wayless } from "./way.js";
 
 const SHOWN_PARAMS = 4;
 
 export class Stage {
-  constructor() {
+  /** @param optimizers the catalogue by name */
+  constructor(optimizers) {
+    this.optimizers = optimizers;
+    this.key = [...byId("fit-key").childNodes];
     this.fit = new FitChart(byId("fit-chart"));
     this.loss = new LossChart(byId("loss-chart"));
     this.landscape = new Landscape();
@@ -39,7 +45,8 @@ export class Stage {
 
   #begin(scene) {
     this.scene = scene;
-    this.result = null;
+    this.result = this.groups = null;
+    byId("fit-key").replaceChildren(...this.key);
     this.history = { epoch: [], loss: [], params: {} };
     this.curves = new Map();
     this.wanted = this.drawn = -1;
@@ -55,6 +62,7 @@ export class Stage {
     byId("fit-note").hidden = true;
     byId("readout").textContent = "";
     this.#showPlayer();
+    showWay(!request.group_by && hasRate(optimizerOf(request).name, this.optimizers), "");
   }
 
   #setData(target, name = this.scene.understood.target) {
@@ -113,11 +121,15 @@ export class Stage {
     this.player.grew(history.epoch.length);
     byId("seek").max = Math.max(0, history.epoch.length - 1);
     byId("loss-empty").hidden = history.epoch.length > 0;
+    if (history.epoch.length > 1) showWay(true, "");
   }
 
   /** Shows the fit of a run that has ended. */
   async ended(fit) {
     this.result = fit;
+    if (fit.groups) return this.#grouped(fit);
+    const steps = this.history.epoch.length;
+    showWay(steps > 1, wayless(fit));
     this.loss.ended(fit.epochs, fit.best.epoch);
     this.player.ended();
     this.#showPlayer();
@@ -129,6 +141,20 @@ export class Stage {
     await this.landscape.ended(fit).catch(() => {});
     this.drawn = -1; // draw again, with its band
     this.#show(this.player.at);
+  }
+
+  /** The curves of groups. */
+  async #grouped(fit) {
+    this.player.ended();
+    showWay(false, "Each group has a fit of its own; how one of them got there is seen when its rows are fitted alone.");
+    const { understood, columns, request } = this.scene;
+    if (understood.inputs.length !== 1 || !(understood.target in columns)) return;
+    const groups = await groupsOf(fit, columns, groupColumns(request), understood.inputs[0]);
+    if (request !== this.scene.request) return;
+    this.groups = groups;
+    byId("fit-key").replaceChildren(...legend(groups, fit.groups.key.length - MOST_GROUPS));
+    this.fit.frame.describe(`${fit.groups.key.length} groups, each with its curve.`);
+    drawGroups(this.fit.frame, groups, this.fit.labels);
   }
 
   /** Where the left side transforms a column, the measured values are prediction − residual. */
@@ -154,7 +180,10 @@ export class Stage {
 
   /** Redraws in the current theme. */
   redraw() {
-    this.fit.draw();
+    if (this.groups) {
+      drawGroups(this.fit.frame, this.groups, this.fit.labels);
+      byId("fit-key").replaceChildren(...legend(this.groups, 0));
+    } else this.fit.draw();
     this.loss.draw();
     this.landscape.chart.draw();
   }

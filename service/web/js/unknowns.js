@@ -33,7 +33,7 @@ export class Unknowns {
     this.fit = fit;
     this.column = fit ? readingsColumn(scene) : null;
     const inputs = Object.keys(fit?.predict.input_range ?? {});
-    const usable = this.column && inputs.length === 1 && fit.stop_reason !== "diverged";
+    const usable = this.column && !fit.groups && inputs.length === 1 && fit.stop_reason !== "diverged";
     byId("unknowns").hidden = !usable;
     if (!usable) this.fit = null;
     else byId("readings-label").textContent = `Readings of ${this.column}, one in a line`;
