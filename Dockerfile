@@ -1,6 +1,6 @@
 # The Python that the pins of constraints.txt are tested with.
 FROM python:3.11-slim-bookworm AS base
-# The image may run on another processor than it is built on: see docs/operations.md.
+# The image may run on another processor than it is built on: see docs/operations/running.md.
 ENV DESCENT_KERNEL_CPU=portable
 
 

@@ -12,8 +12,8 @@ from service.app import create_app
 from service.settings import Settings
 
 ROOT = Path(__file__).parents[2]
-ARCHITECTURE = ROOT / "docs" / "architecture.md"
-PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md"))]
+ARCHITECTURE = ROOT / "docs" / "explanation" / "architecture.md"
+PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglob("*.md"))]
 
 PAGES_FOR_PEOPLE = {("GET", "/"), ("GET", "/docs")}
 """What no client has a use for, and openapi.json does not describe."""

@@ -16,7 +16,7 @@ ROOT = Path(__file__).parents[2]
 
 
 def first_cells(page: str) -> set[str]:
-    text = (ROOT / "docs" / page).read_text(encoding="utf-8")
+    text = (ROOT / "docs" / "reference" / page).read_text(encoding="utf-8")
     cells = re.findall(r"^\| ((?:`\w+` ?)+)\|", text, flags=re.MULTILINE)
     return {name for cell in cells for name in re.findall(r"`(\w+)`", cell)}
 
@@ -31,6 +31,6 @@ def test_the_verdicts_and_the_codes_of_the_diagnostics() -> None:
 
 @pytest.mark.parametrize("name", tables())
 def test_the_tables_of_the_catalogue(name: str) -> None:
-    page = (ROOT / "docs" / name).read_text(encoding="utf-8")
+    page = (ROOT / "docs" / "reference" / name).read_text(encoding="utf-8")
     assert page == renewed(name), "run `make docs`"
     assert all(f"## {title}\n\n{table}\n" in page for title, table in tables()[name].items())
