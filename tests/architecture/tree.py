@@ -1,5 +1,6 @@
 """The tree of packages in docs/explanation/architecture.md, from the code:
-`python -m tests.architecture.tree` prints it, with `--write` it replaces what stands between the two marks of the page."""
+`python -m tests.architecture.tree` prints it, with `--write` it replaces what
+stands between the two marks of the page."""
 
 from __future__ import annotations
 
