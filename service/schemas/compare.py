@@ -51,7 +51,10 @@ class Candidate(Request):
     params: dict[Name, Finite | Param] = {}
     """Initial values, or objects with `value`, `min`, `max`, `fixed`."""
     optimizer: Optimizer = AUTOMATIC
+    """A name of `GET /optimizers`, or an object with its options; `auto` chooses by the formula,
+    the bounds and the loss."""
     scaling: Scaling | None = None
+    """x' = scale·x + offset of inputs, in which the `params` are; as for `POST /fit`."""
     epochs: Annotated[int, Field(ge=1, le=10**8)] | None = None
     """Maximum number of epochs."""
     tolerance: Tolerance = Tolerance()
@@ -203,7 +206,9 @@ class CompareRequest(Request):
     """Rows with null in a column that a model uses: `error` refuses them, `drop` drops them for
     every model."""
     dtype: DType = "float64"
+    """The precision of the computation."""
     seed: Annotated[int, Field(ge=0, le=2**63 - 1)] = 0
+    """Of the random numbers: the same request with the same seed has the same answer."""
     time_limit_s: Annotated[Finite, Field(gt=0, le=86_400)] | None = None
     """Seconds of computing after which the models that have been fitted are compared. Default: the
     server's."""

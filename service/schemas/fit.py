@@ -54,7 +54,10 @@ class FitRequest(Request):
     """Initial values, or objects with `value`, `min`, `max`, `fixed`, or with `expr`. In raw units,
     whatever the `scaling`; refused where they cannot be converted to scaled inputs."""
     loss: Loss = LEAST_SQUARES
+    """What is minimised: a name of `GET /losses`, or an object with its options."""
     optimizer: Optimizer = AUTOMATIC
+    """A name of `GET /optimizers`, or an object with its options; `auto` chooses by the formula,
+    the bounds and the loss."""
     scaling: Scaling | None = None
     """x' = scale·x + offset of inputs. The `params` of the request are in raw units; those of the
     answer, its history and statistics in scaled units. `params_unscaled` are in raw units."""
@@ -77,10 +80,14 @@ class FitRequest(Request):
     and intervals of the level of `confidence_interval`; or `default`, those of the model's family.
     In raw units where `scaling` is given."""
     on_divergence: OnDivergence = "stop"
+    """Whether a fit that diverges (a non-finite loss, or one above 10¹² times the first) stops
+    there or goes on to `epochs`."""
     dtype: DType = "float64"
+    """The precision of the computation."""
     challenge: bool = True
     """Whether the minimum of a nonlinear fit is compared with those found from other starts."""
     seed: Annotated[int, Field(ge=0, le=2**63 - 1)] = 0
+    """Of the random numbers: the same request with the same seed has the same answer."""
     background: bool = False
     """Whether to answer immediately with 202 and the job."""
     tags: Tags = {}

@@ -56,13 +56,17 @@ class PlotHistory(Request):
     """A history as in an answer."""
 
     epoch: Annotated[list[Epoch], Field(max_length=MOST_ROWS)]
+    """The epochs recorded."""
     loss: AnyNumbers
+    """The loss before each epoch's update."""
     params: dict[Name, AnyNumbers] = {}
+    """The params after it."""
     gradient: dict[Name, AnyNumbers] = {}
     """Not drawn."""
     total: Epoch | None = None
     """Not drawn."""
     thinned: bool = False
+    """Whether recorded rows were omitted."""
 
 
 class PlotRequest(Request):
@@ -73,16 +77,19 @@ class PlotRequest(Request):
     format: PictureFormat | None = None
     """Default: according to `Accept`, else `svg`."""
     theme: Theme = "light"
+    """Colours for a light or a dark background."""
     transparent: bool = False
     """Whether the background is transparent."""
     width: Side = 800
     """Pixels; for `txt` see `columns`."""
     height: Side = 500
+    """In pixels."""
     columns: Columns = 80
     """The width of a `txt`, in characters."""
     title: Annotated[str, Field(max_length=200)] | None = None
     """Default: the formula."""
     model: Model = "linear"
+    """A formula, with or without its left side; a name of `GET /models`; or an object."""
     params: dict[Name, Finite | Tied] | None = None
     """Every param's value or `expr`, in scaled units where `scaling` is given."""
     data: Data | None = None
@@ -90,20 +97,25 @@ class PlotRequest(Request):
     rows: Rows | None = None
     """Which rows are used: a condition on columns, such as `x > 2 and x < 10`."""
     sigma: Name | Positive | list[Positive] | None = None
+    """The standard deviation of the target's noise: a column's name, a number or a list."""
     loss: Loss = LEAST_SQUARES
     """Only for `path`."""
     scaling: Scaling | None = None
+    """x' = scale·x + offset of inputs, in which the `params` are; as for `POST /fit`."""
     dtype: DType = "float64"
+    """The precision of the computation."""
     units: Units | None = None
     """Units of columns and params, by name, for the axes."""
     covariance: dict[str, dict[str, Finite]] | None = None
     """Covariance of the free params, by name, for the bands of `fit`."""
     residual_std: NonNegative | None = None
+    """The standard deviation of a new observation."""
     sigma_scale: NonNegative | None = None
     """Not drawn."""
     input_range: dict[Name, InputRange] | None = None
     """Not drawn."""
     degrees_of_freedom: Annotated[int, Field(ge=1, le=10**12)] | None = None
+    """Of the fit that the params are from, for Student's t; without it intervals are normal."""
     level: Level = 0.95
     """Confidence level of the bands."""
     history: PlotHistory | None = None

@@ -40,6 +40,7 @@ class InversionOptions(Request):
     """`inversion`: all x whose prediction interval contains the readings' mean, which for a line is
     Fieller's interval. `wald`: symmetric, by the standard error. `none`: none."""
     level: Level = 0.95
+    """The probability that the interval holds the true value."""
     of: ReadingKind = "observation"
     """`observation`: with the noise of the readings themselves. `mean`: without it, as if the
     sample had been read infinitely often."""
@@ -69,6 +70,7 @@ class InvertRequest(Request):
     """The `predict` of a fit, or the id of its job; and readings of samples."""
 
     model: Model = "linear"
+    """A formula, with or without its left side; a name of `GET /models`; or an object."""
     params: dict[Name, Finite | Tied] | None = None
     """Every param's value, in scaled units where `scaling` is given. Required without `job_id`."""
     rows: Rows | None = None
@@ -78,6 +80,7 @@ class InvertRequest(Request):
     any of `sample`, `dilution` and the column of a grouped fit. Where `solve_for` is a column too,
     its rows with a value are calibrators, and those without are unknowns."""
     scaling: Scaling | None = None
+    """x' = scale·x + offset of inputs, in which the `params` are; as for `POST /fit`."""
     job_id: str | None = None
     """The job to take the curve from, or for a grouped fit the curve of each group."""
     solve_for: Name | None = None
@@ -106,6 +109,7 @@ class InvertRequest(Request):
     sigma_scale: NonNegative | None = None
     """The same in units of `sigma`, for a fit with `sigma`."""
     degrees_of_freedom: Annotated[int, Field(ge=1, le=10**12)] | None = None
+    """Of the fit that the params are from, for Student's t; without it intervals are normal."""
     input_range: dict[Name, InputRange] | None = None
     """The smallest and largest value of each input that the curve was fitted to."""
     dtype: DType = "float64"
