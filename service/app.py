@@ -28,6 +28,7 @@ from service.api.routes import (
     certification,
     comparisons,
     compute,
+    draws,
     events,
     fits,
     jobs,
@@ -68,7 +69,7 @@ def create_app(settings: Settings, clock: Clock | None = None) -> FastAPI:
     clock, metrics = clock or SystemClock(), Metrics()
     tracing = Tracing() if settings.otel else None
     nouns = (
-        *(compute, unknowns, fits, comparisons, jobs, events, plots),
+        *(compute, unknowns, fits, comparisons, jobs, draws, events, plots),
         *(operations, certification, problems, catalogue),
     )
     app = _App(

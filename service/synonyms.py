@@ -15,6 +15,7 @@ _NAMES: Mapping[str, tuple[str, ...]] = {
     "tolerance": ("tol", "ftol", "xtol", "gtol", "eps", "epsilon"),
     "optimizer": ("method", "algorithm", "solver", "minimizer"),
     "sigma_absolute": ("absolute_sigma",),
+    "weights": ("weight", "w", "sample_weight"),
     "group_by": ("group", "groups", "groupby", "by", "facet"),
     "confidence_interval": ("confidence", "confidence_level", "conf_level", "alpha", "ci", "level"),
     "time_limit_s": ("timeout", "time_limit", "max_time"),
@@ -77,10 +78,6 @@ _OURS: Mapping[str, tuple[str, ...]] = {
     for theirs in names
 }
 
-_SIGMA = (
-    "weights are given as sigma, the standard deviation of each value: a weight w is sigma = "
-    "1/sqrt(w); sigma is a column's name, a list or a number"
-)
 _NOISE = "the standard deviations of the target are sigma: a column's name, a list or a number"
 _INITIAL = 'initial values are given by name, in params: {"a": 1, "b": 0.5}'
 _BOUNDS = 'bounds stand with each param, in params: {"a": {"min": 0, "max": 10}}'
@@ -90,7 +87,6 @@ _TARGET = (
 )
 _DATA = 'columns go into data: {"x": [1, 2, 3], "y": [2, 4, 6]}'
 _ADVICE: Mapping[tuple[str, str], tuple[str, ...]] = {
-    ("sigma", _SIGMA): ("weights", "weight", "w"),
     ("sigma", _NOISE): (
         *("yerr", "y_err", "error", "errors", "sd", "std", "stddev", "dy", "uncertainty", "noise"),
     ),

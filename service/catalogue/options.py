@@ -17,6 +17,13 @@ Fraction = Annotated[float, Ge(0), Lt(1)]
 Share = Annotated[float, Ge(0), Le(1)]
 Count = Annotated[int, Ge(1)]
 
+
+@dataclass(frozen=True, slots=True)
+class RobustScale:
+    """A number in units of a robust scale of the residuals of the fit itself, as the type of an
+    option; the schema is `service.schemas.numbers.RobustScale`."""
+
+
 REQUIRED: Any = dataclasses.MISSING
 """The default of an option that has none."""
 
@@ -29,6 +36,8 @@ class Option:
     type: Any
     default: Any
     description: str | None = None
+    tuning: float | None = None
+    """The value in units of a robust scale of the residuals, where it has one."""
 
 
 @cache

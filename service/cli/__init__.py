@@ -13,6 +13,7 @@ from service.cli.certify import certify
 from service.cli.compare import compare
 from service.cli.compile import compile
 from service.cli.doctor import doctor
+from service.cli.draws import draws
 from service.cli.fit import fit
 from service.cli.gradient import gradient
 from service.cli.invert import invert
@@ -31,7 +32,7 @@ main = typer.Typer(
     pretty_exceptions_enable=False,
 )
 for command in (
-    *(serve, fit, compare, watch, predict, invert, gradient, jobs, cancel, models),
+    *(serve, fit, compare, watch, predict, invert, gradient, jobs, draws, cancel, models),
     *(doctor, certify, openapi, key, compile, work),
 ):
     main.command()(command)

@@ -35,6 +35,10 @@ def compare(
         ),
     ] = None,
     sigma: options.Sigma = None,
+    likelihood: options.Likelihood = None,
+    exposure: options.Exposure = None,
+    n: options.Trials = None,
+    bins: options.Bins = None,
     group_by: Annotated[
         str | None, typer.Option(help="A column: the models are compared for each of its values.")
     ] = None,
@@ -82,6 +86,8 @@ def compare(
         tests=test,
         nested=None if nested is None else [_pair(each, models or []) for each in nested],
         sigma=sigma,
+        likelihood=options.counted(likelihood, exposure, n, None),
+        bins=options.edges(bins),
         group_by=group_by,
         null=None if null is None else ";".join(null),
         alternative=alternative,

@@ -45,7 +45,30 @@ def fit(
     optimizer: options.Optimizer = None,
     epochs: Annotated[int | None, typer.Option(min=1, help="The most epochs.")] = None,
     loss: options.Loss = None,
+    likelihood: options.Likelihood = None,
+    exposure: options.Exposure = None,
+    n: options.Trials = None,
+    overdispersion: options.Overdispersion = None,
+    bins: options.Bins = None,
     sigma: options.Sigma = None,
+    sigma_expr: Annotated[
+        str | None,
+        typer.Option(
+            help="The noise's standard deviation as an expression of the prediction, pred, and of "
+            "columns: '0.02 + 0.05*pred'."
+        ),
+    ] = None,
+    estimate: Annotated[
+        list[str] | None,
+        typer.Option(help="A param of --sigma-expr to estimate: name, or name=initial value."),
+    ] = None,
+    weights: Annotated[
+        str | None,
+        typer.Option(help="Weights, 1/sigma²: a column, or an expression such as '1/x**2'."),
+    ] = None,
+    outliers: Annotated[
+        str | None, typer.Option(help="Test for outliers (ROUT), and flag or drop them.")
+    ] = None,
     group_by: Annotated[
         list[str] | None,
         typer.Option(help="A column: one fit for each of its values. Several make one key."),
@@ -91,6 +114,12 @@ def fit(
         exits.usage("--background needs a running service: set --url or DESCENT_URL")
     if shared and not group_by:
         exits.usage("--shared names params that groups share: name their column with --group-by")
+    if sigma is not None and sigma_expr is not None:
+        exits.usage("--sigma and --sigma-expr exclude each other")
+    if estimate and sigma_expr is None:
+        exits.usage("--estimate names params of --sigma-expr")
+    if outliers not in (None, "flag", "drop"):
+        exits.usage(f"--outliers is flag or drop, not '{outliers}'")
     asked = requests.request(
         params=param or (),
         fixed=fix or (),
@@ -103,7 +132,11 @@ def fit(
         optimizer=optimizer,
         epochs=epochs,
         loss=loss,
-        sigma=sigma,
+        likelihood=options.counted(likelihood, exposure, n, overdispersion),
+        bins=options.edges(bins),
+        sigma=sigma if sigma_expr is None else requests.noise(sigma_expr, estimate or ()),
+        weights=weights,
+        outliers=None if outliers is None else {"method": "rout", "action": outliers},
         covariance=covariance,
         group_by=_grouping(group_by or (), shared or ()),
         rows=rows,

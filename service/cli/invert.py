@@ -37,7 +37,7 @@ def invert(
     ] = None,
     sigma: options.Sigma = None,
     interval: Annotated[
-        str | None, typer.Option(help="inversion, wald or none; default: inversion.")
+        str | None, typer.Option(help="inversion, wald, bootstrap or none; default: inversion.")
     ] = None,
     level: Annotated[float | None, typer.Option(help="Its level; default: 0.95.")] = None,
     of: Annotated[

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from service.catalogue.families import FAMILIES
+from service.catalogue.likelihoods import LIKELIHOODS
 from service.catalogue.losses import LOSSES
 from service.catalogue.optimizers import OPTIMIZERS
 from service.catalogue.pictures import FORMATS, VIEWS
+from service.cli import exits
 from service.cli.printing import Form
 
 _VIEWS = tuple(name for name, view in VIEWS.items() if view.of_job)
@@ -32,6 +34,41 @@ def optimizer_names(incomplete: str) -> list[str]:
 def loss_names(incomplete: str) -> list[str]:
     """Names of losses that begin so."""
     return _completed(LOSSES, incomplete)
+
+
+def likelihood_names(incomplete: str) -> list[str]:
+    """Names of likelihoods that begin so."""
+    return _completed(LIKELIHOODS, incomplete)
+
+
+def counted(
+    likelihood: str | None, exposure: str | None, n: str | None, overdispersion: str | None
+) -> Any:
+    """`likelihood` of a request: a name, or an object where there is more to say."""
+    given: dict[str, Any] = {"exposure": exposure, "n": n, "overdispersion": overdispersion}
+    given = {name: _number_or_name(value) for name, value in given.items() if value is not None}
+    if not given:
+        return likelihood
+    if likelihood is None:
+        exits.usage(f"--{next(iter(given))} is an option of a likelihood: add --likelihood")
+    return {"name": likelihood, **given}
+
+
+def edges(bins: str | None) -> list[str] | None:
+    """`lo,hi` as two columns."""
+    if bins is None:
+        return None
+    names = [name.strip() for name in bins.split(",")]
+    if len(names) != 2:
+        exits.usage(f"--bins takes the columns of the lower and upper edges, lo,hi, not '{bins}'")
+    return names
+
+
+def _number_or_name(text: str) -> str | float:
+    try:
+        return float(text)
+    except ValueError:
+        return text
 
 
 def view_names(incomplete: str) -> list[str]:
@@ -79,6 +116,27 @@ Params = Annotated[
 ]
 Loss = Annotated[
     str | None, typer.Option(help="The loss; default: mse.", autocompletion=loss_names)
+]
+Likelihood = Annotated[
+    str | None,
+    typer.Option(
+        help="For counts, in place of the loss: poisson or binomial.",
+        autocompletion=likelihood_names,
+    ),
+]
+Exposure = Annotated[
+    str | None,
+    typer.Option(help="With poisson: the time or volume of each row's count, a column or number."),
+]
+Trials = Annotated[
+    str | None, typer.Option("--n", help="With binomial: the number of trials, a column or number.")
+]
+Overdispersion = Annotated[
+    str | None,
+    typer.Option(help="With a likelihood: pearson, which estimates the dispersion."),
+]
+Bins = Annotated[
+    str | None, typer.Option(help="The columns of a histogram's lower and upper edges: lo,hi.")
 ]
 Sigma = Annotated[
     str | None, typer.Option(help="The noise's standard deviation: a column, or a number.")

@@ -48,6 +48,15 @@ def request(
     return made
 
 
+def noise(expr: str, estimated: Iterable[str]) -> Tree:
+    """σ as an expression, with the params that are estimated, some with an initial value."""
+    found: Tree = {}
+    for word in estimated:
+        name, equals, value = word.partition("=")
+        found[name.strip()] = _number(value, name) if equals else None
+    return {"expr": expr, "estimate": found} if found else {"expr": expr}
+
+
 def merged(target: Any, patch: Any) -> Any:
     """`target` with a JSON merge patch (RFC 7396) applied."""
     if not isinstance(patch, dict):
@@ -119,7 +128,9 @@ def _set(tree: Tree, path: list[str], value: Any) -> None:
     tree[path[-1]] = value
 
 
-_KEYS = {"gradient": "method", "interval": "kind", "group_by": "column"}
+_KEYS = {
+    "gradient": "method", "interval": "kind", "group_by": "column", "outliers": "method",
+}  # fmt: skip
 """The field that a bare name gives, where it is not `name`."""
 
 

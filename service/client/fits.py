@@ -12,9 +12,10 @@ from pydantic_core import from_json, to_json
 from service.client import answers, bodies, errors
 from service.client.bodies import Payload
 from service.schemas import answers as wire
-from service.schemas import comparisons, grouped
+from service.schemas import comparisons, grouped, resampled
 from service.schemas.jobs import JobResult
 from service.schemas.names import Status, StopReason, Verdict
+from service.schemas.noise_answers import FittedNoise, FoundOutliers
 from service.schemas.reading import Reading
 
 T = TypeVar("T")
@@ -103,6 +104,10 @@ class FitDocument(_AnyFit):
     curvature = _Member["wire.Curvature | None"]()
     best = _Member[wire.Best]()
     statistics = _Member[wire.Statistics]()
+    coverage = _Member[resampled.Coverage | None]()
+    design = _Member[resampled.Design | None]()
+    noise = _Member[FittedNoise | None]()
+    outliers = _Member[FoundOutliers | None]()
     history = _Member[wire.History]()
 
     def __init__(self, raw: dict[str, Any]) -> None:
@@ -215,6 +220,9 @@ class GroupedFit(_AnyFit):
             found[f"{param}_stderr"] = [(errors or {}).get(param, math.nan)] * len(self)
         for name in ("n", "loss", "r_squared", "residual_std", "epochs"):
             found[name] = getattr(groups, name)
+        if groups.likelihood is not None:
+            for name in ("deviance", "pearson", "dispersion", "log_likelihood"):
+                found[name] = getattr(groups.likelihood, name)
         found |= {"stop_reason": groups.stop_reason, "verdict": groups.verdict}
         return found
 

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from service.schemas.compare import Candidate, Catalogue, Sharing
     from service.schemas.comparisons import Criterion, TestName
     from service.schemas.compute import GridAxis
+    from service.schemas.likelihoods import LikelihoodOptions
     from service.schemas.losses import LossOptions as AnyLoss
     from service.schemas.models import MlpModel, NamedModel
     from service.schemas.names import (
@@ -18,12 +19,14 @@ if TYPE_CHECKING:
         DType,
         GradientMethod,
         InversionKind,
+        LikelihoodName,
         LossName,
         Missing,
         OnDivergence,
         OptimizerName,
         ScalingMethod,
     )
+    from service.schemas.noise import KnownNoise, NoiseModel, OutlierOptions
     from service.schemas.optimizers import GradientOptions, OptimizerOptions
     from service.schemas.options import (
         BandOptions,
@@ -34,6 +37,7 @@ if TYPE_CHECKING:
         Scale,
         Tolerance,
     )
+    from service.schemas.resampling import CoverageOptions, DesignOptions
     from service.schemas.unknowns import CalibratorOptions, InversionOptions
 
     Object = Mapping[str, Any]
@@ -41,6 +45,7 @@ if TYPE_CHECKING:
     Models = str | Sequence[Model | Candidate] | Catalogue | Object
     Sigma = str | float | Sequence[float] | Any
     Loss = LossName | AnyLoss | Object
+    Likelihood = LikelihoodName | LikelihoodOptions | Object
     Scaling = ScalingMethod | Mapping[str, Scale | Object]
     Gradient = GradientMethod | GradientOptions | Object
     GroupBy = str | Sequence[str] | GroupOptions | Object
@@ -52,12 +57,16 @@ class FitOptions(TypedDict, total=False):
     """Of a fit, `group_by` apart: see `service.schemas.fit.FitRequest`."""
 
     units: Mapping[str, str]
-    sigma: Sigma | None
+    sigma: Sigma | NoiseModel | Object | None
     sigma_absolute: bool
+    weights: str | Sequence[float] | Any | None
+    outliers: Literal["rout"] | OutlierOptions | Object | None
     rows: str | None
     missing: Missing
     params: Mapping[str, float | Param | Object]
     loss: Loss
+    likelihood: Likelihood | None
+    bins: Sequence[str] | None
     optimizer: OptimizerName | OptimizerOptions | Object
     scaling: Scaling | None
     epochs: int | None
@@ -66,6 +75,8 @@ class FitOptions(TypedDict, total=False):
     record_every: int | None
     confidence_interval: ConfidenceOptions | Object
     covariance: CovarianceKind
+    coverage: CoverageOptions | Object | None
+    design: DesignOptions | Object | None
     report: Literal["default"] | Mapping[str, str | ReportOptions | Object] | None
     on_divergence: OnDivergence
     dtype: DType
@@ -88,6 +99,9 @@ class CompareOptions(TypedDict, total=False):
     units: Mapping[str, str]
     sigma: Sigma | None
     sigma_absolute: bool
+    weights: str | Sequence[float] | Any | None
+    likelihood: Likelihood | None
+    bins: Sequence[str] | None
     missing: Missing
     dtype: DType
     seed: int
@@ -105,6 +119,7 @@ class PredictOptions(TypedDict, total=False):
     covariance: Mapping[str, Mapping[str, float]] | None
     residual_std: float | None
     sigma_scale: float | None
+    noise: KnownNoise | Object | None
     degrees_of_freedom: int | None
     input_range: Mapping[str, Sequence[float]] | None
     dtype: DType
@@ -132,6 +147,7 @@ class InvertOptions(InversionKeywords, total=False):
     covariance: Mapping[str, Mapping[str, float]] | None
     residual_std: float | None
     sigma_scale: float | None
+    noise: KnownNoise | Object | None
     degrees_of_freedom: int | None
     input_range: Mapping[str, Sequence[float]] | None
     dtype: DType
@@ -143,6 +159,7 @@ class LossOptions(TypedDict, total=False):
     rows: str | None
     sigma: Sigma | None
     loss: Loss
+    likelihood: Likelihood | None
     scaling: Scaling | None
     residuals: bool
     surface: Mapping[str, GridAxis | Object] | None
@@ -155,6 +172,7 @@ class GradientCallOptions(TypedDict, total=False):
     rows: str | None
     sigma: Sigma | None
     loss: Loss
+    likelihood: Likelihood | None
     gradient: Gradient
     scaling: Scaling | None
     check: bool

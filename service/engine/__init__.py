@@ -4,9 +4,12 @@ Stateless: no clock, no I/O, no globals. `run_of(task)` returns a run, which the
 """
 
 from service.engine.iterate import Run, begin, outcome
+from service.engine.outlier_run import OutlierRun, run_of
 from service.engine.problem import Groups, Options, Problem, Task, grouped
+from service.engine.resampling.run import Resampled, ResampledRun
 from service.engine.result import Best, Ends, GroupedResult, Result, Rows
-from service.engine.shared_run import SharedRun, run_of
+from service.engine.reweighted_run import ReweightedRun
+from service.engine.shared_run import SharedRun
 
 __all__ = [
     "Best",
@@ -14,8 +17,12 @@ __all__ = [
     "GroupedResult",
     "Groups",
     "Options",
+    "OutlierRun",
     "Problem",
+    "Resampled",
+    "ResampledRun",
     "Result",
+    "ReweightedRun",
     "Rows",
     "Run",
     "SharedRun",

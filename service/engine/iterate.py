@@ -24,6 +24,7 @@ from service.engine.solvers.contract import Progress, Solver
 from service.engine.solvers.marquardt import Marquardt
 from service.engine.solvers.table import solver_of
 from service.engine.start.canonical import canonical
+from service.engine.start.feasible import with_feasible_starts
 from service.engine.start.groups import (
     Starts,
     advance,
@@ -261,7 +262,7 @@ class Run:
 
     def _begin(self) -> None:
         """Creates the solver, at its start or at the state of the checkpoint."""
-        task = with_best_starts(self._current_task, self._at.starts)
+        task = with_feasible_starts(with_best_starts(self._current_task, self._at.starts))
         self._solver = solver_of(task)
         if self._at.state is None:
             self._at.state = self._solver.init()

@@ -19,6 +19,7 @@ from service.engine.formula import Formula
 from service.engine.kernel.types import Ints
 from service.engine.losses import Loss
 from service.engine.models.mlp import Network
+from service.engine.noise import Noise, OutlierTest
 from service.engine.objectives.bound import stacked
 
 Model = Formula | Network
@@ -48,6 +49,11 @@ class Problem:
     loss: Loss
     sigma: Tensor | None = None
     sigma_absolute: bool = False
+    noise: Noise | None = None
+    """How σ follows from the fit; `sigma` is then that of its last round, or what `noise` is
+    relative to."""
+    noise_params: int = 0
+    """Params of the noise that were estimated besides its scale."""
 
     @property
     def rows(self) -> int:
@@ -78,6 +84,7 @@ class Problem:
             columns={name: column[rows] for name, column in self.columns.items()},
             target=self.target[rows],
             sigma=None if self.sigma is None else self.sigma[rows],
+            noise=None if self.noise is None else self.noise.on(rows),
             initial=initial,
         )
 
@@ -105,6 +112,7 @@ class Problem:
             lower=self.lower.to(device),
             upper=self.upper.to(device),
             sigma=None if self.sigma is None else self.sigma.to(device),
+            noise=None if self.noise is None else self.noise.to(device),
         )
 
     @cached_property
@@ -145,10 +153,25 @@ class Problem:
         return (self.inputs, self.target, sigma, spans)
 
     @cached_property
+    def surrogate(self) -> Problem:
+        """The least-squares problem on which a start is searched for: the problem itself, but for a
+        likelihood, whose params may give means outside its domain. There, each target has about its
+        variance: that at half way to the mean of all."""
+        likelihood = self.loss.likelihood
+        if likelihood is None:
+            return self
+        y, sigma = self.target, torch.ones_like(self.target) if self.sigma is None else self.sigma
+        weight = 1 / sigma.square()
+        variance = likelihood.variance((y + (weight * y).sum() / weight.sum()) / 2)
+        spread = torch.where(variance > 0, variance, 1.0).sqrt()
+        squares = Loss(self.loss.function, self.loss.delta)
+        return replace(self, loss=squares, sigma=sigma * spread, sigma_absolute=False)
+
+    @cached_property
     def linear(self) -> Tensor:
         """A set of free params in which the prediction is jointly linear, as a mask, (free,)."""
         chosen = [False] * len(self.free_params)
-        if self.loss.is_least_squares and isinstance(self.formula, Formula):
+        if self.loss.has_likelihood and isinstance(self.formula, Formula):
             chosen = list(self.formula.linear_among(self.free_params))
         return torch.from_numpy(np.array(chosen, dtype=np.bool_))
 
@@ -277,6 +300,7 @@ class Task:
     shared: tuple[int, ...] | None = None
     """Positions of the params that have one value for all groups. Not None: the groups have one
     noise, also where no param is shared."""
+    outliers: OutlierTest | None = None
 
     @cached_property
     def local_places(self) -> Ints:

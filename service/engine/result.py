@@ -12,7 +12,8 @@ import torch
 from torch import Tensor
 
 from service.engine.inference.statistics import Statistics
-from service.engine.kernel.types import Floats
+from service.engine.kernel.types import Bools, Floats
+from service.engine.noise import FittedNoise
 
 StopReason = Literal["converged", "max_epochs", "diverged", "stalled", "time_limit", "cancelled"]
 
@@ -105,6 +106,9 @@ class Result:
     """Params and loss of a better minimum, if other starts led to one."""
     statistics: Statistics | None = None
     """The statistics at `best.params`, if they were computed already."""
+    noise: FittedNoise | None = None
+    """The noise by a model of it."""
+    outlying: Outlying | None = None
 
     @property
     def converged(self) -> bool:
@@ -228,3 +232,19 @@ class GroupedResult:
     ends: Ends
     history: Sequence[Rows] | None
     stop_reason: StopReason | None
+    noise: FittedNoise | None = None
+    outlying: Outlying | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Outlying:
+    """What a test for outliers has found."""
+
+    mask: Bools
+    """Which rows of the problem are outliers, (rows,)."""
+    scale: Floats
+    """The robust standard deviation of the residuals of each group, (groups,)."""
+    dropped: bool
+    """Whether the result is of the rows without them."""
+    other: Result | GroupedResult
+    """The result without them, or of all rows."""

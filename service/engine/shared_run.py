@@ -276,8 +276,3 @@ def _as_ends(found: Result) -> Ends:
         theta=best, loss=loss, epochs=one, reasons=(found.stop_reason,), best=best, best_loss=loss,
         best_epoch=one, first_loss=loss, first_gradient=torch.zeros_like(best), initial=best,
     )  # fmt: skip
-
-
-def run_of(task: Task, checkpoint: Any = None) -> Run | SharedRun:
-    """A run of the task, from its start or from a checkpoint of another run of the same task."""
-    return SharedRun(task, checkpoint) if task.shared else Run(task, checkpoint)

@@ -158,6 +158,18 @@ class Builder:
             return simpler
         return self.add(Node("operation", name, arguments=arguments))
 
+    def copy(self, tape: Tape, columns: Mapping[str, int]) -> list[int]:
+        """The outputs of a tape, with the nodes that take the place of some of its columns."""
+        found: list[int] = []
+        for node in tape.nodes:
+            if node.kind == "column" and node.name in columns:
+                found.append(columns[node.name])
+            elif node.kind == "operation":
+                found.append(self.apply(node.name, *(found[at] for at in node.arguments)))
+            else:
+                found.append(self.add(node))
+        return [found[at] for at in tape.outputs]
+
     def value(self, position: int) -> float | None:
         """The value of a constant node, else None."""
         node = self.nodes[position]

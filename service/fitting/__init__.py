@@ -4,6 +4,7 @@ from service.fitting.answer import to_fit, to_history
 from service.fitting.catalogue import (
     diagnostic,
     diagnostic_list,
+    likelihood_list,
     loss_list,
     model_list,
     optimizer_list,
@@ -19,6 +20,7 @@ from service.fitting.compute import gradient, loss, predict
 from service.fitting.costs import is_little
 from service.fitting.curves import Curve, curve, curve_nbytes, predict_from
 from service.fitting.devices import OUT_OF_MEMORY, NoDevice, has_cuda, is_out_of_memory, must_have
+from service.fitting.drawn import Drawn
 from service.fitting.from_job import note_of, plot_of_job
 from service.fitting.grouped_answer import to_grouped_fit
 from service.fitting.plan import Plan, to_plan
@@ -40,6 +42,7 @@ __all__ = [
     "ComparisonPlan",
     "ComparisonRun",
     "Curve",
+    "Drawn",
     "NoDevice",
     "Plan",
     "check",
@@ -51,6 +54,7 @@ __all__ = [
     "has_cuda",
     "is_little",
     "is_out_of_memory",
+    "likelihood_list",
     "loss",
     "loss_list",
     "model_list",

@@ -4,33 +4,33 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any
 
 import torch
-from torch import Tensor
 
 from service.engine.diagnostics import Diagnostic, FinishedFit, examine, verdict
-from service.engine.formula import Formula
-from service.engine.inference.covariance import Kind, of_kind
-from service.engine.inference.intervals import Intervals, TakesLong, intervals
-from service.engine.inference.statistics import Statistics, summarise
-from service.engine.kernel.types import Floats
+from service.engine.inference.covariance import of_kind
+from service.engine.inference.intervals import Intervals, Method, TakesLong, intervals
+from service.engine.inference.statistics import summarise
 from service.engine.problem import Problem
+from service.engine.resampling.run import Resampled
 from service.engine.result import Result
 from service.fitting.derived import DerivedOfFit, Tied, named, of_covariance, present, with_tied
+from service.fitting.design import to_design
+from service.fitting.drawn import replicates_of, to_coverage
+from service.fitting.likelihoods import density_inputs
+from service.fitting.noise_answer import noise_of
+from service.fitting.outliers import outliers_of, with_outliers
 from service.fitting.param_units import units_of_params
 from service.fitting.plan import Plan
+from service.fitting.predict_body import predict_body
 from service.fitting.row_filter import rows_used
+from service.fitting.statistics_answer import to_statistics
 from service.fitting.ties import texts_of
-from service.fitting.values import Sigma
 from service.schemas import answers as wire
 from service.schemas.names import Status
 
-Named = dict[str, float]
 FEW_PARAMS = 8
 """Free params up to which the observed covariance takes about a millisecond."""
-NORMAL = 10**12
-"""Degrees of freedom at which Student's t equals the normal distribution to rounding."""
 
 
 def to_fit(
@@ -41,19 +41,24 @@ def to_fit(
     history: wire.History,
     timings: wire.Timings,
     patient: bool = True,
+    resampled: Resampled | None = None,
 ) -> wire.Fit:
     """The response body of a fit. If its params are non-finite or it was stopped early, the
-    statistics and the body for /predict are those of `best`."""
+    statistics and the body for /predict are those of `best`. `resampled` has what followed it."""
+    found_outliers = outliers_of(plan, result.outlying)
+    plan = with_outliers(plan.with_noise(result.noise), result.outlying)
     problem = plan.task.problem
     trusted = result.best.params if is_cut_short(result) else result.params
     expected = result.statistics
     if expected is None or not torch.equal(expected.theta, trusted.double()):
         expected = summarise(problem, trusted)
     asked, kind = plan.request.confidence_interval, plan.request.covariance
-    found = intervals(problem, trusted, expected, asked.level, asked.method, patient=patient)
+    method: Method = "profile" if asked.method == "profile" else "t"
+    found = intervals(problem, trusted, expected, asked.level, method, patient=patient)
     finished = FinishedFit(
-        plan.task, result, trusted, expected, plan.guessed, found, plan.raw, plan.scaling
-    )
+        plan.task, result, trusted, expected, plan.guessed, found, plan.raw, plan.scaling,
+        resampled,
+    )  # fmt: skip
     diagnostics = examine(finished)
     if kind == "observed" and len(expected.free) > FEW_PARAMS and not patient:
         raise TakesLong
@@ -61,13 +66,18 @@ def to_fit(
     if kind != "expected":
         own = trusted.double().cpu().numpy()[problem.places]
         found = of_covariance(found, statistics, own, asked, sandwich=kind == "sandwich")
-    derived = DerivedOfFit(plan, result, trusted, statistics)
+    replicates = replicates_of(plan, resampled)
+    derived = DerivedOfFit(plan, result, trusted, statistics, replicates)
     interval = _interval(plan, found, statistics.free, derived.tied)
-    answered = to_statistics(statistics, kind, interval, derived.tied)
-    return wire.Fit(
+    if asked.method == "bootstrap":
+        interval = None if replicates is None else replicates.interval()
+    answered = to_statistics(plan, statistics, interval, derived.tied)
+    stopped = None if resampled is None else resampled.stopped
+    predict = predict_body(plan, trusted, statistics, answered.covariance)
+    fit = wire.Fit(
         job_id=job_id,
-        status=_status(result),
-        stop_reason=result.stop_reason,
+        status="cancelled" if stopped == "cancelled" else _status(result),
+        stop_reason=stopped or result.stop_reason,
         converged=result.converged,
         model=to_model(problem),
         params=with_tied(problem, result.params),
@@ -83,6 +93,8 @@ def to_fit(
         ),
         statistics=answered,
         report=derived.report(patient=patient),
+        coverage=to_coverage(plan, None if resampled is None else resampled.coverage),
+        design=to_design(plan, trusted, statistics),
         diagnostics=[_diagnostic(diagnostic) for diagnostic in diagnostics],
         verdict=(found_verdict := verdict(diagnostics)),
         trustworthy=found_verdict == "trustworthy",
@@ -91,7 +103,9 @@ def to_fit(
         units=units_of(plan),
         reading=plan.request.reading,
         history=history,
-        predict=_predict_body(plan, trusted, statistics, answered.covariance),
+        predict=predict,
+        noise=noise_of(plan),
+        outliers=found_outliers,
         timings=timings,
         urls=wire.FitUrls(
             self=f"/jobs/{job_id}",
@@ -101,6 +115,7 @@ def to_fit(
             plot=f"/jobs/{job_id}/plot/fit.svg",
         ),
     )
+    return fit if replicates is None else fit.with_drawn(replicates.drawn(predict.document()))
 
 
 def is_cut_short(result: Result) -> bool:
@@ -114,7 +129,7 @@ def to_model(problem: Problem) -> wire.ModelSummary:
     formula = problem.formula
     return wire.ModelSummary(
         formula=formula.text,
-        inputs=list(formula.inputs),
+        inputs=density_inputs(formula.inputs),
         target=formula.target,
         params=list(formula.params),
         expressions=texts_of(formula),
@@ -139,34 +154,6 @@ def to_history(
         gradient={name: [row[i] for row in gradient] for i, name in enumerate(names)},
         total=total,
         thinned=thinned,
-    )
-
-
-def to_statistics(
-    statistics: Statistics, kind: Kind, interval: wire.ConfidenceInterval | None,
-    tied: Tied | None,
-) -> wire.Statistics:  # fmt: skip
-    """Statistics by name."""
-    names = statistics.free
-    stderr = None if statistics.stderr is None else named(names, statistics.stderr)
-    if tied is not None and stderr is not None:
-        stderr |= present(tied.names, tied.found.stderr)
-    return wire.Statistics(
-        stderr=stderr,
-        covariance=_matrix(names, statistics.covariance),
-        covariance_kind=kind,
-        covariance_reason=statistics.covariance_reason,
-        correlation=_matrix(names, statistics.correlation),
-        confidence_interval=interval,
-        r_squared=statistics.r_squared,
-        adjusted_r_squared=statistics.adjusted_r_squared,
-        aic=statistics.aic,
-        aicc=statistics.aicc,
-        bic=statistics.bic,
-        reduced_chi_squared=statistics.reduced_chi_squared,
-        residual_std=statistics.residual_std,
-        degrees_of_freedom=statistics.degrees_of_freedom,
-        n=statistics.n,
     )
 
 
@@ -204,13 +191,6 @@ def dropped(plan: Plan, gone: Sequence[int] | None = None) -> wire.Dropped | Non
     return wire.Dropped(count=len(found), rows=[row + 1 for row in rows])
 
 
-def _matrix(names: Sequence[str], matrix: Floats | None) -> dict[str, Named] | None:
-    if matrix is None:
-        return None
-    rows = matrix.tolist()
-    return {name: dict(zip(names, row, strict=True)) for name, row in zip(names, rows, strict=True)}
-
-
 def _status(result: Result) -> Status:
     return "cancelled" if result.stop_reason == "cancelled" else "succeeded"
 
@@ -229,69 +209,3 @@ def _diagnostic(diagnostic: Diagnostic) -> wire.Diagnostic:
         params=list(diagnostic.params) or None,
         suggestion=diagnostic.suggestion,
     )
-
-
-def _predict_body(
-    plan: Plan, theta: Tensor, statistics: Statistics, covariance: dict[str, Named] | None
-) -> wire.PredictBody:
-    problem = plan.task.problem
-    return wire.PredictBody(
-        model=model_again(problem),
-        params={
-            **named(problem.params, theta),
-            **{n: wire.TiedParam(expr=text) for n, text in texts_of(problem.formula).items()},
-        },
-        scaling=scales(plan),
-        dtype=plan.request.dtype,
-        covariance=covariance,
-        residual_std=residual_std(plan.request.sigma, statistics),
-        sigma_scale=None if problem.sigma is None else _number(statistics.figures.noise),
-        input_range=input_range(plan),
-        degrees_of_freedom=NORMAL
-        if problem.sigma_absolute
-        else max(statistics.degrees_of_freedom, 0) or None,
-    )
-
-
-def residual_std(sigma: Sigma, statistics: Statistics) -> float | None:
-    """The standard deviation of an observation, where it is the same for all."""
-    if sigma is None:
-        return statistics.residual_std
-    if isinstance(sigma, float):
-        noise = _number(statistics.figures.noise)
-        return None if noise is None else noise * sigma
-    return None
-
-
-def _number(value: float) -> float | None:
-    """None for NaN."""
-    return None if math.isnan(value) else float(value)
-
-
-def input_range(plan: Plan) -> dict[str, list[float]] | None:
-    """The smallest and largest value of each input of a formula, in raw units."""
-    if not isinstance(plan.task.problem.formula, Formula):
-        return None
-    ranges = {name: column.numpy() for name, column in plan.raw.items()}
-    return {name: [float(x.min()), float(x.max())] for name, x in ranges.items()}
-
-
-def scales(plan: Plan) -> dict[str, dict[str, float]] | None:
-    """The scaling of the inputs, as in a request."""
-    return {
-        name: {"scale": scale.scale, "offset": scale.offset} for name, scale in plan.scaling.items()
-    } or None
-
-
-def model_again(problem: Problem) -> str | dict[str, Any]:
-    """The model, as in a request."""
-    model = problem.formula
-    if isinstance(model, Formula):
-        return model.text
-    return {
-        "name": "mlp",
-        "hidden": list(model.hidden),
-        "activation": model.activation,
-        "inputs": list(model.inputs),
-        "target": model.target,
-    }

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from pydantic import BaseModel
 
 from service.catalogue.families import FAMILIES, Family
+from service.catalogue.likelihoods import LIKELIHOODS, Likelihood
 from service.catalogue.losses import LOSSES, LossFunction
 from service.catalogue.optimizers import OPTIMIZERS, Optimizer
 from service.catalogue.options import REQUIRED, Option
@@ -15,6 +16,7 @@ from service.catalogue.schedules import SCHEDULES, LearningRateSchedule
 from service.engine.diagnostics import CHECKS, Check
 from service.errors import UnknownDiagnostic
 from service.schemas import catalogue as wire
+from service.schemas.likelihoods import LIKELIHOOD_MODELS
 from service.schemas.models import MlpModel
 from service.schemas.names import Verdict
 from service.schemas.optimizers import OPTIMIZER_MODELS
@@ -51,6 +53,11 @@ def _mlp() -> wire.ModelEntry:
 def loss_list() -> wire.LossList:
     """Every loss."""
     return wire.LossList(losses=[_loss(loss) for loss in LOSSES.values()])
+
+
+def likelihood_list() -> wire.LikelihoodList:
+    """Every likelihood."""
+    return wire.LikelihoodList(likelihoods=[_likelihood(each) for each in LIKELIHOODS.values()])
 
 
 def optimizer_list() -> wire.OptimizerList:
@@ -119,6 +126,17 @@ def _loss(loss: LossFunction) -> wire.LossEntry:
     )
 
 
+def _likelihood(likelihood: Likelihood) -> wire.LikelihoodEntry:
+    return wire.LikelihoodEntry(
+        name=likelihood.name,
+        formula=likelihood.formula,
+        variance=likelihood.variance_formula,
+        options=_fields(LIKELIHOOD_MODELS[likelihood.name]),
+        when_to_use=likelihood.when_to_use,
+        reference=likelihood.reference,
+    )
+
+
 def _option(option: Option) -> wire.OptionEntry:
     return wire.OptionEntry(
         name=option.name,
@@ -148,7 +166,7 @@ def _schedule(schedule: LearningRateSchedule) -> wire.ScheduleEntry:
 
 
 def _fields(schema: type[BaseModel]) -> list[wire.OptionEntry]:
-    """The options of an optimizer, with those that it shares with others."""
+    """The options of an entry, with those that it shares with others."""
     entries = []
     for name, field in schema.model_fields.items():
         if name == "name":

@@ -6,8 +6,10 @@ import torch
 
 from service.engine.faults import fault
 from service.engine.formula import Formula
+from service.engine.reweighted_state import most_epochs
 from service.errors import BudgetExceeded, InvalidData, token
 from service.fitting.plan import Plan, to_plan
+from service.fitting.resampling import check_cost
 from service.fitting.ties import texts_of
 from service.schemas.fit import FitRequest
 from service.settings import Settings
@@ -43,16 +45,18 @@ def check(request: FitRequest, settings: Settings) -> Plan:
             pointer="/epochs",
         )
     operations = problem.formula.operations
-    cost = float(options.epochs) * problem.rows * operations
+    epochs = most_epochs(plan.task)
+    cost = float(epochs) * problem.rows * operations
     if cost > settings.max_operations:
         most = int(settings.max_operations / (problem.rows * operations))
         raise BudgetExceeded(
-            f"{options.epochs:,} epochs × {problem.rows:,} rows × {operations} operations are "
-            f"{cost:.2g}, more than the {settings.max_operations:.2g} allowed for one fit; use at "
+            f"{epochs:,} epochs × {problem.rows:,} rows × {operations} operations are {cost:.2g}, "
+            f"more than the {settings.max_operations:.2g} allowed for one fit; use at "
             f"most {most:,} epochs",
             pointer="/epochs",
         )
     _check_inference(plan, settings)
+    check_cost(plan, settings)
     if request.time_limit_s is not None and request.time_limit_s > settings.max_time_limit_s:
         raise BudgetExceeded(
             f"time_limit_s is at most {settings.max_time_limit_s:g}", pointer="/time_limit_s"
@@ -116,7 +120,7 @@ def _check_answer(plan: Plan, settings: Settings) -> None:
     recorded = options.epochs // options.record_every + 2 if asked.history else 0
     if asked.is_pooled:
         check_sharing(groups, len(problem.free_params))
-    columns = 4 if plan.request.confidence_interval.method == "profile" else 2
+    columns = {"t": 2, "profile": 4, "bootstrap": 6}[plan.request.confidence_interval.method]
     params += len(texts_of(problem.formula))
     numbers = _GROUP_NUMBERS + columns * params + recorded * (2 + 2 * params)
     if asked.is_pooled:

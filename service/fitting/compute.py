@@ -34,7 +34,9 @@ from service.fitting.columns import (
 )
 from service.fitting.covariances import to_covariance
 from service.fitting.derived import named
+from service.fitting.likelihoods import Measure, check_alone, to_measure
 from service.fitting.models import resolve
+from service.fitting.noise_at import must_scale, sigma_at
 from service.fitting.options import to_gradient, to_loss
 from service.fitting.row_filter import rows_used, with_rows
 from service.fitting.start import to_theta, values_of
@@ -49,6 +51,7 @@ from service.fitting.values import (
 )
 from service.schemas import compute as wire
 from service.schemas.columns import Data
+from service.schemas.numbers import RobustScale
 from service.schemas.options import BandOptions, Tied
 from service.schemas.options import Scaling as ScalingRequest
 from service.settings import Settings
@@ -120,13 +123,22 @@ def _band(
     free, matrix = to_covariance(request.covariance, formula.params)
     noise = None
     if interval.kind == "prediction":
-        if request.residual_std is None:
+        if request.noise is not None:
+            known = np.array([list(request.noise.params.values())])
+            own = sigma_at(
+                request.noise.expr, list(request.noise.params), known,
+                slices.predict(formula, columns, rows, theta).double().numpy(), request.data,
+            )  # fmt: skip
+            noise = torch.from_numpy(must_scale(request.sigma_scale) * own)
+        elif request.residual_std is None:
             raise InvalidRequest(
                 "a prediction band requires `residual_std`, the standard deviation of a new "
-                "observation",
+                "observation; a fit with a likelihood has none, for its noise follows from the "
+                "mean: ask for the kind 'confidence'",
                 pointer="/residual_std",
             )
-        noise = torch.full((rows,), request.residual_std, dtype=torch.float64)
+        else:
+            noise = torch.full((rows,), request.residual_std, dtype=torch.float64)
     return band(
         formula,
         columns,
@@ -163,6 +175,12 @@ def gradient(
 ) -> wire.GradientAnswer:
     """∂loss/∂param at the given params."""
     request = with_rows(request)
+    if request.explain and request.likelihood is not None:
+        raise InvalidRequest(
+            "the chain rule is explained for losses of residuals, not for a likelihood; omit "
+            "`explain`",
+            pointer="/explain",
+        )
     problem = _problem(request, max_rows)
     costs.check(costs.of_gradient(problem.formula, request), problem.rows, max_operations)
     if not problem.params:
@@ -185,17 +203,28 @@ def _problem(request: wire.LossRequest | wire.GradientRequest, max_rows: int) ->
     ties = ties_of(request.params)
     formula = resolve(request.model, request.data.keys(), ties=ties).formula
     theta = to_theta(request.params, formula, dtype)
-    sigma = to_sigma(request.sigma, request.data, rows)
+    if isinstance(getattr(request.loss, "delta", None), RobustScale):
+        raise InvalidRequest(
+            "a scale of the residuals follows from a fit: here give `delta` as a number",
+            pointer="/loss/delta",
+        )
+    check_alone(request, formula)
+    target = explained(formula, request.data, rows)
+    if request.likelihood is None:
+        sigma = to_sigma(request.sigma, request.data, rows)
+        measure = Measure(to_loss(request.loss), target, sigma, absolute=False)
+    else:
+        measure = to_measure(request.likelihood, request.data, target, formula.target)
     return Problem(
         formula=formula,
         columns=_inputs(formula, request, dtype),
-        target=narrowed(explained(formula, request.data, rows), dtype, formula.target_columns[0]),
+        target=narrowed(measure.target, dtype, formula.target_columns[0]),
         initial=theta,
         lower=torch.full_like(theta, -math.inf),
         upper=torch.full_like(theta, math.inf),
         free=(True,) * len(formula.params),
-        loss=to_loss(request.loss),
-        sigma=None if sigma is None else narrowed_sigma(sigma, dtype),
+        loss=measure.loss,
+        sigma=None if measure.sigma is None else narrowed_sigma(measure.sigma, dtype),
     )
 
 

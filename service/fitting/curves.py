@@ -10,6 +10,7 @@ from typing import Any
 
 from service.errors import InvalidRequest
 from service.fitting.compute import predict
+from service.fitting.drawn import Drawn
 from service.fitting.grouped_curves import Curves
 from service.fitting.grouped_predict import predict_from_groups
 from service.schemas.answers import PredictBody
@@ -18,8 +19,9 @@ from service.schemas.compute import Predictions, PredictRequest
 from service.schemas.grouped import GroupedFit
 from service.schemas.jobs import JobResult
 
-Curve = bytes | Curves
-"""The JSON of a fit's `predict`, or the columns of the fits of groups."""
+Curve = bytes | Curves | Drawn
+"""The JSON of a fit's `predict`, also with the replicates of its bootstrap; or the columns of the
+fits of groups."""
 
 
 def curve(answer: JobResult) -> Curve | None:
@@ -32,6 +34,8 @@ def curve(answer: JobResult) -> Curve | None:
         first = answer.models[0]
         is_first = first.rank == 1 and first.predict is not None
         return first.predict.document() if is_first and first.predict is not None else None
+    if isinstance(answer.drawn, Drawn):
+        return answer.drawn
     return answer.predict.document()
 
 
@@ -49,8 +53,14 @@ def predict_from(
     """f(x; θ) at each row, with the model of a finished fit. Raises InvalidRequest."""
     if isinstance(curve, Curves):
         return predict_from_groups(request, curve, max_rows, max_operations)
-    body = PredictBody.model_validate_json(curve)
+    body = body_of(curve)
     return predict_from_fit(request, body, max_rows, max_operations)
+
+
+def body_of(curve: bytes | Drawn) -> PredictBody:
+    """A fit's `predict`."""
+    document = curve.predict if isinstance(curve, Drawn) else curve
+    return PredictBody.model_validate_json(document)
 
 
 def predict_from_fit(
@@ -81,6 +91,9 @@ def usable(body: PredictBody) -> dict[str, Any]:
     known = body.model_dump()
     if not _are_finite(*(body.covariance or {}).values()):
         known["covariance"] = None
+    noise = known["noise"]
+    if noise is not None and not _are_finite(noise["params"]):
+        known["noise"] = None
     for name in ("residual_std", "sigma_scale"):
         if not math.isfinite(known[name] or 0.0):
             known[name] = None

@@ -20,6 +20,7 @@ from service.engine.result import Result
 from service.engine.scaled_start import raw_params
 from service.engine.scaling import Moved, inverse, scale_network
 from service.fitting import reports
+from service.fitting.drawn import NO_REPLICATES, Replicates
 from service.fitting.plan import Plan
 from service.fitting.reports import Asked, Point
 from service.schemas import answers as wire
@@ -38,8 +39,11 @@ class DerivedOfFit:
     """The tied params, the params in raw units, and the reports of a fit at `trusted`, the params
     that its statistics are of."""
 
-    def __init__(self, plan: Plan, result: Result, trusted: Tensor, statistics: Statistics) -> None:
-        self._plan, self._problem = plan, plan.task.problem
+    def __init__(
+        self, plan: Plan, result: Result, trusted: Tensor, statistics: Statistics,
+        replicates: Replicates | None = None,
+    ) -> None:  # fmt: skip
+        self._plan, self._problem, self._replicates = plan, plan.task.problem, replicates
         self._last, self._trusted, self._statistics = result.params, trusted, statistics
 
     @cached_property
@@ -98,6 +102,11 @@ class DerivedOfFit:
         found = reports.reported(
             problem, fits, asked, point, self._spread, figures, patient=patient
         )
+        for m, each in enumerate(asked.quantities):
+            if each.method == "bootstrap" and self._replicates is None:
+                found.clear(0, m, NO_REPLICATES)
+        if self._replicates is not None:
+            self._replicates.report(found, asked)
         return reports.to_wire(asked, found, level)
 
     def _tied(self, point: Point) -> Tied | None:

@@ -6,11 +6,22 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
+
 from service.catalogue.pictures import VIEWS
+from service.errors import InvalidRequest
+from service.fitting.compute import predict
+from service.fitting.curves import usable
+from service.fitting.noise_at import sigma_at
+from service.fitting.options import to_loss
 from service.fitting.plan import to_plan
+from service.fitting.rates import is_of_rates, rates
 from service.fitting.ties import texts_of
-from service.schemas.answers import Fit
+from service.schemas.answers import Fit, PredictBody
+from service.schemas.compute import PredictRequest
 from service.schemas.fit import FitRequest
+from service.schemas.noise import KnownNoise, NoiseModel
+from service.schemas.numbers import RobustScale
 from service.schemas.optimizers import FirstOrderOptions
 from service.schemas.options import Scale, Tied
 from service.schemas.plot import PlotHistory, PlotRequest
@@ -25,13 +36,15 @@ def plot_of_job(
     filled: dict[str, Any] = {
         "model": request.model,
         "data": dict(request.data),
-        "sigma": request.sigma,
-        "loss": request.loss,
+        "sigma": _sigma(request, fit),
+        "loss": _loss(request, fit),
         "history": history,
         "units": asked.units or request.units,
     }
     if fit is not None:
         filled |= _of_fit(fit)
+    if is_of_rates(request) and asked.view != "loss":
+        filled |= rates(request, fit, asked.view)
     required = VIEWS[asked.view].requires
     if {"history", "params"} <= set(required):
         filled |= _start(request, fit, history)
@@ -62,8 +75,46 @@ def _of_fit(fit: Fit) -> dict[str, Any]:
         "scaling": scaling or None,
         "covariance": body.covariance if known else None,
         "residual_std": std if std is not None and math.isfinite(std) else None,
+        **_noise(body),
         "degrees_of_freedom": body.degrees_of_freedom,
     }
+
+
+def _noise(body: PredictBody) -> dict[str, Any]:
+    """The noise of new observations, where it is an expression."""
+    known = usable(body)
+    if known["noise"] is None:
+        return {}
+    noise = KnownNoise.model_validate(known["noise"])
+    return {"noise": noise, "sigma_scale": known["sigma_scale"]}
+
+
+def _loss(request: FitRequest, fit: Fit | None) -> Any:
+    """The loss, with the number for a scale of the residuals."""
+    loss = request.loss
+    if not isinstance(getattr(loss, "delta", None), RobustScale):
+        return loss
+    known = None if fit is None else fit.noise
+    scale = 1.0 if known is None or known.scale is None else known.scale
+    return loss.model_copy(update={"delta": to_loss(loss).delta * scale})
+
+
+def _sigma(request: FitRequest, fit: Fit | None) -> Any:
+    """σ of the rows: as it was given; of an expression at the fit, None where it is unknown."""
+    sigma, data = request.sigma, request.data
+    if not isinstance(sigma, NoiseModel):
+        return sigma
+    known = None if fit is None else fit.predict.noise
+    if fit is None or known is None:
+        return None
+    try:
+        body = {**usable(fit.predict), "data": dict(data), "interval": None}
+        found = predict(PredictRequest.model_validate(body)).predictions
+        values = np.array([list(known.params.values())])
+        own = sigma_at(known.expr, list(known.params), values, np.asarray(found), data)
+    except InvalidRequest:  # a row without a value, which is not drawn
+        return None
+    return own.tolist() if np.isfinite(own).all() else None
 
 
 def _model(spec: Mapping[str, Any]) -> Any:

@@ -2,134 +2,78 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
 
 from service.engine.diagnostics import ERROR, FinishedFits, severities
-from service.engine.diagnostics.finished import INFO, SEVERITIES, VERDICTS, WARNING, Severities
+from service.engine.diagnostics.finished import SEVERITIES, VERDICTS, WARNING, Severities
 from service.engine.diagnostics.many import finished_groups
 from service.engine.diagnostics.pooled import CHECKS as POOLED_CHECKS
 from service.engine.diagnostics.pooled import PooledFits, finished_pooled
+from service.engine.inference.intervals import Method
 from service.engine.inference.statistics import Figures
 from service.engine.kernel.types import Floats
 from service.engine.problem import Task
+from service.engine.resampling.run import Resampled
 from service.engine.result import GroupedResult, Rows
-from service.fitting.answer import (
-    dropped,
-    input_range,
-    model_again,
-    scales,
-    to_model,
-    units_of,
-)
+from service.fitting.answer import dropped, to_model, units_of
+from service.fitting.drawn import Replicates, replicates_of
+from service.fitting.group_columns import Columns
 from service.fitting.grouped_derived import derive, derive_pooled
+from service.fitting.noise_answer import grouped_curve_noise, noise_of_groups
+from service.fitting.outliers import outliers_of_groups, with_outliers
 from service.fitting.plan import Plan
 from service.fitting.pooled_answer import (
     pooled_statistics,
     shared_params,
     whole_diagnostics,
 )
+from service.fitting.predict_body import input_range, model_again, scales
 from service.fitting.row_filter import rows_used
+from service.fitting.statistics_answer import kind_of
 from service.fitting.ties import texts_of
 from service.schemas import answers as wire
 from service.schemas.grouped import (
     GroupedFit,
     GroupedInterval,
+    GroupedLikelihood,
     GroupedPredictBody,
-    GroupedReport,
     Groups,
 )
-from service.schemas.names import Severity, Status, StopReason
+from service.schemas.names import Status, StopReason
+from service.schemas.noise_answers import GroupedOutliers
 
 Names = Sequence[str]
 Bytes = npt.NDArray[np.int8]
 
 
-@dataclass(eq=False)
-class _Columns:
-    """The columns of the answer."""
-
-    n: Floats
-    epochs: Floats
-    loss: Floats
-    r_squared: Floats
-    residual_std: Floats
-    params: Floats
-    """(groups, params + tied)"""
-    stderr: Floats
-    """(groups, local + tied): local are the free params that are not shared."""
-    interval: Floats
-    """Lower and upper limits, (2, groups, local)."""
-    covariance: Floats
-    """(groups, local, local + shared)"""
-    failed: Floats
-    worst: Bytes
-    """The worst severity of each group's diagnostics."""
-    reasons: list[StopReason]
-    codes: list[list[str]]
-    history: list[wire.History | None]
-    report: dict[str, GroupedReport] | None = None
-    seen: dict[str, Counter[Severity]] = field(default_factory=dict)
-
-    @classmethod
-    def of(cls, groups: int, task: Task, stopped: StopReason) -> _Columns:
-        """The columns for groups that were not started because the fit was stopped before."""
-        problem, local, shared = task.problem, len(task.local_places), len(task.shared_places)
-        tied = len(texts_of(problem.formula))
-
-        def nothing() -> Floats:
-            return np.full(groups, np.nan)
-
-        return cls(
-            np.zeros(groups), np.zeros(groups), nothing(), nothing(), nothing(),
-            np.full((groups, len(problem.params) + tied), np.nan),
-            np.full((groups, local + tied), np.nan),
-            np.full((2, groups, local), np.nan),
-            np.full((groups, local, local + shared), np.nan),
-            np.ones(groups), np.full(groups, ERROR, dtype=np.int8), [stopped] * groups,
-            [[] for _ in range(groups)], [None] * groups,
-        )  # fmt: skip
-
-    def add(self, group: int, code: str, severity: Severity) -> None:
-        """Adds a diagnostic of one group."""
-        self.codes[group].append(code)
-        self.seen.setdefault(code, Counter())[severity] += 1
-
-    def concern_all(self, found: wire.Diagnostic) -> None:
-        """Adds a diagnostic of the whole, on whose shared params the groups' own depend."""
-        level = SEVERITIES.index(found.severity) + 1
-        if level == INFO:
-            return
-        self.worst[:] = np.maximum(self.worst, level)
-        for codes in self.codes:
-            if found.code not in codes:
-                codes.append(found.code)
-
-
 def to_grouped_fit(
-    plan: Plan, result: GroupedResult, *, job_id: str, timings: wire.Timings
-) -> GroupedFit:
-    """The response body of the fits of groups."""
+    plan: Plan, result: GroupedResult, *, job_id: str, timings: wire.Timings,
+    resampled: Resampled | None = None,
+) -> GroupedFit:  # fmt: skip
+    """The response body of the fits of groups; `resampled` has what followed them."""
+    found_outliers = outliers_of_groups(plan, result.outlying)
+    plan = with_outliers(plan.with_noise(result.noise), result.outlying)
     task, groups = plan.task, plan.groups
     assert task.groups is not None
     assert groups is not None
     problem = task.problem
     stopped = result.stop_reason or "cancelled"
-    columns = _Columns.of(len(groups.keys), task, stopped)
+    columns = Columns.of(len(groups.keys), task, stopped)
     columns.n[:] = task.groups.sizes.numpy()
     asked = plan.request.confidence_interval
-    guessed, pooled = plan.guessed, None
+    method: Method = "profile" if asked.method == "profile" else "t"
+    guessed, pooled, replicates = plan.guessed, None, replicates_of(plan, resampled)
+    after = None if resampled is None else resampled.stopped
     with np.errstate(all="ignore"):
         if task.shared is None:
-            finished = finished_groups(task, result.ends, guessed, asked.level, asked.method)
-            _add(columns, finished, severities(finished), plan, pooled)
+            finished = finished_groups(task, result.ends, guessed, asked.level, method)
+            _add(columns, finished, severities(finished), plan, pooled, replicates)
         else:
             pooled = finished_pooled(
-                task, result.ends, guessed, asked.level, asked.method, is_scaled=bool(plan.scaling)
+                task, result.ends, guessed, asked.level, method, is_scaled=bool(plan.scaling)
             )
             found = severities(pooled.finished, POOLED_CHECKS)
             _add(columns, pooled.finished, found, plan, pooled)
@@ -139,7 +83,7 @@ def to_grouped_fit(
         columns.reasons[group] = each or stopped
     for group, rows in enumerate(result.history or ()):
         columns.history[group] = _history(task, rows)
-    reason = _reason(columns.reasons, result.stop_reason)
+    reason = after or _reason(columns.reasons, result.stop_reason)
     status: Status = "cancelled" if reason == "cancelled" else "succeeded"
     converged = all(each == "converged" for each in columns.reasons)
     whole = whole_diagnostics(pooled)
@@ -154,7 +98,7 @@ def to_grouped_fit(
         model=to_model(problem),
         optimizer=task.options.optimizer,
         epochs=int(columns.epochs.max(initial=0)),
-        groups=_groups(columns, plan, pooled),
+        groups=_groups(columns, plan, pooled, replicates, found_outliers),
         shared=shared_params(plan, pooled),
         statistics=pooled_statistics(plan, pooled, columns.loss),
         diagnostics=[*whole, *_diagnostics(columns, len(groups.keys))],
@@ -168,7 +112,8 @@ def to_grouped_fit(
             model=model_again(problem),
             scaling=scales(plan),
             dtype=plan.request.dtype,
-            has_residual_std=problem.sigma is None,
+            has_residual_std=problem.sigma is None and problem.loss.likelihood is None,
+            noise=grouped_curve_noise(plan),
             is_normal=problem.sigma_absolute,
             input_range=input_range(plan),
         ),
@@ -184,10 +129,10 @@ def to_grouped_fit(
 
 
 def _add(
-    columns: _Columns, finished: FinishedFits, found: Mapping[str, Severities], plan: Plan,
-    pooled: PooledFits | None,
+    columns: Columns, finished: FinishedFits, found: Mapping[str, Severities], plan: Plan,
+    pooled: PooledFits | None, replicates: Replicates | None = None,
 ) -> None:  # fmt: skip
-    _fill(columns, finished, plan, pooled)
+    _fill(columns, finished, plan, pooled, replicates)
     worst = np.zeros(len(columns.codes), dtype=np.int8)
     for code, severity in found.items():
         worst = np.maximum(worst, severity)
@@ -196,7 +141,7 @@ def _add(
     columns.worst[:] = worst
 
 
-def _clear_unstarted(columns: _Columns, result: GroupedResult) -> None:
+def _clear_unstarted(columns: Columns, result: GroupedResult) -> None:
     """Clears the rows of groups that were not started before the fit was stopped."""
     for group in np.flatnonzero(result.ends.epochs.numpy() == 0).tolist():
         columns.codes[group] = []
@@ -205,17 +150,25 @@ def _clear_unstarted(columns: _Columns, result: GroupedResult) -> None:
             column[group] = np.nan
         columns.params[group] = columns.stderr[group] = columns.interval[:, group] = np.nan
         columns.covariance[group] = np.nan
+        columns.counts[:, group] = np.nan
 
 
-def _fill(columns: _Columns, finished: FinishedFits, plan: Plan, pooled: PooledFits | None) -> None:
+def _fill(
+    columns: Columns, finished: FinishedFits, plan: Plan, pooled: PooledFits | None,
+    replicates: Replicates | None,
+) -> None:  # fmt: skip
     statistics: Figures = finished.statistics
     columns.epochs[:] = finished.epochs
     columns.loss[:] = finished.loss
     columns.r_squared[:] = statistics.r_squared
     columns.residual_std[:] = statistics.residual_std
+    if plan.request.likelihood is not None:
+        columns.residual_std[:] = np.nan
+        columns.counts[0], columns.counts[1] = statistics.deviance, statistics.total
+        columns.counts[2], columns.counts[3] = statistics.variance, statistics.log_likelihood
     columns.failed[:] = failed = ~np.isfinite(finished.loss)
     if pooled is None:
-        derived = derive(plan, finished, failed)
+        derived = derive(plan, finished, failed, replicates)
     else:
         derived = derive_pooled(plan, pooled, failed)
     columns.params[:] = np.concatenate([finished.params, derived.tied], axis=1)
@@ -226,6 +179,7 @@ def _fill(columns: _Columns, finished: FinishedFits, plan: Plan, pooled: PooledF
     for column in (columns.r_squared, columns.residual_std, columns.params, columns.stderr):
         column[failed] = np.nan
     columns.covariance[failed] = np.nan
+    columns.counts[:, failed] = np.nan
     columns.interval[:, failed] = np.nan
 
 
@@ -253,7 +207,13 @@ def _reason(reasons: Sequence[StopReason], stopped: StopReason | None) -> StopRe
     return next((each for each in reasons if each != "converged"), "converged")
 
 
-def _groups(columns: _Columns, plan: Plan, pooled: PooledFits | None) -> Groups:
+def _groups(
+    columns: Columns,
+    plan: Plan,
+    pooled: PooledFits | None,
+    replicates: Replicates | None,
+    outliers: GroupedOutliers | None,
+) -> Groups:
     task, groups, asked = plan.task, plan.groups, plan.request.group_by
     assert groups is not None
     assert asked is not None
@@ -274,11 +234,14 @@ def _groups(columns: _Columns, plan: Plan, pooled: PooledFits | None) -> Groups:
         loss=columns.loss.tolist(),
         r_squared=_or_null(columns.r_squared),
         residual_std=_or_null(columns.residual_std),
+        likelihood=_likelihood(columns, plan),
         params={name: columns.params[:, i].tolist() for i, name in own},
         stderr={name: columns.stderr[:, i].tolist() for i, name in enumerate((*free, *tied))},
-        confidence_interval=None if pooled is not None else _interval(columns, plan),
-        covariance_kind=plan.request.covariance,
+        confidence_interval=None if pooled is not None else _interval(columns, plan, replicates),
+        covariance_kind=kind_of(plan),
         covariance=_covariance(columns, free, joint) if asked.returns_covariance else None,
+        noise=noise_of_groups(plan),
+        outliers=outliers,
         report=columns.report,
         diagnostics=columns.codes,
         history=[each or wire.History.nothing(params) for each in columns.history]
@@ -287,8 +250,27 @@ def _groups(columns: _Columns, plan: Plan, pooled: PooledFits | None) -> Groups:
     )
 
 
-def _interval(columns: _Columns, plan: Plan) -> GroupedInterval | None:
+def _likelihood(columns: Columns, plan: Plan) -> GroupedLikelihood | None:
+    asked = plan.request.likelihood
+    if asked is None:
+        return None
+    deviance, pearson, dispersion, logs = columns.counts
+    return GroupedLikelihood.model_construct(
+        name=asked.name,
+        deviance=deviance.tolist(),
+        pearson=pearson.tolist(),
+        dispersion=_or_null(dispersion),
+        log_likelihood=_or_null(logs),
+        overdispersion=asked.overdispersion,
+    )
+
+
+def _interval(
+    columns: Columns, plan: Plan, replicates: Replicates | None
+) -> GroupedInterval | None:
     asked = plan.request.confidence_interval
+    if replicates is not None:
+        return replicates.grouped_interval()
     if asked.method != "profile":
         return None
     lower, upper = (
@@ -300,7 +282,7 @@ def _interval(columns: _Columns, plan: Plan) -> GroupedInterval | None:
     )
 
 
-def _covariance(columns: _Columns, free: Names, joint: Names) -> dict[str, dict[str, list[float]]]:
+def _covariance(columns: Columns, free: Names, joint: Names) -> dict[str, dict[str, list[float]]]:
     return {
         a: {b: columns.covariance[:, i, j].tolist() for j, b in enumerate(joint) if i <= j}
         for i, a in enumerate(free)
@@ -311,7 +293,7 @@ def _or_null(values: Floats) -> list[float | None]:
     return [None if value != value else value for value in values.tolist()]
 
 
-def _diagnostics(columns: _Columns, groups: int) -> list[wire.Diagnostic]:
+def _diagnostics(columns: Columns, groups: int) -> list[wire.Diagnostic]:
     """One diagnostic per code: the number of groups that have it, and the worst severity."""
     diagnostics = []
     for code, counts in columns.seen.items():

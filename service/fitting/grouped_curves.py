@@ -15,8 +15,9 @@ from service.engine.expressions import Texts
 from service.engine.problem import Model
 from service.fitting.groups import Codes, Value
 from service.fitting.models import resolve
+from service.fitting.noise_at import sigma_at
 from service.fitting.ties import Ties
-from service.schemas.columns import Numbers
+from service.schemas.columns import Data, Numbers
 from service.schemas.grouped import GroupedFit
 from service.schemas.models import Model as ModelRequest
 from service.schemas.names import DType
@@ -55,6 +56,12 @@ class Curves:
     """(groups,)"""
     input_range: Mapping[str, Sequence[float]] | None = None
     """The smallest and largest value of each input, over all groups."""
+    noise: str | None = None
+    """`sigma` of a new observation as an expression,"""
+    noise_names: tuple[str, ...] = ()
+    """and the params of that,"""
+    noise_values: Numbers | None = None
+    """(groups, params)"""
 
     @classmethod
     def of(cls, fit: GroupedFit) -> Curves:
@@ -69,12 +76,33 @@ class Curves:
         for i, name in enumerate(names):
             theta[:, i] = shared[name] if name in shared else groups.params[name]
         ties, noise = tuple(fit.model.expressions.items()), _noise(fit)
+        has_scale = not body.has_residual_std and groups.likelihood is None
         made = cls(
             body.model, body.scaling, body.dtype, groups.columns, keys, names, theta, ties,
-            sigma_scale=None if body.has_residual_std else noise,
+            sigma_scale=noise if has_scale else None,
             input_range=body.input_range,
-        )  # fmt: skip
+        )._with_noise(fit)  # fmt: skip
         return made if groups.covariance is None else made._with_covariance(fit, noise)
+
+    def _with_noise(self, fit: GroupedFit) -> Curves:
+        """The same with σ as an expression, where the fit has one."""
+        body, found = fit.predict.noise, fit.groups.noise
+        if body is None:
+            return self
+        params = {} if found is None else found.params
+        values = np.empty((len(self.theta), len(params)))
+        for i, column in enumerate(params.values()):
+            values[:, i] = column
+        return replace(self, noise=body.expr, noise_names=tuple(params), noise_values=values)
+
+    def sigma(self, at: Codes, predictions: Numbers, data: Data) -> Numbers:
+        """The standard deviation of a new observation in each row of those groups."""
+        assert self.noise is not None
+        assert self.noise_values is not None
+        assert self.sigma_scale is not None
+        values = self.noise_values[at]
+        own = sigma_at(self.noise, self.noise_names, values, predictions, data)
+        return np.asarray(self.sigma_scale[at] * own)
 
     def _with_covariance(self, fit: GroupedFit, noise: Numbers) -> Curves:
         """The same with what bands need."""
@@ -111,7 +139,7 @@ class Curves:
         """Size in bytes, including `order` or `places`."""
         rows = self.theta.nbytes
         noise = (self.residual_std, self.sigma_scale)
-        for column in (self.covariance, *noise, self.degrees_of_freedom):
+        for column in (self.covariance, *noise, self.degrees_of_freedom, self.noise_values):
             rows += 0 if column is None else column.nbytes
         if isinstance(self.keys, bytes):
             return len(self.keys) + rows + _TEXT_BYTES * len(self.theta)

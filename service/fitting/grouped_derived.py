@@ -15,6 +15,7 @@ from service.engine.inference.reports import Estimates, Quantity, Spread
 from service.engine.kernel.types import Bools, Floats
 from service.fitting import reports
 from service.fitting.contrasts import relative
+from service.fitting.drawn import NO_REPLICATES, Replicates
 from service.fitting.plan import Plan
 from service.fitting.reports import Asked
 from service.schemas.grouped import GroupedReport
@@ -36,7 +37,9 @@ class DerivedOfGroups:
     report: dict[str, GroupedReport] | None
 
 
-def derive(plan: Plan, finished: FinishedFits, failed: Bools) -> DerivedOfGroups:
+def derive(
+    plan: Plan, finished: FinishedFits, failed: Bools, replicates: Replicates | None = None
+) -> DerivedOfGroups:
     """The derived columns of groups, of which some `failed`."""
     problem, figures = finished.problem, finished.statistics
     formula, q, many = problem.formula, len(problem.places), len(finished.fits)
@@ -60,6 +63,11 @@ def derive(plan: Plan, finished: FinishedFits, failed: Bools) -> DerivedOfGroups
     if not plan.report:
         return DerivedOfGroups(covariance, stderr, tied, None)
     made = reports.reported(problem, finished.fits, plan.report, point, spread, figures)
+    for m, each in enumerate(plan.report.quantities):
+        if each.method == "bootstrap" and replicates is None:
+            made.clear(slice(None), m, NO_REPLICATES)
+    if replicates is not None:
+        replicates.report(made, plan.report)
     return DerivedOfGroups(covariance, stderr, tied, _columns_of(plan, made, failed))
 
 

@@ -26,7 +26,7 @@ from service.fitting.row_filter import rows_used, with_rows
 from service.fitting.values import narrowed, series
 from service.schemas.columns import Data, Labels, Numbers
 from service.schemas.compute import Predictions, PredictRequest
-from service.schemas.options import BandOptions, GroupOptions
+from service.schemas.options import GroupOptions
 
 
 def predict_from_groups(
@@ -55,7 +55,7 @@ def predict_from_groups(
     if request.interval is None:
         return Predictions(predictions=series(prediction), target=formula.target, rows=used)
     assert isinstance(formula, Formula)
-    around = _band(formula, columns, theta.double(), at, fit, request.interval)
+    around = _band(formula, columns, theta.double(), at, fit, request)
     return Predictions(
         predictions=series(prediction),
         target=formula.target,
@@ -68,10 +68,12 @@ def predict_from_groups(
 
 def _band(
     formula: Formula, columns: Mapping[str, Tensor], theta: Tensor, at: Codes, fit: Curves,
-    asked: BandOptions,
+    request: PredictRequest,
 ) -> Band:  # fmt: skip
     """The band around the prediction of each row, with the covariance of its group; NaN where the
     group has none."""
+    asked = request.interval
+    assert asked is not None
     assert fit.covariance is not None
     assert fit.degrees_of_freedom is not None
     places = [formula.params.index(name) for name in fit.free]
@@ -85,7 +87,10 @@ def _band(
         prediction[part], *slopes = (each.expand(count, 1).squeeze(-1) for each in found)
         jacobian = torch.stack(slopes, dim=-1).unsqueeze(-1)
         variance[part] = (jacobian.mT @ covariance[of[part]] @ jacobian).flatten().clamp(min=0.0)
-    if asked.kind == "prediction":
+    if asked.kind == "prediction" and fit.noise is not None:
+        own = fit.sigma(at, prediction.numpy(), request.data)
+        variance = variance + torch.from_numpy(own).square()
+    elif asked.kind == "prediction":
         assert fit.residual_std is not None
         variance = variance + torch.from_numpy(fit.residual_std[at]).square()
     kinds, which = np.unique(fit.degrees_of_freedom, return_inverse=True)
@@ -109,10 +114,10 @@ def _check(request: PredictRequest, fit: Curves) -> None:
             f"{json.dumps(by)}",
             pointer="/interval",
         )
-    if request.interval.kind == "prediction" and fit.residual_std is None:
+    if request.interval.kind == "prediction" and fit.residual_std is None and not fit.noise:
         raise InvalidRequest(
             "a prediction band requires one standard deviation of a new observation, but this job "
-            "had a `sigma` for each row; ask for the kind 'confidence'",
+            "had a `sigma` for each row, or a likelihood; ask for the kind 'confidence'",
             pointer="/interval/kind",
         )
 

@@ -17,12 +17,15 @@ from service.schemas import optimizers as wire
 from service.schemas.base import Request
 from service.schemas.fit import FitRequest
 from service.schemas.losses import LossOptions
+from service.schemas.numbers import RobustScale
 
 
 def to_loss(options: LossOptions) -> Loss:
     """The loss of a request."""
     function = LOSSES[options.name]
     given = None if function.option is None else getattr(options, function.option.name)
+    if isinstance(given, RobustScale):
+        given = given.k or function.tuning
     return Loss(function, function.default if given is None else float(given))
 
 

@@ -24,7 +24,10 @@ from torch import Tensor
 from service import __version__
 from service.catalogue import optimizers
 from service.engine.iterate import Checkpoint
-from service.engine.result import Best, Ends, Rows
+from service.engine.outlier_run import OutlierCheckpoint
+from service.engine.resampling.run import ResampledCheckpoint
+from service.engine.result import Best, Ends, GroupedResult, Result, Rows
+from service.engine.reweighted_state import ReweightedCheckpoint
 from service.engine.shared_run import SharedCheckpoint
 from service.engine.solvers import (
     descent,
@@ -40,6 +43,7 @@ from service.engine.start.groups import Starts
 from service.engine.start.ranges import Range
 from service.engine.start.search import Search
 from service.engine.start.shared import Known
+from service.fitting.drawn import Drawn
 from service.fitting.grouped_curves import Curves
 from service.schemas.answers import Fit
 from service.schemas.columns import Labels
@@ -61,10 +65,12 @@ def _models(kind: Any) -> Iterator[type[BaseModel]]:
 _CLASSES: Final[Mapping[str, Any]] = {
     f"{cls.__module__}.{cls.__qualname__}": cls
     for cls in (
-        *(Checkpoint, SharedCheckpoint, Starts, Known, Search, Range, Ends, Best, Rows, Recorded),
+        *(Checkpoint, SharedCheckpoint, ResampledCheckpoint, ReweightedCheckpoint),
+        *(OutlierCheckpoint, Result, GroupedResult),
+        *(Starts, Known, Search, Range, Ends, Best, Rows, Recorded),
         *(optimizers.State, descent.Moments, exact.State, first_order.State, marquardt.State),
         *(quasi_newton.State, shared.State, single.At, single.SequentialState),
-        *(Curves, Labels),
+        *(Curves, Drawn, Labels),
         *_models(Fit | GroupedFit),
     )
 }

@@ -11,9 +11,12 @@ from torch import Tensor
 
 from service.catalogue.families import FAMILIES, Family
 from service.engine.formula import Formula
+from service.engine.kernel.types import Bools
 from service.engine.models import has_guess
 from service.engine.models.mlp import Network
+from service.engine.noise import FittedNoise, ResidualScale
 from service.engine.problem import Model, Problem, Task, grouped
+from service.engine.resampling.run import Resampling
 from service.engine.scaling import Scale
 from service.errors import (
     InvalidData,
@@ -27,15 +30,26 @@ from service.fitting.columns import (
 )
 from service.fitting.contrasts import check_relative
 from service.fitting.groups import Groups, check_keys, to_groups
+from service.fitting.likelihoods import (
+    Measure,
+    check_alone,
+    columns_beside,
+    over,
+    to_measure,
+    weight_column,
+    with_bins,
+)
 from service.fitting.models import resolve
+from service.fitting.noise import check_repeated, noise_columns, to_noise, to_outliers, weights_of
 from service.fitting.options import to_loss, to_options
 from service.fitting.reports import NOTHING, Asked, check_covariance, check_profiles, to_asked
-from service.fitting.row_filter import with_rows
+from service.fitting.resampling import check_resampling, resampling_of
+from service.fitting.row_filter import only, with_rows
 from service.fitting.sharing import check_inference, shared_positions, with_sharing
 from service.fitting.start import guessed, of_scaled, to_start
 from service.fitting.ties import ties_of
-from service.fitting.values import explained, narrowed, narrowed_sigma, to_scaling, to_sigma
-from service.schemas.columns import Labels
+from service.fitting.values import explained, narrowed, narrowed_sigma, to_scaling
+from service.schemas.columns import Labels, Numbers
 from service.schemas.fit import FitRequest
 
 
@@ -57,12 +71,27 @@ class Plan:
     """The family that guesses the missing initial values: see `with_guesses`."""
     report: Asked = NOTHING
     """The quantities to report."""
+    resampling: Resampling | None = None
+    """What follows the fit."""
+    noise: FittedNoise | None = None
+    """The noise of the fit, once it has one by a model."""
 
     def to(self, device: str) -> Plan:
         """The same with the task on that device; `raw` is not moved."""
         if device == self.task.problem.target.device.type:
             return self
         return replace(self, task=self.task.to(device))
+
+    def with_noise(self, noise: FittedNoise | None) -> Plan:
+        """The same with the σ of the last round of a fit with a model of the noise."""
+        if noise is None:
+            return self
+        absolute = self.task.problem.sigma_absolute
+        params = len(noise.values[0]) if absolute else int(noise.extra.max(initial=0))
+        if isinstance(self.task.problem.noise, ResidualScale):
+            params = 0
+        problem = replace(self.task.problem, sigma=noise.sigma, noise_params=params)
+        return replace(self, task=replace(self.task, problem=problem), noise=noise)
 
     def with_guesses(self) -> Plan:
         """The same with the family's guesses for the missing initial values."""
@@ -74,13 +103,15 @@ class Plan:
 def to_plan(request: FitRequest, *, max_rows: int = 2**62, max_groups: int = 2**62) -> Plan:
     """The plan of a request. Raises InvalidRequest, with pointers."""
     check_shape(request.data, max_rows)
-    request = with_rows(request)
+    request = with_bins(with_rows(request))
     resolved = resolve(request.model, usable(request), ties=ties_of(request.params))
+    resolved = replace(resolved, formula=over(resolved.formula, request))
     formula = resolved.formula
+    check_alone(request, formula)
     used = [*formula.inputs, *formula.target_columns]
     if request.group_by is not None:
         check_keys(request.group_by, request.data)
-    request, dropped = without_missing(request, used)
+    request, dropped, weights = complete(request, used)
     rows = len(next(iter(request.data.values())))
     groups = None
     if request.group_by is not None:
@@ -101,7 +132,13 @@ def to_plan(request: FitRequest, *, max_rows: int = 2**62, max_groups: int = 2**
     start = to_start(request, resolved, target)
     _check_names(formula, request)
     dtype = DTYPES[request.dtype]
-    sigma = to_sigma(request.sigma, request.data, rows)
+    given_at = "/sigma" if weights is None else "/weights"
+    if request.likelihood is None:
+        sigma, noise = to_noise(request, formula, weights, rows)
+        measure = Measure(to_loss(request.loss), target, sigma, request.sigma_absolute)
+    else:
+        noise, measure = None, to_measure(request.likelihood, request.data, target, formula.target)
+    target, sigma = measure.target, measure.sigma
     problem = Problem(
         formula=formula,
         columns={name: narrowed(x, dtype, name, raw[name]) for name, x in inputs.items()},
@@ -110,15 +147,18 @@ def to_plan(request: FitRequest, *, max_rows: int = 2**62, max_groups: int = 2**
         lower=start.lower.to(dtype),
         upper=start.upper.to(dtype),
         free=start.free,
-        loss=to_loss(request.loss),
-        sigma=None if sigma is None else narrowed_sigma(sigma, dtype),
-        sigma_absolute=request.sigma_absolute,
+        loss=measure.loss,
+        sigma=None if sigma is None else narrowed_sigma(sigma, dtype, given_at),
+        sigma_absolute=measure.absolute,
+        noise=noise,
     )
     problem = of_scaled(problem, raw, scaling, start)
     options = to_options(request, problem)
+    check_repeated(options, noise)
     report = to_asked(request, formula, resolved.family)
     check_profiles(report, problem, scaled=bool(scaling))
     check_covariance(request, problem)
+    check_resampling(request, problem, [each.name for each in report.quantities])
     if groups is not None:
         check_relative(request, formula, report, groups)
     family = resolved.family
@@ -141,7 +181,9 @@ def to_plan(request: FitRequest, *, max_rows: int = 2**62, max_groups: int = 2**
         history = request.group_by.history
         task = grouped(problem, options, torch.from_numpy(groups.codes), initial, history=history)
         task = replace(task, shared=shared_positions(request, formula))
-    return Plan(request, task, raw, scaling, reported, dropped, groups, family, report)
+    task = replace(task, outliers=to_outliers(request, formula, noise))
+    after = resampling_of(request)
+    return Plan(request, task, raw, scaling, reported, dropped, groups, family, report, after)
 
 
 def _check_names(formula: Model, request: FitRequest) -> None:
@@ -156,8 +198,8 @@ def _check_names(formula: Model, request: FitRequest) -> None:
             pointer="/model",
         )
     by = () if request.group_by is None else request.group_by.columns
-    sigma = request.sigma if isinstance(request.sigma, str) else None
-    left = [n for n in request.data if n not in (*formula.target_columns, *by, sigma)]
+    apart = (*formula.target_columns, *by, *noise_columns(request), *columns_beside(request))
+    left = [name for name in request.data if name not in apart]
     if not formula.inputs and left:
         listed = ", ".join(f"'{name}'" for name in left[:8])
         raise InvalidFormula(
@@ -180,8 +222,27 @@ def usable(request: FitRequest) -> list[str]:
     by = () if request.group_by is None else request.group_by.columns
     if isinstance(request.model, str) and request.model.strip() not in (*FAMILIES, "mlp"):
         return list(request.data)
-    apart = (*by, request.sigma if isinstance(request.sigma, str) else None)
+    apart = (*by, request.sigma, request.weights, *columns_beside(request))
     return [n for n, c in request.data.items() if n not in apart and not isinstance(c, Labels)]
+
+
+def complete(
+    request: FitRequest, used: list[str]
+) -> tuple[FitRequest, tuple[int, ...], Numbers | None]:
+    """The request without the rows of weight 0, and, with `"missing": "drop"`, without those in
+    which a used column is missing a value; the indices of these rows; and the weights of the
+    others."""
+    missing = missing_in(request, used) if request.missing == "drop" else None
+    none: Bools = np.zeros(len(next(iter(request.data.values()))), dtype=bool)
+    weights = weights_of(request, none if missing is None else missing)
+    left = none if missing is None else missing
+    if weights is not None:
+        left = left | (weights == 0)
+    dropped = np.flatnonzero(left)
+    if not dropped.size:
+        return request, (), weights
+    kept = only(request, ~left)
+    return kept, tuple(dropped.tolist()), None if weights is None else weights[~left]
 
 
 def without_missing(request: FitRequest, used: list[str]) -> tuple[FitRequest, tuple[int, ...]]:
@@ -189,19 +250,20 @@ def without_missing(request: FitRequest, used: list[str]) -> tuple[FitRequest, t
     value, and the indices of those rows."""
     if request.missing == "error":
         return request, ()
-    if isinstance(request.sigma, str) and request.sigma in request.data:
-        used = [*used, request.sigma]
-    missing = np.zeros(len(next(iter(request.data.values()))), dtype=bool)
-    for name in used:
-        missing |= np.isnan(numbers(request.data, name))
+    missing = missing_in(request, used)
     dropped = np.flatnonzero(missing)
     if not dropped.size:
         return request, ()
-    if dropped.size == missing.size:
+    return only(request, ~missing), tuple(dropped.tolist())
+
+
+def missing_in(request: FitRequest, used: list[str]) -> Bools:
+    """In which rows a used column is missing a value. Raises InvalidData where it is in all."""
+    missing: Bools = np.zeros(len(next(iter(request.data.values()))), dtype=bool)
+    weight = weight_column(request)
+    counted = [weight] if weight is not None and weight in request.data else []
+    for name in (*used, *noise_columns(request), *counted):
+        missing |= np.isnan(numbers(request.data, name))
+    if missing.all():
         raise InvalidData("every row has a missing value", pointer="/data")
-    data = {name: column[~missing] for name, column in request.data.items()}
-    sigma = request.sigma
-    if isinstance(sigma, list) and len(sigma) == missing.size:
-        sigma = [value for value, gone in zip(sigma, missing, strict=True) if not gone]
-    kept = request.model_copy(update={"data": data, "sigma": sigma})
-    return kept, tuple(dropped.tolist())
+    return missing

@@ -11,6 +11,7 @@ from service.engine.diagnostics.pooled import PooledFits
 from service.engine.kernel.types import Floats
 from service.fitting.derived import named
 from service.fitting.plan import Plan
+from service.fitting.statistics_answer import to_likelihood
 from service.schemas import answers as wire
 from service.schemas.grouped import PooledStatistics, SharedParams
 
@@ -58,7 +59,8 @@ def pooled_statistics(
     pooled, fits = found.pooled, plan.task.fits
     sizes = np.where(np.isfinite(losses), fits.sizes.numpy(), 0)
     loss = float(np.nansum(losses * sizes) / sizes.sum()) if sizes.sum() else math.nan
-    squares = plan.task.problem.loss.is_least_squares
+    squares, asked = plan.task.problem.loss.is_least_squares, plan.request.likelihood
+    variance = None if asked is not None else _number(pooled.variance)
     return PooledStatistics(
         loss=loss,
         r_squared=_number(pooled.r_squared),
@@ -66,10 +68,15 @@ def pooled_statistics(
         aic=_number(pooled.aic),
         aicc=_number(pooled.aicc),
         bic=_number(pooled.bic),
-        reduced_chi_squared=_number(pooled.variance),
+        reduced_chi_squared=variance,
         residual_std=_number(math.sqrt(pooled.variance)) if squares else None,
         degrees_of_freedom=pooled.degrees_of_freedom,
         n=pooled.n,
+        likelihood=None
+        if asked is None
+        else to_likelihood(
+            asked, pooled.deviance, pooled.total, pooled.variance, pooled.log_likelihood
+        ),
     )
 
 

@@ -19,6 +19,7 @@ from service.engine.inference.statistics import Figures
 from service.engine.kernel.types import Floats
 from service.engine.problem import Groups, Model, Problem
 from service.errors import InvalidFormula, InvalidRequest, UnknownName, token
+from service.fitting.resampling import by_default
 from service.schemas import answers as wire
 from service.schemas.fit import FitRequest
 from service.schemas.grouped import GroupedReport
@@ -82,7 +83,10 @@ def to_asked(request: FitRequest, formula: Model, family: Family | None) -> Aske
             raise InvalidRequest(
                 f"'{name}' is the name of a param; give the report another name", pointer=at
             )
-        found.append(Quantity(name, text, options.method, options.log))
+        method = options.method
+        if method is None:
+            method = "bootstrap" if by_default(request, log=options.log) else "delta"
+        found.append(Quantity(name, text, method, options.log))
     asked = Asked(tuple(found), meanings)
     try:
         formula.derived(asked.texts)
@@ -143,6 +147,14 @@ def check_profiles(asked: Asked, problem: Problem, *, scaled: bool) -> None:
 def check_covariance(request: FitRequest, problem: Problem) -> None:
     """Raises InvalidRequest for a kind of covariance that the request cannot have."""
     kind, formula = request.covariance, problem.formula
+    if kind != "expected" and problem.loss.is_robust:
+        raise InvalidRequest(
+            f"the loss '{problem.loss.name}' has the covariance of a robust fit (Huber 1981, 7.6), "
+            f"not the kind '{kind}'; omit `covariance`",
+            pointer="/covariance",
+        )
+    if not problem.loss.has_likelihood:
+        _refuse_profiles(request)
     if kind == "sandwich" and request.confidence_interval.method == "profile":
         raise InvalidRequest(
             "profile intervals assume constant noise, for which the covariance is 'expected' or "
@@ -164,6 +176,18 @@ def check_covariance(request: FitRequest, problem: Problem) -> None:
             "covariance; use 'expected'",
             pointer="/covariance",
         )
+
+
+def _refuse_profiles(request: FitRequest) -> None:
+    """Raises InvalidRequest for profiles of a loss that is no likelihood."""
+    what = f"profiles are of Gaussian noise, with the loss 'mse', not '{request.loss.name}'; use "
+    if request.confidence_interval.method == "profile":
+        raise InvalidRequest(f"{what}the method 't'", pointer="/confidence_interval/method")
+    for name, each in request.report.items() if isinstance(request.report, dict) else ():
+        if each.method == "profile":
+            raise InvalidRequest(
+                f"{what}the method 'delta'", pointer=f"/report/{token(name)}/method"
+            )
 
 
 @dataclass(frozen=True, eq=False)

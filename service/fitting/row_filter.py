@@ -20,7 +20,8 @@ RequestT = TypeVar("RequestT", bound=Request)
 
 def with_rows(request: RequestT) -> RequestT:
     """The request with the rows of its data that its condition is true of, and the values of
-    `sigma` in these. Raises InvalidFormula at /rows, and InvalidData where no row is left."""
+    `sigma` and `weights` in these. Raises InvalidFormula at /rows, and InvalidData where no row is
+    left."""
     asked: RowFilter | None = getattr(request, "rows", None)
     data = getattr(request, "data", None)
     if asked is None or asked.is_applied or data is None:
@@ -48,11 +49,14 @@ def only(request: RequestT, mask: Bools) -> RequestT:
     InvalidData where `sigma` has another length."""
     data: Data = getattr(request, "data", None) or {}
     changed: dict[str, Any] = {"data": {name: column[mask] for name, column in data.items()}}
-    sigma, count = getattr(request, "sigma", None), len(mask)
-    if isinstance(sigma, list):
-        if len(sigma) != count:
-            raise InvalidData(f"sigma has {len(sigma)} values for {count} rows", pointer="/sigma")
-        changed["sigma"] = [value for value, kept in zip(sigma, mask.tolist(), strict=True) if kept]
+    count = len(mask)
+    for name in ("sigma", "weights"):
+        values = getattr(request, name, None)
+        if isinstance(values, list):
+            if len(values) != count:
+                what = f"{name} has {len(values)} values for {count} rows"
+                raise InvalidData(what, pointer=f"/{name}")
+            changed[name] = [v for v, kept in zip(values, mask.tolist(), strict=True) if kept]
     return request.model_copy(update=changed)
 
 

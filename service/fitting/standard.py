@@ -19,14 +19,14 @@ from service.engine.kernel.types import Floats
 from service.engine.names import CONSTANTS
 from service.engine.scaling import Scale
 from service.errors import InvalidFormula, InvalidRequest, UnknownName
-from service.fitting.answer import NORMAL
 from service.fitting.covariances import to_covariance
 from service.fitting.grouped_curves import Curves
 from service.fitting.models import resolve
+from service.fitting.predict_body import NORMAL
 from service.fitting.reports import quantiles
 from service.fitting.start import to_theta
 from service.fitting.ties import ties_of
-from service.fitting.values import Sigma, to_scaling
+from service.fitting.values import to_scaling
 from service.schemas.models import MlpModel, NamedModel
 from service.schemas.models import Model as ModelRequest
 from service.schemas.options import Tied
@@ -45,6 +45,12 @@ class Standard:
     degrees_of_freedom: int | None
     """None for groups, which have their own, or if unknown."""
     input_range: Mapping[str, Sequence[float]]
+    noise: str | None = None
+    """`sigma` of a reading as an expression,"""
+    noise_names: tuple[str, ...] = ()
+    """and the params of that,"""
+    noise_values: Floats | None = None
+    """(curves, params)"""
 
     def known(self, name: str) -> Range | None:
         """The range of an input that the curves were fitted to; None if unknown."""
@@ -85,10 +91,11 @@ def of_request(request: InvertRequest, level: float) -> Standard:
         _each(request.sigma_scale),
         degrees,
         request.input_range or {},
+        *_noise(request),
     )
 
 
-def of_groups(request: InvertRequest, fit: Curves, sigma: Sigma, level: float) -> Standard:
+def of_groups(request: InvertRequest, fit: Curves, sigma: object, level: float) -> Standard:
     """The curve of each group of a finished job, which was fitted with that sigma. Raises
     InvalidRequest."""
     formula = fit.formula(_columns(request, fit.model, frozenset(fit.names)))
@@ -116,7 +123,17 @@ def of_groups(request: InvertRequest, fit: Curves, sigma: Sigma, level: float) -
         fit.sigma_scale,
         NORMAL if is_normal else None,
         fit.input_range or {},
+        fit.noise,
+        fit.noise_names,
+        fit.noise_values,
     )
+
+
+def _noise(request: InvertRequest) -> tuple[str | None, tuple[str, ...], Floats | None]:
+    known = request.noise
+    if known is None:
+        return None, (), None
+    return known.expr, tuple(known.params), np.array([list(known.params.values())])
 
 
 def _each(value: float | None) -> Floats | None:

@@ -18,6 +18,7 @@ from service.engine.scaled_start import Given, scaled_start
 from service.engine.scaling import Scaling
 from service.engine.solvers.exact import least_squares
 from service.errors import InvalidRequest, UnknownName, token
+from service.fitting.likelihoods import WIDTH
 from service.fitting.models import Resolved
 from service.fitting.ties import own_values, texts_of
 from service.schemas.fit import FitRequest
@@ -170,5 +171,6 @@ def _guesses(task: Task, family: Family, at: Tensor) -> Tensor:
         solved = least_squares(problem.formula, alone, y[0])
         if solved is not None:
             return torch.tensor([solved], dtype=torch.float64)
-    found = guess(family, next(iter(columns.values()), torch.zeros_like(y)), y)
+    x = columns.get(next(iter(problem.formula.inputs), ""), torch.zeros_like(y))
+    found = guess(family, x, y / columns[WIDTH] if WIDTH in columns else y)
     return found[:, [list(family.params).index(name) for name in problem.params]]

@@ -35,7 +35,7 @@ def narrowed(column: Tensor, dtype: torch.dtype, name: str, known: Tensor | None
     return narrow
 
 
-def narrowed_sigma(sigma: Tensor, dtype: torch.dtype) -> Tensor:
+def narrowed_sigma(sigma: Tensor, dtype: torch.dtype, pointer: str = "/sigma") -> Tensor:
     """Sigma in the precision of the fit. Raises InvalidData if 1/sigma is not finite."""
     narrow = sigma.to(dtype)
     if not (is_finite(narrow) and is_finite(1 / narrow)):
@@ -43,7 +43,7 @@ def narrowed_sigma(sigma: Tensor, dtype: torch.dtype) -> Tensor:
         raise InvalidData(
             f"sigma is {float(sigma[row]):g} in row {row + 1}, too small or too "
             f"large to divide by in {str(dtype).removeprefix('torch.')}",
-            pointer="/sigma",
+            pointer=pointer,
         )
     return narrow
 

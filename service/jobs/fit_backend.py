@@ -33,6 +33,8 @@ def _params(plan: Plan) -> tuple[str, ...]:
 def _start(plan: Plan, checkpoint: Any) -> Run:
     if isinstance(plan, fitting.ComparisonPlan):
         return fitting.ComparisonRun(plan, checkpoint or ())
+    if plan.resampling is not None:
+        return engine.ResampledRun(plan.with_guesses().task, plan.resampling, checkpoint)
     return engine.run_of(plan.with_guesses().task, checkpoint)
 
 
@@ -48,8 +50,13 @@ def _explain(
 ) -> JobResult:
     if isinstance(plan, fitting.ComparisonPlan):
         return fitting.to_compared(plan, result, job_id=job_id, timings=timings)
+    resampled = None
+    if isinstance(result, engine.Resampled):
+        resampled, result = result, result.result
     if isinstance(result, engine.GroupedResult):
-        return fitting.to_grouped_fit(plan, result, job_id=job_id, timings=timings)
+        return fitting.to_grouped_fit(
+            plan, result, job_id=job_id, timings=timings, resampled=resampled
+        )
     history = fitting.to_history(
         plan.task.problem.params,
         rows.epoch.tolist(),
@@ -60,8 +67,9 @@ def _explain(
         thinned=rows.thinned,
     )
     return fitting.to_fit(
-        plan, result, job_id=job_id, history=history, timings=timings, patient=patient
-    )
+        plan, result, job_id=job_id, history=history, timings=timings, patient=patient,
+        resampled=resampled,
+    )  # fmt: skip
 
 
 def _unpack(checkpoint: Stored) -> Any:

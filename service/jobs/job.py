@@ -161,7 +161,5 @@ def new_job(
 
 def request_nbytes(request: JobRequest) -> int:
     """Bytes of a request's columns."""
-    sigma = request.sigma
-    return sum(column.nbytes for column in request.data.values()) + (
-        32 * len(sigma) if isinstance(sigma, list) else 0
-    )
+    lists = (given for given in (request.sigma, request.weights) if isinstance(given, list))
+    return sum(column.nbytes for column in request.data.values()) + 32 * sum(map(len, lists))

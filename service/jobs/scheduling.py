@@ -102,7 +102,9 @@ def _seconds(plan: Plan, steps: int, polishing: int) -> float:
     """The same for that number of epochs, and of trial steps of a search."""
     problem, options = plan.task.problem, plan.task.options
     asked, formula = plan.request, problem.formula
-    if asked.group_by is not None or asked.confidence_interval.method == "profile":
+    if asked.group_by is not None or asked.confidence_interval.method != "t":
+        return math.inf
+    if plan.resampling is not None:
         return math.inf
     if not isinstance(formula, Formula) or len(problem.params) > PARAMS:
         return math.inf

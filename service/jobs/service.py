@@ -47,11 +47,12 @@ def outline(
     if backend is not None and settings.device != "cuda" and scheduling.runs_inline(plan):
         inline = partial(run_inline, plan, backend, request)
     formula, params = plan.task.problem.formula.text, tuple(plan.task.problem.params)
+    after = 0 if plan.resampling is None else plan.resampling.count(len(plan.task.fits))
     if not request.counts_groups:
         kind: Kind = "fit" if plan.groups is None else "global"
-        return Outline(formula, params, plan.task.options.epochs, kind, inline)
+        return Outline(formula, params, plan.task.options.epochs + after, kind, inline)
     assert plan.groups is not None, "groups are counted"
-    return Outline(formula, params, len(plan.groups.keys), "groups", inline)
+    return Outline(formula, params, len(plan.groups.keys) + after, "groups", inline)
 
 
 @dataclass(frozen=True, slots=True)

@@ -36,7 +36,8 @@ def write(page: Page, found: Comparison) -> None:
     else:
         page.text(f"By {name} the first is {found.best}.", colour=COLOURS[found.verdict])
     page.space()
-    heads = ("", "model", "k", "RSS", name, "Δ", "weight", "verdict")
+    rss = "RSS" if found.likelihood is None else "deviance"
+    heads = ("", "model", "k", rss, name, "Δ", "weight", "verdict")
     rows = [_row(model, found.criterion) for model in found.models]
     page.table(_fitted([heads, *rows], page.room), "><>>>>><", headed=True)
     _skipped(page, found)

@@ -10,11 +10,13 @@ from service.render.cells import visible
 from service.render.digits import joined, number
 from service.render.report_fit import summary, verdict
 from service.render.report_groups import key_text
+from service.render.report_noise import words_of_groups
 from service.schemas.answers import Fit, History
 from service.schemas.base import Answer
 from service.schemas.catalogue import (
     DiagnosticEntry,
     DiagnosticList,
+    LikelihoodList,
     LossList,
     ModelList,
     OptimizerList,
@@ -22,6 +24,7 @@ from service.schemas.catalogue import (
 from service.schemas.certification import Certification
 from service.schemas.comparisons import Comparison, GroupedComparison
 from service.schemas.compute import GradientAnswer, LossAnswer, Predictions
+from service.schemas.draws import Draws
 from service.schemas.grouped import GroupedFit, Key, columns_of, values_of
 from service.schemas.jobs import Job, JobList
 from service.schemas.series import Objects
@@ -64,11 +67,24 @@ def _groups(fit: GroupedFit) -> str:
         for name, each in (groups.report or {}).items():
             error = each.stderr[i]
             words.append(f"{name}={joined(each.value[i], None if error != error else error)}")
+        words += words_of_groups(fit, i)
         if groups.r_squared[i] is not None:
             words.append(f"r2={number(groups.r_squared[i], 3)}")
+        if groups.likelihood is not None:
+            words.append(f"deviance={number(groups.likelihood.deviance[i], 6)}")
         codes = [code for code in groups.diagnostics[i] if code not in infos]
         lines.append(" ".join([*words, verdict(groups.verdict[i], codes)]))
     return "\n".join(lines)
+
+
+@_line.register
+def _draws(found: Draws) -> str:
+    columns = {**found.params, **found.report}
+    numbers = range(len(found.replicate))
+    return "\n".join(
+        " ".join([f"replicate={i}", _words({n: float(c[i]) for n, c in columns.items()})])
+        for i in numbers
+    )
 
 
 @_line.register
@@ -172,6 +188,11 @@ def _models(found: ModelList) -> str:
 @_line.register
 def _losses(found: LossList) -> str:
     return "\n".join(f"{entry.name}: {entry.formula}" for entry in found.losses)
+
+
+@_line.register
+def _likelihoods(found: LikelihoodList) -> str:
+    return "\n".join(f"{entry.name}: {entry.formula}" for entry in found.likelihoods)
 
 
 @_line.register

@@ -15,6 +15,7 @@ from service.render.page import Page
 from service.render.report_certification import write_certification
 from service.render.report_fit import Units
 from service.render.report_groups import write_groups
+from service.render.report_resampling import write_draws
 from service.render.report_unknowns import write_unknowns
 from service.render.scene import Scene
 from service.render.tables import Column, listed
@@ -23,6 +24,7 @@ from service.schemas.base import Answer
 from service.schemas.catalogue import (
     DiagnosticEntry,
     DiagnosticList,
+    LikelihoodList,
     LossList,
     ModelList,
     OptimizerList,
@@ -31,6 +33,7 @@ from service.schemas.catalogue import (
 from service.schemas.certification import Certification
 from service.schemas.comparisons import Comparison, GroupedComparison
 from service.schemas.compute import GradientAnswer, LossAnswer, Predictions
+from service.schemas.draws import Draws
 from service.schemas.grouped import GroupedFit
 from service.schemas.jobs import Job, JobList, Progress
 from service.schemas.problems import Problem
@@ -68,6 +71,7 @@ _write.register(GroupedFit, lambda fit, page, units, scene: write_groups(page, f
 _write.register(Unknowns, lambda found, page, units, scene: write_unknowns(page, found))
 _write.register(Certification, lambda found, page, units, scene: write_certification(page, found))
 _write.register(Comparison, lambda found, page, units, scene: comparison.write(page, found))
+_write.register(Draws, lambda found, page, units, scene: write_draws(page, found))
 _write.register(
     GroupedComparison, lambda found, page, units, scene: comparison.write_groups(page, found)
 )
@@ -205,6 +209,16 @@ def _losses(found: LossList, page: Page, units: Units, scene: Scene | None) -> N
         page.text(loss.formula)
         page.text(loss.when_to_use)
         _options(page, loss.options)
+
+
+@_write.register
+def _likelihoods(found: LikelihoodList, page: Page, units: Units, scene: Scene | None) -> None:
+    for each in found.likelihoods:
+        page.heading(each.name)
+        page.text(each.formula)
+        page.text(f"The variance is {each.variance}.")
+        page.text(each.when_to_use)
+        _options(page, each.options)
 
 
 @_write.register

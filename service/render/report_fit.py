@@ -10,7 +10,10 @@ from service.render import characters
 from service.render.cells import clipped, visible
 from service.render.digits import counted, joined, number, uncertain
 from service.render.page import Colour, Page
+from service.render.report_noise import words as noise_words
+from service.render.report_noise import write_noise
 from service.render.report_reading import write_reading
+from service.render.report_resampling import write_resampling
 from service.render.scene import Scene
 from service.render.views.loss import loss_of_fit
 from service.schemas.answers import ConfidenceInterval, Diagnostic, Fit, Report
@@ -53,6 +56,8 @@ def write(page: Page, fit: Fit, units: Units, scene: Scene | None) -> None:
     _params(page, fit, units)
     if fit.report:
         write_report(page, fit.report, "Report")
+    write_noise(page, fit)
+    write_resampling(page, fit)
     _statistics(page, fit, units)
     _diagnostics(page, fit.diagnostics)
     _charts(page, fit, scene)
@@ -68,7 +73,7 @@ def _model_and_end(fit: Fit) -> str:
         said = f"{rows}, solved exactly."
     if fit.dropped is not None:
         gone = counted(fit.dropped.count, "row")
-        said += f" {gone} with a missing value were left out."
+        said += f" {gone} with a missing value or of weight 0 were left out."
     return said
 
 
@@ -133,7 +138,7 @@ def _param_table(
         heads, sides = [*heads, "unit"], sides + "<"
     if interval is not None:
         columns.append(_intervals(names, stderr or {}, interval))
-        by = " by profile" if interval.method == "profile" else ""
+        by = "" if interval.method == "t" else f" by {interval.method}"
         heads, sides = [*heads, f"{100 * interval.level:.10g} % interval{by}"], sides + "<"
     rows = list(zip(*columns, strict=True))
     page.table([heads, *rows], sides, headed=True)
@@ -220,6 +225,17 @@ def _statistics(page: Page, fit: Fit, units: Units) -> None:
         ("reduced χ²", number(found.reduced_chi_squared, 4)),
         ("BIC", number(found.bic, 6)),
     ]
+    if found.likelihood is not None:
+        pairs = [
+            ("likelihood", found.likelihood.name),
+            ("log-likelihood", number(found.likelihood.log_likelihood, 6)),
+            ("deviance", number(found.likelihood.deviance, 6)),
+            ("AIC", number(found.aic, 6)),
+            ("Pearson's χ²", number(found.likelihood.pearson, 6)),
+            ("BIC", number(found.bic, 6)),
+            ("degrees of freedom", f"{found.degrees_of_freedom:,}"),
+            ("dispersion", number(found.likelihood.dispersion, 4)),
+        ]
     page.heading("Statistics")
     rows = [(*pairs[i], "", *pairs[i + 1]) for i in range(0, len(pairs), 2)]
     page.table([[clipped(cell, 24) for cell in row] for row in rows], "<><<>")
@@ -264,9 +280,13 @@ def summary(fit: Fit) -> str:
     for name, each in (fit.report or {}).items():
         value = math.nan if each.value is None else each.value
         words.append(f"{name}={joined(value, each.stderr)}")
+    words += noise_words(fit)
     r_squared = fit.statistics.r_squared
+    counts = fit.statistics.likelihood
     if r_squared is not None:
         words.append(f"r2={number(r_squared, 3)}")
+    elif counts is not None:
+        words.append(f"deviance={number(counts.deviance, 6)}")
     else:
         words.append(f"loss={number(fit.loss, 6)}")
     return " ".join([*words, verdict(fit.verdict, reasons(fit))])

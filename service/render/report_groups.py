@@ -9,6 +9,7 @@ from service.render.cells import clipped, visible, width
 from service.render.digits import counted, joined, number
 from service.render.page import Page
 from service.render.report_fit import COLOURS, MARKS
+from service.render.report_noise import write_noise_of_groups
 from service.render.report_reading import write_reading
 from service.schemas.grouped import GroupedFit, Groups
 from service.schemas.names import Verdict
@@ -29,6 +30,7 @@ def write_groups(page: Page, fit: GroupedFit) -> None:
     write_reading(page, fit.reading)
     if fit.rows is not None:
         page.text(f"{fit.rows.used:,} of {counted(fit.rows.of, 'row')} are used.")
+    write_noise_of_groups(page, fit)
     page.text(_trust(groups.verdict), colour=COLOURS[fit.verdict])
     _shared(page, fit)
     for block in _blocks(groups, page.room):
@@ -65,8 +67,13 @@ def _shared(page: Page, fit: GroupedFit) -> None:
             page.text(f"No standard errors: {shared.covariance_reason}.")
     if statistics is not None:
         page.heading("Over all groups")
+        counts = statistics.likelihood
         page.text(
-            f"Residual standard deviation {number(statistics.residual_std, 5)} on "
+            f"Deviance {number(counts.deviance, 6)}, Pearson's χ² {number(counts.pearson, 6)} on "
+            f"{statistics.degrees_of_freedom:,} degrees of freedom, "
+            f"{counted(statistics.n, 'row')}. AICc {number(statistics.aicc, 6)}."
+            if counts is not None
+            else f"Residual standard deviation {number(statistics.residual_std, 5)} on "
             f"{statistics.degrees_of_freedom:,} degrees of freedom, "
             f"{counted(statistics.n, 'row')}. R² {number(statistics.r_squared, 4)}, "
             f"AICc {number(statistics.aicc, 6)}."
@@ -116,6 +123,10 @@ def _columns(groups: Groups, shown: Sequence[int]) -> list[list[str]]:
         errors = each.stderr
         cells = [joined(each.value[i], None if math.isnan(errors[i]) else errors[i]) for i in shown]
         columns.append([clipped(visible(name), _LONGEST_KEY), *cells])
-    columns.append(["R²", *(number(groups.r_squared[i], 3) for i in shown)])
+    if groups.likelihood is not None:
+        deviance = groups.likelihood.deviance
+        columns.append(["deviance", *(number(deviance[i], 5) for i in shown)])
+    else:
+        columns.append(["R²", *(number(groups.r_squared[i], 3) for i in shown)])
     columns.append(["verdict", *(groups.verdict[i] for i in shown)])
     return columns

@@ -17,6 +17,7 @@ _LONGEST_KEY = 20
 _INTERVALS = {
     "inversion": "{level} inversion intervals",
     "wald": "{level} Wald intervals",
+    "bootstrap": "{level} bootstrap intervals",
     "none": "without intervals",
 }
 _READINGS = {"observation": "with the noise of the readings", "mean": "of the mean response"}
@@ -40,8 +41,9 @@ def interval_text(found: Unknowns) -> str:
     said = _INTERVALS[asked.kind].format(level=f"{100 * asked.level:g} %")
     if asked.kind != "none":
         said += f" {_READINGS[asked.of]}"
-        if asked.degrees_of_freedom is not None and asked.degrees_of_freedom < 10**12:
-            said += f", on {counted(asked.degrees_of_freedom, 'degree')} of freedom"
+        degrees = asked.degrees_of_freedom
+        if asked.kind != "bootstrap" and degrees is not None and degrees < 10**12:
+            said += f", on {counted(degrees, 'degree')} of freedom"
     return f"{said[0].upper()}{said[1:]}."
 
 

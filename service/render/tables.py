@@ -11,12 +11,16 @@ from itertools import chain
 import numpy as np
 
 from service.render import comparison_tables
+from service.render.report_noise import columns_of_groups, with_noise
+from service.render.report_resampling import draws_table
 from service.render.table_unknowns import unknowns_tables
 from service.schemas.answers import Fit, History
 from service.schemas.base import Answer
 from service.schemas.catalogue import (
     DiagnosticEntry,
     DiagnosticList,
+    LikelihoodEntry,
+    LikelihoodList,
     LossEntry,
     LossList,
     ModelEntry,
@@ -28,6 +32,7 @@ from service.schemas.certification import Certification
 from service.schemas.columns import Data, Labels, Numbers
 from service.schemas.comparisons import Comparison, GroupedComparison
 from service.schemas.compute import GradientAnswer, LossAnswer, LossSurface, Predictions
+from service.schemas.draws import Draws
 from service.schemas.grouped import GroupedFit
 from service.schemas.jobs import Job, JobList
 from service.schemas.series import Array, Gapped
@@ -49,7 +54,6 @@ def table(
     answer: Answer, *, units: Mapping[str, str] | None = None, data: Data | None = None
 ) -> Table:
     """The answer as columns.
-
     units: of params and columns, for a fit. data: the columns of the inputs, written beside the
     predictions. Raises TypeError for an answer without a table.
     """
@@ -129,6 +133,7 @@ def _table(answer: Answer) -> Table:
 
 _table.register(Comparison, comparison_tables.models_table)
 _table.register(GroupedComparison, comparison_tables.groups_table)
+_table.register(Draws, draws_table)
 
 
 @_table.register
@@ -161,15 +166,15 @@ def _fit(fit: Fit) -> Table:
     names = list(fit.shown)
     stderr, interval = fit.statistics.stderr or {}, fit.statistics.confidence_interval
     lower, upper = (interval.lower, interval.upper) if interval else ({}, {})
-    found = fit.report or {}
-    reports = list(found.values())
-    return {
+    found, reports = fit.report or {}, (fit.report or {}).values()
+    own: dict[str, Sequence[Cell]] = {
         "name": [*names, *found],
         "value": [*fit.shown.values(), *(each.value for each in reports)],
         "stderr": [*map(stderr.get, names), *(each.stderr for each in reports)],
         "lower": [*map(lower.get, names), *(each.lower for each in reports)],
         "upper": [*map(upper.get, names), *(each.upper for each in reports)],
     }
+    return with_noise(own, fit.noise)
 
 
 @_table.register
@@ -183,12 +188,16 @@ def _groups(fit: GroupedFit) -> Table:
             interval = groups.confidence_interval
             facts[f"{name}_lower"] = interval.lower.get(name, none)
             facts[f"{name}_upper"] = interval.upper.get(name, none)
-    facts |= _shared(fit)
+    facts |= _shared(fit) | columns_of_groups(fit)
     for name, each in (groups.report or {}).items():
         facts |= {name: each.value, f"{name}_stderr": each.stderr}
         facts |= {f"{name}_lower": each.lower, f"{name}_upper": each.upper}
     for a, row in (groups.covariance or {}).items():
         facts |= {f"covariance_{a}_{b}": column for b, column in row.items()}
+    counts = groups.likelihood
+    if counts is not None:
+        facts |= {"deviance": counts.deviance, "pearson": counts.pearson}
+        facts |= {"dispersion": counts.dispersion, "log_likelihood": counts.log_likelihood}
     rest: dict[str, Sequence[Cell]] = {
         "loss": groups.loss,
         "r_squared": groups.r_squared,
@@ -297,14 +306,13 @@ def _history(rows: History) -> Table:
     return joined({"epoch": rows.epoch, "loss": rows.loss}, rows.params, gradient)
 
 
-@_table.register
-def _models(found: ModelList) -> Table:
-    return _catalogue(found.models)
+_table.register(ModelList, lambda found: _catalogue(found.models))
+_table.register(LossList, lambda found: _catalogue(found.losses))
 
 
 @_table.register
-def _losses(found: LossList) -> Table:
-    return _catalogue(found.losses)
+def _likelihoods(found: LikelihoodList) -> Table:
+    return _catalogue(found.likelihoods)
 
 
 @_table.register
@@ -323,7 +331,9 @@ def _diagnostic(found: DiagnosticEntry) -> Table:
     return _diagnostics(DiagnosticList(verdicts=[], diagnostics=[found]))
 
 
-def _catalogue(entries: Sequence[ModelEntry | LossEntry | OptimizerEntry]) -> Table:
+def _catalogue(
+    entries: Sequence[ModelEntry | LossEntry | LikelihoodEntry | OptimizerEntry],
+) -> Table:
     return {
         "name": [entry.name for entry in entries],
         "formula": [entry.formula for entry in entries],

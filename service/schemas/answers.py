@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Self
+
+from pydantic import PrivateAttr
 
 from service.schemas.base import Answer, Number
 from service.schemas.names import (
-    CovarianceKind,
+    AnsweredCovariance,
     DType,
     IntervalMethod,
+    LikelihoodName,
+    Overdispersion,
     ReportMethod,
     Severity,
     Status,
     StopReason,
     Verdict,
 )
+from service.schemas.noise_answers import CurveNoise, FittedNoise, FoundOutliers
 from service.schemas.reading import Reading
+from service.schemas.resampled import Bootstrap, Coverage, Design
 
 
 class History(Answer):
@@ -78,8 +85,8 @@ class UnscaledParams(Answer):
 
 
 class ConfidenceInterval(Answer):
-    """Two-sided intervals for the free params, and by method `t` for the tied ones. NaN: the data
-    set no limit on that side."""
+    """Two-sided intervals for the free params, and by the methods `t` and `bootstrap` for the tied
+    ones. NaN: the data set no limit on that side."""
 
     level: float
     """The probability that the interval holds the true value."""
@@ -90,6 +97,7 @@ class ConfidenceInterval(Answer):
     """Lower ends by param."""
     upper: dict[str, Number]
     """Upper ends by param."""
+    bootstrap: Bootstrap | None = None
 
 
 class Report(Answer):
@@ -126,6 +134,28 @@ class Curvature(Answer):
     """Condition number of the Hessian: the ratio of its largest to its smallest eigenvalue."""
 
 
+class LikelihoodStatistics(Answer):
+    """Statistics of a fit with a likelihood."""
+
+    name: LikelihoodName
+    deviance: Number
+    """Twice the log-likelihood of a model whose means are the targets, less that of the fit."""
+    pearson: Number
+    """Pearson's χ², Σ(y − μ)²/V, V the variance of y by the likelihood."""
+    dispersion: Number | None
+    """Pearson's χ² over the degrees of freedom, about 1 where the noise is that of the likelihood;
+    null without degrees of freedom."""
+    log_likelihood: Number | None
+    """With all constants; null with `overdispersion`, as are `aic`, `aicc` and `bic`, since the
+    scaled noise has no likelihood."""
+    overdispersion: Overdispersion | None = None
+
+    @property
+    def scale(self) -> float:
+        """The factor of the standard deviations."""
+        return 1.0 if self.overdispersion is None else math.sqrt(self.dispersion or 1.0)
+
+
 class GoodnessOfFit(Answer):
     """How well the rows are explained. A value that does not exist is null."""
 
@@ -150,6 +180,9 @@ class GoodnessOfFit(Answer):
     """n − p: rows less free params."""
     n: int
     """Rows used."""
+    likelihood: LikelihoodStatistics | None = None
+    """With `likelihood` in the request; R², `reduced_chi_squared` and `residual_std` are then null.
+    `aic`, `aicc` and `bic` count the free params."""
 
 
 class Statistics(GoodnessOfFit):
@@ -159,8 +192,8 @@ class Statistics(GoodnessOfFit):
     """Standard errors of the free params, and of the tied ones by the delta method."""
     covariance: dict[str, dict[str, Number]] | None
     """Of the free params, as `correlation`; a tied param is a function of them."""
-    covariance_kind: CovarianceKind = "expected"
-    """How the covariance was computed: `expected` s²(JᵀJ)⁻¹, `observed` 2s²H⁻¹, `sandwich` HC3."""
+    covariance_kind: AnsweredCovariance = "expected"
+    """As asked for; or `robust`, that of a robust loss (Huber 1981, 7.6)."""
     covariance_reason: str | None
     """Why `covariance`, and all that is derived from it, is null."""
     correlation: dict[str, dict[str, Number]] | None
@@ -203,6 +236,8 @@ class PredictBody(Answer):
     """The standard deviation of a new observation; null where `sigma` gives one for each row."""
     sigma_scale: Number | None = None
     """The same in units of `sigma`; null without it."""
+    noise: CurveNoise | None = None
+    """`sigma` of a new observation, where it is an expression; so are weights."""
     input_range: dict[str, list[float]] | None = None
     """The smallest and largest value of each input, in raw units."""
     degrees_of_freedom: int | None = None
@@ -210,7 +245,7 @@ class PredictBody(Answer):
 
 
 class Dropped(Answer):
-    """Rows dropped because of a missing value."""
+    """Rows dropped because of a missing value, or a weight of 0."""
 
     count: int
     rows: list[int]
@@ -271,8 +306,16 @@ class Fit(Answer):
     """Only for `sgd`."""
     best: Best
     statistics: Statistics
+    noise: FittedNoise | None = None
+    """Where the request has a model of the noise."""
+    outliers: FoundOutliers | None = None
+    """Where the request asks for outliers."""
     report: dict[str, Report] | None = None
     """The quantities of the request's `report`, in raw units."""
+    coverage: Coverage | None = None
+    """With `coverage` in the request."""
+    design: Design | None = None
+    """With `design` in the request."""
     diagnostics: list[Diagnostic]
     """What is wrong or remarkable."""
     verdict: Verdict
@@ -281,7 +324,7 @@ class Fit(Answer):
     trustworthy: bool
     """Whether the verdict is `trustworthy`."""
     dropped: Dropped | None
-    """The rows dropped by `"missing": "drop"`."""
+    """The rows dropped by `"missing": "drop"`, and those of weight 0."""
     rows: RowsUsed | None = None
     """With `rows` in the request: how many of them are used."""
     units: dict[str, str] = {}
@@ -293,6 +336,19 @@ class Fit(Answer):
     predict: PredictBody
     timings: Timings
     urls: FitUrls
+
+    _drawn: Any = PrivateAttr(default=None)
+
+    @property
+    def drawn(self) -> Any:
+        """The replicates of its bootstrap, which are no part of its JSON; None without them."""
+        return self._drawn
+
+    def with_drawn(self, drawn: Any) -> Self:
+        """The same with the replicates of its bootstrap."""
+        copied = self.model_copy()
+        copied._drawn = drawn
+        return copied
 
     @property
     def shown(self) -> dict[str, float]:

@@ -1,4 +1,4 @@
-"""Responses of GET /models, /losses, /optimizers and /diagnostics."""
+"""Responses of GET /models, /losses, /likelihoods, /optimizers and /diagnostics."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class ModelEntry(Answer):
 
 
 class OptionEntry(Answer):
-    """An option of a loss, an optimizer or a schedule."""
+    """An option of a loss, a likelihood, an optimizer or a schedule."""
 
     name: str
     default: Any
@@ -54,6 +54,19 @@ class LossEntry(Answer):
 
     name: str
     formula: str
+    options: list[OptionEntry]
+    when_to_use: str
+    reference: str
+
+
+class LikelihoodEntry(Answer):
+    """A likelihood of counts."""
+
+    name: str
+    formula: str
+    """The deviance, which is minimised."""
+    variance: str
+    """The variance of a target with the mean μ, per unit of the weight that its option gives."""
     options: list[OptionEntry]
     when_to_use: str
     reference: str
@@ -90,6 +103,12 @@ class LossList(Answer):
     """All losses."""
 
     losses: list[LossEntry]
+
+
+class LikelihoodList(Answer):
+    """All likelihoods."""
+
+    likelihoods: list[LikelihoodEntry]
 
 
 class OptimizerList(Answer):

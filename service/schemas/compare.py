@@ -12,8 +12,10 @@ from service.schemas.base import Finite, Request
 from service.schemas.columns import Data, Name
 from service.schemas.comparisons import Criterion, TestName
 from service.schemas.fit import Tags, Units
+from service.schemas.likelihoods import Bins, Likelihood
 from service.schemas.models import Model
 from service.schemas.names import DType, Missing
+from service.schemas.noise import Weights
 from service.schemas.numbers import Positive, named
 from service.schemas.optimizers import AUTOMATIC, Optimizer
 from service.schemas.options import GroupBy, Param, Report, Scaling, Tolerance
@@ -66,10 +68,14 @@ class Candidate(Request):
     data: _ForAll = None
     sigma: _ForAll = None
     sigma_absolute: _ForAll = None
+    weights: _ForAll = None
+    outliers: _ForAll = None
     missing: _ForAll = None
     units: _ForAll = None
     dtype: _ForAll = None
     seed: _ForAll = None
+    likelihood: _ForAll = None
+    bins: _ForAll = None
 
 
 class Catalogue(Request):
@@ -176,8 +182,8 @@ class CompareRequest(Request):
     """By which the models are ranked: the smallest is the first."""
     tests: Annotated[list[TestName], Field(max_length=3)] | None = None
     """`f` and `lrt` (likelihood ratio) compare a model with one that is nested in it;
-    `lack_of_fit` compares each model with the means of rows that have equal inputs. Default: `f`;
-    none for the catalogue."""
+    `lack_of_fit` compares each model with the means of rows that have equal inputs. Default: `f`,
+    with a likelihood `lrt`; none for the catalogue."""
     nested: Annotated[list[tuple[str, str]], Field(max_length=256)] = []
     """Pairs of labels, of a smaller model and a larger one of which it is a special case, for which
     this cannot be proved from their formulas."""
@@ -199,9 +205,17 @@ class CompareRequest(Request):
     """Units of columns, by name, for reports."""
     sigma: Name | Positive | list[Positive] | None = None
     """The standard deviation of the target's noise: a column's name, a number or a list."""
+    likelihood: Likelihood | None = None
+    """Of a target of counts, `poisson` or `binomial`: the models are compared by it in place of the
+    Gaussian, their `rss` is the deviance, and the test of nested ones is `lrt`."""
+    bins: Bins | None = None
+    """Two columns, the edges of the bins over which each model is integrated."""
     sigma_absolute: bool = False
     """Whether `sigma` is in the units of the target. False: it gives relative weights, whose scale
     is estimated from the residuals."""
+    weights: Weights | None = None
+    """Weights of the rows, 1/sigma², in place of `sigma`: a column's name, an expression of columns
+    such as `1/x**2`, or a list. A row of weight 0 is left out."""
     missing: Missing = "error"
     """Rows with null in a column that a model uses: `error` refuses them, `drop` drops them for
     every model."""

@@ -15,7 +15,7 @@ from service.schemas.answers import (
 )
 from service.schemas.base import Answer, Number
 from service.schemas.grouped import By, GroupedReport, Groups, Key, Keyed
-from service.schemas.names import Status, StopReason, Verdict
+from service.schemas.names import LikelihoodName, Status, StopReason, Verdict
 
 Criterion = Literal["aic", "aicc", "bic"]
 TestName = Literal["f", "lrt", "lack_of_fit"]
@@ -37,11 +37,12 @@ class ComparedModel(Answer):
     n: int
     k: int
     """Number of free params, of all groups where curves are compared, and 1 for σ unless
-    `sigma_absolute`."""
+    `sigma_absolute` or a likelihood."""
     rss: Number | None
+    """With a likelihood, the deviance."""
     degrees_of_freedom: int
     log_likelihood: Number | None
-    """Of the Gaussian, at its maximum."""
+    """Of the Gaussian, or of the `likelihood`, at its maximum."""
     aic: Number | None
     aicc: Number | None
     """Null with fewer than k + 2 rows."""
@@ -113,6 +114,8 @@ class Comparison(Answer):
     status: Status
     stop_reason: StopReason
     criterion: Criterion
+    likelihood: LikelihoodName | None = None
+    """Of counts, by which the models are compared; null for the Gaussian."""
     target: str
     """The left side of every model."""
     n: int
@@ -180,6 +183,8 @@ class GroupedComparison(Keyed, Answer):
     status: Status
     stop_reason: StopReason
     criterion: Criterion
+    likelihood: LikelihoodName | None = None
+    """Of counts, by which the models are compared; null for the Gaussian."""
     target: str
     by: By
     """The grouping column, or columns."""

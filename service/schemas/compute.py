@@ -9,9 +9,11 @@ from pydantic import Field
 from service.schemas.answers import RowsUsed
 from service.schemas.base import Answer, Finite, Number, Request, Sparse
 from service.schemas.columns import Data, Name
+from service.schemas.likelihoods import Likelihood
 from service.schemas.losses import LEAST_SQUARES, Loss
 from service.schemas.models import Model
 from service.schemas.names import DType, GradientMethod
+from service.schemas.noise import KnownNoise
 from service.schemas.numbers import InputRange, NonNegative, Positive
 from service.schemas.optimizers import Gradient, GradientOptions
 from service.schemas.options import Band, Scaling, Tied
@@ -45,7 +47,9 @@ class PredictRequest(Request):
     degrees_of_freedom: Annotated[int, Field(ge=1, le=10**12)] | None = None
     """Of the fit that the params are from, for Student's t; without it intervals are normal."""
     sigma_scale: NonNegative | None = None
-    """Not used here, but by /invert."""
+    """The standard deviation of a new observation in units of `noise`, or of `sigma` in /invert."""
+    noise: KnownNoise | None = None
+    """`sigma` of a new observation as an expression, for a prediction band; with `sigma_scale`."""
     input_range: dict[Name, InputRange] | None = None
     """Not used here, but by /invert."""
     dtype: DType = "float64"
@@ -96,10 +100,13 @@ class LossRequest(Request):
     """The standard deviation of the target's noise: a column's name, a number or a list."""
     loss: Loss = LEAST_SQUARES
     """What is minimised: a name of `GET /losses`, or an object with its options."""
+    likelihood: Likelihood | None = None
+    """Of a target of counts, in place of the loss: the mean deviance of the rows."""
     scaling: Scaling | None = None
     """x' = scale·x + offset of inputs, in which the `params` are; as for `POST /fit`."""
     residuals: bool = False
-    """Whether to return the residuals, prediction − target, one per row."""
+    """Whether to return the residuals, prediction − target, one per row; with a likelihood those of
+    the rate or the proportion."""
     surface: Annotated[dict[Name, GridAxis], Field(min_length=1, max_length=2)] | None = None
     """The loss on a grid of one or two params, with the others at `params`."""
     dtype: DType = "float64"
@@ -143,6 +150,8 @@ class GradientRequest(Request):
     """The standard deviation of the target's noise: a column's name, a number or a list."""
     loss: Loss = LEAST_SQUARES
     """What is minimised: a name of `GET /losses`, or an object with its options."""
+    likelihood: Likelihood | None = None
+    """Of a target of counts, in place of the loss: the mean deviance of the rows."""
     gradient: Gradient = GradientOptions()
     """How the gradient is computed: a method's name, or an object."""
     scaling: Scaling | None = None

@@ -9,7 +9,9 @@ from typing import Annotated, Any, Literal, Protocol, TypeVar, Union, get_args, 
 from pydantic import Field, create_model
 
 from service.catalogue.options import REQUIRED, Option
+from service.catalogue.options import RobustScale as ScaleRecord
 from service.schemas.base import Finite, Request
+from service.schemas.numbers import RobustScale
 
 
 class Entry(Protocol):
@@ -61,6 +63,8 @@ def strict(type_: Any) -> Any:
     """A type of the catalogue as a schema has it: its numbers are finite, its tuples lists."""
     if type_ is float:
         return Finite
+    if type_ is ScaleRecord:
+        return RobustScale
     origin, arguments = get_origin(type_), get_args(type_)
     if origin is Annotated:
         return Annotated[(strict(arguments[0]), *arguments[1:])]

@@ -8,10 +8,11 @@ from pydantic import Field, PrivateAttr
 
 from service.schemas.base import Finite, Request
 from service.schemas.columns import Data, Name
+from service.schemas.likelihoods import Bins, Likelihood
 from service.schemas.losses import LEAST_SQUARES, Loss
 from service.schemas.models import Model
 from service.schemas.names import CovarianceKind, DType, Missing, OnDivergence
-from service.schemas.numbers import Positive
+from service.schemas.noise import NoiseModel, Outliers, Sigma, Weights
 from service.schemas.optimizers import AUTOMATIC, Optimizer
 from service.schemas.options import (
     ConfidenceOptions,
@@ -22,6 +23,7 @@ from service.schemas.options import (
     Tolerance,
 )
 from service.schemas.reading import Reading
+from service.schemas.resampling import CoverageOptions, DesignOptions
 from service.schemas.rows import Rows
 
 Tags = Annotated[dict[str, Annotated[str, Field(max_length=256)]], Field(max_length=16)]
@@ -38,11 +40,17 @@ class FitRequest(Request):
     """Named columns of equal length; or a list of rows: `[{"x": 1, "y": 2}, …]`."""
     units: Units = {}
     """Units of columns, by name, for reports and axes. They are not used in the computation."""
-    sigma: Name | Positive | list[Positive] | None = None
-    """The standard deviation of the target's noise: a column's name, a number or a list."""
+    sigma: Sigma | NoiseModel | None = None
+    """The standard deviation of the target's noise: a column's name, a number, a list, or an
+    expression of the prediction, `{"expr": "0.05*pred"}`."""
     sigma_absolute: bool = False
     """Whether `sigma` is in the units of the target. False: it gives relative weights, whose scale
     is estimated from the residuals."""
+    weights: Weights | None = None
+    """Weights of the rows, 1/sigma², in place of `sigma`: a column's name, an expression of columns
+    such as `1/x**2`, or a list. A row of weight 0 is left out."""
+    outliers: Outliers | None = None
+    """A test for outliers, which are flagged or dropped: `rout`, or an object with options."""
     rows: Rows | None = None
     """Which rows are used: a condition on columns, such as `x > 2 and x < 10`."""
     missing: Missing = "error"
@@ -55,6 +63,12 @@ class FitRequest(Request):
     whatever the `scaling`; refused where they cannot be converted to scaled inputs."""
     loss: Loss = LEAST_SQUARES
     """What is minimised: a name of `GET /losses`, or an object with its options."""
+    likelihood: Likelihood | None = None
+    """Of a target of counts, in place of the loss: `poisson`, or `binomial` with the number of
+    trials `n`. The fit minimises its deviance; standard errors are by its information."""
+    bins: Bins | None = None
+    """Two columns, the edges of the bins of a histogram: the formula is the density, which is
+    integrated over each bin. They stand in for the formula's input, or for x."""
     optimizer: Optimizer = AUTOMATIC
     """A name of `GET /optimizers`, or an object with its options; `auto` chooses by the formula,
     the bounds and the loss."""
@@ -79,6 +93,11 @@ class FitRequest(Request):
     """Quantities derived from the params, such as `{"ec90": "e*9**(1/b)"}`, with standard errors
     and intervals of the level of `confidence_interval`; or `default`, those of the model's family.
     In raw units where `scaling` is given."""
+    coverage: CoverageOptions | None = None
+    """The actual coverage of the confidence intervals, by fits of data simulated at the fit's
+    params."""
+    design: DesignOptions | None = None
+    """What the next reading at some candidate places would do to the standard errors."""
     on_divergence: OnDivergence = "stop"
     """Whether a fit that diverges (a non-finite loss, or one above 10¹² times the first) stops
     there or goes on to `epochs`."""

@@ -17,15 +17,19 @@ from service.schemas.answers import (
 )
 from service.schemas.base import Answer, Number
 from service.schemas.names import (
-    CovarianceKind,
+    AnsweredCovariance,
     DType,
     IntervalMethod,
+    LikelihoodName,
+    Overdispersion,
     ReportMethod,
     Status,
     StopReason,
     Verdict,
 )
+from service.schemas.noise_answers import GroupedCurveNoise, GroupedNoise, GroupedOutliers
 from service.schemas.reading import Reading
+from service.schemas.resampled import GroupedBootstrap
 
 
 class GroupedReport(Answer):
@@ -52,6 +56,7 @@ class GroupedInterval(Answer):
     method: IntervalMethod
     lower: dict[str, list[Number]]
     upper: dict[str, list[Number]]
+    bootstrap: GroupedBootstrap | None = None
 
 
 By = str | list[str]
@@ -92,6 +97,17 @@ class Keyed:
         return {name: [key[i] for key in self.values] for i, name in enumerate(self.columns)}
 
 
+class GroupedLikelihood(Answer):
+    """Statistics of fits with a likelihood, one row per group: see those of one fit."""
+
+    name: LikelihoodName
+    deviance: list[Number]
+    pearson: list[Number]
+    dispersion: list[Number | None]
+    log_likelihood: list[Number | None]
+    overdispersion: Overdispersion | None = None
+
+
 class Groups(Keyed, Answer):
     """The fits of groups as columns of equal length, one row per group, in order of appearance."""
 
@@ -111,17 +127,24 @@ class Groups(Keyed, Answer):
     r_squared: list[Number | None]
     residual_std: list[Number | None]
     """Null where the groups have one noise, which is that of `statistics`."""
+    likelihood: GroupedLikelihood | None = None
+    """With `likelihood` in the request."""
     params: dict[str, list[Number]]
     """NaN where the fit failed. Without the shared ones."""
     stderr: dict[str, list[Number]]
     """NaN where there is none."""
     confidence_interval: GroupedInterval | None = None
-    """With `"method": "profile"`."""
-    covariance_kind: CovarianceKind = "expected"
+    """With the methods `profile` and `bootstrap`."""
+    covariance_kind: AnsweredCovariance = "expected"
+    """See `Statistics`."""
     covariance: dict[str, dict[str, list[Number]]] | None = None
     """With `"covariance": true` in `group_by`, and where the groups have one noise: of the free
     params, `covariance.a.b` for each group; one of a pair only, the one in the order of `params`.
     With `shared` params also of each group's own params with these."""
+    noise: GroupedNoise | None = None
+    """Where the request has a model of the noise."""
+    outliers: GroupedOutliers | None = None
+    """Where the request asks for outliers."""
     report: dict[str, GroupedReport] | None = None
     """The quantities of the request's `report`."""
     diagnostics: list[list[str]]
@@ -159,6 +182,8 @@ class GroupedPredictBody(Answer):
     has_residual_std: bool = True
     """Whether `residual_std` is that of a new observation: not where `sigma` gives one for each
     row."""
+    noise: GroupedCurveNoise | None = None
+    """`sigma` of a new observation, where it is an expression; so are weights."""
     is_normal: bool = False
     """Whether bands are normal rather than by Student's t: with `sigma_absolute`."""
     input_range: dict[str, list[float]] | None = None

@@ -5,12 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Literal
 
 from service.catalogue.families import FAMILIES
+from service.catalogue.likelihoods import LIKELIHOODS
 from service.catalogue.losses import LOSSES
 from service.catalogue.optimizers import OPTIMIZERS
 from service.catalogue.pictures import FORMATS, VIEWS
 from service.catalogue.schedules import SCHEDULES
 
 if TYPE_CHECKING:
+    LikelihoodName = str
     LossName = str
     OptimizerName = str
     ScheduleName = str
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
     ViewName = str
     PictureFormat = str
 else:
+    LikelihoodName = Literal[tuple(LIKELIHOODS)]
     LossName = Literal[tuple(LOSSES)]
     OptimizerName = Literal[tuple(OPTIMIZERS)]
     ScheduleName = Literal[tuple(SCHEDULES)]
@@ -29,11 +32,16 @@ ScalingMethod = Literal["standardize", "min_max"]
 Activation = Literal["tanh", "sigmoid", "relu", "softplus"]
 DType = Literal["float32", "float64"]
 Missing = Literal["error", "drop"]
-IntervalMethod = Literal["t", "profile"]
-ReportMethod = Literal["delta", "fieller", "profile"]
+IntervalMethod = Literal["t", "profile", "bootstrap"]
+ReportMethod = Literal["delta", "fieller", "profile", "bootstrap"]
+BootstrapKind = Literal["residual", "case", "parametric", "wild"]
+BootstrapInterval = Literal["percentile", "bca"]
+DesignCriterion = Literal["c", "D"]
+Overdispersion = Literal["pearson"]
 CovarianceKind = Literal["expected", "observed", "sandwich"]
+AnsweredCovariance = Literal["expected", "observed", "sandwich", "robust"]
 BandKind = Literal["confidence", "prediction"]
-InversionKind = Literal["inversion", "wald", "none"]
+InversionKind = Literal["inversion", "wald", "bootstrap", "none"]
 ReadingKind = Literal["observation", "mean"]
 InversionStatus = Literal[
     "ok",

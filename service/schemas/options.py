@@ -8,7 +8,16 @@ from pydantic import BeforeValidator, Field
 
 from service.schemas.base import Finite, Request
 from service.schemas.columns import Name
-from service.schemas.names import BandKind, IntervalMethod, Noise, ReportMethod, ScalingMethod
+from service.schemas.names import (
+    BandKind,
+    BootstrapInterval,
+    BootstrapKind,
+    IntervalMethod,
+    Noise,
+    ReportMethod,
+    ScalingMethod,
+)
+from service.schemas.resampling import Replicates
 
 
 class Scale(Request):
@@ -73,7 +82,17 @@ class ConfidenceOptions(Request):
     """The probability that the interval holds the true value."""
     method: IntervalMethod = "t"
     """`t`: symmetric, from the standard errors. `profile`: by profile likelihood, for which the
-    loss need not be quadratic; it costs some hundred short fits."""
+    loss need not be quadratic; it costs some hundred short fits. `bootstrap`: from fits of
+    resampled data."""
+    kind: BootstrapKind | None = None
+    """Of a bootstrap. `residual`, the default: residuals are drawn, each divided by √(1 −
+    leverage). `case`: rows are drawn. `parametric`: the noise is normal. `wild`: each residual
+    keeps its row and gets a random sign."""
+    replicates: Replicates | None = None
+    """Number of resampled data sets of a bootstrap. Default: 1,999."""
+    interval: BootstrapInterval | None = None
+    """Of a bootstrap. `percentile`, the default: quantiles of the replicates. `bca`: the same,
+    corrected for bias and acceleration."""
 
 
 class ReportOptions(Request):
@@ -81,9 +100,11 @@ class ReportOptions(Request):
 
     expr: Expression | None = None
     """Default: the expression that the model's family has for a report of this name."""
-    method: ReportMethod = "delta"
+    method: ReportMethod | None = None
     """`delta`: from the gradient and the covariance. `fieller`: for a ratio of two params.
-    `profile`: by profile likelihood; some param must occur in the expression exactly once."""
+    `profile`: by profile likelihood; some param must occur in the expression exactly once.
+    `bootstrap`: from the replicates of `confidence_interval`. Default: `bootstrap` where that
+    method is chosen there and there is neither `log` nor scaling, else `delta`."""
     log: bool = False
     """Whether the interval of `delta` is symmetric on the log scale."""
 

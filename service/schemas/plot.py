@@ -15,6 +15,7 @@ from service.schemas.compute import GridAxis
 from service.schemas.losses import LEAST_SQUARES, Loss
 from service.schemas.models import Model
 from service.schemas.names import DType, LossName, PictureFormat, Theme, ViewName
+from service.schemas.noise import KnownNoise
 from service.schemas.numbers import InputRange, NonNegative, Positive
 from service.schemas.options import Level, Scaling, Tied
 from service.schemas.rows import Rows
@@ -111,7 +112,9 @@ class PlotRequest(Request):
     residual_std: NonNegative | None = None
     """The standard deviation of a new observation."""
     sigma_scale: NonNegative | None = None
-    """Not drawn."""
+    """The standard deviation of a new observation in units of `noise`."""
+    noise: KnownNoise | None = None
+    """`sigma` of a new observation as an expression, for the bands of `fit`."""
     input_range: dict[Name, InputRange] | None = None
     """Not drawn."""
     degrees_of_freedom: Annotated[int, Field(ge=1, le=10**12)] | None = None

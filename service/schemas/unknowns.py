@@ -12,6 +12,7 @@ from service.schemas.columns import Data, Name
 from service.schemas.grouped import By, Key
 from service.schemas.models import Model
 from service.schemas.names import DType, InversionKind, InversionStatus, Missing, ReadingKind
+from service.schemas.noise import KnownNoise
 from service.schemas.numbers import InputRange, NonNegative, Positive
 from service.schemas.options import Level, Scaling, Tied
 from service.schemas.rows import Rows
@@ -38,7 +39,9 @@ class InversionOptions(Request):
 
     kind: InversionKind = "inversion"
     """`inversion`: all x whose prediction interval contains the readings' mean, which for a line is
-    Fieller's interval. `wald`: symmetric, by the standard error. `none`: none."""
+    Fieller's interval. `wald`: symmetric, by the standard error. `bootstrap`: percentiles of the
+    unknowns by the replicates of the job's bootstrap, with the noise of the readings drawn too.
+    `none`: none."""
     level: Level = 0.95
     """The probability that the interval holds the true value."""
     of: ReadingKind = "observation"
@@ -108,6 +111,9 @@ class InvertRequest(Request):
     """The standard deviation of a reading."""
     sigma_scale: NonNegative | None = None
     """The same in units of `sigma`, for a fit with `sigma`."""
+    noise: KnownNoise | None = None
+    """`sigma` of a reading as an expression of the curve's value there, `pred`, and of the inputs;
+    with `sigma_scale`."""
     degrees_of_freedom: Annotated[int, Field(ge=1, le=10**12)] | None = None
     """Of the fit that the params are from, for Student's t; without it intervals are normal."""
     input_range: dict[Name, InputRange] | None = None
@@ -178,6 +184,8 @@ class Unknowns(Answer):
     lower: Gaps
     """Null where there is no lower end; see `status` and `detail`."""
     upper: Gaps
+    failed: Counts | None
+    """With the interval `bootstrap`: the replicates by which the sample has no unknown."""
     status: Statuses
     """`ok`; `below_curve`, `above_curve`: no solution, the sample is below or above all values that
     the curve can tell; `extrapolated`: beyond the calibrators; `not_monotone`: several solutions,

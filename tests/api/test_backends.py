@@ -46,6 +46,20 @@ FITS: dict[str, dict[str, Any]] = {
         "data": DECAY,
         "confidence_interval": {"method": "profile"},
     },
+    "bootstrap": {
+        "model": "y = a*exp(-k*x) + c",
+        "data": DECAY,
+        "confidence_interval": {"method": "bootstrap", "interval": "bca", "replicates": 300},
+        "report": {"half_life": "log(2)/k"},
+        "coverage": {"simulate": 20},
+        "seed": 5,
+    },
+    "bootstrap of groups": {
+        "model": "y = a*exp(-k*x) + c",
+        "data": GROUPS,
+        "group_by": "g",
+        "confidence_interval": {"method": "bootstrap", "kind": "case", "replicates": 100},
+    },
 }
 
 
@@ -80,6 +94,7 @@ async def test_a_fit_and_all_that_is_had_of_it(both: list[httpx.AsyncClient], na
         asked = {"job_id": at.removeprefix("/jobs/"), "data": GROUPS}
         predicted = await client.post("/predict", json=asked)
         report = (await client.get(at, params={"format": "csv"})).text
+        texts.append((await client.get(f"{at}/draws")).text)
         seen.append(([bare(text) for text in texts], predicted.text, report))
     assert json.dumps(seen[0][0]) == json.dumps(seen[1][0])
     assert seen[0][1:] == seen[1][1:]

@@ -143,7 +143,7 @@ async def test_jobs_and_the_catalogue(client: httpx.AsyncClient) -> None:
     assert history.text.startswith("epoch,loss,w,b,gradient_w,gradient_b\n1,1763.88")
     jobs = await client.get("/jobs", params={"format": "oneline", "limit": 1})
     assert jobs.text.startswith(f"{fit['job_id']} succeeded epoch=50/50 loss=")
-    for path in ("/models", "/losses", "/optimizers", "/jobs", at, f"{at}/history"):
+    for path in ("/models", "/losses", "/likelihoods", "/optimizers", "/jobs", at, f"{at}/history"):
         for form in MEDIA:
             answer = await client.get(path, params={"format": form})
             assert answer.status_code == 200

@@ -58,7 +58,7 @@ async def test_other_answers_are_as_declared(client: httpx.AsyncClient) -> None:
         "/jobs/{job_id}",
         "/jobs/{job_id}/history",
         "/models",
-        "/losses",
+        "/likelihoods",
         "/certify",
     ):
         answer = await client.get(path.format(job_id=fit["job_id"]))

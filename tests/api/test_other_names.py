@@ -14,7 +14,7 @@ LINE = "y = a * x"
 @pytest.mark.parametrize(
     ("members", "pointer", "mend"),
     [
-        ({"weights": "s"}, "/weights", "a weight w is sigma = 1/sqrt(w)"),
+        ({"weight": "s"}, "/weight", "did you mean 'weights'?"),
         ({"yerr": "s"}, "/yerr", "are sigma"),
         ({"bounds": [[0], [1]]}, "/bounds", 'params: {"a": {"min": 0, "max": 10}}'),
         ({"p0": [1]}, "/p0", 'params: {"a": 1, "b": 0.5}'),
@@ -48,9 +48,9 @@ async def test_the_answer_says_what_to_write(
 
 async def test_a_csv_is_answered_so_too(client: AsyncClient) -> None:
     answer = await client.post(
-        "/fit?weights=s", content="x,y\n1,2\n2,4\n", headers={"Content-Type": "text/csv"}
+        "/fit?yerr=s", content="x,y\n1,2\n2,4\n", headers={"Content-Type": "text/csv"}
     )
-    assert "a weight w is sigma = 1/sqrt(w)" in answer.json()["detail"]
+    assert "are sigma" in answer.json()["detail"]
 
 
 async def test_a_param_may_have_any_of_these_names(client: AsyncClient) -> None:

@@ -27,6 +27,7 @@ LINE = {"x": X, "y": [2 * x + 1 + (30 if i == 20 else 0) for i, x in enumerate(X
 """A line with one gross outlier."""
 RISE = {"x": X, "y": [3 * (1 - math.exp(-1.5 * x)) ** 3 for x in X]}
 GROUPS = {"x": X * 2, "y": [*(2 * x + 1 for x in X), *(4 - x for x in X)], "g": [0] * 40 + [1] * 40}
+TRIES = {"x": [1, 2, 3, 4, 5, 6, 7, 8], "y": [0, 3, 1, 7, 2, 0, 4, 3]}
 ROBUST = {"name": "geman_mcclure", "delta": 1.0}
 SIGNUM = {"name": "signum", "learning_rate": 0.05, "beta": 0.1}
 SLOWER = {**SIGNUM, "schedule": {"name": "inverse_time", "decay": 0.05}}
@@ -35,6 +36,7 @@ START = {"w": 1.5, "b": 1.5}
 REQUESTS: dict[str, list[Any]] = {
     "models": ["/models"],
     "losses": ["/losses"],
+    "likelihoods": ["/likelihoods"],
     "optimizers": ["/optimizers"],
     "diagnostics": ["/diagnostics"],
     "openapi": ["/openapi.json"],
@@ -52,6 +54,21 @@ REQUESTS: dict[str, list[Any]] = {
     ],
     "loss, lbfgs": ["/fit", {"data": LINE, "loss": ROBUST, "params": START, "optimizer": "lbfgs"}],
     "loss, groups": ["/fit", {"data": GROUPS, "loss": ROBUST, "group_by": "g"}],
+    "likelihood": ["/fit", {"data": TRIES, "model": "y = a*(1 + 0*x)", "likelihood": "geometric"}],
+    "likelihood, observed": [
+        "/fit",
+        {
+            "data": TRIES, "model": "y = exp(a + 0*x)", "likelihood": "geometric",
+            "covariance": "observed",
+        },
+    ],
+    "likelihood, groups": [
+        "/fit",
+        {
+            "data": {**TRIES, "g": [0, 1] * 4}, "model": "y = a*(1 + 0*x)", "group_by": "g",
+            "likelihood": {"name": "geometric", "runs": 1},
+        },
+    ],
     "loss, bad option": ["/fit", {"data": LINE, "loss": {**ROBUST, "delta": -1}}],
     "loss, unknown option": ["/fit", {"data": LINE, "loss": {**ROBUST, "deltas": 1}}],
     "loss, misspelt": ["/fit", {"data": LINE, "loss": "geman_mclure"}],
@@ -92,6 +109,7 @@ REQUESTS["view without data"] = ["/plot", {"view": "sorted_target"}]
 ADDED = {
     "families": ("lagged_rise", "LAGGED_RISE"),
     "losses": ("geman_mcclure", "GEMAN_MCCLURE"),
+    "likelihoods": ("geometric", "GEOMETRIC"),
     "optimizers": ("signum", "SIGNUM"),
     "schedules": ("inverse_time", "INVERSE_TIME"),
 }
@@ -191,6 +209,7 @@ def answer(found: Found, name: str, status: int = 200) -> Any:
     [
         ("models", "name", "lagged_rise"),
         ("losses", "name", "geman_mcclure"),
+        ("likelihoods", "name", "geometric"),
         ("optimizers", "name", "signum"),
         ("diagnostics", "code", "many_rows"),
     ],
@@ -223,7 +242,9 @@ def test_its_name_and_options_are_in_the_openapi_document(found: Found) -> None:
         schemas["NamedModel"]["properties"]["order"]["anyOf"]
     )
     asked = schemas["FitRequest"]["properties"]
-    for field, name in (("loss", "geman_mcclure"), ("optimizer", "signum")):
+    for field, name in (
+        ("loss", "geman_mcclure"), ("likelihood", "geometric"), ("optimizer", "signum"),
+    ):  # fmt: skip
         enums = [e["enum"] for e in asked[field]["anyOf"] if "enum" in e]
         assert name in enums[0]
     assert schemas["GemanMcclureLoss"]["properties"]["delta"]["default"] == 0.5
@@ -249,6 +270,22 @@ def test_a_loss_fits_a_line_through_an_outlier(found: Found) -> None:
     groups = answer(found, "loss, groups")["groups"]
     assert groups["params"]["w"] == pytest.approx([2, -1], abs=1e-6)
     assert answer(found, "loss at params")["loss"] == pytest.approx(900 / 901 / 40, rel=1e-12)
+
+
+def test_a_likelihood_fits(found: Found) -> None:
+    """The mean of n rows is ȳ = 2.5, with the variance ȳ(1 + ȳ)/n; of its logarithm that is
+    divided by ȳ²."""
+    fit = answer(found, "likelihood")
+    assert fit["params"]["a"] == pytest.approx(2.5, rel=1e-7)
+    assert fit["statistics"]["stderr"]["a"] == pytest.approx((2.5 * 3.5 / 8) ** 0.5, rel=1e-6)
+    y = TRIES["y"]
+    logs = sum(k * math.log(2.5 / 3.5) - math.log(3.5) for k in y)
+    figures = fit["statistics"]["likelihood"]
+    assert figures["log_likelihood"] == pytest.approx(logs, rel=1e-9)
+    observed = answer(found, "likelihood, observed")["statistics"]["stderr"]["a"]
+    assert observed == pytest.approx((3.5 / (2.5 * 8)) ** 0.5, rel=1e-6)
+    groups = answer(found, "likelihood, groups")["groups"]
+    assert groups["params"]["a"] == pytest.approx([1.75, 3.25], rel=1e-6)
 
 
 def test_a_loss_is_explained(found: Found) -> None:

@@ -9,18 +9,20 @@ import pytest
 from pydantic import TypeAdapter, ValidationError
 
 from service.catalogue.families import FAMILIES
+from service.catalogue.likelihoods import LIKELIHOODS
 from service.catalogue.losses import LOSSES
 from service.catalogue.optimizers import OPTIMIZERS
 from service.catalogue.pictures import VIEWS, View
 from service.catalogue.schedules import SCHEDULES
 from service.engine import diagnostics
+from service.engine.kernel import likelihoods as kernel_likelihoods
 from service.engine.kernel import losses as kernel_losses
 from service.engine.kernel import updates
 from service.engine.models import GUESSES
 from service.engine.objectives import objective
 from service.engine.scaling import METHODS as SCALINGS
 from service.engine.solvers.table import SOLVERS
-from service.fitting.catalogue import loss_list, model_list, optimizer_list
+from service.fitting.catalogue import likelihood_list, loss_list, model_list, optimizer_list
 from service.fitting.columns import DTYPES
 from service.render.views.table import SCENES
 from service.schemas import names
@@ -30,6 +32,7 @@ from service.schemas.plot import PlotRequest
 
 TABLES: dict[str, tuple[Any, Iterable[str]]] = {
     "losses": (names.LossName, LOSSES),
+    "likelihoods": (names.LikelihoodName, LIKELIHOODS),
     "optimizers": (names.OptimizerName, OPTIMIZERS),
     "schedules": (names.ScheduleName, SCHEDULES),
     "gradients": (names.GradientMethod, objective.GRADIENTS),
@@ -54,12 +57,14 @@ def test_every_optimizer_has_a_solver_and_an_entry() -> None:
 
 def test_every_loss_and_every_model_is_in_the_catalogue() -> None:
     assert [entry.name for entry in loss_list().losses] == list(LOSSES)
+    assert [entry.name for entry in likelihood_list().likelihoods] == list(LIKELIHOODS)
     assert [entry.name for entry in model_list().models] == [*FAMILIES, "mlp"]
 
 
 def test_what_the_engine_has_of_an_entry_is_of_one_that_exists() -> None:
     assert set(GUESSES) <= set(FAMILIES)
     assert set(kernel_losses.NAMES) <= set(LOSSES)
+    assert set(kernel_likelihoods.NAMES) <= set(LIKELIHOODS)
     assert set(updates.KINDS) <= {n for n, each in OPTIMIZERS.items() if each.is_first_order}
 
 

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 import typer
 
+from service.cli import options
 from service.cli.requests import merged, request, values
 
 
@@ -88,3 +89,18 @@ def test_invalid_params(word: str, capsys: pytest.CaptureFixture[str]) -> None:
         values([word])
     assert caught.value.exit_code == 2
     assert word.partition("=")[0] in capsys.readouterr().err
+
+
+def test_likelihoods() -> None:
+    assert options.counted("poisson", None, None, None) == "poisson"
+    assert options.counted("poisson", "seconds", None, "pearson") == {
+        "name": "poisson",
+        "exposure": "seconds",
+        "overdispersion": "pearson",
+    }
+    assert options.counted("binomial", None, "20", None) == {"name": "binomial", "n": 20.0}
+    assert options.counted(None, None, None, None) is None
+    assert options.edges("lo, hi") == ["lo", "hi"]
+    for wrong in (lambda: options.counted(None, "t", None, None), lambda: options.edges("lo")):
+        with pytest.raises(typer.Exit):
+            wrong()

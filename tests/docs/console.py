@@ -24,7 +24,8 @@ _BLOCK = re.compile(r"^```sh\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _ASSIGNMENT = re.compile(r"[a-z_]+=")
 _RUN = re.compile(
     r"curl |cat |(?:[^|]*\| )?"
-    r"descent (?:fit|compare|watch|predict|invert|gradient|jobs|cancel|models|certify|doctor)\b"
+    r"descent (?:fit|compare|watch|predict|invert|gradient|jobs|draws|cancel|models|certify|doctor)"
+    r"\b"
 )
 _TOKEN = re.compile(
     r"""

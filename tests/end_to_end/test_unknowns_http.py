@@ -412,7 +412,7 @@ def test_what_has_no_meaning_is_refused(service: httpx.Client) -> None:
     assert refused(service, known, replicates_by="tube")[0] == "/replicates_by"
     assert refused(service, {**known, "input_range": None})[0] == "/range"
     assert refused(service, {**known, "data": {"x": [1]}})[0] == "/data"
-    assert refused(service, {**known, "interval": "bootstrap"})[0] == "/interval"
+    assert refused(service, {**known, "interval": "bayes"})[0] == "/interval"
     at, why = refused(service, {**known, "data": {"y": [5, None]}})
     assert at == "/data/y/1"
     assert "missing" in why

@@ -75,6 +75,7 @@ def alone(made: Plan, group: int, initial: Tensor) -> Alone:
     theta = result.best.params if is_cut_short(result) else result.params
     statistics = summarise(task.problem, theta)
     asked = made.request.confidence_interval
+    assert asked.method != "bootstrap"
     found = intervals(task.problem, theta, statistics, asked.level, asked.method)
     said = examine(FinishedFit(task, result, theta, statistics, made.guessed, found))
     stderr = statistics.stderr

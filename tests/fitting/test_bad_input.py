@@ -335,7 +335,10 @@ MISTYPED: dict[str, tuple[dict[str, Any], tuple[str | int, ...]]] = {
     "an unknown field": ({"epoch": 5}, ("epoch",)),
     "an unknown dtype": ({"dtype": "float16"}, ("dtype",)),
     "a seed below 0": ({"seed": -1}, ("seed",)),
-    "a delta of 0": ({"loss": {"name": "huber", "delta": 0}}, ("loss", "huber", "delta")),
+    "a delta of 0": (
+        {"loss": {"name": "huber", "delta": 0}},
+        ("loss", "huber", "delta", "constrained-float"),
+    ),
     "a quantile of 1": (
         {"loss": {"name": "quantile", "quantile": 1}},
         ("loss", "quantile", "quantile"),

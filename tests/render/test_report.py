@@ -215,6 +215,7 @@ OTHERS: list[Answer] = [
     fitted(THERMOMETER).history,
     fitting.model_list(),
     fitting.loss_list(),
+    fitting.likelihood_list(),
     fitting.optimizer_list(),
     Problem(
         type="invalid-data",

@@ -78,7 +78,13 @@ def test_others() -> None:
     assert list(table(fit.history)) == ["epoch", "loss", "w", "b", "gradient_w", "gradient_b"]
     found = fitting.gradient(GradientRequest.model_validate({**THERMOMETER, "check": True}))
     assert list(table(found)) == ["name", "gradient", "analytic", "autograd", "numeric"]
-    for entries in (fitting.model_list(), fitting.loss_list(), fitting.optimizer_list()):
+    likelihoods = fitting.likelihood_list()
+    for entries in (
+        fitting.model_list(),
+        fitting.loss_list(),
+        likelihoods,
+        fitting.optimizer_list(),
+    ):
         assert list(table(entries)) == ["name", "formula", "when_to_use", "reference"]
     with pytest.raises(TypeError, match="no columns"):
         table(Timings(queued_s=0.0, fit_s=0.0))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import subprocess
+from pathlib import Path
 
 import pytest
 from selenium.webdriver.common.keys import Keys
@@ -12,6 +13,7 @@ from tests.soon import PATIENCE_S
 from tests.web.browser import Browser
 from tests.web.playground import Playground
 
+BEETLES = Path(__file__).parents[1] / "data" / "csv" / "beetle.csv"
 MOST_BYTES = 350_000
 SPREADSHEET = (
     "\ufeffDose (mg/l);Remark;Response [mV]\r\n"
@@ -154,6 +156,25 @@ def test_families_networks_and_several_inputs(page: Playground) -> None:
     page.type("formula", "y = p * a + q * b")
     assert page.run() == "converged"
     assert page.text("#fit-title") == "Predicted against measured"
+
+
+def test_counts_are_fitted_by_their_likelihood(page: Playground) -> None:
+    """Bliss' beetles: the points are proportions, and the statistics those of the likelihood."""
+    page.drop(BEETLES.read_text(encoding="utf-8"))
+    page.browser.wait("document.getElementById('data-hint').textContent.startsWith('8 rows')")
+    page.choose("model", "formula")
+    page.type("formula", "dead = 1/(1 + exp(-(a + b*log10_dose)))")
+    page.choose("loss", "binomial")
+    assert page.text("#weight-label") == "Trials (n)"
+    page.choose("weight", "total")
+    assert page.run() == "converged"
+    assert page.verdict() == "trustworthy"
+    assert "11.232" in page.text("#statistics")
+    label = page.browser.one("#fit-chart").get_attribute("aria-label")
+    assert label is not None
+    assert "dead / total" in label
+    page.choose("loss", "huber")
+    assert not page.browser.one("#weight-field").is_displayed()
 
 
 def test_an_error_is_shown_at_its_field(page: Playground) -> None:

@@ -32,7 +32,9 @@ MAX_PARAMETERS = 1000
 READING = frozenset(ReadingOptions.model_fields)
 """The options of how a CSV is read, which are beside those of the request."""
 
-_SHORT = {"gradient": "method", "interval": "kind", "group_by": "column"}
+_SHORT = {
+    "gradient": "method", "interval": "kind", "group_by": "column", "outliers": "method",
+}  # fmt: skip
 """The field that a bare text gives where an object is accepted too; for others `name`."""
 _NAMED = {"model", "optimizer", "loss", "schedule"}
 _NUMBER = re.compile(r"[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?")

@@ -1,4 +1,4 @@
-"""GET /models, /losses, /optimizers and /diagnostics: the catalogue, and when to use each entry."""
+"""GET /models, /losses, /likelihoods, /optimizers, /diagnostics: the catalogue of all entries."""
 
 from __future__ import annotations
 
@@ -19,6 +19,8 @@ from service.schemas.base import Answer
 from service.schemas.catalogue import (
     DiagnosticEntry,
     DiagnosticList,
+    LikelihoodEntry,
+    LikelihoodList,
     LossEntry,
     LossList,
     ModelList,
@@ -27,6 +29,8 @@ from service.schemas.catalogue import (
     OptionEntry,
     ScheduleEntry,
 )
+
+_Entry = LossEntry | LikelihoodEntry | OptimizerEntry | ScheduleEntry
 
 router = APIRouter(tags=["catalogue"], default_response_class=Response, route_class=DirectRoute)
 
@@ -53,6 +57,21 @@ async def list_models(request: Request) -> Response:
 async def list_losses(request: Request) -> Response:
     """Each with its reduction and its options."""
     return await _list(request, fitting.loss_list)
+
+
+@router.get(
+    "/likelihoods",
+    operation_id="list_likelihoods",
+    summary="The likelihoods of counts",
+    responses={
+        200: openapi.forms(LikelihoodList, "All likelihoods"),
+        **openapi.refusals(406, 422, 500),
+    },
+    openapi_extra=openapi.query(FormQuery),
+)
+async def list_likelihoods(request: Request) -> Response:
+    """Each with its deviance, its variance and its options."""
+    return await _list(request, fitting.likelihood_list)
 
 
 @router.get(
@@ -118,8 +137,9 @@ def markdown() -> str:
 def catalogue_markdown() -> Mapping[str, str]:
     """The tables of docs/reference/catalogue.md, by their headings."""
     models, optimizers = fitting.model_list().models, fitting.optimizer_list()
-    named: Mapping[str, Sequence[LossEntry | OptimizerEntry | ScheduleEntry]] = {
+    named: Mapping[str, Sequence[_Entry]] = {
         "Losses": fitting.loss_list().losses,
+        "Likelihoods": fitting.likelihood_list().likelihoods,
         "Optimizers": optimizers.optimizers,
         "Learning-rate schedules": optimizers.schedules,
     }

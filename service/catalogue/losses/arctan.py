@@ -13,5 +13,5 @@ ARCTAN = LossFunction(
     slope="2 * ({r}) / (1 + (({r}) / {d:g})**4)",
     when_to_use="Gross outliers: the loss of a point is bounded.",
     reference="Triggs et al., Bundle Adjustment (2000), section 3.4",
-    option=delta(1.0),
+    option=delta(1.0, 2.571),
 )

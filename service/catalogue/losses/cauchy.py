@@ -13,5 +13,5 @@ CAUCHY = LossFunction(
     slope="2 * ({r}) / (1 + (({r}) / {d:g})**2)",
     when_to_use="Heavy-tailed noise; the weight of a point decreases with its residual.",
     reference="Triggs et al., Bundle Adjustment (2000), section 3.4",
-    option=delta(1.0),
+    option=delta(1.0, 2.385),
 )

@@ -20,5 +20,5 @@ HUBER = LossFunction(
     slope="clip({r}, -{d:g}, {d:g})",
     when_to_use="Some outliers: quadratic near zero, linear far away.",
     reference="Huber, Annals of Mathematical Statistics 35 (1964) 73",
-    option=delta(1.0),
+    option=delta(1.0, 1.345),
 )

@@ -25,5 +25,5 @@ LOG_COSH = LossFunction(
     slope="{d:g} * tanh(({r}) / {d:g})",
     when_to_use="Some outliers; smooth everywhere, with two derivatives.",
     reference="Green, IEEE Transactions on Medical Imaging 9 (1990) 84",
-    option=delta(1.0),
+    option=delta(1.0, 1.205),
 )

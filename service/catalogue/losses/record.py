@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from service.catalogue.options import Option, Positive
+from service.catalogue.options import Option, Positive, RobustScale
 from service.catalogue.tensors import Tensor
 
 Curve = Callable[[Tensor, float], Tensor]
@@ -37,6 +37,17 @@ class LossFunction:
     """Whether ρ is differentiable at zero."""
 
     @property
+    def tuning(self) -> float | None:
+        """The option in units of a robust scale of the residuals, at which the fit is 95 % as
+        efficient as least squares for Gaussian noise."""
+        return None if self.option is None else self.option.tuning
+
+    @property
+    def is_likelihood(self) -> bool:
+        """Whether its minimum is that of greatest likelihood for Gaussian noise."""
+        return self.name == "mse"
+
+    @property
     def options(self) -> tuple[Option, ...]:
         return () if self.option is None else (self.option,)
 
@@ -46,13 +57,19 @@ class LossFunction:
         return 1.0 if self.option is None else float(self.option.default)
 
 
-def delta(default: float) -> Option:
+def delta(default: float, tuning: float | None = None) -> Option:
     """The width of a robust loss."""
     description = (
         "The residual above which the weight decreases, in units of the target (or of `sigma`). "
         f"Default: {default:g}."
     )
-    return Option("delta", Positive | None, default, description)
+    if tuning is None:
+        return Option("delta", Positive | None, default, description)
+    scaled = (
+        ' Or `{"scale": "mad"}`: in units of a robust scale of the residuals, with `k` for the '
+        f"number, by default {tuning:g}."
+    )
+    return Option("delta", Positive | RobustScale | None, default, description + scaled, tuning)
 
 
 def bent(z: Tensor, delta: float, bend: Callable[[Tensor], Tensor]) -> Tensor:

@@ -13,5 +13,5 @@ SOFT_L1 = LossFunction(
     slope="2 * ({r}) / sqrt(1 + (({r}) / {d:g})**2)",
     when_to_use="Some outliers: a smooth huber.",
     reference="Charbonnier et al., IEEE Transactions on Image Processing 6 (1997) 298",
-    option=delta(1.0),
+    option=delta(1.0, 1.287),
 )

@@ -20,5 +20,5 @@ TUKEY = LossFunction(
     slope="({r}) * max(0, 1 - (({r}) / {d:g})**2)**2",
     when_to_use="Gross outliers: points beyond delta have no weight. Needs a good start.",
     reference="Beaton and Tukey, Technometrics 16 (1974) 147",
-    option=delta(4.685),
+    option=delta(4.685, 4.685),
 )

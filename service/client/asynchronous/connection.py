@@ -20,6 +20,7 @@ if TYPE_CHECKING:  # these import NumPy, which is not needed at start
     import httpx
 
     from service.client.predictions import Predictions, Unknowns
+    from service.schemas.draws import Draws
 
 _RESUBMITS = 2
 """How often a fit is sent again whose job the service has lost, as at a restart."""
@@ -130,6 +131,13 @@ class AsyncConnection:
         stated = {name: str(value) for name, value in query.items() if value is not None}
         call = Call("GET", f"{transport.job_path(job_id)}/history", stated)
         return answers.read(await self.send(call), History)
+
+    async def draws(self, job_id: str) -> Draws:
+        """The replicates of a job's bootstrap."""
+        from service.schemas.draws import Draws
+
+        call = Call("GET", f"{transport.job_path(job_id)}/draws")
+        return answers.read(await self.send(call), Draws)
 
     async def page(self, query: Mapping[str, str]) -> tuple[list[JobRecord], str | None]:
         """A page of jobs, newest first, and the id after which the next begins."""

@@ -11,6 +11,8 @@ from service.client.asynchronous.results import AsyncFit, AsyncJob
 from service.client.fits import Comparison, GroupedFit
 from service.client.transport import AsyncSleep
 from service.schemas.catalogue import (
+    LikelihoodEntry,
+    LikelihoodList,
     LossEntry,
     LossList,
     ModelEntry,
@@ -220,6 +222,10 @@ class AsyncDescent(AsyncConnection):
     async def losses(self) -> list[LossEntry]:
         """The losses."""
         return answers.parse(await self.document("/losses"), LossList).losses
+
+    async def likelihoods(self) -> list[LikelihoodEntry]:
+        """The likelihoods of counts."""
+        return answers.parse(await self.document("/likelihoods"), LikelihoodList).likelihoods
 
     async def optimizers(self) -> list[OptimizerEntry]:
         """The optimizers."""

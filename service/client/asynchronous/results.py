@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from service.client.asynchronous.descent import AsyncDescent
     from service.client.options import Band, InversionKeywords
     from service.client.predictions import Predictions, Unknowns
+    from service.schemas.draws import Draws
 
 
 class AsyncFit(FitDocument):
@@ -116,6 +117,10 @@ class AsyncJob(Generic[FitT]):
         """Its recorded epochs, also while it runs."""
         query = {"after_epoch": after_epoch, "limit": limit, "max_points": max_points}
         return await self._client.history(self.id, query)
+
+    async def draws(self) -> Draws:
+        """The replicates of its bootstrap, columns of numbers, once it has finished."""
+        return await self._client.draws(self.id)
 
     def events(self, after_epoch: int | None = None) -> AsyncIterator[Event]:
         """Its events until `done`. A broken connection is resumed: every row comes exactly once."""

@@ -12,6 +12,8 @@ from service.client.blocking.results import Fit, Job
 from service.client.fits import Comparison, GroupedFit
 from service.client.transport import Sleep
 from service.schemas.catalogue import (
+    LikelihoodEntry,
+    LikelihoodList,
     LossEntry,
     LossList,
     ModelEntry,
@@ -221,6 +223,10 @@ class Descent(Connection):
     def losses(self) -> list[LossEntry]:
         """The losses."""
         return answers.parse(self.document("/losses"), LossList).losses
+
+    def likelihoods(self) -> list[LikelihoodEntry]:
+        """The likelihoods of counts."""
+        return answers.parse(self.document("/likelihoods"), LikelihoodList).likelihoods
 
     def optimizers(self) -> list[OptimizerEntry]:
         """The optimizers."""

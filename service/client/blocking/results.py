@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from service.client.blocking.descent import Descent
     from service.client.options import Band, InversionKeywords
     from service.client.predictions import Predictions, Unknowns
+    from service.schemas.draws import Draws
 
 
 class Fit(FitDocument):
@@ -117,6 +118,10 @@ class Job(Generic[FitT]):
         """Its recorded epochs, also while it runs."""
         query = {"after_epoch": after_epoch, "limit": limit, "max_points": max_points}
         return self._client.history(self.id, query)
+
+    def draws(self) -> Draws:
+        """The replicates of its bootstrap, columns of numbers, once it has finished."""
+        return self._client.draws(self.id)
 
     def events(self, after_epoch: int | None = None) -> Iterator[Event]:
         """Its events until `done`. A broken connection is resumed: every row comes exactly once."""

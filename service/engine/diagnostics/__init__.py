@@ -11,6 +11,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from service.engine.diagnostics.counts import OVERDISPERSED
 from service.engine.diagnostics.descent import (
     GRADIENT_IMBALANCE,
     LEARNING_RATE_TOO_HIGH,
@@ -36,6 +37,8 @@ from service.engine.diagnostics.finished import (
     Severities,
     Verdict,
 )
+from service.engine.diagnostics.noise import NOISE_UNSETTLED
+from service.engine.diagnostics.resampling import LOST_REPLICATES, LOW_COVERAGE
 from service.engine.diagnostics.residuals import (
     AUTOCORRELATED_RESIDUALS,
     LOST_IN_ROUNDING,
@@ -57,6 +60,7 @@ CHECKS: Sequence[Check] = (
     NON_FINITE,
     BETTER_MINIMUM,
     NOT_CONVERGED,
+    NOISE_UNSETTLED,
     UNMOVED,
     RANK_DEFICIENT,
     STEP_PARAM,
@@ -68,9 +72,12 @@ CHECKS: Sequence[Check] = (
     UNEXPLAINED,
     OUTLIERS,
     AUTOCORRELATED_RESIDUALS,
+    OVERDISPERSED,
     GUESSED_START,
     MULTI_START_DISAGREES,
     NOT_CHALLENGED,
+    LOST_REPLICATES,
+    LOW_COVERAGE,
 )
 """All checks, in the order in which they are reported."""
 

@@ -40,6 +40,18 @@ def _describe_finite(fit: FinishedFit) -> Message:
         "the params or the loss became non-finite; predictions and statistics use `best`"
         if started
         else "the loss is not finite at the initial params; use other initial values"
+        + _of_domain(fit)
+    )
+
+
+def _of_domain(fit: FinishedFit) -> str:
+    """What a likelihood asks of initial values."""
+    likelihood = fit.problem.loss.likelihood
+    if likelihood is None:
+        return ""
+    ends = "above 0" if likelihood.upper is None else "between 0 and 1"
+    return (
+        f", at which the mean of every row is {ends}; or a formula that always is, such as exp(…)"
     )
 
 
@@ -49,7 +61,7 @@ def _converged_severity(finished: FinishedFits) -> Severities:
     offset, diverged = finished.statistics.offset, finished.ended("diverged")
     explained = diverged & np.isfinite(finished.limit)
     short = offset > NEAR
-    if not finished.problem.loss.is_least_squares:
+    if not finished.problem.loss.has_likelihood:
         short = short & negated(finished.ended("converged"))
     severity = finished.either(diverged | (offset > FAR), ERROR, WARNING)
     return finished.where(severity, (diverged | short) & negated(explained))

@@ -22,6 +22,7 @@ from service.engine.kernel.types import Bools, Floats
 from service.engine.models.mlp import Network
 from service.engine.objectives.points import losses_at
 from service.engine.problem import Groups, Options, Problem, Task
+from service.engine.resampling.run import Resampled
 from service.engine.result import Result
 from service.engine.scaled_start import can_be_scaled, raw_params
 from service.engine.scaling import Scaling, inverse, scale_network, standardize
@@ -237,14 +238,16 @@ class FinishedFit:
         intervals: Intervals | None = None,
         raw: Mapping[str, Tensor] | None = None,
         scaling: Scaling | None = None,
+        resampled: Resampled | None = None,
     ) -> None:
-        """`raw` are the inputs before `scaling`."""
+        """`raw` are the inputs before `scaling`; `resampled` is what followed the fit."""
         self.task = task
         self.result = result
         self.theta = theta
         self.statistics = statistics
         self.guessed = tuple(guessed)
         self.intervals = intervals
+        self.resampled = resampled
         self._raw, self._scaling = raw or task.problem.columns, scaling or {}
 
     @property

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from service.engine.diagnostics.counts import OVERDISPERSED, is_overdispersed, patch, text
 from service.engine.diagnostics.determination import (
     FEW_DEGREES_OF_FREEDOM,
     ILL_CONDITIONED,
@@ -20,6 +21,7 @@ from service.engine.diagnostics.determination import (
 from service.engine.diagnostics.ending import AT_BOUND, FAR, NON_FINITE, NOT_CONVERGED
 from service.engine.diagnostics.finished import Check, Diagnostic, FinishedFits, Severity
 from service.engine.diagnostics.many import finished_fits
+from service.engine.diagnostics.noise import NOISE_UNSETTLED
 from service.engine.diagnostics.residuals import (
     AUTOCORRELATED_RESIDUALS,
     LOST_IN_ROUNDING,
@@ -36,8 +38,8 @@ from service.engine.problem import Task
 from service.engine.result import Ends
 
 CHECKS: Sequence[Check] = (
-    LOST_IN_ROUNDING, NON_FINITE, NOT_CONVERGED, RANK_DEFICIENT, STEP_PARAM, ILL_CONDITIONED,
-    AT_BOUND, UNEXPLAINED, OUTLIERS, AUTOCORRELATED_RESIDUALS,
+    LOST_IN_ROUNDING, NON_FINITE, NOT_CONVERGED, NOISE_UNSETTLED, RANK_DEFICIENT, STEP_PARAM,
+    ILL_CONDITIONED, AT_BOUND, UNEXPLAINED, OUTLIERS, AUTOCORRELATED_RESIDUALS,
 )  # fmt: skip
 """The checks of each group. The others are of the whole, or of noise that a group has for
 itself."""
@@ -98,7 +100,7 @@ class _Whole:
     def diagnostics(self) -> list[Diagnostic]:
         found = [
             self._better(), self._unfinished(), self._lost(), self._open(), self._nonlinear(),
-            self._few(), self._bound(),
+            self._few(), self._bound(), self._overdispersed(),
         ]  # fmt: skip
         return [each for each in found if each is not None]
 
@@ -180,6 +182,14 @@ class _Whole:
             f"({self.pooled.n} rows, {self.pooled.count} params), so the standard errors are "
             f"{'unknown' if degrees <= 0 else 'very uncertain'}.",
         )  # fmt: skip
+
+    def _overdispersed(self) -> Diagnostic | None:
+        pooled, problem = self.pooled, self.task.problem
+        degrees = pooled.degrees_of_freedom
+        if not is_overdispersed(problem, pooled.deviance, pooled.total, degrees):
+            return None
+        message = text(pooled.deviance, pooled.total, degrees)
+        return _diagnostic(OVERDISPERSED, "warning", message, (), patch(problem))
 
     def _bound(self) -> Diagnostic | None:
         places, limits = self.task.shared_places, self.task.problem.limits.numpy()

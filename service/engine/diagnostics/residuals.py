@@ -181,7 +181,10 @@ OUTLIERS = Check(
         ),
         severity="warning",
         matters="a few rows distort the whole curve",
-        cure="a check of those rows, or a robust loss, which gives them less weight",
+        cure=(
+            "a check of those rows, or a robust loss, which gives them less weight; "
+            '`"outliers": "rout"` tests them and gives the fit without them too'
+        ),
     ),
 )
 AUTOCORRELATED_RESIDUALS = Check(

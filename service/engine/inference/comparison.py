@@ -25,11 +25,14 @@ rounding error: the larger model's fit failed."""
 
 @dataclass(frozen=True, slots=True)
 class Noise:
-    """What the likelihood needs of σ: Σ log σ over the rows, and whether σ is known."""
+    """What the likelihood needs of σ: Σ log σ over the rows, 0 for counts, and whether it is
+    known."""
 
     log_sigma: Floats
     """(groups,)"""
     known: bool = False
+    saturated: Floats | None = None
+    """Of a likelihood of counts, the log-likelihood if the means were the targets, (groups,)."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,14 +54,17 @@ class Likelihoods:
 
 def likelihoods(rss: Floats, n: Ints, free: Ints, noise: Noise) -> Likelihoods:
     """Of the Gaussian: ℓ = −n/2·(log(2π·RSS/n) + 1) − Σ log σ, or, where σ is known,
-    ℓ = −RSS/2 − n/2·log 2π − Σ log σ; AIC = 2k − 2ℓ, AICc = AIC + 2k(k + 1)/(n − k − 1),
+    ℓ = −RSS/2 − n/2·log 2π − Σ log σ; of counts, whose deviance is in the place of the RSS,
+    ℓ = ℓ_saturated − deviance/2; AIC = 2k − 2ℓ, AICc = AIC + 2k(k + 1)/(n − k − 1),
     BIC = k·log n − 2ℓ.
 
     rss: (models, groups); n: rows, (groups,); free: free params, (models,).
     """
     k = (free + (not noise.known)).reshape(-1, 1)
     with np.errstate(all="ignore"):
-        if noise.known:
+        if noise.saturated is not None:
+            fit = noise.saturated - 0.5 * rss
+        elif noise.known:
             fit = -0.5 * rss - 0.5 * n * math.log(2 * math.pi)
         else:
             fit = -0.5 * n * (np.log(2 * math.pi * rss / n) + 1)

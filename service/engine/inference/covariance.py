@@ -7,6 +7,9 @@ sandwich:  (JᵀJ)⁻¹ (Σ JᵢᵀJᵢ zᵢ²/(1 − hᵢ)²) (JᵀJ)⁻¹, h t
            not constant: HC3 of MacKinnon and White, Journal of Econometrics 29 (1985) 305, which
            Long and Ervin, The American Statistician 54 (2000) 217 advise for few rows.
 
+Of a likelihood, J and z are divided by √V(μ), so that the expected one is the inverse of Fisher's
+information, and S = Σ (μ − y)/(σ²V)·(∂²μ/∂θ² − V'/V·∂μ/∂θᵀ∂μ/∂θ), H the Hessian of the deviance.
+
 With J = QR all are R⁻¹MR⁻ᵀ, M small: I, (I + R⁻ᵀSR⁻¹)⁻¹, and Σ qᵢqᵢᵀzᵢ²/(1 − hᵢ)².
 """
 
@@ -14,7 +17,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import numpy as np
 import torch
@@ -77,14 +80,11 @@ def covariances(
         return figures.covariance
     problem, q = problem.double().to("cpu"), len(problem.places)
     theta = theta.double().cpu()
-    whole: Bools = np.isfinite(figures.noise) & ~figures.lost.any(axis=1)
-    whole &= np.isfinite(figures.factor).all(axis=(1, 2))
+    whole = are_whole(figures)
     found = np.full((len(fits), q, q), np.nan)
     if not whole.any():
         return found
-    r = np.broadcast_to(np.eye(q), found.shape).copy()
-    r[whole] = np.triu(figures.factor[whole][:, :q, :q])
-    inverse = np.linalg.inv(r)
+    inverse = inverses(figures, whole)
     if kind == "observed":
         curved = inverse.transpose(0, 2, 1) @ _curvature(problem, fits, theta) @ inverse
         whole &= np.isfinite(curved).all(axis=(1, 2))
@@ -107,14 +107,22 @@ def _curvature(problem: Problem, fits: Groups, theta: Tensor) -> Floats:
     assert isinstance(formula, Formula)
     upper = np.triu_indices(q)
     program = second_derivatives(formula, tuple(problem.places.tolist()))
+    first = formula.program(problem.places.tolist())
     sums = torch.zeros((len(fits), len(upper[0])), dtype=torch.float64)
     for fit, rows in _slices(fits, len(program)):
         inputs, point = _at(problem, rows), theta[fit]
         prediction, *second = _outputs(program, inputs, point)
-        weight = prediction - problem.target[rows]
+        curved, target = torch.stack(second, dim=-1), problem.target[rows]
+        weight = prediction - target
         if problem.sigma is not None:
             weight = weight / problem.sigma[rows].square()
-        sums.index_add_(0, fit, torch.stack(second, dim=-1) * weight.unsqueeze(-1))
+        if problem.loss.likelihood is not None:
+            share = problem.loss.precision(prediction, target)
+            bend = problem.loss.likelihood.variance_slope(prediction) * share
+            slopes = torch.stack(_outputs(first, inputs, point)[1:], dim=-1)
+            curved = curved - bend.unsqueeze(-1) * slopes[:, upper[0]] * slopes[:, upper[1]]
+            weight = weight * share
+        sums.index_add_(0, fit, curved * weight.unsqueeze(-1))
     found = np.zeros((len(fits), q, q))
     found[:, upper[0], upper[1]] = found[:, upper[1], upper[0]] = sums.numpy()
     return found
@@ -122,22 +130,67 @@ def _curvature(problem: Problem, fits: Groups, theta: Tensor) -> Floats:
 
 def _scatter(problem: Problem, fits: Groups, theta: Tensor, inverse: Floats) -> Floats:
     """Σ qᵢqᵢᵀzᵢ²/(1 − hᵢ)² of each fit, (fits, q, q); NaN where a leverage is 1."""
+    q = len(problem.places)
+    sums = torch.zeros((len(fits), q, q), dtype=torch.float64)
+    for part in linearised(problem, fits, theta, inverse):
+        left = part.left
+        own = part.own * torch.where(left > LEVERAGE, part.z / left, torch.nan).unsqueeze(-1)
+        sums.index_add_(0, part.fit, own.unsqueeze(-1) * own.unsqueeze(-2))
+    found: Floats = sums.numpy()
+    return found
+
+
+class Linearised(NamedTuple):
+    """Rows of fits, with the model linearised there; (k,) each, and (k, q)."""
+
+    fit: Tensor
+    row: Tensor
+    prediction: Tensor
+    z: Tensor
+    """(prediction − target)/σ"""
+    own: Tensor
+    """The rows of Q."""
+
+    @property
+    def left(self) -> Tensor:
+        """1 − h, h the leverage."""
+        return 1 - self.own.square().sum(dim=-1)
+
+
+def linearised(
+    problem: Problem, fits: Groups, theta: Tensor, inverse: Floats
+) -> Iterator[Linearised]:
+    """All rows of fits at θ (fits, params), some at a time; `inverse` are the R⁻¹, (fits, q, q)."""
     formula, q = problem.formula, len(problem.places)
     assert isinstance(formula, Formula)
     program, back = formula.program(problem.places.tolist()), torch.from_numpy(inverse)
-    sums = torch.zeros((len(fits), q, q), dtype=torch.float64)
     for fit, rows in _slices(fits, len(program) + q * q):
         prediction, *slopes = _outputs(program, _at(problem, rows), theta[fit])
-        z, jacobian = prediction - problem.target[rows], torch.stack(slopes, dim=-1)
-        if problem.sigma is not None:
-            sigma = problem.sigma[rows]
-            z, jacobian = z / sigma, jacobian / sigma.unsqueeze(-1)
+        target, jacobian = problem.target[rows], torch.stack(slopes, dim=-1)
+        sigma = None if problem.sigma is None else problem.sigma[rows]
+        z = problem.loss.residuals(prediction, target, sigma)
+        if sigma is not None:
+            jacobian = jacobian / sigma.unsqueeze(-1)
+        if problem.loss.likelihood is not None:
+            share = problem.loss.precision(prediction, target)
+            jacobian = jacobian * share.sqrt().unsqueeze(-1)
         own = (jacobian.unsqueeze(1) @ back[fit]).squeeze(1)
-        left = 1 - own.square().sum(dim=-1)
-        own = own * torch.where(left > LEVERAGE, z / left, torch.nan).unsqueeze(-1)
-        sums.index_add_(0, fit, own.unsqueeze(-1) * own.unsqueeze(-2))
-    found: Floats = sums.numpy()
+        yield Linearised(fit, rows, prediction, z, own)
+
+
+def inverses(figures: Figures, whole: Bools) -> Floats:
+    """R⁻¹ of the fits that are `whole`, the unit matrix for others; (fits, q, q)."""
+    q = figures.covariance.shape[-1]
+    r = np.broadcast_to(np.eye(q), figures.covariance.shape).copy()
+    r[whole] = np.triu(figures.factor[whole][:, :q, :q])
+    found: Floats = np.linalg.inv(r)
     return found
+
+
+def are_whole(figures: Figures) -> Bools:
+    """Which of many fits have a noise and a Jacobian of full rank, (fits,)."""
+    whole: Bools = np.isfinite(figures.noise) & ~figures.lost.any(axis=1)
+    return whole & np.isfinite(figures.factor).all(axis=(1, 2))
 
 
 def second_derivatives(formula: Formula, free: tuple[int, ...]) -> Program:

@@ -70,7 +70,8 @@ def intervals(
     profile in any case, within a small budget. None without standard errors. Raises TakesLong if
     profiles are needed and `patient` is false."""
     stderr = statistics.stderr
-    if stderr is None or not statistics.t_degrees > 0:
+    is_robust = not problem.loss.has_likelihood
+    if stderr is None or not statistics.t_degrees > 0 or (is_robust and method == "profile"):
         return None
     nonlinear = _nonlinear(problem, theta, statistics)
     here: Floats = theta.double().cpu().numpy()
@@ -99,7 +100,9 @@ def intervals_of(
     computed for the params for which standard errors would be most wrong."""
     here: Floats = theta.numpy()
     q, none = len(problem.places), np.full_like(here, np.nan)
-    if figures.stderr.shape[-1] != q or not problem.loss.is_least_squares:
+    loss = problem.loss
+    is_plain = loss.has_likelihood or (loss.is_smooth and method == "t")
+    if figures.stderr.shape[-1] != q or not is_plain:
         nothing = np.full((len(fits), q), np.nan)
         never = np.zeros(nothing.shape, dtype=np.bool_)
         return Intervals(method, nothing, nothing, never, never, none)
@@ -163,6 +166,8 @@ def _departures(problem: Problem, fits: Groups, here: Floats, figures: Figures) 
     at = np.flatnonzero(asked & (stderr > 0).all(axis=1))
     if problem.is_linear or not isinstance(problem.formula, Formula) or not len(at):
         return departure
+    if not problem.loss.is_least_squares:
+        return departure
     steps = np.zeros((len(at), q, here.shape[1]))
     steps[:, :, problem.places] = LOOKED_AT * figures.covariance[at] / stderr[at, :, None]
     steps = np.concatenate([steps, -steps], axis=1)
@@ -189,6 +194,8 @@ def _nonlinear(problem: Problem, theta: Tensor, statistics: Statistics) -> Bools
     formula = problem.formula
     covariance = None if statistics.covariance is None else figures.covariance
     if problem.is_linear or covariance is None or not isinstance(formula, Formula):
+        return none
+    if not problem.loss.is_least_squares:
         return none
     variance = 1.0 if problem.sigma_absolute else figures.variance
     if figures.is_rounding or not variance > 0 or not (figures.stderr > 0).all():

@@ -30,6 +30,8 @@ PAIRS = 2**20
 """pairs of a reading and a point that are compared at once."""
 AGREEMENT = 1e-6
 """Maximum |f(x̂) − ȳ|, relative to the curve's range; it is larger where the curve jumps."""
+BRACKETS = 4.0 * 3.0 ** np.arange(0, 13)
+"""Half widths of the brackets of a root, in standard errors."""
 ROUNDING = 1e-12
 """The same relative to |ȳ|."""
 
@@ -85,6 +87,38 @@ def invert(
         whole.estimate, whole.stderr, whole.lower, whole.upper,
         whole.status, whole.is_open, whole.in_pieces, roots, owner,
     )  # fmt: skip
+
+
+def nearest(
+    curves: StandardCurves, readings: Readings, around: Floats, spread: Floats, searched: Range
+) -> Floats:
+    """For each reading, the root of its curve that a bracket which grows about `around` meets
+    first, within `searched`; NaN if there is none. `spread` is about a standard error of it."""
+    low, high = searched
+    wide = np.where(np.isfinite(spread) & (spread > 0), spread, (high - low) / 50)
+    root = np.full(len(around), np.nan)
+
+    def excess(x: Floats, i: Ints) -> Floats:
+        own = {name: column[i] for name, column in readings.others.items()}
+        found: Floats = curves.read(curves.program, x, readings.curve[i], own)[0]
+        return found - readings.mean[i]
+
+    left = np.flatnonzero(np.isfinite(around))
+    a, b = around.copy(), around.copy()
+    fa, fb = np.full(len(around), np.nan), np.full(len(around), np.nan)
+    for half in BRACKETS:
+        if not len(left):
+            break
+        a[left] = np.maximum(around[left] - half * wide[left], low)
+        b[left] = np.minimum(around[left] + half * wide[left], high)
+        fa[left], fb[left] = excess(a[left], left), excess(b[left], left)
+        met = np.sign(fa[left]) * np.sign(fb[left]) <= 0
+        i = left[met]
+        root[i] = find_roots(
+            partial(_of, excess, i), a[i], fa[i], b[i], fb[i], 1e-30 * (high - low)
+        ).best
+        left = left[~met & ((a[left] > low) | (b[left] < high))]
+    return root
 
 
 class _Part:

@@ -16,6 +16,7 @@ import numpy as np
 import torch
 
 from service.engine.inference.distributions import t_quantile
+from service.engine.inference.likelihood import saturated
 from service.engine.kernel import composite, operators
 from service.engine.kernel.statistics import ROUNDING
 from service.engine.kernel.types import Bools, Floats
@@ -71,6 +72,11 @@ class Pooled:
     """Which local params are not identifiable, (groups, q)."""
     reason: str | None
     """Why there are no standard errors of the shared params."""
+    deviance: float = math.nan
+    """Of a likelihood, as in `statistics.Figures`."""
+    log_likelihood: float = math.nan
+    noise_params: int = 0
+    """Params of the noise that were estimated besides its scale."""
 
     @property
     def degrees_of_freedom(self) -> int:
@@ -79,7 +85,7 @@ class Pooled:
     @property
     def params(self) -> int:
         """k of the information criteria."""
-        return self.count + (not self.is_absolute)
+        return self.count + (not self.is_absolute) + self.noise_params
 
     @property
     def aicc(self) -> float:
@@ -115,10 +121,12 @@ def pool(task: Task, theta: Floats) -> Pooled:
     q, names = len(local), problem.params
     order = [*local.tolist(), *shared.tolist()]
     program = problem.formula.program(order).tensors  # type: ignore[union-attr]
+    counts = problem.loss.likelihood is not None
+    number = problem.loss_number if counts else 0
     sums, factor, _ = (
         each.cpu().numpy()
         for each in operators.linearise(
-            program, 0, 1.0, problem.data(fits.spans), torch.from_numpy(theta),
+            program, number, 1.0, problem.data(fits.spans), torch.from_numpy(theta),
             torch.zeros(len(fits), dtype=torch.float64),
         )
     )  # fmt: skip
@@ -128,7 +136,8 @@ def pool(task: Task, theta: Floats) -> Pooled:
     sizes = np.where(alive, fits.sizes.numpy(), 0)
     arrow, rest, pinned, shared_pinned, norms = _determined(factor, q, sizes)
     pinned &= alive[:, None]
-    n, total = int(sizes.sum()), float(sums[alive, 0].sum())
+    n = int(sizes.sum())
+    total = float((factor[alive, :, -1] ** 2).sum() if counts else sums[alive, 0].sum())
     count = int(np.minimum(q, sizes).sum()) + len(shared)
     size, spread, logs = _of_target(task, alive)
     degrees, absolute = n - count, problem.sigma_absolute
@@ -137,7 +146,7 @@ def pool(task: Task, theta: Floats) -> Pooled:
         local=tuple(names[i] for i in local), shared=tuple(names[i] for i in shared),
         n=n, count=count, total=total, variance=variance,
         r_squared=1 - total / spread if spread > (ROUNDING * size) ** 2 else math.nan,
-        aic=_aic(n, count, total, logs, absolute=absolute),
+        aic=_aic(n, count, total, logs, absolute=absolute) + 2 * problem.noise_params,
         noise=1.0 if absolute else math.sqrt(variance),
         is_rounding=total <= (ROUNDING * size) ** 2, is_absolute=absolute,
         offset=_offset(arrow, count, degrees),
@@ -146,11 +155,13 @@ def pool(task: Task, theta: Floats) -> Pooled:
         local_covariance=np.full((len(fits), q, len(order)), np.nan),
         lost=_involved(rest[None, :-1, :-1], shared_pinned[None], norms[:1, q:])[0],
         local_lost=_involved(factor[:, :q, :q], pinned, norms[:, :q]),
-        reason=None,
+        reason=None, noise_params=problem.noise_params,
     )  # fmt: skip
     reason = _reason(task, found)
-    if not problem.loss.is_least_squares:
+    if not problem.loss.has_likelihood:
         return replace(found, noise=math.nan, aic=math.nan, reason=reason)
+    if counts:
+        found = _of_counts(task, found, alive, float(sums[alive, 0].sum()))
     return _with_errors(replace(found, reason=reason), arrow, alive)
 
 
@@ -258,9 +269,20 @@ def _aic(n: int, k: int, total: float, logs: float, *, absolute: bool) -> float:
     return n * (math.log(2 * math.pi) + 1 - math.log(n) + log_total) + 2 * logs + 2 * (k + 1)
 
 
+def _of_counts(task: Task, found: Pooled, alive: Bools, deviance: float) -> Pooled:
+    """The statistics with those of a likelihood, and without those that only least squares has."""
+    logs = math.nan
+    if found.is_absolute:
+        logs = float(saturated(task.problem, task.fits)[alive].sum()) - deviance / 2
+    return replace(
+        found, r_squared=math.nan, aic=2 * found.count - 2 * logs,
+        deviance=deviance, log_likelihood=logs,
+    )  # fmt: skip
+
+
 def _reason(task: Task, found: Pooled) -> str | None:
     """Why the shared params have no standard errors; None if they have."""
-    if not task.problem.loss.is_least_squares:
+    if not task.problem.loss.has_likelihood:
         return f"loss '{task.problem.loss.name}' has no covariance by this method; 'mse' has one"
     if not found.n:
         return "no group has a finite loss"

@@ -5,6 +5,7 @@ fieller:  for a ratio R = a/b, all R with (a − R·b)² ≤ t²(v11 − 2R·v12
           b are normal. Unbounded where b is not significantly different from 0, g = t²v22/b² ≥ 1.
           Source: Fieller, J. R. Stat. Soc. B 16 (1954) 175.
 profile:  by `inference.reparametrised`.
+bootstrap: by the replicates of `engine.resampling`; here as by delta.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from service.engine.expressions import Derived, read_expression
 from service.engine.kernel.types import Bools, Floats
 from service.engine.syntax import Call, Name
 
-Method = Literal["delta", "fieller", "profile"]
+Method = Literal["delta", "fieller", "profile", "bootstrap"]
 NO_COVARIANCE = "there is no covariance of the params"
 Reasons = npt.NDArray[np.object_]
 

@@ -7,7 +7,7 @@ Regression Analysis (1988), 1.3 and 2.2; R's logLik.nls and AIC for the informat
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -15,7 +15,9 @@ import torch
 from torch import Tensor
 
 from service.engine.formula import Formula
+from service.engine.inference import likelihood
 from service.engine.inference.distributions import t_quantile
+from service.engine.inference.robust import robust_errors
 from service.engine.kernel import composite, operators, readings, statistics
 from service.engine.kernel.reduction import SIZE, SUMS, TOTAL
 from service.engine.kernel.statistics import FIGURES, ROUNDING
@@ -34,7 +36,9 @@ class Figures:
     value does not exist. For one fit they are numbers, and vectors without that dimension.
 
     covariance = s²(JᵀJ)⁻¹ with J = ∂z/∂θ, z = residual/σ and s² = Σz²/(n − p), or s² = 1 where σ is
-    absolute.
+    absolute; of a robust loss as `inference.robust` has it. Of a likelihood z is Pearson's
+    residual, so that Σz² is Pearson's χ², s² the dispersion, which is 1 unless it is estimated (σ
+    is not absolute), and J, weighted by 1/√V, gives Fisher's information.
     """
 
     free: tuple[str, ...]
@@ -68,6 +72,10 @@ class Figures:
     """Which params are at a bound beyond which the loss is lower, (fits, p)."""
     factor: Floats
     """R of QR [J | ψ], (fits, p + 1, p + 1)."""
+    deviance: Any = math.nan
+    """Of a likelihood;"""
+    log_likelihood: Any = math.nan
+    """NaN too where the dispersion is estimated, which no likelihood has."""
 
     @property
     def degrees_of_freedom(self) -> Any:
@@ -92,8 +100,31 @@ def is_chance(explained: Any, degrees: Any, free: int) -> Any:
 
 def summarise_fits(problem: Problem, fits: Groups, theta: Tensor) -> Figures:
     """The statistics of fits at θ (fits, params) of a problem in float64."""
-    found = statistics.parts(*_table(problem, fits, theta)[:2])
-    return _figures(problem, fits.sizes.numpy(), found.numbers.T, found)
+    table, q, z = _table(problem, fits, theta)
+    found = statistics.parts(table, q)
+    figures = _figures(problem, fits.sizes.numpy(), found.numbers.T, found)
+    if problem.loss.likelihood is not None:
+        return _of_counts(problem, fits, theta, figures)
+    if not problem.loss.is_robust:
+        return figures
+    lost, factor, loss = figures.lost, figures.factor, problem.loss
+    covariance, stderr = robust_errors(factor, lost, loss, z, fits)
+    return replace(figures, covariance=covariance, stderr=stderr)
+
+
+def _of_counts(problem: Problem, fits: Groups, theta: Tensor, figures: Figures) -> Figures:
+    """The statistics with those of a likelihood, and without those that only least squares has."""
+    deviance = likelihood.deviances(problem, fits, theta)
+    logs = likelihood.saturated(problem, fits) - deviance / 2
+    if not problem.sigma_absolute:
+        logs = np.full_like(logs, np.nan)
+    return replace(
+        figures,
+        r_squared=np.full_like(deviance, np.nan),
+        aic=2 * len(problem.free_params) - 2 * logs,
+        deviance=deviance,
+        log_likelihood=logs,
+    )
 
 
 def _table(problem: Problem, fits: Groups, theta: Tensor) -> tuple[Floats, int, Floats]:
@@ -101,7 +132,7 @@ def _table(problem: Problem, fits: Groups, theta: Tensor) -> tuple[Floats, int, 
     params are not identifiable, has no factors."""
     formula, loss = problem.formula, problem.loss
     named = formula.has_standard_errors
-    options = (named, loss.is_least_squares, loss.is_smooth, problem.sigma_absolute)
+    options = (named, loss.has_likelihood, loss.is_smooth, problem.sigma_absolute)
     data = problem.data(fits.spans)
     if isinstance(formula, Formula):
         table, z = operators.assess(
@@ -210,17 +241,27 @@ class Statistics:
 def summarise(problem: Problem, theta: Tensor) -> Statistics:
     """The statistics of a problem's only fit at θ (params,)."""
     at = theta.double().cpu().unsqueeze(0)
-    table, q, z = _table(problem.double(), Groups(problem.whole, at), at)
+    fits = Groups(problem.whole, at)
+    table, q, z = _table(problem.double(), fits, at)
     found = statistics.parts(table[0], q)
     figures = _figures(problem, problem.rows, found.numbers.tolist(), found)
+    is_squares = problem.loss.likelihood is None
+    if not is_squares:
+        figures = _of_one(_of_counts(problem.double(), fits, at, figures))
+    elif problem.loss.is_robust:
+        factor, lost = figures.factor[None], figures.lost[None]
+        covariance, stderr = robust_errors(factor, lost, problem.loss, z, fits)
+        figures = replace(figures, covariance=covariance[0], stderr=stderr[0])
     n, degrees = figures.n, figures.degrees_of_freedom
-    k = len(figures.free) + (not problem.sigma_absolute)
+    k = len(figures.free) + (not problem.sigma_absolute) + problem.noise_params
     deficient: tuple[str, ...] = ()
     if figures.lost.any():
-        lost = zip(figures.free, figures.lost.tolist(), strict=False)
-        deficient = tuple([name for name, is_lost in lost if is_lost])
+        named = zip(figures.free, figures.lost.tolist(), strict=False)
+        deficient = tuple([name for name, is_lost in named if is_lost])
     reason = _reason(problem, figures, deficient)
     variance, r_squared, aic = map(_number, (figures.variance, figures.r_squared, figures.aic))
+    if aic is not None:
+        aic += 2 * problem.noise_params
     adjusted = None
     if r_squared is not None and degrees > 0:
         adjusted = 1 - (1 - r_squared) * (n - 1) / degrees
@@ -228,7 +269,7 @@ def summarise(problem: Problem, theta: Tensor) -> Statistics:
         free=figures.free,
         n=n,
         degrees_of_freedom=degrees,
-        residual_std=None if variance is None else math.sqrt(variance),
+        residual_std=None if variance is None or not is_squares else math.sqrt(variance),
         reduced_chi_squared=variance,
         r_squared=r_squared,
         adjusted_r_squared=adjusted,
@@ -246,6 +287,17 @@ def summarise(problem: Problem, theta: Tensor) -> Statistics:
     )
 
 
+def _of_one(figures: Figures) -> Figures:
+    """The figures of one fit, as numbers, where they are of a list of one."""
+    return replace(
+        figures,
+        r_squared=float(figures.r_squared[0]),
+        aic=float(figures.aic[0]),
+        deviance=float(figures.deviance[0]),
+        log_likelihood=float(figures.log_likelihood[0]),
+    )
+
+
 def _number(value: float) -> float | None:
     """None for NaN; infinite values stay."""
     return None if math.isnan(value) else float(value)
@@ -253,7 +305,8 @@ def _number(value: float) -> float | None:
 
 def _reason(problem: Problem, figures: Figures, deficient: tuple[str, ...]) -> str | None:
     """Why there is no covariance; None if there is one."""
-    if not problem.loss.is_least_squares:
+    is_robust = problem.loss.is_robust
+    if not (problem.loss.has_likelihood or is_robust):
         return f"loss '{problem.loss.name}' has no covariance by this method; 'mse' has one"
     if not problem.formula.has_standard_errors:
         return "the params of a network have no standard errors"
@@ -263,8 +316,10 @@ def _reason(problem: Problem, figures: Figures, deficient: tuple[str, ...]) -> s
         return "the Jacobian at these params is not finite"
     if deficient:
         return f"the data do not determine {', '.join(deficient)} (the Jacobian is rank deficient)"
-    if figures.degrees_of_freedom <= 0 and not problem.sigma_absolute:
+    if figures.degrees_of_freedom <= 0 and (is_robust or not problem.sigma_absolute):
         return "there are no more rows than free params, so the noise cannot be estimated"
-    if math.isnan(figures.noise):
+    if is_robust and not np.isfinite(figures.stderr).all():
+        return "the loss is not convex on average at these params, so they have no standard errors"
+    if not is_robust and math.isnan(figures.noise):
         return "the covariance is beyond float64; scale the data or sigma"
     return None

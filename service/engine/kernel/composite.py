@@ -67,7 +67,8 @@ def linearise(
             y, spread = target[rows], sigma[rows] if len(sigma) else None
             outputs = [each.expand(rows.shape) for each in (*found[1:], found[0] - y)]
             matrix = torch.stack(outputs, dim=-1)
-            parts.append(reduced(matrix, spread, kept, measure, width[at].to(target)))
+            own = (found[0].expand(rows.shape), y)
+            parts.append(reduced(matrix, spread, kept, measure, width[at].to(target), own))
             order.append(at)
     back = torch.argsort(torch.cat(order))
     sums, r, slopes = (torch.cat(each)[back] for each in zip(*parts, strict=True))
@@ -87,10 +88,9 @@ def gradient(
         at = at.to(target)
         prediction, *slopes = outputs_of(program, inputs, at)
         spread = sigma[begin:stop] if len(sigma) else torch.ones_like(y)
-        z = (prediction - y) / spread
-        pull = measure.slope(z) / spread
+        pull = measure.slopes(prediction, y, spread)
         total = pull.sum()
-        losses.append(measure.value(z))
+        losses.append(measure.mean(prediction, y, spread))
         found = [torch.dot(pull, s) if s.numel() > 1 else total * s.reshape(()) for s in slopes]
         gradients.append(torch.stack(found) if found else at[:0])
     return torch.stack(losses).double(), torch.stack(gradients)
@@ -110,6 +110,9 @@ def reduce(
         matrix = torch.stack([each.expand(y.shape) for each in (*outputs[1:], outputs[0] - y)], -1)
         spread = sigma[begin:stop] if len(sigma) else torch.ones_like(y)
         matrix = matrix / spread.unsqueeze(-1)
+        if measure.likelihood is not None:
+            share = measure.precision(outputs[0].expand(y.shape), y)
+            matrix = matrix * share.sqrt().unsqueeze(-1)
         own = matrix[:, -1].clone()
         z[begin:stop] = own.cpu()
         matrix[:, -1] = measure.pull(own)
@@ -140,29 +143,41 @@ def constant_losses(loss: int, delta: float, data: Sequence[Tensor], sample: int
         y = target[begin:stop:step].double()
         spread = sigma[begin:stop:step].double() if len(sigma) else torch.ones_like(y)
         weight = 1 / spread.square()
-        found.append(measure.value(((weight * y).sum() / weight.sum() - y) / spread))
+        mean = ((weight * y).sum() / weight.sum()).expand(y.shape)
+        found.append(measure.mean(mean, y, spread))
     return torch.stack(found).cpu()
 
 
 def reduced(
-    matrix: Tensor, sigma: Tensor | None, kept: Tensor | None, loss: Loss, width: Tensor
+    matrix: Tensor,
+    sigma: Tensor | None,
+    kept: Tensor | None,
+    loss: Loss,
+    width: Tensor,
+    means: tuple[Tensor, Tensor],
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Σρ, Σρ of the loss as it is and Σ|z|, (groups, 3); R of [J z] (groups, q + 1, q + 1); and
-    Σψ·∂z/∂θ (groups, q), of matrices [∂f/∂θ, f − y] (groups, rows, q + 1), on the CPU."""
+    Σψ·∂z/∂θ (groups, q), of matrices [∂f/∂θ, f − y] (groups, rows, q + 1), on the CPU. `means` are
+    the predictions and the targets, of which a likelihood has its deviances."""
     matrix = matrix.double()
     if sigma is not None:
         matrix = matrix / sigma.double().unsqueeze(-1)
+    at, y = (each.double() for each in means)
+    if loss.likelihood is not None:
+        matrix = matrix * loss.precision(at, y).sqrt().unsqueeze(-1)
     if kept is not None:
         matrix = torch.where(kept.unsqueeze(-1), matrix, 0.0)
     z = matrix[..., -1]
     rho = loss.function.rho(z, loss.delta)
+    if loss.likelihood is not None:
+        rho = loss.deviances(at, y, None if sigma is None else sigma.double())
     exact, sizes, slopes = rho, z.abs(), torch.zeros_like(matrix[:, 0, :-1])
     if not loss.is_smooth:
         pull = loss.pull(z).unsqueeze(-1)
         slopes = torch.where(pull == 0, 0.0, pull * matrix[..., :-1]).sum(dim=1)
         rho, weight = loss.smoothed(z, width.double().abs().unsqueeze(-1))
         matrix = matrix * weight.sqrt().unsqueeze(-1)
-    elif not loss.is_least_squares:
+    elif not loss.has_likelihood:
         matrix = matrix * loss.weight(z).sqrt().unsqueeze(-1)
     if kept is not None:
         rho, exact = torch.where(kept, rho, 0.0), torch.where(kept, exact, 0.0)

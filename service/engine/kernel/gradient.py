@@ -13,6 +13,8 @@ import numpy as np
 
 from service.engine.kernel.compiled import allocating, compiled, compiled_sums, inlined
 from service.engine.kernel.evaluation import BLOCK, read_params, read_rows
+from service.engine.kernel.likelihoods import POISSON, deviances
+from service.engine.kernel.likelihoods import pull as pull_of_deviance
 from service.engine.kernel.losses import MSE, psi, rho
 from service.engine.kernel.types import Floats, Ints
 
@@ -113,6 +115,9 @@ def _block(
             pull[i] /= sigma[at + i]
     if model.loss == MSE:
         total = _squares(pull, count, rows)
+    elif model.loss >= POISSON:
+        total = deviances(model.loss, values[place], target, sigma, at, count)
+        pull_of_deviance(model.loss, values[place], target, at, count, pull, rows)
     else:
         total = _losses(model.loss, model.delta, pull, count, rows)
     if len(sigma):

@@ -49,8 +49,8 @@ def rho(loss: int, z: float, delta: float) -> float:
 
 @compiled
 def psi(loss: int, z: float, delta: float) -> float:
-    """ψ(z) = dρ/dz."""
-    if loss == MSE:
+    """ψ(z) = dρ/dz; of a likelihood, whose z is (y − μ)/√V, that of z²."""
+    if loss == MSE or loss >= len(NAMES):
         return 2.0 * z
     if loss == MAE:
         return math.copysign(1.0, z) if z != 0.0 else z

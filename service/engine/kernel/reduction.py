@@ -28,8 +28,8 @@ from service.engine.kernel.types import Floats, Ints
 
 SUMS = 4
 TOTAL, SIZE, SPREAD, LOG_SIGMA = range(SUMS)
-"""Of a group, columns of `sums`: Σz²; ‖y/σ‖, which the rounding of z is relative to; Σ((y − ȳ)/σ)²,
-ȳ the weighted mean; Σ ln σ."""
+"""Of a group, columns of `sums`: Σz² (of a likelihood, Pearson's χ²); ‖y/σ‖, which the rounding of
+z is relative to; Σ((y − ȳ)/σ)², ȳ the weighted mean; Σ ln σ."""
 
 
 @allocating

@@ -1,8 +1,9 @@
 """Rows of data at given params: residuals, sums and the R factor of [J z], block by block.
 
-z = (f(x; θ) − y)/σ. No more than a buffer of rows is ever held, whatever their number: when it is
-full it is reduced to its R factor, and the next rows are put below that (Golub and Van Loan, 5.2;
-Demmel et al., SIAM J. Sci. Comput. 34 (2012) A206).
+z = (f(x; θ) − y)/σ, and for a likelihood that over √V(f): Pearson's residual. No more than a buffer
+of rows is ever held, whatever their number: when it is full it is reduced to its R factor, and the
+next rows are put below that (Golub and Van Loan, 5.2; Demmel et al., SIAM J. Sci. Comput. 34 (2012)
+A206).
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import numpy as np
 from service.engine.kernel.compiled import allocating, compiled, compiled_sums
 from service.engine.kernel.evaluation import BLOCK, read_params, read_rows
 from service.engine.kernel.factors import LANES, pad, triangularise
+from service.engine.kernel.likelihoods import POISSON, deviance, deviances, standardise
 from service.engine.kernel.losses import MAE, MSE, QUANTILE, psi, rho, rounded, weight
 from service.engine.kernel.types import Floats, Ints
 
@@ -127,6 +129,9 @@ def fill(model: Any, data: Any, room: Any, filled: int, at: int, count: int) -> 
         for j in range(q + 1):
             for i in range(count):
                 columns[j, filled + i] /= data.sigma[at + i]
+    if model.loss >= POISSON:
+        predictions = values[model.outputs[0]]
+        standardise(model.loss, predictions, data.target, at, count, columns, filled)
 
 
 @compiled
@@ -144,7 +149,8 @@ def fold(room: Any, width: int, filled: int) -> int:
 def linearise(
     model: Any, data: Any, room: Any, first: int, until: int, width: float
 ) -> tuple[float, float, float]:
-    """Reads the rows from `first` to `until` at the θ set by `settle`. Σρ, Σρ of the loss as it is
+    """Reads the rows from `first` to `until` at the θ set by `settle`. Σρ (the deviance, of a
+    likelihood), Σρ of the loss as it is
     where it has a corner that is rounded, and Σ|z|; R of [J z] is then in
     `room.r`, J and z carrying the square roots of the loss's weights."""
     q = len(model.free)
@@ -158,6 +164,9 @@ def linearise(
         fill(model, data, room, filled, at, count)
         if model.loss == MSE:
             total += sum_of_squares(columns[q], filled, count)
+        elif model.loss >= POISSON:
+            predictions = room.values[model.outputs[0]]
+            total += deviances(model.loss, predictions, data.target, data.sigma, at, count)
         else:
             parts = _weigh(model, room, filled, count, width)
             total += parts[0]
@@ -291,11 +300,15 @@ def constant_loss(loss: int, delta: float, data: Any, g: int, sample: int) -> fl
         total += share * data.target[i]
     mean, losses = total / weights, 0.0
     for i in range(start, end, step):
+        count += 1
+        if loss >= POISSON:
+            spread = np.float64(data.sigma[i]) if len(data.sigma) else 1.0
+            losses += deviance(loss, np.float64(data.target[i]), mean) / (spread * spread)
+            continue
         z = mean - np.float64(data.target[i])
         if len(data.sigma):
             z /= data.sigma[i]
         losses += rho(loss, z, delta)
-        count += 1
     return losses / count
 
 

@@ -16,7 +16,7 @@ from service.engine.slices import at_once, slices
 class Objective:
     """A problem's loss, residuals, Jacobian and gradient as functions of θ (params,).
 
-    loss(θ) = mean ρ((f(x; θ) − y)/σ).
+    loss(θ) = mean ρ((f(x; θ) − y)/σ), or the mean deviance of a likelihood.
     """
 
     def __init__(self, problem: Problem) -> None:
@@ -44,12 +44,12 @@ class Objective:
         return torch.cat([self._bound.on(rows).predict(theta) for rows in self._slices()])
 
     def residuals(self, theta: Tensor) -> Tensor:
-        """z = (f(x; θ) − y)/σ: (rows,)."""
-        return self._weighed(self.predict(theta))
+        """z = (f(x; θ) − y)/σ, of a likelihood divided by √V(f): (rows,)."""
+        return self._loss.residuals(self.predict(theta), self._target, self._sigma)
 
     def loss(self, theta: Tensor) -> Tensor:
         """The loss: a scalar."""
-        return self._loss.value(self.residuals(theta))
+        return self._loss.mean(self.predict(theta), self._target, self._sigma)
 
     @property
     def target(self) -> Tensor:
@@ -68,7 +68,7 @@ class Objective:
         for part in torch.split(points, width):
             theta = self.problem.initial.expand(len(part), -1).clone()
             theta[:, positions] = part
-            losses.append(self._loss.value(self.residuals(theta)))
+            losses.append(self.loss(theta))
         return torch.cat(losses)
 
     def jacobian(self, theta: Tensor) -> tuple[Tensor, Tensor]:

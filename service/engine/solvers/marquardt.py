@@ -92,7 +92,7 @@ class Marquardt:
             state, _ = self.step(state, 0)
         problem, p = self._task.problem, self._params
         table, counts, factor = self._standing(state)
-        exact = problem.loss.is_least_squares and problem.target.dtype == torch.float64
+        exact = problem.loss.has_likelihood and problem.target.dtype == torch.float64
         tensor = torch.from_numpy
         return Ends(
             theta=tensor(table[:, 4 : 4 + p]),
@@ -131,7 +131,8 @@ class Marquardt:
             z, jacobian = objective.jacobian(torch.from_numpy(theta[0]).to(problem.target))
             matrix = torch.cat([jacobian[:, self._free], z.unsqueeze(-1)], dim=-1).unsqueeze(0)
             widths = torch.from_numpy(width).to(matrix.device)
-            found = composite.reduced(matrix, None, None, problem.loss, widths)
+            means = (z + problem.target, problem.target)  # only a likelihood looks at them
+            found = composite.reduced(matrix, None, None, problem.loss, widths, means)
             sums, r, slopes = (each.numpy() for each in found)
             return sums, r, slopes
 

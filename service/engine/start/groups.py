@@ -77,7 +77,7 @@ def first_starts(task: Task) -> Starts:
 def advance(task: Task, starts: Starts) -> Starts:
     """One step of the running search: its screening, a few candidates, or its end."""
     search, options = starts.search, task.options
-    problem = task.one(starts.waiting[0]).problem
+    problem = task.one(starts.waiting[0]).problem.surrogate
     chosen = options.search or tuple(problem.places.tolist())
     if search is None:
         return replace(starts, search=screen(problem, chosen, options.seed))
@@ -111,7 +111,8 @@ def _kept(task: Task, starts: Starts, search: Search) -> Starts:
     """Adds the ends that explain about as much as the lowest. In a first round the search stops
     after a group of which they explain much."""
     group, *waiting = starts.waiting
-    constant = float(_constant_losses(task, torch.tensor([group]))[0])
+    searched = replace(task, problem=task.problem.surrogate)
+    constant = float(_constant_losses(searched, torch.tensor([group]))[0])
     ends = sorted(search.ends, key=lambda end: end[1])
     left = replace(starts, waiting=tuple(waiting), search=None)
     if not (ends and constant > 0 and ends[0][1] <= (1 - LITTLE) * constant):
@@ -159,13 +160,14 @@ def with_best_starts(task: Task, starts: Starts) -> Task:
         return task
     if len(found) == 1:
         return task.starting(found.repeat(len(task.fits), 1).to(task.fits.initial.dtype))
+    searched = replace(task, problem=task.problem.surrogate)
     points, losses = [], []
     for start in found:
         theta = start.repeat(len(task.fits), 1)
         if starts.again:
-            theta = with_linear(task, theta)
+            theta = with_linear(searched, theta)
         points.append(theta)
-        losses.append(losses_of(task.problem, task.fits, theta))
+        losses.append(losses_of(searched.problem, task.fits, theta))
     best = torch.stack(losses).nan_to_num(nan=torch.inf).argmin(dim=0)
     initial = torch.stack(points)[best, torch.arange(len(best))]
     return task.starting(initial.to(task.fits.initial.dtype))

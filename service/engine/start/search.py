@@ -147,7 +147,7 @@ def challenge(problem: Problem, end: Tensor, seed: int) -> Search:
     chosen = tuple(i for i, free in enumerate(problem.free) if free)
     rng = np.random.default_rng([seed, 0])
     where = _ranges(problem)
-    waiting = _promising(problem, where, chosen, rng, CHALLENGERS)
+    waiting = _promising(problem.surrogate, where, chosen, rng, CHALLENGERS)
     waiting = torch.cat([end.double().cpu().unsqueeze(0), waiting])
     return Search(waiting, where, (), rounding(problem), ROUNDS)
 
@@ -198,7 +198,7 @@ def rounding(problem: Problem) -> float:
     of = problem.target.double()
     z = of if problem.sigma is None else of / problem.sigma.double()
     size = float(z.abs().max()) * ROUNDED * torch.finfo(problem.target.dtype).eps
-    return size * size if problem.loss.is_least_squares else size
+    return size * size if problem.loss.has_likelihood else size
 
 
 def thinned(problem: Problem, most: int) -> Problem:

@@ -33,6 +33,7 @@ def to_compared(
         "status": status,
         "stop_reason": reason,
         "criterion": plan.request.criterion,
+        "likelihood": None if plan.request.likelihood is None else plan.request.likelihood.name,
         "target": first.problem.formula.target,
         "skipped": list(plan.skipped),
         "diagnostics": diagnostics,

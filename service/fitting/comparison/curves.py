@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from service.errors import InvalidRequest
+from service.fitting.likelihoods import with_bins
 from service.fitting.models import resolve
 from service.fitting.plan import Plan, usable
 from service.fitting.ties import ties_of
@@ -53,7 +54,7 @@ def check_curves(request: CompareRequest) -> None:
 
 def hypotheses(request: CompareRequest, fit: FitRequest) -> list[Hypothesis]:
     """The hypotheses of a request. Raises InvalidRequest for one that occurs twice."""
-    resolved = resolve(fit.model, usable(fit), ties=ties_of(fit.params))
+    resolved = resolve(fit.model, usable(with_bins(fit)), ties=ties_of(fit.params))
     params, found = tuple(resolved.formula.params), list[Hypothesis]()
     for pointer, asked in request.hypotheses:
         shared = params if asked.shared == "all" else tuple(dict.fromkeys(asked.shared))

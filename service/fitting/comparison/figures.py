@@ -25,6 +25,7 @@ from service.engine.inference.comparison import (
     pure_error,
     ranking,
 )
+from service.engine.inference.likelihood import saturated
 from service.engine.inference.nesting import nested
 from service.engine.kernel.statistics import ROUNDING
 from service.engine.kernel.types import Bools, Floats, Ints
@@ -182,7 +183,7 @@ def figures(plan: ComparisonPlan, fits: Sequence[Done | None], stopped: StopReas
     """The criteria, the order and the tests."""
     found = fitted(plan, fits, stopped)
     known = plan.entries[0].problem.sigma_absolute
-    noise = Noise(log_sigma(plan.entries[0]), known)
+    noise = Noise(log_sigma(plan.entries[0]), known, saturated_of(plan.entries[0]))
     criteria = likelihoods(found.rss, found.n, found.free, noise)
     tests = _tests(plan, found, criteria, known=known)
     failed: dict[int, dict[int, int]] = {}
@@ -287,10 +288,21 @@ def _lack_of_fit(entry: Entry, found: Fitted, model: int, group: int) -> Test:
     return lack_of_fit(float(found.rss[model, group]), int(found.free[model]), error)
 
 
+def saturated_of(entry: Entry) -> Floats | None:
+    """Of a likelihood, the log-likelihood of the targets as means in each group, (groups,), and of
+    all where curves are compared."""
+    problem, fits = entry.problem.double(), entry.plan.task.fits
+    if problem.loss.likelihood is None:
+        return None
+    found = saturated(problem, fits)
+    return found if entry.shared is None else found.sum(keepdims=True)
+
+
 def log_sigma(entry: Entry) -> Floats:
-    """Σ log σ in each group, (groups,), and of all where curves are compared; 0 without `sigma`."""
+    """Σ log σ in each group, (groups,), and of all where curves are compared; 0 without `sigma`
+    and for counts."""
     sigma = entry.problem.sigma
-    if sigma is None:
+    if sigma is None or entry.problem.loss.likelihood is not None:
         return np.zeros(1 if entry.shared is not None else len(entry.plan.task.fits))
     sums = np.concatenate([[0.0], np.cumsum(np.log(sigma.double().cpu().numpy()))])
     if entry.shared is not None:

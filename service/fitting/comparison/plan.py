@@ -13,8 +13,10 @@ from service.errors import BudgetExceeded, FieldError, InvalidRequest, UnknownNa
 from service.fitting.checking import NUMBER_BYTES, check
 from service.fitting.columns import check_shape
 from service.fitting.comparison import curves
+from service.fitting.comparison.counts import check_likelihood, default_tests
 from service.fitting.comparison.requests import fit_request
 from service.fitting.groups import check_keys
+from service.fitting.likelihoods import with_bins
 from service.fitting.models import resolve
 from service.fitting.plan import Plan, to_plan, usable, without_missing
 from service.fitting.row_filter import with_rows
@@ -27,8 +29,8 @@ from service.settings import Settings
 _NUMBERS_OF_GROUP = 14
 """Numbers of a model in one group, besides two for each param."""
 _FOR_ALL = (
-    "/data", "/sigma", "/group_by", "/null", "/alternative", "/rows", "/missing", "/time_limit_s",
-    "/dtype",
+    "/data", "/sigma", "/weights", "/likelihood", "/bins", "/group_by", "/null", "/alternative",
+    "/rows", "/missing", "/time_limit_s", "/dtype",
 )  # fmt: skip
 """Places that are the same in this request as in that of a fit."""
 
@@ -93,6 +95,7 @@ def to_comparison(request: CompareRequest, settings: Settings | None = None) -> 
     check_shape(request.data, 2**62 if settings is None else settings.max_rows)
     request = with_rows(request)
     curves.check_curves(request)
+    check_likelihood(request)
     if request.group_by is not None:
         check_keys(request.group_by, request.data)
         if request.group_by.history:
@@ -133,7 +136,7 @@ def to_comparison(request: CompareRequest, settings: Settings | None = None) -> 
     _check_declared(request, labels, entries)
     tests = request.tests
     if tests is None:
-        tests = [] if isinstance(request.models, Catalogue) else ["f"]
+        tests = [] if isinstance(request.models, Catalogue) else default_tests(request)
     if settings is not None:
         _check_cost(entries, settings)
     skipped = tuple(each for each, _ in refused)
@@ -164,7 +167,7 @@ def _to_curves(
         raise _placed(error, 0, candidate) from None
     if settings is not None:
         _check_cost(entries, settings)
-    tests: Sequence[TestName] = ["f"] if request.tests is None else request.tests
+    tests = default_tests(request) if request.tests is None else request.tests
     return ComparisonPlan(request, tuple(entries), (), tuple(dict.fromkeys(tests)), dropped)
 
 
@@ -182,7 +185,7 @@ def _candidates(request: CompareRequest) -> Sequence[Candidate]:
 
 def _check_columns(request: CompareRequest, asked: Catalogue) -> None:
     """Raises InvalidRequest where the input of the families is not clear."""
-    columns = usable(fit_request(request, Candidate(model="linear")))
+    columns = usable(with_bins(fit_request(request, Candidate(model="linear"))))
     target = asked.target or ("y" if "y" in columns else columns[-1] if columns else "")
     others = [name for name in columns if name != target]
     if asked.inputs is None and "x" not in others and len(others) > 1:
@@ -225,12 +228,14 @@ def _same_rows(
     used: dict[str, None] = {}
     for fit in asked:
         try:
-            formula = resolve(fit.model, usable(fit)).formula
+            formula = resolve(fit.model, usable(with_bins(fit))).formula
         except InvalidRequest:
             continue  # refused where its plan is made
-        used |= dict.fromkeys([*formula.inputs, *formula.target_columns])
+        names = (*formula.inputs, *formula.target_columns, *(fit.bins or ()))
+        used |= dict.fromkeys(name for name in names if name in fit.data)
     kept, dropped = without_missing(asked[0], list(used))
-    rows = {"data": kept.data, "sigma": kept.sigma, "missing": "error"}
+    noise = {"sigma": kept.sigma, "weights": kept.weights}
+    rows = {"data": kept.data, "missing": "error", **noise}
     return [fit.model_copy(update=rows) for fit in asked], dropped
 
 

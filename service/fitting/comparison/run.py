@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from service.engine import GroupedResult, Rows, Run, SharedRun, run_of
+from service.engine import GroupedResult, Rows, run_of
+from service.engine.outlier_run import AnyRun
 from service.engine.result import StopReason
 from service.fitting.answer import to_fit
 from service.fitting.comparison.plan import ComparisonPlan, Entry
@@ -30,7 +31,7 @@ class ComparisonRun:
     def __init__(self, plan: ComparisonPlan, checkpoint: Sequence[Done] = ()) -> None:
         self._plan = plan
         self._ended: list[Done] = list(checkpoint)
-        self._run: Run | SharedRun | None = None
+        self._run: AnyRun | None = None
         self.epochs = len(plan.entries)
 
     @property
@@ -77,7 +78,7 @@ class ComparisonRun:
         return tuple(self._ended)
 
 
-def _explained(entry: Entry, run: Run | SharedRun, stop_reason: StopReason | None) -> Done:
+def _explained(entry: Entry, run: AnyRun, stop_reason: StopReason | None) -> Done:
     result = run.result(stop_reason)
     if isinstance(result, GroupedResult):
         return to_grouped_fit(entry.plan, result, job_id="", timings=_NO_TIMINGS)

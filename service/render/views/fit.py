@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from service import fitting
+from service.fitting.noise_at import needs_only
 from service.fitting.plot_data import MOST_POINTS, PlotData, drawn_of, evenly, select
 from service.render.characters import NOTHING, canvas_of, with_axes
 from service.render.scales import around
@@ -142,7 +143,7 @@ def scene(given: PlotInput) -> FitScene:
     if name is not None:
         base = replace(base, x=quantity(name, units), data_x=seen.raw[name].numpy())
     places, log = _along(base.data_x)
-    found = {kind: _predict(seen, name, places, kind) for kind in _kinds(request)}
+    found = {kind: _predict(seen, name, places, kind) for kind in _kinds(request, name)}
     curve = next(iter(found.values()), None) or _predict(seen, name, places, None)
     return replace(
         base,
@@ -183,10 +184,13 @@ def _along(values: Numbers) -> tuple[Numbers, bool]:
     return np.linspace(low, high, PLACES), False
 
 
-def _kinds(request: PlotRequest) -> list[BandKind]:
+def _kinds(request: PlotRequest, name: str | None) -> list[BandKind]:
     if request.covariance is None or request.degrees_of_freedom is None:
         return []
-    return ["confidence"] if request.residual_std is None else ["confidence", "prediction"]
+    known = request.residual_std is not None
+    if request.noise is not None and request.sigma_scale is not None:
+        known = needs_only(request.noise, name)
+    return ["confidence", "prediction"] if known else ["confidence"]
 
 
 def _predict(
@@ -203,6 +207,8 @@ def _predict(
             interval=interval,
             covariance=asked.covariance,
             residual_std=asked.residual_std,
+            noise=asked.noise,
+            sigma_scale=asked.sigma_scale,
             degrees_of_freedom=asked.degrees_of_freedom,
         )
     )

@@ -12,6 +12,8 @@ const WORDS = {
     return `scale by ${JSON.stringify(value)}`;
   },
   loss: (value) => `use the loss ${value.name ?? value}`,
+  likelihood: (value) =>
+    value.overdispersion ? "estimate the dispersion" : `use the likelihood ${value.name ?? value}`,
   epochs: (value) => `${value.toLocaleString("en")} epochs`,
   params(value) {
     if (value === null) return "estimate the initial values";

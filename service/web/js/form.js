@@ -2,13 +2,13 @@
 
 import { byId, element } from "./dom.js";
 import { plain } from "./format.js";
-import { FORMULA, hasRate, lossOf, optimizerOf, startOf, understood } from "./request.js";
+import { FORMULA, hasRate, likelihoodOf, lossOf, optimizerOf, startOf, understood } from "./request.js";
 
 const EPOCHS = 1000;
 
 export class Form {
   /**
-   * @param catalogue {models, optimizers, losses}, each a Map by name
+   * @param catalogue {models, optimizers, losses, likelihoods}, each a Map by name
    * @param onEdit called with the request after each edit
    */
   constructor(catalogue, onEdit) {
@@ -18,6 +18,10 @@ export class Form {
     byId("model").prepend(element("option", { value: FORMULA }, "A formula"));
     this.#options("optimizer", [...catalogue.optimizers.values()], (one) => one.name);
     this.#options("loss", [...catalogue.losses.values()], (one) => one.name);
+    const counts = [...catalogue.likelihoods.values()].map(({ name }) =>
+      element("option", { value: name }, `${name} counts`),
+    );
+    byId("loss").append(element("optgroup", { label: "Likelihoods" }, ...counts));
     this.#listen();
   }
 
@@ -40,7 +44,8 @@ export class Form {
     on("input", "change", () => this.#changeModel(this.#family()));
     on("optimizer", "change", (name) => this.#chooseOptimizer(name));
     on("scaling", "change", (kind) => this.#chooseScaling(kind));
-    on("loss", "change", (name) => this.#set({ loss: name === "mse" ? undefined : name }));
+    on("loss", "change", (name) => this.#chooseLoss(name));
+    on("weight", "change", (column) => this.#chooseWeight(column));
     this.#slider(on, "rate", (rate) => {
       this.#set({ optimizer: { ...optimizerOf(this.request), learning_rate: rate } });
     });
@@ -107,6 +112,39 @@ export class Form {
     if (name === "exact") this.#set({ epochs: undefined });
   }
 
+  #chooseLoss(name) {
+    const counts = this.catalogue.likelihoods.has(name);
+    this.#set({
+      likelihood: counts ? name : undefined,
+      loss: counts || name === "mse" ? undefined : name,
+    });
+  }
+
+  #chooseWeight(column) {
+    const { name, option } = this.#likelihood();
+    this.#set({ likelihood: column ? { name, [option]: column } : name });
+  }
+
+  /** The likelihood of the request, and its option for the weight of a row; or null. */
+  #likelihood() {
+    const likelihood = likelihoodOf(this.request);
+    const entry = this.catalogue.likelihoods.get(likelihood?.name);
+    const option = entry?.options.find(({ name }) => name !== "overdispersion").name;
+    return entry ? { ...likelihood, option } : null;
+  }
+
+  #showLoss() {
+    const likelihood = this.#likelihood();
+    set("loss", likelihood?.name ?? lossOf(this.request).name);
+    byId("weight-field").hidden = !likelihood;
+    if (!likelihood) return;
+    const { option } = likelihood;
+    byId("weight-label").textContent = option === "n" ? "Trials (n)" : "Exposure";
+    const others = Object.keys(this.columns).filter((name) => name !== this.understood.target);
+    choose("weight", ["", ...others], likelihood[option] ?? "");
+    byId("weight").options[0].textContent = "1 in each row";
+  }
+
   #defaultRate(name) {
     const options = this.catalogue.optimizers.get(name).options;
     return options.find((option) => option.name === "learning_rate")?.default;
@@ -138,7 +176,7 @@ export class Form {
     this.#showStart();
     this.#showDescent();
     this.#showScaling();
-    set("loss", lossOf(request).name);
+    this.#showLoss();
   }
 
   #showModel() {

@@ -118,7 +118,7 @@ export class Landscape {
   }
 
   async #losses(held, seen) {
-    const { model, loss, scaling } = this.scene.request;
+    const { model, loss, likelihood, scaling } = this.scene.request;
     const data = this.scene.columns;
     const rows = Object.values(data)[0].length;
     const steps = Math.max(12, Math.min(MOST_STEPS, Math.floor(Math.sqrt(MOST_LOSSES / rows))));
@@ -126,7 +126,7 @@ export class Landscape {
     const surface = { [this.pair[0]]: axes[0], [this.pair[1]]: axes[1] };
     try {
       const found = await call("loss", {
-        body: { model, params: held, data, loss, scaling, surface },
+        body: { model, params: held, data, loss, likelihood, scaling, surface },
       });
       const grid = found.surface;
       const [x, y] = this.pair.map((name) => grid.axes[name]);
@@ -138,8 +138,8 @@ export class Landscape {
 
   /** The minimum found by `auto`, once for each model, data, scaling and loss. */
   async #minimum() {
-    const { model, params, loss, scaling } = this.scene.request;
-    const search = { model, params, loss, scaling, time_limit_s: SEARCH_S };
+    const { model, params, loss, likelihood, scaling } = this.scene.request;
+    const search = { model, params, loss, likelihood, scaling, time_limit_s: SEARCH_S };
     const key = JSON.stringify(search) + this.scene.version;
     if (!this.minima.has(key)) this.minima.set(key, this.#search(search));
     return this.minima.get(key);

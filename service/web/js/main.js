@@ -87,8 +87,8 @@ class Playground {
 
   #scene() {
     const { request, columns, units, version } = this;
-    const { model, params, scaling, loss } = request;
-    const key = JSON.stringify([model, params, scaling, loss, version]);
+    const { model, params, scaling, loss, likelihood } = request;
+    const key = JSON.stringify([model, params, scaling, loss, likelihood, version]);
     const meaning = understood(model, columns, this.families);
     return { request, columns, units, version, key, understood: meaning };
   }
@@ -269,10 +269,15 @@ class Playground {
 
 async function begin() {
   const byName = (entries) => new Map(entries.map((entry) => [entry.name, entry]));
-  const [{ models }, { optimizers }, { losses }] = await Promise.all(
-    ["models", "optimizers", "losses"].map((path) => call(path)),
+  const [{ models }, { optimizers }, { losses }, { likelihoods }] = await Promise.all(
+    ["models", "optimizers", "losses", "likelihoods"].map((path) => call(path)),
   );
-  const catalogue = { models: byName(models), optimizers: byName(optimizers), losses: byName(losses) };
+  const catalogue = {
+    models: byName(models),
+    optimizers: byName(optimizers),
+    losses: byName(losses),
+    likelihoods: byName(likelihoods),
+  };
   new Playground(catalogue);
 }
 

@@ -161,6 +161,16 @@ function statistics(fit) {
   const s = fit.statistics;
   const none = fit.stop_reason === "diverged";
   const known = (value, digits) => (none || value === null ? "–" : number(value, digits));
+  if (s.likelihood) {
+    return [
+      ["deviance", known(s.likelihood.deviance, 5)],
+      ["degrees of freedom", number(s.degrees_of_freedom, 9)],
+      ["dispersion", known(s.likelihood.dispersion, 4)],
+      ["AIC", known(s.aic, 5)],
+      ["rows", number(s.n, 9)],
+      ["optimizer", fit.optimizer],
+    ];
+  }
   return [
     ["R²", known(s.r_squared, 4)],
     ["loss", number(fit.loss, 5)],

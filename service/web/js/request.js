@@ -15,11 +15,11 @@ export function merge(target, patch) {
   return merged;
 }
 
-/** Merges a suggestion into the request. The bare name of an optimizer or a loss is first replaced by
+/** Merges a suggestion into the request. The bare name of an optimizer, a loss or a likelihood is first replaced by
  * its object. */
 export function withFix(request, suggestion) {
   const whole = { ...request };
-  for (const key of ["optimizer", "loss"]) {
+  for (const key of ["optimizer", "loss", "likelihood"]) {
     if (typeof whole[key] === "string" && isObject(suggestion[key])) {
       whole[key] = { name: whole[key] };
     }
@@ -42,6 +42,21 @@ export const optimizerOf = (request) =>
 
 export const lossOf = (request) =>
   typeof request.loss === "string" ? { name: request.loss } : (request.loss ?? { name: "mse" });
+
+/** The likelihood of counts as an object, or null. */
+export const likelihoodOf = (request) =>
+  typeof request.likelihood === "string" ? { name: request.likelihood } : (request.likelihood ?? null);
+
+/** What the formula is fitted to: the target, or of counts with a column of weights their ratio.
+ * @returns {name, values}; `values` is null where the target is no column */
+export function measured(request, columns, target) {
+  const { exposure, n } = likelihoodOf(request) ?? {};
+  const weights = columns[exposure ?? n];
+  const values = columns[target] ?? null;
+  if (!weights || !values) return { name: target, values };
+  const ratios = values.map((v, i) => (v === null || !weights[i] ? null : v / weights[i]));
+  return { name: `${target} / ${exposure ?? n}`, values: ratios };
+}
 
 /** A param's initial value, or undefined if it is to be estimated. */
 export const startOf = (param) => (isObject(param) ? param.value : param);

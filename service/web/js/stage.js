@@ -7,7 +7,7 @@ import { grouped, number } from "./format.js";
 import { Landscape } from "./landscape.js";
 import { LossChart } from "./loss_chart.js";
 import { Player } from "./player.js";
-import { resolved, startOf } from "./request.js";
+import { measured, resolved, startOf } from "./request.js";
 
 const SHOWN_PARAMS = 4;
 
@@ -47,7 +47,9 @@ export class Stage {
     this.player.pause();
     this.player.reset(0);
     this.loss.reset(1);
-    this.#setData(scene.columns[scene.understood.target] ?? null);
+    const { request, columns, understood } = scene;
+    const { name, values } = measured(request, columns, understood.target);
+    this.#setData(values, name);
     this.landscape.reset(scene, scene.understood.params);
     byId("loss-empty").hidden = false;
     byId("fit-note").hidden = true;
@@ -55,14 +57,14 @@ export class Stage {
     this.#showPlayer();
   }
 
-  #setData(target) {
+  #setData(target, name = this.scene.understood.target) {
     const { columns, units, understood } = this.scene;
     const inputs = Object.fromEntries(understood.inputs.map((name) => [name, columns[name]]));
     const label = (name) => (units[name] ? `${name} [${units[name]}]` : name);
     const several = understood.inputs.length !== 1;
     byId("fit-title").textContent = several ? "Predicted against measured" : "Fit";
-    const x = several ? `${label(understood.target)}, measured` : label(understood.inputs[0]);
-    const y = several ? "predicted" : label(understood.target);
+    const x = several ? `${label(name)}, measured` : label(understood.inputs[0]);
+    const y = several ? "predicted" : label(name);
     this.fit.setData(inputs, target, { x, y });
     this.fit.frame.describe(`${y} against ${x}: ${columns[Object.keys(columns)[0]].length} rows.`);
   }

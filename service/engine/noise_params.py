@@ -1,0 +1,162 @@
+"""Params of the noise by pseudo-likelihood: the minimum of Σ ln σ² + r²/σ² for given residuals r.
+
+It is the fit of r² with the mean σ² and a Gamma distribution (Carroll and Ruppert, Transformation
+and Weighting in Regression, 1988, 3.2; Davidian and Carroll, JASA 82 (1987) 1079). Fisher scoring:
+with j = ∂ln σ/∂φ and w = r²/σ² the information is 2Σjjᵀ, and the step solves (2Σjjᵀ)δ = Σ(w − 1)j,
+damped as Levenberg and Marquardt do. Many sets of rows (pools) are fitted at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from itertools import product
+from typing import NamedTuple
+
+import numpy as np
+import torch
+
+from service.engine.formula import Formula
+from service.engine.kernel.composite import outputs_of
+from service.engine.kernel.types import Bools, Floats, Ints
+
+STEPS = 200
+STARTS = (1.0, 0.1)
+"""Initial values that are tried for each param, besides the root mean square of the residuals."""
+DAMPING = 1e-3
+MOST_DAMPING = 1e12
+SMALL = 1e-13
+"""Relative step after which the params have converged."""
+NOTHING = 1e-10
+"""Singular values, relative to the largest, that count as zero."""
+
+
+class NoiseParams(NamedTuple):
+    """Params of the noise of pools."""
+
+    values: Floats
+    """(pools, m)"""
+    stderr: Floats
+    """(pools, m); NaN where the residuals do not determine the params."""
+    extra: Ints
+    """How many directions of these params are no common factor of σ, (pools,)."""
+
+
+class Variance:
+    """The expression of σ on the rows of pools, which follow each other."""
+
+    def __init__(
+        self, formula: Formula, columns: Mapping[str, Floats], residuals: Floats, sizes: Ints
+    ) -> None:
+        self._program = formula.full.tensors
+        inputs = [np.ascontiguousarray(columns[name]) for name in formula.inputs]
+        self._inputs = [torch.from_numpy(each).unsqueeze(-1) for each in inputs]
+        self._squares = np.square(residuals)
+        self._of = np.repeat(np.arange(len(sizes)), sizes)
+        self._first = np.cumsum(sizes) - sizes
+        self.params = len(formula.params)
+        self.sizes = sizes
+
+    @property
+    def spread(self) -> Floats:
+        """The root mean square of the residuals, (pools,)."""
+        found: Floats = np.sqrt(self._summed(self._squares) / self.sizes)
+        return found
+
+    def read(self, values: Floats) -> tuple[Floats, Floats]:
+        """σ (rows,) and ∂σ/∂φ (rows, m) with the params (pools, m)."""
+        rows = len(self._of)
+        found = outputs_of(self._program, self._inputs, torch.from_numpy(values[self._of]))
+        sigma, *slopes = (each.expand(rows, 1).squeeze(-1).numpy() for each in found)
+        return sigma, np.stack(slopes, axis=-1) if slopes else np.empty((rows, 0))
+
+    def deviance(self, values: Floats) -> Floats:
+        """Σ ln σ² + r²/σ², (pools,); infinite where a σ is not a positive number."""
+        return self._deviance(self.read(values)[0])
+
+    def _deviance(self, sigma: Floats) -> Floats:
+        fine = np.isfinite(sigma) & (sigma > 0)
+        known = np.where(fine, sigma, 1.0)
+        each = np.where(fine, 2 * np.log(known) + self._squares / np.square(known), np.inf)
+        return np.nan_to_num(self._summed(each), nan=np.inf)
+
+    def scoring(self, values: Floats) -> tuple[Floats, Floats, Floats]:
+        """The deviance (pools,), Σjjᵀ (pools, m, m) and Σ(w − 1)j (pools, m)."""
+        sigma, slopes = self.read(values)
+        j = slopes / sigma[:, None]
+        w = self._squares / np.square(sigma)
+        return (
+            self._deviance(sigma),
+            self._summed(j[:, :, None] * j[:, None, :]),
+            self._summed((w - 1)[:, None] * j),
+        )
+
+    def extra(self, values: Floats) -> Ints:
+        """See `NoiseParams`: the rank of [j 1] less one."""
+        sigma, slopes = self.read(values)
+        j = np.concatenate([slopes / sigma[:, None], np.ones((len(sigma), 1))], axis=1)
+        squares = self._summed(j[:, :, None] * j[:, None, :])
+        size = np.sqrt(np.diagonal(squares, axis1=1, axis2=2))
+        unit = np.where(size > 0, size, 1.0)
+        scaled = np.nan_to_num(squares / unit[:, :, None] / unit[:, None, :])
+        found: Ints = np.linalg.matrix_rank(scaled, tol=NOTHING, hermitian=True) - 1
+        return found
+
+    def _summed(self, rows: Floats) -> Floats:
+        found: Floats = np.add.reduceat(rows, self._first, axis=0)
+        return found
+
+
+@np.errstate(all="ignore")
+def estimate(variance: Variance, start: Floats) -> NoiseParams:
+    """The params of each pool from a start (pools, m); NaN in it: values that are tried."""
+    values = _started(variance, start)
+    active: Bools = np.isfinite(variance.deviance(values))
+    damping = np.full(len(values), DAMPING)
+    eye = np.eye(variance.params)
+    for _ in range(STEPS):
+        if not active.any():
+            break
+        before, squares, slope = variance.scoring(values)
+        size = np.diagonal(squares, axis1=1, axis2=2)
+        known = active & np.isfinite(squares).all(axis=(1, 2)) & np.isfinite(slope).all(axis=1)
+        ridge = (damping[:, None] * np.maximum(size, np.finfo(float).tiny))[:, :, None] * eye
+        matrix = np.where(known[:, None, None], 2 * (squares + ridge), eye)
+        step = np.linalg.solve(matrix, np.where(known[:, None], slope, 0.0)[:, :, None])[:, :, 0]
+        trial = values + step
+        after = variance.deviance(trial)
+        taken = known & (after <= before)
+        small = np.abs(step).max(axis=1) <= SMALL * np.abs(values).max(axis=1)
+        values = np.where(taken[:, None], trial, values)
+        damping = np.where(taken, damping / 10, damping * 10)
+        active = known & ~(taken & small) & (damping < MOST_DAMPING)
+    _, squares, _ = variance.scoring(values)
+    return NoiseParams(values, _stderr(squares), variance.extra(values))
+
+
+def _started(variance: Variance, start: Floats) -> Floats:
+    """The start with the lowest deviance, of those that are tried."""
+    missing = np.isnan(start)
+    best, lowest = start, np.full(len(start), np.inf)
+    tried: Sequence[int] = np.flatnonzero(missing.any(axis=0)).tolist()
+    choices = np.stack([variance.spread, *(np.full(len(start), each) for each in STARTS)])
+    for which in product(range(len(choices)), repeat=len(tried)):
+        point = start.copy()
+        for column, choice in zip(tried, which, strict=True):
+            point[:, column] = np.where(missing[:, column], choices[choice], start[:, column])
+        found = variance.deviance(point)
+        lower = found < lowest
+        best, lowest = np.where(lower[:, None], point, best), np.where(lower, found, lowest)
+    return np.where(np.isnan(best), 1.0, best)
+
+
+def _stderr(squares: Floats) -> Floats:
+    """√diag((2Σjjᵀ)⁻¹), NaN where it is singular."""
+    size = np.sqrt(np.diagonal(squares, axis1=1, axis2=2))
+    unit = np.where(size > 0, size, np.nan)
+    scaled = squares / unit[:, :, None] / unit[:, None, :]
+    found = np.full(size.shape, np.nan)
+    whole = np.flatnonzero(np.isfinite(scaled).all(axis=(1, 2)))
+    regular = whole[np.linalg.cond(scaled[whole]) < 1 / NOTHING] if len(whole) else whole
+    inverse = np.linalg.inv(scaled[regular])
+    found[regular] = np.sqrt(np.diagonal(inverse, axis1=1, axis2=2) / 2) / unit[regular]
+    return found
