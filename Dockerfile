@@ -40,6 +40,7 @@ RUN site=$(echo "${VIRTUAL_ENV}"/lib/python*/site-packages) \
 FROM dependencies AS package
 COPY LICENSE ./
 COPY service ./service
+COPY docs ./docs
 RUN uv pip install --no-deps --no-build-isolation --target /opt/descent . \
     && PYTHONPATH=/opt/descent "${VIRTUAL_ENV}"/bin/python -P -m service compile
 
