@@ -156,6 +156,23 @@ class LikelihoodStatistics(Answer):
         return 1.0 if self.overdispersion is None else math.sqrt(self.dispersion or 1.0)
 
 
+class ParamErrors(Answer):
+    """How well the params are determined. A value that does not exist is null."""
+
+    stderr: dict[str, Number] | None
+    """Standard errors of the free params, and of the tied ones by the delta method."""
+    covariance: dict[str, dict[str, Number]] | None
+    """Of the free params, as `correlation`; a tied param is a function of them."""
+    covariance_kind: AnsweredCovariance = "expected"
+    """As asked for; or `robust`, that of a robust loss (Huber 1981, 7.6)."""
+    covariance_reason: str | None
+    """Why `covariance`, and all that is derived from it, is null."""
+    correlation: dict[str, dict[str, Number]] | None
+    """covᵢⱼ / (seᵢ·seⱼ)."""
+    confidence_interval: ConfidenceInterval | None
+    """Intervals of the params."""
+
+
 class GoodnessOfFit(Answer):
     """How well the rows are explained. A value that does not exist is null."""
 
@@ -185,21 +202,8 @@ class GoodnessOfFit(Answer):
     `aic`, `aicc` and `bic` count the free params."""
 
 
-class Statistics(GoodnessOfFit):
+class Statistics(GoodnessOfFit, ParamErrors):
     """Statistics of the fit. A value that does not exist is null."""
-
-    stderr: dict[str, Number] | None
-    """Standard errors of the free params, and of the tied ones by the delta method."""
-    covariance: dict[str, dict[str, Number]] | None
-    """Of the free params, as `correlation`; a tied param is a function of them."""
-    covariance_kind: AnsweredCovariance = "expected"
-    """As asked for; or `robust`, that of a robust loss (Huber 1981, 7.6)."""
-    covariance_reason: str | None
-    """Why `covariance`, and all that is derived from it, is null."""
-    correlation: dict[str, dict[str, Number]] | None
-    """covᵢⱼ / (seᵢ·seⱼ)."""
-    confidence_interval: ConfidenceInterval | None
-    """Intervals of the params."""
 
 
 class Diagnostic(Answer):

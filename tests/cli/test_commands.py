@@ -159,7 +159,7 @@ def test_a_rejected_request_exits_with_4(run: Run) -> None:
         (["fit", "thermo.csv", MODEL, "-p", "w=one"], "must be a number, not 'one'"),
         (["fit", "thermo.csv", MODEL, "--bound", "w=1"], "must be low:high"),
         (["fit", "thermo.csv", MODEL, "--patch", "[]"], "must be a JSON object"),
-        (["fit", "thermo.csv", MODEL, "--plot", "fit.gif"], "a picture is .svg, .png or .txt"),
+        (["fit", "thermo.csv", MODEL, "--plot", "fit.gif"], "a picture is .svg, .png, .txt"),
         (["fit", "thermo.csv", MODEL, "--epochs", "0"], "--epochs"),
         (["predict", "thermo.csv"], "predict with a model"),
         (["jobs", "--url", "ftp://x"], "is not a service's address"),
