@@ -9,12 +9,12 @@ from pydantic.json_schema import SkipJsonSchema
 from pydantic.types import Discriminator
 
 from service.schemas.base import Finite, Request
-from service.schemas.columns import Data, Name
+from service.schemas.columns import Data
 from service.schemas.comparisons import Criterion, TestName
 from service.schemas.fit import Tags, Units
 from service.schemas.likelihoods import Bins, Likelihood
 from service.schemas.models import Model
-from service.schemas.names import DType, Missing
+from service.schemas.names import DType, Missing, Name
 from service.schemas.noise import Weights
 from service.schemas.numbers import Positive, named
 from service.schemas.optimizers import AUTOMATIC, Optimizer

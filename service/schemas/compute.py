@@ -8,11 +8,11 @@ from pydantic import Field
 
 from service.schemas.answers import RowsUsed
 from service.schemas.base import Answer, Finite, Number, Request, Sparse
-from service.schemas.columns import Data, Name
+from service.schemas.columns import Data
 from service.schemas.likelihoods import Likelihood
 from service.schemas.losses import LEAST_SQUARES, Loss
 from service.schemas.models import Model
-from service.schemas.names import DType, GradientMethod
+from service.schemas.names import DType, GradientMethod, Name
 from service.schemas.noise import KnownNoise
 from service.schemas.numbers import InputRange, NonNegative, Positive
 from service.schemas.optimizers import Gradient, GradientOptions

@@ -7,11 +7,11 @@ from typing import Annotated, Self
 from pydantic import Field, PrivateAttr
 
 from service.schemas.base import Finite, Request
-from service.schemas.columns import Data, Name
+from service.schemas.columns import Data
 from service.schemas.likelihoods import Bins, Likelihood
 from service.schemas.losses import LEAST_SQUARES, Loss
 from service.schemas.models import Model
-from service.schemas.names import CovarianceKind, DType, Missing, OnDivergence
+from service.schemas.names import CovarianceKind, DType, Missing, Name, OnDivergence
 from service.schemas.noise import NoiseModel, Outliers, Sigma, Weights
 from service.schemas.optimizers import AUTOMATIC, Optimizer
 from service.schemas.options import (

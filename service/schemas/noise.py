@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field
 
 from service.schemas.base import Finite, Request
-from service.schemas.columns import Name
+from service.schemas.names import Name
 from service.schemas.numbers import NonNegative, Positive
 from service.schemas.options import Expression
 

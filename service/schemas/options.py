@@ -7,12 +7,12 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field
 
 from service.schemas.base import Finite, Request
-from service.schemas.columns import Name
 from service.schemas.names import (
     BandKind,
     BootstrapInterval,
     BootstrapKind,
     IntervalMethod,
+    Name,
     Noise,
     ReportMethod,
     ScalingMethod,

@@ -10,11 +10,11 @@ from pydantic_core import PydanticKnownError
 
 from service.catalogue.pictures import VIEWS
 from service.schemas.base import Finite, Request
-from service.schemas.columns import Data, Name
+from service.schemas.columns import Data
 from service.schemas.compute import GridAxis
 from service.schemas.losses import LEAST_SQUARES, Loss
 from service.schemas.models import Model
-from service.schemas.names import DType, LossName, PictureFormat, Theme, ViewName
+from service.schemas.names import DType, LossName, Name, PictureFormat, Theme, ViewName
 from service.schemas.noise import KnownNoise
 from service.schemas.numbers import InputRange, NonNegative, Positive
 from service.schemas.options import Level, Scaling, Tied

@@ -8,7 +8,7 @@ from typing import Annotated
 from pydantic import Field
 
 from service.schemas.base import Finite, Request
-from service.schemas.columns import Name
+from service.schemas.names import Name
 from service.schemas.numbers import Positive
 
 Replicates = Annotated[int, Field(ge=20, le=100_000)]

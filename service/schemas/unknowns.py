@@ -8,10 +8,10 @@ from pydantic import BeforeValidator, Field
 
 from service.schemas.answers import RowsUsed
 from service.schemas.base import Answer, Finite, Number, Request
-from service.schemas.columns import Data, Name
+from service.schemas.columns import Data
 from service.schemas.grouped import By, Key
 from service.schemas.models import Model
-from service.schemas.names import DType, InversionKind, InversionStatus, Missing, ReadingKind
+from service.schemas.names import DType, InversionKind, InversionStatus, Missing, Name, ReadingKind
 from service.schemas.noise import KnownNoise
 from service.schemas.numbers import InputRange, NonNegative, Positive
 from service.schemas.options import Level, Scaling, Tied
