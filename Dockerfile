@@ -24,7 +24,7 @@ RUN --mount=type=cache,target=/root/.cache/uv \
     uv pip install ${TORCH_BACKEND:+"--torch-backend=${TORCH_BACKEND}"} --constraint constraints.txt torch setuptools
 COPY pyproject.toml ./
 RUN --mount=type=cache,target=/root/.cache/uv \
-    uv pip install --constraint constraints.txt --requirement pyproject.toml --extra scale
+    uv pip install --constraint constraints.txt --requirement pyproject.toml --extra server --extra scale
 # A fifth of it is read by nothing here: headers, stubs, tests and their programs, what Arrow talks to
 # other machines with, and the bytecode of what torch's compilers need. (torch does not start without
 # its torch_shm_manager.)

@@ -86,7 +86,7 @@ $(RUNTIME): pyproject.toml constraints.txt
 	@echo "Installing Descent in .venv, once: about 0.6 GB to fetch with the CPU build of torch, 2 GB on disk"
 	@$(INSTALL) torch $(TORCH)
 	@$(PIP_INSTALL) setuptools
-	@$(PIP_INSTALL) --no-build-isolation --editable .
+	@$(PIP_INSTALL) --no-build-isolation --editable '.[server]'
 	@touch $@
 
 # The machine code lies beside the sources that it is of, and is made anew when one of them changes.
@@ -96,15 +96,15 @@ $(KERNEL): $(RUNTIME) $(wildcard service/engine/kernel/*.py)
 
 $(DEV): $(RUNTIME)
 	@echo "Installing the development tools"
-	@$(PIP_INSTALL) --no-build-isolation --editable '.[dev]'
+	@$(PIP_INSTALL) --no-build-isolation --editable '.[server,dev]'
 	@touch $@
 
 $(FUZZ): $(DEV)
 	@echo "Installing what looks for faults"
-	@$(PIP_INSTALL) --no-build-isolation --editable '.[fuzz]'
+	@$(PIP_INSTALL) --no-build-isolation --editable '.[server,fuzz]'
 	@touch $@
 
 $(BENCH): $(DEV)
 	@echo "Installing what the benchmarks compare with"
-	@$(PIP_INSTALL) --no-build-isolation --editable '.[bench]'
+	@$(PIP_INSTALL) --no-build-isolation --editable '.[server,bench]'
 	@touch $@
