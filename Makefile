@@ -83,7 +83,7 @@ $(RUNTIME): pyproject.toml constraints.txt
 		echo "Descent needs Python 3.11 or later; '$(PYTHON)' is $$($(PYTHON) --version 2>/dev/null || echo 'not found')." \
 			"Try: make PYTHON=python3.12 $(MAKECMDGOALS)" >&2; exit 1; }
 	@[ -x $(BIN)/pip ] || $(PYTHON) -m venv .venv
-	@echo "Installing Descent in .venv, once: about 0.6 GB to fetch with the CPU build of torch, 2 GB on disk"
+	@echo "Installing Descent in .venv, once: about 0.6 GB to fetch with the CPU build of torch, 1.5 GB on disk, three to six minutes"
 	@$(INSTALL) torch $(TORCH)
 	@$(PIP_INSTALL) setuptools
 	@$(PIP_INSTALL) --no-build-isolation --editable '.[server]'
