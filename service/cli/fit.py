@@ -51,6 +51,7 @@ def fit(
     overdispersion: options.Overdispersion = None,
     bins: options.Bins = None,
     sigma: options.Sigma = None,
+    sigma_x: options.SigmaX = None,
     sigma_expr: Annotated[
         str | None,
         typer.Option(
@@ -126,6 +127,7 @@ def fit(
         bounds=bound or (),
         ties=tie or (),
         reports=report or (),
+        errors=sigma_x or (),
         settings=setting or (),
         patch=patch,
         model=model,

@@ -18,6 +18,7 @@ def request(
     bounds: Iterable[str] = (),
     ties: Iterable[str] = (),
     reports: Iterable[str] = (),
+    errors: Iterable[str] = (),
     settings: Iterable[str] = (),
     patch: str | None = None,
     **options: Any,
@@ -38,6 +39,9 @@ def request(
         made["report"] = "default"
     elif asked_reports:
         made["report"] = dict(map(_pair, asked_reports))
+    spreads = {name: _json_or_text(value) for name, value in map(_pair, errors)}
+    if spreads:
+        made["sigma_x"] = spreads
     if started:
         made["params"] = {name: _short(param) for name, param in started.items()}
     for path, value in map(_pair, settings):

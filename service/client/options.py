@@ -59,6 +59,7 @@ class FitOptions(TypedDict, total=False):
     units: Mapping[str, str]
     sigma: Sigma | NoiseModel | Object | None
     sigma_absolute: bool
+    sigma_x: Mapping[str, str | float]
     weights: str | Sequence[float] | Any | None
     outliers: Literal["rout"] | OutlierOptions | Object | None
     rows: str | None

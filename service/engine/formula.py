@@ -144,6 +144,11 @@ class Formula:
         return {}
 
     @cached_property
+    def input_programs(self) -> dict[tuple[str, ...], Program]:
+        """The programs of derivatives by inputs that were made: see `objectives.orthogonal`."""
+        return {}
+
+    @cached_property
     def _programs(self) -> dict[tuple[int, ...], Program]:
         return {}
 

@@ -21,6 +21,7 @@ from service.engine.iterate import Run
 from service.engine.kernel.types import Bools, Floats
 from service.engine.losses import Loss
 from service.engine.noise import ResidualScale
+from service.engine.orthogonal_run import OrthogonalRun
 from service.engine.problem import Options, Task, Tolerance
 from service.engine.result import GroupedResult, Outlying, Result, Rows, StopReason
 from service.engine.reweighted_run import ReweightedRun
@@ -232,11 +233,13 @@ def _stopped(found: Found, stop_reason: StopReason | None) -> Found:
     return found if stop_reason is None else replace(found, stop_reason=stop_reason)
 
 
-AnyRun = Run | SharedRun | ReweightedRun | OutlierRun
+AnyRun = Run | SharedRun | ReweightedRun | OutlierRun | OrthogonalRun
 
 
 def run_of(task: Task, checkpoint: Any = None) -> AnyRun:
     """A run of the task, from its start or from a checkpoint of another run of the same task."""
+    if task.problem.sigma_x:
+        return OrthogonalRun(task, checkpoint)
     if task.outliers is not None:
         return OutlierRun(task, checkpoint)
     if task.problem.noise is not None:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import numpy as np
@@ -49,6 +49,8 @@ class Problem:
     loss: Loss
     sigma: Tensor | None = None
     sigma_absolute: bool = False
+    sigma_x: Mapping[str, Tensor] = field(default_factory=dict)
+    """The standard deviations of inputs that have errors, (rows,) each, scaled; 0 where exact."""
     noise: Noise | None = None
     """How σ follows from the fit; `sigma` is then that of its last round, or what `noise` is
     relative to."""
@@ -86,33 +88,29 @@ class Problem:
             sigma=None if self.sigma is None else self.sigma[rows],
             noise=None if self.noise is None else self.noise.on(rows),
             initial=initial,
+            sigma_x={name: column[rows] for name, column in self.sigma_x.items()},
         )
 
     def double(self) -> Problem:
         """The problem in float64."""
-        if self.target.dtype == torch.float64:
-            return self
-        return replace(
-            self,
-            columns={name: column.double() for name, column in self.columns.items()},
-            target=self.target.double(),
-            initial=self.initial.double(),
-            lower=self.lower.double(),
-            upper=self.upper.double(),
-            sigma=None if self.sigma is None else self.sigma.double(),
-        )
+        return self if self.target.dtype == torch.float64 else self._with(Tensor.double)
 
     def to(self, device: torch.device | str) -> Problem:
         """The problem on a device."""
+        moved = self._with(lambda each: each.to(device))
+        return moved if self.noise is None else replace(moved, noise=self.noise.to(device))
+
+    def _with(self, change: Callable[[Tensor], Tensor]) -> Problem:
+        """The problem with all its tensors changed, but those of `noise`."""
         return replace(
             self,
-            columns={name: column.to(device) for name, column in self.columns.items()},
-            target=self.target.to(device),
-            initial=self.initial.to(device),
-            lower=self.lower.to(device),
-            upper=self.upper.to(device),
-            sigma=None if self.sigma is None else self.sigma.to(device),
-            noise=None if self.noise is None else self.noise.to(device),
+            columns={name: change(column) for name, column in self.columns.items()},
+            target=change(self.target),
+            initial=change(self.initial),
+            lower=change(self.lower),
+            upper=change(self.upper),
+            sigma=None if self.sigma is None else change(self.sigma),
+            sigma_x={name: change(column) for name, column in self.sigma_x.items()},
         )
 
     @cached_property
@@ -171,7 +169,7 @@ class Problem:
     def linear(self) -> Tensor:
         """A set of free params in which the prediction is jointly linear, as a mask, (free,)."""
         chosen = [False] * len(self.free_params)
-        if self.loss.has_likelihood and isinstance(self.formula, Formula):
+        if not self.sigma_x and self.loss.has_likelihood and isinstance(self.formula, Formula):
             chosen = list(self.formula.linear_among(self.free_params))
         return torch.from_numpy(np.array(chosen, dtype=np.bool_))
 
@@ -183,8 +181,8 @@ class Problem:
 
     @cached_property
     def is_linear(self) -> bool:
-        """Whether the prediction is linear in the free params."""
-        return self.formula.is_linear_in(self.free_params)
+        """Whether the residuals are linear in the free params."""
+        return not self.sigma_x and self.formula.is_linear_in(self.free_params)
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,7 @@ from service.engine.result import Result
 from service.fitting.derived import DerivedOfFit, Tied, named, of_covariance, present, with_tied
 from service.fitting.design import to_design
 from service.fitting.drawn import replicates_of, to_coverage
+from service.fitting.errors_in_x import errors_in_x
 from service.fitting.likelihoods import density_inputs
 from service.fitting.noise_answer import noise_of
 from service.fitting.outliers import outliers_of, with_outliers
@@ -92,6 +93,7 @@ def to_fit(
             params=with_tied(problem, result.best.params),
         ),
         statistics=answered,
+        errors_in_x=errors_in_x(problem, trusted, plan.scaling),
         report=derived.report(patient=patient),
         coverage=to_coverage(plan, None if resampled is None else resampled.coverage),
         design=to_design(plan, trusted, statistics),

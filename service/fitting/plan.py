@@ -29,6 +29,7 @@ from service.fitting.columns import (
     numbers,
 )
 from service.fitting.contrasts import check_relative
+from service.fitting.errors_in_x import check_errors_in_x, spread_columns, to_sigma_x
 from service.fitting.groups import Groups, check_keys, to_groups
 from service.fitting.likelihoods import (
     Measure,
@@ -78,7 +79,8 @@ class Plan:
 
     def to(self, device: str) -> Plan:
         """The same with the task on that device; `raw` is not moved."""
-        if device == self.task.problem.target.device.type:
+        problem = self.task.problem
+        if device == problem.target.device.type or problem.sigma_x:
             return self
         return replace(self, task=self.task.to(device))
 
@@ -151,8 +153,10 @@ def to_plan(request: FitRequest, *, max_rows: int = 2**62, max_groups: int = 2**
         sigma=None if sigma is None else narrowed_sigma(sigma, dtype, given_at),
         sigma_absolute=measure.absolute,
         noise=noise,
+        sigma_x=to_sigma_x(request.sigma_x, request.data, formula, scaling, rows),
     )
     problem = of_scaled(problem, raw, scaling, start)
+    check_errors_in_x(request, problem)
     options = to_options(request, problem)
     check_repeated(options, noise)
     report = to_asked(request, formula, resolved.family)
@@ -198,7 +202,8 @@ def _check_names(formula: Model, request: FitRequest) -> None:
             pointer="/model",
         )
     by = () if request.group_by is None else request.group_by.columns
-    apart = (*formula.target_columns, *by, *noise_columns(request), *columns_beside(request))
+    beside = (*noise_columns(request), *columns_beside(request), *spread_columns(request.sigma_x))
+    apart = (*formula.target_columns, *by, *beside)
     left = [name for name in request.data if name not in apart]
     if not formula.inputs and left:
         listed = ", ".join(f"'{name}'" for name in left[:8])
@@ -222,7 +227,8 @@ def usable(request: FitRequest) -> list[str]:
     by = () if request.group_by is None else request.group_by.columns
     if isinstance(request.model, str) and request.model.strip() not in (*FAMILIES, "mlp"):
         return list(request.data)
-    apart = (*by, request.sigma, request.weights, *columns_beside(request))
+    beside = (*columns_beside(request), *spread_columns(request.sigma_x))
+    apart = (*by, request.sigma, request.weights, *beside)
     return [n for n, c in request.data.items() if n not in apart and not isinstance(c, Labels)]
 
 
@@ -261,7 +267,8 @@ def missing_in(request: FitRequest, used: list[str]) -> Bools:
     """In which rows a used column is missing a value. Raises InvalidData where it is in all."""
     missing: Bools = np.zeros(len(next(iter(request.data.values()))), dtype=bool)
     weight = weight_column(request)
-    counted = [weight] if weight is not None and weight in request.data else []
+    beside = (weight, *spread_columns(request.sigma_x))
+    counted = [name for name in beside if name is not None and name in request.data]
     for name in (*used, *noise_columns(request), *counted):
         missing |= np.isnan(numbers(request.data, name))
     if missing.all():

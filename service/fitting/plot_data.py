@@ -15,10 +15,12 @@ from service.catalogue.losses import LOSSES
 from service.engine import begin, outcome
 from service.engine.formula import Formula
 from service.engine.objectives.objective import Objective
+from service.engine.objectives.points import losses_at
 from service.engine.problem import Model, Problem
 from service.engine.scaling import Scale
 from service.errors import InvalidData, InvalidRequest
 from service.fitting.columns import check_shape, numbers, refuse_infinite
+from service.fitting.errors_in_x import DISTANCE, spread_columns, to_sigma_x
 from service.fitting.models import resolve
 from service.fitting.options import to_loss
 from service.fitting.plan import to_plan
@@ -27,7 +29,7 @@ from service.fitting.start import to_theta
 from service.fitting.ties import own_values, ties_of
 from service.fitting.values import explained, to_scaling, to_sigma
 from service.schemas import models as wire
-from service.schemas.columns import Numbers
+from service.schemas.columns import Data, Numbers
 from service.schemas.fit import FitRequest
 from service.schemas.options import Param, Tied
 from service.schemas.options import Scale as ScaleRequest
@@ -53,6 +55,8 @@ class PlotData:
     scaling: Mapping[str, Scale]
     target: Tensor
     sigma: Tensor | None
+    sigma_x: Mapping[str, Tensor]
+    """The standard deviations of inputs that have errors, before scaling."""
     rows: int
     """Number of rows of the request without missing values."""
     notes: tuple[str, ...]
@@ -90,6 +94,10 @@ class PlotData:
             free=(True,) * len(self.formula.params),
             loss=to_loss(self.request.loss),
             sigma=self.sigma,
+            sigma_x={
+                name: spread * abs(self.scaling[name].scale) if name in self.scaling else spread
+                for name, spread in self.sigma_x.items()
+            },
         )
 
     def predict(self) -> Numbers:
@@ -101,7 +109,8 @@ class PlotData:
 
     def affordable(self, points: int) -> PlotData:
         """Evenly chosen rows, as many as the budget of the surface allows."""
-        most = OPERATIONS / (points * max(self.formula.operations, 1))
+        operations = max(self.formula.operations, 1) * (DISTANCE if self.sigma_x else 1)
+        most = OPERATIONS / (points * operations)
         rows = self.target.shape[0]
         if rows <= max(most, FEWEST_ROWS):
             return self
@@ -111,6 +120,7 @@ class PlotData:
             raw={name: column[chosen] for name, column in self.raw.items()},
             target=self.target[chosen],
             sigma=None if self.sigma is None else self.sigma[chosen],
+            sigma_x={name: spread[chosen] for name, spread in self.sigma_x.items()},
         )
 
     def lowest(self, names: tuple[str, ...]) -> Numbers | None:
@@ -149,7 +159,12 @@ class PlotData:
         problem = self.problem()
         grid = torch.cartesian_prod(*(torch.from_numpy(axis) for axis in axes))
         positions = [problem.params.index(name) for name in names]
-        losses: Numbers = Objective(problem).losses(grid, positions).numpy()
+        if problem.sigma_x:
+            points = np.tile(self.theta.numpy(), (len(grid), 1))
+            points[:, positions] = grid.numpy()
+            losses: Numbers = losses_at(problem, points)
+        else:
+            losses = Objective(problem).losses(grid, positions).numpy()
         grid_of: Numbers = losses.reshape([len(axis) for axis in axes])
         return grid_of
 
@@ -192,9 +207,16 @@ def select(request: PlotRequest, most: int, max_rows: int = 2**62) -> PlotData:
         scaling=scaling,
         target=explained(formula, {**some}, chosen.size),
         sigma=None if sigma is None else sigma[torch.from_numpy(chosen)],
+        sigma_x=to_sigma_x(request.sigma_x, _some(request, chosen), formula, {}, chosen.size),
         rows=int(whole.size),
         notes=_dropped(rows - whole.size),
     )
+
+
+def _some(request: PlotRequest, chosen: np.ndarray[tuple[int], np.dtype[np.intp]]) -> Data:
+    """The columns with the standard deviations of inputs, at some of the rows."""
+    data = request.data or {}
+    return {name: data[name][chosen] for name in spread_columns(request.sigma_x) if name in data}
 
 
 def evenly(count: int, most: int) -> np.ndarray[tuple[int], np.dtype[np.intp]]:

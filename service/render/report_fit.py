@@ -239,6 +239,13 @@ def _statistics(page: Page, fit: Fit, units: Units) -> None:
     page.heading("Statistics")
     rows = [(*pairs[i], "", *pairs[i + 1]) for i in range(0, len(pairs), 2)]
     page.table([[clipped(cell, 24) for cell in row] for row in rows], "<><<>")
+    if fit.errors_in_x is not None:
+        errors, target = fit.errors_in_x, visible(fit.model.target)
+        page.text(
+            f"Sum of squares {number(errors.sum_of_squares, 6)}: "
+            f"{number(errors.of_target, 6)} from {target}, "
+            f"{number(errors.of_inputs, 6)} from the errors of the inputs."
+        )
 
 
 def _diagnostics(page: Page, found: Sequence[Diagnostic]) -> None:

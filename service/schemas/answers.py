@@ -284,6 +284,20 @@ class FitUrls(Answer):
     formats are svg, png and txt."""
 
 
+class ErrorsInX(Answer):
+    """Of a fit with `sigma_x`: its sum of squares S = Σ[(f(x + δ) − y)²/σ² + Σδ²/σ_x²], and δ."""
+
+    sum_of_squares: Number
+    """S, the smallest over the params and the errors; `loss` is S divided by the rows."""
+    of_target: Number
+    """The part Σ(f(x + δ) − y)²/σ² of it,"""
+    of_inputs: Number
+    """and the part Σδ²/σ_x²."""
+    delta: dict[str, list[Number]] | None
+    """The estimated errors of the inputs in raw units, row by row: x + δ is on the curve's side.
+    Null with more than 10,000 rows."""
+
+
 class Fit(Answer):
     """A fit: the params, their statistics and diagnostics, and the verdict."""
 
@@ -314,6 +328,8 @@ class Fit(Answer):
     """Where the request has a model of the noise."""
     outliers: FoundOutliers | None = None
     """Where the request asks for outliers."""
+    errors_in_x: ErrorsInX | None = None
+    """With `sigma_x` in the request: the sum of squares, and the errors of the inputs."""
     report: dict[str, Report] | None = None
     """The quantities of the request's `report`, in raw units."""
     coverage: Coverage | None = None

@@ -13,6 +13,7 @@ from service.schemas.losses import LEAST_SQUARES, Loss
 from service.schemas.models import Model
 from service.schemas.names import CovarianceKind, DType, Missing, Name, OnDivergence
 from service.schemas.noise import NoiseModel, Outliers, Sigma, Weights
+from service.schemas.numbers import NonNegative
 from service.schemas.optimizers import AUTOMATIC, Optimizer
 from service.schemas.options import (
     ConfidenceOptions,
@@ -51,6 +52,11 @@ class FitRequest(Request):
     such as `1/x**2`, or a list. A row of weight 0 is left out."""
     outliers: Outliers | None = None
     """A test for outliers, which are flagged or dropped: `rout`, or an object with options."""
+    sigma_x: dict[Name, Name | NonNegative] = {}
+    """The standard deviations of inputs that have errors, by input: a column's name, or a number; 0
+    is exact. The fit then minimises Σ[(f(x + δ) − y)²/σ² + Σδ²/σ_x²] over the params and the errors
+    δ of each row (orthogonal distance regression). Without `sigma` that of the target is 1; with
+    `sigma_absolute` false only the ratios of `sigma_x` to it count."""
     rows: Rows | None = None
     """Which rows are used: a condition on columns, such as `x > 2 and x < 10`."""
     missing: Missing = "error"

@@ -37,7 +37,7 @@ from service.engine.diagnostics.finished import (
     Severities,
     Verdict,
 )
-from service.engine.diagnostics.noise import NOISE_UNSETTLED
+from service.engine.diagnostics.noise import FLAGGED_OUTLIERS, NOISE_UNSETTLED
 from service.engine.diagnostics.resampling import LOST_REPLICATES, LOW_COVERAGE
 from service.engine.diagnostics.residuals import (
     AUTOCORRELATED_RESIDUALS,
@@ -71,6 +71,7 @@ CHECKS: Sequence[Check] = (
     AT_BOUND,
     UNEXPLAINED,
     OUTLIERS,
+    FLAGGED_OUTLIERS,
     AUTOCORRELATED_RESIDUALS,
     OVERDISPERSED,
     GUESSED_START,

@@ -121,6 +121,8 @@ class FinishedFits:
     """Whether other starts led to a better minimum."""
     intervals: Intervals | None = None
     """Confidence intervals, if computed."""
+    outliers: Each = 0
+    """How many rows a test has found to be outliers, which are part of the fit."""
     one: FinishedFit | None = None
     """The fit, if it is only one."""
 
@@ -308,8 +310,15 @@ class FinishedFit:
             agreed=result.searched,
             lower=self.lower is not None,
             intervals=self.intervals,
+            outliers=self.outliers,
             one=self,
         )
+
+    @property
+    def outliers(self) -> int:
+        """How many rows a test has found to be outliers, which are part of the fit."""
+        found = self.result.outlying
+        return 0 if found is None else found.kept(0, self.problem.rows)
 
     @cached_property
     def lower(self) -> tuple[Tensor, float] | None:

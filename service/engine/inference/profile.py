@@ -195,6 +195,7 @@ class _Walks:
         part = np.divide(value - here[:, position], gone, out=np.zeros_like(gone), where=moved)
         starts = np.stack([here + part[:, None] * (here - before), here], axis=1)
         starts[:, :, position] = value[:, None]
+        starts = np.clip(starts, *self._problem.limits.numpy())
         theta, loss = self._losses(of, starts)
         lowest, rows, variance = self._lowest[of], self._sizes[of], self._variance[of]
         # Significantly lower: by a hundredth of a standard error.

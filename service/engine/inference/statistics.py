@@ -23,6 +23,7 @@ from service.engine.kernel.reduction import SIZE, SUMS, TOTAL
 from service.engine.kernel.statistics import FIGURES, ROUNDING
 from service.engine.kernel.types import Bools, Floats
 from service.engine.objectives.objective import Objective
+from service.engine.objectives.points import data_at
 from service.engine.problem import Groups, Problem
 
 LEVEL = 0.95
@@ -133,7 +134,7 @@ def _table(problem: Problem, fits: Groups, theta: Tensor) -> tuple[Floats, int, 
     formula, loss = problem.formula, problem.loss
     named = formula.has_standard_errors
     options = (named, loss.has_likelihood, loss.is_smooth, problem.sigma_absolute)
-    data = problem.data(fits.spans)
+    data = data_at(problem, fits.spans, theta)
     if isinstance(formula, Formula):
         table, z = operators.assess(
             problem.program, problem.loss_number, loss.delta, data, theta, problem.limits, options
@@ -260,6 +261,8 @@ def summarise(problem: Problem, theta: Tensor) -> Statistics:
         deficient = tuple([name for name, is_lost in named if is_lost])
     reason = _reason(problem, figures, deficient)
     variance, r_squared, aic = map(_number, (figures.variance, figures.r_squared, figures.aic))
+    if problem.sigma_x:
+        r_squared = aic = None  # their definitions have the inputs exact
     if aic is not None:
         aic += 2 * problem.noise_params
     adjusted = None

@@ -61,6 +61,8 @@ class FitScene(Scene):
     curve_y: Numbers
     confidence: Ribbon | None = None
     prediction: Ribbon | None = None
+    sigma_x: Numbers | None = None
+    """The standard deviation of the x of each point, if it has one."""
     log_x: bool = False
     against_prediction: bool = False
 
@@ -78,10 +80,11 @@ class FitScene(Scene):
             self.curve_x, self.curve_y, color=palette.curve, linewidth=2.2, label=curve, zorder=4
         )
         many = self.data_x.size > _MANY
-        if self.sigma is not None and not many:
+        if (self.sigma is not None or self.sigma_x is not None) and not many:
             axes.errorbar(
                 self.data_x,
                 self.data_y,
+                xerr=self.sigma_x,
                 yerr=self.sigma,
                 fmt="none",
                 ecolor=palette.points,
@@ -141,7 +144,13 @@ def scene(given: PlotInput) -> FitScene:
         return _against_prediction(base, seen.predict())
     name = next(iter(seen.formula.inputs), None)
     if name is not None:
-        base = replace(base, x=quantity(name, units), data_x=seen.raw[name].numpy())
+        spread = seen.sigma_x.get(name)
+        base = replace(
+            base,
+            x=quantity(name, units),
+            data_x=seen.raw[name].numpy(),
+            sigma_x=None if spread is None else spread.numpy(),
+        )
     places, log = _along(base.data_x)
     found = {kind: _predict(seen, name, places, kind) for kind in _kinds(request, name)}
     curve = next(iter(found.values()), None) or _predict(seen, name, places, None)
