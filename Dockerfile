@@ -1,6 +1,6 @@
 # The Python that the pins of constraints.txt are tested with.
 FROM python:3.11-slim-bookworm AS base
-# The image may run on another processor than it is built on: see docs/operations.md.
+# The image may run on another processor than it is built on: see docs/operations/running.md.
 ENV DESCENT_KERNEL_CPU=portable
 
 
@@ -24,7 +24,7 @@ RUN --mount=type=cache,target=/root/.cache/uv \
     uv pip install ${TORCH_BACKEND:+"--torch-backend=${TORCH_BACKEND}"} --constraint constraints.txt torch setuptools
 COPY pyproject.toml ./
 RUN --mount=type=cache,target=/root/.cache/uv \
-    uv pip install --constraint constraints.txt --requirement pyproject.toml --extra scale
+    uv pip install --constraint constraints.txt --requirement pyproject.toml --extra server --extra scale
 # A fifth of it is read by nothing here: headers, stubs, tests and their programs, what Arrow talks to
 # other machines with, and the bytecode of what torch's compilers need. (torch does not start without
 # its torch_shm_manager.)
@@ -40,6 +40,7 @@ RUN site=$(echo "${VIRTUAL_ENV}"/lib/python*/site-packages) \
 FROM dependencies AS package
 COPY LICENSE ./
 COPY service ./service
+COPY docs ./docs
 RUN uv pip install --no-deps --no-build-isolation --target /opt/descent . \
     && PYTHONPATH=/opt/descent "${VIRTUAL_ENV}"/bin/python -P -m service compile
 

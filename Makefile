@@ -29,7 +29,7 @@ install: $(DEV) $(KERNEL) ## a .venv with the package, its tools and their pins 
 
 serve: $(KERNEL) ## run the service (PORT=8000)
 	@echo "Try, in another terminal:"
-	@echo "  curl --json '{\"data\": {\"x\": [1,2,3,4,5], \"y\": [2.1,3.9,6.2,7.8,10.1]}}' localhost:$(PORT)/fit"
+	@echo "  curl -H 'Content-Type: application/json' -d '{\"data\": {\"x\": [1,2,3,4,5], \"y\": [2.1,3.9,6.2,7.8,10.1]}}' 'localhost:$(PORT)/fit?format=text'"
 	@exec $(BIN)/descent serve --host 127.0.0.1 --port $(PORT)
 
 test: $(DEV) $(KERNEL) ## run the tests (ARGS="-k tutorial -n0")
@@ -50,9 +50,10 @@ openapi: $(RUNTIME) ## write openapi.json
 	@$(BIN)/python -m service openapi > .openapi.json.tmp || { rm -f .openapi.json.tmp; exit 1; }
 	@mv .openapi.json.tmp openapi.json
 
-docs: openapi $(DEV) ## write openapi.json, the tree and the tables that docs/ has of the code
+docs: openapi $(DEV) ## write openapi.json, and the tree, the tables and the reference that docs/ has of the code
 	@$(BIN)/python -m tests.architecture.tree --write
 	@$(BIN)/python -m tests.docs.tables
+	@$(BIN)/python -m tests.docs.reference
 
 client: $(DEV) ## write the blocking client from the asynchronous one
 	@$(BIN)/python .ci/blocking_client.py
@@ -82,10 +83,10 @@ $(RUNTIME): pyproject.toml constraints.txt
 		echo "Descent needs Python 3.11 or later; '$(PYTHON)' is $$($(PYTHON) --version 2>/dev/null || echo 'not found')." \
 			"Try: make PYTHON=python3.12 $(MAKECMDGOALS)" >&2; exit 1; }
 	@[ -x $(BIN)/pip ] || $(PYTHON) -m venv .venv
-	@echo "Installing Descent in .venv, once: about 0.6 GB to fetch with the CPU build of torch, 2 GB on disk"
+	@echo "Installing Descent in .venv, once: about 0.6 GB to fetch with the CPU build of torch, 1.5 GB on disk, three to six minutes"
 	@$(INSTALL) torch $(TORCH)
 	@$(PIP_INSTALL) setuptools
-	@$(PIP_INSTALL) --no-build-isolation --editable .
+	@$(PIP_INSTALL) --no-build-isolation --editable '.[server]'
 	@touch $@
 
 # The machine code lies beside the sources that it is of, and is made anew when one of them changes.
@@ -95,15 +96,15 @@ $(KERNEL): $(RUNTIME) $(wildcard service/engine/kernel/*.py)
 
 $(DEV): $(RUNTIME)
 	@echo "Installing the development tools"
-	@$(PIP_INSTALL) --no-build-isolation --editable '.[dev]'
+	@$(PIP_INSTALL) --no-build-isolation --editable '.[server,dev]'
 	@touch $@
 
 $(FUZZ): $(DEV)
 	@echo "Installing what looks for faults"
-	@$(PIP_INSTALL) --no-build-isolation --editable '.[fuzz]'
+	@$(PIP_INSTALL) --no-build-isolation --editable '.[server,fuzz]'
 	@touch $@
 
 $(BENCH): $(DEV)
 	@echo "Installing what the benchmarks compare with"
-	@$(PIP_INSTALL) --no-build-isolation --editable '.[bench]'
+	@$(PIP_INSTALL) --no-build-isolation --editable '.[server,bench]'
 	@touch $@

@@ -1,6 +1,6 @@
 """`python -m benchmarks [--quick] [name…]`: runs all or those named, prints a table of each and
-writes docs/benchmarks.md. With `--quick` the sizes are tiny and nothing is written: it shows only
-that each benchmark works."""
+writes docs/explanation/benchmarks.md. With `--quick` the sizes are tiny and nothing is
+written: it shows only that each benchmark works."""
 
 from __future__ import annotations
 

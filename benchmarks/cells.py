@@ -1,7 +1,7 @@
 """`python -m benchmarks.cells`: how busy one Redis is with so many workers, simulated.
 
-The costs are those that docs/scaling-out.md gives. Redis runs one command after another, so it is
-one server with a queue; appends of running fits, and the scripts of a job's life, arrive at
+The costs are those of docs/operations/scaling-out.md. Redis runs one command after another, so
+it is one server with a queue; appends of running fits, and the scripts of a job's life, arrive at
 random."""
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Interval coverage by simulation: how often a 95 % interval holds the truth.
 
 In this process, by the engine, without HTTP: seeded data sets of a line and of a decay, each fitted
-and asked for its intervals. The table goes to docs/accuracy.md.
+and asked for its intervals. The table goes to docs/explanation/accuracy.md.
 """
 
 from __future__ import annotations

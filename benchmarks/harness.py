@@ -55,7 +55,7 @@ class Results:
 
     comparisons: Sequence[Comparison]
     accuracy: str = ""
-    """Markdown for its section of docs/accuracy.md."""
+    """Markdown for its section of docs/explanation/accuracy.md."""
 
 
 @dataclass(frozen=True, slots=True)

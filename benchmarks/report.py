@@ -1,4 +1,5 @@
-"""Results as a table, and as pages: docs/benchmarks.md and the sections of docs/accuracy.md."""
+"""Results as a table, and as pages of docs/explanation: benchmarks.md and the sections of
+accuracy.md."""
 
 from __future__ import annotations
 
@@ -10,7 +11,7 @@ from statistics import median
 from benchmarks.harness import Comparison
 from benchmarks.registry import NAMES
 
-PAGE = Path(__file__).parents[1] / "docs" / "benchmarks.md"
+PAGE = Path(__file__).parents[1] / "docs" / "explanation" / "benchmarks.md"
 ACCURACY = PAGE.with_name("accuracy.md")
 _HEAD = ("measured", "beside", "Descent", "the other", "ratio", "lowest to highest")
 _INTRODUCTION = """\
@@ -60,7 +61,7 @@ def write(name: str, section: str, known: Sequence[str] = NAMES) -> None:
 
 
 def write_accuracy(name: str, text: str) -> None:
-    """Puts the text between the markers of that name in docs/accuracy.md."""
+    """Puts the text between the markers of that name in docs/explanation/accuracy.md."""
     begin, end = f"<!-- {name}: written by make bench -->", f"<!-- end of {name} -->"
     page = ACCURACY.read_text(encoding="utf-8")
     before, found, rest = page.partition(begin)

@@ -3,7 +3,7 @@
 For each family, seeded random truths with 5 % noise: the standard deviation of the noise is 5 % of
 the range of the true curve. A success is loss(from the guess) ≤ loss(from the truth)·(1 + 1e-6),
 both by Levenberg-Marquardt. `python -m benchmarks.self_start [sets]` prints the table and, with all
-200 sets, writes it to docs/self-start.md.
+200 sets, writes it to docs/explanation/self-start.md.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from service.engine.models import guess
 SETS = 200
 NOISE = 0.05
 TOLERANCE = 1e-6
-PAGE = Path(__file__).parents[1] / "docs" / "self-start.md"
+PAGE = Path(__file__).parents[1] / "docs" / "explanation" / "self-start.md"
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,7 @@
 """Certified digits: Descent over HTTP beside SciPy's and lmfit's defaults, on NIST's StRD.
 
 A run is a problem from one of its two starts. Its score is the least number of correct digits over
-the params, and over their standard errors. The table goes to docs/accuracy.md.
+the params, and over their standard errors. The table goes to docs/explanation/accuracy.md.
 """
 
 from __future__ import annotations

@@ -40,10 +40,10 @@ FULL = Sizes(rounds=5, times=20)
 QUICK = Sizes(rounds=1, times=1)
 
 ABOUT = f"""
-The [worked example](thermometer.md): {EPOCHS:,} epochs of gradient descent, with 100 rows of
-history. In float64 its epochs are a closed form; in float32 each is done. Descent is asked by
-`POST /fit`, all included, the median of {FULL.times} requests a round; the torch loops run in the
-benchmark's own process, their imports done, and record the same rows.
+The [worked example](../tutorial/thermometer.md): {EPOCHS:,} epochs of gradient descent, with 100
+rows of history. In float64 its epochs are a closed form; in float32 each is done. Descent is asked
+by `POST /fit`, all included, the median of {FULL.times} requests a round; the torch loops run in
+the benchmark's own process, their imports done, and record the same rows.
 """
 
 Loop = Callable[[torch.dtype], float]

@@ -31,6 +31,7 @@ from service.api.routes import (
     draws,
     events,
     fits,
+    guide,
     jobs,
     operations,
     pages,
@@ -80,7 +81,11 @@ def create_app(settings: Settings, clock: Clock | None = None) -> FastAPI:
         license_info={"name": "MIT", "identifier": "MIT"},
         openapi_tags=openapi.TAGS,
         # Routes of an included router are found anew at each request, twice; these are not.
-        routes=[*(route for noun in nouns for route in noun.router.routes), *pages.ROUTES],
+        routes=[
+            *(route for noun in nouns for route in noun.router.routes),
+            *pages.ROUTES,
+            *guide.ROUTES,
+        ],
         middleware=_layers(settings, clock, metrics, tracing),
         lifespan=_lifespan(settings, clock, metrics, tracing),
         redirect_slashes=False,

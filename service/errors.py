@@ -32,6 +32,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Self
 
+from service.synonyms import meant
+
 
 @dataclass(frozen=True, slots=True)
 class FieldError:
@@ -295,8 +297,12 @@ def token(name: str) -> str:
 
 
 def nearest_hint(name: str, known: Iterable[str]) -> str:
-    """A hint with the nearest of `known`, "; did you mean 'sgd'?", or else the list of them."""
+    """A hint with the one of `known` that is meant, "; did you mean 'sgd'?", or else the list of
+    them."""
     names = sorted(candidate for candidate in known if len(candidate) <= LONGEST)
+    ours = meant(name, names)
+    if ours is not None:
+        return f"; did you mean '{ours}'?"
     folded = {candidate.casefold(): candidate for candidate in names[:1000]}
     near = []
     if len(name) <= LONGEST:

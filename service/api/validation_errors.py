@@ -20,6 +20,7 @@ from pydantic_core import ErrorDetails
 
 from service.api.schema_walk import Path, SchemaWalk
 from service.errors import FieldError, nearest_hint, token
+from service.synonyms import advice
 
 LONGEST = 80
 """The most characters of a caller's input that a message repeats."""
@@ -93,7 +94,8 @@ def message_of(error: ErrorDetails, place: Place) -> str:
         case "missing":
             return f"{place.subject} is required"
         case "extra_forbidden":
-            hint = nearest_hint(clip(place.name), place.fields)
+            written = advice(place.name, place.fields)
+            hint = f"; {written}" if written else nearest_hint(clip(place.name), place.fields)
             return f"unknown {place.noun} '{place.path}'{hint}"
         case "literal_error" if place.in_body and isinstance(error["input"], str):
             return _unknown(error["input"], error["ctx"]["expected"], place)
@@ -124,6 +126,8 @@ def type_message(errors: Sequence[ErrorDetails], place: Place) -> str:
     value = errors[0]["input"]
     quoted = place.in_body and _is_quoted_number(value, wanted)
     mend = "; write it without quotes" if quoted else ""
+    if place.path == "params" and isinstance(value, list):
+        mend = f"; {advice('p0', ['params'])}"
     comma = "," if any(" or " in choice for choice in wanted) else ""
     choices = f"{comma} or ".join(dict.fromkeys(wanted))
     return f"{place.subject} must be {choices}; got {place.shown(value)}{mend}"

@@ -7,10 +7,13 @@ import sys
 
 import typer
 
+from service.cli import exits
+
 
 def compile() -> None:
     """Compile the numerical kernel and cache its machine code on disk; no effect if it is cached
     already. Exit code 1 if there is no writable folder."""
+    exits.need_the_service()
     from service.cli import kernel
     from service.engine.kernel import cache, warm
 

@@ -19,6 +19,7 @@ def doctor(url: options.Url = None, api_key: options.ApiKey = None) -> None:
     --url, or by a temporary one. Exit code: 0 no problems, 1 a check failed, 5 no service."""
     from service.cli import checks, exits, terminal
 
+    exits.need_the_service()
     found = [*_print(checks.installation()), *_print(checks.machine()), *_print(checks.settings())]
     found += _print(checks.service(url, api_key))
     wrong = sum(result.state == "FAIL" for result in found)

@@ -24,6 +24,18 @@ UNREACHABLE = 5
 INTERRUPTED = 130
 
 
+def need_the_service() -> None:
+    """Exits where only the client is installed."""
+    from importlib.util import find_spec
+
+    if find_spec("torch") is None or find_spec("fastapi") is None:
+        leave(
+            USAGE,
+            "only the client is installed here: set --url (or DESCENT_URL) to a service,",
+            "  or install the service too: the extra `server` (pip install '.[server]')",
+        )
+
+
 @contextmanager
 def reported() -> Iterator[None]:
     """Converts exceptions to a message on stderr and an exit code."""

@@ -6,12 +6,15 @@ from typing import Annotated
 
 import typer
 
+from service.cli import exits
+
 
 def key(
     name: Annotated[str, typer.Argument(help="Its name: the owner of the jobs it starts.")],
 ) -> None:
     """Create an API key. The key is printed on stderr, this once; its line for DESCENT_KEYS_FILE on
     stdout: `descent key alice >> keys.txt`."""
+    exits.need_the_service()
     from service.api.middleware.api_keys import UnusableKeys, new_key
 
     try:

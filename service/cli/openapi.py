@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from service.cli import exits
+
 
 def openapi(
     check: Annotated[
@@ -14,6 +16,7 @@ def openapi(
     ] = False,
 ) -> None:
     """Print the OpenAPI document."""
+    exits.need_the_service()
     from service.api.openapi import text
     from service.app import create_app
     from service.settings import Settings

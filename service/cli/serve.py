@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
+from service.cli import exits
+
 if TYPE_CHECKING:
     from service.settings import Settings
 
@@ -62,7 +64,10 @@ def serve(
     workers: Annotated[int, typer.Option(hidden=True)] = 1,
 ) -> None:
     """Run the service. Every setting is an environment variable DESCENT_*. The service is one
-    process; for more parallel fits set DESCENT_WORKERS."""
+    process; for more parallel fits set DESCENT_WORKERS.
+
+    Documentation: /guide of the running service; its routes: /docs."""
+    exits.need_the_service()
     for source, asked in (("--workers", str(workers)), _web_concurrency()):
         if asked not in {"", "1"}:
             refuse(f"{source}={asked} is refused. {_ONE_PROCESS}")

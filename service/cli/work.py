@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from service.cli import exits
 from service.cli.serve import end_process, read_settings, refuse
 
 if TYPE_CHECKING:
@@ -38,6 +39,7 @@ def work(
 ) -> None:
     """Run a worker node: it takes jobs from the Redis of DESCENT_REDIS_URL and runs DESCENT_WORKERS
     of them at a time. Every setting is an environment variable DESCENT_*."""
+    exits.need_the_service()
     settings = read_settings()
     if not settings.redis_url:
         refuse(_NO_REDIS)

@@ -157,7 +157,7 @@ def _unreadable(text: str, position: int) -> str:
         "]": "use parentheses, not brackets",
         "{": "use parentheses, not braces",
         "}": "use parentheses, not braces",
-        ".": "attributes are not part of a formula",
+        ".": "attributes are not part of a formula; write exp(x), not np.exp(x)",
         "'": "text is not part of a formula",
         '"': "text is not part of a formula",
         "%": "'%' is not an operation of a formula",

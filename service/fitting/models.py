@@ -18,6 +18,7 @@ from service.errors import InvalidFormula, InvalidRequest, UnknownName
 from service.fitting.ties import NO_TIES, Ties
 from service.schemas.models import MlpModel, NamedModel
 from service.schemas.models import Model as ModelRequest
+from service.synonyms import meant
 
 _WORD = re.compile(r"\s*[^\W\d]\w*\s*")
 
@@ -66,7 +67,8 @@ def _formula(
     text: str, columns: Collection[str], params: Collection[str] | None, ties: Ties
 ) -> Formula:
     short = len(text) <= MAX_CHARACTERS
-    if short and _WORD.fullmatch(text) and text.strip() not in columns:
+    is_name = short and (_WORD.fullmatch(text) or meant(text.strip(), FAMILIES))
+    if is_name and text.strip() not in columns:
         raise UnknownName("model", text.strip(), [*FAMILIES, "mlp"])
     known = None if params is None else frozenset(params)
     return read_formula(text, frozenset(columns), known, ties.texts, ties.given)

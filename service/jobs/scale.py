@@ -15,7 +15,7 @@ from service.settings import Settings
 
 
 class NoScale(RuntimeError):
-    """DESCENT_REDIS_URL needs two more packages: pip install 'descent[scale]'."""
+    """DESCENT_REDIS_URL needs two more packages: pip install '.[server,scale]'."""
 
     def __str__(self) -> str:
         return self.__doc__ or ""

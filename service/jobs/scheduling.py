@@ -5,7 +5,8 @@ A worker does not block the event loop, but passing a job to it and back costs b
 half a millisecond, and the caller a millisecond. So a job expected to take less than `INLINE_S`
 runs in this process, on the event loop. Its cost is estimated from its epochs, rows and operations;
 a fit that needs more steps than most is handed over to a worker after `HANDOVER_S`. The constants
-are measured (docs/performance.md), and have to be right within a factor of two or three."""
+are measured (docs/explanation/performance.md), and have to be right within a factor of two or
+three."""
 
 from __future__ import annotations
 

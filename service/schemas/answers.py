@@ -32,9 +32,13 @@ class History(Answer):
     epoch's update, and the params after it."""
 
     epoch: list[int]
+    """The epochs recorded."""
     loss: list[Number]
+    """The loss before the epoch's update."""
     params: dict[str, list[Number]]
+    """The params after it."""
     gradient: dict[str, list[Number]]
+    """∂loss/∂θ before it."""
     total: int
     """Epochs done so far."""
     thinned: bool
@@ -51,8 +55,11 @@ class ModelSummary(Answer):
     """The model as it was parsed."""
 
     formula: str
+    """The formula."""
     inputs: list[str]
+    """The columns that it uses."""
     target: str
+    """What it explains: the left side."""
     params: list[str]
     """Without the tied ones."""
     expressions: dict[str, str] = {}
@@ -63,14 +70,17 @@ class Best(Answer):
     """The lowest loss of the fit, with its epoch and params."""
 
     epoch: int
+    """The epoch."""
     loss: Number
     params: dict[str, Number]
+    """The params at which the loss was measured."""
 
 
 class UnscaledParams(Answer):
     """The params in the raw units of the inputs."""
 
     values: dict[str, Number]
+    """The params by name."""
     stderr: dict[str, Number] | None
     """Null where there are no standard errors; see `statistics.covariance_reason`."""
 
@@ -80,9 +90,14 @@ class ConfidenceInterval(Answer):
     ones. NaN: the data set no limit on that side."""
 
     level: float
+    """The probability that the interval holds the true value."""
     method: IntervalMethod
+    """`t`: value ± t·se, with Student's t at n − p degrees of freedom (normal where σ is absolute).
+    `profile`: where the profile likelihood reaches the F statistic of the level."""
     lower: dict[str, Number]
+    """Lower ends by param."""
     upper: dict[str, Number]
+    """Upper ends by param."""
     bootstrap: Bootstrap | None = None
 
 
@@ -90,17 +105,23 @@ class Report(Answer):
     """A quantity derived from the params."""
 
     expr: str
+    """The expression."""
     meaning: str | None
     """Of a report of the model's family."""
     value: Number | None
     """At the params; null where they cannot be converted to raw units."""
     stderr: Number | None
+    """By the delta method, from the gradient and the covariance."""
     lower: Number | None
     """The interval's end; null where there is none, for the `reason`."""
     upper: Number | None
+    """The interval's other end."""
     level: float
+    """The probability that the interval holds the true value."""
     method: ReportMethod
+    """How the interval is computed."""
     log: bool
+    """Whether the interval is symmetric on the log scale."""
     reason: str | None
     """Why the standard error or an end of the interval is null."""
 
@@ -148,22 +169,35 @@ class ParamErrors(Answer):
     covariance_reason: str | None
     """Why `covariance`, and all that is derived from it, is null."""
     correlation: dict[str, dict[str, Number]] | None
+    """covᵢⱼ / (seᵢ·seⱼ)."""
     confidence_interval: ConfidenceInterval | None
+    """Intervals of the params."""
 
 
 class GoodnessOfFit(Answer):
     """How well the rows are explained. A value that does not exist is null."""
 
     r_squared: Number | None
+    """R² = 1 − Σz² / Σ((y − ȳ)/σ)², with z = residual/σ and ȳ the mean weighted by 1/σ². Below 0
+    the curve is worse than a constant."""
     adjusted_r_squared: Number | None
+    """1 − (1 − R²)·(n − 1)/(n − p), with n rows and p free params."""
     aic: Number | None
+    """Akaike's criterion 2k − 2 ln L for Gaussian noise, as R's nls has it: k = p + 1, since the
+    variance is estimated (k = p where `sigma_absolute`)."""
     aicc: Number | None
+    """AIC + 2k(k + 1)/(n − k − 1): AIC corrected for few rows."""
     bic: Number | None
+    """The Bayesian criterion k ln n − 2 ln L."""
     reduced_chi_squared: Number | None
     """Σ(residual/σ)² divided by the degrees of freedom; null without degrees of freedom."""
     residual_std: Number | None
+    """s = √(Σz²/(n − p)): the standard deviation of the noise, in units of `sigma` where that is
+    given."""
     degrees_of_freedom: int
+    """n − p: rows less free params."""
     n: int
+    """Rows used."""
     likelihood: LikelihoodStatistics | None = None
     """With `likelihood` in the request; R², `reduced_chi_squared` and `residual_std` are then null.
     `aic`, `aicc` and `bic` count the free params."""
@@ -177,7 +211,9 @@ class Diagnostic(Answer):
     """A diagnostic of the fit."""
 
     code: str
+    """Its name; `GET /diagnostics/{code}` explains it."""
     severity: Severity
+    """The worst severity of a fit decides its verdict."""
     message: str
     """What was found, and why it matters."""
     params: list[str] | None = None
@@ -232,7 +268,9 @@ class Timings(Answer):
     """Durations in seconds."""
 
     queued_s: float
+    """Seconds in the queue."""
     fit_s: float
+    """Seconds of computing."""
 
 
 class FitUrls(Answer):
@@ -265,9 +303,13 @@ class Fit(Answer):
     """A fit: the params, their statistics and diagnostics, and the verdict."""
 
     job_id: str
+    """The id of the job that this fit is."""
     status: Status
+    """The job's status."""
     stop_reason: StopReason
+    """Why it stopped. A fit that diverged is a succeeded job."""
     converged: bool
+    """Whether `stop_reason` is `converged`."""
     model: ModelSummary
     params: dict[str, Number]
     """With the tied ones, which have expressions, last."""
@@ -298,6 +340,7 @@ class Fit(Answer):
     design: Design | None = None
     """With `design` in the request."""
     diagnostics: list[Diagnostic]
+    """What is wrong or remarkable."""
     verdict: Verdict
     """`untrustworthy` with a diagnostic of severity error; `doubtful` with one of severity warning;
     else `trustworthy`."""

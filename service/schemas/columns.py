@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import unicodedata
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Annotated, Any
 
 import numpy as np
 import numpy.typing as npt
-from pydantic import AfterValidator, Field, GetCoreSchemaHandler, GetJsonSchemaHandler
+from pydantic import Field, GetCoreSchemaHandler, GetJsonSchemaHandler
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import core_schema
+
+from service.schemas.names import Name
 
 Numbers = npt.NDArray[np.float64]
 
@@ -98,9 +99,6 @@ def _to_list(column: Numbers | Labels) -> list[float | None] | list[str | None]:
 
 Column = Annotated[Numbers | Labels, _AsColumn]
 """One named column: numbers or text, with null where a value is missing."""
-
-Name = Annotated[str, AfterValidator(lambda name: unicodedata.normalize("NFKC", name))]
-"""Name of a column or a param, NFKC-normalized as the names in a formula are."""
 
 Data = dict[Name, Column]
 """Named columns of equal length."""

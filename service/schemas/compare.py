@@ -9,12 +9,12 @@ from pydantic.json_schema import SkipJsonSchema
 from pydantic.types import Discriminator
 
 from service.schemas.base import Finite, Request
-from service.schemas.columns import Data, Name, Units
+from service.schemas.columns import Data, Units
 from service.schemas.comparisons import Criterion, TestName
 from service.schemas.fit import Tags
 from service.schemas.likelihoods import Bins, Likelihood
 from service.schemas.models import Model
-from service.schemas.names import DType, Missing
+from service.schemas.names import DType, Missing, Name
 from service.schemas.noise import Weights
 from service.schemas.numbers import Positive, named
 from service.schemas.optimizers import AUTOMATIC, Optimizer
@@ -62,7 +62,10 @@ class Candidate(Request):
     params: dict[Name, _Param] = {}
     """Initial values, or objects with `value`, `min`, `max`, `fixed`."""
     optimizer: Optimizer = AUTOMATIC
+    """A name of `GET /optimizers`, or an object with its options; `auto` chooses by the formula,
+    the bounds and the loss."""
     scaling: Scaling | None = None
+    """x' = scale·x + offset of inputs, in which the `params` are; as for `POST /fit`."""
     epochs: Annotated[int, Field(ge=1, le=10**8)] | None = None
     """Maximum number of epochs."""
     tolerance: Tolerance = Tolerance()
@@ -226,7 +229,9 @@ class CompareRequest(Request):
     """Rows with null in a column that a model uses: `error` refuses them, `drop` drops them for
     every model."""
     dtype: DType = "float64"
+    """The precision of the computation."""
     seed: Annotated[int, Field(ge=0, le=2**63 - 1)] = 0
+    """Of the random numbers: the same request with the same seed has the same answer."""
     time_limit_s: Annotated[Finite, Field(gt=0, le=86_400)] | None = None
     """Seconds of computing after which the models that have been fitted are compared. Default: the
     server's."""

@@ -8,11 +8,11 @@ from pydantic import Field
 
 from service.schemas.answers import RowsUsed
 from service.schemas.base import Answer, Finite, Number, Request, Sparse
-from service.schemas.columns import Data, Name
+from service.schemas.columns import Data
 from service.schemas.likelihoods import Likelihood
 from service.schemas.losses import LEAST_SQUARES, Loss
 from service.schemas.models import Model
-from service.schemas.names import DType, GradientMethod
+from service.schemas.names import DType, GradientMethod, Name
 from service.schemas.noise import KnownNoise
 from service.schemas.numbers import InputRange, NonNegative, Positive
 from service.schemas.optimizers import Gradient, GradientOptions
@@ -25,13 +25,16 @@ class PredictRequest(Request):
     """A model with its params, or a finished job; and the inputs to predict for."""
 
     model: Model = "linear"
+    """A formula, with or without its left side; a name of `GET /models`; or an object."""
     params: dict[Name, Finite | Tied] | None = None
     """Every param's value or `expr`, in scaled units where `scaling` is given. Required without
     `job_id`."""
     data: Data
+    """Named columns of equal length; or a list of rows."""
     rows: Rows | None = None
     """Which rows are used: a condition on columns, such as `x > 2 and x < 10`."""
     scaling: Scaling | None = None
+    """x' = scale·x + offset of inputs, in which the `params` are; as for `POST /fit`."""
     job_id: str | None = None
     """The job to take everything but `data`, `rows` and `interval` from."""
     interval: Band | None = None
@@ -42,6 +45,7 @@ class PredictRequest(Request):
     residual_std: NonNegative | None = None
     """The standard deviation of a new observation, for a prediction band."""
     degrees_of_freedom: Annotated[int, Field(ge=1, le=10**12)] | None = None
+    """Of the fit that the params are from, for Student's t; without it intervals are normal."""
     sigma_scale: NonNegative | None = None
     """The standard deviation of a new observation in units of `noise`, or of `sigma` in /invert."""
     noise: KnownNoise | None = None
@@ -49,17 +53,22 @@ class PredictRequest(Request):
     input_range: dict[Name, InputRange] | None = None
     """Not used here, but by /invert."""
     dtype: DType = "float64"
+    """The precision of the computation."""
 
 
 class Predictions(Sparse):
     """One prediction per row, on the scale of the formula's left side."""
 
     predictions: Series
+    """One for each row."""
     target: str
+    """What is predicted: the left side of the formula."""
     stderr: Series | None = None
     """With `interval`: of the curve, or of a new observation."""
     lower: Series | None = None
+    """Lower ends of the `interval`."""
     upper: Series | None = None
+    """Upper ends of the `interval`."""
     rows: RowsUsed | None = None
     """With `rows` in the request."""
 
@@ -68,31 +77,40 @@ class GridAxis(Request):
     """`steps` values from `min` to `max`, both included."""
 
     min: Finite
+    """The first value."""
     max: Finite
+    """The last value."""
     steps: Annotated[int, Field(ge=2, le=1000)] = 50
+    """The number of values, evenly spaced."""
 
 
 class LossRequest(Request):
     """A model with its params and data, and a loss."""
 
     model: Model = "linear"
+    """A formula, with or without its left side; a name of `GET /models`; or an object."""
     params: dict[Name, Finite | Tied]
     """Every param's value or `expr`, in scaled units where `scaling` is given, as a fit returns
     them."""
     data: Data
+    """Named columns of equal length; or a list of rows."""
     rows: Rows | None = None
     """Which rows are used: a condition on columns, such as `x > 2 and x < 10`."""
     sigma: Name | Positive | list[Positive] | None = None
+    """The standard deviation of the target's noise: a column's name, a number or a list."""
     loss: Loss = LEAST_SQUARES
+    """What is minimised: a name of `GET /losses`, or an object with its options."""
     likelihood: Likelihood | None = None
     """Of a target of counts, in place of the loss: the mean deviance of the rows."""
     scaling: Scaling | None = None
+    """x' = scale·x + offset of inputs, in which the `params` are; as for `POST /fit`."""
     residuals: bool = False
     """Whether to return the residuals, prediction − target, one per row; with a likelihood those of
     the rate or the proportion."""
     surface: Annotated[dict[Name, GridAxis], Field(min_length=1, max_length=2)] | None = None
     """The loss on a grid of one or two params, with the others at `params`."""
     dtype: DType = "float64"
+    """The precision of the computation."""
 
 
 class LossSurface(Answer):
@@ -107,8 +125,11 @@ class LossAnswer(Sparse):
     """The loss at the given params."""
 
     loss: Number
+    """What is minimised: a name of `GET /losses`, or an object with its options."""
     residuals: Series | None = None
+    """Prediction − target of each row, on request."""
     surface: LossSurface | None = None
+    """The loss on a grid of one or two params, on request."""
     rows: RowsUsed | None = None
     """With `rows` in the request."""
 
@@ -117,23 +138,30 @@ class GradientRequest(Request):
     """A model with its params and data, and the method for the gradient."""
 
     model: Model = "linear"
+    """A formula, with or without its left side; a name of `GET /models`; or an object."""
     params: dict[Name, Finite | Tied]
     """Every param's value or `expr`, in scaled units where `scaling` is given, as a fit returns
     them."""
     data: Data
+    """Named columns of equal length; or a list of rows."""
     rows: Rows | None = None
     """Which rows are used: a condition on columns, such as `x > 2 and x < 10`."""
     sigma: Name | Positive | list[Positive] | None = None
+    """The standard deviation of the target's noise: a column's name, a number or a list."""
     loss: Loss = LEAST_SQUARES
+    """What is minimised: a name of `GET /losses`, or an object with its options."""
     likelihood: Likelihood | None = None
     """Of a target of counts, in place of the loss: the mean deviance of the rows."""
     gradient: Gradient = GradientOptions()
+    """How the gradient is computed: a method's name, or an object."""
     scaling: Scaling | None = None
+    """x' = scale·x + offset of inputs, in which the `params` are; as for `POST /fit`."""
     check: bool = False
     """Whether to return the gradient by all three methods, with their largest difference."""
     explain: bool = False
     """Whether to return the chain rule, factor by factor, as text and LaTeX."""
     dtype: DType = "float64"
+    """The precision of the computation."""
 
 
 class GradientCheck(Answer):
@@ -184,9 +212,14 @@ class GradientAnswer(Sparse):
     """∂loss/∂param for every param."""
 
     gradient: dict[str, Number]
+    """∂loss/∂θ by param."""
     loss: Number
+    """What is minimised: a name of `GET /losses`, or an object with its options."""
     method: GradientMethod
+    """How it was computed."""
     check: GradientCheck | None = None
+    """All three methods side by side, on request."""
     explain: Explanation | None = None
+    """The chain rule in words, on request."""
     rows: RowsUsed | None = None
     """With `rows` in the request."""

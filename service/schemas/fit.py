@@ -7,11 +7,11 @@ from typing import Annotated
 from pydantic import Field
 
 from service.schemas.base import Finite
-from service.schemas.columns import Data, Name, Units
+from service.schemas.columns import Data, Units
 from service.schemas.likelihoods import Bins, Likelihood
 from service.schemas.losses import LEAST_SQUARES, Loss
 from service.schemas.models import Model
-from service.schemas.names import CovarianceKind, DType, Missing, OnDivergence
+from service.schemas.names import CovarianceKind, DType, Missing, Name, OnDivergence
 from service.schemas.noise import NoiseModel, Outliers, Sigma, Weights
 from service.schemas.numbers import NonNegative
 from service.schemas.optimizers import AUTOMATIC, Optimizer
@@ -79,6 +79,7 @@ class FitRequest(Readable):
     """The order of params, such as `k1 < k2` or `0 < a < b`; equality is allowed. Chains and trees
     of params, of which one has bounds. Standard errors do not take a constraint into account."""
     loss: Loss = LEAST_SQUARES
+    """What is minimised: a name of `GET /losses`, or an object with its options."""
     likelihood: Likelihood | None = None
     """Of a target of counts, in place of the loss: `poisson`, or `binomial` with the number of
     trials `n`. The fit minimises its deviance; standard errors are by its information."""
@@ -86,6 +87,8 @@ class FitRequest(Readable):
     """Two columns, the edges of the bins of a histogram: the formula is the density, which is
     integrated over each bin. They stand in for the formula's input, or for x."""
     optimizer: Optimizer = AUTOMATIC
+    """A name of `GET /optimizers`, or an object with its options; `auto` chooses by the formula,
+    the bounds and the loss."""
     scaling: Scaling | None = None
     """x' = scale·x + offset of inputs. The `params` of the request are in raw units; those of the
     answer, its history and statistics in scaled units. `params_unscaled` are in raw units."""
@@ -113,10 +116,14 @@ class FitRequest(Readable):
     design: DesignOptions | None = None
     """What the next reading at some candidate places would do to the standard errors."""
     on_divergence: OnDivergence = "stop"
+    """Whether a fit that diverges (a non-finite loss, or one above 10¹² times the first) stops
+    there or goes on to `epochs`."""
     dtype: DType = "float64"
+    """The precision of the computation."""
     challenge: bool = True
     """Whether the minimum of a nonlinear fit is compared with those found from other starts."""
     seed: Annotated[int, Field(ge=0, le=2**63 - 1)] = 0
+    """Of the random numbers: the same request with the same seed has the same answer."""
     background: bool = False
     """Whether to answer immediately with 202 and the job."""
     tags: Tags = {}

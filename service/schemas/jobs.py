@@ -20,14 +20,20 @@ class Progress(Answer):
     """The progress of a job."""
 
     epoch: int
+    """Done so far."""
     epochs: int
+    """Requested."""
     unit: Literal["epoch", "group", "model"] = "epoch"
     """What `epoch` and `epochs` count: epochs, or the groups that have ended, or the models of a
     comparison."""
     loss: Number | None
+    """The last recorded loss; of a finished fit that of its params."""
     best_loss: Number | None
+    """The lowest so far."""
     epochs_per_s: Number | None
+    """The speed."""
     eta_s: Number | None
+    """Seconds left, estimated."""
 
 
 class JobUrls(Answer):
@@ -43,19 +49,28 @@ class Job(Answer):
     """The record of one fit or comparison."""
 
     job_id: str
+    """Its id."""
     status: Status
+    """`queued`, `running`, `succeeded`, `failed` or `cancelled`."""
     created_at: datetime
+    """When it was accepted."""
     started_at: datetime | None
+    """When work began; null before."""
     finished_at: datetime | None
+    """When it ended; null before."""
     queue_position: int | None
     """Number of jobs that start before this one; null once it has started."""
     starts_in_s: Number | None
     """Estimated from the durations of recent jobs; null once it has started."""
     progress: Progress
     model: str
+    """The formula, or the labels of the models compared."""
     tags: dict[str, str]
+    """The request's."""
     result: Fit | Comparison | None
+    """The answer of a finished job; null in lists."""
     error: Problem | None
+    """Why it failed."""
     urls: JobUrls
 
 
@@ -63,7 +78,9 @@ class JobList(Answer):
     """A page of jobs, newest first."""
 
     jobs: list[Job]
+    """Newest first."""
     has_more: bool
+    """Whether there are older ones."""
     next_after: str | None
     """The `after` parameter of the next page."""
 

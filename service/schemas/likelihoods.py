@@ -9,9 +9,8 @@ from pydantic import BeforeValidator, Field
 
 from service.catalogue.likelihoods import LIKELIHOODS
 from service.schemas.base import Request
-from service.schemas.columns import Name
 from service.schemas.entries import by_class_name, models_of
-from service.schemas.names import LikelihoodName, Overdispersion
+from service.schemas.names import LikelihoodName, Name, Overdispersion
 from service.schemas.numbers import named
 
 

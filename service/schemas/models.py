@@ -59,6 +59,7 @@ class MlpModel(Request):
     hidden: Annotated[list[Width], Field(min_length=1, max_length=8)] = [16, 16]
     """The widths of its hidden layers."""
     activation: Activation = "tanh"
+    """The function of the hidden layers."""
     inputs: Annotated[list[str], Field(min_length=1)] | None = None
     """The predictor columns. Default: every column but the target."""
     target: str | None = None

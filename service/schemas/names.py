@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+import unicodedata
+from typing import TYPE_CHECKING, Annotated, Literal
+
+from pydantic import AfterValidator
 
 from service.catalogue.families import FAMILIES
 from service.catalogue.likelihoods import LIKELIHOODS
@@ -61,3 +64,6 @@ Theme = Literal["light", "dark"]
 
 Noise = Literal["pooled", "per_group"]
 """Whether groups have one standard deviation of the noise, or one each."""
+
+Name = Annotated[str, AfterValidator(lambda name: unicodedata.normalize("NFKC", name))]
+"""Name of a column or a param, NFKC-normalized as the names in a formula are."""

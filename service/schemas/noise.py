@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field
 
 from service.schemas.base import Finite, Request
-from service.schemas.columns import Name
+from service.schemas.names import Name
 from service.schemas.numbers import NonNegative, Positive
 from service.schemas.options import Expression
 
@@ -47,6 +47,7 @@ class KnownNoise(Request):
     columns, in units of `sigma_scale`."""
 
     expr: Annotated[str, Field(min_length=1, max_length=600)]
+    """The expression, such as `0.02 + 0.05*pred`."""
     params: dict[Name, Finite] = {}
     """The values of the params in the expression."""
 

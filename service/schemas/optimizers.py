@@ -68,6 +68,7 @@ class WithGradient(OptimizerOptions):
     """An optimizer for which the method of the gradient can be chosen."""
 
     gradient: Gradient = GradientOptions()
+    """How the gradient is computed: a method's name, or an object."""
 
 
 class FirstOrderOptions(WithGradient):

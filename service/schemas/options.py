@@ -7,12 +7,12 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field
 
 from service.schemas.base import Finite, Request
-from service.schemas.columns import Name
 from service.schemas.names import (
     BandKind,
     BootstrapInterval,
     BootstrapKind,
     IntervalMethod,
+    Name,
     Noise,
     ReportMethod,
     ScalingMethod,
@@ -24,7 +24,9 @@ class Scale(Request):
     """x' = scale·x + offset."""
 
     scale: Finite = 1.0
+    """The factor."""
     offset: Finite = 0.0
+    """What is added."""
 
 
 Scaling = ScalingMethod | dict[Name, Scale]
@@ -56,7 +58,9 @@ class Param(Request):
     value: Finite | None = None
     """Initial value. Default: guessed."""
     min: Finite | None = None
+    """Lower bound. Default: none."""
     max: Finite | None = None
+    """Upper bound. Default: none."""
     fixed: bool = False
     """Whether it is fixed at `value`."""
     expr: Expression | None = None
@@ -75,14 +79,18 @@ class Tolerance(Request):
     """Relative changes per epoch below which a fit has converged; 0 disables the criterion."""
 
     loss: Part | None = None
+    """Relative change of the loss. Default: 0."""
     params: Part | None = None
+    """Relative change of the params. Default: 1e-10 for `levenberg_marquardt`, else 0."""
     gradient: Part | None = None
+    """Largest |∂loss/∂θ| relative to that of the first epoch. Default: 0."""
 
 
 class ConfidenceOptions(Request):
     """Two-sided intervals for the params."""
 
     level: Level = 0.95
+    """The probability that the interval holds the true value."""
     method: IntervalMethod = "t"
     """`t`: symmetric, from the standard errors. `profile`: by profile likelihood, for which the
     loss need not be quadratic; it costs some hundred short fits. `bootstrap`: from fits of
@@ -131,6 +139,7 @@ class BandOptions(Request):
     kind: BandKind = "confidence"
     """`confidence`: a band for the curve. `prediction`: a band for new observations."""
     level: Level = 0.95
+    """The probability that the interval holds the true value."""
 
 
 def _kind(value: Any) -> Any:

@@ -10,11 +10,11 @@ from pydantic_core import PydanticKnownError
 
 from service.catalogue.pictures import VIEWS
 from service.schemas.base import Finite, Request
-from service.schemas.columns import Data, Name
+from service.schemas.columns import Data
 from service.schemas.compute import GridAxis
 from service.schemas.losses import LEAST_SQUARES, Loss
 from service.schemas.models import Model
-from service.schemas.names import DType, LossName, PictureFormat, Theme, ViewName
+from service.schemas.names import DType, LossName, Name, PictureFormat, Theme, ViewName
 from service.schemas.noise import KnownNoise
 from service.schemas.numbers import InputRange, NonNegative, Positive
 from service.schemas.options import Level, Scaling, Tied
@@ -57,13 +57,17 @@ class PlotHistory(Request):
     """A history as in an answer."""
 
     epoch: Annotated[list[Epoch], Field(max_length=MOST_ROWS)]
+    """The epochs recorded."""
     loss: AnyNumbers
+    """The loss before each epoch's update."""
     params: dict[Name, AnyNumbers] = {}
+    """The params after it."""
     gradient: dict[Name, AnyNumbers] = {}
     """Not drawn."""
     total: Epoch | None = None
     """Not drawn."""
     thinned: bool = False
+    """Whether recorded rows were omitted."""
 
 
 class PlotRequest(Request):
@@ -74,16 +78,19 @@ class PlotRequest(Request):
     format: PictureFormat | None = None
     """Default: according to `Accept`, else `svg`."""
     theme: Theme = "light"
+    """Colours for a light or a dark background."""
     transparent: bool = False
     """Whether the background is transparent."""
     width: Side = 800
     """Pixels; for `txt` see `columns`."""
     height: Side = 500
+    """In pixels."""
     columns: Columns = 80
     """The width of a `txt`, in characters."""
     title: Annotated[str, Field(max_length=200)] | None = None
     """Default: the formula."""
     model: Model = "linear"
+    """A formula, with or without its left side; a name of `GET /models`; or an object."""
     params: dict[Name, Finite | Tied] | None = None
     """Every param's value or `expr`, in scaled units where `scaling` is given."""
     data: Data | None = None
@@ -91,17 +98,21 @@ class PlotRequest(Request):
     rows: Rows | None = None
     """Which rows are used: a condition on columns, such as `x > 2 and x < 10`."""
     sigma: Name | Positive | list[Positive] | None = None
+    """The standard deviation of the target's noise: a column's name, a number or a list."""
     sigma_x: dict[Name, Name | NonNegative] = {}
     """The standard deviations of inputs that have errors, as in a fit."""
     loss: Loss = LEAST_SQUARES
     """Only for `path`."""
     scaling: Scaling | None = None
+    """x' = scale·x + offset of inputs, in which the `params` are; as for `POST /fit`."""
     dtype: DType = "float64"
+    """The precision of the computation."""
     units: Units | None = None
     """Units of columns and params, by name, for the axes."""
     covariance: dict[str, dict[str, Finite]] | None = None
     """Covariance of the free params, by name, for the bands of `fit`."""
     residual_std: NonNegative | None = None
+    """The standard deviation of a new observation."""
     sigma_scale: NonNegative | None = None
     """The standard deviation of a new observation in units of `noise`."""
     noise: KnownNoise | None = None
@@ -109,6 +120,7 @@ class PlotRequest(Request):
     input_range: dict[Name, InputRange] | None = None
     """Not drawn."""
     degrees_of_freedom: Annotated[int, Field(ge=1, le=10**12)] | None = None
+    """Of the fit that the params are from, for Student's t; without it intervals are normal."""
     level: Level = 0.95
     """Confidence level of the bands."""
     history: PlotHistory | None = None

@@ -8,7 +8,7 @@ from typing import Annotated
 from pydantic import Field
 
 from service.schemas.base import Finite, Request
-from service.schemas.columns import Name
+from service.schemas.names import Name
 from service.schemas.numbers import Positive
 
 Replicates = Annotated[int, Field(ge=20, le=100_000)]
@@ -25,8 +25,11 @@ class CandidateRange(Request):
     """Equally spaced values of the only input."""
 
     min: Finite
+    """The first value."""
     max: Finite
+    """The last value."""
     steps: Annotated[int, Field(ge=2, le=10_000)] = 51
+    """The number of values."""
 
 
 Candidates = (

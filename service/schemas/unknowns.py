@@ -8,10 +8,10 @@ from pydantic import BeforeValidator, Field
 
 from service.schemas.answers import RowsUsed
 from service.schemas.base import Answer, Finite, Number, Request
-from service.schemas.columns import Data, Name
+from service.schemas.columns import Data
 from service.schemas.grouped import By, Key
 from service.schemas.models import Model
-from service.schemas.names import DType, InversionKind, InversionStatus, Missing, ReadingKind
+from service.schemas.names import DType, InversionKind, InversionStatus, Missing, Name, ReadingKind
 from service.schemas.noise import KnownNoise
 from service.schemas.numbers import InputRange, NonNegative, Positive
 from service.schemas.options import Level, Scaling, Tied
@@ -43,6 +43,7 @@ class InversionOptions(Request):
     unknowns by the replicates of the job's bootstrap, with the noise of the readings drawn too.
     `none`: none."""
     level: Level = 0.95
+    """The probability that the interval holds the true value."""
     of: ReadingKind = "observation"
     """`observation`: with the noise of the readings themselves. `mean`: without it, as if the
     sample had been read infinitely often."""
@@ -72,6 +73,7 @@ class InvertRequest(Request):
     """The `predict` of a fit, or the id of its job; and readings of samples."""
 
     model: Model = "linear"
+    """A formula, with or without its left side; a name of `GET /models`; or an object."""
     params: dict[Name, Finite | Tied] | None = None
     """Every param's value, in scaled units where `scaling` is given. Required without `job_id`."""
     rows: Rows | None = None
@@ -81,6 +83,7 @@ class InvertRequest(Request):
     any of `sample`, `dilution` and the column of a grouped fit. Where `solve_for` is a column too,
     its rows with a value are calibrators, and those without are unknowns."""
     scaling: Scaling | None = None
+    """x' = scale·x + offset of inputs, in which the `params` are; as for `POST /fit`."""
     job_id: str | None = None
     """The job to take the curve from, or for a grouped fit the curve of each group."""
     solve_for: Name | None = None
@@ -112,6 +115,7 @@ class InvertRequest(Request):
     """`sigma` of a reading as an expression of the curve's value there, `pred`, and of the inputs;
     with `sigma_scale`."""
     degrees_of_freedom: Annotated[int, Field(ge=1, le=10**12)] | None = None
+    """Of the fit that the params are from, for Student's t; without it intervals are normal."""
     input_range: dict[Name, InputRange] | None = None
     """The smallest and largest value of each input that the curve was fitted to."""
     dtype: DType = "float64"

@@ -13,7 +13,7 @@ from tests.api.doors import fake
 from tests.api.fakes import FakeJobs
 
 ROOT = Path(__file__).parents[2]
-PAGE = (ROOT / "docs" / "diagnostics.md").read_text(encoding="utf-8")
+PAGE = (ROOT / "docs" / "reference" / "diagnostics.md").read_text(encoding="utf-8")
 TEXT = {"accept": "text/plain"}
 
 

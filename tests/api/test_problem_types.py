@@ -23,7 +23,7 @@ def test_every_error_is_explained() -> None:
 
 
 def test_the_page_of_the_docs_is_the_table() -> None:
-    page = (ROOT / "docs" / "problems.md").read_text(encoding="utf-8")
+    page = (ROOT / "docs" / "reference" / "problems.md").read_text(encoding="utf-8")
     assert page.endswith(markdown() + "\n")
 
 

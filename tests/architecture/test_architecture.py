@@ -159,8 +159,9 @@ def test_what_a_room_brings_with_it(module: str, absent: list[str]) -> None:
 
 
 TOP = {
-    *("service", "tests", "benchmarks", "docs", "pyproject.toml", "constraints.txt", "Dockerfile"),
-    *("docker-compose.yml", "openapi.json", "Makefile", "README.md", "CHANGELOG.md", "LICENSE"),
+    *("service", "descent_client", "tests", "benchmarks", "docs", "pyproject.toml"),
+    *("constraints.txt", "Dockerfile", "docker-compose.yml", "openapi.json", "Makefile"),
+    *("README.md", "CHANGELOG.md", "LICENSE"),
 }
 
 

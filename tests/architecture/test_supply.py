@@ -33,9 +33,9 @@ WEAK = {"certifi": "MPL-2.0", "pathspec": "MPL-2.0", "tqdm": "MPL-2.0 and MIT"}
 
 
 def shipped() -> set[str]:
-    """What an install of the package without extras brings, all the way down."""
+    """What an install of the service brings, all the way down."""
     found: set[str] = set()
-    wanted = list(PROJECT["dependencies"])
+    wanted = [*PROJECT["dependencies"], *PROJECT["optional-dependencies"]["server"]]
     while wanted:
         requirement = Requirement(wanted.pop())
         name = canonicalize_name(requirement.name)

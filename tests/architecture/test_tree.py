@@ -1,4 +1,4 @@
-"""docs/architecture.md shows the packages as they are."""
+"""docs/explanation/architecture.md shows the packages as they are."""
 
 from __future__ import annotations
 

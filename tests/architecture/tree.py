@@ -1,5 +1,6 @@
-"""The tree of packages in docs/architecture.md, from the code: `python -m tests.architecture.tree`
-prints it, with `--write` it replaces what stands between the two marks of the page."""
+"""The tree of packages in docs/explanation/architecture.md, from the code:
+`python -m tests.architecture.tree` prints it, with `--write` it replaces what
+stands between the two marks of the page."""
 
 from __future__ import annotations
 
@@ -9,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
-PAGE = ROOT / "docs" / "architecture.md"
+PAGE = ROOT / "docs" / "explanation" / "architecture.md"
 BEGIN, END = "<!-- tree: from the code -->\n", "<!-- end of tree -->\n"
 
 

@@ -365,3 +365,22 @@ def test_unknowns_of_a_saved_fit_and_of_a_job(run: Run, client: Descent, tables:
     line = run("invert", *asked).stdout
     assert line.startswith("sample=007 t_u=51.8")
     assert run("invert", "plate.csv").returncode == 2
+
+
+def test_the_list_of_jobs_has_the_loss_of_the_params(run: Run) -> None:
+    """The last recorded loss is that before the last step."""
+    steps = ("--optimizer", "sgd", "--set", "optimizer.learning_rate=1e-4", "--set", "epochs=3")
+    fit = json.loads(run("fit", "thermo.csv", MODEL, *steps, "-f", "json").stdout)
+    assert fit["loss"] != fit["history"]["loss"][-1]
+    (shown,) = [line for line in run("jobs").stdout.splitlines() if fit["job_id"] in line]
+    assert float(shown.split()[3]) == pytest.approx(fit["loss"], rel=1e-3)
+
+
+def test_the_help_of_serve_says_where_the_documentation_is(run: Run) -> None:
+    assert "/guide" in run("serve", "--help").stdout
+
+
+def test_a_target_by_another_name_is_answered_with_what_to_write(run: Run) -> None:
+    done = run("fit", "thermo.csv", "linear", "--set", "target=t_c")
+    assert done.returncode == 4
+    assert "left side of the formula" in done.stderr

@@ -1,4 +1,4 @@
-"""The tables of docs/catalogue.md and docs/pictures.md, from the catalogue.
+"""The tables of docs/reference/catalogue.md and docs/reference/pictures.md, from the catalogue.
 `python -m tests.docs.tables` writes."""
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from pathlib import Path
 
 from service.api.routes.catalogue import catalogue_markdown, views_markdown
 
-DOCS = Path(__file__).parents[2] / "docs"
+DOCS = Path(__file__).parents[2] / "docs" / "reference"
 
 
 def tables() -> Mapping[str, Mapping[str, str]]:

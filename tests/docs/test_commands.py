@@ -16,7 +16,7 @@ from tests.docs.console import Mismatch, compare, read
 from tests.soon import PATIENCE_S
 
 ROOT = Path(__file__).parents[2]
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 DESCENT = "descent() {{ '{python}' -S -m tests.forked {descriptor} service \"$@\"; }}\n"
 """The command line of this checkout, as the pages call it."""
 CURL = (7, 82)
@@ -67,7 +67,7 @@ def test_the_commands_of_a_page(page: Path, address: str, tmp_path: Path):
 
 
 def test_the_thermometer_and_the_readme_have_commands():
-    for name in ("README.md", "docs/thermometer.md"):
+    for name in ("README.md", "docs/tutorial/thermometer.md"):
         assert list(read((ROOT / name).read_text(encoding="utf-8")))
 
 

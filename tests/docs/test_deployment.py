@@ -19,7 +19,7 @@ from tests.docs.test_dashboards import known
 ROOT = Path(__file__).parents[2]
 COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
 MANIFESTS: list[dict[str, Any]] = list(
-    yaml.safe_load_all((ROOT / "docs" / "deploy" / "kubernetes.yaml").read_text())
+    yaml.safe_load_all((ROOT / "docs" / "operations" / "deploy" / "kubernetes.yaml").read_text())
 )
 
 
@@ -47,8 +47,9 @@ def containers() -> Iterator[dict[str, Any]]:
 
 def test_every_variable_that_is_set_is_read() -> None:
     files = (
-        *("docker-compose.yml", "Dockerfile", "docs/deploy/kubernetes.yaml"),
-        *("docs/scaling-out.md", "docs/operations.md", "docs/security.md", "README.md"),
+        *("docker-compose.yml", "Dockerfile", "docs/operations/deploy/kubernetes.yaml"),
+        *(f"docs/operations/{name}.md" for name in ("scaling-out", "running", "security")),
+        "README.md",
     )
     for name in files:
         found = set(re.findall(r"\bDESCENT_[A-Z_]+[A-Z]\b", (ROOT / name).read_text()))

@@ -12,10 +12,12 @@ from service.app import create_app
 from service.settings import Settings
 
 ROOT = Path(__file__).parents[2]
-ARCHITECTURE = ROOT / "docs" / "architecture.md"
-PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md"))]
+ARCHITECTURE = ROOT / "docs" / "explanation" / "architecture.md"
+PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglob("*.md"))]
 
-PAGES_FOR_PEOPLE = {("GET", "/"), ("GET", "/docs")}
+ROUTES = ROOT / "docs" / "reference" / "routes.md"
+
+PAGES_FOR_PEOPLE = {("GET", "/"), ("GET", "/docs"), ("GET", "/guide")}
 """What no client has a use for, and openapi.json does not describe."""
 
 _PATH = re.compile(r"`((?:service|tests|docs|benchmarks)(?:/[\w./]+)?)`")
@@ -30,8 +32,8 @@ def test_every_setting_is_in_the_table_as_it_is():
     assert page.endswith(f"|---|---|---|\n{rows}\n"), f"the table should end the page:\n\n{rows}"
 
 
-def test_the_readme_has_every_route_and_no_other():
-    described = set(_ROUTE.findall((ROOT / "README.md").read_text(encoding="utf-8")))
+def test_the_page_of_routes_has_every_one_and_no_other():
+    described = set(_ROUTE.findall(ROUTES.read_text(encoding="utf-8")))
     app = create_app(Settings())
     paths = app.openapi()["paths"]
     served = {(method.upper(), path) for path, methods in paths.items() for method in methods}
@@ -52,6 +54,19 @@ def test_every_link_leads_somewhere(page: Path):
         if not aim.exists() or (anchor and anchor not in _anchors(aim)):
             broken.append(f"{target}#{anchor}")
     assert broken == []
+
+
+def test_every_page_is_two_clicks_from_the_readme():
+    first = {ROOT / "README.md"}
+    second = set().union(*map(_links, first))
+    third = set().union(*map(_links, second))
+    assert [page for page in PAGES if page not in first | second | third] == []
+
+
+def _links(page: Path) -> set[Path]:
+    """The pages that a page links to."""
+    targets = (target for target, _ in _LINK.findall(page.read_text(encoding="utf-8")))
+    return {(page.parent / target).resolve() for target in targets if target.endswith(".md")}
 
 
 def _row(name: str) -> str:

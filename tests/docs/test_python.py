@@ -12,7 +12,7 @@ from tests.docs.console import Mismatch, compare
 
 PAGES = [
     page
-    for page in sorted((Path(__file__).parents[2] / "docs").glob("*.md"))
+    for page in sorted((Path(__file__).parents[2] / "docs").rglob("*.md"))
     if ">>> " in page.read_text(encoding="utf-8")
 ]
 

@@ -27,7 +27,7 @@ def test_every_case_passes(found: Any) -> None:
 
 
 def test_nist_is_reached_to_most_of_its_digits(found: Any) -> None:
-    """To 8 digits or more, all but Lanczos1, as docs/accuracy.md says."""
+    """To 8 digits or more, all but Lanczos1, as docs/explanation/accuracy.md says."""
     nist = {case["name"]: case for case in found["cases"]}
     for name in FORMULAS:
         for start in (1, 2):

@@ -322,8 +322,8 @@ async def test_a_cell_is_found_in_a_cluster(monkeypatch):
 
 
 def acl_rules() -> list[str]:
-    """Those of the user that docs/scaling-out.md recommends."""
-    page = Path(__file__).parents[2] / "docs" / "scaling-out.md"
+    """Those of the user that docs/operations/scaling-out.md recommends."""
+    page = Path(__file__).parents[2] / "docs" / "operations" / "scaling-out.md"
     found = re.search(r"^ACL SETUSER descent on >password (.*)$", page.read_text(), re.MULTILINE)
     assert found is not None
     return found.group(1).split()

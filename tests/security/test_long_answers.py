@@ -1,5 +1,5 @@
 """Small bodies that ask for long answers: what an answer may take is bounded before it is made, and
-the service's memory, as the kernel counts it, stays within what docs/operations.md says."""
+the service's memory, as the kernel counts it, stays within what docs/operations/running.md says."""
 
 from __future__ import annotations
 

@@ -23,8 +23,9 @@ from starlette.types import Scope
 from service.api.validation_errors import clip, pointer
 from service.errors import BudgetExceeded, FieldError, InvalidData, shortened
 from service.schemas.base import Request as Body
-from service.schemas.columns import Data, Labels, Name, Numbers
+from service.schemas.columns import Data, Labels, Numbers
 from service.schemas.keys import EXACT_TO, are_numbers, is_exact, is_infinite, is_plain
+from service.schemas.names import Name
 from service.schemas.reading import Reading
 from service.schemas.rows import RowFilter
 from service.settings import Settings

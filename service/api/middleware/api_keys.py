@@ -162,9 +162,9 @@ def _content(line: str) -> str:
     return line.partition("#")[0].strip()
 
 
-OPEN = frozenset({"/", "/livez", "/readyz", "/docs", "/openapi.json"})
+OPEN = frozenset({"/", "/livez", "/readyz", "/docs", "/guide", "/openapi.json"})
 """Pages and health checks: they hold no caller's data."""
-OPEN_BELOW = ("/problems/", "/assets/")
+OPEN_BELOW = ("/problems/", "/assets/", "/guide/")
 
 _WINDOW_S = 60.0
 

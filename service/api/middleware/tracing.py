@@ -1,8 +1,8 @@
 """OpenTelemetry tracing, enabled by DESCENT_OTEL: one span per request, in the caller's trace.
 
 
-The libraries are an extra (`pip install 'descent[otel]'`), imported only where it is enabled. Spans
-are exported as OpenTelemetry's own variables say, such as `OTEL_EXPORTER_OTLP_ENDPOINT`.
+The libraries are an extra (`pip install '.[server,otel]'`), imported only where it is enabled.
+Spans are exported as OpenTelemetry's own variables say, such as `OTEL_EXPORTER_OTLP_ENDPOINT`.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from service.api.middleware.request_ids import request_id
 
 
 class NoTelemetry(RuntimeError):
-    """DESCENT_OTEL needs the extra packages: pip install 'descent[otel]'."""
+    """DESCENT_OTEL needs the extra packages: pip install '.[server,otel]'."""
 
 
 class Tracing:

@@ -126,7 +126,7 @@ async def _list(request: Request, entries: Callable[[], Answer]) -> Response:
 
 
 def markdown() -> str:
-    """The table of docs/diagnostics.md."""
+    """The table of docs/reference/diagnostics.md."""
     rows = [
         (f"`{e.code}`", e.seen, e.severity, e.why_it_matters, e.cure)
         for e in fitting.diagnostic_list().diagnostics
@@ -135,7 +135,7 @@ def markdown() -> str:
 
 
 def catalogue_markdown() -> Mapping[str, str]:
-    """The tables of docs/catalogue.md, by their headings."""
+    """The tables of docs/reference/catalogue.md, by their headings."""
     models, optimizers = fitting.model_list().models, fitting.optimizer_list()
     named: Mapping[str, Sequence[_Entry]] = {
         "Losses": fitting.loss_list().losses,
@@ -158,7 +158,7 @@ def catalogue_markdown() -> Mapping[str, str]:
 
 
 def views_markdown() -> str:
-    """The table of docs/pictures.md."""
+    """The table of docs/reference/pictures.md."""
     rows = [
         (_code(view.name), view.description, ", ".join(map(_code, view.requires)) or "nothing")
         for view in VIEWS.values()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from http import HTTPStatus
+from typing import Protocol
 
 from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
@@ -13,7 +14,7 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
 from service.api.head import accepted
-from service.web import Asset, assets
+from service.web import assets
 
 _ALWAYS = {"X-Content-Type-Options": "nosniff", "Referrer-Policy": "no-referrer"}
 _POLICY = (
@@ -34,10 +35,23 @@ _HOST = re.compile(r"[\w.-]{1,64}(?::\d{1,5})?|\[[0-9a-f:]{2,39}\](?::\d{1,5})?"
 _EXAMPLE_HOST = "localhost:8000"
 
 
+class Served(Protocol):
+    """A file to answer with."""
+
+    @property
+    def content(self) -> bytes: ...
+    @property
+    def media_type(self) -> str: ...
+    @property
+    def etag(self) -> str:
+        """With quotes (RFC 9110, section 8.8.3)."""
+        ...
+
+
 async def index(request: Request) -> Response:
     """The playground where Accept has text/html, as browsers send; else a quick start as text."""
     if _takes_html(request.headers):
-        return _answer(request, assets()["index.html"], {**_PLAYGROUND, "Vary": "Accept"})
+        return sent(request, assets()["index.html"], {**_PLAYGROUND, "Vary": "Accept"})
     text = assets()["quick-start.txt"].content.decode()
     headers = {**_ALWAYS, "Vary": "Accept", "Cache-Control": "no-cache"}
     return Response(text.replace(_EXAMPLE_HOST, _address(request)), 200, headers, "text/plain")
@@ -45,7 +59,7 @@ async def index(request: Request) -> Response:
 
 async def docs(request: Request) -> Response:
     """Swagger UI for openapi.json."""
-    return _answer(request, assets()["docs.html"], _DOCS)
+    return sent(request, assets()["docs.html"], _DOCS)
 
 
 async def asset(request: Request) -> Response:
@@ -54,7 +68,7 @@ async def asset(request: Request) -> Response:
     # HTML is served only at the routes that set its Content-Security-Policy.
     if found is None or found.media_type.startswith("text/html"):
         raise HTTPException(HTTPStatus.NOT_FOUND)
-    return _answer(request, found, _ALWAYS)
+    return sent(request, found, _ALWAYS)
 
 
 # Not in openapi.json: these are for browsers.
@@ -65,7 +79,7 @@ ROUTES: list[BaseRoute] = [
 ]
 
 
-def _answer(request: Request, found: Asset, headers: Mapping[str, str]) -> Response:
+def sent(request: Request, found: Served, headers: Mapping[str, str]) -> Response:
     """The file, or 304 where the browser has it. `no-cache` makes browsers revalidate each time."""
     headers = {**headers, "ETag": found.etag, "Cache-Control": "no-cache"}
     cached_tags = request.headers.get("if-none-match", "")

@@ -58,7 +58,7 @@ async def explain_problem(request: Request, type: str) -> Response:
 
 
 def markdown() -> str:
-    """The table of docs/problems.md."""
+    """The table of docs/reference/problems.md."""
     rows = [
         f"| `{name}` | {error.http_status} | {error.meaning} | {error.remedy} |"
         for name, error in PROBLEMS.items()

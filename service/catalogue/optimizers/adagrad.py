@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Annotated
+
+from typing_extensions import Doc
 
 from service.catalogue.optimizers.record import State, first_order
 from service.catalogue.options import NonNegative, Positive
@@ -13,11 +16,13 @@ from service.catalogue.tensors import Tensor
 class Adagrad:
     """s' = s + g²; θ' = θ − rate/(1 + t·lr_decay)·g/(√s' + eps)."""
 
-    learning_rate: Positive = 1e-2
-    lr_decay: NonNegative = 0.0
-    eps: Positive = 1e-10
-    weight_decay: NonNegative = 0.0
-    initial_accumulator_value: NonNegative = 0.0
+    learning_rate: Annotated[Positive, Doc("Multiplies the step.")] = 1e-2
+    lr_decay: Annotated[NonNegative, Doc("The rate is divided by 1 + epoch·lr_decay.")] = 0.0
+    eps: Annotated[Positive, Doc("Added to the root, so that it is never 0.")] = 1e-10
+    weight_decay: Annotated[
+        NonNegative, Doc("L2 penalty: weight_decay·θ is added to the gradient.")
+    ] = 0.0
+    initial_accumulator_value: Annotated[NonNegative, Doc("The sum of squares at the start.")] = 0.0
 
     def start(self, theta: Tensor) -> State:
         return State(0, (theta * 0 + self.initial_accumulator_value,))

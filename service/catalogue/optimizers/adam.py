@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Annotated, ClassVar
+
+from typing_extensions import Doc
 
 from service.catalogue.optimizers.record import State, first_order
 from service.catalogue.options import Fraction, NonNegative, Positive
@@ -17,12 +19,14 @@ class Adam:
     With amsgrad (Reddi et al., ICLR (2018)) v̂ is the largest so far.
     """
 
-    learning_rate: Positive = 1e-3
-    beta1: Fraction = 0.9
-    beta2: Fraction = 0.999
-    eps: Positive = 1e-8
-    weight_decay: NonNegative = 0.0
-    amsgrad: bool = False
+    learning_rate: Annotated[Positive, Doc("Multiplies the step.")] = 1e-3
+    beta1: Annotated[Fraction, Doc("Decay of the mean of the gradients.")] = 0.9
+    beta2: Annotated[Fraction, Doc("Decay of the mean of their squares.")] = 0.999
+    eps: Annotated[Positive, Doc("Added to the root, so that it is never 0.")] = 1e-8
+    weight_decay: Annotated[
+        NonNegative, Doc("L2 penalty: weight_decay·θ is added to the gradient.")
+    ] = 0.0
+    amsgrad: Annotated[bool, Doc("Whether the largest mean square so far is used.")] = False
 
     decoupled: ClassVar[bool] = False
     """Whether the weight decay is subtracted from θ rather than added to g."""

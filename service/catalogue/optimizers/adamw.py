@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Annotated, ClassVar
+
+from typing_extensions import Doc
 
 from service.catalogue.optimizers.adam import Adam
 from service.catalogue.optimizers.record import first_order
@@ -14,7 +16,9 @@ from service.catalogue.options import NonNegative
 class AdamW(Adam):
     """As Adam, with weight_decay·rate·θ subtracted from θ itself."""
 
-    weight_decay: NonNegative = 1e-2
+    weight_decay: Annotated[
+        NonNegative, Doc("weight_decay·learning_rate·θ is taken off θ itself.")
+    ] = 1e-2
 
     decoupled: ClassVar[bool] = True
 

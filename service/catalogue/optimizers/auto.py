@@ -10,7 +10,7 @@ AUTO = Optimizer(
     "loss.",
     formula="an optimizer chosen for the formula, the bounds and the loss",
     when_to_use="Almost always.",
-    reference="docs/architecture.md",
+    reference="docs/explanation/architecture.md",
     solver=None,
     has_gradient=True,
 )

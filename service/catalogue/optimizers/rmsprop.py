@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Annotated
+
+from typing_extensions import Doc
 
 from service.catalogue.optimizers.record import State, first_order
 from service.catalogue.options import Fraction, NonNegative, Positive
@@ -13,12 +16,16 @@ from service.catalogue.tensors import Tensor
 class Rmsprop:
     """v' = αv + (1−α)g²; θ' = θ − rate·g/(√v' + eps); `centered` subtracts the mean from v'."""
 
-    learning_rate: Positive = 1e-2
-    alpha: Fraction = 0.99
-    eps: Positive = 1e-8
-    weight_decay: NonNegative = 0.0
-    momentum: Fraction = 0.0
-    centered: bool = False
+    learning_rate: Annotated[Positive, Doc("Multiplies the step.")] = 1e-2
+    alpha: Annotated[Fraction, Doc("Decay of the mean of the squares.")] = 0.99
+    eps: Annotated[Positive, Doc("Added to the root, so that it is never 0.")] = 1e-8
+    weight_decay: Annotated[
+        NonNegative, Doc("L2 penalty: weight_decay·θ is added to the gradient.")
+    ] = 0.0
+    momentum: Annotated[Fraction, Doc("The part of the last step that is kept.")] = 0.0
+    centered: Annotated[bool, Doc("Whether the squared mean of the gradients is subtracted.")] = (
+        False
+    )
 
     def start(self, theta: Tensor) -> State:
         return State(0, (theta * 0, theta * 0, theta * 0))

@@ -20,13 +20,15 @@ class Sgd:
     Raises InvalidRequest for nesterov without momentum or with dampening.
     """
 
-    learning_rate: Positive = 1e-3
-    momentum: Fraction = 0.0
-    dampening: Share = 0.0
+    learning_rate: Annotated[Positive, Doc("Multiplies the step.")] = 1e-3
+    momentum: Annotated[Fraction, Doc("The part of the last step that is kept.")] = 0.0
+    dampening: Annotated[Share, Doc("The part of the gradient that momentum leaves out.")] = 0.0
     nesterov: Annotated[
         bool, Doc("Nesterov's momentum; requires `momentum` above 0 and no `dampening`.")
     ] = False
-    weight_decay: NonNegative = 0.0
+    weight_decay: Annotated[
+        NonNegative, Doc("L2 penalty: weight_decay·θ is added to the gradient.")
+    ] = 0.0
 
     def __post_init__(self) -> None:
         if self.nesterov and (self.momentum <= 0 or self.dampening):

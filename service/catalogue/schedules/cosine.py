@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Annotated
+
+from typing_extensions import Doc
 
 from service.catalogue.options import Count, NonNegative
 from service.catalogue.schedules.record import LearningRateSchedule
@@ -13,8 +16,8 @@ from service.catalogue.schedules.record import LearningRateSchedule
 class Cosine:
     """From the base rate to eta_min: eta_min + (base − eta_min)·(1 + cos(π·t/t_max))/2."""
 
-    t_max: Count | None = None
-    eta_min: NonNegative = 0.0
+    t_max: Annotated[Count | None, Doc("Epochs of the half period. Default: `epochs`.")] = None
+    eta_min: Annotated[NonNegative, Doc("The lowest rate.")] = 0.0
 
     def factor(self, t: int, base: float, epochs: int) -> float:
         low = self.eta_min / base

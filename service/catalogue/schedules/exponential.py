@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Annotated
+
+from typing_extensions import Doc
 
 from service.catalogue.options import Positive
 from service.catalogue.schedules.record import LearningRateSchedule, power
@@ -12,7 +15,7 @@ from service.catalogue.schedules.record import LearningRateSchedule, power
 class Exponential:
     """gamma^t."""
 
-    gamma: Positive
+    gamma: Annotated[Positive, Doc("The factor.")]
 
     def factor(self, t: int, base: float, epochs: int) -> float:
         return power(self.gamma, t)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Annotated
 
 from annotated_types import Gt, Le
+from typing_extensions import Doc
 
 from service.catalogue.options import Count, Share
 from service.catalogue.schedules.record import LearningRateSchedule
@@ -15,9 +16,9 @@ from service.catalogue.schedules.record import LearningRateSchedule
 class Linear:
     """From start_factor to end_factor over total_iters epochs."""
 
-    start_factor: Annotated[float, Gt(0), Le(1)] = 1 / 3
-    end_factor: Share = 1.0
-    total_iters: Count = 5
+    start_factor: Annotated[float, Gt(0), Le(1), Doc("The factor at the start.")] = 1 / 3
+    end_factor: Annotated[Share, Doc("The factor at the end.")] = 1.0
+    total_iters: Annotated[Count, Doc("Epochs until it ends.")] = 5
 
     def factor(self, t: int, base: float, epochs: int) -> float:
         done = min(t, self.total_iters) / self.total_iters

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Annotated
 
 from annotated_types import Len
+from typing_extensions import Doc
 
 from service.catalogue.options import Count, Positive
 from service.catalogue.schedules.record import LearningRateSchedule, power
@@ -16,8 +17,10 @@ from service.catalogue.schedules.record import LearningRateSchedule, power
 class MultiStep:
     """gamma^(milestones reached)."""
 
-    milestones: Annotated[tuple[Count, ...], Len(1, 1000)]
-    gamma: Positive = 0.1
+    milestones: Annotated[
+        tuple[Count, ...], Len(1, 1000), Doc("The epochs at which the rate is multiplied.")
+    ]
+    gamma: Annotated[Positive, Doc("The factor.")] = 0.1
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "milestones", tuple(sorted(self.milestones)))

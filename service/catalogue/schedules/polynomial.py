@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Annotated
+
+from typing_extensions import Doc
 
 from service.catalogue.options import Count, Positive
 from service.catalogue.schedules.record import LearningRateSchedule
@@ -12,8 +15,8 @@ from service.catalogue.schedules.record import LearningRateSchedule
 class Polynomial:
     """(1 − t/total_iters)^power, then 0."""
 
-    total_iters: Count | None = None
-    power: Positive = 1.0
+    total_iters: Annotated[Count | None, Doc("Epochs until it ends.")] = None
+    power: Annotated[Positive, Doc("The exponent.")] = 1.0
 
     def factor(self, t: int, base: float, epochs: int) -> float:
         total = self.total_iters or epochs

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Annotated
+
+from typing_extensions import Doc
 
 from service.catalogue.options import Count, Positive
 from service.catalogue.schedules.record import LearningRateSchedule, power
@@ -12,8 +15,8 @@ from service.catalogue.schedules.record import LearningRateSchedule, power
 class Step:
     """gamma^⌊t / step_size⌋."""
 
-    step_size: Count
-    gamma: Positive = 0.1
+    step_size: Annotated[Count, Doc("Epochs between two steps.")]
+    gamma: Annotated[Positive, Doc("The factor.")] = 0.1
 
     def factor(self, t: int, base: float, epochs: int) -> float:
         return power(self.gamma, t // self.step_size)

@@ -75,7 +75,8 @@ FORMS = {
 
 async def test_every_form_is_here_and_on_the_page() -> None:
     assert set(FORMS) == set(forms.FORMS)
-    page = (Path(__file__).parents[3] / "docs" / "data.md").read_text(encoding="utf-8")
+    path = Path(__file__).parents[3] / "docs" / "reference" / "data.md"
+    page = path.read_text(encoding="utf-8")
     assert all(f"`{name}`" in page for name in FORMS)
 
 
