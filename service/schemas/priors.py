@@ -7,7 +7,7 @@ from typing import Annotated, Any
 from pydantic import BeforeValidator, Field
 
 from service.schemas.base import Finite, Request
-from service.schemas.columns import Name
+from service.schemas.names import Name
 
 
 class JointPrior(Request):
