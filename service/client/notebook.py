@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from html import escape
 from inspect import iscoroutinefunction
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlencode
+
+from pydantic_core import to_json
 
 from service.client import errors
 from service.schemas import answers as wire
@@ -29,7 +32,8 @@ class Picture:
         Path(path).write_bytes(self.content)
 
     def __str__(self) -> str:
-        return f"<{self.kind} of {len(self.content)} bytes>" if self.kind == "png" else self._text()
+        binary = self.kind in ("png", "pdf")
+        return f"<{self.kind} of {len(self.content)} bytes>" if binary else self._text()
 
     def _text(self) -> str:
         return self.content.decode()
@@ -39,6 +43,18 @@ class Picture:
 
     def _repr_png_(self) -> bytes | None:
         return self.content if self.kind == "png" else None
+
+
+def path_of(job: str, view: str, kind: str, look: Mapping[str, Any]) -> str:
+    """The path of a job's picture."""
+    query = {name: _queried(name, value) for name, value in look.items() if value is not None}
+    return f"{job}/plot/{view}.{kind}" + (f"?{urlencode(query)}" if query else "")
+
+
+def _queried(name: str, value: Any) -> str:
+    if name == "along" and not isinstance(value, str):
+        return ",".join(value)
+    return value if isinstance(value, str) else to_json(value).decode()
 
 
 def shown(plot: Callable[[], Any]) -> str | None:

@@ -19,7 +19,7 @@ from service.schemas.names import PictureFormat, Status, ViewName
 
 if TYPE_CHECKING:
     from service.client.blocking.descent import Descent
-    from service.client.options import Band, InversionKeywords
+    from service.client.options import Band, InversionKeywords, PictureKeywords
     from service.client.predictions import Predictions, Unknowns
     from service.schemas.draws import Draws
 
@@ -48,9 +48,14 @@ class Fit(FitDocument):
         `service.schemas.unknowns.InvertRequest` for the options."""
         return self._connected().inverted(self.inversion(data, options))
 
-    def plot(self, view: ViewName = "fit", kind: PictureFormat = "svg") -> Picture:
+    def plot(
+        self,
+        view: ViewName = "fit",
+        kind: PictureFormat = "svg",
+        **look: Unpack[PictureKeywords],
+    ) -> Picture:
         """The service's picture of it; NotFoundError where the service has forgotten the job."""
-        path = self._picture_path(view, kind)
+        path = notebook.path_of(self.urls.self, view, kind, look)
         picture = Picture(self._connected().fetch(path, FORMATS[kind].media_type), kind)
         if (view, kind) == ("fit", "svg"):
             self._picture = str(picture)
@@ -118,6 +123,16 @@ class Job(Generic[FitT]):
         """Its recorded epochs, also while it runs."""
         query = {"after_epoch": after_epoch, "limit": limit, "max_points": max_points}
         return self._client.history(self.id, query)
+
+    def plot(
+        self,
+        view: ViewName = "fit",
+        kind: PictureFormat = "svg",
+        **look: Unpack[PictureKeywords],
+    ) -> Picture:
+        """The service's picture of it: of groups, of all, or of the one named by `group`."""
+        path = notebook.path_of(f"/jobs/{self.id}", view, kind, look)
+        return Picture(self._client.fetch(path, FORMATS[kind].media_type), kind)
 
     def draws(self) -> Draws:
         """The replicates of its bootstrap, columns of numbers, once it has finished."""
