@@ -186,7 +186,6 @@ def end(
     """Waits for a job, prints its fit, and exits with the code of its verdict."""
     from service.cli import exits, printing, progress
     from service.client import Comparison
-    from service.client.notebook import path_of
 
     interrupted, found = progress.finished(job, own=own)
     if found is None:
@@ -195,8 +194,9 @@ def end(
     if save is not None:
         found.save(save)
     if picture is not None:
-        path = path_of(found.urls.self, picture.view, picture.kind.name, picture.look)
-        picture.file.write_bytes(client.fetch(path, picture.kind.media_type))
+        path, kind = f"{found.urls.self}/plot/{picture.view}", picture.kind
+        made = client.fetch(f"{path}.{kind.name}", kind.media_type, picture.look)
+        picture.file.write_bytes(made)
     if interrupted:
         raise typer.Exit(exits.INTERRUPTED)
     if found.verdict == "doubtful":

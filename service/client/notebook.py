@@ -8,7 +8,6 @@ from html import escape
 from inspect import iscoroutinefunction
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlencode
 
 from pydantic_core import to_json
 
@@ -45,10 +44,9 @@ class Picture:
         return self.content if self.kind == "png" else None
 
 
-def path_of(job: str, view: str, kind: str, look: Mapping[str, Any]) -> str:
-    """The path of a job's picture."""
-    query = {name: _queried(name, value) for name, value in look.items() if value is not None}
-    return f"{job}/plot/{view}.{kind}" + (f"?{urlencode(query)}" if query else "")
+def query_of(look: Mapping[str, Any]) -> dict[str, str]:
+    """The query of a picture."""
+    return {name: _queried(name, value) for name, value in look.items() if value is not None}
 
 
 def _queried(name: str, value: Any) -> str:

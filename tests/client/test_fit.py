@@ -14,7 +14,7 @@ import pytest
 
 from service.client import AsyncDescent, AsyncFit, ClientError, Descent, Fit, GroupedFit
 from service.client.errors import UnreadableAnswer
-from service.client.notebook import path_of
+from service.client.notebook import query_of
 from tests.client.parts import DATA, DECAY, DECAY_DATA, MODEL
 
 SVG = b'<svg xmlns="http://www.w3.org/2000/svg"><path d="M0 0"/></svg>'
@@ -161,9 +161,8 @@ def test_a_picture_is_saved_and_shown(fit: Fit, tmp_path: Path) -> None:
     assert picture._repr_png_() is None
     assert asked[0].url.path.endswith("/plot/residuals.svg")
     look = {"transparent": True, "group": [1, "B"], "along": ["w", "b"]}
-    assert path_of("/jobs/j", "fit", "pdf", {**look, "title": None}) == (
-        "/jobs/j/plot/fit.pdf?transparent=true&group=%5B1%2C%22B%22%5D&along=w%2Cb"
-    )
+    sent = {"transparent": "true", "group": '[1,"B"]', "along": "w,b"}
+    assert query_of({**look, "title": None}) == sent
 
 
 def test_pictures_of_a_service(fit: Fit) -> None:

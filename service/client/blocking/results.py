@@ -55,8 +55,9 @@ class Fit(FitDocument):
         **look: Unpack[PictureKeywords],
     ) -> Picture:
         """The service's picture of it; NotFoundError where the service has forgotten the job."""
-        path = notebook.path_of(self.urls.self, view, kind, look)
-        picture = Picture(self._connected().fetch(path, FORMATS[kind].media_type), kind)
+        path, media = f"{self.urls.self}/plot/{view}.{kind}", FORMATS[kind].media_type
+        found = self._connected().fetch(path, media, notebook.query_of(look))
+        picture = Picture(found, kind)
         if (view, kind) == ("fit", "svg"):
             self._picture = str(picture)
         return picture
@@ -131,8 +132,9 @@ class Job(Generic[FitT]):
         **look: Unpack[PictureKeywords],
     ) -> Picture:
         """The service's picture of it: of groups, of all, or of the one named by `group`."""
-        path = notebook.path_of(f"/jobs/{self.id}", view, kind, look)
-        return Picture(self._client.fetch(path, FORMATS[kind].media_type), kind)
+        path, media = f"/jobs/{self.id}/plot/{view}.{kind}", FORMATS[kind].media_type
+        found = self._client.fetch(path, media, notebook.query_of(look))
+        return Picture(found, kind)
 
     def draws(self) -> Draws:
         """The replicates of its bootstrap, columns of numbers, once it has finished."""
