@@ -39,7 +39,7 @@ def _client(url: str | None, key: str | None, timeout: float | None) -> Descent:
 
 @contextmanager
 def _own() -> Iterator[str]:
-    from service.cli import embedded
+    from service.client import embedded
 
     with ExitStack() as stack:
         with _starting():

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from html import escape
 from inspect import iscoroutinefunction
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pydantic_core import to_json
 
 from service.client import errors
 from service.schemas import answers as wire
 from service.schemas.names import PictureFormat
+
+if TYPE_CHECKING:
+    from service.client.answers import Event
 
 _CELL = "text-align:right;padding:2px 10px"
 _COLOURS = {"info": "#3b6ea5", "warning": "#9a6700", "error": "#b42318"}
@@ -64,6 +68,52 @@ def shown(plot: Callable[[], Any]) -> str | None:
         return str(plot())
     except errors.ClientError:
         return None
+
+
+@dataclass(slots=True)
+class Bar:
+    """The progress of a job in a notebook, drawn again with each event. Elsewhere nothing."""
+
+    event: Event | None = None
+    _display: Any = None
+
+    def show(self, event: Event) -> None:
+        """Draws the bar as of an event."""
+        self.event = event
+        if self._display is None:
+            self._display = _displayed(self)
+        else:
+            self._display.update(self)
+
+    def _repr_html_(self) -> str:
+        if self.event is None or self.event.event == "done":
+            return ""
+        if self.event.status == "queued":
+            return f"<p>queued, {self.event.queue_position or 0} before it</p>"
+        now = self.event.progress
+        loss = "" if now.loss is None else f", loss {now.loss:.4g}"
+        return (
+            f'<p><progress max="{now.epochs}" value="{now.epoch}"></progress> '
+            f"{escape(now.unit)} {now.epoch:,} of {now.epochs:,}{loss}</p>"
+        )
+
+    def __repr__(self) -> str:
+        return "<progress of a job>"
+
+
+class _Undisplayed:
+    """Where there is no notebook."""
+
+    def update(self, shown: Any) -> None:
+        """Draws nothing."""
+
+
+def _displayed(shown: Any) -> Any:
+    """A handle to draw it again; in a notebook IPython is imported already."""
+    ipython = sys.modules.get("IPython")
+    if ipython is None or ipython.get_ipython() is None:
+        return _Undisplayed()
+    return ipython.display.display(shown, display_id=True)
 
 
 def html_table(fit: wire.Fit, svg: str | None = None) -> str:

@@ -100,6 +100,13 @@ class AsyncJob(Generic[FitT]):
         deadline = self._client.deadline(timeout)
         return self._fit(await self._client.wait_for(self.id, deadline))
 
+    async def follow(self) -> FitT:
+        """Its fit, when there is one; meanwhile a notebook shows the epoch and the loss."""
+        bar = notebook.Bar()
+        async for event in self.events():
+            bar.show(event)
+        return await self.result()
+
     async def result(self) -> FitT:
         """Its fit; raises WaitTimeout if there is none yet."""
         return self._fit(await self._client.result(self.id))

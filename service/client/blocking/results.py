@@ -101,6 +101,13 @@ class Job(Generic[FitT]):
         deadline = self._client.deadline(timeout)
         return self._fit(self._client.wait_for(self.id, deadline))
 
+    def follow(self) -> FitT:
+        """Its fit, when there is one; meanwhile a notebook shows the epoch and the loss."""
+        bar = notebook.Bar()
+        for event in self.events():
+            bar.show(event)
+        return self.result()
+
     def result(self) -> FitT:
         """Its fit; raises WaitTimeout if there is none yet."""
         return self._fit(self._client.result(self.id))
