@@ -249,6 +249,7 @@ def document(app: FastAPI) -> Part:
         tags=app.openapi_tags,
         routes=app.routes,
     )
+    made["servers"] = [{"url": "/", "description": "The service that serves this document."}]
     made["components"] = {
         "schemas": _schemas(),
         "headers": _header_components(),
@@ -280,8 +281,7 @@ def _add_middleware_refusals(operation: Part, *, needs_key: bool, changes: bool)
     before = refusals(421, *((401, 429) if needs_key else ()), *((403,) if changes else ()))
     for status, refusal in before.items():
         operation["responses"].setdefault(str(status), refusal)
-    if needs_key:
-        operation["security"] = [{}, *({name: []} for name in _KEYS)]
+    operation["security"] = [{}, *({name: []} for name in _KEYS)] if needs_key else []
 
 
 class _Untitled(GenerateJsonSchema):
@@ -325,7 +325,25 @@ def _schemas() -> Part:
     optional = {name for name, f in problems.Problem.model_fields.items() if not f.is_required()}
     problem = schemas["Problem"]
     problem["required"] = [name for name in problem["required"] if name not in optional]
+    for schema in schemas.values():
+        _require_discriminators(schema)
     return dict(sorted(schemas.items()))
+
+
+def _require_discriminators(schema: Part) -> None:
+    """A constant that distinguishes the members of a union is required, its default apart."""
+    constants = [name for name in ("name", "method") if "const" in _property(schema, name)]
+    missing = [name for name in constants if name not in schema.get("required", ())]
+    if missing:
+        schema["required"] = [*missing, *schema.get("required", ())]
+    for name in constants:
+        schema["properties"][name].pop("default", None)
+
+
+def _property(schema: Part, name: str) -> Part:
+    """The schema of a property; empty where there is none."""
+    found: Part = schema.get("properties", {}).get(name, {})
+    return found
 
 
 def _header_components() -> Part:
