@@ -16,7 +16,7 @@ from typing import Generic, Literal, TypeVar
 from service.jobs.system import cores
 from service.settings import Settings
 
-PEERS = ("scipy", "lmfit", "iminuit", "litserve")
+PEERS = ("scipy", "lmfit", "iminuit", "litserve", "odrpack")
 """What the extra `bench` installs."""
 
 Unit = Literal["s", "ms", "µs", "requests/s", "fits/s", "readings/s", "MiB", "%"]

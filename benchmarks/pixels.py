@@ -12,9 +12,10 @@ from benchmarks.harness import Benchmark, Comparison, Results, in_turns, peer
 from service import engine
 from service.catalogue.losses import LOSSES
 from service.catalogue.options import NoOptions
+from service.engine.fit_options import Tolerance
 from service.engine.formula import read_formula
 from service.engine.losses import Loss
-from service.engine.problem import Problem, Tolerance
+from service.engine.problem import Problem
 
 SIDE = 5
 START = {"a": 500.0, "x0": 2.0, "y0": 2.0, "s": 1.0, "b": 10.0}

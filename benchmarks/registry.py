@@ -27,6 +27,7 @@ NAMES = (
     "bodies",
     "pixels",
     "coverage",
+    "distances",
     "resampling",
     "unknowns",
     "verdicts",

@@ -22,10 +22,10 @@ from service.catalogue.families import FAMILIES
 from service.catalogue.losses import LOSSES
 from service.catalogue.options import NoOptions
 from service.engine import Options, Problem, Result, Task, begin, outcome
+from service.engine.fit_options import Tolerance
 from service.engine.formula import Formula, read_formula
 from service.engine.losses import Loss
 from service.engine.models import guess
-from service.engine.problem import Tolerance
 
 SETS = 200
 NOISE = 0.05

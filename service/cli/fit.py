@@ -45,6 +45,18 @@ def fit(
         list[str] | None,
         typer.Option(help="A param tied to others by an expression: name=expression."),
     ] = None,
+    prior: Annotated[
+        list[str] | None,
+        typer.Option(help="What is known of a param: name=mean:sd. Needs --sigma-absolute."),
+    ] = None,
+    prior_fit: Annotated[
+        Path | None,
+        typer.Option(help="A fit saved by `descent fit --save`, whose params are a prior of this."),
+    ] = None,
+    constraint: Annotated[
+        list[str] | None,
+        typer.Option(help="The order of params: 'k1 < k2', or '0 < a < b'."),
+    ] = None,
     report: Annotated[
         list[str] | None,
         typer.Option(
@@ -64,6 +76,7 @@ def fit(
     overdispersion: options.Overdispersion = None,
     bins: options.Bins = None,
     sigma: options.Sigma = None,
+    sigma_x: options.SigmaX = None,
     sigma_expr: Annotated[
         str | None,
         typer.Option(
@@ -75,6 +88,10 @@ def fit(
         list[str] | None,
         typer.Option(help="A param of --sigma-expr to estimate: name, or name=initial value."),
     ] = None,
+    sigma_absolute: Annotated[
+        bool,
+        typer.Option("--sigma-absolute", help="sigma is in the units of the target, not relative."),
+    ] = False,
     weights: Annotated[
         str | None,
         typer.Option(help="Weights, 1/sigma²: a column, or an expression such as '1/x**2'."),
@@ -140,7 +157,9 @@ def fit(
         fixed=fix or (),
         bounds=bound or (),
         ties=tie or (),
+        priors=prior or (),
         reports=report or (),
+        errors=sigma_x or (),
         settings=setting or (),
         patch=patch,
         model=model,
@@ -150,9 +169,12 @@ def fit(
         likelihood=options.counted(likelihood, exposure, n, overdispersion),
         bins=options.edges(bins),
         sigma=sigma if sigma_expr is None else requests.noise(sigma_expr, estimate or ()),
+        sigma_absolute=sigma_absolute or None,
         weights=weights,
         outliers=None if outliers is None else {"method": "rout", "action": outliers},
         covariance=covariance,
+        prior=None if prior_fit is None else requests.earlier(prior_fit),
+        constraints=constraint or None,
         group_by=_grouping(group_by or (), shared or ()),
         rows=rows,
     )

@@ -158,6 +158,10 @@ Bins = Annotated[
 Sigma = Annotated[
     str | None, typer.Option(help="The noise's standard deviation: a column, or a number.")
 ]
+SigmaX = Annotated[
+    list[str] | None,
+    typer.Option(help="An input's standard deviation: name=column, or name=number."),
+]
 Optimizer = Annotated[
     str | None, typer.Option(help="The optimizer; default: auto.", autocompletion=optimizer_names)
 ]

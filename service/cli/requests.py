@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Any
 
 from service.cli import exits
@@ -17,7 +18,9 @@ def request(
     fixed: Iterable[str] = (),
     bounds: Iterable[str] = (),
     ties: Iterable[str] = (),
+    priors: Iterable[str] = (),
     reports: Iterable[str] = (),
+    errors: Iterable[str] = (),
     settings: Iterable[str] = (),
     patch: str | None = None,
     **options: Any,
@@ -33,11 +36,16 @@ def request(
         started.setdefault(name, {}).update(_bounds(limits, name))
     for name, text in map(_pair, ties):
         started.setdefault(name, {})["expr"] = text
+    for name, known in map(_pair, priors):
+        started.setdefault(name, {})["prior"] = _prior(known, name)
     asked_reports = list(reports)
     if asked_reports == ["default"]:
         made["report"] = "default"
     elif asked_reports:
         made["report"] = dict(map(_pair, asked_reports))
+    spreads = {name: _json_or_text(value) for name, value in map(_pair, errors)}
+    if spreads:
+        made["sigma_x"] = spreads
     if started:
         made["params"] = {name: _short(param) for name, param in started.items()}
     for path, value in map(_pair, settings):
@@ -46,6 +54,13 @@ def request(
         asked = _object(patch)
         made = merged({name: _as_object(value, name, asked) for name, value in made.items()}, asked)
     return made
+
+
+def earlier(path: Path) -> Any:
+    """The `predict` of a saved fit, as a prior."""
+    from service.client import Fit
+
+    return Fit.load(path).raw["predict"]
 
 
 def noise(expr: str, estimated: Iterable[str]) -> Tree:
@@ -96,6 +111,14 @@ def _bounds(text: str, name: str) -> dict[str, float]:
         exits.usage(f"the bounds of '{name}' must be low:high, low: or :high")
     sides = {"min": low.strip(), "max": high.strip()}
     return {side: _number(value, name) for side, value in sides.items() if value}
+
+
+def _prior(text: str, name: str) -> dict[str, float]:
+    """`1.9:0.05`, a mean and a standard deviation."""
+    mean, colon, sd = text.partition(":")
+    if not colon:
+        exits.usage(f"the prior of '{name}' must be mean:sd, such as 1.9:0.05, not '{text}'")
+    return {"mean": _number(mean, name), "sd": _number(sd, name)}
 
 
 def limits(text: str, name: str) -> list[float]:

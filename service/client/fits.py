@@ -16,6 +16,7 @@ from service.schemas import comparisons, grouped, resampled
 from service.schemas.jobs import JobResult
 from service.schemas.names import Status, StopReason, Verdict
 from service.schemas.noise_answers import FittedNoise, FoundOutliers
+from service.schemas.prior_answers import FittedPrior
 from service.schemas.reading import Reading
 
 T = TypeVar("T")
@@ -108,6 +109,7 @@ class FitDocument(_AnyFit):
     design = _Member[resampled.Design | None]()
     noise = _Member[FittedNoise | None]()
     outliers = _Member[FoundOutliers | None]()
+    prior = _Member[FittedPrior | None]()
     history = _Member[wire.History]()
 
     def __init__(self, raw: dict[str, Any]) -> None:

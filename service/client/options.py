@@ -39,6 +39,7 @@ if TYPE_CHECKING:
         Scale,
         Tolerance,
     )
+    from service.schemas.priors import JointPrior
     from service.schemas.resampling import CoverageOptions, DesignOptions
     from service.schemas.unknowns import CalibratorOptions, InversionOptions
 
@@ -61,6 +62,7 @@ class FitOptions(TypedDict, total=False):
     units: Mapping[str, str]
     sigma: Sigma | NoiseModel | Object | None
     sigma_absolute: bool
+    sigma_x: Mapping[str, str | float]
     weights: str | Sequence[float] | Any | None
     outliers: Literal["rout"] | OutlierOptions | Object | None
     rows: str | None
@@ -69,6 +71,8 @@ class FitOptions(TypedDict, total=False):
     loss: Loss
     likelihood: Likelihood | None
     bins: Sequence[str] | None
+    prior: JointPrior | Object | None
+    constraints: Sequence[str]
     optimizer: OptimizerName | OptimizerOptions | Object
     scaling: Scaling | None
     epochs: int | None

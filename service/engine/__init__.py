@@ -3,9 +3,10 @@
 Stateless: no clock, no I/O, no globals. `run_of(task)` returns a run, which the caller steps.
 """
 
+from service.engine.fit_options import Options
 from service.engine.iterate import Run, begin, outcome
 from service.engine.outlier_run import OutlierRun, run_of
-from service.engine.problem import Groups, Options, Problem, Task, grouped
+from service.engine.problem import Groups, Problem, Task, grouped
 from service.engine.resampling.run import Resampled, ResampledRun
 from service.engine.result import Best, Ends, GroupedResult, Result, Rows
 from service.engine.reweighted_run import ReweightedRun

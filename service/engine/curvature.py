@@ -11,10 +11,12 @@ from torch import Tensor
 
 from service.catalogue.optimizers.sgd import Sgd
 from service.catalogue.schedules import Constant
+from service.engine.fit_options import GradientMethod, Options
 from service.engine.kernel import operators
 from service.engine.kernel.types import Floats
 from service.engine.objectives.objective import Objective
-from service.engine.problem import GradientMethod, Groups, Options, Problem
+from service.engine.prior import extended
+from service.engine.problem import Groups, Problem
 
 ANALYTIC = GradientMethod("analytic")
 
@@ -26,6 +28,8 @@ def curvatures(problem: Problem, fits: Groups, theta: Floats, factors: Floats) -
     For a linear prediction and mse the Hessian is 2JᵀJ/n everywhere, and its eigenvalues follow
     from the singular values of R (`factors`, (fits, free + 1, free + 1)).
     """
+    with_prior = extended(problem, fits)
+    problem, fits = with_prior.problem, with_prior.fits
     if problem.loss.is_least_squares and problem.is_linear:
         r = factors[:, :-1, :-1]
         found = np.full(r.shape[:2], np.nan)

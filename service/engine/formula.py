@@ -144,6 +144,16 @@ class Formula:
         return {}
 
     @cached_property
+    def input_programs(self) -> dict[tuple[str, ...], Program]:
+        """The programs of derivatives by inputs that were made: see `objectives.orthogonal`."""
+        return {}
+
+    @cached_property
+    def extended(self) -> dict[tuple[str, ...], Formula]:
+        """The formulas with rows of a prior that were made: see `engine.prior`."""
+        return {}
+
+    @cached_property
     def _programs(self) -> dict[tuple[int, ...], Program]:
         return {}
 

@@ -17,8 +17,9 @@ import torch
 from torch import Tensor
 
 from service.catalogue.options import NoOptions
+from service.engine.fit_options import Options, Tolerance
 from service.engine.inference.statistics import Statistics, summarise
-from service.engine.problem import Options, Task, Tolerance
+from service.engine.problem import Task
 from service.engine.result import Ends, GroupedResult, Result, Rows, StopReason, joined
 from service.engine.solvers.contract import Progress, Solver
 from service.engine.solvers.marquardt import Marquardt

@@ -16,12 +16,16 @@ from torch import Tensor
 
 from service.catalogue.losses import LOSSES
 from service.catalogue.options import NoOptions
+from service.engine.fit_options import Options, Tolerance
 from service.engine.inference.rout import outliers
 from service.engine.iterate import Run
 from service.engine.kernel.types import Bools, Floats
 from service.engine.losses import Loss
 from service.engine.noise import ResidualScale
-from service.engine.problem import Options, Task, Tolerance
+from service.engine.ordered_run import OrderedRun
+from service.engine.orthogonal_run import OrthogonalRun
+from service.engine.prior import of_task
+from service.engine.problem import Task
 from service.engine.result import GroupedResult, Outlying, Result, Rows, StopReason
 from service.engine.reweighted_run import ReweightedRun
 from service.engine.reweighting import predictions
@@ -232,13 +236,18 @@ def _stopped(found: Found, stop_reason: StopReason | None) -> Found:
     return found if stop_reason is None else replace(found, stop_reason=stop_reason)
 
 
-AnyRun = Run | SharedRun | ReweightedRun | OutlierRun
+AnyRun = Run | OrderedRun | SharedRun | ReweightedRun | OutlierRun | OrthogonalRun
 
 
 def run_of(task: Task, checkpoint: Any = None) -> AnyRun:
     """A run of the task, from its start or from a checkpoint of another run of the same task."""
+    if task.problem.sigma_x:
+        return OrthogonalRun(task, checkpoint)
     if task.outliers is not None:
         return OutlierRun(task, checkpoint)
     if task.problem.noise is not None:
         return ReweightedRun(task, checkpoint)
-    return SharedRun(task, checkpoint) if task.shared else Run(task, checkpoint)
+    task = of_task(task)
+    if task.shared:
+        return SharedRun(task, checkpoint)
+    return Run(task, checkpoint) if task.problem.order is None else OrderedRun(task, checkpoint)

@@ -3,30 +3,26 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from service.catalogue.optimizers import OPTIMIZERS, FirstOrder, Optimizer
-from service.catalogue.optimizers.lbfgs import Lbfgs
-from service.catalogue.options import NoOptions
-from service.catalogue.schedules import Constant, Schedule
+from service.engine.fit_options import Options
 from service.engine.formula import Formula
 from service.engine.kernel.types import Ints
 from service.engine.losses import Loss
 from service.engine.models.mlp import Network
 from service.engine.noise import Noise, OutlierTest
+from service.engine.normal import NormalPrior
 from service.engine.objectives.bound import stacked
+from service.engine.order import Order
 
 Model = Formula | Network
 """A model y = f(x; θ)."""
-
-Settings = NoOptions | Lbfgs | FirstOrder
-"""The options of an optimizer: those of a first-order one are its update rule."""
 
 
 @dataclass(frozen=True)
@@ -49,11 +45,19 @@ class Problem:
     loss: Loss
     sigma: Tensor | None = None
     sigma_absolute: bool = False
+    sigma_x: Mapping[str, Tensor] = field(default_factory=dict)
+    """The standard deviations of inputs that have errors, (rows,) each, scaled; 0 where exact."""
     noise: Noise | None = None
     """How σ follows from the fit; `sigma` is then that of its last round, or what `noise` is
     relative to."""
     noise_params: int = 0
     """Params of the noise that were estimated besides its scale."""
+    prior: NormalPrior | None = None
+    """What is known of params before the fit; the same for each group. See `engine.prior`."""
+    order: Order | None = None
+    """Constraints on the order of params: see `engine.differences`."""
+    limited: tuple[tuple[str, str], ...] = ()
+    """The constraints that are bounds, as they were given, by their params."""
 
     @property
     def rows(self) -> int:
@@ -86,33 +90,29 @@ class Problem:
             sigma=None if self.sigma is None else self.sigma[rows],
             noise=None if self.noise is None else self.noise.on(rows),
             initial=initial,
+            sigma_x={name: column[rows] for name, column in self.sigma_x.items()},
         )
 
     def double(self) -> Problem:
         """The problem in float64."""
-        if self.target.dtype == torch.float64:
-            return self
-        return replace(
-            self,
-            columns={name: column.double() for name, column in self.columns.items()},
-            target=self.target.double(),
-            initial=self.initial.double(),
-            lower=self.lower.double(),
-            upper=self.upper.double(),
-            sigma=None if self.sigma is None else self.sigma.double(),
-        )
+        return self if self.target.dtype == torch.float64 else self._with(Tensor.double)
 
     def to(self, device: torch.device | str) -> Problem:
         """The problem on a device."""
+        moved = self._with(lambda each: each.to(device))
+        return moved if self.noise is None else replace(moved, noise=self.noise.to(device))
+
+    def _with(self, change: Callable[[Tensor], Tensor]) -> Problem:
+        """The problem with all its tensors changed, but those of `noise`."""
         return replace(
             self,
-            columns={name: column.to(device) for name, column in self.columns.items()},
-            target=self.target.to(device),
-            initial=self.initial.to(device),
-            lower=self.lower.to(device),
-            upper=self.upper.to(device),
-            sigma=None if self.sigma is None else self.sigma.to(device),
-            noise=None if self.noise is None else self.noise.to(device),
+            columns={name: change(column) for name, column in self.columns.items()},
+            target=change(self.target),
+            initial=change(self.initial),
+            lower=change(self.lower),
+            upper=change(self.upper),
+            sigma=None if self.sigma is None else change(self.sigma),
+            sigma_x={name: change(column) for name, column in self.sigma_x.items()},
         )
 
     @cached_property
@@ -171,78 +171,22 @@ class Problem:
     def linear(self) -> Tensor:
         """A set of free params in which the prediction is jointly linear, as a mask, (free,)."""
         chosen = [False] * len(self.free_params)
-        if self.loss.has_likelihood and isinstance(self.formula, Formula):
+        if not self.sigma_x and self.loss.has_likelihood and isinstance(self.formula, Formula):
             chosen = list(self.formula.linear_among(self.free_params))
         return torch.from_numpy(np.array(chosen, dtype=np.bool_))
 
     @cached_property
     def is_bounded(self) -> bool:
-        """Whether a free param has a bound."""
+        """Whether a free param has a bound, or a constraint."""
+        if self.order is not None:
+            return True
         limits = zip(self.lower.tolist(), self.upper.tolist(), self.free, strict=True)
         return any(free and (low > -math.inf or high < math.inf) for low, high, free in limits)
 
     @cached_property
     def is_linear(self) -> bool:
-        """Whether the prediction is linear in the free params."""
-        return self.formula.is_linear_in(self.free_params)
-
-
-@dataclass(frozen=True, slots=True)
-class Tolerance:
-    """A fit has converged when any tolerance above zero is met; 0 disables one.
-
-    loss: |Δloss| ≤ tolerance·loss; params: ‖Δθ‖ ≤ tolerance·‖θ‖; gradient: the largest |gradient| ≤
-    tolerance × the largest of the first epoch.
-    """
-
-    loss: float = 0.0
-    params: float = 0.0
-    gradient: float = 0.0
-
-    @property
-    def any(self) -> bool:
-        """Whether one is enabled."""
-        return bool(self.loss or self.params or self.gradient)
-
-
-@dataclass(frozen=True, slots=True)
-class GradientMethod:
-    """How gradients are computed: analytic, autograd, or numeric with its `delta`."""
-
-    method: str = "analytic"
-    delta: float | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Options:
-    """How to fit. `settings` are the options of the optimizer; `schedule` and `batch_size` are for
-    first-order ones."""
-
-    optimizer: str
-    settings: Settings
-    epochs: int
-    record_every: int
-    tolerance: Tolerance = Tolerance()
-    gradient: GradientMethod = GradientMethod()
-    batch_size: int | None = None
-    on_divergence: str = "stop"
-    seed: int = 0
-    search: tuple[int, ...] = ()
-    """Positions of the params whose start is to be searched for."""
-    challenge: bool | None = None
-    """Whether the minimum is compared with those from other starts; None if not needed."""
-    schedule: Schedule = Constant()
-
-    @property
-    def method(self) -> Optimizer:
-        """The optimizer's record."""
-        return OPTIMIZERS[self.optimizer]
-
-    @property
-    def rule(self) -> FirstOrder:
-        """The update rule of a first-order optimizer."""
-        assert not isinstance(self.settings, NoOptions | Lbfgs)
-        return self.settings
+        """Whether the residuals are linear in the free params."""
+        return not self.sigma_x and self.formula.is_linear_in(self.free_params)
 
 
 AT_ONCE = 2**21

@@ -248,3 +248,7 @@ class Outlying:
     """Whether the result is of the rows without them."""
     other: Result | GroupedResult
     """The result without them, or of all rows."""
+
+    def kept(self, begin: int, end: int) -> int:
+        """How many outliers among those rows are part of the result."""
+        return 0 if self.dropped else int(np.count_nonzero(self.mask[begin:end]))

@@ -6,7 +6,7 @@ import math
 
 from torch import Tensor
 
-from service.engine.problem import Tolerance
+from service.engine.fit_options import Tolerance
 
 EXPLOSION = 1e12
 """A loss that grows by this factor over the first has diverged."""

@@ -158,12 +158,17 @@ class Builder:
             return simpler
         return self.add(Node("operation", name, arguments=arguments))
 
-    def copy(self, tape: Tape, columns: Mapping[str, int]) -> list[int]:
-        """The outputs of a tape, with the nodes that take the place of some of its columns."""
+    def copy(
+        self, tape: Tape, columns: Mapping[str, int], params: Mapping[str, int] | None = None
+    ) -> list[int]:
+        """The outputs of a tape, with the nodes that take the place of some of its columns, and of
+        some of its params."""
         found: list[int] = []
         for node in tape.nodes:
             if node.kind == "column" and node.name in columns:
                 found.append(columns[node.name])
+            elif node.kind == "param" and params is not None and node.name in params:
+                found.append(params[node.name])
             elif node.kind == "operation":
                 found.append(self.apply(node.name, *(found[at] for at in node.arguments)))
             else:

@@ -17,12 +17,14 @@ from service.engine.result import Result
 from service.fitting.derived import DerivedOfFit, Tied, named, of_covariance, present, with_tied
 from service.fitting.design import to_design
 from service.fitting.drawn import replicates_of, to_coverage
+from service.fitting.errors_in_x import errors_in_x
 from service.fitting.likelihoods import density_inputs
 from service.fitting.noise_answer import noise_of
 from service.fitting.outliers import outliers_of, with_outliers
 from service.fitting.param_units import units_of_params
 from service.fitting.plan import Plan
 from service.fitting.predict_body import predict_body
+from service.fitting.prior_answer import prior_of
 from service.fitting.row_filter import rows_used
 from service.fitting.statistics_answer import to_statistics
 from service.fitting.ties import texts_of
@@ -50,6 +52,8 @@ def to_fit(
     problem = plan.task.problem
     trusted = result.best.params if is_cut_short(result) else result.params
     expected = result.statistics
+    if problem.prior is not None:  # what the run has computed counts its rows as data
+        expected = None
     if expected is None or not torch.equal(expected.theta, trusted.double()):
         expected = summarise(problem, trusted)
     asked, kind = plan.request.confidence_interval, plan.request.covariance
@@ -92,6 +96,7 @@ def to_fit(
             params=with_tied(problem, result.best.params),
         ),
         statistics=answered,
+        errors_in_x=errors_in_x(problem, trusted, plan.scaling),
         report=derived.report(patient=patient),
         coverage=to_coverage(plan, None if resampled is None else resampled.coverage),
         design=to_design(plan, trusted, statistics),
@@ -106,6 +111,7 @@ def to_fit(
         predict=predict,
         noise=noise_of(plan),
         outliers=found_outliers,
+        prior=prior_of(problem, trusted, statistics),
         timings=timings,
         urls=wire.FitUrls(
             self=f"/jobs/{job_id}",

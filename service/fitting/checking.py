@@ -8,6 +8,7 @@ from service.engine.faults import fault
 from service.engine.formula import Formula
 from service.engine.reweighted_state import most_epochs
 from service.errors import BudgetExceeded, InvalidData, token
+from service.fitting.errors_in_x import DISTANCE
 from service.fitting.plan import Plan, to_plan
 from service.fitting.resampling import check_cost
 from service.fitting.ties import texts_of
@@ -44,7 +45,7 @@ def check(request: FitRequest, settings: Settings) -> Plan:
             f"{options.epochs:,} epochs are more than the {settings.max_epochs:,} allowed",
             pointer="/epochs",
         )
-    operations = problem.formula.operations
+    operations = problem.formula.operations * (DISTANCE if problem.sigma_x else 1)
     epochs = most_epochs(plan.task)
     cost = float(epochs) * problem.rows * operations
     if cost > settings.max_operations:
@@ -70,6 +71,7 @@ def _check_inference(plan: Plan, settings: Settings) -> None:
     problem, asked = plan.task.problem, plan.request.confidence_interval
     free, most = len(problem.free_params), settings.max_profile_operations
     reading = float(problem.rows) * problem.formula.operations
+    reading *= DISTANCE if problem.sigma_x else 1
     walked = len(plan.task.shared_places) if plan.task.shared else free
     profile = PROFILE_STEPS * walked * reading
     if asked.method == "profile" and profile > most:

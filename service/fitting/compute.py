@@ -11,11 +11,12 @@ from torch import Tensor
 
 from service.engine import slices
 from service.engine.explain import Factor, explain
+from service.engine.fit_options import GradientMethod
 from service.engine.formula import Formula
 from service.engine.inference.bands import Band, band
 from service.engine.kernel import operators
 from service.engine.objectives.objective import GRADIENTS, Objective
-from service.engine.problem import GradientMethod, Model, Problem
+from service.engine.problem import Model, Problem
 from service.engine.scaling import Scale
 from service.errors import (
     BudgetExceeded,

@@ -88,6 +88,7 @@ def _filled(
         "model": model_of(body.model),
         "data": dict(own.data),
         "sigma": None if isinstance(own.sigma, NoiseModel) else own.sigma,
+        "sigma_x": own.sigma_x,
         "loss": own.loss,
         "units": asked.units or own.units,
         "params": params,

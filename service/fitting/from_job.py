@@ -41,6 +41,7 @@ def plot_of_job(
         "model": request.model,
         "data": dict(request.data),
         "sigma": _sigma(request, fit),
+        "sigma_x": request.sigma_x,
         "loss": _loss(request, fit),
         "history": history,
         "units": asked.units or request.units,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
@@ -70,6 +71,9 @@ def to_grouped_fit(
     with np.errstate(all="ignore"):
         if task.shared is None:
             finished = finished_groups(task, result.ends, guessed, asked.level, method)
+            if (outlying := result.outlying) is not None:
+                kept = [outlying.kept(*span) for span in task.fits.spans.T.tolist()]
+                finished = replace(finished, outliers=np.array(kept))
             _add(columns, finished, severities(finished), plan, pooled, replicates)
         else:
             pooled = finished_pooled(
@@ -160,7 +164,7 @@ def _fill(
     statistics: Figures = finished.statistics
     columns.epochs[:] = finished.epochs
     columns.loss[:] = finished.loss
-    columns.r_squared[:] = statistics.r_squared
+    columns.r_squared[:] = np.nan if plan.task.problem.sigma_x else statistics.r_squared
     columns.residual_std[:] = statistics.residual_std
     if plan.request.likelihood is not None:
         columns.residual_std[:] = np.nan

@@ -11,11 +11,12 @@ from torch import Tensor
 
 from service.catalogue.losses import LOSSES
 from service.engine.expressions import read_expression
+from service.engine.fit_options import Options
 from service.engine.formula import Formula, read_formula
 from service.engine.kernel.types import Bools
 from service.engine.names import CONSTANTS, leaves
 from service.engine.noise import PREDICTION, Noise, NoiseExpression, OutlierTest, ResidualScale
-from service.engine.problem import Model, Options
+from service.engine.problem import Model
 from service.engine.syntax import Tree
 from service.errors import InvalidData, InvalidFormula, InvalidRequest, UnknownName, token
 from service.fitting.columns import finite_columns, numbers

@@ -8,10 +8,11 @@ from typing import Any
 from service.catalogue.losses import LOSSES
 from service.catalogue.optimizers import OPTIMIZERS, Optimizer
 from service.catalogue.schedules import SCHEDULES, Constant, LearningRateSchedule, Schedule
+from service.engine.fit_options import GradientMethod, Options, Tolerance
 from service.engine.losses import Loss
 from service.engine.models.mlp import Network
 from service.engine.objectives.objective import GRADIENTS
-from service.engine.problem import GradientMethod, Options, Problem, Tolerance
+from service.engine.problem import Problem
 from service.errors import InvalidRequest
 from service.schemas import optimizers as wire
 from service.schemas.base import Request

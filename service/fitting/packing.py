@@ -24,6 +24,7 @@ from torch import Tensor
 from service import __version__
 from service.catalogue import optimizers
 from service.engine.iterate import Checkpoint
+from service.engine.orthogonal_run import OrthogonalCheckpoint
 from service.engine.outlier_run import OutlierCheckpoint
 from service.engine.resampling.run import ResampledCheckpoint
 from service.engine.result import Best, Ends, GroupedResult, Result, Rows
@@ -66,7 +67,7 @@ _CLASSES: Final[Mapping[str, Any]] = {
     f"{cls.__module__}.{cls.__qualname__}": cls
     for cls in (
         *(Checkpoint, SharedCheckpoint, ResampledCheckpoint, ReweightedCheckpoint),
-        *(OutlierCheckpoint, Result, GroupedResult),
+        *(OrthogonalCheckpoint, OutlierCheckpoint, Result, GroupedResult),
         *(Starts, Known, Search, Range, Ends, Best, Rows, Recorded),
         *(optimizers.State, descent.Moments, exact.State, first_order.State, marquardt.State),
         *(quasi_newton.State, shared.State, single.At, single.SequentialState),

@@ -28,7 +28,9 @@ from service.fitting.columns import (
     finite_columns,
     numbers,
 )
+from service.fitting.constraints import with_limits, with_order
 from service.fitting.contrasts import check_relative
+from service.fitting.errors_in_x import check_errors_in_x, spread_columns, to_sigma_x
 from service.fitting.groups import Groups, check_keys, to_groups
 from service.fitting.likelihoods import (
     Measure,
@@ -42,6 +44,7 @@ from service.fitting.likelihoods import (
 from service.fitting.models import resolve
 from service.fitting.noise import check_repeated, noise_columns, to_noise, to_outliers, weights_of
 from service.fitting.options import to_loss, to_options
+from service.fitting.priors import with_prior, with_starts
 from service.fitting.reports import NOTHING, Asked, check_covariance, check_profiles, to_asked
 from service.fitting.resampling import check_resampling, resampling_of
 from service.fitting.row_filter import only, with_rows
@@ -78,7 +81,8 @@ class Plan:
 
     def to(self, device: str) -> Plan:
         """The same with the task on that device; `raw` is not moved."""
-        if device == self.task.problem.target.device.type:
+        problem = self.task.problem
+        if device == problem.target.device.type or problem.sigma_x:
             return self
         return replace(self, task=self.task.to(device))
 
@@ -129,6 +133,7 @@ def to_plan(request: FitRequest, *, max_rows: int = 2**62, max_groups: int = 2**
     inputs = {name: scaling[name].apply(x) if name in scaling else x for name, x in raw.items()}
     request = with_sharing(request, formula)
     check_inference(request)
+    request = with_starts(with_limits(request, formula), formula)
     start = to_start(request, resolved, target)
     _check_names(formula, request)
     dtype = DTYPES[request.dtype]
@@ -151,8 +156,11 @@ def to_plan(request: FitRequest, *, max_rows: int = 2**62, max_groups: int = 2**
         sigma=None if sigma is None else narrowed_sigma(sigma, dtype, given_at),
         sigma_absolute=measure.absolute,
         noise=noise,
+        sigma_x=to_sigma_x(request.sigma_x, request.data, formula, scaling, rows),
     )
+    problem = with_prior(with_order(problem, request), request)
     problem = of_scaled(problem, raw, scaling, start)
+    check_errors_in_x(request, problem)
     options = to_options(request, problem)
     check_repeated(options, noise)
     report = to_asked(request, formula, resolved.family)
@@ -198,7 +206,8 @@ def _check_names(formula: Model, request: FitRequest) -> None:
             pointer="/model",
         )
     by = () if request.group_by is None else request.group_by.columns
-    apart = (*formula.target_columns, *by, *noise_columns(request), *columns_beside(request))
+    beside = (*noise_columns(request), *columns_beside(request), *spread_columns(request.sigma_x))
+    apart = (*formula.target_columns, *by, *beside)
     left = [name for name in request.data if name not in apart]
     if not formula.inputs and left:
         listed = ", ".join(f"'{name}'" for name in left[:8])
@@ -222,7 +231,8 @@ def usable(request: FitRequest) -> list[str]:
     by = () if request.group_by is None else request.group_by.columns
     if isinstance(request.model, str) and request.model.strip() not in (*FAMILIES, "mlp"):
         return list(request.data)
-    apart = (*by, request.sigma, request.weights, *columns_beside(request))
+    beside = (*columns_beside(request), *spread_columns(request.sigma_x))
+    apart = (*by, request.sigma, request.weights, *beside)
     return [n for n, c in request.data.items() if n not in apart and not isinstance(c, Labels)]
 
 
@@ -261,7 +271,8 @@ def missing_in(request: FitRequest, used: list[str]) -> Bools:
     """In which rows a used column is missing a value. Raises InvalidData where it is in all."""
     missing: Bools = np.zeros(len(next(iter(request.data.values()))), dtype=bool)
     weight = weight_column(request)
-    counted = [weight] if weight is not None and weight in request.data else []
+    beside = (weight, *spread_columns(request.sigma_x))
+    counted = [name for name in beside if name is not None and name in request.data]
     for name in (*used, *noise_columns(request), *counted):
         missing |= np.isnan(numbers(request.data, name))
     if missing.all():

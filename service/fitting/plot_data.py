@@ -15,10 +15,12 @@ from service.catalogue.losses import LOSSES
 from service.engine import begin, outcome
 from service.engine.formula import Formula
 from service.engine.objectives.objective import Objective
+from service.engine.objectives.points import losses_at
 from service.engine.problem import Model, Problem
 from service.engine.scaling import Scale
 from service.errors import InvalidData, InvalidRequest
 from service.fitting.columns import check_shape, numbers, refuse_infinite
+from service.fitting.errors_in_x import DISTANCE, spread_columns, to_sigma_x
 from service.fitting.models import is_over_dose, resolve
 from service.fitting.options import to_loss
 from service.fitting.plan import to_plan
@@ -27,7 +29,7 @@ from service.fitting.start import to_theta
 from service.fitting.ties import own_values, ties_of
 from service.fitting.values import explained, to_scaling, to_sigma
 from service.schemas import models as wire
-from service.schemas.columns import Numbers
+from service.schemas.columns import Data, Numbers
 from service.schemas.fit import FitRequest
 from service.schemas.options import Param, Tied
 from service.schemas.options import Scale as ScaleRequest
@@ -55,6 +57,8 @@ class PlotData:
     scaling: Mapping[str, Scale]
     target: Tensor
     sigma: Tensor | None
+    sigma_x: Mapping[str, Tensor]
+    """The standard deviations of inputs that have errors, before scaling."""
     rows: int
     """Number of rows of the request without missing values."""
     is_dose: bool
@@ -96,6 +100,10 @@ class PlotData:
             free=(True,) * len(self.formula.params),
             loss=to_loss(self.request.loss),
             sigma=self.sigma,
+            sigma_x={
+                name: spread * abs(self.scaling[name].scale) if name in self.scaling else spread
+                for name, spread in self.sigma_x.items()
+            },
         )
 
     def predict(self) -> Numbers:
@@ -107,7 +115,8 @@ class PlotData:
 
     def affordable(self, points: int) -> PlotData:
         """Rows drawn from all of them, as many as the budget of the surface allows."""
-        most = OPERATIONS / (points * max(self.formula.operations, 1))
+        operations = max(self.formula.operations, 1) * (DISTANCE if self.sigma_x else 1)
+        most = OPERATIONS / (points * operations)
         rows = self.target.shape[0]
         if rows <= max(most, FEWEST_ROWS):
             return self
@@ -119,6 +128,7 @@ class PlotData:
             raw={name: column[chosen] for name, column in self.raw.items()},
             target=self.target[chosen],
             sigma=None if self.sigma is None else self.sigma[chosen],
+            sigma_x={name: spread[chosen] for name, spread in self.sigma_x.items()},
         )
 
     def lowest(self, names: tuple[str, ...]) -> Numbers | None:
@@ -157,7 +167,12 @@ class PlotData:
         problem = self.problem()
         grid = torch.cartesian_prod(*(torch.from_numpy(axis) for axis in axes))
         positions = [problem.params.index(name) for name in names]
-        losses: Numbers = Objective(problem).losses(grid, positions).numpy()
+        if problem.sigma_x:
+            points = np.tile(self.theta.numpy(), (len(grid), 1))
+            points[:, positions] = grid.numpy()
+            losses: Numbers = losses_at(problem, points)
+        else:
+            losses = Objective(problem).losses(grid, positions).numpy()
         grid_of: Numbers = losses.reshape([len(axis) for axis in axes])
         return grid_of
 
@@ -202,11 +217,18 @@ def select(request: PlotRequest, most: int, max_rows: int = 2**62) -> PlotData:
         scaling=scaling,
         target=explained(formula, {**some}, chosen.size),
         sigma=None if sigma is None else sigma[torch.from_numpy(chosen)],
+        sigma_x=to_sigma_x(request.sigma_x, _some(request, chosen), formula, {}, chosen.size),
         rows=int(whole.size),
         is_dose=is_over_dose(formula),
         places=places,
         notes=_dropped(rows - whole.size),
     )
+
+
+def _some(request: PlotRequest, chosen: Places) -> Data:
+    """The columns with the standard deviations of inputs, at some of the rows."""
+    data = request.data or {}
+    return {name: data[name][chosen] for name in spread_columns(request.sigma_x) if name in data}
 
 
 def evenly(count: int, most: int) -> Places:

@@ -105,6 +105,8 @@ def _seconds(plan: Plan, steps: int, polishing: int) -> float:
         return math.inf
     if plan.resampling is not None:
         return math.inf
+    if problem.sigma_x:
+        return math.inf
     if not isinstance(formula, Formula) or len(problem.params) > PARAMS:
         return math.inf
     solver = options.method.solver

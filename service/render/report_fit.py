@@ -12,6 +12,7 @@ from service.render.digits import counted, joined, number, uncertain
 from service.render.page import Colour, Page
 from service.render.report_noise import words as noise_words
 from service.render.report_noise import write_noise
+from service.render.report_prior import write_prior
 from service.render.report_reading import write_reading
 from service.render.report_resampling import write_resampling
 from service.render.scene import Scene
@@ -57,6 +58,7 @@ def write(page: Page, fit: Fit, units: Units, scene: Scene | None) -> None:
     if fit.report:
         write_report(page, fit.report, "Report")
     write_noise(page, fit)
+    write_prior(page, fit)
     write_resampling(page, fit)
     _statistics(page, fit, units)
     _diagnostics(page, fit.diagnostics)
@@ -239,6 +241,13 @@ def _statistics(page: Page, fit: Fit, units: Units) -> None:
     page.heading("Statistics")
     rows = [(*pairs[i], "", *pairs[i + 1]) for i in range(0, len(pairs), 2)]
     page.table([[clipped(cell, 24) for cell in row] for row in rows], "<><<>")
+    if fit.errors_in_x is not None:
+        errors, target = fit.errors_in_x, visible(fit.model.target)
+        page.text(
+            f"Sum of squares {number(errors.sum_of_squares, 6)}: "
+            f"{number(errors.of_target, 6)} from {target}, "
+            f"{number(errors.of_inputs, 6)} from the errors of the inputs."
+        )
 
 
 def _diagnostics(page: Page, found: Sequence[Diagnostic]) -> None:

@@ -13,19 +13,16 @@ import numpy as np
 from service.render import comparison_tables
 from service.render.report_noise import columns_of_groups, with_noise
 from service.render.report_resampling import draws_table
+from service.render.table_catalogue import diagnostics_table, entries_table
 from service.render.table_unknowns import unknowns_tables
 from service.schemas.answers import Fit, History
 from service.schemas.base import Answer
 from service.schemas.catalogue import (
     DiagnosticEntry,
     DiagnosticList,
-    LikelihoodEntry,
     LikelihoodList,
-    LossEntry,
     LossList,
-    ModelEntry,
     ModelList,
-    OptimizerEntry,
 )
 from service.schemas.catalogue import OptimizerList as Optimizers
 from service.schemas.certification import Certification
@@ -306,40 +303,12 @@ def _history(rows: History) -> Table:
     return joined({"epoch": rows.epoch, "loss": rows.loss}, rows.params, gradient)
 
 
-_table.register(ModelList, lambda found: _catalogue(found.models))
-_table.register(LossList, lambda found: _catalogue(found.losses))
-
-
-@_table.register
-def _likelihoods(found: LikelihoodList) -> Table:
-    return _catalogue(found.likelihoods)
-
-
-@_table.register
-def _optimizers(found: Optimizers) -> Table:
-    return _catalogue(found.optimizers)
-
-
-@_table.register
-def _diagnostics(found: DiagnosticList) -> Table:
-    names = DiagnosticEntry.model_fields
-    return {name: [getattr(entry, name) for entry in found.diagnostics] for name in names}
-
-
-@_table.register
-def _diagnostic(found: DiagnosticEntry) -> Table:
-    return _diagnostics(DiagnosticList(verdicts=[], diagnostics=[found]))
-
-
-def _catalogue(
-    entries: Sequence[ModelEntry | LossEntry | LikelihoodEntry | OptimizerEntry],
-) -> Table:
-    return {
-        "name": [entry.name for entry in entries],
-        "formula": [entry.formula for entry in entries],
-        "when_to_use": [entry.when_to_use for entry in entries],
-        "reference": [entry.reference for entry in entries],
-    }
+_table.register(ModelList, lambda found: entries_table(found.models))
+_table.register(LossList, lambda found: entries_table(found.losses))
+_table.register(LikelihoodList, lambda found: entries_table(found.likelihoods))
+_table.register(Optimizers, lambda found: entries_table(found.optimizers))
+_table.register(DiagnosticList, lambda found: diagnostics_table(found.diagnostics))
+_table.register(DiagnosticEntry, lambda found: diagnostics_table([found]))
 
 
 def arrow_stream(columns: Table) -> bytes:

@@ -22,6 +22,7 @@ from service.schemas.names import (
     Verdict,
 )
 from service.schemas.noise_answers import CurveNoise, FittedNoise, FoundOutliers
+from service.schemas.prior_answers import FittedPrior
 from service.schemas.reading import Reading
 from service.schemas.resampled import Bootstrap, Coverage, Design
 
@@ -135,6 +136,21 @@ class LikelihoodStatistics(Answer):
         return 1.0 if self.overdispersion is None else math.sqrt(self.dispersion or 1.0)
 
 
+class ParamErrors(Answer):
+    """How well the params are determined. A value that does not exist is null."""
+
+    stderr: dict[str, Number] | None
+    """Standard errors of the free params, and of the tied ones by the delta method."""
+    covariance: dict[str, dict[str, Number]] | None
+    """Of the free params, as `correlation`; a tied param is a function of them."""
+    covariance_kind: AnsweredCovariance = "expected"
+    """As asked for; or `robust`, that of a robust loss (Huber 1981, 7.6)."""
+    covariance_reason: str | None
+    """Why `covariance`, and all that is derived from it, is null."""
+    correlation: dict[str, dict[str, Number]] | None
+    confidence_interval: ConfidenceInterval | None
+
+
 class GoodnessOfFit(Answer):
     """How well the rows are explained. A value that does not exist is null."""
 
@@ -153,19 +169,8 @@ class GoodnessOfFit(Answer):
     `aic`, `aicc` and `bic` count the free params."""
 
 
-class Statistics(GoodnessOfFit):
+class Statistics(GoodnessOfFit, ParamErrors):
     """Statistics of the fit. A value that does not exist is null."""
-
-    stderr: dict[str, Number] | None
-    """Standard errors of the free params, and of the tied ones by the delta method."""
-    covariance: dict[str, dict[str, Number]] | None
-    """Of the free params, as `correlation`; a tied param is a function of them."""
-    covariance_kind: AnsweredCovariance = "expected"
-    """As asked for; or `robust`, that of a robust loss (Huber 1981, 7.6)."""
-    covariance_reason: str | None
-    """Why `covariance`, and all that is derived from it, is null."""
-    correlation: dict[str, dict[str, Number]] | None
-    confidence_interval: ConfidenceInterval | None
 
 
 class Diagnostic(Answer):
@@ -242,6 +247,20 @@ class FitUrls(Answer):
     formats are svg, png and txt."""
 
 
+class ErrorsInX(Answer):
+    """Of a fit with `sigma_x`: its sum of squares S = Σ[(f(x + δ) − y)²/σ² + Σδ²/σ_x²], and δ."""
+
+    sum_of_squares: Number
+    """S, the smallest over the params and the errors; `loss` is S divided by the rows."""
+    of_target: Number
+    """The part Σ(f(x + δ) − y)²/σ² of it,"""
+    of_inputs: Number
+    """and the part Σδ²/σ_x²."""
+    delta: dict[str, list[Number]] | None
+    """The estimated errors of the inputs in raw units, row by row: x + δ is on the curve's side.
+    Null with more than 10,000 rows."""
+
+
 class Fit(Answer):
     """A fit: the params, their statistics and diagnostics, and the verdict."""
 
@@ -268,6 +287,10 @@ class Fit(Answer):
     """Where the request has a model of the noise."""
     outliers: FoundOutliers | None = None
     """Where the request asks for outliers."""
+    errors_in_x: ErrorsInX | None = None
+    """With `sigma_x` in the request: the sum of squares, and the errors of the inputs."""
+    prior: FittedPrior | None = None
+    """Where the request has a prior."""
     report: dict[str, Report] | None = None
     """The quantities of the request's `report`, in raw units."""
     coverage: Coverage | None = None

@@ -39,6 +39,15 @@ def _likelihood(value: Any) -> Any:
     raise ValueError("models are compared by their Gaussian likelihood: the loss must be 'mse'")
 
 
+def _without_prior(value: float | Param) -> float | Param:
+    if isinstance(value, Param) and value.prior is not None:
+        raise ValueError(
+            "models are compared by the likelihood of the data alone, without a prior: omit it"
+        )
+    return value
+
+
+_Param = Annotated[Finite | Param, AfterValidator(_without_prior)]
 _ForAll = SkipJsonSchema[Annotated[Any, AfterValidator(_for_all)]]
 _Loss = SkipJsonSchema[Annotated[Any, AfterValidator(_likelihood)]]
 
@@ -50,7 +59,7 @@ class Candidate(Request):
     """A formula, with or without its left side; a name of `GET /models`; or an object."""
     label: Label | None = None
     """Its name in the answer. Default: the model as given."""
-    params: dict[Name, Finite | Param] = {}
+    params: dict[Name, _Param] = {}
     """Initial values, or objects with `value`, `min`, `max`, `fixed`."""
     optimizer: Optimizer = AUTOMATIC
     scaling: Scaling | None = None

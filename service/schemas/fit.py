@@ -13,6 +13,7 @@ from service.schemas.losses import LEAST_SQUARES, Loss
 from service.schemas.models import Model
 from service.schemas.names import CovarianceKind, DType, Missing, OnDivergence
 from service.schemas.noise import NoiseModel, Outliers, Sigma, Weights
+from service.schemas.numbers import NonNegative
 from service.schemas.optimizers import AUTOMATIC, Optimizer
 from service.schemas.options import (
     ConfidenceOptions,
@@ -22,6 +23,7 @@ from service.schemas.options import (
     Scaling,
     Tolerance,
 )
+from service.schemas.priors import Prior
 from service.schemas.reading import Reading
 from service.schemas.resampling import CoverageOptions, DesignOptions
 from service.schemas.rows import Rows
@@ -29,6 +31,11 @@ from service.schemas.rows import Rows
 Tags = Annotated[dict[str, Annotated[str, Field(max_length=256)]], Field(max_length=16)]
 
 Units = Annotated[dict[Name, Annotated[str, Field(max_length=64)]], Field(max_length=1000)]
+
+
+Constraints = Annotated[
+    list[Annotated[str, Field(min_length=3, max_length=512)]], Field(max_length=64)
+]
 
 
 class FitRequest(Request):
@@ -51,6 +58,11 @@ class FitRequest(Request):
     such as `1/x**2`, or a list. A row of weight 0 is left out."""
     outliers: Outliers | None = None
     """A test for outliers, which are flagged or dropped: `rout`, or an object with options."""
+    sigma_x: dict[Name, Name | NonNegative] = {}
+    """The standard deviations of inputs that have errors, by input: a column's name, or a number; 0
+    is exact. The fit then minimises Σ[(f(x + δ) − y)²/σ² + Σδ²/σ_x²] over the params and the errors
+    δ of each row (orthogonal distance regression). Without `sigma` that of the target is 1; with
+    `sigma_absolute` false only the ratios of `sigma_x` to it count."""
     rows: Rows | None = None
     """Which rows are used: a condition on columns, such as `x > 2 and x < 10`."""
     missing: Missing = "error"
@@ -61,6 +73,13 @@ class FitRequest(Request):
     params: dict[Name, Finite | Param] = {}
     """Initial values, or objects with `value`, `min`, `max`, `fixed`, or with `expr`. In raw units,
     whatever the `scaling`; refused where they cannot be converted to scaled inputs."""
+    prior: Prior | None = None
+    """What is known of several params before the fit: their means and covariance, or the `predict`
+    of an earlier fit, whose params with a covariance are then known by it. A param may have a prior
+    here or in `params`, not both."""
+    constraints: Constraints = []
+    """The order of params, such as `k1 < k2` or `0 < a < b`; equality is allowed. Chains and trees
+    of params, of which one has bounds. Standard errors do not take a constraint into account."""
     loss: Loss = LEAST_SQUARES
     likelihood: Likelihood | None = None
     """Of a target of counts, in place of the loss: `poisson`, or `binomial` with the number of

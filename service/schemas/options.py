@@ -42,8 +42,16 @@ class Tied(Request):
     """Its value, such as `a + b`."""
 
 
+class NormalPrior(Request):
+    """What is known of a param before the fit: a value with its standard deviation."""
+
+    mean: Finite
+    sd: Annotated[Finite, Field(gt=0)]
+
+
 class Param(Request):
-    """Initial value and bounds of a param, or the expression that it is tied to others by."""
+    """Initial value and bounds of a param, or the expression that it is tied to others by; and what
+    is known of it before the fit."""
 
     value: Finite | None = None
     """Initial value. Default: guessed."""
@@ -54,6 +62,9 @@ class Param(Request):
     expr: Expression | None = None
     """Its value as an expression of other params, such as `a + b`, in place of the other fields.
     It is then no param of the fit, but has a value and a standard error in the answer."""
+    prior: NormalPrior | None = None
+    """A normal distribution, by which ((value − mean)/sd)² is added to χ². `sigma` must be given,
+    with `sigma_absolute`. Without `value` the fit begins at its mean."""
 
 
 Part = Annotated[Finite, Field(ge=0, le=1)]

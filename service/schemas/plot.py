@@ -98,6 +98,8 @@ class PlotRequest(Request):
     rows: Rows | None = None
     """Which rows are used: a condition on columns, such as `x > 2 and x < 10`."""
     sigma: Name | Positive | list[Positive] | None = None
+    sigma_x: dict[Name, Name | NonNegative] = {}
+    """The standard deviations of inputs that have errors, as in a fit."""
     loss: Loss = LEAST_SQUARES
     """Only for `path`."""
     scaling: Scaling | None = None

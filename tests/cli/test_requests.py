@@ -59,6 +59,11 @@ def test_values_are_json_or_text() -> None:
     }
 
 
+def test_errors_of_inputs_are_columns_or_numbers() -> None:
+    made = request(errors=["dose=sd", "t=0.1"])
+    assert made == {"sigma_x": {"dose": "sd", "t": 0.1}}
+
+
 def test_a_patch_of_an_option_given_by_name() -> None:
     made = request(optimizer="sgd", patch='{"optimizer": {"learning_rate": 0.1}, "epochs": 5}')
     assert made == {"optimizer": {"name": "sgd", "learning_rate": 0.1}, "epochs": 5}

@@ -281,6 +281,8 @@ def test_an_outlier_is_named_and_both_fits_are_given(service: httpx.Client, acti
     shown, other = (without, whole) if action == "drop" else (whole, without)
     assert found["params"]["b"] == pytest.approx(shown["params"]["b"], rel=1e-9)
     assert found["statistics"]["n"] == shown["statistics"]["n"]
+    said = [each["code"] for each in found["diagnostics"]]
+    assert ("flagged_outliers" in said) == (action == "flag")
     beside = found["outliers"]["other"]
     assert beside["of"] == ("all_rows" if action == "drop" else "without_outliers")
     assert beside["params"]["b"] == pytest.approx(other["params"]["b"], rel=1e-9)

@@ -11,11 +11,11 @@ from torch import Tensor
 from service.catalogue.losses import LOSSES
 from service.catalogue.options import NoOptions
 from service.engine import Options, Problem, Result, Rows, Task, begin, outcome
+from service.engine.fit_options import Settings, Tolerance
 from service.engine.formula import Formula, read_formula
 from service.engine.kernel import operators
 from service.engine.kernel.program import Program
 from service.engine.losses import Loss
-from service.engine.problem import Settings, Tolerance
 from tests.devices import put
 
 Columns = Mapping[str, Sequence[float]]

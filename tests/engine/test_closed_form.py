@@ -10,7 +10,7 @@ import torch
 
 from service.catalogue.optimizers.sgd import Sgd
 from service.engine import Rows, Task
-from service.engine.problem import Tolerance
+from service.engine.fit_options import Tolerance
 from service.engine.solvers.closed_form import BLOCK, ClosedForm
 from service.engine.solvers.first_order import FirstOrder
 from service.engine.solvers.table import solver_of

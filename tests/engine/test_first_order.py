@@ -23,8 +23,9 @@ from service.catalogue.schedules.multi_step import MultiStep
 from service.catalogue.schedules.polynomial import Polynomial
 from service.catalogue.schedules.step import Step
 from service.engine import Result, Rows
+from service.engine.fit_options import GradientMethod, Settings, Tolerance
 from service.engine.objectives.objective import Objective
-from service.engine.problem import GradientMethod, Problem, Settings, Tolerance
+from service.engine.problem import Problem
 from service.engine.solvers.first_order import FirstOrder
 from tests.devices import put
 from tests.engine.builders import finish, problem, task

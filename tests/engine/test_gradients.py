@@ -10,8 +10,8 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from service.catalogue.losses import LOSSES
+from service.engine.fit_options import GradientMethod
 from service.engine.objectives.objective import GRADIENTS, Objective
-from service.engine.problem import GradientMethod
 from tests.engine.builders import problem
 
 LINE = {"x": [1.0, 2.0, 4.0], "y": [1.0, 3.0, 2.0]}

@@ -12,9 +12,9 @@ import torch
 
 from service.catalogue.losses import LOSSES
 from service.engine import Problem, Result
+from service.engine.fit_options import GradientMethod
 from service.engine.inference.statistics import summarise
 from service.engine.objectives.objective import Objective
-from service.engine.problem import GradientMethod
 from tests.devices import put
 from tests.engine.builders import exactly, marquardt, problem
 

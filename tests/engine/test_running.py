@@ -17,7 +17,7 @@ from service.catalogue.optimizers.rmsprop import Rmsprop
 from service.catalogue.optimizers.sgd import Sgd
 from service.catalogue.options import NoOptions
 from service.engine import Problem, Rows, Run, Task, begin, outcome
-from service.engine.problem import Tolerance
+from service.engine.fit_options import Tolerance
 from service.fitting import to_plan
 from service.fitting.packing import pack, unpack
 from service.schemas.fit import FitRequest

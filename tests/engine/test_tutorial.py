@@ -9,8 +9,8 @@ import torch
 
 from service.catalogue.optimizers.sgd import Sgd
 from service.engine import Rows
+from service.engine.fit_options import GradientMethod
 from service.engine.objectives.objective import Objective
-from service.engine.problem import GradientMethod
 from tests import thermometer
 from tests.engine.builders import exactly, finish, problem, task
 from tests.thermometer import ROWS, TUTORIAL, Row, agree

@@ -242,7 +242,7 @@ def test_groups_are_as_alone_but_for_their_draws() -> None:
 def test_a_robust_loss_has_errors_by_drawing_rows() -> None:
     found = bootstrap({**LINE, "loss": "huber"}, kind="case", replicates=200)
     _, more = interval(found)
-    assert found.statistics.stderr is None
+    assert found.statistics.covariance_kind == "robust"
     assert more.failed == 0
     assert 0.02 < more.stderr["b"] < 0.3
 

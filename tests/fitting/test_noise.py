@@ -158,7 +158,11 @@ def lines(sets: int, seed: int) -> dict[str, Any]:
 def rout_of(data: dict[str, Any], **options: Any) -> Any:
     columns = {name: column.tolist() for name, column in data.items()}
     found = fit(model="y = a + b*x", data=columns, group_by="g", outliers={**options})
-    return found.groups.outliers
+    outliers = found.groups.outliers
+    assert outliers is not None
+    said = ["flagged_outliers" in codes for codes in found.groups.diagnostics]
+    assert said == [count > 0 for count in outliers.count]
+    return outliers
 
 
 def test_clean_sets_are_flagged_seldom() -> None:

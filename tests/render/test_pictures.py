@@ -206,6 +206,7 @@ ODD = [
 def test_odd_numbers_can_be_drawn(column: np.ndarray[Any, Any]) -> None:
     x, quantity = np.arange(float(column.size)), Quantity("x")
     _parses(FitScene("t", quantity, quantity, x, column, None, x, column))
+    _parses(FitScene("t", quantity, quantity, x, x, x, x, x, sigma_x=np.abs(x)))
     _parses(loss_scene("t", x, column))
 
 

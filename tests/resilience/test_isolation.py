@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import http.client
-import statistics
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -64,8 +63,9 @@ def test_livez_answers_while_large_bodies_are_parsed_and_all_workers_are_busy(
                 assert connection.getresponse().read() == b'{"status":"ok"}\n'
                 waits.append((began, time.perf_counter()))
             connection.close()
-    # The middle one: another process may be given the core at any moment.
-    assert statistics.median(_longest(waits, span) for span in posting.result()) < MOST
+    # The best one: who waits for the parsing does so in each, and another process may be given the
+    # core at any moment.
+    assert min(_longest(waits, span) for span in posting.result()) < MOST
 
 
 def _longest(waits: list[Span], span: Span) -> float:

@@ -37,7 +37,9 @@ from service.engine.diagnostics.finished import (
     Severities,
     Verdict,
 )
-from service.engine.diagnostics.noise import NOISE_UNSETTLED
+from service.engine.diagnostics.noise import FLAGGED_OUTLIERS, NOISE_UNSETTLED
+from service.engine.diagnostics.order import AT_CONSTRAINT
+from service.engine.diagnostics.priors import PRIOR_CONFLICT, PRIOR_DECIDES
 from service.engine.diagnostics.resampling import LOST_REPLICATES, LOW_COVERAGE
 from service.engine.diagnostics.residuals import (
     AUTOCORRELATED_RESIDUALS,
@@ -69,10 +71,14 @@ CHECKS: Sequence[Check] = (
     ILL_CONDITIONED,
     FEW_DEGREES_OF_FREEDOM,
     AT_BOUND,
+    AT_CONSTRAINT,
     UNEXPLAINED,
     OUTLIERS,
+    FLAGGED_OUTLIERS,
     AUTOCORRELATED_RESIDUALS,
     OVERDISPERSED,
+    PRIOR_CONFLICT,
+    PRIOR_DECIDES,
     GUESSED_START,
     MULTI_START_DISAGREES,
     NOT_CHALLENGED,

@@ -99,6 +99,8 @@ def _describe_condition(fit: FinishedFit) -> Message:
 
 def _freedom_severity(finished: FinishedFits) -> Severities:
     """Too few degrees of freedom to estimate the noise."""
+    if finished.problem.prior is not None:
+        return finished.nowhere()
     degrees = finished.statistics.degrees_of_freedom
     if not finished.problem.formula.has_standard_errors:
         return finished.where(WARNING, degrees <= 0)

@@ -113,11 +113,15 @@ def _bound_severity(finished: FinishedFits) -> Severities:
 
 def _describe_bound(fit: FinishedFit) -> Message:
     names = _named(fit, _at_bound(fit.all))
+    texts = [f"`{text}`" for name, text in fit.problem.limited if name in names]
+    by = f" ({', '.join(texts)})" if texts else ""
     return Message(
-        f"{', '.join(names)} ended at a bound: the loss is lower beyond it. Its standard error "
+        f"{', '.join(names)} ended at a bound{by}: the loss is lower beyond it. Its standard error "
         "does not take the bound into account.",
         params=names,
-        suggestion={"params": {name: {"min": None, "max": None} for name in names}},
+        suggestion=None
+        if texts
+        else {"params": {name: {"min": None, "max": None} for name in names}},
     )
 
 

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from service.catalogue.optimizers.sgd import Sgd
 from service.engine.curvature import curvatures, learning_rate_limit
+from service.engine.fit_options import Options
 from service.engine.formula import Formula
 from service.engine.inference.intervals import Intervals
 from service.engine.inference.statistics import Figures, Statistics
@@ -21,7 +22,8 @@ from service.engine.kernel import residuals
 from service.engine.kernel.types import Bools, Floats
 from service.engine.models.mlp import Network
 from service.engine.objectives.points import losses_at
-from service.engine.problem import Groups, Options, Problem, Task
+from service.engine.prior import of_one
+from service.engine.problem import Groups, Problem, Task
 from service.engine.resampling.run import Resampled
 from service.engine.result import Result
 from service.engine.scaled_start import can_be_scaled, raw_params
@@ -121,6 +123,8 @@ class FinishedFits:
     """Whether other starts led to a better minimum."""
     intervals: Intervals | None = None
     """Confidence intervals, if computed."""
+    outliers: Each = 0
+    """How many rows a test has found to be outliers, which are part of the fit."""
     one: FinishedFit | None = None
     """The fit, if it is only one."""
 
@@ -308,8 +312,15 @@ class FinishedFit:
             agreed=result.searched,
             lower=self.lower is not None,
             intervals=self.intervals,
+            outliers=self.outliers,
             one=self,
         )
+
+    @property
+    def outliers(self) -> int:
+        """How many rows a test has found to be outliers, which are part of the fit."""
+        found = self.result.outlying
+        return 0 if found is None else found.kept(0, self.problem.rows)
 
     @cached_property
     def lower(self) -> tuple[Tensor, float] | None:
@@ -319,7 +330,7 @@ class FinishedFit:
         theta = self.intervals.better
         if not self.intervals.has_better:
             return None
-        loss = float(losses_at(self.problem.double(), theta[None])[0])
+        loss = float(losses_at(of_one(self.problem).double(), theta[None])[0])
         return torch.from_numpy(theta), loss
 
     @property

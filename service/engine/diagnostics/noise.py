@@ -1,9 +1,10 @@
-"""Checks of fits with a model of the noise."""
+"""Checks of fits with a model of the noise, and of fits with a test for outliers."""
 
 from __future__ import annotations
 
 from service.engine.diagnostics.finished import (
     ERROR,
+    WARNING,
     About,
     Check,
     FinishedFit,
@@ -36,5 +37,34 @@ NOISE_UNSETTLED = Check(
         severity="error",
         matters="the params depend on the number of rounds, and their standard errors too",
         cure="a simpler model of the noise, or a `sigma` or `delta` that is given",
+    ),
+)
+
+
+def _flagged_severity(finished: FinishedFits) -> Severities:
+    """Rows that a test has found to be outliers are part of the fit."""
+    return finished.where(WARNING, finished.outliers > 0)
+
+
+def _describe_flagged(fit: FinishedFit) -> Message:
+    many = fit.outliers
+    what = "1 row is an outlier" if many == 1 else f"{many} rows are outliers"
+    return Message(
+        f"{what} by the test, and part of this fit (`outliers.rows` has their numbers, "
+        "`outliers.other` the fit without them). Check them; where there is a reason to leave them "
+        "out, drop them.",
+        suggestion={"outliers": {"method": "rout", "action": "drop"}},
+    )
+
+
+FLAGGED_OUTLIERS = Check(
+    "flagged_outliers",
+    _flagged_severity,
+    _describe_flagged,
+    About(
+        seen="the test that `outliers` asks for has found outliers, and they are not dropped",
+        severity="warning",
+        matters="a few rows distort the whole curve",
+        cure='a check of those rows, or `"outliers": {"action": "drop"}`',
     ),
 )

@@ -65,11 +65,13 @@ def _describe_outliers(fit: FinishedFit) -> Message:
     far = np.flatnonzero(apart > limit).tolist()
     listed = ", ".join(str(row + 1) for row in far[:SHOWN]) + (", …" if len(far) > SHOWN else "")
     delta = float(f"{2 * spread:.2g}")
+    robust = delta > 0 and not fit.problem.sigma_x
+    cure = "Check them, or use a robust loss." if not fit.problem.sigma_x else "Check them."
     return Message(
         f"{len(far)} outlier{'s' * (len(far) > 1)}, more than {limit / spread:.2g} robust standard "
         f"deviations from the curve (row{'s' * (len(far) > 1)} {listed}), which distort the fit. "
-        "Check them, or use a robust loss.",
-        suggestion={"loss": {"name": "soft_l1", "delta": delta}} if delta > 0 else None,
+        + cure,
+        suggestion={"loss": {"name": "soft_l1", "delta": delta}} if robust else None,
     )
 
 

@@ -18,6 +18,7 @@ from service.engine.inference.statistics import Figures, Statistics
 from service.engine.kernel.statistics import probes
 from service.engine.kernel.types import Bools, Floats
 from service.engine.objectives.points import losses_at, losses_of
+from service.engine.prior import extended, of_one
 from service.engine.problem import Groups, Problem
 
 Method = Literal["t", "profile"]
@@ -73,7 +74,8 @@ def intervals(
     is_robust = not problem.loss.has_likelihood
     if stderr is None or not statistics.t_degrees > 0 or (is_robust and method == "profile"):
         return None
-    nonlinear = _nonlinear(problem, theta, statistics)
+    problem = of_one(problem)
+    nonlinear = _nonlinear(problem, theta, statistics) & (problem.order is None)
     here: Floats = theta.double().cpu().numpy()
     values, t = here[problem.places], statistics.t(level)
     lower, upper = values - t * stderr, values + t * stderr
@@ -108,6 +110,8 @@ def intervals_of(
         return Intervals(method, nothing, nothing, never, never, none)
     degrees = np.full(len(fits), np.inf) if problem.sigma_absolute else figures.degrees_of_freedom
     t = _quantiles(0.5 + level / 2, degrees)
+    with_prior = extended(problem, fits)
+    problem, fits = with_prior.problem, with_prior.fits
     departure = _departures(problem, fits, here, figures)
     nonlinear: Bools = departure > math.log(NONLINEAR)
     whole = np.isfinite(figures.stderr).all(axis=1) & np.isfinite(t)
@@ -165,6 +169,8 @@ def _departures(problem: Problem, fits: Groups, here: Floats, figures: Figures) 
     asked = (figures.offset <= NEAR) & ~figures.is_rounding & (variance > 0)
     at = np.flatnonzero(asked & (stderr > 0).all(axis=1))
     if problem.is_linear or not isinstance(problem.formula, Formula) or not len(at):
+        return departure
+    if problem.order is not None:
         return departure
     if not problem.loss.is_least_squares:
         return departure

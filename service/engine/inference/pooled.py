@@ -15,12 +15,14 @@ from dataclasses import dataclass, replace
 import numpy as np
 import torch
 
+from service.engine.formula import Formula
 from service.engine.inference.distributions import t_quantile
 from service.engine.inference.likelihood import saturated
 from service.engine.kernel import composite, operators
 from service.engine.kernel.statistics import ROUNDING
 from service.engine.kernel.types import Bools, Floats
-from service.engine.problem import Task
+from service.engine.prior import extended
+from service.engine.problem import Groups, Problem, Task
 from service.engine.solvers.arrow import (
     Arrow,
     inverse_upper,
@@ -123,13 +125,12 @@ def pool(task: Task, theta: Floats) -> Pooled:
     program = problem.formula.program(order).tensors  # type: ignore[union-attr]
     counts = problem.loss.likelihood is not None
     number = problem.loss_number if counts else 0
-    sums, factor, _ = (
-        each.cpu().numpy()
-        for each in operators.linearise(
-            program, number, 1.0, problem.data(fits.spans), torch.from_numpy(theta),
-            torch.zeros(len(fits), dtype=torch.float64),
-        )
-    )  # fmt: skip
+    sums, factor = _linearised(problem, program, number, fits, theta)
+    if problem.prior is not None:
+        own = extended(problem, fits, task.shared)
+        assert isinstance(own.problem.formula, Formula)
+        longer = own.problem.formula.program(order).tensors
+        factor = _linearised(own.problem, longer, number, own.fits, theta)[1]
     alive = np.isfinite(sums[:, 0]) & np.isfinite(factor).all(axis=(1, 2))
     alive &= np.isfinite(theta).all(axis=1)
     factor = np.where(alive[:, None, None], factor, 0.0)
@@ -158,11 +159,24 @@ def pool(task: Task, theta: Floats) -> Pooled:
         reason=None, noise_params=problem.noise_params,
     )  # fmt: skip
     reason = _reason(task, found)
+    if problem.prior is not None:
+        found = replace(found, aic=math.nan)
     if not problem.loss.has_likelihood:
         return replace(found, noise=math.nan, aic=math.nan, reason=reason)
     if counts:
         found = _of_counts(task, found, alive, float(sums[alive, 0].sum()))
     return _with_errors(replace(found, reason=reason), arrow, alive)
+
+
+def _linearised(
+    problem: Problem, program: tuple[torch.Tensor, ...], number: int, fits: Groups, theta: Floats
+) -> tuple[Floats, Floats]:
+    """The sums and the R factors of groups: see `operators.linearise`."""
+    found = operators.linearise(
+        program, number, 1.0, problem.data(fits.spans), torch.from_numpy(theta),
+        torch.zeros(len(fits), dtype=torch.float64),
+    )  # fmt: skip
+    return found[0].cpu().numpy(), found[1].cpu().numpy()
 
 
 def _determined(

@@ -18,9 +18,10 @@ import numpy as np
 import torch
 
 from service.catalogue.options import NoOptions
+from service.engine.fit_options import Options, Tolerance
 from service.engine.inference.statistics import Figures
 from service.engine.kernel.types import Bools, Floats, Ints
-from service.engine.problem import Groups, Options, Problem, Task, Tolerance
+from service.engine.problem import Groups, Problem, Task
 from service.engine.solvers.marquardt import Marquardt
 
 EPOCHS = 100
@@ -195,6 +196,7 @@ class _Walks:
         part = np.divide(value - here[:, position], gone, out=np.zeros_like(gone), where=moved)
         starts = np.stack([here + part[:, None] * (here - before), here], axis=1)
         starts[:, :, position] = value[:, None]
+        starts = np.clip(starts, *self._problem.limits.numpy())
         theta, loss = self._losses(of, starts)
         lowest, rows, variance = self._lowest[of], self._sizes[of], self._variance[of]
         # Significantly lower: by a hundredth of a standard error.

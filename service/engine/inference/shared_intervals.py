@@ -26,6 +26,7 @@ from service.engine.inference.profile import (
 )
 from service.engine.kernel.types import Bools, Floats
 from service.engine.objectives.points import losses_of
+from service.engine.prior import of_task
 from service.engine.problem import Groups, Task
 from service.engine.solvers.shared import SharedMarquardt
 
@@ -54,6 +55,7 @@ def shared_intervals(
     r = len(pooled.shared)
     if not r or pooled.reason is not None:
         return None
+    task = of_task(task)
     values, t = theta[0, task.shared_places], pooled.t(level)
     lower, upper = values - t * pooled.stderr, values + t * pooled.stderr
     nonlinear, better = _nonlinear(task, theta, pooled), None

@@ -11,18 +11,16 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-import torch
 from torch import Tensor
 
-from service.engine.formula import Formula
 from service.engine.inference import likelihood
+from service.engine.inference.assessed import table_of
 from service.engine.inference.distributions import t_quantile
 from service.engine.inference.robust import robust_errors
-from service.engine.kernel import composite, operators, readings, statistics
-from service.engine.kernel.reduction import SIZE, SUMS, TOTAL
+from service.engine.kernel import statistics
+from service.engine.kernel.reduction import SIZE, TOTAL
 from service.engine.kernel.statistics import FIGURES, ROUNDING
 from service.engine.kernel.types import Bools, Floats
-from service.engine.objectives.objective import Objective
 from service.engine.problem import Groups, Problem
 
 LEVEL = 0.95
@@ -100,7 +98,7 @@ def is_chance(explained: Any, degrees: Any, free: int) -> Any:
 
 def summarise_fits(problem: Problem, fits: Groups, theta: Tensor) -> Figures:
     """The statistics of fits at θ (fits, params) of a problem in float64."""
-    table, q, z = _table(problem, fits, theta)
+    table, q, z = table_of(problem, fits, theta)
     found = statistics.parts(table, q)
     figures = _figures(problem, fits.sizes.numpy(), found.numbers.T, found)
     if problem.loss.likelihood is not None:
@@ -125,38 +123,6 @@ def _of_counts(problem: Problem, fits: Groups, theta: Tensor, figures: Figures) 
         deviance=deviance,
         log_likelihood=logs,
     )
-
-
-def _table(problem: Problem, fits: Groups, theta: Tensor) -> tuple[Floats, int, Floats]:
-    """The table of `operators.assess`, the number of params of its factors, and z. A network, whose
-    params are not identifiable, has no factors."""
-    formula, loss = problem.formula, problem.loss
-    named = formula.has_standard_errors
-    options = (named, loss.has_likelihood, loss.is_smooth, problem.sigma_absolute)
-    data = problem.data(fits.spans)
-    if isinstance(formula, Formula):
-        table, z = operators.assess(
-            problem.program, problem.loss_number, loss.delta, data, theta, problem.limits, options
-        )
-        return table.numpy(), len(problem.free_params), z.numpy()
-    factors, sums, z = _without_factors(problem, fits, theta)
-    free, limits = problem.free_index, problem.limits
-    table = readings.conclude(factors, sums, z, data, theta, limits, free, options)
-    return table.numpy(), 0, z.numpy()
-
-
-def _without_factors(problem: Problem, fits: Groups, theta: Tensor) -> tuple[Tensor, ...]:
-    """The result of `operators.reduce` for a network, with empty factors."""
-    z = torch.zeros(problem.rows, dtype=torch.float64)
-    sums = torch.zeros((len(fits), SUMS), dtype=torch.float64)
-    for i, (begin, end) in enumerate(fits.spans.T.tolist()):
-        own = problem.on(slice(begin, end), theta[i].to(problem.initial))
-        z[begin:end] = Objective(own).residuals(own.initial).cpu()
-        sigma = torch.ones_like(own.target) if own.sigma is None else own.sigma
-        total = z[begin:end].square().sum()
-        about = composite.of_target(own.target, sigma)
-        sums[i] = torch.stack([total, *(each.cpu() for each in about)])
-    return torch.zeros((len(fits), 1, 1), dtype=torch.float64), sums, z
 
 
 def _figures(problem: Problem, rows: Any, numbers: Any, found: statistics.Parts) -> Figures:
@@ -242,7 +208,7 @@ def summarise(problem: Problem, theta: Tensor) -> Statistics:
     """The statistics of a problem's only fit at θ (params,)."""
     at = theta.double().cpu().unsqueeze(0)
     fits = Groups(problem.whole, at)
-    table, q, z = _table(problem.double(), fits, at)
+    table, q, z = table_of(problem.double(), fits, at)
     found = statistics.parts(table[0], q)
     figures = _figures(problem, problem.rows, found.numbers.tolist(), found)
     is_squares = problem.loss.likelihood is None
@@ -260,6 +226,8 @@ def summarise(problem: Problem, theta: Tensor) -> Statistics:
         deficient = tuple([name for name, is_lost in named if is_lost])
     reason = _reason(problem, figures, deficient)
     variance, r_squared, aic = map(_number, (figures.variance, figures.r_squared, figures.aic))
+    if problem.sigma_x:
+        r_squared = aic = None  # their definitions have the inputs exact
     if aic is not None:
         aic += 2 * problem.noise_params
     adjusted = None

@@ -7,9 +7,10 @@ from collections.abc import Callable, Iterator, Mapping
 import torch
 from torch import Tensor
 
+from service.engine.fit_options import GradientMethod
 from service.engine.formula import Formula
 from service.engine.objectives.bound import Bound
-from service.engine.problem import GradientMethod, Problem
+from service.engine.problem import Problem
 from service.engine.slices import at_once, slices
 
 

@@ -11,10 +11,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from service.catalogue.options import NoOptions
+from service.engine.fit_options import Options, Tolerance
 from service.engine.inference.intervals import NEAR
 from service.engine.kernel.statistics import ROUNDING
 from service.engine.kernel.types import Bools, Floats, Ints
-from service.engine.problem import Groups, Options, Problem, Task, Tolerance
+from service.engine.problem import Groups, Problem, Task
 from service.engine.resampling.schemes import Base
 from service.engine.solvers.contract import Solver
 from service.engine.solvers.table import solver_of

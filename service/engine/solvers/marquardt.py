@@ -18,6 +18,7 @@ from service.engine.kernel import composite, fitting, marquardt, operators
 from service.engine.kernel.marquardt_state import COUNTS, PHASE, REASON, RUNNING, room_of_state
 from service.engine.kernel.types import Floats, Ints
 from service.engine.objectives.objective import Objective
+from service.engine.objectives.orthogonal import nearest
 from service.engine.problem import Task
 from service.engine.result import Ends, Rows, StopReason
 from service.engine.solvers.contract import Progress, Recorded, records
@@ -66,14 +67,16 @@ class Marquardt:
         options, fits = self._task.options, self._fits
         rows = records(min(epochs, options.epochs), options.record_every) if fits.history else 0
         recorded = Recorded.room(len(fits), rows, self._params)
-        if self._objective is None:
-            problem = self._task.problem
+        problem = self._task.problem
+        if problem.sigma_x:
+            self._drive(self._read_distances, state, recorded, epochs)
+        elif self._objective is None:
             operators.marquardt_slice(
                 problem.program, problem.loss_number, problem.loss.delta, self._data, self._rules,
                 options.epochs, self._initial, state, recorded, epochs, options.record_every,
             )  # fmt: skip
         else:
-            self._drive(self._objective, state, recorded, epochs)
+            self._drive(self._read_network, state, recorded, epochs)
         return state, recorded.rows() if fits.history else {}
 
     def progress(self, state: State) -> Progress:
@@ -116,8 +119,8 @@ class Marquardt:
         )
         return found
 
-    def _drive(self, objective: Objective, state: State, recorded: Recorded, epochs: int) -> None:
-        """A slice of the single fit of a network, evaluated by torch."""
+    def _drive(self, read: fitting.Readings, state: State, recorded: Recorded, epochs: int) -> None:
+        """A slice of the fits that are not read by the kernel's own loop."""
         problem, options = self._task.problem, self._task.options
         limits, linear, tolerances = (each.numpy() for each in self._rules)
         constant = operators.constant_losses(problem.loss_number, problem.loss.delta, self._data)
@@ -126,15 +129,32 @@ class Marquardt:
             self._initial.numpy(), constant.numpy(), state.numbers.numpy(), state.counts.numpy(),
             recorded.table.numpy(), recorded.counts.numpy(),
         )  # fmt: skip
+        every, sizes = np.arange(len(self._fits)), self._fits.sizes.double().numpy()
+        fitting.drive(read, machine, every, sizes, epochs, options.record_every)
 
-        def read(groups: Ints, theta: Floats, width: Floats) -> tuple[Floats, Floats, Floats]:
-            z, jacobian = objective.jacobian(torch.from_numpy(theta[0]).to(problem.target))
-            matrix = torch.cat([jacobian[:, self._free], z.unsqueeze(-1)], dim=-1).unsqueeze(0)
-            widths = torch.from_numpy(width).to(matrix.device)
-            means = (z + problem.target, problem.target)  # only a likelihood looks at them
-            found = composite.reduced(matrix, None, None, problem.loss, widths, means)
-            sums, r, slopes = (each.numpy() for each in found)
-            return sums, r, slopes
+    def _read_network(
+        self, groups: Ints, theta: Floats, width: Floats
+    ) -> tuple[Floats, Floats, Floats]:
+        """The single fit of a network, evaluated by torch."""
+        problem, objective = self._task.problem, self._objective
+        assert objective is not None
+        z, jacobian = objective.jacobian(torch.from_numpy(theta[0]).to(problem.target))
+        matrix = torch.cat([jacobian[:, self._free], z.unsqueeze(-1)], dim=-1).unsqueeze(0)
+        widths = torch.from_numpy(width).to(matrix.device)
+        means = (z + problem.target, problem.target)  # only a likelihood looks at them
+        found = composite.reduced(matrix, None, None, problem.loss, widths, means)
+        sums, r, slopes = (each.numpy() for each in found)
+        return sums, r, slopes
 
-        one, rows = np.zeros(1, dtype=np.int64), np.array([float(problem.rows)])
-        fitting.drive(read, machine, one, rows, epochs, options.record_every)
+    def _read_distances(
+        self, groups: Ints, theta: Floats, width: Floats
+    ) -> tuple[Floats, Floats, Floats]:
+        """Groups with errors in their inputs, by the distances of their rows to the curve."""
+        problem, points = self._task.problem, torch.from_numpy(theta)
+        data = nearest(problem, self._fits.spans[:, torch.from_numpy(groups)], points)[1]
+        found = operators.linearise(
+            problem.program, problem.loss_number, problem.loss.delta, data, points,
+            torch.from_numpy(width),
+        )  # fmt: skip
+        sums, r, slopes = (each.numpy() for each in found)
+        return sums, r, slopes

@@ -14,9 +14,10 @@ import torch
 from torch import Tensor
 
 from service.catalogue.options import NoOptions
+from service.engine.fit_options import Options, Tolerance
 from service.engine.formula import Formula
 from service.engine.objectives.points import losses_of
-from service.engine.problem import Groups, Options, Problem, Task, Tolerance
+from service.engine.problem import Groups, Problem, Task
 from service.engine.solvers.marquardt import Marquardt
 
 SHARES = (1.0, 0.7, 0.4, 0.1, 0.0)

@@ -17,13 +17,14 @@ import torch
 from torch import Tensor
 
 from service.catalogue.options import NoOptions
+from service.engine.fit_options import Options, Tolerance
 from service.engine.formula import Formula
 from service.engine.inference.statistics import Statistics, summarise
 from service.engine.kernel import residuals
 from service.engine.kernel.singular import least_norm
 from service.engine.kernel.types import Floats
 from service.engine.objectives.points import linearised_at, losses_at, shared
-from service.engine.problem import Options, Problem, Task, Tolerance
+from service.engine.problem import Problem, Task
 from service.engine.solvers.marquardt import Marquardt
 from service.engine.start.ranges import Range, drawn, ranges
 

@@ -15,9 +15,10 @@ import torch
 from torch import Tensor
 
 from service.catalogue.options import NoOptions
+from service.engine.fit_options import Options, Tolerance
 from service.engine.formula import Formula
 from service.engine.objectives.points import losses_of
-from service.engine.problem import Groups, Options, Task, Tolerance
+from service.engine.problem import Groups, Task
 from service.engine.result import Ends
 from service.engine.start.canonical import canonical
 from service.engine.start.groups import with_linear

@@ -60,6 +60,8 @@ class FitScene(Scene):
     curve_y: Numbers
     confidence: Ribbon | None = None
     prediction: Ribbon | None = None
+    sigma_x: Numbers | None = None
+    """The standard deviation of the x of each point, if it has one."""
     log_x: bool = False
     log_y: bool = False
     zero: float | None = None
@@ -95,10 +97,11 @@ class FitScene(Scene):
             zorder=4,
         )
         many = small or self.data_x.size > _MANY
-        if self.sigma is not None and not many:
+        if (self.sigma is not None or self.sigma_x is not None) and not many:
             axes.errorbar(
                 self.data_x,
                 self.data_y,
+                xerr=self.sigma_x,
                 yerr=self.sigma,
                 fmt="none",
                 ecolor=palette.points,
@@ -178,7 +181,13 @@ def scene(given: PlotInput) -> FitScene:
         return _against_prediction(base, seen.predict(), log_y)
     name = next(iter(seen.formula.inputs), None)
     if name is not None:
-        base = replace(base, x=quantity(name, units), data_x=seen.raw[name].numpy())
+        spread = seen.sigma_x.get(name)
+        base = replace(
+            base,
+            x=quantity(name, units),
+            data_x=seen.raw[name].numpy(),
+            sigma_x=None if spread is None else spread.numpy(),
+        )
     axis = x_axis(request.x_axis if name else "linear", base.data_x, is_dose=seen.is_dose)
     places = axis.places(PLACES)
     found = {kind: _predict(seen, name, places, kind) for kind in _kinds(request, name)}

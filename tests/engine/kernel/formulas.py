@@ -16,12 +16,12 @@ from torch import Tensor
 
 from service.catalogue.losses import LOSSES
 from service.engine import Groups, Options, Problem, Task
+from service.engine.fit_options import Settings
 from service.engine.formula import Formula, read_formula
 from service.engine.kernel import composite
 from service.engine.kernel.losses import NAMES
 from service.engine.losses import Loss
 from service.engine.operations import CALLABLE, COMPARISONS
-from service.engine.problem import Settings
 from service.errors import InvalidFormula
 from tests.engine.kernel.arrays import spans_of
 

@@ -29,13 +29,13 @@ from service.catalogue.schedules.cosine import Cosine
 from service.catalogue.schedules.exponential import Exponential
 from service.catalogue.schedules.step import Step
 from service.engine import Groups, Options, Problem, Task, stopping
+from service.engine.fit_options import GradientMethod, Tolerance
 from service.engine.kernel import first_order as kernel
 from service.engine.kernel import operators
 from service.engine.kernel.losses import NAMES
 from service.engine.kernel.marquardt_state import CONVERGED, DIVERGED, MAX_EPOCHS, RUNNING
 from service.engine.kernel.updates import update_of
 from service.engine.objectives.objective import Objective
-from service.engine.problem import GradientMethod, Tolerance
 from service.engine.solvers.first_order import FirstOrder, State
 from tests import thermometer
 from tests.engine.builders import problem

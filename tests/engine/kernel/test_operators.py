@@ -27,9 +27,9 @@ from service.catalogue.optimizers.rmsprop import Rmsprop
 from service.catalogue.optimizers.sgd import Sgd
 from service.catalogue.options import NoOptions
 from service.engine import Ends, GroupedResult, Rows, Task
+from service.engine.fit_options import Tolerance
 from service.engine.formula import Formula, read_formula
 from service.engine.kernel import composite, fitting, operators, readings, rows, sharing
-from service.engine.problem import Tolerance
 from service.engine.solvers.marquardt import Marquardt, State
 from tests.engine.kernel.arrays import spans_of
 from tests.engine.kernel.formulas import COLUMNS, FORMULAS, Case, assert_read, cases, grams, numbers
