@@ -332,18 +332,11 @@ def _schemas() -> Part:
 
 def _require_discriminators(schema: Part) -> None:
     """A constant that distinguishes the members of a union is required, its default apart."""
-    constants = [name for name in ("name", "method") if "const" in _property(schema, name)]
-    missing = [name for name in constants if name not in schema.get("required", ())]
-    if missing:
-        schema["required"] = [*missing, *schema.get("required", ())]
-    for name in constants:
-        schema["properties"][name].pop("default", None)
-
-
-def _property(schema: Part, name: str) -> Part:
-    """The schema of a property; empty where there is none."""
-    found: Part = schema.get("properties", {}).get(name, {})
-    return found
+    for name in ("name", "method"):
+        own = schema.get("properties", {}).get(name, {})
+        if "const" in own:
+            own.pop("default", None)
+            schema["required"] = list(dict.fromkeys([name, *schema.get("required", ())]))
 
 
 def _header_components() -> Part:
