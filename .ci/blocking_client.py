@@ -25,6 +25,8 @@ NAMES = {
     "AsyncSleep": "Sleep",
     "AsyncClient": "Client",
     "AsyncRetrying": "Retrying",
+    "running_async": "running",
+    "asynccontextmanager": "contextmanager",
     "aclose": "close",
     "aiter_lines": "iter_lines",
     "aread": "read",

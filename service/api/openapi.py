@@ -252,6 +252,7 @@ def document(app: FastAPI) -> Part:
         tags=app.openapi_tags,
         routes=app.routes,
     )
+    made["servers"] = [{"url": "/", "description": "The service that serves this document."}]
     made["components"] = {
         "schemas": _schemas(),
         "headers": _header_components(),
@@ -283,8 +284,7 @@ def _add_middleware_refusals(operation: Part, *, needs_key: bool, changes: bool)
     before = refusals(421, *((401, 429) if needs_key else ()), *((403,) if changes else ()))
     for status, refusal in before.items():
         operation["responses"].setdefault(str(status), refusal)
-    if needs_key:
-        operation["security"] = [{}, *({name: []} for name in _KEYS)]
+    operation["security"] = [{}, *({name: []} for name in _KEYS)] if needs_key else []
 
 
 class _Untitled(GenerateJsonSchema):
@@ -328,7 +328,18 @@ def _schemas() -> Part:
     optional = {name for name, f in problems.Problem.model_fields.items() if not f.is_required()}
     problem = schemas["Problem"]
     problem["required"] = [name for name in problem["required"] if name not in optional]
+    for schema in schemas.values():
+        _require_discriminators(schema)
     return dict(sorted(schemas.items()))
+
+
+def _require_discriminators(schema: Part) -> None:
+    """A constant that distinguishes the members of a union is required, its default apart."""
+    for name in ("name", "method"):
+        own = schema.get("properties", {}).get(name, {})
+        if "const" in own:
+            own.pop("default", None)
+            schema["required"] = list(dict.fromkeys([name, *schema.get("required", ())]))
 
 
 def _header_components() -> Part:

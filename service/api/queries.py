@@ -11,8 +11,8 @@ from service.api.forms import FORMS
 from service.api.state import Request
 from service.api.validation_errors import validation_errors
 from service.errors import FieldError, InvalidRequest
-from service.schemas.names import Status, Theme
-from service.schemas.plot import Columns, Side
+from service.schemas.names import AxisScale, Status, Theme
+from service.schemas.plot import Columns, Side, Title
 
 if TYPE_CHECKING:
     AnswerFormat = str
@@ -92,6 +92,15 @@ class PictureQuery(Query):
     """Characters per line of a `txt`."""
     level: Annotated[float, Field(gt=0, le=0.999999999)] = 0.95
     """The confidence level of the bands of `fit`."""
+    x_axis: AxisScale = "auto"
+    """For `fit`: see POST /plot."""
+    y_axis: AxisScale = "auto"
+    """For `fit`."""
+    title: Title | None = None
+    """Default: the formula."""
+    group: Annotated[str, Field(max_length=1000)] | None = None
+    """For a job by groups: the one to draw, by its key; of several columns a JSON array of their
+    values. Default: `fit` of as many groups as there is room for."""
     along: str | None = None
     """For `path`: one or two params, as `w,b`. Default: those that changed most."""
 

@@ -24,11 +24,12 @@ from service.jobs.history import Rows
 from service.jobs.job import Stored
 from service.jobs.messages import Ready
 from service.jobs.worker_loop import set_up_process
-from service.render import characters
+from service.render import characters, panels
 from service.render.scene import PlotInput, Scene
 from service.render.views import table as views
 from service.schemas.answers import Fit
 from service.schemas.fit import FitRequest
+from service.schemas.grouped import GroupedFit
 from service.schemas.plot import PlotHistory, PlotRequest
 
 IDLE_S = 300.0
@@ -123,10 +124,17 @@ def picture_of_job(
     fit: bytes | memoryview | None,
     rows: Rows,
     names: tuple[str, ...],
+    shown: str,
+    group: str | None,
     max_rows: int,
 ) -> bytes:
     """A picture of a job. `rows` are those of its history, with columns of params label by `names`;
-    `fit` is the JSON of its fit, None while it has none."""
+    `fit` is the JSON of its fit, None while it has none; `shown` is its model as text. Of a job by
+    groups the one of that key, or as many as there is room for."""
+    if request.group_by is not None:
+        assert fit is not None
+        groups = GroupedFit.model_validate_json(bytes(fit))
+        return _drawn(_scene_of_groups(asked, request, groups, shown, group, max_rows), asked)
     history = PlotHistory.model_construct(
         epoch=rows.epoch.tolist(),
         loss=rows.loss.tolist(),
@@ -134,8 +142,34 @@ def picture_of_job(
         thinned=rows.thinned,
     )
     made = None if fit is None else Fit.model_validate_json(bytes(fit))
-    filled = fitting.plot_of_job(asked, request, made, history)
+    filled = fitting.plot_of_job(asked, request, made, history, shown)
     return _drawn(views.scene(PlotInput(filled, made, max_rows)), asked)
+
+
+def _scene_of_groups(
+    asked: PlotRequest,
+    request: FitRequest,
+    fit: GroupedFit,
+    shown: str,
+    group: str | None,
+    max_rows: int,
+) -> Scene:
+    title = asked.title or shown
+    if group is not None:
+        at = [fitting.group_of(fit, group)]
+        (own,) = fitting.plots_of_groups(asked, request, fit, at)
+        if not own.is_fitted and asked.view != "loss":
+            raise InvalidRequest(f"the group '{group}' could not be fitted", pointer="/group")
+        named = own.request.model_copy(update={"title": asked.title or f"{shown}  ·  {own.label}"})
+        return views.scene(PlotInput(named, max_rows=max_rows))
+    if asked.view != "fit":
+        raise InvalidRequest(
+            f"the view '{asked.view}' is of one group: name it in `group`", pointer="/group"
+        )
+    across, down = panels.room(asked)
+    count = len(fit.groups.key)
+    drawn = fitting.plots_of_groups(asked, request, fit, range(min(across * down, count)))
+    return panels.scene(asked, drawn, count, title, max_rows)
 
 
 def _drawn(scene: Scene, asked: PlotRequest) -> bytes:

@@ -79,6 +79,7 @@ FORMATS: Mapping[str, PictureFormat] = table(
     (
         PictureFormat("svg", "image/svg+xml"),
         PictureFormat("png", "image/png"),
+        PictureFormat("pdf", "application/pdf"),
         PictureFormat("txt", "text/plain; charset=utf-8"),
     )
 )

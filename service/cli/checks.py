@@ -100,8 +100,7 @@ def settings() -> Iterator[CheckResult]:
 
 def service(url: str | None, key: str | None = None) -> Iterator[CheckResult]:
     """Certified cases, by the service at `url` or by a temporary one."""
-    from service.cli import embedded
-    from service.client import ClientError, ConnectionFailed, Descent
+    from service.client import ClientError, ConnectionFailed, Descent, embedded
 
     try:
         if url is not None:

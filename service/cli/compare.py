@@ -100,7 +100,7 @@ def compare(
         if background:
             typer.echo(job.id)
             raise typer.Exit
-        end(client, job, format, None, "fit", save, strict=strict)
+        end(client, job, format, None, save, strict=strict)
 
 
 def _pair(text: str, models: list[str]) -> list[str]:

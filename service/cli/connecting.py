@@ -40,7 +40,7 @@ def _client(url: str | None, key: str | None, timeout: float | None) -> Descent:
 @contextmanager
 def _own() -> Iterator[str]:
     exits.need_the_service()
-    from service.cli import embedded
+    from service.client import embedded
 
     with ExitStack() as stack:
         with _starting():

@@ -2,18 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple, NoReturn
 
 import typer
 
-from service.catalogue.pictures import FORMATS
+from service.catalogue.pictures import FORMATS, PictureFormat
 from service.cli import options
 from service.cli.printing import Form
 
 if TYPE_CHECKING:
     from service.client import Comparison, Descent, Fit, GroupedFit, Job
+
+
+class Picture(NamedTuple):
+    """The picture of a fit that is asked for."""
+
+    file: Path
+    view: str
+    look: Mapping[str, str]
+
+    @property
+    def kind(self) -> PictureFormat:
+        """Its format, by the suffix of the file."""
+        return FORMATS[self.file.suffix.removeprefix(".")]
 
 
 def fit(
@@ -102,6 +115,7 @@ def fit(
     ] = None,
     plot: options.Plot = None,
     view: options.View = "fit",
+    look: options.Look = None,
     save: Annotated[
         Path | None, typer.Option(help="The file for the fit's JSON, for `descent predict --fit`.")
     ] = None,
@@ -122,9 +136,10 @@ def fit(
 
     if plot is not None and plot.suffix.removeprefix(".") not in FORMATS:
         exits.usage(f"a picture is {options.PICTURES}, not '{plot}'")
+    drawn = None if plot is None else Picture(plot, view, options.named(look or ()))
     if watch is not None:
         with connecting.descent(url, api_key, own=False) as client:
-            end(client, client.job(watch), format, plot, view, save, own=False, strict=strict)
+            end(client, client.job(watch), format, drawn, save, own=False, strict=strict)
     if data is None:
         exits.usage("name a table, as in `descent fit data.csv 'y = a*x + b'`; - is stdin")
     if background and url is None:
@@ -169,7 +184,7 @@ def fit(
         if background:
             typer.echo(job.id)
             raise typer.Exit
-        end(client, job, format, plot, view, save, strict=strict)
+        end(client, job, format, drawn, save, strict=strict)
 
 
 def _grouping(columns: Sequence[str], shared: Sequence[str]) -> Any:
@@ -184,8 +199,7 @@ def end(
     client: Descent,
     job: Job[Any],
     format: Form,
-    plot: Path | None,
-    view: str,
+    picture: Picture | None,
     save: Path | None,
     *,
     own: bool = True,
@@ -201,8 +215,10 @@ def end(
     printing.show(found.document, format, raw=found.to_json())
     if save is not None:
         found.save(save)
-    if plot is not None:
-        _draw(client, found, plot, view)
+    if picture is not None:
+        path, kind = f"{found.urls.self}/plot/{picture.view}", picture.kind
+        made = client.fetch(f"{path}.{kind.name}", kind.media_type, picture.look)
+        picture.file.write_bytes(made)
     if interrupted:
         raise typer.Exit(exits.INTERRUPTED)
     if found.verdict == "doubtful":
@@ -214,8 +230,3 @@ def end(
 
 def _warnings(found: Fit | GroupedFit | Comparison) -> list[str]:
     return [each.code for each in found.diagnostics if each.severity == "warning"]
-
-
-def _draw(client: Descent, found: Fit | GroupedFit, plot: Path, view: str) -> None:
-    kind = FORMATS[plot.suffix.removeprefix(".")]
-    plot.write_bytes(client.fetch(f"{found.urls.self}/plot/{view}.{kind.name}", kind.media_type))

@@ -80,10 +80,27 @@ def _completed(names: Iterable[str], incomplete: str) -> list[str]:
     return [name for name in names if name.startswith(incomplete)]
 
 
+def named(given: Iterable[str]) -> dict[str, str]:
+    """Options of the form name=value."""
+    found = {}
+    for text in given:
+        name, equals, value = text.partition("=")
+        if not equals:
+            exits.usage(f"an option of a picture is name=value, such as width=1200, not '{text}'")
+        found[name.strip()] = value
+    return found
+
+
 Plot = Annotated[Path | None, typer.Option(help=f"The picture's file: {PICTURES}.")]
 View = Annotated[
     str,
     typer.Option(help=f"The picture: {', '.join(_VIEWS)}.", autocompletion=view_names),
+]
+Look = Annotated[
+    list[str] | None,
+    typer.Option(
+        help="How the picture looks: title=…, width=1200, theme=dark, x_axis=log, group=A."
+    ),
 ]
 Background = Annotated[
     bool, typer.Option("--background", help="Print the job's id and do not wait for it.")

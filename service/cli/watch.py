@@ -15,6 +15,7 @@ def watch(
     job: Annotated[str, typer.Argument(help="A job's id, as listed by `descent jobs`.")],
     plot: options.Plot = None,
     view: options.View = "fit",
+    look: options.Look = None,
     save: Annotated[Path | None, typer.Option(help="The file for the fit's JSON.")] = None,
     strict: options.Strict = False,
     format: options.Format = Form.text,
@@ -25,6 +26,6 @@ def watch(
     from service.cli.fit import fit
 
     fit(
-        watch=job, plot=plot, view=view, save=save, strict=strict, format=format, url=url,
-        api_key=api_key,
+        watch=job, plot=plot, view=view, look=look, save=save, strict=strict, format=format,
+        url=url, api_key=api_key,
     )  # fmt: skip

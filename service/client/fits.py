@@ -138,9 +138,6 @@ class FitDocument(_AnyFit):
         """The request for the unknowns of the readings in `data`, without the job."""
         return bodies.ask("/invert", data, {**self.raw["predict"], **options})
 
-    def _picture_path(self, view: str, kind: str) -> str:
-        return f"{self.urls.self}/plot/{view}.{kind}"
-
     def __repr__(self) -> str:
         found = ", ".join(f"{name}={value:.6g}" for name, value in self.params.items())
         return f"<Fit {self.model.formula}: {found}; {self.stop_reason}, {self.verdict}>"

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import sys
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from html import escape
 from inspect import iscoroutinefunction
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+from pydantic_core import to_json
 
 from service.client import errors
 from service.schemas import answers as wire
 from service.schemas.names import PictureFormat
+
+if TYPE_CHECKING:
+    from service.client.answers import Event
 
 _CELL = "text-align:right;padding:2px 10px"
 _COLOURS = {"info": "#3b6ea5", "warning": "#9a6700", "error": "#b42318"}
@@ -29,7 +35,8 @@ class Picture:
         Path(path).write_bytes(self.content)
 
     def __str__(self) -> str:
-        return f"<{self.kind} of {len(self.content)} bytes>" if self.kind == "png" else self._text()
+        binary = self.kind in ("png", "pdf")
+        return f"<{self.kind} of {len(self.content)} bytes>" if binary else self._text()
 
     def _text(self) -> str:
         return self.content.decode()
@@ -41,6 +48,17 @@ class Picture:
         return self.content if self.kind == "png" else None
 
 
+def query_of(look: Mapping[str, Any]) -> dict[str, str]:
+    """The query of a picture."""
+    return {name: _queried(name, value) for name, value in look.items() if value is not None}
+
+
+def _queried(name: str, value: Any) -> str:
+    if name == "along" and not isinstance(value, str):
+        return ",".join(value)
+    return value if isinstance(value, str) else to_json(value).decode()
+
+
 def shown(plot: Callable[[], Any]) -> str | None:
     """A fit's picture for a notebook. None where it is not available, and of an asynchronous
     client, whose `plot` has to be awaited."""
@@ -50,6 +68,52 @@ def shown(plot: Callable[[], Any]) -> str | None:
         return str(plot())
     except errors.ClientError:
         return None
+
+
+@dataclass(slots=True)
+class Bar:
+    """The progress of a job in a notebook, drawn again with each event. Elsewhere nothing."""
+
+    event: Event | None = None
+    _display: Any = None
+
+    def show(self, event: Event) -> None:
+        """Draws the bar as of an event."""
+        self.event = event
+        if self._display is None:
+            self._display = _displayed(self)
+        else:
+            self._display.update(self)
+
+    def _repr_html_(self) -> str:
+        if self.event is None or self.event.event == "done":
+            return ""
+        if self.event.status == "queued":
+            return f"<p>queued, {self.event.queue_position or 0} before it</p>"
+        now = self.event.progress
+        loss = "" if now.loss is None else f", loss {now.loss:.4g}"
+        return (
+            f'<p><progress max="{now.epochs}" value="{now.epoch}"></progress> '
+            f"{escape(now.unit)} {now.epoch:,} of {now.epochs:,}{loss}</p>"
+        )
+
+    def __repr__(self) -> str:
+        return "<progress of a job>"
+
+
+class _Undisplayed:
+    """Where there is no notebook."""
+
+    def update(self, shown: Any) -> None:
+        """Draws nothing."""
+
+
+def _displayed(shown: Any) -> Any:
+    """A handle to draw it again; in a notebook IPython is imported already."""
+    ipython = sys.modules.get("IPython")
+    if ipython is None or ipython.get_ipython() is None:
+        return _Undisplayed()
+    return ipython.display.display(shown, display_id=True)
 
 
 def html_table(fit: wire.Fit, svg: str | None = None) -> str:

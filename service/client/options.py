@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from service.schemas.losses import LossOptions as AnyLoss
     from service.schemas.models import MlpModel, NamedModel
     from service.schemas.names import (
+        AxisScale,
         BandKind,
         CovarianceKind,
         DType,
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
         OnDivergence,
         OptimizerName,
         ScalingMethod,
+        Theme,
     )
     from service.schemas.noise import KnownNoise, NoiseModel, OutlierOptions
     from service.schemas.optimizers import GradientOptions, OptimizerOptions
@@ -127,6 +129,23 @@ class PredictOptions(TypedDict, total=False):
     degrees_of_freedom: int | None
     input_range: Mapping[str, Sequence[float]] | None
     dtype: DType
+
+
+class PictureKeywords(TypedDict, total=False):
+    """How a picture looks, and what it shows: see GET /jobs/{job_id}/plot/{view}.{format}."""
+
+    theme: Theme
+    transparent: bool
+    width: int
+    height: int
+    columns: int
+    level: float
+    x_axis: AxisScale
+    y_axis: AxisScale
+    title: str
+    group: Any
+    """The key of the group to draw; of several columns a sequence of its values."""
+    along: Sequence[str]
 
 
 class InversionKeywords(TypedDict, total=False):

@@ -21,6 +21,7 @@ from service.fitting.costs import is_little
 from service.fitting.curves import Curve, curve, curve_nbytes, predict_from
 from service.fitting.devices import OUT_OF_MEMORY, NoDevice, has_cuda, is_out_of_memory, must_have
 from service.fitting.drawn import Drawn
+from service.fitting.from_groups import group_of, plots_of_groups
 from service.fitting.from_job import note_of, plot_of_job
 from service.fitting.grouped_answer import to_grouped_fit
 from service.fitting.plan import Plan, to_plan
@@ -51,6 +52,7 @@ __all__ = [
     "diagnostic",
     "diagnostic_list",
     "gradient",
+    "group_of",
     "has_cuda",
     "is_little",
     "is_out_of_memory",
@@ -62,6 +64,7 @@ __all__ = [
     "note_of",
     "optimizer_list",
     "plot_of_job",
+    "plots_of_groups",
     "predict",
     "predict_from",
     "rows_used",

@@ -17,7 +17,7 @@ from service.fitting.options import to_loss
 from service.fitting.plan import to_plan
 from service.fitting.rates import is_of_rates, rates
 from service.fitting.ties import texts_of
-from service.schemas.answers import Fit, PredictBody
+from service.schemas.answers import Fit, History, PredictBody
 from service.schemas.compute import PredictRequest
 from service.schemas.fit import FitRequest
 from service.schemas.noise import KnownNoise, NoiseModel
@@ -28,11 +28,15 @@ from service.schemas.plot import PlotHistory, PlotRequest
 
 
 def plot_of_job(
-    asked: PlotRequest, request: FitRequest, fit: Fit | None, history: PlotHistory
+    asked: PlotRequest,
+    request: FitRequest,
+    fit: Fit | None,
+    history: PlotHistory,
+    shown: str | None = None,
 ) -> PlotRequest:
     """`asked` with the model, params, data and history of the job filled in. The params are those
-    of `best` if the job was stopped early. `asked.title` is the job's model as text. A job with
-    groups has no single fit to draw."""
+    of `best` if the job was stopped early. `shown` is the job's model as text, for the title where
+    none is asked for. For a job with groups see `from_groups`."""
     filled: dict[str, Any] = {
         "model": request.model,
         "data": dict(request.data),
@@ -41,6 +45,7 @@ def plot_of_job(
         "loss": _loss(request, fit),
         "history": history,
         "units": asked.units or request.units,
+        "title": asked.title or shown,
     }
     if fit is not None:
         filled |= _of_fit(fit)
@@ -49,9 +54,16 @@ def plot_of_job(
     required = VIEWS[asked.view].requires
     if {"history", "params"} <= set(required):
         filled |= _start(request, fit, history)
-    if "history" in required:
-        filled["title"] = _title(filled.get("model"), asked, request)
+    if "history" in required and asked.title is None:
+        filled["title"] = _title(filled.get("model"), shown, request)
     return asked.model_copy(update=filled)
+
+
+def history_of(rows: History) -> PlotHistory:
+    """The history of an answer."""
+    return PlotHistory.model_construct(
+        epoch=rows.epoch, loss=rows.loss, params=rows.params, thinned=rows.thinned
+    )
 
 
 def note_of(fit: Fit) -> tuple[str, ...]:
@@ -68,7 +80,7 @@ def _of_fit(fit: Fit) -> dict[str, Any]:
     std = body.residual_std
     scaling = {name: Scale.model_validate(scale) for name, scale in (body.scaling or {}).items()}
     return {
-        "model": body.model if isinstance(body.model, str) else _model(body.model),
+        "model": model_of(body.model),
         "params": {
             name: value if isinstance(value, float) else Tied(expr=value.expr)
             for name, value in body.params.items()
@@ -118,7 +130,10 @@ def _sigma(request: FitRequest, fit: Fit | None) -> Any:
     return own.tolist() if np.isfinite(own).all() else None
 
 
-def _model(spec: Mapping[str, Any]) -> Any:
+def model_of(spec: str | Mapping[str, Any]) -> Any:
+    """The model of a prediction's body as that of a request."""
+    if isinstance(spec, str):
+        return spec
     return PlotRequest.model_validate({"view": "fit", "model": dict(spec)}).model
 
 
@@ -141,9 +156,9 @@ def _start(request: FitRequest, fit: Fit | None, history: PlotHistory) -> dict[s
     return {**found, "model": model, "params": last | tied, "scaling": scales or None}
 
 
-def _title(model: Any, asked: PlotRequest, request: FitRequest) -> str:
+def _title(model: Any, shown: str | None, request: FitRequest) -> str:
     """The model, with the optimizer and its learning rate."""
-    formula = model if isinstance(model, str) else asked.title or "loss"
+    formula = model if isinstance(model, str) else shown or "loss"
     optimizer = request.optimizer
     if not isinstance(optimizer, FirstOrderOptions):
         return formula

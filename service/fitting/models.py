@@ -86,10 +86,23 @@ def _named(
                 f"column '{name}' cannot be used in '{family.formula}'; rename the column, or "
                 "write the formula out"
             )
-    text = re.sub(r"\b(x|y)\b", lambda match: {"x": x, "y": target}[match.group()], family.formula)
+    text = _over(family, x, target)
     known = None if params is None else frozenset(params)
     formula = read_formula(text, frozenset({x, target}), known, ties.texts, ties.given)
     return Resolved(formula, family)
+
+
+def _over(family: Family, x: str, target: str) -> str:
+    """The family's formula over these columns."""
+    return re.sub(r"\b(x|y)\b", lambda match: {"x": x, "y": target}[match.group()], family.formula)
+
+
+def is_over_dose(formula: Model) -> bool:
+    """Whether the formula is that of a family over a dose."""
+    if not isinstance(formula, Formula) or len(formula.inputs) != 1:
+        return False
+    doses = (family for family in FAMILIES.values() if family.log_x)
+    return any(formula.text == _over(each, formula.inputs[0], formula.target) for each in doses)
 
 
 def _family(model: NamedModel) -> Family:

@@ -4,7 +4,7 @@ losses and curves of losses."""
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -21,7 +21,7 @@ from service.engine.scaling import Scale
 from service.errors import InvalidData, InvalidRequest
 from service.fitting.columns import check_shape, numbers, refuse_infinite
 from service.fitting.errors_in_x import DISTANCE, spread_columns, to_sigma_x
-from service.fitting.models import resolve
+from service.fitting.models import is_over_dose, resolve
 from service.fitting.options import to_loss
 from service.fitting.plan import to_plan
 from service.fitting.row_filter import with_rows
@@ -41,6 +41,8 @@ OPERATIONS = 3e8
 """Budget of a surface: points × rows × operations of the formula; about half a second."""
 FEWEST_ROWS = 50
 SEARCH_EPOCHS = 100
+_SEED = 20
+Places = np.ndarray[tuple[int], np.dtype[np.intp]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +61,10 @@ class PlotData:
     """The standard deviations of inputs that have errors, before scaling."""
     rows: int
     """Number of rows of the request without missing values."""
+    is_dose: bool
+    """Whether the model is a family over a dose."""
+    places: Places
+    """Which of these are selected, in ascending order."""
     notes: tuple[str, ...]
 
     @property
@@ -108,15 +114,17 @@ class PlotData:
         return predicted
 
     def affordable(self, points: int) -> PlotData:
-        """Evenly chosen rows, as many as the budget of the surface allows."""
+        """Rows drawn from all of them, as many as the budget of the surface allows."""
         operations = max(self.formula.operations, 1) * (DISTANCE if self.sigma_x else 1)
         most = OPERATIONS / (points * operations)
         rows = self.target.shape[0]
         if rows <= max(most, FEWEST_ROWS):
             return self
-        chosen = torch.from_numpy(evenly(rows, int(max(most, FEWEST_ROWS))))
+        places = sampled(rows, int(max(most, FEWEST_ROWS)))
+        chosen = torch.from_numpy(places)
         return replace(
             self,
+            places=self.places[places],
             raw={name: column[chosen] for name, column in self.raw.items()},
             target=self.target[chosen],
             sigma=None if self.sigma is None else self.sigma[chosen],
@@ -174,7 +182,8 @@ class PlotData:
 
 
 def select(request: PlotRequest, most: int, max_rows: int = 2**62) -> PlotData:
-    """At most `most` rows without missing values, evenly chosen. Raises InvalidRequest."""
+    """At most `most` rows without missing values, among them those with the smallest and the
+    largest value of each column. Raises InvalidRequest."""
     request = with_rows(request)
     data, params = request.data, request.params
     assert data is not None
@@ -196,7 +205,8 @@ def select(request: PlotRequest, most: int, max_rows: int = 2**62) -> PlotData:
     scaling = to_scaling(
         request.scaling, {n: _tensor(numbers(data, n)[whole]) for n in formula.inputs}
     )
-    chosen = whole[evenly(whole.size, most)]
+    places = _with_extremes([numbers(data, name)[whole] for name in used], whole.size, most)
+    chosen = whole[places]
     some = {name: numbers(data, name)[chosen] for name in used}
     sigma = to_sigma(request.sigma, data, rows) if request.sigma is not None else None
     return PlotData(
@@ -209,19 +219,44 @@ def select(request: PlotRequest, most: int, max_rows: int = 2**62) -> PlotData:
         sigma=None if sigma is None else sigma[torch.from_numpy(chosen)],
         sigma_x=to_sigma_x(request.sigma_x, _some(request, chosen), formula, {}, chosen.size),
         rows=int(whole.size),
+        is_dose=is_over_dose(formula),
+        places=places,
         notes=_dropped(rows - whole.size),
     )
 
 
-def _some(request: PlotRequest, chosen: np.ndarray[tuple[int], np.dtype[np.intp]]) -> Data:
+def _some(request: PlotRequest, chosen: Places) -> Data:
     """The columns with the standard deviations of inputs, at some of the rows."""
     data = request.data or {}
     return {name: data[name][chosen] for name in spread_columns(request.sigma_x) if name in data}
 
 
-def evenly(count: int, most: int) -> np.ndarray[tuple[int], np.dtype[np.intp]]:
-    """At most `most` evenly spaced indices below `count`, including the first and the last."""
+def evenly(count: int, most: int) -> Places:
+    """At most `most` evenly spaced indices below `count`, including the first and the last: for
+    what is sorted or a path. For rows see `sampled`."""
     return np.unique(np.linspace(0, count - 1, min(count, most)).astype(np.intp))
+
+
+def sampled(count: int, most: int) -> Places:
+    """At most `most` indices below `count`: a random one of each of `most` stretches of equal
+    length, the same at each call. Every k-th would miss what recurs every k rows."""
+    if count <= most:
+        return np.arange(count)
+    edges = np.linspace(0, count, most + 1).astype(np.intp)
+    shares = np.random.default_rng(_SEED).random(most)
+    found: Places = edges[:-1] + (shares * np.diff(edges)).astype(np.intp)
+    return found
+
+
+def _with_extremes(columns: Sequence[Numbers], count: int, most: int) -> Places:
+    """At most `most` rows, with the smallest and the largest value of each column where they are
+    fewer than half of them."""
+    if count <= most:
+        return np.arange(count)
+    ends = np.unique([end for c in columns for end in (int(c.argmin()), int(c.argmax()))])
+    if ends.size > most // 2:
+        return sampled(count, most)
+    return np.union1d(sampled(count, most - ends.size), ends)
 
 
 def drawn_of(drawn: int, rows: int) -> tuple[str, ...]:

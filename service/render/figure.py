@@ -18,26 +18,21 @@ import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.backends.backend_pdf import FigureCanvasPdf
 from matplotlib.backends.backend_svg import FigureCanvasSVG
-from matplotlib.colors import LinearSegmentedColormap, Normalize
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
-from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
+from matplotlib.ticker import FuncFormatter, Locator, LogLocator, MaxNLocator, NullFormatter
 
 from service.render.digits import number
 from service.render.extremes import drawable
 from service.render.scene import Scene
-from service.schemas.columns import Numbers
 from service.schemas.names import Theme
 
 DPI = 100
 BLUE, ORANGE, GREEN, VERMILLION, PURPLE = "#0072B2", "#E69F00", "#009E73", "#D55E00", "#CC79A7"
 SKY = "#56B4E9"
 _LONGEST_TITLE = 90
-LEVELS = 12
-DEEPEST = 1e-3
-"""The lowest contour, as a share of the highest: contours go by even steps of the logarithm of
-what the heights are above the lowest."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +98,7 @@ class FigureOptions:
 
 
 def drawn(scene: Scene, options: FigureOptions) -> bytes:
-    """The picture as an SVG or a PNG: the same bytes for the same scene."""
+    """The picture as an SVG, a PNG or a PDF: the same bytes for the same scene."""
     scene, palette = drawable(scene), PALETTES[options.theme]
     with matplotlib.rc_context(_settings(palette)), warnings.catch_warnings():
         # A letter that the font lacks is a box in a PNG, and whole in an SVG.
@@ -120,11 +115,16 @@ def drawn(scene: Scene, options: FigureOptions) -> bytes:
         if options.format == "png":
             FigureCanvasAgg(figure).print_png(out, metadata={"Software": None})  # type: ignore[no-untyped-call]
             return out.getvalue()
+        if options.format == "pdf":
+            about = {**dict.fromkeys(_PDF_METADATA), "Title": _short(scene.title, _LONGEST_TITLE)}
+            FigureCanvasPdf(figure).print_pdf(out, metadata=about)  # type: ignore[no-untyped-call]
+            return out.getvalue()
         FigureCanvasSVG(figure).print_svg(out, metadata=dict.fromkeys(_METADATA))  # type: ignore[no-untyped-call]
         return _accessible(out.getvalue(), scene)
 
 
 _METADATA = ("Date", "Creator", "Format", "Type")
+_PDF_METADATA = ("CreationDate", "Creator", "Producer")
 """Metadata to omit, so that the same scene gives the same bytes."""
 
 
@@ -140,8 +140,9 @@ def name_axes(axes: Axes, x: object, y: object) -> None:
 
 
 def style_axes(
-    axes: Axes, palette: Palette, *, log: str = "", whole: str = "", grid: str = "both"
-) -> None:
+    axes: Axes, palette: Palette, *, log: str = "", whole: str = "", grid: str = "both",
+    most: int = 7,
+) -> None:  # fmt: skip
     """Sets readable ticks and few lines. `log` has "x" or "y" for an axis by
     powers of ten, `whole` for one of whole numbers."""
     if grid:
@@ -153,12 +154,59 @@ def style_axes(
     for name, axis in (("x", axes.xaxis), ("y", axes.yaxis)):
         axis.set_major_formatter(FuncFormatter(_tick))
         if name not in log:
-            axis.set_major_locator(MaxNLocator(nbins=7, steps=[1, 2, 5, 10], integer=name in whole))
+            axis.set_major_locator(
+                MaxNLocator(nbins=most, steps=[1, 2, 5, 10], integer=name in whole)
+            )
             continue
         low, high = sorted(map(float, axis.get_view_interval()))
         narrow = low > 0 and high < 100 * low
-        axis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0) if narrow else (1.0,), numticks=8))
+        axis.set_major_locator(
+            LogLocator(subs=(1.0, 2.0, 5.0) if narrow else (1.0,), numticks=most + 1)
+        )
         axis.set_minor_formatter(NullFormatter())
+
+
+def mark_zero(axes: Axes, zero: float, palette: Palette) -> None:
+    """Labels that place of a logarithmic x axis 0, and cuts the axis to the right of it."""
+    axes.xaxis.set_major_locator(_WithZero(axes.xaxis.get_major_locator(), zero))
+    axes.xaxis.set_major_formatter(
+        FuncFormatter(lambda value, _at: "0" if value == zero else figure_text(value, 6))
+    )
+    axes.plot(
+        [zero * 10.0**_CUT],
+        [0.0],
+        transform=axes.get_xaxis_transform(),
+        marker=((-1, -2), (1, 2)),
+        markersize=10,
+        color=palette.quiet,
+        clip_on=False,
+        zorder=20,
+    )
+
+
+_CUT = 0.25
+"""Decades from 0 to where the axis is cut."""
+
+
+class _WithZero(Locator):
+    """The ticks of another locator at more than 0, and 0."""
+
+    def __init__(self, others: Locator, zero: float) -> None:
+        self._others, self._zero = others, zero
+
+    def set_axis(self, axis: Any) -> None:
+        super().set_axis(axis)
+        self._others.set_axis(axis)
+
+    def __call__(self) -> Any:
+        return self._with_zero(self._others())
+
+    def tick_values(self, vmin: float, vmax: float) -> Any:
+        return self._with_zero(self._others.tick_values(vmin, vmax))
+
+    def _with_zero(self, ticks: Any) -> Any:
+        beyond = np.asarray(ticks)[np.asarray(ticks) > self._zero * 10.0**_CUT]
+        return np.concatenate([[self._zero], beyond])
 
 
 def legend(axes: Axes, palette: Palette, *, loc: Literal["best", "upper center"] = "best") -> None:
@@ -178,50 +226,6 @@ def legend(axes: Axes, palette: Palette, *, loc: Literal["best", "upper center"]
             loc=loc,
         )
         made.set_zorder(10)
-
-
-def contours(axes: Axes, x: Numbers, y: Numbers, heights: Numbers, palette: Palette) -> None:
-    """Filled contours of heights (y, x), with some of them labelled; nothing if they are flat."""
-    finite = heights[np.isfinite(heights)]
-    if not finite.size or finite.min() == finite.max():
-        return
-    low, high = float(finite.min()), float(finite.max())
-    with np.errstate(over="ignore"):
-        rises = (high - low) * np.geomspace(DEEPEST, 1.0, LEVELS)
-    levels = np.unique(low + rises)
-    if levels.size < 3 or not np.isfinite(levels).all():
-        return
-    axes.contourf(
-        x,
-        y,
-        np.where(np.isfinite(heights), heights, high),
-        levels=np.concatenate([[low - (levels[0] - low)], levels]),
-        cmap=LinearSegmentedColormap.from_list("surface", palette.surface),
-        norm=_Steps(levels),
-        zorder=1,
-    )
-    lines = axes.contour(
-        x, y, heights, levels=levels[:-1], colors=palette.contours, linewidths=0.8, zorder=2
-    )
-    axes.clabel(
-        lines,
-        levels[1:-1:3],
-        fmt=lambda value: figure_text(value, 3),
-        fontsize=8.5,
-        colors=palette.ink,
-    )
-
-
-class _Steps(Normalize):
-    """Each band between two contours is one step of the colours."""
-
-    def __init__(self, levels: Numbers) -> None:
-        super().__init__(float(levels[0]), float(levels[-1]))
-        self._levels = levels
-
-    def __call__(self, value: object, clip: bool | None = None) -> Any:
-        places = np.searchsorted(self._levels, np.asarray(value), side="left")
-        return np.ma.asarray(places / self._levels.size)
 
 
 _RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
@@ -286,6 +290,7 @@ def _settings(palette: Palette) -> dict[Any, Any]:
         "ytick.labelcolor": palette.quiet,
         "legend.fontsize": 9.5,
         "svg.fonttype": "none",
+        "pdf.fonttype": 42,
         "svg.hashsalt": "descent",
         "lines.solid_capstyle": "round",
         "axes.unicode_minus": True,

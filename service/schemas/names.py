@@ -61,6 +61,7 @@ StopReason = Literal["converged", "max_epochs", "diverged", "stalled", "time_lim
 Severity = Literal["info", "warning", "error"]
 Verdict = Literal["trustworthy", "doubtful", "untrustworthy"]
 Theme = Literal["light", "dark"]
+AxisScale = Literal["auto", "linear", "log"]
 
 Noise = Literal["pooled", "per_group"]
 """Whether groups have one standard deviation of the noise, or one each."""

@@ -14,7 +14,15 @@ from service.schemas.columns import Data
 from service.schemas.compute import GridAxis
 from service.schemas.losses import LEAST_SQUARES, Loss
 from service.schemas.models import Model
-from service.schemas.names import DType, LossName, Name, PictureFormat, Theme, ViewName
+from service.schemas.names import (
+    AxisScale,
+    DType,
+    LossName,
+    Name,
+    PictureFormat,
+    Theme,
+    ViewName,
+)
 from service.schemas.noise import KnownNoise
 from service.schemas.numbers import InputRange, NonNegative, Positive
 from service.schemas.options import Level, Scaling, Tied
@@ -41,6 +49,7 @@ Epoch = Annotated[int, Field(ge=0, le=10**12)]
 AnyNumbers = Annotated[list[AnyNumber], Field(max_length=MOST_ROWS)]
 Side = Annotated[int, Field(ge=200, le=10_000)]
 Columns = Annotated[int, Field(ge=40, le=400)]
+Title = Annotated[str, Field(max_length=200)]
 Units = dict[Name, Annotated[str, Field(max_length=40)]]
 
 
@@ -87,7 +96,13 @@ class PlotRequest(Request):
     """In pixels."""
     columns: Columns = 80
     """The width of a `txt`, in characters."""
-    title: Annotated[str, Field(max_length=200)] | None = None
+    x_axis: AxisScale = "auto"
+    """For `fit`: `log` has x = 0 at its left end. `auto` is `log` for the families of a dose
+    (`logistic4`, `logistic5`), and where no x is negative and the positive ones span more than
+    three decades."""
+    y_axis: AxisScale = "auto"
+    """For `fit`. `auto` is `log` where the target spans more than three decades above 0."""
+    title: Title | None = None
     """Default: the formula."""
     model: Model = "linear"
     """A formula, with or without its left side; a name of `GET /models`; or an object."""

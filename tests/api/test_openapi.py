@@ -107,3 +107,17 @@ def test_every_operation_says_what_it_is() -> None:
 def test_non_finite_numbers_are_declared() -> None:
     loss = DOCUMENT["components"]["schemas"]["Fit"]["properties"]["loss"]
     assert {"type": "string", "enum": ["NaN", "Infinity", "-Infinity"]} in loss["anyOf"]
+
+
+def test_the_recommended_rules_of_redocly_hold() -> None:
+    """no-empty-servers, security-defined, operation-4xx-response, operation-summary,
+    and no-illogical-composition-keywords: the members of a union by a constant require it."""
+    assert DOCUMENT["servers"]
+    for _method, path, operation in _operations():
+        assert "security" in operation, path
+        assert any(status.startswith("4") for status in operation["responses"]), path
+        assert operation["summary"], path
+    for name, schema in DOCUMENT["components"]["schemas"].items():
+        for each in ("name", "method"):
+            if "const" in schema.get("properties", {}).get(each, {}):
+                assert each in schema["required"], name

@@ -46,7 +46,12 @@ async def renderer() -> AsyncIterator[RenderProcess]:
     await made.close()
 
 
-KINDS = {"svg": "image/svg+xml", "png": "image/png", "txt": "text/plain; charset=utf-8"}
+KINDS = {
+    "svg": "image/svg+xml",
+    "png": "image/png",
+    "pdf": "application/pdf",
+    "txt": "text/plain; charset=utf-8",
+}
 
 
 @pytest.mark.parametrize("view", OF_A_JOB)
@@ -92,7 +97,7 @@ async def test_while_a_job_runs(client: httpx.AsyncClient) -> None:
     [
         ("/jobs/job_1/plot/losss.svg", 404, "did you mean 'loss'?"),
         ("/jobs/job_1/plot/losses.svg", 404, "unknown picture 'losses'"),
-        ("/jobs/job_1/plot/fit.gif", 404, "known: png, svg, txt"),
+        ("/jobs/job_1/plot/fit.gif", 404, "known: pdf, png, svg, txt"),
         ("/jobs/job_1/plot/fit.svg?theme=blue", 422, "theme"),
         ("/jobs/job_1/plot/fit.svg?width=10", 422, "width"),
         ("/jobs/job_1/plot/fit.svg?along=a,b,c", 422, "one or two params"),
@@ -106,15 +111,50 @@ async def test_what_cannot_be_drawn(path: str, status: int, detail: str) -> None
     assert detail in answer.json()["detail"]
 
 
-@pytest.mark.parametrize("view", OF_A_JOB)
-async def test_a_job_with_groups_says_how_to_draw_one(client: httpx.AsyncClient, view: str) -> None:
+async def test_a_job_by_groups_has_a_picture_of_all_and_of_each(
+    client: httpx.AsyncClient,
+) -> None:
     data = {"x": [1, 2, 3, 1, 2, 3], "y": [1, 2, 4, 3, 2, 0], "g": list("aaabbb")}
+    body = {"model": "y = a*x + b", "data": data, "group_by": {"column": "g", "history": True}}
+    fit = (await client.post("/fit", json=body)).raise_for_status().json()
+    every = await client.get(fit["urls"]["plot"])
+    assert every.status_code == 200, every.text
+    assert "g a" in every.text
+    assert "g b" in every.text
+    at = f"{fit['urls']['self']}/plot"
+    for view in OF_A_JOB:
+        one = await client.get(f"{at}/{view}.txt", params={"group": "b"})
+        assert one.status_code == 200, one.text
+        assert "g b" in one.text
+    titled = await client.get(f"{at}/fit.txt", params={"group": "b", "title": "The second"})
+    assert titled.text.startswith("The second")
+
+
+@pytest.mark.parametrize(
+    ("asked", "detail"),
+    [
+        ("fit.svg?group=c", "unknown group 'c'"),
+        ("residuals.svg", "name it in `group`"),
+        ("loss.svg?group=a", 'with "history": true in `group_by`'),
+        ("fit.svg?x_axis=log", "0 or more"),
+    ],
+)
+async def test_what_cannot_be_drawn_of_groups(
+    client: httpx.AsyncClient, asked: str, detail: str
+) -> None:
+    data = {"x": [-1, 2, 3, 1, 2, 3], "y": [1, 2, 4, 3, 2, 0], "g": list("aaabbb")}
     body = {"model": "y = a*x + b", "data": data, "group_by": "g"}
     fit = (await client.post("/fit", json=body)).raise_for_status().json()
-    answer = await client.get(f"{fit['urls']['self']}/plot/{view}.svg")
+    answer = await client.get(f"{fit['urls']['self']}/plot/{asked}")
     assert answer.status_code == 422, answer.text
-    assert answer.json()["type"].endswith("invalid-request")
-    assert "draw one of them by POST /plot" in answer.json()["detail"]
+    assert detail in answer.json()["detail"]
+
+
+async def test_only_a_job_by_groups_has_one(client: httpx.AsyncClient) -> None:
+    fit = (await client.post("/fit", json=THERMOMETER)).json()
+    answer = await client.get(fit["urls"]["plot"], params={"group": "a"})
+    assert answer.status_code == 422
+    assert "'group' is of a job by groups" in answer.json()["detail"]
 
 
 async def test_a_queued_job_has_no_loss_yet(client: httpx.AsyncClient) -> None:
@@ -173,7 +213,7 @@ async def test_what_is_wrong_is_pointed_at(
 async def test_a_picture_that_nobody_accepts(client: httpx.AsyncClient) -> None:
     answer = await client.post("/plot", json={"view": "losses"}, headers={"accept": "text/html"})
     assert answer.status_code == 406
-    assert "image/svg+xml, image/png, text/plain" in answer.json()["detail"]
+    assert "image/svg+xml, image/png, application/pdf, text/plain" in answer.json()["detail"]
 
 
 # --- the process apart ----------------------------------------------------------------------------

@@ -159,7 +159,7 @@ def test_a_rejected_request_exits_with_4(run: Run) -> None:
         (["fit", "thermo.csv", MODEL, "-p", "w=one"], "must be a number, not 'one'"),
         (["fit", "thermo.csv", MODEL, "--bound", "w=1"], "must be low:high"),
         (["fit", "thermo.csv", MODEL, "--patch", "[]"], "must be a JSON object"),
-        (["fit", "thermo.csv", MODEL, "--plot", "fit.gif"], "a picture is .svg, .png, .txt"),
+        (["fit", "thermo.csv", MODEL, "--plot", "fit.gif"], "a picture is .svg, .png, .pdf, .txt"),
         (["fit", "thermo.csv", MODEL, "--epochs", "0"], "--epochs"),
         (["predict", "thermo.csv"], "predict with a model"),
         (["jobs", "--url", "ftp://x"], "is not a service's address"),
@@ -327,6 +327,15 @@ def test_plot(name: str, start: bytes, run: Run, tables: Path) -> None:
     done = run("fit", "thermo.csv", MODEL, "-f", "json", "--plot", name)
     assert done.returncode == 0, done.stderr
     assert (tables / name).read_bytes().startswith(start)
+
+
+def test_how_a_plot_looks(run: Run, tables: Path) -> None:
+    plot = ["fit", "thermo.csv", MODEL, "-f", "json", "--plot", "a.txt"]
+    done = run(*plot, "--look", "title=Two thermometers", "--look", "columns=60")
+    assert done.returncode == 0, done.stderr
+    assert (tables / "a.txt").read_text("utf-8").startswith("Two thermometers")
+    assert "name=value" in run(*plot, "--look", "dark").stderr
+    assert "width" in run(*plot, "--look", "width=1").stderr
 
 
 def test_an_unknown_view_is_reported(run: Run) -> None:

@@ -10,11 +10,13 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
 
-from service.cli import embedded, kernel
+from service.cli import kernel
+from service.client import embedded
 from service.engine.kernel import cache, warm
 from tests.cli.test_serve import started
 
@@ -130,7 +132,7 @@ def test_a_command_passes_on_the_log_of_its_service(
     script = "print('Compiling'); print('Descent listens on http://127.0.0.1:1'); input()"
 
     @contextmanager
-    def service(stderr: int) -> Iterator[subprocess.Popen[str]]:
+    def service(stderr: int, settings: Any) -> Iterator[subprocess.Popen[str]]:
         pipe = subprocess.PIPE
         with subprocess.Popen(
             [sys.executable, "-c", script], stdin=pipe, stdout=pipe, text=True

@@ -14,6 +14,7 @@ import pytest
 
 from service.client import AsyncDescent, AsyncFit, ClientError, Descent, Fit, GroupedFit
 from service.client.errors import UnreadableAnswer
+from service.client.notebook import query_of
 from tests.client.parts import DATA, DECAY, DECAY_DATA, MODEL
 
 SVG = b'<svg xmlns="http://www.w3.org/2000/svg"><path d="M0 0"/></svg>'
@@ -159,10 +160,15 @@ def test_a_picture_is_saved_and_shown(fit: Fit, tmp_path: Path) -> None:
     assert picture._repr_svg_() == str(picture) == SVG.decode()
     assert picture._repr_png_() is None
     assert asked[0].url.path.endswith("/plot/residuals.svg")
+    look = {"transparent": True, "group": [1, "B"], "along": ["w", "b"]}
+    sent = {"transparent": "true", "group": '[1,"B"]', "along": "w,b"}
+    assert query_of({**look, "title": None}) == sent
 
 
 def test_pictures_of_a_service(fit: Fit) -> None:
     assert str(fit.plot()).count("<svg") == 1
+    assert "<title>Mine</title>" in str(fit.plot(title="Mine", width=600))
+    assert fit.plot(kind="pdf").content.startswith(b"%PDF")
     assert fit.plot(kind="png").content.startswith(b"\x89PNG")
 
 

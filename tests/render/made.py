@@ -11,6 +11,7 @@ from service.jobs.messages import Ended, Task
 from service.jobs.run_job import run_job
 from service.schemas.answers import Fit
 from service.schemas.fit import FitRequest
+from service.schemas.grouped import GroupedFit
 
 THERMOMETER: dict[str, Any] = {
     "model": "t_c = w * t_u + b",
@@ -31,6 +32,15 @@ def asked(body: dict[str, Any]) -> FitRequest:
 
 def fitted(body: dict[str, Any], **task: Any) -> Fit:
     """The fit of a request."""
+    return Fit.model_validate_json(_answered(body, task))
+
+
+def fitted_groups(body: dict[str, Any], **task: Any) -> GroupedFit:
+    """The fits of a request's groups."""
+    return GroupedFit.model_validate_json(_answered(body, task))
+
+
+def _answered(body: dict[str, Any], task: dict[str, Any]) -> bytes:
     sent: list[Any] = []
     made = Task(
         **{
@@ -44,4 +54,4 @@ def fitted(body: dict[str, Any], **task: Any) -> Fit:
     )
     run_job(made, sent.append, lambda: False, time.perf_counter, FIT_BACKEND)
     (ended,) = [message for message in sent if isinstance(message, Ended)]
-    return Fit.model_validate_json(bytes(ended.fit))
+    return bytes(ended.fit)

@@ -140,6 +140,53 @@ def test_long_data_are_drawn_by_some_of_their_rows() -> None:
     assert "of 1,000,000 rows" in path.notes[-1]
 
 
+def test_the_rows_that_are_drawn_have_no_period() -> None:
+    hour = np.tile(np.arange(24.0), 1000)
+    wave = np.sin(hour)
+    wave[12_345] = 40.0
+    scene: FitScene = given(
+        view="fit", model="y = a * sin(h)", params={"a": 1.0}, data={"h": hour, "y": wave}
+    )
+    counts = np.bincount(scene.data_x.astype(int), minlength=24)
+    assert scene.data_x.size == MOST_POINTS
+    assert counts.min() > 20
+    assert scene.data_y.max() == 40.0
+
+
+DOSE = {"c": 5.0, "d": 100.0, "e": 2.0, "b": 1.2}
+
+
+def test_a_dose_has_a_logarithmic_axis_with_its_controls_at_the_left() -> None:
+    data = {"dose": [0.0, 0.0, 0.1, 1.0, 10.0], "y": [99.0, 101.0, 97.0, 70.0, 16.0]}
+    scene: FitScene = given(view="fit", model="logistic4", params=DOSE, data=data)
+    assert scene.log_x
+    assert scene.zero is not None
+    assert scene.data_x[:2].tolist() == [scene.zero] * 2
+    assert scene.zero < 0.1
+    assert scene.curve_y[:2].tolist() == [100.0, 100.0]
+    assert np.isnan(scene.curve_y[2])
+    assert scene.curve_x[[3, -1]] == pytest.approx([0.1, 10.0])
+    assert "x = 0 is at the left end of the logarithmic axis" in scene.notes
+    assert not given(view="fit", model="logistic4", params=DOSE, data=data, x_axis="linear").log_x
+    written = "y = c + (d - c) / (1 + (dose / e)**b)"
+    assert given(view="fit", model=written, params=DOSE, data=data).log_x
+
+
+def test_a_target_over_decades_has_a_logarithmic_axis() -> None:
+    t = np.linspace(0.0, 20.0, 50)
+    body = {"model": "y = a*exp(-k*t)", "params": {"a": 1e4, "k": 0.5}, "view": "fit"}
+    data = {"t": t, "y": 1e4 * np.exp(-0.5 * t)}
+    scene: FitScene = given(**body, data=data)
+    assert (scene.log_x, scene.log_y) == (False, True)
+    data["y"] = data["y"] - 1.0
+    assert not given(**body, data=data).log_y
+    asked = given(**body, data=data, y_axis="log")
+    assert asked.log_y
+    assert any("are not on the logarithmic axis" in note for note in asked.notes)
+    with pytest.raises(InvalidRequest, match="above 0"):
+        given(**body, data={"t": t, "y": -t}, y_axis="log")
+
+
 def test_many_inputs_none_and_powers_of_ten() -> None:
     data = {"x": [1.0, 10.0, 5000.0], "z": [2.0, 1.0, 0.0], "y": [1.0, 2.0, 3.5]}
     two: FitScene = given(

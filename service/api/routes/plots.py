@@ -75,18 +75,18 @@ async def plot(request: Request) -> Response:
 )
 async def get_job_picture(request: Request, job_id: str, view: str, format: str) -> Response:
     """A view of POST /plot that shows a job. Some are available while the job runs."""
-    asked = _asked(queries.read(request, PictureQuery), view, format)
+    query = queries.read(request, PictureQuery)
+    asked = _asked(query, view, format)
     head, service = heads.read(request, forms={}), request.state["jobs"]
     job = await service.get(job_id, head.owner)
     while_running = OF_A_JOB[view].while_running
-    _check_available(job, view)
+    _check_available(job, view, query.group)
     rows = await service.history(job_id, job.owner, None, None, _MOST_ROWS)
     if while_running and not len(rows) and not job.answered:
         raise _too_early(job, view)
-    asked = asked.model_copy(update={"title": job.model})
     answer = await service.answer(job)
     fit = None if answer is None else PickleBuffer(answer.result)
-    known = (await service.request(job), fit, rows, job.params)
+    known = (await service.request(job), fit, rows, job.params, job.model, query.group)
     return await _drawn(request, head, asked, "picture_of_job", *known)
 
 
@@ -95,35 +95,36 @@ def _asked(query: PictureQuery, view: str, format: str) -> PlotRequest:
         raise UnknownPicture("picture", view, OF_A_JOB)
     if format not in MEDIA:
         raise UnknownPicture("format of a picture", format, MEDIA)
-    style: dict[str, Any] = query.model_dump(exclude={"along"})
+    style: dict[str, Any] = query.model_dump(exclude={"along", "group"})
     along = query.along.split(",") if query.along else None
     if along is not None and len(along) > 2:
         raise InvalidRequest("query parameter 'along' takes one or two params, such as w,b")
     return PlotRequest.model_validate({**style, "view": view, "format": format, "along": along})
 
 
-def _check_available(job: Job, view: str) -> None:
+def _check_available(job: Job, view: str, group: str | None) -> None:
     if job.kind == "comparison":
         raise InvalidRequest(
             "the job compares models and has no picture; draw one of them by POST /plot, with the "
             "`predict` of its row"
         )
-    if job.kind != "fit":
-        raise InvalidRequest(
-            "the job has a fit for each group; draw one of them by POST /plot, with the group's "
-            "rows and params"
-        )
-    if OF_A_JOB[view].while_running or job.answered:
+    by_groups = job.kind != "fit"
+    if group is not None and not by_groups:
+        raise InvalidRequest("query parameter 'group' is of a job by groups, which this is not")
+    if job.answered or (OF_A_JOB[view].while_running and not by_groups):
         return
     if not job.finished:
         raise _too_early(job, view)
+    if by_groups:
+        raise InvalidRequest(f"job {job.id} {job.status} without fits to draw")
     raise InvalidRequest(
         f"job {job.id} {job.status} without a fit to draw; it has {_WHILE_RUNNING}"
     )
 
 
 def _too_early(job: Job, view: str) -> JobStillRunning:
-    meanwhile = "" if OF_A_JOB[view].while_running else f"; {_WHILE_RUNNING} are"
+    none = OF_A_JOB[view].while_running or job.kind != "fit"
+    meanwhile = "" if none else f"; {_WHILE_RUNNING} are"
     return JobStillRunning(
         f"job {job.id} is {job.status}: '{view}' is not available yet{meanwhile}"
     )

@@ -44,6 +44,8 @@ class Family:
     reference: str
     reports: Mapping[str, Report] = field(default_factory=dict)
     """What `"report": "default"` reports, by name."""
+    log_x: bool = False
+    """Whether pictures have a logarithmic x axis, as over a dose."""
     options: tuple[Option, ...] = ()
     """What the formula depends on besides x and the params, such as a degree."""
     vary: Callable[..., Family] | None = None

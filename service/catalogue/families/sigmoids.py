@@ -38,6 +38,7 @@ LOGISTIC4 = Family(
     },
     when_to_use="Response against dose (not its logarithm); a control has x = 0.",
     reference="Ritz et al., PLoS ONE 10 (2015) e0146021, LL.4 of drc",
+    log_x=True,
     reports={
         "ec10": Report(
             "e * 9**(-1 / abs(b))", "dose of 10 % of the effect, relative to the limits", "[x]"
@@ -62,6 +63,7 @@ LOGISTIC5 = Family(
     },
     when_to_use="Response against many doses, where one end of the curve is visibly steeper.",
     reference="Gottschalk and Dunn, Analytical Biochemistry 343 (2005) 54; LL.5 of drc",
+    log_x=True,
     reports={
         "ec10": Report(
             "e * (where(b > 0, 10 / 9, 10)**(1 / f) - 1)**(1 / b)",

@@ -162,9 +162,11 @@ class AsyncConnection:
         answers.check(reply)
         return reply.body
 
-    async def fetch(self, path: str, accept: str = "*/*") -> bytes:
+    async def fetch(
+        self, path: str, accept: str = "*/*", query: Mapping[str, str] | None = None
+    ) -> bytes:
         """The bytes of a page."""
-        reply = await self.send(Call("GET", path, headers={"Accept": accept}))
+        reply = await self.send(Call("GET", path, query or {}, headers={"Accept": accept}))
         answers.check(reply)
         return reply.body
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, Self, Unpack, overload
 
 from service.client import answers, bodies, fits
@@ -67,6 +68,17 @@ class AsyncDescent(AsyncConnection):
         sleep: AsyncSleep | None = None,
     ) -> None:
         super().__init__(url, timeout, retries, api_key, http, sleep)
+
+    @classmethod
+    @asynccontextmanager
+    async def local(cls, **settings: Any) -> AsyncIterator[Self]:
+        """A client of a service of its own, a process of this machine that ends with the block.
+        `settings` are those of the service by name, such as `workers=4`. CannotStart where it does
+        not start."""
+        from service.client import embedded
+
+        async with embedded.running_async(settings) as address, cls(address) as client:
+            yield client
 
     @overload
     async def fit(

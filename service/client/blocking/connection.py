@@ -159,9 +159,11 @@ class Connection:
         answers.check(reply)
         return reply.body
 
-    def fetch(self, path: str, accept: str = "*/*") -> bytes:
+    def fetch(
+        self, path: str, accept: str = "*/*", query: Mapping[str, str] | None = None
+    ) -> bytes:
         """The bytes of a page."""
-        reply = self.send(Call("GET", path, headers={"Accept": accept}))
+        reply = self.send(Call("GET", path, query or {}, headers={"Accept": accept}))
         answers.check(reply)
         return reply.body
 

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Self, Unpack, overload
 
 from service.client import answers, bodies, fits
@@ -68,6 +69,17 @@ class Descent(Connection):
         sleep: Sleep | None = None,
     ) -> None:
         super().__init__(url, timeout, retries, api_key, http, sleep)
+
+    @classmethod
+    @contextmanager
+    def local(cls, **settings: Any) -> Iterator[Self]:
+        """A client of a service of its own, a process of this machine that ends with the block.
+        `settings` are those of the service by name, such as `workers=4`. CannotStart where it does
+        not start."""
+        from service.client import embedded
+
+        with embedded.running(settings) as address, cls(address) as client:
+            yield client
 
     @overload
     def fit(

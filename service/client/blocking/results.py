@@ -19,7 +19,7 @@ from service.schemas.names import PictureFormat, Status, ViewName
 
 if TYPE_CHECKING:
     from service.client.blocking.descent import Descent
-    from service.client.options import Band, InversionKeywords
+    from service.client.options import Band, InversionKeywords, PictureKeywords
     from service.client.predictions import Predictions, Unknowns
     from service.schemas.draws import Draws
 
@@ -48,10 +48,16 @@ class Fit(FitDocument):
         `service.schemas.unknowns.InvertRequest` for the options."""
         return self._connected().inverted(self.inversion(data, options))
 
-    def plot(self, view: ViewName = "fit", kind: PictureFormat = "svg") -> Picture:
+    def plot(
+        self,
+        view: ViewName = "fit",
+        kind: PictureFormat = "svg",
+        **look: Unpack[PictureKeywords],
+    ) -> Picture:
         """The service's picture of it; NotFoundError where the service has forgotten the job."""
-        path = self._picture_path(view, kind)
-        picture = Picture(self._connected().fetch(path, FORMATS[kind].media_type), kind)
+        path, media = f"{self.urls.self}/plot/{view}.{kind}", FORMATS[kind].media_type
+        found = self._connected().fetch(path, media, notebook.query_of(look))
+        picture = Picture(found, kind)
         if (view, kind) == ("fit", "svg"):
             self._picture = str(picture)
         return picture
@@ -95,6 +101,13 @@ class Job(Generic[FitT]):
         deadline = self._client.deadline(timeout)
         return self._fit(self._client.wait_for(self.id, deadline))
 
+    def follow(self) -> FitT:
+        """Its fit, when there is one; meanwhile a notebook shows the epoch and the loss."""
+        bar = notebook.Bar()
+        for event in self.events():
+            bar.show(event)
+        return self.result()
+
     def result(self) -> FitT:
         """Its fit; raises WaitTimeout if there is none yet."""
         return self._fit(self._client.result(self.id))
@@ -118,6 +131,17 @@ class Job(Generic[FitT]):
         """Its recorded epochs, also while it runs."""
         query = {"after_epoch": after_epoch, "limit": limit, "max_points": max_points}
         return self._client.history(self.id, query)
+
+    def plot(
+        self,
+        view: ViewName = "fit",
+        kind: PictureFormat = "svg",
+        **look: Unpack[PictureKeywords],
+    ) -> Picture:
+        """The service's picture of it: of groups, of all, or of the one named by `group`."""
+        path, media = f"/jobs/{self.id}/plot/{view}.{kind}", FORMATS[kind].media_type
+        found = self._client.fetch(path, media, notebook.query_of(look))
+        return Picture(found, kind)
 
     def draws(self) -> Draws:
         """The replicates of its bootstrap, columns of numbers, once it has finished."""

@@ -64,7 +64,8 @@ class PathScene(Scene):
 
     def draw(self, figure: Figure, palette: Palette) -> None:
         """Contours with the path on them; of one param, the loss with the path on it."""
-        from service.render.figure import contours, legend, name_axes, style_axes
+        from service.render.contours import contours
+        from service.render.figure import legend, name_axes, style_axes
 
         axes = figure.add_subplot()
         if len(self.names) == 2:

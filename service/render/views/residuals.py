@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from service.errors import InvalidRequest
-from service.fitting.plot_data import MOST_POINTS, drawn_of, evenly, select
+from service.fitting.plot_data import MOST_POINTS, drawn_of, evenly, sampled, select
 from service.render.canvas import side_by_side
 from service.render.characters import NOTHING, canvas_of, with_axes
 from service.render.scales import around
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 MOST_ROWS = 100_000
 """Maximum rows whose residuals are computed."""
 MOST_FAR = 50
-"""The rows with the largest residuals that are drawn in addition to the evenly chosen ones."""
+"""The rows with the largest residuals that are drawn in addition to the others."""
 _MANY = 200
 
 
@@ -121,11 +121,11 @@ def scene(given: PlotInput) -> ResidualsScene:
 
 
 def _thinned(residuals: Numbers) -> np.ndarray[tuple[int], np.dtype[np.intp]]:
-    """The rows to draw: evenly chosen ones, and those with the largest residuals."""
+    """The rows to draw: a sample, and those with the largest residuals."""
     if residuals.size <= MOST_POINTS:
         return np.arange(residuals.size)
     far = np.argpartition(np.abs(residuals), -MOST_FAR)[-MOST_FAR:]
-    return np.union1d(evenly(residuals.size, MOST_POINTS - MOST_FAR), far)
+    return np.union1d(sampled(residuals.size, MOST_POINTS - MOST_FAR), far)
 
 
 def _ranks(count: int) -> np.ndarray[tuple[int], np.dtype[np.intp]]:
