@@ -17,8 +17,9 @@ from benchmarks.harness import Benchmark, Comparison, Results
 from benchmarks.report import markdown
 from service.engine import begin, outcome
 from service.fitting import to_fit, to_plan
-from service.schemas.answers import ConfidenceInterval, History, Timings
+from service.schemas.answers import History, Timings
 from service.schemas.fit import FitRequest
+from service.schemas.statistics import ConfidenceInterval
 
 LEVEL = 95.0
 

@@ -13,33 +13,13 @@ from typing import Any
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 from pydantic import BaseModel
-from pydantic.json_schema import (
-    GenerateJsonSchema,
-    JsonSchemaMode,
-    JsonSchemaValue,
-    models_json_schema,
-)
 
-from service.api.answers import Health
 from service.api.bodies import forms as body_forms
 from service.api.forms import FORMS, JSON
 from service.api.middleware.api_keys import is_open
+from service.api.openapi_schemas import Untitled, component_schemas
 from service.api.queries import Query
-from service.schemas import (
-    answers,
-    catalogue,
-    certification,
-    compare,
-    comparisons,
-    compute,
-    draws,
-    fit,
-    jobs,
-    plot,
-    problems,
-    reading,
-    unknowns,
-)
+from service.schemas import jobs, problems
 from service.schemas.base import Answer
 
 Part = dict[str, Any]
@@ -59,41 +39,6 @@ TAGS = [
     },
 ]
 
-_REQUESTS = (
-    fit.FitRequest,
-    compare.CompareRequest,
-    compute.PredictRequest,
-    compute.LossRequest,
-    compute.GradientRequest,
-    unknowns.InvertRequest,
-    plot.PlotRequest,
-    reading.ReadRequest,
-)
-_ANSWERS = (
-    Health,
-    answers.Fit,
-    comparisons.Comparison,
-    comparisons.GroupedComparison,
-    answers.History,
-    draws.Draws,
-    catalogue.DiagnosticEntry,
-    catalogue.DiagnosticList,
-    catalogue.LikelihoodList,
-    catalogue.LossList,
-    catalogue.ModelList,
-    catalogue.OptimizerList,
-    certification.Certification,
-    compute.GradientAnswer,
-    compute.LossAnswer,
-    compute.Predictions,
-    jobs.DoneEvent,
-    jobs.Job,
-    jobs.JobList,
-    jobs.ProgressEvent,
-    problems.Problem,
-    reading.Columns,
-    unknowns.Unknowns,
-)
 _PROBLEMS = {
     400: "The body is not what its Content-Type says",
     401: "The server requires an API key, and the request has none that is valid",
@@ -162,7 +107,7 @@ def header(
 
 def query(schema: type[Query]) -> Part:
     """The parameters of a query string, as FastAPI's `openapi_extra`."""
-    properties = schema.model_json_schema(schema_generator=_Untitled)["properties"]
+    properties = schema.model_json_schema(schema_generator=Untitled)["properties"]
     return {
         "parameters": [
             {
@@ -254,7 +199,7 @@ def document(app: FastAPI) -> Part:
     )
     made["servers"] = [{"url": "/", "description": "The service that serves this document."}]
     made["components"] = {
-        "schemas": _schemas(),
+        "schemas": component_schemas(),
         "headers": _header_components(),
         "securitySchemes": _KEYS,
     }
@@ -287,24 +232,6 @@ def _add_middleware_refusals(operation: Part, *, needs_key: bool, changes: bool)
     operation["security"] = [{}, *({name: []} for name in _KEYS)] if needs_key else []
 
 
-class _Untitled(GenerateJsonSchema):
-    """Omits titles, which only repeat a field's name, and defaults that are objects."""
-
-    def field_title_should_be_set(self, schema: Any) -> bool:
-        return False
-
-    def default_schema(self, schema: Any) -> JsonSchemaValue:
-        """A default that is an object is given by its name where a name is accepted, else omitted:
-        client generators do not support it."""
-        made = super().default_schema(schema)
-        if isinstance(default := made.get("default"), dict):
-            del made["default"]
-            short = default.get("name", default.get("method"))
-            if any(short in part.get("enum", ()) for part in made.get("anyOf", ())):
-                made["default"] = short
-        return made
-
-
 def _without_null(schema: Part) -> Part:
     """The schema without null: a query parameter is omitted, never null."""
     parts = [part for part in schema.pop("anyOf", ()) if part != {"type": "null"}]
@@ -313,33 +240,6 @@ def _without_null(schema: Part) -> Part:
 
 def _ref(schema: type[BaseModel]) -> Part:
     return {"$ref": f"#/components/schemas/{schema.__name__}"}
-
-
-def _schemas() -> Part:
-    modes: list[tuple[type[BaseModel], JsonSchemaMode]] = [
-        *((schema, "validation") for schema in _REQUESTS),
-        *((schema, "serialization") for schema in _ANSWERS),
-    ]
-    _, made = models_json_schema(
-        modes, schema_generator=_Untitled, ref_template="#/components/schemas/{model}"
-    )
-    schemas: Part = made["$defs"]
-    # A problem omits members that do not apply.
-    optional = {name for name, f in problems.Problem.model_fields.items() if not f.is_required()}
-    problem = schemas["Problem"]
-    problem["required"] = [name for name in problem["required"] if name not in optional]
-    for schema in schemas.values():
-        _require_discriminators(schema)
-    return dict(sorted(schemas.items()))
-
-
-def _require_discriminators(schema: Part) -> None:
-    """A constant that distinguishes the members of a union is required, its default apart."""
-    for name in ("name", "method"):
-        own = schema.get("properties", {}).get(name, {})
-        if "const" in own:
-            own.pop("default", None)
-            schema["required"] = list(dict.fromkeys([name, *schema.get("required", ())]))
 
 
 def _header_components() -> Part:

@@ -19,6 +19,7 @@ from service.schemas.names import Status, StopReason, Verdict
 from service.schemas.noise_answers import FittedNoise, FoundOutliers
 from service.schemas.prior_answers import FittedPrior
 from service.schemas.reading import Reading
+from service.schemas.statistics import Statistics
 
 T = TypeVar("T")
 
@@ -105,7 +106,7 @@ class FitDocument(_AnyFit):
     loss = _Member[float]()
     curvature = _Member["wire.Curvature | None"]()
     best = _Member[wire.Best]()
-    statistics = _Member[wire.Statistics]()
+    statistics = _Member[Statistics]()
     coverage = _Member[resampled.Coverage | None]()
     design = _Member[resampled.Design | None]()
     errors_in_x = _Member[wire.ErrorsInX | None]()

@@ -30,6 +30,7 @@ from service.fitting.statistics_answer import to_statistics
 from service.fitting.ties import texts_of
 from service.schemas import answers as wire
 from service.schemas.names import Status
+from service.schemas.statistics import ConfidenceInterval
 
 FEW_PARAMS = 8
 """Free params up to which the observed covariance takes about a millisecond."""
@@ -165,14 +166,14 @@ def to_history(
 
 def _interval(
     plan: Plan, found: Intervals | None, free: Sequence[str], tied: Tied | None
-) -> wire.ConfidenceInterval | None:
+) -> ConfidenceInterval | None:
     if found is None:
         return None
     lower, upper = named(free, found.lower), named(free, found.upper)
     if tied is not None and found.method == "t":
         lower |= present(tied.names, tied.found.lower)
         upper |= present(tied.names, tied.found.upper)
-    return wire.ConfidenceInterval(
+    return ConfidenceInterval(
         level=plan.request.confidence_interval.level,
         method=found.method,
         lower=lower,

@@ -18,11 +18,11 @@ from service.engine.resampling.run import Resampled
 from service.fitting.plan import Plan
 from service.fitting.reports import Asked
 from service.fitting.resampling import bootstrap_of
-from service.schemas import answers as wire
 from service.schemas import resampled as made
 from service.schemas.columns import Numbers
 from service.schemas.grouped import GroupedInterval
 from service.schemas.names import BootstrapKind
+from service.schemas.statistics import ConfidenceInterval
 
 NO_REPLICATES = "there are too few replicates: the fit has no noise to draw from, or was stopped"
 
@@ -111,7 +111,7 @@ class Replicates:
                 column[:, m] = np.where(none, np.nan, end)
             found.reasons[:, m] = [NO_REPLICATES if each else None for each in none]
 
-    def interval(self) -> wire.ConfidenceInterval:
+    def interval(self) -> ConfidenceInterval:
         """Of the only fit, with the tied params."""
         asked, formula = self._asked, self._problem.formula
         names, figures = list(self._problem.free_params), [self.params()]
@@ -124,7 +124,7 @@ class Replicates:
             parts = np.concatenate([getattr(each, field)[0] for each in figures])
             return dict(zip(names, parts.tolist(), strict=True))
 
-        return wire.ConfidenceInterval(
+        return ConfidenceInterval(
             level=self._plan.request.confidence_interval.level,
             method="bootstrap",
             lower=column("lower"),

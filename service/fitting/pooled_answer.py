@@ -14,6 +14,7 @@ from service.fitting.plan import Plan
 from service.fitting.statistics_answer import to_likelihood
 from service.schemas import answers as wire
 from service.schemas.grouped import PooledStatistics, SharedParams
+from service.schemas.statistics import ConfidenceInterval
 
 
 def shared_params(plan: Plan, found: PooledFits | None) -> SharedParams | None:
@@ -38,11 +39,11 @@ def matrix(names: tuple[str, ...], values: Floats) -> dict[str, dict[str, float]
     return {name: named(names, row) for name, row in zip(names, values, strict=True)}
 
 
-def _interval(plan: Plan, found: PooledFits) -> wire.ConfidenceInterval | None:
+def _interval(plan: Plan, found: PooledFits) -> ConfidenceInterval | None:
     limits, names = found.intervals, found.pooled.shared
     if limits is None:
         return None
-    return wire.ConfidenceInterval(
+    return ConfidenceInterval(
         level=plan.request.confidence_interval.level,
         method=limits.method,
         lower=named(names, limits.lower),

@@ -9,7 +9,7 @@ from service.engine.inference.statistics import Statistics
 from service.engine.kernel.types import Floats
 from service.fitting.derived import Tied, named, present
 from service.fitting.plan import Plan
-from service.schemas import answers as wire
+from service.schemas import statistics as wire
 from service.schemas.likelihoods import LikelihoodOptions
 from service.schemas.names import AnsweredCovariance
 

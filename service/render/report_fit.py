@@ -17,8 +17,9 @@ from service.render.report_reading import write_reading
 from service.render.report_resampling import write_resampling
 from service.render.scene import Scene
 from service.render.views.loss import loss_of_fit
-from service.schemas.answers import ConfidenceInterval, Diagnostic, Fit, Report
+from service.schemas.answers import Diagnostic, Fit, Report
 from service.schemas.names import Severity, StopReason, Verdict
+from service.schemas.statistics import ConfidenceInterval
 
 Units = Mapping[str, str]
 

@@ -5,11 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from service.schemas.answers import (
-    ConfidenceInterval,
     Diagnostic,
     Dropped,
     FitUrls,
-    GoodnessOfFit,
     History,
     ModelSummary,
     RowsUsed,
@@ -30,6 +28,7 @@ from service.schemas.names import (
 from service.schemas.noise_answers import GroupedCurveNoise, GroupedNoise, GroupedOutliers
 from service.schemas.reading import Reading
 from service.schemas.resampled import GroupedBootstrap
+from service.schemas.statistics import ConfidenceInterval, GoodnessOfFit
 
 
 class GroupedReport(Answer):

@@ -11,9 +11,10 @@ import pytest
 from service.engine.resampling.philox import BOOTSTRAP, normal, uniforms
 from service.errors import BudgetExceeded, InvalidRequest
 from service.fitting import Drawn, curve, unknowns_from
-from service.schemas.answers import ConfidenceInterval, Fit
+from service.schemas.answers import Fit
 from service.schemas.fit import FitRequest
 from service.schemas.resampled import Bootstrap
+from service.schemas.statistics import ConfidenceInterval
 from service.schemas.unknowns import InvertRequest
 from tests.fitting.resampled import NASTURTIUM, bootstrap, columns, error, groups, run
 

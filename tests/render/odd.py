@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from service.schemas import answers as wire
 from service.schemas.names import Verdict
+from service.schemas.statistics import ConfidenceInterval, Statistics
 
 NUMBERS = st.one_of(
     st.floats(allow_nan=True, allow_infinity=True),
@@ -60,7 +61,7 @@ def fits(draw: st.DrawFn) -> wire.Fit:
         optimizer=draw(st.sampled_from(["exact", "sgd"])),
         curvature=None,
         best=wire.Best(epoch=3, loss=draw(NUMBERS), params=draw(by_name)),
-        statistics=wire.Statistics(
+        statistics=Statistics(
             stderr=draw(st.none() | of_free),
             covariance=None,
             covariance_reason=draw(st.none() | st.text(max_size=200)),
@@ -68,7 +69,7 @@ def fits(draw: st.DrawFn) -> wire.Fit:
             confidence_interval=draw(
                 st.none()
                 | st.builds(
-                    wire.ConfidenceInterval,
+                    ConfidenceInterval,
                     level=st.floats(0.01, 0.999999999),
                     method=st.sampled_from(["t", "profile"]),
                     lower=of_free,
