@@ -175,6 +175,17 @@ class JobStillRunning(DescentError):
     remedy = "Wait for it, or cancel it first."
 
 
+class NoReplicates(DescentError):
+    """The fit of the job has no replicates."""
+
+    type = "no-replicates"
+    http_status = 409
+    meaning = (
+        "The fit of the job was not followed by a bootstrap of one fit, so it has no replicates."
+    )
+    remedy = "Fit again, without groups, with the interval method `bootstrap`."
+
+
 class IdempotencyConflict(DescentError):
     """That Idempotency-Key was used for a different request; send a new key."""
 

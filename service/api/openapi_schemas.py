@@ -26,7 +26,7 @@ from service.schemas import (
     jobs,
     plot,
     problems,
-    reading,
+    readable,
     unknowns,
 )
 
@@ -40,7 +40,7 @@ _REQUESTS = (
     compute.GradientRequest,
     unknowns.InvertRequest,
     plot.PlotRequest,
-    reading.ReadRequest,
+    readable.ReadRequest,
 )
 _ANSWERS = (
     Health,
@@ -64,7 +64,7 @@ _ANSWERS = (
     jobs.JobList,
     jobs.ProgressEvent,
     problems.Problem,
-    reading.Columns,
+    readable.Columns,
     unknowns.Unknowns,
 )
 

@@ -24,7 +24,7 @@ from service.schemas.options import (
     Tolerance,
 )
 from service.schemas.priors import Prior
-from service.schemas.reading import Readable
+from service.schemas.readable import Readable
 from service.schemas.resampling import CoverageOptions, DesignOptions
 from service.schemas.rows import Rows
 

@@ -24,7 +24,9 @@ class PredictDocument(Request):
     known from that fit, and its other fields are not used."""
 
     params: dict[Name, Any]
+    """By name: the means, of those that have a covariance."""
     covariance: dict[Name, dict[Name, Finite]]
+    """Of the params, by the names of two."""
     scaling: dict[Name, Any] | None = None
     """Null: the prior is of params in raw units."""
 

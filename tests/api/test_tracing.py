@@ -66,5 +66,5 @@ def test_without_the_extra_it_says_what_to_install(monkeypatch: pytest.MonkeyPat
         return real(name, *args, **kwargs)
 
     monkeypatch.setattr(builtins, "__import__", absent)
-    with pytest.raises(NoTelemetry, match=r"descent\[otel\]"):
+    with pytest.raises(NoTelemetry, match=r"\[server,otel\]"):
         Tracing()

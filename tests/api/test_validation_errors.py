@@ -87,7 +87,7 @@ def found(**members: Any) -> list[FieldError]:
         ),
         ({"sigma": -1}, "/sigma", "sigma must be above 0; got -1"),
         ({"sigma": [1, -1]}, "/sigma/1", "sigma[1] must be above 0; got -1"),
-        ({"sigma": {}}, "/sigma", "sigma must be a string or a number or a list; got an object"),
+        ({"sigma": {}}, "/sigma/expr", "sigma.expr is required"),
         (
             {"scaling": "standardise"},
             "/scaling",

@@ -21,7 +21,7 @@ def test_a_node_needs_a_redis() -> None:
 def test_missing_packages_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("service.jobs.scale.find_spec", lambda name: None)
     create_app(Settings())
-    with pytest.raises(NoScale, match=r"pip install 'descent\[scale\]'"):
+    with pytest.raises(NoScale, match=r"pip install '.\[server,scale\]'"):
         create_app(Settings(redis_url="redis://localhost"))
     assert util.find_spec("redis") is not None
 

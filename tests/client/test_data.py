@@ -136,7 +136,7 @@ def test_options_may_be_schemas_and_numpy_scalars() -> None:
     body, _ = ask("/fit", {"y": []}, options).body(arrow=False)
     assert body == (
         b'{"data":{"y":[]},"params":{"w":1.5,"b":{"value":null,"min":0.0,"max":null,'
-        b'"fixed":false,"expr":null}},"sigma":[1.0,2.0]}'
+        b'"fixed":false,"expr":null,"prior":null}},"sigma":[1.0,2.0]}'
     )
 
 

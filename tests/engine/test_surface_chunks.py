@@ -21,13 +21,13 @@ def test_no_chunk_holds_more_numbers_than_it_may(monkeypatch: pytest.MonkeyPatch
     points = torch.linspace(-1, 1, 600, dtype=torch.float64).reshape(300, 2)
     at_once = objective.losses(points, [0, 1])
     asked: list[int] = []
-    residuals = Objective.residuals
+    predict = Objective.predict
 
     def watched(self: Objective, theta: Tensor) -> Tensor:
         asked.append(theta.numel())
-        return residuals(self, theta)
+        return predict(self, theta)
 
-    monkeypatch.setattr(Objective, "residuals", watched)
+    monkeypatch.setattr(Objective, "predict", watched)
     a_few = objective.losses(points, [0, 1], chunk=20_000)
     assert max(asked) <= 20_000
     assert sum(asked) == 300 * len(objective.problem.params)

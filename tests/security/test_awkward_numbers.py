@@ -166,7 +166,7 @@ async def test_params_that_are_not_finite_have_no_picture(client: httpx.AsyncCli
     for picture in ("fit.svg", "residuals.txt"):
         drawn = await client.get(f"{at}/plot/{picture}")
         assert drawn.status_code == 422
-        assert "these params are not finite: " in drawn.json()["detail"]
+        assert "params are not finite: " in drawn.json()["detail"]
     check(await client.get(at, params={"format": "text"}), asked)
 
 

@@ -154,6 +154,8 @@ async def test_a_row_of_data_is_named_whether_it_may_be_missing_or_not(
         asked = {"models": ["y = a * x"], "data": data}
     if path in {"/fit", "/compare"}:
         asked["missing"] = missing
+    if path == "/read":
+        asked = {"data": data}
     if path == "/plot":
         asked["view"] = "fit"
     for rows in (3, 200_000):

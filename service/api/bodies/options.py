@@ -23,7 +23,8 @@ from service.api.validation_errors import clip, validation_errors
 from service.errors import FieldError, InvalidRequest, nearest_hint
 from service.schemas.base import Request as Body
 from service.schemas.keys import LONGEST_NUMBER
-from service.schemas.reading import Readable, ReadingOptions
+from service.schemas.readable import Readable
+from service.schemas.reading import ReadingOptions
 
 ANSWER_PARAMETERS = frozenset({"format"})
 """Query parameters that concern the answer's format, not the request."""

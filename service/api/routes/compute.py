@@ -38,7 +38,7 @@ from service.schemas.compute import (
     Predictions,
     PredictRequest,
 )
-from service.schemas.reading import Columns, ReadRequest
+from service.schemas.readable import Columns, ReadRequest
 from service.schemas.unknowns import InvertRequest
 
 router = APIRouter(tags=["compute"], default_response_class=Response, route_class=DirectRoute)

@@ -15,7 +15,7 @@ from service.api.direct_route import DirectRoute
 from service.api.queries import FormQuery
 from service.api.routes.compute import fitted_job
 from service.api.state import Request
-from service.errors import InvalidRequest
+from service.errors import NoReplicates
 from service.schemas.draws import Draws
 
 router = APIRouter(tags=["jobs"], default_response_class=Response, route_class=DirectRoute)
@@ -38,7 +38,7 @@ async def get_job_draws(request: Request, job_id: str) -> Response:
     queries.read(request, FormQuery)
     job, curve = await fitted_job(request, head, job_id)
     if not isinstance(curve, fitting.Drawn):
-        raise InvalidRequest(
+        raise NoReplicates(
             f"job {job.id} has no replicates: fit, without groups, with "
             '{"confidence_interval": {"method": "bootstrap"}}'
         )
