@@ -48,7 +48,9 @@ class NormalPrior(Request):
     """What is known of a param before the fit: a value with its standard deviation."""
 
     mean: Finite
+    """In raw units."""
     sd: Annotated[Finite, Field(gt=0)]
+    """The standard deviation, in the same units."""
 
 
 class Param(Request):

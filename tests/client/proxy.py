@@ -8,8 +8,8 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections import deque
-from collections.abc import Callable, Coroutine, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, field
 
 from tests.soon import PATIENCE_S
@@ -89,13 +89,23 @@ async def _request(reader: asyncio.StreamReader) -> bytes:
     return b"\r\n".join([*kept, b"Connection: close", b"", body])
 
 
-async def _forward(proxy: Proxy, request: bytes, writer: asyncio.StreamWriter) -> None:
+@asynccontextmanager
+async def _sent(proxy: Proxy, request: bytes) -> AsyncIterator[asyncio.StreamReader]:
+    """The server's answer to a request, on a connection that is closed in any case."""
     reader, theirs = await asyncio.open_connection("127.0.0.1", proxy.port)
-    theirs.write(request)
-    while chunk := await reader.read(65536):
-        writer.write(chunk)
-        await writer.drain()
-    theirs.close()
+    try:
+        theirs.write(request)
+        await theirs.drain()
+        yield reader
+    finally:
+        theirs.close()
+
+
+async def _forward(proxy: Proxy, request: bytes, writer: asyncio.StreamWriter) -> None:
+    async with _sent(proxy, request) as reader:
+        while chunk := await reader.read(65536):
+            writer.write(chunk)
+            await writer.drain()
 
 
 async def _before(proxy: Proxy, request: bytes, writer: asyncio.StreamWriter) -> None:
@@ -118,10 +128,8 @@ async def _midway(proxy: Proxy, request: bytes, writer: asyncio.StreamWriter) ->
 
 async def _abandoned(proxy: Proxy, request: bytes, writer: asyncio.StreamWriter) -> None:
     """Disconnects from both sides while the server processes the request."""
-    _, theirs = await asyncio.open_connection("127.0.0.1", proxy.port)
-    theirs.write(request)
-    await theirs.drain()
-    theirs.close()
+    async with _sent(proxy, request):
+        pass
     writer.transport.abort()
 
 
@@ -151,11 +159,8 @@ def _refusal(status: str) -> Callable[..., Coroutine[None, None, None]]:
 
 
 async def _answer(proxy: Proxy, request: bytes) -> bytes:
-    reader, theirs = await asyncio.open_connection("127.0.0.1", proxy.port)
-    theirs.write(request)
-    answer = await reader.read(-1)
-    theirs.close()
-    return answer
+    async with _sent(proxy, request) as reader:
+        return await reader.read(-1)
 
 
 LATE_S = 30.0

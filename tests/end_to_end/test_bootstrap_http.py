@@ -116,7 +116,7 @@ def test_unknowns_without_replicates_are_refused(service: httpx.Client) -> None:
         assert answer.status_code == 422
         assert answer.json()["errors"][0]["pointer"] == "/interval/kind"
     answer = service.get(f"/jobs/{plain['job_id']}/draws")
-    assert answer.status_code == 422
+    assert answer.status_code == 409
     assert "bootstrap" in answer.json()["detail"]
     assert service.get("/jobs/job_none/draws").status_code == 404
 
