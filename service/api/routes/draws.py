@@ -13,9 +13,8 @@ from service.api import head as heads
 from service.api import openapi, queries, writing
 from service.api.direct_route import DirectRoute
 from service.api.queries import FormQuery
-from service.api.routes.compute import fitted_job
 from service.api.state import Request
-from service.errors import NoReplicates
+from service.errors import JobStillRunning, NoReplicates
 from service.schemas.draws import Draws
 
 router = APIRouter(tags=["jobs"], default_response_class=Response, route_class=DirectRoute)
@@ -36,7 +35,12 @@ async def get_job_draws(request: Request, job_id: str) -> Response:
     for a finished fit, without groups, with the interval method `bootstrap`."""
     head = heads.read(request)
     queries.read(request, FormQuery)
-    job, curve = await fitted_job(request, head, job_id)
+    jobs = request.state["jobs"]
+    job = await jobs.get(job_id, head.owner)
+    if not job.finished:
+        raise JobStillRunning(f"job {job.id} is {job.status}: ask once it has finished")
+    answer = await jobs.answer(job)
+    curve = None if answer is None else answer.curve
     if not isinstance(curve, fitting.Drawn):
         raise NoReplicates(
             f"job {job.id} has no replicates: fit, without groups, with "
