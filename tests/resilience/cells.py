@@ -77,7 +77,9 @@ class Process:
         if isinstance(self.popen, Forked):
             self.popen.close()
         else:
-            self.popen.communicate()
+            self.popen.wait()
+            assert self.popen.stdout is not None
+            self.popen.stdout.close()
 
 
 class Cell:
