@@ -55,20 +55,16 @@ _NOTES = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Problem:
-    """A problem: its formula and data, two starts, and the certified results as NIST prints
-    them."""
+@dataclass(frozen=True, kw_only=True)
+class Printed:
+    """A problem with its certified results as NIST prints them."""
 
     name: str
     formula: str
     data: dict[str, list[float]]
-    starts: tuple[dict[str, float], dict[str, float]]
     printed: dict[str, str]
     printed_stderr: dict[str, str]
-    printed_rss: str
     printed_residual_std: str
-    degrees_of_freedom: int
 
     @property
     def params(self) -> dict[str, float]:
@@ -81,14 +77,23 @@ class Problem:
         return {name: float(text) for name, text in self.printed_stderr.items()}
 
     @property
-    def rss(self) -> float:
-        """The certified residual sum of squares."""
-        return float(self.printed_rss)
-
-    @property
     def residual_std(self) -> float:
         """The certified residual standard deviation."""
         return float(self.printed_residual_std)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Problem(Printed):
+    """A nonlinear problem, with two starts."""
+
+    starts: tuple[dict[str, float], dict[str, float]]
+    printed_rss: str
+    degrees_of_freedom: int
+
+    @property
+    def rss(self) -> float:
+        """The certified residual sum of squares."""
+        return float(self.printed_rss)
 
 
 @cache

@@ -7,11 +7,10 @@ Wampler's are closed form; Longley's and Filip's data are NIST's
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import cache
 
 from service.certification.case import Case, Figure, Source, read
-from service.certification.strd import ERROR_DIGITS, PARAM_DIGITS
+from service.certification.strd import ERROR_DIGITS, PARAM_DIGITS, Printed
 
 _FEWER = {"Wampler5": 5.0}
 """Digits of params that must agree, where double precision has no more."""
@@ -21,38 +20,11 @@ _NOTES = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class LinearProblem:
-    """A problem with its certified results as NIST prints them."""
-
-    name: str
-    formula: str
-    data: dict[str, list[float]]
-    printed: dict[str, str]
-    printed_stderr: dict[str, str]
-    printed_residual_std: str
-
-    @property
-    def params(self) -> dict[str, float]:
-        """The certified params."""
-        return {name: float(text) for name, text in self.printed.items()}
-
-    @property
-    def stderr(self) -> dict[str, float]:
-        """Their certified standard errors."""
-        return {name: float(text) for name, text in self.printed_stderr.items()}
-
-    @property
-    def residual_std(self) -> float:
-        """The certified residual standard deviation."""
-        return float(self.printed_residual_std)
-
-
 @cache
-def linear_problems() -> tuple[LinearProblem, ...]:
+def linear_problems() -> tuple[Printed, ...]:
     """All of `data/linear.json`."""
     return tuple(
-        LinearProblem(
+        Printed(
             name=each["name"],
             formula=each["formula"],
             data={name: [float(v) for v in column] for name, column in each["data"].items()},
@@ -69,7 +41,7 @@ def linear_cases() -> list[Case]:
     return list(map(_case, linear_problems()))
 
 
-def _case(problem: LinearProblem) -> Case:
+def _case(problem: Printed) -> Case:
     errors = problem.printed_stderr.items()
     needed = _FEWER.get(problem.name, PARAM_DIGITS)
     url = f"https://www.itl.nist.gov/div898/strd/lls/data/{problem.name}.shtml"

@@ -11,9 +11,10 @@ from service.engine.differences import by_differences
 from service.engine.iterate import Checkpoint, Run
 from service.engine.problem import Task
 from service.engine.result import Best, Ends, GroupedResult, Result, Rows, StopReason
+from service.engine.wrapped_run import WrappedRun
 
 
-class OrderedRun:
+class OrderedRun(WrappedRun):
     """The run of a task with constraints on the order of its params."""
 
     def __init__(self, task: Task, checkpoint: Checkpoint | None = None) -> None:
@@ -23,28 +24,12 @@ class OrderedRun:
         self._run = Run(by_differences(task, order), checkpoint)
 
     @property
-    def stride(self) -> int:
-        return self._run.stride
-
-    @property
     def epoch(self) -> int:
         return self._run.epoch
 
     @property
     def epochs(self) -> int:
         return self._run.epochs
-
-    @property
-    def left(self) -> int:
-        return self._run.left
-
-    @property
-    def loss(self) -> float:
-        return self._run.loss
-
-    @property
-    def best_loss(self) -> float:
-        return self._run.best_loss
 
     @property
     def done(self) -> bool:

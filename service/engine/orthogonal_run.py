@@ -12,6 +12,7 @@ from torch import Tensor
 from service.engine.iterate import Checkpoint, Run
 from service.engine.problem import Task
 from service.engine.result import GroupedResult, Result, Rows, StopReason
+from service.engine.wrapped_run import WrappedRun
 
 
 @dataclass(eq=False)
@@ -26,7 +27,7 @@ class OrthogonalCheckpoint:
     """See `Result`."""
 
 
-class OrthogonalRun:
+class OrthogonalRun(WrappedRun):
     """The running fit, or fits of groups, of a task with errors in its inputs."""
 
     def __init__(self, task: Task, checkpoint: OrthogonalCheckpoint | None = None) -> None:
@@ -36,25 +37,9 @@ class OrthogonalRun:
         self.epochs = self._run.epochs
 
     @property
-    def stride(self) -> int:
-        return self._run.stride
-
-    @property
     def epoch(self) -> int:
         """Epochs done of the fit with errors, or groups that have ended."""
         return 0 if self._at.start is None else self._run.epoch
-
-    @property
-    def left(self) -> int:
-        return self._run.left
-
-    @property
-    def loss(self) -> float:
-        return self._run.loss
-
-    @property
-    def best_loss(self) -> float:
-        return self._run.best_loss
 
     @property
     def done(self) -> bool:

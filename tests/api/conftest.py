@@ -13,6 +13,8 @@ from tests.api.doors import real
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def client() -> AsyncIterator[httpx.AsyncClient]:
-    """The whole service with one worker; a module that needs another has a fixture of its own."""
-    async with real(Settings(workers=1)) as client:
+    """The whole service with one worker, and patience for a loaded machine; a module that needs
+    another has a fixture of its own."""
+    async with real(Settings(workers=1, max_wait_s=600)) as client:
+        client.timeout = httpx.Timeout(None)
         yield client

@@ -5,14 +5,12 @@ from __future__ import annotations
 import asyncio
 import csv
 import math
-from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
 import httpx
 import numpy as np
 import pytest
-import pytest_asyncio
 
 from service.certification.case import LABORATORY
 from service.settings import Settings
@@ -43,13 +41,6 @@ def columns(name: str, folder: Path = LABORATORY) -> dict[str, list[Any]]:
     with (folder / name).open() as file:
         rows = list(csv.DictReader(file))
     return {k: [row[k] if k == "state" else float(row[k]) for row in rows] for k in rows[0]}
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def client() -> AsyncIterator[httpx.AsyncClient]:
-    async with real(Settings(workers=1, max_wait_s=600)) as client:
-        client.timeout = httpx.Timeout(None)
-        yield client
 
 
 async def compare(client: httpx.AsyncClient, **body: Any) -> dict[str, Any]:

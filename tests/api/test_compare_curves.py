@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import AsyncIterator
 from typing import Any
 
 import httpx
 import numpy as np
 import pytest
-import pytest_asyncio
 
 from service.certification.case import LABORATORY
-from service.settings import Settings
-from tests.api.doors import real
 from tests.api.test_compare import columns, compare, the
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -21,13 +17,6 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 RATE = "rate = Vm*conc/(K + conc)"
 K = {"shared": ["K"]}
 ONE = {"shared": "all"}
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def client() -> AsyncIterator[httpx.AsyncClient]:
-    async with real(Settings(workers=1, max_wait_s=600)) as client:
-        client.timeout = httpx.Timeout(None)
-        yield client
 
 
 async def puromycin(client: httpx.AsyncClient, **options: Any) -> dict[str, Any]:

@@ -3,29 +3,19 @@
 from __future__ import annotations
 
 import math
-from collections.abc import AsyncIterator
 from typing import Any
 
 import httpx
 import pytest
-import pytest_asyncio
 
-from service.settings import Settings
-from tests.api.doors import real
+from tests.api.fits import fit
 from tests.api.test_compare import compare
-from tests.api.test_likelihoods import BEETLES, DOBSON, HISTOGRAM, LOGIT, PEAK, fit, spectra
+from tests.api.test_likelihoods import BEETLES, DOBSON, HISTOGRAM, LOGIT, PEAK, spectra
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 TRIALS = {"name": "binomial", "n": "total"}
 CLOGLOG = "dead = 1 - exp(-exp(a + b*log10_dose))"
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def client() -> AsyncIterator[httpx.AsyncClient]:
-    async with real(Settings(workers=1, max_wait_s=600)) as client:
-        client.timeout = httpx.Timeout(None)
-        yield client
 
 
 async def test_links_of_the_beetles(client: httpx.AsyncClient) -> None:

@@ -5,17 +5,14 @@ from __future__ import annotations
 import copy
 import csv
 import math
-from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
 import httpx
 import numpy as np
 import pytest
-import pytest_asyncio
 
-from service.settings import Settings
-from tests.api.doors import real
+from tests.api.fits import fit
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -42,20 +39,6 @@ HISTOGRAM = columns("fitting_demo.csv")
 """ROOT's FittingDemo; its figures are those of Minuit's likelihood fit."""
 PEAK = "count = (p0 + p1*x + p2*x**2 + peak*width/(2*pi)/((x - mid)**2 + width**2/4))/0.05"
 """The formula of FittingDemo, which is the mean of a bin of 0.05: here the density."""
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def client() -> AsyncIterator[httpx.AsyncClient]:
-    async with real(Settings(workers=1, max_wait_s=600)) as client:
-        client.timeout = httpx.Timeout(None)
-        yield client
-
-
-async def fit(client: httpx.AsyncClient, **body: Any) -> dict[str, Any]:
-    answer = await client.post("/fit", json=body)
-    assert answer.status_code == 200, answer.text
-    found: dict[str, Any] = answer.json()
-    return found
 
 
 async def refused(client: httpx.AsyncClient, **body: Any) -> tuple[str, str]:

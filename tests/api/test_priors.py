@@ -5,16 +5,11 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import AsyncIterator
 from typing import Any
 
 import httpx
 import numpy as np
 import pytest
-import pytest_asyncio
-
-from service.settings import Settings
-from tests.api.doors import real
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -22,13 +17,6 @@ LINE: dict[str, list[float]] = {"x": [0, 1, 2, 3, 4], "y": [1.1, 2.9, 5.2, 6.8, 
 KNOWN = {"model": "y = a + b*x", "data": LINE, "sigma": 0.2, "sigma_absolute": True}
 PRIOR = {"mean": 1.9, "sd": 0.05}
 DECAYS = "y = a*exp(-k1*x) + b*exp(-k2*x)"
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def client() -> AsyncIterator[httpx.AsyncClient]:
-    async with real(Settings(workers=1, max_wait_s=600)) as client:
-        client.timeout = httpx.Timeout(None)
-        yield client
 
 
 async def fit(client: httpx.AsyncClient, **body: Any) -> dict[str, Any]:

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import AsyncIterator
 from typing import Any
 
 import httpx
 import numpy as np
 import pytest
-import pytest_asyncio
 
-from service.settings import Settings
-from tests.api.doors import real
+from tests.api.fits import fit
 from tests.api.test_compare import columns
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -20,20 +17,6 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 PUROMYCIN = columns("puromycin.csv")
 RATE = "rate = Vm*conc/(K + conc)"
 POTENCY = "y = c + (d - c)/(1 + (x/e)**b)"
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def client() -> AsyncIterator[httpx.AsyncClient]:
-    async with real(Settings(workers=1, max_wait_s=600)) as client:
-        client.timeout = httpx.Timeout(None)
-        yield client
-
-
-async def fit(client: httpx.AsyncClient, **body: Any) -> dict[str, Any]:
-    answer = await client.post("/fit", json=body)
-    assert answer.status_code == 200, answer.text
-    found: dict[str, Any] = answer.json()
-    return found
 
 
 def assay() -> dict[str, list[Any]]:

@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 
 from service.catalogue.options import NoOptions
 from service.certification.agreement import digits_of
-from service.certification.strd_linear import LinearProblem, linear_problems
+from service.certification.strd import Printed
+from service.certification.strd_linear import linear_problems
 from service.engine import Ends, Groups, Problem, begin, outcome
 from service.engine.formula import Formula
 from service.engine.inference.statistics import summarise
@@ -45,7 +46,7 @@ DIGITS = {
 
 
 @pytest.mark.parametrize("known", linear_problems(), ids=lambda known: known.name)
-def test_a_certified_linear_problem(known: LinearProblem) -> None:
+def test_a_certified_linear_problem(known: Printed) -> None:
     of = problem(known.formula, known.data, dict.fromkeys(known.params, 0.0))
     result = exactly(of)
     statistics = summarise(of, result.params)
@@ -195,7 +196,7 @@ def least_digits(found: list[float], of: Problem, known: dict[str, float]) -> fl
 @pytest.mark.parametrize("start_at", [0.0, 1.0])
 @pytest.mark.parametrize("known", linear_problems(), ids=lambda known: known.name)
 def test_a_certified_linear_problem_in_any_order_of_its_rows(
-    known: LinearProblem, start_at: float
+    known: Printed, start_at: float
 ) -> None:
     floor, errors = IN_ANY_ORDER[known.name]
     for seed in range(20):

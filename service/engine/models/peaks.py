@@ -25,11 +25,6 @@ def _bell(v: Tensor, m: Tensor, s: Tensor) -> Tensor:
     return bounded_exp(-math.log(2) * ((v - m) * bounded_exp(-s)).square())
 
 
-def _witch(v: Tensor, m: Tensor, s: Tensor) -> Tensor:
-    """1 at m, a half at the distance e^s."""
-    return 1 / (1 + ((v - m) * bounded_exp(-s)).square())
-
-
 def _peaks(shares: Tensor, share_step: float) -> Grid:
     """Centres, logs of the half-width at half the height, and shares of the Lorentzian."""
     return with_axis(centres(span(-6.0, 0.6, 12), -0.25, 1.25, reach=1.0), shares, share_step)
