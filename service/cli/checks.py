@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import platform
-import re
 import sys
 import time
 from collections.abc import Iterator
@@ -17,6 +16,7 @@ from service import __version__
 if TYPE_CHECKING:
     from service.client import Descent
 
+_DISTRIBUTION = "descent-fit"
 _FILES = 1024
 """Open files that suit the default of 512 streams."""
 
@@ -31,22 +31,23 @@ class CheckResult:
 
 
 def installation() -> Iterator[CheckResult]:
-    """The package, its Python and what it needs."""
+    """The package, its Python, and what the service needs."""
+    from packaging.requirements import Requirement
+
     yield CheckResult("ok", f"descent {__version__}, Python {platform.python_version()}")
     try:
-        needed = metadata.requires("descent") or []
+        needed = metadata.requires(_DISTRIBUTION) or []
     except metadata.PackageNotFoundError:
         yield CheckResult("note", "descent runs from its source and is not installed")
         return
     there = []
-    for requirement in needed:
-        name = re.match(r"[\w.-]+", requirement)
-        if name is None or "extra ==" in requirement:
+    for requirement in map(Requirement, needed):
+        if requirement.marker and not requirement.marker.evaluate({"extra": "server"}):
             continue
         try:
-            there.append(f"{name[0]} {metadata.version(name[0])}")
+            there.append(f"{requirement.name} {metadata.version(requirement.name)}")
         except metadata.PackageNotFoundError:
-            yield CheckResult("FAIL", f"{requirement} is not installed: make install")
+            yield CheckResult("FAIL", f"{requirement.name} is not installed: make install")
     yield CheckResult("ok", ", ".join(there))
 
 

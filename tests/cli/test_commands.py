@@ -306,6 +306,7 @@ def test_a_temporary_service_that_cannot_start(run: Run) -> None:
 def test_doctor(run: Run) -> None:
     here = run("doctor", own=True)
     assert here.returncode == 0, here.stdout
+    assert "torch 2.13.0" in here.stdout
     assert "a service starts here in" in here.stdout
     assert here.stdout.endswith("no problems found\n")
     there = run("doctor")
