@@ -48,7 +48,7 @@ class LocalExecutor:
         self._slots = [WorkerSlot(pool, entry, scheduling.threads(count)) for _ in range(count)]
         self._free: list[WorkerSlot] = []
         """Last in, first out: the caches of the last one are warm."""
-        self._open = False
+        self._accepts = False
         self._dispatcher: asyncio.Task[None] | None = None
         self._wake = asyncio.Event()
         """Set when a slot is free."""
@@ -69,11 +69,11 @@ class LocalExecutor:
         for failure in filter(None, opened):
             await self._close()
             raise failure
-        self._open = True
+        self._accepts = True
         self._dispatcher = asyncio.create_task(self._dispatch_freed())
 
     async def check(self) -> None:
-        if not self._open:
+        if not self._accepts:
             raise NotReady
         if not self.pids:
             raise NotReady("No worker process is alive; others are being started. Try again later.")
@@ -84,7 +84,7 @@ class LocalExecutor:
     async def submit(
         self, job: Job, *, key: IdempotencyKey | None = None, inline: RunInline | None = None
     ) -> tuple[Job, bool]:
-        if not self._open:
+        if not self._accepts:
             raise NotReady
         try:
             done = None if inline is None else inline(job, self._settings, self._clock)
@@ -109,7 +109,7 @@ class LocalExecutor:
         return None if position is None else Place(position, self._until_next(position))
 
     async def stop(self) -> None:
-        self._open = False
+        self._accepts = False
         if self._dispatcher is not None:
             self._dispatcher.cancel()
             await asyncio.gather(self._dispatcher, return_exceptions=True)

@@ -79,7 +79,7 @@ def nested(smaller: Problem, larger: Problem) -> Nesting | None:
     wanted, found = own.values(columns, theta)[0], others.values(columns, at)[0]
     if not bool(_agree(found, wanted)):
         return None
-    return Nesting(values, _lost(others, columns, at, found))
+    return Nesting(values, _without_effect(others, columns, at, found))
 
 
 @dataclass(frozen=True, slots=True)
@@ -296,7 +296,7 @@ def _range(value: Value, smaller: _Side) -> tuple[float, float]:
     return (low, high) if value.sign > 0 else (-high, -low)
 
 
-def _lost(
+def _without_effect(
     larger: _Side, columns: Mapping[str, Tensor], at: Tensor, found: Tensor
 ) -> tuple[str, ...]:
     """The free params that the prediction does not depend on there."""

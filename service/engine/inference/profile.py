@@ -194,9 +194,9 @@ class _Walks:
         """The params and τ of traces at values of the param; the other params start both from
         `here` and from the extrapolation of `before` and `here`."""
         position, of = self._position, self._of[walks]
-        gone = here[:, position] - before[:, position]
-        moved = gone != 0
-        part = np.divide(value - here[:, position], gone, out=np.zeros_like(gone), where=moved)
+        change = here[:, position] - before[:, position]
+        moved = change != 0
+        part = np.divide(value - here[:, position], change, out=np.zeros_like(change), where=moved)
         starts = np.stack([here + part[:, None] * (here - before), here], axis=1)
         starts[:, :, position] = value[:, None]
         starts = np.clip(starts, *self._problem.limits.numpy())

@@ -187,8 +187,8 @@ class _Walk:
 
     def _risen(self, here: Floats, before: Floats, value: float) -> tuple[Floats, float]:
         """The params at that value of the shared one, and τ; the others are extrapolated."""
-        gone = here[0, self._position] - before[0, self._position]
-        part = (value - here[0, self._position]) / gone if gone else 0.0
+        change = here[0, self._position] - before[0, self._position]
+        part = (value - here[0, self._position]) / change if change else 0.0
         start = here + part * (here - before)
         start[:, self._position] = value
         theta, total = self._fit(start)

@@ -1,6 +1,6 @@
 """The losses of one residual: ρ(z), its slope ψ(z), and the weight by which z² has that slope.
 
-The formulas are those of `engine.losses`, which has their sources.
+The formulas are those of `catalogue.losses`, which has their sources.
 """
 
 from __future__ import annotations

@@ -131,10 +131,10 @@ def step_from(
         whole += (unit * base[at]) ** 2
     promised = 0.0
     for i in range(q):
-        bent = 0.0
+        projected = 0.0
         for j in range(i, q):
-            bent += factor[i, j] * step[j]
-        promised -= (bent + 2.0 * factor[i, q]) * bent
+            projected += factor[i, j] * step[j]
+        promised -= (projected + 2.0 * factor[i, q]) * projected
     return promised / rows, math.sqrt(long) / max(math.sqrt(whole), 1e-300)
 
 

@@ -48,21 +48,21 @@ def _program(formula: Formula, noisy: tuple[str, ...]) -> Program:
     leaves, k = [t.node for t in at], len(noisy)
     first = slopes(builder, rho.node, leaves)
     slope = [Term(builder, node) for node in first]
-    bent = {}
+    curvature = {}
     for i, node in enumerate(first):
         for j, second in enumerate(slopes(builder, node, leaves[i:]), start=i):
-            bent[i, j] = Term(builder, second)
+            curvature[i, j] = Term(builder, second)
     steep = 1.0 + _dot(slope, slope)
     weight = [damping * (1.0 + each * each) for each in slope]
     nothing = [Term(builder, builder.constant(0.0))] * k
-    step = _step(rho, slope, bent, at, nothing, weight)
+    step = _step(rho, slope, curvature, at, nothing, weight)
     for _ in range(CORRECTIONS):
-        turned = [
-            slope[i] + _dot([bent[min(i, j), max(i, j)] for j in range(k)], step) for i in range(k)
+        slope_there = [
+            slope[i] + _dot([curvature[min(i, j), max(i, j)] for j in range(k)], step) for i in range(k)
         ]
-        ahead = rho + 0.5 * _dot([a + b for a, b in zip(slope, turned, strict=True)], step)
+        ahead = rho + 0.5 * _dot([a + b for a, b in zip(slope, slope_there, strict=True)], step)
         there = [t + s for t, s in zip(at, step, strict=True)]
-        more = _step(ahead, turned, bent, there, step, weight)
+        more = _step(ahead, slope_there, curvature, there, step, weight)
         step = [s + m for s, m in zip(step, more, strict=True)]
     along = _dot(slope, step)
     value, size = rho * rho + _dot(at, at), _dot(step, step) + along * along
@@ -95,18 +95,18 @@ def _dot(one: list[Term], other: list[Term]) -> Term:
 
 
 def _step(
-    rho: Term, slope: list[Term], bent: Matrix, at: list[Term], gone: list[Term],
+    rho: Term, slope: list[Term], curvature: Matrix, at: list[Term], so_far: list[Term],
     weight: list[Term],
 ) -> list[Term]:  # fmt: skip
-    """−(1 + GGᵀ + ρB + W)⁻¹ (ρG + t + W·gone)."""
+    """−(1 + GGᵀ + ρB + W)⁻¹ (ρG + t + W·so_far)."""
     k = len(slope)
     plain = {
         (i, j): slope[i] * slope[j] + (1.0 + weight[i] if i == j else 0.0)
         for i in range(k)
         for j in range(i, k)
     }
-    whole = {place: plain[place] + rho * bent[place] for place in plain}
-    right = [-(rho * g + t + w * s) for g, t, w, s in zip(slope, at, weight, gone, strict=True)]
+    whole = {place: plain[place] + rho * curvature[place] for place in plain}
+    right = [-(rho * g + t + w * s) for g, t, w, s in zip(slope, at, weight, so_far, strict=True)]
     return _solved(whole, [plain[i, i] for i in range(k)], right)
 
 

@@ -115,14 +115,14 @@ def _search(
     low, high, length, best = start, None, 1.0, None
     for _ in range(TRIALS):
         point = at(length)
-        bent = bool(((point.theta <= lower) | (point.theta >= upper)).any())
+        at_bound = bool(((point.theta <= lower) | (point.theta >= upper)).any())
         promised = float(state.gradient @ (point.theta - state.theta))
         enough = point.loss <= state.loss + ARMIJO * promised
         if enough and (best is None or point.loss < best.loss):
             best = point
         if not enough or not point.loss < torch.inf or (low.length > 0 and point.loss >= low.loss):
             high = point
-        elif bent or abs(point.slope) <= CURVATURE * abs(start.slope):
+        elif at_bound or abs(point.slope) <= CURVATURE * abs(start.slope):
             return point
         elif point.slope >= 0:
             high = point

@@ -195,8 +195,8 @@ class SharedMarquardt:
         )
         theta = self._moved(state.theta, *step_of(arrow))
         steps = (theta - state.theta)[:, self._order]
-        bent = np.einsum("gij,gj->gi", factor[:, :-1, :-1], steps)
-        promised = -((bent + 2.0 * factor[:, :-1, -1]) * bent).sum(axis=1)
+        projected = np.einsum("gij,gj->gi", factor[:, :-1, :-1], steps)
+        promised = -((projected + 2.0 * factor[:, :-1, -1]) * projected).sum(axis=1)
         sizes = np.sqrt(((unit * steps) ** 2).sum(axis=1))
         whole = np.sqrt(((unit * state.theta[:, self._order]) ** 2).sum(axis=1))
         moved = np.where(alive, sizes / np.maximum(whole, 1e-300), 0.0)

@@ -31,17 +31,17 @@ class RedisExecutor:
     def __init__(self, settings: Settings, store: RedisStore, clock: Clock | None = None) -> None:
         self._settings, self._store, self._clock = settings, store, clock or SystemClock()
         self._tickets = Tickets(settings)
-        self._open = False
+        self._accepts = False
 
     async def start(self) -> None:
-        self._open = True
+        self._accepts = True
         try:
             await self.check()
         except StoreUnavailable as error:
             log.warning("the service is not ready until Redis is: %s", reason(error))
 
     async def check(self) -> None:
-        if not self._open:
+        if not self._accepts:
             raise NotReady
         await self._store.nodes()
         with translated():
@@ -50,7 +50,7 @@ class RedisExecutor:
     async def submit(
         self, job: Job, *, key: IdempotencyKey | None = None, inline: RunInline | None = None
     ) -> tuple[Job, bool]:
-        if not self._open:
+        if not self._accepts:
             raise NotReady
         done = None if inline is None else inline(job, self._settings, self._clock)
         try:
@@ -77,7 +77,7 @@ class RedisExecutor:
         return ExecutorStats(workers=slots, workers_wanted=slots)
 
     async def stop(self) -> None:
-        self._open = False
+        self._accepts = False
         await asyncio.to_thread(self._tickets.close)
 
 

@@ -178,10 +178,10 @@ class Reader:
             _, number, of, *_ = json.loads(size)
             if owner in (None, of):
                 return int(number)
-        gone = await self._tombstone(job_id, owner)
-        if gone is None:
+        tombstone = await self._tombstone(job_id, owner)
+        if tombstone is None:
             raise UnknownJob(await self.why_unknown(job_id, owner))
-        return int(gone[1])
+        return int(tombstone[1])
 
     async def _tombstone(self, job_id: str, owner: str | None) -> tuple[str, int, str] | None:
         with translated():
@@ -194,12 +194,12 @@ class Reader:
     async def why_unknown(self, job_id: str, owner: str | None) -> str:
         """The message of UnknownJob."""
         shown = job_id if len(job_id) <= 40 else job_id[:40] + "…"
-        gone = await self._tombstone(job_id, owner)
-        if gone is None:
+        tombstone = await self._tombstone(job_id, owner)
+        if tombstone is None:
             return f"There is no job '{shown}': it is unknown, or it expired long ago."
-        if gone[2] == "deleted":
+        if tombstone[2] == "deleted":
             return f"There is no job '{shown}' any more: it was deleted."
-        if gone[2] == "damaged":
+        if tombstone[2] == "damaged":
             return f"There is no job '{shown}' any more: its record was damaged."
         return (
             f"There is no job '{shown}' any more: it expired, to make room or because of its age."
