@@ -58,7 +58,8 @@ def _program(formula: Formula, noisy: tuple[str, ...]) -> Program:
     step = _step(rho, slope, curvature, at, nothing, weight)
     for _ in range(CORRECTIONS):
         slope_there = [
-            slope[i] + _dot([curvature[min(i, j), max(i, j)] for j in range(k)], step) for i in range(k)
+            slope[i] + _dot([curvature[min(i, j), max(i, j)] for j in range(k)], step)
+            for i in range(k)
         ]
         ahead = rho + 0.5 * _dot([a + b for a, b in zip(slope, slope_there, strict=True)], step)
         there = [t + s for t, s in zip(at, step, strict=True)]
