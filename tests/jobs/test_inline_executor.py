@@ -28,7 +28,7 @@ from service.jobs.store import IdempotencyKey
 from service.schemas.fit import FitRequest
 from service.settings import Settings
 from tests.jobs import fakes
-from tests.jobs.test_lanes import AWAY, HERE, plan
+from tests.jobs.test_scheduling import AWAY, HERE, plan
 from tests.soon import PATIENCE_S
 
 
