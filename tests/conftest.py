@@ -15,7 +15,7 @@ __all__ = ["device", "needs"]
 
 torch.set_num_threads(1)
 
-for profile, examples in (("suite", 60), ("long", 1000)):
+for profile, examples in (("suite", 40), ("long", 1000)):
     settings.register_profile(
         profile,
         deadline=None,
