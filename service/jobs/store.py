@@ -148,8 +148,8 @@ class JobStore(AttemptStore, Protocol):
         """queued -> running of the job whose turn it is; increments its attempts. None where no job
         waits."""
 
-    async def position(self, job_id: str) -> int | None:
-        """The number of jobs that are claimed before it, if no more come; None where it is not in
+    async def positions(self, job_ids: Sequence[str]) -> Sequence[int | None]:
+        """The number of jobs that are claimed before each, if no more come; None where it is not in
         the queue."""
 
     async def history(

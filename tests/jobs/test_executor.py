@@ -123,15 +123,15 @@ async def test_a_failing_job_fails_alone(office):
 async def test_jobs_wait_for_their_turn(office):
     busy = await office.busy()
     waiting = [await office.submit(1) for _ in range(3)]
-    places = [await office.executor.place(job.id) for job in waiting]
+    places = await office.executor.places([job.id for job in waiting])
     assert [place.position for place in places] == [0, 1, 2]
-    assert await office.executor.place(busy.id) is None
+    assert await office.executor.places([busy.id]) == [None]
     await office.executor.cancel(busy.id)
     ended = [await office.end(job) for job in waiting]
     assert all(job.status == "succeeded" for job in ended)
     starts = [job.started_at for job in ended]
     assert starts == sorted(starts)
-    assert await office.executor.place(ended[0].id) is None
+    assert await office.executor.places([ended[0].id]) == [None]
 
 
 async def test_the_queue_is_bounded(office):
@@ -150,7 +150,7 @@ async def test_lanes_take_turns(office):
     busy = await office.busy()
     flood = [await office.submit(1, queue_key="flood") for _ in range(3)]
     other = await office.submit(1, queue_key="other")
-    assert (await office.executor.place(other.id)).position == 1
+    assert (await office.executor.places([other.id]))[0].position == 1
     await office.executor.cancel(busy.id)
     ended = [await office.end(job) for job in (flood[0], other, flood[1], flood[2])]
     starts = [job.started_at for job in ended]

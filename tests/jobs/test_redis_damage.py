@@ -354,7 +354,7 @@ async def test_the_recommended_user_of_the_acl_can_do_all_that_is_needed(server,
     assert await store.answer(ids[0]) is not None
     await store.delete(ids[0])
     await store.beat("n", 1, [])
-    await executor.place(ids[0])
+    await executor.places(ids)
     assert (await store.list(owner=None, status=None, limit=9, after=ids[-1]))[0]
     await node.stop()
     await executor.stop()

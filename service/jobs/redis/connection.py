@@ -17,7 +17,7 @@ from service.errors import StoreUnavailable
 
 _CONNECTIONS = 64
 _SCRIPTS = (
-    *("create", "find", "record", "change", "claim", "cancel", "delete", "position"),
+    *("create", "find", "record", "change", "claim", "cancel", "delete", "positions"),
     *("beat", "stats"),
 )
 

@@ -252,10 +252,10 @@ class Reader:
         *_, alive, mean_s = await self.scripts.run("stats", self.age_ms)
         return Nodes.of(alive, mean_s)
 
-    async def place(self, job_id: str) -> tuple[int, Nodes] | None:
-        """The number of jobs before it, and the nodes; None where it is not in the queue."""
-        found = await self.scripts.run("position", job_id)
-        return None if found is None else (found[0], Nodes.of(*found[1:]))
+    async def places(self, job_ids: Sequence[str]) -> tuple[Sequence[int | None], Nodes]:
+        """The number of jobs before each, None where it is not in the queue; and the nodes."""
+        positions, *nodes = await self.scripts.run("positions", *job_ids)
+        return positions, Nodes.of(*nodes)
 
 
 class Nodes(NamedTuple):

@@ -141,9 +141,8 @@ class RedisStore(Reader):
         waited_s = max((at - job.created_at).total_seconds(), 0.0)
         return Claimed(job, waited_s, float(fields.get("spent", 0)), document or None)
 
-    async def position(self, job_id: str) -> int | None:
-        place = await self.place(job_id)
-        return None if place is None else place[0]
+    async def positions(self, job_ids: Sequence[str]) -> Sequence[int | None]:
+        return (await self.places(job_ids))[0]
 
     async def start(self, job_id: str, at: datetime) -> Job:
         return (await self._change(job_id, "running", None, at=at.isoformat())).job
