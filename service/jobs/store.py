@@ -39,7 +39,7 @@ class Claimed(NamedTuple):
     job: Job
     """Running, its `attempts` the number of this attempt."""
     waited_s: float
-    """Seconds since it was created."""
+    """Seconds from its creation to its first start."""
     spent_s: float = 0.0
     """Seconds of work by earlier attempts."""
     checkpoint: Stored | None = None

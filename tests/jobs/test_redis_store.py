@@ -13,6 +13,7 @@ from redis.asyncio.connection import AbstractConnection
 
 from service.errors import QueueFull, StoreUnavailable, UnknownJob
 from service.fitting import packing, with_rows
+from service.jobs.executor import NullObserver
 from service.jobs.job import Progress, StaleAttempt
 from service.jobs.redis import documents, reader, subscription
 from service.jobs.redis.executor import RedisExecutor
@@ -41,7 +42,7 @@ async def open_stores(request):
     def make(**limits) -> RedisStore:
         nonlocal cell
         cell = cell or shared(request, Settings())
-        opened.append(RedisStore(cell.model_copy(update=limits), CLOCK))
+        opened.append(RedisStore(cell.model_copy(update=limits)))
         return opened[-1]
 
     yield make
@@ -270,6 +271,33 @@ async def test_a_node_whose_clock_is_wrong_takes_no_job_of_a_live_one(open_store
     assert (await store.get(job.id)).attempts == 1
 
 
+async def test_ages_are_by_the_clock_of_redis(open_stores):
+    """CLOCK is years from it."""
+    ends = []
+
+    class Observer(NullObserver):
+        def job_ended(self, job, waited_s, fitted_s):
+            ends.append((waited_s, fitted_s))
+
+    store = open_stores()
+    store._observer = Observer()
+    job = a_job(CLOCK)
+    await store.create(job)
+    assert (await store.stats()).oldest_wait_s < 60
+    first = await store.claim(CLOCK.now() - timedelta(minutes=1))
+    assert first.waited_s < 60
+    assert first.job.started_at == job.created_at  # not before it
+    await store.release(first.job)
+    await store.client.hincrby(f"{store.prefix}job:{job.id}", "began_ms", -(10**6))
+    assert (await store.stats()).oldest_wait_s < 60
+    second = await store.claim(CLOCK.now() + timedelta(minutes=1))
+    ended = await store.finish(job.id, "succeeded", CLOCK.now() - timedelta(minutes=1))
+    assert second.job.started_at == ended.finished_at == job.created_at
+    ((waited_s, fitted_s),) = ends
+    assert waited_s == 0
+    assert 1000 <= fitted_s < 1060
+
+
 async def test_a_request_of_another_version_is_read(open_stores, monkeypatch):
     store = open_stores()
     job = a_job(CLOCK)
@@ -327,7 +355,7 @@ async def own():
     """A store, and the server that it is alone on."""
     server = RedisServer()
     server.start()
-    store = RedisStore(Settings(redis_url=server.url, redis_timeout_s=0.5), CLOCK)
+    store = RedisStore(Settings(redis_url=server.url, redis_timeout_s=0.5))
     yield server, store
     await store.close()
     server.close()

@@ -20,7 +20,7 @@ from service.jobs.store import IdempotencyKey
 from service.settings import Settings
 from tests.jobs import fakes
 from tests.jobs.conftest import SetClock, a_job
-from tests.jobs.stores import STORES, open_store
+from tests.jobs.stores import STORES, advance, open_store
 from tests.jobs.test_history import rows_of, same
 
 LIMITS = Settings(max_history_rows=50, max_queued_jobs=9, max_jobs_per_key=5)
@@ -191,7 +191,7 @@ async def test_callers_take_turns(store, clock):
 async def test_a_claim_says_how_long_the_job_waited(store, clock):
     job = a_job(clock)
     await store.create(job)
-    clock.advance(3)
+    await advance(store, clock, 3)
     assert (await store.stats()).oldest_wait_s == pytest.approx(3, abs=0.1)
     found = await store.claim(clock.now())
     assert found.waited_s == pytest.approx(3, abs=0.1)

@@ -47,7 +47,7 @@ class Node:
         count = settings.workers or cores()
         self.name = f"{socket.gethostname()}-{secrets.token_hex(4)}"
         self._settings, self._clock = settings, clock or SystemClock()
-        self.store = RedisStore(settings, self._clock, observer)
+        self.store = RedisStore(settings, observer)
         self._patient = NodeStore(self.store)
         self._tickets = Tickets(settings)
         self._active: dict[str, ActiveJob] = {}

@@ -21,7 +21,6 @@ from service.jobs.redis.connection import Scripts, connect, translated
 from service.jobs.redis.documents import DamagedRecord, fields_of, job_of
 from service.jobs.redis.subscription import Subscription
 from service.jobs.store import Answer, StoreStats
-from service.jobs.timing import Clock, SystemClock
 from service.schemas.names import Status
 from service.schemas.requests import JobRequest
 from service.settings import Settings
@@ -41,11 +40,8 @@ _PAGE = 1000
 class Reader:
     """The part of a store that changes nothing but documents that are not in place yet."""
 
-    def __init__(
-        self, settings: Settings, clock: Clock | None = None, observer: Observer = NULL_OBSERVER
-    ) -> None:
-        self._settings, self._clock = settings, clock or SystemClock()
-        self._observer = observer
+    def __init__(self, settings: Settings, observer: Observer = NULL_OBSERVER) -> None:
+        self._settings, self._observer = settings, observer
         self.client: Any = connect(settings.redis_url, settings.redis_timeout_s)
         self.prefix = f"descent:{{{settings.redis_cell}}}:"
         self.scripts = Scripts(self.client, self.prefix)
@@ -238,13 +234,12 @@ class Reader:
             await self.subscription.unregister(job_id, event)
 
     async def stats(self) -> StoreStats:
-        counts, nbytes, queued, oldest, *_ = await self.scripts.run("stats", self.age_ms)
-        now_ms = self._clock.now().timestamp() * 1000
+        counts, nbytes, queued, waited_ms, *_ = await self.scripts.run("stats", self.age_ms)
         return StoreStats(
             jobs={status: int(count) for status, count in fields_of(counts).items()},
             nbytes=nbytes,
             queued=queued,
-            oldest_wait_s=max(now_ms - float(oldest), 0.0) / 1000 if oldest else 0.0,
+            oldest_wait_s=waited_ms / 1000,
         )
 
     async def nodes(self) -> Nodes:
