@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from importlib.resources import files
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -119,9 +119,20 @@ class Scripts:
 
     async def run(self, name: str, *args: Any) -> Any:
         """The reply of a script. Raises StoreUnavailable."""
-        with translated():
+        async with self.reached():
             try:
                 return await self._scripts[name](keys=[self._prefix], args=args)
+            except exceptions.MovedError as error:  # it has not run
+                await self._turn(error)
+                return await self._scripts[name](keys=[self._prefix], args=args)
+
+    @asynccontextmanager
+    async def reached(self) -> AsyncIterator[None]:
+        """For commands of the client: as `translated`, and the next ones go to another server where
+        this one no longer has the cell."""
+        with translated():
+            try:
+                yield
             except _AWAY as error:
                 await self._turn(error)
                 raise
@@ -134,7 +145,7 @@ class Scripts:
         """Connects elsewhere from now on: to the server of a cluster that has the cell, or to the
         one of the URL, whose name may mean another by now."""
         there = self._named
-        if isinstance(error, exceptions.MovedError):
+        if isinstance(error, exceptions.MovedError) and there:  # there is none of a socket
             there = {"host": error.host or self._address().get("host"), "port": error.port}
         if there != self._address() or isinstance(error, exceptions.ReadOnlyError):
             self._client.connection_pool.connection_kwargs.update(there)

@@ -17,7 +17,7 @@ from service.jobs.fair_queue import SHARE
 from service.jobs.history import Rows
 from service.jobs.job import Job, Stored, UnreadableRequest
 from service.jobs.redis import documents
-from service.jobs.redis.connection import Scripts, connect, translated
+from service.jobs.redis.connection import Scripts, connect
 from service.jobs.redis.documents import DamagedRecord, fields_of, job_of
 from service.jobs.redis.subscription import Subscription
 from service.jobs.store import Answer, StoreStats
@@ -74,7 +74,7 @@ class Reader:
         token = f"{count}-{secrets.token_urlsafe(12)}"
         name = f"{self.prefix}staged:{token}"
         try:
-            with translated():
+            async with self.scripts.reached():
                 for at in range(0, count * PIECE, PIECE):
                     async with self.client.pipeline(transaction=False) as pipe:
                         pipe.rpush(name, bytes(view[at : at + PIECE]))
@@ -89,13 +89,14 @@ class Reader:
         """Removes what is staged, as far as Redis answers; the rest expires."""
         names = [f"{self.prefix}staged:{token}" for token in tokens if token]
         if names:
-            with suppress(StoreUnavailable), translated():
-                await self.client.unlink(*names)
+            with suppress(StoreUnavailable):
+                async with self.scripts.reached():
+                    await self.client.unlink(*names)
 
     async def document(self, name: str) -> bytes:
         """A document, piece by piece; empty where there is none, or none any more."""
         key, pieces = f"{self.prefix}{name}", []
-        with translated():
+        async with self.scripts.reached():
             async with self.client.pipeline(transaction=False) as pipe:
                 count, pieces = await pipe.llen(key).lrange(key, 0, 0).execute()
             while len(pieces) < count:
@@ -106,7 +107,7 @@ class Reader:
         return b"".join(pieces)
 
     async def get(self, job_id: str, owner: str | None = None) -> Job:
-        with translated():
+        async with self.scripts.reached():
             reply = await self.client.hgetall(f"{self.prefix}job:{job_id}")
         job = job_of(job_id, fields_of(reply)) if reply else None
         if job is None or owner not in (None, job.owner):
@@ -137,7 +138,7 @@ class Reader:
         name = f"{self.prefix}all" if owner is None else f"{self.prefix}of:{owner}"
         found: list[Job] = []
         wanted = None if status is None else status.encode()
-        with translated():
+        async with self.scripts.reached():
             while True:
                 # By number: places would shift with each new job.
                 page = await self.client.zrevrangebyscore(name, below, "-inf", 0, _PAGE, True)
@@ -168,7 +169,7 @@ class Reader:
         return replies
 
     async def _number(self, job_id: str, owner: str | None) -> int:
-        with translated():
+        async with self.scripts.reached():
             size = await self.client.hget(f"{self.prefix}sizes", job_id)
         if size is not None:
             _, number, of, *_ = json.loads(size)
@@ -180,7 +181,7 @@ class Reader:
         return int(tombstone[1])
 
     async def _tombstone(self, job_id: str, owner: str | None) -> tuple[str, int, str] | None:
-        with translated():
+        async with self.scripts.reached():
             found = await self.client.get(f"{self.prefix}gone:{job_id}")
         if found is None:
             return None
@@ -210,7 +211,7 @@ class Reader:
         max_points: int | None = None,
     ) -> Rows:
         first = "-" if after_epoch is None else f"({after_epoch}-1"
-        with translated():
+        async with self.scripts.reached():
             entries = await self.client.xrange(f"{self.prefix}history:{job_id}", first)
         if not entries:
             await self.get(job_id)
