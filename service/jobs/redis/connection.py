@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
+from functools import partial
 from importlib.resources import files
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -64,10 +65,10 @@ def check_url(name: str, url: str) -> None:
         raise BadUrl(f"{name}: {_URL}") from None
 
 
-def connect(url: str, timeout_s: float) -> Redis:
-    """A client of the Redis at `url`. No command is sent twice: a script that was not answered may
-    have run."""
-    pool = BlockingConnectionPool.from_url(
+def _pool(url: str, timeout_s: float) -> BlockingConnectionPool:
+    """Connections to the Redis at `url`. No command is sent twice: a script that was not answered
+    may have run."""
+    return BlockingConnectionPool.from_url(
         url,
         max_connections=_CONNECTIONS,
         timeout=timeout_s,
@@ -76,7 +77,6 @@ def connect(url: str, timeout_s: float) -> Redis:
         health_check_interval=10,
         retry=Retry(NoBackoff(), 0),
     )
-    return Redis.from_pool(pool)
 
 
 @contextmanager
@@ -103,15 +103,17 @@ def reason(error: Exception) -> str:
 
 
 class Scripts:
-    """The Lua scripts beside this module, each one atomic step, for the keys of a prefix."""
+    """The Lua scripts beside this module, each one atomic step, for the keys of a prefix; and the
+    client that they are run by."""
 
-    def __init__(self, client: Redis, prefix: str) -> None:
+    def __init__(self, url: str, timeout_s: float, prefix: str) -> None:
         folder = files(__package__)
         shared = folder.joinpath("functions.lua").read_text("utf-8")
-        self._client, self._prefix = client, prefix
+        self._prefix, self._new_pool = prefix, partial(_pool, url, timeout_s)
+        self.client = Redis.from_pool(self._new_pool())
         self._named = self._address()
         self._scripts = {
-            name: client.register_script(
+            name: self.client.register_script(
                 f"{shared}\n{folder.joinpath(f'{name}.lua').read_text('utf-8')}"
             )
             for name in _SCRIPTS
@@ -138,7 +140,7 @@ class Scripts:
                 raise
 
     def _address(self) -> dict[str, Any]:
-        given = self._client.connection_pool.connection_kwargs
+        given = self.client.connection_pool.connection_kwargs
         return {name: given[name] for name in ("host", "port") if name in given}
 
     async def _turn(self, error: Exception) -> None:
@@ -148,5 +150,7 @@ class Scripts:
         if isinstance(error, exceptions.MovedError) and there:  # there is none of a socket
             there = {"host": error.host or self._address().get("host"), "port": error.port}
         if there != self._address() or isinstance(error, exceptions.ReadOnlyError):
-            self._client.connection_pool.connection_kwargs.update(there)
-            await self._client.connection_pool.disconnect()
+            earlier, later = self.client.connection_pool, self._new_pool()
+            later.connection_kwargs.update(there)
+            self.client.connection_pool = later
+            await earlier.disconnect()  # what waits on it goes to the new one from now on

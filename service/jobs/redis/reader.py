@@ -17,7 +17,7 @@ from service.jobs.fair_queue import SHARE
 from service.jobs.history import Rows
 from service.jobs.job import Job, Stored, UnreadableRequest
 from service.jobs.redis import documents
-from service.jobs.redis.connection import Scripts, connect
+from service.jobs.redis.connection import Scripts
 from service.jobs.redis.documents import DamagedRecord, fields_of, job_of
 from service.jobs.redis.subscription import Subscription
 from service.jobs.store import Answer, StoreStats
@@ -42,9 +42,9 @@ class Reader:
 
     def __init__(self, settings: Settings, observer: Observer = NULL_OBSERVER) -> None:
         self._settings, self._observer = settings, observer
-        self.client: Any = connect(settings.redis_url, settings.redis_timeout_s)
         self.prefix = f"descent:{{{settings.redis_cell}}}:"
-        self.scripts = Scripts(self.client, self.prefix)
+        self.scripts = Scripts(settings.redis_url, settings.redis_timeout_s, self.prefix)
+        self.client: Any = self.scripts.client
         self.subscription = Subscription(self.client, self.prefix)
         self.age_ms = int(settings.max_job_age_s * 1000)
         self.limits = json.dumps(
