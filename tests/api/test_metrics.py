@@ -9,7 +9,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from service.api.middleware.metrics import Metrics
 from service.jobs.memory_store import MemoryStore
 from service.settings import Settings
-from tests.api.doors import real
+from tests.api.in_process import real
 from tests.jobs.conftest import SetClock, a_job
 from tests.redis_server import RedisServer, needs
 
