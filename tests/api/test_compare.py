@@ -322,6 +322,11 @@ async def test_it_is_a_job_like_any_other(client: httpx.AsyncClient) -> None:
     assert history["epoch"] == []
     picture = await client.get(f"/jobs/{job_id}/plot/fit.svg")
     assert picture.status_code == 422
+    assert "it has no view 'fit', but comparison" in picture.json()["detail"]
+    drawn = await client.get(done["result"]["urls"]["plot"])
+    assert drawn.status_code == 200
+    assert drawn.headers["content-type"] == "image/svg+xml"
+    assert b"weight by AICc" in drawn.content
 
 
 async def test_what_was_fitted_before_a_cancel_is_compared(client: httpx.AsyncClient) -> None:
