@@ -27,6 +27,9 @@ BLOCKS = 24
 of it."""
 ROUNDS = 8
 """Number of halvings of the grid's step."""
+EARLY = 3
+LEFT = 10
+"""After the first `EARLY` halvings the best `LEFT` candidates are refined further."""
 DEPENDENT = 1e-7
 """Relative norm after orthogonalization below which a column depends linearly on the previous
 ones."""
@@ -189,7 +192,11 @@ def _search(
     kept = _kept(rss).unsqueeze(-1)
     at, step = (part.take_along_dim(kept, dim=1) for part in (at, step))
     shifts = _shifts(step)
-    for _ in range(ROUNDS):
+    for done in range(ROUNDS):
+        if done == EARLY:
+            lowest = rss.reshape(trial.shape[:3]).amin(dim=-1)
+            kept = lowest.topk(min(LEFT, at.shape[1]), dim=-1, largest=False).indices.unsqueeze(-1)
+            at, step = (part.take_along_dim(kept, dim=1) for part in (at, step))
         step = step / 2
         trial = at.unsqueeze(2) + shifts * step.unsqueeze(2)
         rss, _ = _evaluate(basis, v, y, trial.flatten(1, 2), allowed)
