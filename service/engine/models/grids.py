@@ -192,16 +192,15 @@ def _search(
     kept = _kept(rss).unsqueeze(-1)
     at, step = (part.take_along_dim(kept, dim=1) for part in (at, step))
     shifts = _shifts(step)
-    for done in range(ROUNDS):
-        if done == EARLY:
-            lowest = rss.reshape(trial.shape[:3]).amin(dim=-1)
-            kept = lowest.topk(min(LEFT, at.shape[1]), dim=-1, largest=False).indices.unsqueeze(-1)
-            at, step = (part.take_along_dim(kept, dim=1) for part in (at, step))
+    for done in range(1, ROUNDS + 1):
         step = step / 2
         trial = at.unsqueeze(2) + shifts * step.unsqueeze(2)
         rss, _ = _evaluate(basis, v, y, trial.flatten(1, 2), allowed)
-        best = rss.reshape(trial.shape[:3]).argmin(dim=-1)
-        at = trial.take_along_dim(best[..., None, None], dim=2).squeeze(2)
+        least = rss.reshape(trial.shape[:3]).min(dim=-1)
+        at = trial.take_along_dim(least.indices[..., None, None], dim=2).squeeze(2)
+        if done == EARLY:
+            kept = least.values.topk(min(LEFT, at.shape[1]), largest=False).indices.unsqueeze(-1)
+            at, step = (part.take_along_dim(kept, dim=1) for part in (at, step))
     rss, coefficients = _evaluate(basis, v, y, at, allowed)
     best = rss.argmin(dim=-1)[:, None, None]
     return Found(
