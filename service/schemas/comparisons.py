@@ -105,6 +105,8 @@ class ComparisonUrls(Answer):
     self: str
     events: str
     cancel: str
+    plot: str
+    """Its picture; of models compared in each group with `?group=` the key of one."""
 
 
 class Comparison(Answer):
