@@ -279,8 +279,8 @@ def _values(
     if not rest.any():
         return values
     names = formula.params
-    bent = [names[i] for i in np.flatnonzero(~found.straight)]
-    made = _solved(formula, raw, scaling, theta, values, bent)
+    curved = [names[i] for i in np.flatnonzero(~found.straight)]
+    made = _solved(formula, raw, scaling, theta, values, curved)
     if made is not None:
         return made
     name = names[int(rest.argmax())]
@@ -293,15 +293,15 @@ def _values(
 
 def _solved(
     formula: Formula, raw: Mapping[str, Tensor], scaling: Scaling,
-    theta: Floats, values: Floats, bent: list[str],
+    theta: Floats, values: Floats, curved: list[str],
 ) -> Floats | None:  # fmt: skip
-    """θ' with the params `bent` solved for, in which the prediction is mostly linear; None if there
-    is no solution."""
-    if not formula.is_linear_in(bent):
+    """θ' with the params `curved` solved for, in which the prediction is mostly linear; None if
+    there is no solution."""
+    if not formula.is_linear_in(curved):
         followed = scale_params(formula, raw, scaling, torch.from_numpy(theta))
         return None if followed is None else followed.values.numpy()
     wanted = Curve(formula, points_of(raw)).predict(theta)
-    at = [formula.params.index(name) for name in bent]
+    at = [formula.params.index(name) for name in curved]
     prediction, slopes = Curve(formula, points_of(raw, scaling)).read(values)
     step = solve_small(slopes[at], prediction - wanted)[0]
     made = values.copy()

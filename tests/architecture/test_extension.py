@@ -28,9 +28,9 @@ LINE = {"x": X, "y": [2 * x + 1 + (30 if i == 20 else 0) for i, x in enumerate(X
 RISE = {"x": X, "y": [3 * (1 - math.exp(-1.5 * x)) ** 3 for x in X]}
 GROUPS = {"x": X * 2, "y": [*(2 * x + 1 for x in X), *(4 - x for x in X)], "g": [0] * 40 + [1] * 40}
 TRIES = {"x": [1, 2, 3, 4, 5, 6, 7, 8], "y": [0, 3, 1, 7, 2, 0, 4, 3]}
-ROBUST = {"name": "geman_mcclure", "delta": 1.0}
-SIGNUM = {"name": "signum", "learning_rate": 0.05, "beta": 0.1}
-SLOWER = {**SIGNUM, "schedule": {"name": "inverse_time", "decay": 0.05}}
+ROBUST = {"name": "new_loss", "delta": 1.0}
+NEW_OPTIMIZER = {"name": "new_optimizer", "learning_rate": 0.05, "beta": 0.1}
+SLOWER = {**NEW_OPTIMIZER, "schedule": {"name": "new_schedule", "decay": 0.05}}
 START = {"w": 1.5, "b": 1.5}
 
 REQUESTS: dict[str, list[Any]] = {
@@ -40,9 +40,9 @@ REQUESTS: dict[str, list[Any]] = {
     "optimizers": ["/optimizers"],
     "diagnostics": ["/diagnostics"],
     "openapi": ["/openapi.json"],
-    "family": ["/fit", {"model": {"name": "lagged_rise", "order": 3}, "data": RISE}],
-    "family by name": ["/fit", {"model": "lagged_rise", "data": RISE}],
-    "family, bad option": ["/fit", {"model": {"name": "lagged_rise", "order": 9}, "data": RISE}],
+    "family": ["/fit", {"model": {"name": "new_family", "order": 3}, "data": RISE}],
+    "family by name": ["/fit", {"model": "new_family", "data": RISE}],
+    "family, bad option": ["/fit", {"model": {"name": "new_family", "order": 9}, "data": RISE}],
     "another family's option": ["/fit", {"model": {"name": "linear", "order": 2}, "data": RISE}],
     "loss": ["/fit", {"data": LINE, "loss": ROBUST, "params": START}],
     "loss, adam": [
@@ -54,11 +54,14 @@ REQUESTS: dict[str, list[Any]] = {
     ],
     "loss, lbfgs": ["/fit", {"data": LINE, "loss": ROBUST, "params": START, "optimizer": "lbfgs"}],
     "loss, groups": ["/fit", {"data": GROUPS, "loss": ROBUST, "group_by": "g"}],
-    "likelihood": ["/fit", {"data": TRIES, "model": "y = a*(1 + 0*x)", "likelihood": "geometric"}],
+    "likelihood": [
+        "/fit",
+        {"data": TRIES, "model": "y = a*(1 + 0*x)", "likelihood": "new_likelihood"},
+    ],
     "likelihood, observed": [
         "/fit",
         {
-            "data": TRIES, "model": "y = exp(a + 0*x)", "likelihood": "geometric",
+            "data": TRIES, "model": "y = exp(a + 0*x)", "likelihood": "new_likelihood",
             "covariance": "observed",
         },
     ],
@@ -66,7 +69,7 @@ REQUESTS: dict[str, list[Any]] = {
         "/fit",
         {
             "data": {**TRIES, "g": [0, 1] * 4}, "model": "y = a*(1 + 0*x)", "group_by": "g",
-            "likelihood": {"name": "geometric", "runs": 1},
+            "likelihood": {"name": "new_likelihood", "runs": 1},
         },
     ],
     "loss, bad option": ["/fit", {"data": LINE, "loss": {**ROBUST, "delta": -1}}],
@@ -88,11 +91,11 @@ REQUESTS: dict[str, list[Any]] = {
         "/fit", {"data": GROUPS, "group_by": "g", "params": START, "optimizer": SLOWER,
                  "epochs": 2000},
     ],
-    "optimizer by name": ["/fit", {"data": LINE, "optimizer": "signum", "epochs": 3}],
-    "optimizer, bad option": ["/fit", {"data": LINE, "optimizer": {**SIGNUM, "beta": 1}}],
+    "optimizer by name": ["/fit", {"data": LINE, "optimizer": "new_optimizer", "epochs": 3}],
+    "optimizer, bad option": ["/fit", {"data": LINE, "optimizer": {**NEW_OPTIMIZER, "beta": 1}}],
     "schedule, bad option": [
         "/fit",
-        {"data": LINE, "optimizer": {"name": "sgd", "schedule": {"name": "inverse_time",
+        {"data": LINE, "optimizer": {"name": "sgd", "schedule": {"name": "new_schedule",
                                                                   "decay": 0}}},
     ],
 }  # fmt: skip
@@ -107,11 +110,11 @@ REQUESTS["view in characters"] = ["/plot", {**PICTURE, "format": "txt"}]
 REQUESTS["view without data"] = ["/plot", {"view": "sorted_target"}]
 
 ADDED = {
-    "families": ("lagged_rise", "LAGGED_RISE"),
-    "losses": ("geman_mcclure", "GEMAN_MCCLURE"),
-    "likelihoods": ("geometric", "GEOMETRIC"),
-    "optimizers": ("signum", "SIGNUM"),
-    "schedules": ("inverse_time", "INVERSE_TIME"),
+    "families": ("new_family", "NEW_FAMILY"),
+    "losses": ("new_loss", "NEW_LOSS"),
+    "likelihoods": ("new_likelihood", "NEW_LIKELIHOOD"),
+    "optimizers": ("new_optimizer", "NEW_OPTIMIZER"),
+    "schedules": ("new_schedule", "NEW_SCHEDULE"),
 }
 """By the package of the catalogue: the file that is added, and its record."""
 
@@ -160,7 +163,7 @@ def add_view(service: Path) -> None:
     )
     insert(
         service / "render" / "views" / "table.py",
-        ("from service.render.views import fit, ", "sorted_target, "),
+        ("from service.render.views import ", "sorted_target, "),
         ("Callable[[PlotInput], Scene]] = {\n", '    "sorted_target": sorted_target.scene,\n'),
     )
 
@@ -207,10 +210,10 @@ def answer(found: Found, name: str, status: int = 200) -> Any:
 @pytest.mark.parametrize(
     ("route", "key", "name"),
     [
-        ("models", "name", "lagged_rise"),
-        ("losses", "name", "geman_mcclure"),
-        ("likelihoods", "name", "geometric"),
-        ("optimizers", "name", "signum"),
+        ("models", "name", "new_family"),
+        ("losses", "name", "new_loss"),
+        ("likelihoods", "name", "new_likelihood"),
+        ("optimizers", "name", "new_optimizer"),
         ("diagnostics", "code", "many_rows"),
     ],
 )
@@ -222,14 +225,16 @@ def test_it_is_in_the_catalogue_and_in_the_tables_of_the_docs(
 
 
 def test_a_schedule_is_beside_the_optimizers(found: Found) -> None:
-    assert answer(found, "optimizers")["schedules"][-1]["name"] == "inverse_time"
-    assert any("| `inverse_time` |" in table for table in found["docs"])
+    assert answer(found, "optimizers")["schedules"][-1]["name"] == "new_schedule"
+    assert any("| `new_schedule` |" in table for table in found["docs"])
 
 
 def test_its_options_are_in_the_catalogue(found: Found) -> None:
-    (loss,) = (e for e in answer(found, "losses")["losses"] if e["name"] == "geman_mcclure")
+    (loss,) = (e for e in answer(found, "losses")["losses"] if e["name"] == "new_loss")
     assert [(e["name"], e["default"]) for e in loss["options"]] == [("delta", 0.5)]
-    (optimizer,) = (e for e in answer(found, "optimizers")["optimizers"] if e["name"] == "signum")
+    (optimizer,) = (
+        e for e in answer(found, "optimizers")["optimizers"] if e["name"] == "new_optimizer"
+    )
     options = {e["name"]: e for e in optimizer["options"]}
     assert {"gradient", "schedule", "batch_size", "learning_rate", "beta"} == set(options)
     assert options["beta"]["meaning"] == "Share of the earlier gradients."
@@ -237,23 +242,23 @@ def test_its_options_are_in_the_catalogue(found: Found) -> None:
 
 def test_its_name_and_options_are_in_the_openapi_document(found: Found) -> None:
     schemas = answer(found, "openapi")["components"]["schemas"]
-    assert "lagged_rise" in schemas["NamedModel"]["properties"]["name"]["enum"]
+    assert "new_family" in schemas["NamedModel"]["properties"]["name"]["enum"]
     assert {"maximum": 5, "minimum": 1, "type": "integer"} in (
         schemas["NamedModel"]["properties"]["order"]["anyOf"]
     )
     asked = schemas["FitRequest"]["properties"]
     for field, name in (
-        ("loss", "geman_mcclure"), ("likelihood", "geometric"), ("optimizer", "signum"),
+        ("loss", "new_loss"), ("likelihood", "new_likelihood"), ("optimizer", "new_optimizer"),
     ):  # fmt: skip
         enums = [e["enum"] for e in asked[field]["anyOf"] if "enum" in e]
         assert name in enums[0]
     assert schemas["GemanMcclureLoss"]["properties"]["delta"]["default"] == 0.5
-    assert schemas["SignumOptimizer"]["properties"]["beta"]["exclusiveMaximum"] == 1
+    assert schemas["NewOptimizerOptimizer"]["properties"]["beta"]["exclusiveMaximum"] == 1
     assert "InverseTimeSchedule" in schemas
 
 
 def test_the_command_line_completes_it(found: Found) -> None:
-    assert found["completions"] == ["lagged_rise", "signum", "geman_mcclure", "sorted_target"]
+    assert found["completions"] == ["new_family", "new_optimizer", "new_loss", "sorted_target"]
 
 
 def test_a_family_fits(found: Found) -> None:
@@ -312,7 +317,7 @@ def test_a_diagnostic_is_reported(found: Found) -> None:
         ("another family's option", "/model/order", "'linear' has no order"),
         ("loss, bad option", "/loss/delta", "0"),
         ("loss, unknown option", "/loss/deltas", "delta"),
-        ("loss, misspelt", "/loss", "geman_mcclure"),
+        ("loss, misspelt", "/loss", "new_loss"),
         ("optimizer, bad option", "/optimizer/beta", "1"),
         ("schedule, bad option", "/optimizer/schedule/decay", "0"),
     ],

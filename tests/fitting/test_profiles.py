@@ -134,10 +134,10 @@ def test_profiles_of_groups_that_nobody_asked_for_take_little_work(
 ) -> None:
     """Where none is left, it is only said that intervals by standard errors would be wrong."""
     whole = grouped.fit(**decays()).groups
-    bent = ["nonlinear_interval" in each for each in whole.diagnostics]
+    nonlinear = ["nonlinear_interval" in each for each in whole.diagnostics]
     monkeypatch.setattr(intervals, "UNASKED", 0.0)
     none = grouped.fit(**decays()).groups
-    assert ["nonlinear_interval" in each for each in none.diagnostics] == bent
+    assert ["nonlinear_interval" in each for each in none.diagnostics] == nonlinear
     assert not any("undetermined" in each for each in none.diagnostics)
 
 

@@ -72,7 +72,7 @@ def delta(default: float, tuning: float | None = None) -> Option:
     return Option("delta", Positive | RobustScale | None, default, description + scaled, tuning)
 
 
-def bent(z: Tensor, delta: float, bend: Callable[[Tensor], Tensor]) -> Tensor:
+def of_square(z: Tensor, delta: float, bend: Callable[[Tensor], Tensor]) -> Tensor:
     """delta²·bend((z/delta)²), which is z² near zero, without its cancellation."""
     u = (z / delta) ** 2
     near = u.where(u > 0, 1.0)

@@ -10,8 +10,8 @@ def _deviance(y: Tensor, mu: Tensor) -> Tensor:
     return 2 * (log_or_zero(y, mu) - log_or_zero(1 + y, 1 + mu)).where(mu > 0, float("nan"))
 
 
-GEOMETRIC = Likelihood(
-    name="geometric",
+NEW_LIKELIHOOD = Likelihood(
+    name="new_likelihood",
     description="Failures before a success.",
     formula="2·Σ(y·ln(y/μ) − (1 + y)·ln((1 + y)/(1 + μ)))",
     variance_formula="μ + μ²",

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from service.catalogue.losses.record import LossFunction, delta
 
-GEMAN_MCCLURE = LossFunction(
-    name="geman_mcclure",
+NEW_LOSS = LossFunction(
+    name="new_loss",
     description="A bounded loss.",
     formula="mean(delta²·r²/(delta² + r²))",
     rho=lambda z, d: z * z / (1 + (z / d) ** 2),

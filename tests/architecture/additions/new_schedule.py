@@ -18,8 +18,8 @@ class InverseTime:
         return 1 / (1 + self.decay * t)
 
 
-INVERSE_TIME = LearningRateSchedule(
-    name="inverse_time",
+NEW_SCHEDULE = LearningRateSchedule(
+    name="new_schedule",
     description="Divides the rate by 1 + decay·t.",
     formula="1/(1 + decay·t)",
     settings=InverseTime,

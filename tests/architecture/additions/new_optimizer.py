@@ -13,7 +13,7 @@ from service.catalogue.tensors import Tensor
 
 
 @dataclass(frozen=True, slots=True)
-class Signum:
+class NewOptimizer:
     """m' = βm + (1 − β)g; θ' = θ − rate·sign(m')."""
 
     learning_rate: Positive = 1e-2
@@ -29,9 +29,9 @@ class Signum:
         return theta - rate * mean.sign(), State(state.done + 1, (mean,))
 
 
-SIGNUM = first_order(
-    "signum",
-    Signum,
+NEW_OPTIMIZER = first_order(
+    "new_optimizer",
+    NewOptimizer,
     description="Descent by the signs of the mean gradient.",
     formula="θ' = θ − learning_rate·sign(m)",
     when_to_use="Gradients of unlike size.",

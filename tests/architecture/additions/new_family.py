@@ -10,18 +10,18 @@ from service.catalogue.families.record import Family, Meaning
 from service.catalogue.options import Option
 
 
-def lagged_rise(order: int) -> Family:
+def new_family(order: int) -> Family:
     """a·(1 − exp(−kx))^order."""
     return Family(
-        name="lagged_rise",
+        name="new_family",
         title="Rise in steps",
         formula=f"y = a * (1 - exp(-k * x))**{order}",
         params={"a": Meaning("plateau", "[y]"), "k": Meaning("rate", "1/[x]")},
         when_to_use="A rise that begins late.",
         reference="this test",
         options=(Option("order", Annotated[int, Ge(1), Le(5)], 2, "Number of steps"),),
-        vary=lagged_rise,
+        vary=new_family,
     )
 
 
-LAGGED_RISE = lagged_rise(2)
+NEW_FAMILY = new_family(2)
