@@ -199,7 +199,7 @@ class Node:
 
     async def _beat(self) -> None:
         """Renews the leases, and issues tickets in place of lost ones."""
-        while True:
+        while not self._stopping:  # a time limit that ends just then may hide that it is cancelled
             try:
                 jobs = [active.job for active in self._active.values()]
                 waiting, lost = await self.store.beat(self.name, len(self._slots), jobs)
@@ -208,7 +208,8 @@ class Node:
                 await self._renew_tickets(waiting)
             except (StoreUnavailable, RedisError, OSError) as error:
                 log.warning("no sign of life could be given: %s", reason(error))
-            await asyncio.sleep(self._settings.lease_s / _BEATS_A_LEASE)
+            if not self._stopping:
+                await asyncio.sleep(self._settings.lease_s / _BEATS_A_LEASE)
 
     async def _renew_tickets(self, waiting: int) -> None:
         """Issues as many tickets as there are jobs to claim without one."""
