@@ -155,6 +155,8 @@ class PredictBody(Answer):
     """The smallest and largest value of each input, in raw units."""
     degrees_of_freedom: int | None = None
     """Of Student's t for bands; 10¹², which is practically normal, with `sigma_absolute`."""
+    units: dict[str, str] = {}
+    """Of columns and params, by name."""
 
 
 class Dropped(Answer):

@@ -8,7 +8,7 @@ from pydantic import Field
 
 from service.schemas.answers import RowsUsed
 from service.schemas.base import Answer, Finite, Number, Request, Sparse
-from service.schemas.columns import Data
+from service.schemas.columns import Data, Units
 from service.schemas.likelihoods import Likelihood
 from service.schemas.losses import LEAST_SQUARES, Loss
 from service.schemas.models import Model
@@ -52,6 +52,8 @@ class PredictRequest(Request):
     """`sigma` of a new observation as an expression, for a prediction band; with `sigma_scale`."""
     input_range: dict[Name, InputRange] | None = None
     """Not used here, but by /invert."""
+    units: Units = {}
+    """Units of columns, by name; those of a job, or of the `predict` of a fit, are known."""
     dtype: DType = "float64"
     """The precision of the computation."""
 
@@ -69,6 +71,8 @@ class Predictions(Sparse):
     """Lower ends of the `interval`."""
     upper: Series | None = None
     """Upper ends of the `interval`."""
+    units: dict[str, str] | None = None
+    """Of the target and the inputs, by name, as far as they are known."""
     rows: RowsUsed | None = None
     """With `rows` in the request."""
 

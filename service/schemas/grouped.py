@@ -187,6 +187,8 @@ class GroupedPredictBody(Answer):
     """Whether bands are normal rather than by Student's t: with `sigma_absolute`."""
     input_range: dict[str, list[float]] | None = None
     """The smallest and largest value of each input, in raw units, over all groups."""
+    units: dict[str, str] = {}
+    """Of columns and params, by name."""
 
 
 class GroupedFit(Answer):

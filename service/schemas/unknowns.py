@@ -8,7 +8,7 @@ from pydantic import BeforeValidator, Field
 
 from service.schemas.answers import RowsUsed
 from service.schemas.base import Answer, Finite, Number, Request
-from service.schemas.columns import Data
+from service.schemas.columns import Data, Units
 from service.schemas.grouped import By, Key
 from service.schemas.models import Model
 from service.schemas.names import DType, InversionKind, InversionStatus, Missing, Name, ReadingKind
@@ -118,6 +118,8 @@ class InvertRequest(Request):
     """Of the fit that the params are from, for Student's t; without it intervals are normal."""
     input_range: dict[Name, InputRange] | None = None
     """The smallest and largest value of each input that the curve was fitted to."""
+    units: Units = {}
+    """Units of columns, by name; those of a job, or of the `predict` of a fit, are known."""
     dtype: DType = "float64"
     """Not used: unknowns are computed in float64."""
 
@@ -166,6 +168,8 @@ class Unknowns(Answer):
     solve_for: str
     target: str
     """The scale of `mean`: the left side of the formula."""
+    units: dict[str, str] = {}
+    """Of the input and the target, by name, as far as they are known."""
     interval: InversionInterval
     replicates_by: str | None
     group_by: By | None
