@@ -67,7 +67,7 @@ class Job(Answer):
     """The formula, or the labels of the models compared."""
     tags: dict[str, str]
     """The request's."""
-    result: Fit | Comparison | None
+    result: JobResult | None
     """The answer of a finished job; null in lists."""
     error: Problem | None
     """Why it failed."""
