@@ -189,6 +189,16 @@ def refusals(*statuses: int) -> dict[int | str, Part]:
     }
 
 
+_IN_PATHS = {
+    "job_id": "The job's id, as its answer has it.",
+    "view": "What is drawn: `fit`, `residuals`, `loss` or `path`.",
+    "format": "How: `svg`, `png`, `pdf` or `txt`.",
+    "type": "The `type` of a problem.",
+    "code": "The `code` of a diagnostic.",
+}
+"""The parameters of paths."""
+
+
 def document(app: FastAPI) -> Part:
     """The app's OpenAPI 3.1 document."""
     made = get_openapi(
@@ -212,6 +222,9 @@ def document(app: FastAPI) -> Part:
         for method, operation in path.items():
             if "parameters" in operation:
                 operation["parameters"] = list(filter(_is_representable, operation["parameters"]))
+                for each in operation["parameters"]:
+                    if each["in"] == "path":
+                        each.setdefault("description", _IN_PATHS[each["name"]])
             _add_middleware_refusals(operation, needs_key=not is_open(at), changes=method != "get")
             for response in operation["responses"].values():
                 response.setdefault("headers", {}).update(_header_refs(["X-Request-ID"]))

@@ -122,7 +122,9 @@ class LossSurface(Answer):
     the second; with one axis, `loss[i]`."""
 
     axes: dict[str, list[float]]
+    """The values of each param."""
     loss: Grid
+    """A row for each value of the first param, with a column for each of the second."""
 
 
 class LossAnswer(Sparse):
@@ -172,8 +174,11 @@ class GradientCheck(Answer):
     """The gradient by each of the three methods."""
 
     analytic: dict[str, Number]
+    """By the formula's derivatives."""
     autograd: dict[str, Number]
+    """By PyTorch's reverse mode."""
     numeric: dict[str, Number]
+    """By central differences."""
     max_difference: Number
     """The largest |difference| between two methods for one param, relative to the largest
     |gradient| (or 1, if that is smaller)."""
@@ -185,16 +190,22 @@ class ChainFactor(Answer):
     """One factor of the chain rule: ∂of/∂by = text."""
 
     of: str
+    """What is differentiated."""
     by: str
+    """By what it is."""
     text: str
+    """In plain text."""
     latex: str
+    """In LaTeX."""
 
 
 class ChainRule(Answer):
     """∂loss/∂param: the sum over the paths of their factors' products, averaged over the rows."""
 
     text: str
+    """In plain text."""
     latex: str
+    """In LaTeX."""
     paths: list[list[ChainFactor]]
     """Each path leads from the loss, through the prediction and the steps, to the param."""
 
