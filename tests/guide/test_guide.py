@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import tomllib
+from functools import cache
 from html.parser import HTMLParser
 from pathlib import Path
 from posixpath import dirname, join, normpath
@@ -11,8 +12,8 @@ from posixpath import dirname, join, normpath
 import pytest
 
 from service import guide
-from tests.api.doors import fake
 from tests.api.fakes import FakeJobs
+from tests.api.in_process import fake
 
 ROOT = Path(__file__).parents[2]
 PAGES = [name for name in guide.files() if name.endswith(".md")]
@@ -39,6 +40,7 @@ class _Document(HTMLParser):
             self.loaded.append(str(address))
 
 
+@cache
 def document(name: str) -> _Document:
     page = guide.page(name)
     assert page is not None
