@@ -26,8 +26,11 @@ from service.jobs.messages import Ready
 from service.jobs.worker_loop import set_up_process
 from service.render import characters, panels
 from service.render.scene import PlotInput, Scene
+from service.render.views import comparison
 from service.render.views import table as views
 from service.schemas.answers import Fit
+from service.schemas.compare import CompareRequest
+from service.schemas.comparisons import Comparison, GroupedComparison
 from service.schemas.fit import FitRequest
 from service.schemas.grouped import GroupedFit
 from service.schemas.plot import PlotHistory, PlotRequest
@@ -146,6 +149,21 @@ def picture_of_job(
     return _drawn(views.scene(PlotInput(filled, made, max_rows)), asked)
 
 
+def picture_of_comparison(
+    asked: PlotRequest,
+    request: CompareRequest,
+    answer: bytes | memoryview,
+    group: str | None,
+    max_rows: int,
+) -> bytes:
+    """A picture of a job that compares models. `answer` is its JSON."""
+    is_whole = request.group_by is None or request.compares_curves
+    kind = Comparison if is_whole else GroupedComparison
+    made = kind.model_validate_json(bytes(answer))
+    plot = fitting.plot_of_comparison(asked, request, made, group)
+    return _drawn(comparison.scene_of(plot, asked, max_rows), asked)
+
+
 def _scene_of_groups(
     asked: PlotRequest,
     request: FitRequest,
@@ -189,7 +207,14 @@ def _drawn(scene: Scene, asked: PlotRequest) -> bytes:
 
 CALLS: Mapping[str, Callable[..., bytes]] = {
     call.__name__: call
-    for call in (picture, picture_of_job, forms.write, forms.write_fit, forms.write_history)
+    for call in (
+        picture,
+        picture_of_job,
+        picture_of_comparison,
+        forms.write,
+        forms.write_fit,
+        forms.write_history,
+    )
 }
 """The functions that can be called."""
 

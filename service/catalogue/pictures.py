@@ -22,6 +22,8 @@ class View:
     """The fields of a plot request that it requires, in the order in which they are checked."""
     while_running: bool = False
     """Whether a job without a fit yet has it."""
+    of_comparison: bool = False
+    """Whether it is of a job that compares models, not of a fit."""
 
     @property
     def of_job(self) -> bool:
@@ -55,6 +57,13 @@ VIEWS: Mapping[str, View] = table(
             "loss with the steps on it.",
             requires=("history", "data", "params"),
             while_running=True,
+        ),
+        View(
+            name="comparison",
+            description="The curves of compared models over the data, the first drawn thickest, "
+            "and their weights; where curves are compared, those of each group.",
+            requires=("data", "models"),
+            of_comparison=True,
         ),
         View(
             name="losses",

@@ -62,6 +62,8 @@ def compare(
     ] = None,
     rows: options.Rows = None,
     setting: options.Setting = None,
+    plot: options.Plot = None,
+    look: options.Look = None,
     save: Annotated[Path | None, typer.Option(help="The file for the answer's JSON.")] = None,
     background: options.Background = False,
     strict: options.Strict = False,
@@ -76,10 +78,11 @@ def compare(
     doubtful one too), 4 rejected, 5 no service, 1 it failed.
     """
     from service.cli import connecting, exits, requests, table
-    from service.cli.fit import end
+    from service.cli.fit import end, picture
 
     if background and url is None:
         exits.usage("--background needs a running service: set --url or DESCENT_URL")
+    drawn = picture(plot, "comparison", look)
     asked = requests.request(
         settings=setting or (),
         criterion=criterion,
@@ -100,7 +103,7 @@ def compare(
         if background:
             typer.echo(job.id)
             raise typer.Exit
-        end(client, job, format, None, save, strict=strict)
+        end(client, job, format, drawn, save, strict=strict)
 
 
 def _pair(text: str, models: list[str]) -> list[str]:

@@ -134,9 +134,7 @@ def fit(
     """
     from service.cli import connecting, exits, requests, table
 
-    if plot is not None and plot.suffix.removeprefix(".") not in FORMATS:
-        exits.usage(f"a picture is {options.PICTURES}, not '{plot}'")
-    drawn = None if plot is None else Picture(plot, view, options.named(look or ()))
+    drawn = picture(plot, view, look)
     if watch is not None:
         with connecting.descent(url, api_key, own=False) as client:
             end(client, client.job(watch), format, drawn, save, own=False, strict=strict)
@@ -185,6 +183,17 @@ def fit(
             typer.echo(job.id)
             raise typer.Exit
         end(client, job, format, drawn, save, strict=strict)
+
+
+def picture(file: Path | None, view: str, look: Sequence[str] | None) -> Picture | None:
+    """The picture that the command line asks for, if it does."""
+    from service.cli import exits
+
+    if file is None:
+        return None
+    if file.suffix.removeprefix(".") not in FORMATS:
+        exits.usage(f"a picture is {options.PICTURES}, not '{file}'")
+    return Picture(file, view, options.named(look or ()))
 
 
 def _grouping(columns: Sequence[str], shared: Sequence[str]) -> Any:

@@ -16,7 +16,7 @@ from service.catalogue.pictures import FORMATS, VIEWS
 from service.cli import exits
 from service.cli.printing import Form
 
-_VIEWS = tuple(name for name, view in VIEWS.items() if view.of_job)
+_VIEWS = tuple(name for name, view in VIEWS.items() if view.of_job and not view.of_comparison)
 PICTURES = ", ".join(f".{name}" for name in FORMATS)
 """The suffixes of files of pictures."""
 

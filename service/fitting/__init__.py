@@ -21,6 +21,7 @@ from service.fitting.costs import is_little
 from service.fitting.curves import Curve, curve, curve_nbytes, predict_from
 from service.fitting.devices import OUT_OF_MEMORY, NoDevice, has_cuda, is_out_of_memory, must_have
 from service.fitting.drawn import Drawn
+from service.fitting.from_comparison import ComparedPlot, plot_of_comparison, plot_of_models
 from service.fitting.from_groups import group_of, plots_of_groups
 from service.fitting.from_job import note_of, plot_of_job
 from service.fitting.grouped_answer import to_grouped_fit
@@ -40,6 +41,7 @@ __all__ = [
     "NUMBER_BYTES",
     "OUT_OF_MEMORY",
     "ROOTS_OF_ONE",
+    "ComparedPlot",
     "ComparisonPlan",
     "ComparisonRun",
     "Curve",
@@ -63,7 +65,9 @@ __all__ = [
     "must_have",
     "note_of",
     "optimizer_list",
+    "plot_of_comparison",
     "plot_of_job",
+    "plot_of_models",
     "plots_of_groups",
     "predict",
     "predict_from",

@@ -44,10 +44,12 @@ def to_fit(
     history: wire.History,
     timings: wire.Timings,
     patient: bool = True,
+    exact: bool = True,
     resampled: Resampled | None = None,
 ) -> wire.Fit:
     """The response body of a fit. If its params are non-finite or it was stopped early, the
-    statistics and the body for /predict are those of `best`. `resampled` has what followed it."""
+    statistics and the body for /predict are those of `best`. `resampled` has what followed it.
+    Unless `exact`, limits that profiles would have are those of standard errors."""
     found_outliers = outliers_of(plan, result.outlying)
     plan = with_outliers(plan.with_noise(result.noise), result.outlying)
     problem = plan.task.problem
@@ -59,7 +61,7 @@ def to_fit(
         expected = summarise(problem, trusted)
     asked, kind = plan.request.confidence_interval, plan.request.covariance
     method: Method = "profile" if asked.method == "profile" else "t"
-    found = intervals(problem, trusted, expected, asked.level, method, patient=patient)
+    found = intervals(problem, trusted, expected, asked.level, method, patient=patient, exact=exact)
     finished = FinishedFit(
         plan.task, result, trusted, expected, plan.guessed, found, plan.raw, plan.scaling,
         resampled,

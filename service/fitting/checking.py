@@ -80,6 +80,17 @@ def _check_inference(plan: Plan, settings: Settings) -> None:
             f"{most:.2g} allowed; use the method 't'",
             pointer="/confidence_interval/method",
         )
+    grouped = plan.request.group_by
+    if plan.groups is not None and grouped is not None and grouped.relative_to is not None:
+        relative = grouped.relative_to
+        many = (len(plan.groups.keys) - 1) * len(relative.of or problem.params)
+        ratios = PROFILE_STEPS * many * reading
+        if relative.method == "profile" and ratios > most:
+            raise BudgetExceeded(
+                f"the profiles of the ratios would take about {ratios:.2g} operations, more than "
+                f"the {most:.2g} allowed; use the method 'fieller'",
+                pointer="/group_by/relative_to/method",
+            )
     reports = PROFILE_STEPS * plan.report.profiled * reading
     if reports > most:
         raise BudgetExceeded(

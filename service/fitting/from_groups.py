@@ -17,7 +17,7 @@ from service.fitting.groups import Key, to_groups
 from service.fitting.rates import is_of_rates, rates
 from service.fitting.row_filter import only, with_rows
 from service.schemas.fit import FitRequest
-from service.schemas.grouped import GroupedFit, values_of
+from service.schemas.grouped import GroupedFit, Keyed, values_of
 from service.schemas.noise import KnownNoise, NoiseModel
 from service.schemas.options import Scale, Tied
 from service.schemas.plot import PlotRequest
@@ -36,9 +36,14 @@ class GroupPlot:
 
 
 def group_of(fit: GroupedFit, text: str) -> int:
+    """The place of the group with that key as text. Raises UnknownName."""
+    return place_of(fit.groups, text)
+
+
+def place_of(groups: Keyed, text: str) -> int:
     """The place of the group with that key as text; of several columns a JSON array. Raises
     UnknownName."""
-    keys = fit.groups.values
+    keys = groups.values
     for read in (str, float, from_json):
         try:
             return keys.index(values_of(read(text)))
@@ -58,7 +63,7 @@ def plots_of_groups(
     assert request.group_by is not None
     whole = with_rows(request)
     groups = to_groups(whole.group_by, whole.data, 2**62)  # type: ignore[arg-type]
-    code_of = {_values(key): code for code, key in enumerate(groups.keys)}
+    code_of = {values_of_key(key): code for code, key in enumerate(groups.keys)}
     curves, keys = Curves.of(fit), fit.groups.values
     found = []
     for place in places:
@@ -66,10 +71,7 @@ def plots_of_groups(
         own = only(whole, groups.codes == code).model_copy(update={"group_by": None})
         filled = _filled(asked, own, fit, curves, place)
         is_fitted = bool(np.isfinite(curves.theta[place]).all())
-        label = ", ".join(
-            f"{column} {_text(value)}"
-            for column, value in zip(fit.groups.columns, keys[place], strict=True)
-        )
+        label = label_of(fit.groups, place)
         found.append(GroupPlot(label, fit.groups.verdict[place], filled, is_fitted))
     return found
 
@@ -137,7 +139,16 @@ def _bands(curves: Curves, place: int) -> dict[str, Any]:
     return made
 
 
-def _values(key: Key) -> tuple[float | str | None, ...]:
+def label_of(groups: Keyed, place: int) -> str:
+    """The key of a group, with the names of its columns."""
+    return ", ".join(
+        f"{column} {_text(value)}"
+        for column, value in zip(groups.columns, groups.values[place], strict=True)
+    )
+
+
+def values_of_key(key: Key) -> tuple[float | str | None, ...]:
+    """The values of a key, one for each grouping column."""
     return key if isinstance(key, tuple) else (key,)
 
 

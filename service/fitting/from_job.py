@@ -48,7 +48,7 @@ def plot_of_job(
         "title": asked.title or shown,
     }
     if fit is not None:
-        filled |= _of_fit(fit)
+        filled |= of_body(fit.predict)
     if is_of_rates(request) and asked.view != "loss":
         filled |= rates(request, fit, asked.view)
     required = VIEWS[asked.view].requires
@@ -73,8 +73,8 @@ def note_of(fit: Fit) -> tuple[str, ...]:
     return (f"drawn at the best params, of epoch {fit.best.epoch:,}",)
 
 
-def _of_fit(fit: Fit) -> dict[str, Any]:
-    body = fit.predict
+def of_body(body: PredictBody) -> dict[str, Any]:
+    """The fields of a plot request that are those of a prediction."""
     rows = (body.covariance or {}).values()
     known = bool(rows) and all(math.isfinite(v) for row in rows for v in row.values())
     std = body.residual_std

@@ -105,7 +105,9 @@ def derive_pooled(plan: Plan, found: PooledFits, failed: Bools) -> DerivedOfGrou
         report = _columns_of(plan, made, failed)
     assert plan.groups is not None
     order = [*plan.task.local_places.tolist(), *plan.task.shared_places.tolist()]
-    report |= relative(plan.request, formula, plan.report, plan.groups, found, order, failed)
+    report |= relative(
+        plan.task.double(), plan.request, formula, plan.report, plan.groups, found, order, failed
+    )
     return DerivedOfGroups(pooled.local_covariance, stderr, tied, report or None)
 
 

@@ -80,7 +80,8 @@ def check_inference(request: FitRequest) -> None:
         if each.method == "profile":
             raise InvalidRequest(
                 "the profile of a report is of groups with noise of their own; with one noise use "
-                "the method 'delta'",
+                "the method 'delta', or for the ratio of a param between groups `relative_to` "
+                "with the method 'profile'",
                 pointer=f"/report/{token(name)}/method",
             )
     if request.confidence_interval.method == "profile" and not asked.shared:

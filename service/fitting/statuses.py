@@ -47,10 +47,16 @@ def details(
 ) -> Objects:
     """What each status means, in words; `no_error`: why an estimate has no standard error."""
     has_none = np.isfinite(found.estimate) & np.isnan(found.stderr)
-    flags = np.stack([*found.is_open, found.in_pieces, has_none])
-    codes = np.column_stack([found.status, flags.T])
-    kinds, which = np.unique(codes, axis=0, return_inverse=True)
-    texts = [_detail(name, known, searched, no_error, *map(int, each)) for each in kinds]
+    columns = [found.status, *found.is_open, found.in_pieces, has_none]
+    # One number a sample: rows of several are sorted twenty times more slowly.
+    packed = np.zeros(len(found.status), dtype=np.int64)
+    for column in columns:
+        packed = packed * len(STATUSES) + column
+    _, first, which = np.unique(packed, return_index=True, return_inverse=True)
+    texts = [
+        _detail(name, known, searched, no_error, *(int(column[i]) for column in columns))
+        for i in first.tolist()
+    ]
     return cells(texts)[which.reshape(-1)]
 
 

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
-from service.schemas.comparisons import Comparison, GroupedComparison
+from service.schemas.comparisons import (
+    Comparison,
+    GroupedComparison,
+    GroupedTest,
+    ModelTest,
+)
 
 Cell = float | int | str | bool | None
 Table = dict[str, Sequence[Cell]]
@@ -34,19 +40,34 @@ def models_table(found: Comparison) -> Table:
         "stop_reason": [row.stop_reason for row in rows],
         "verdict": [row.verdict for row in rows],
         "diagnostics": [" ".join(each.code for each in row.diagnostics) for row in rows],
-        **_lack_of_fit(found),
+        **_tested(found.tests, [(row.label, None) for row in rows]),
         **_reported(found),
     }
 
 
-def _lack_of_fit(found: Comparison) -> Table:
-    """F and p of each model's test for lack of fit, if it was asked for."""
-    tests = {test.null: test for test in found.tests if test.test == "lack_of_fit"}
-    names = {"lack_of_fit_f": "statistic", "lack_of_fit_p": "p"} if tests else {}
-    return {
-        column: [getattr(tests[row.label], name) for row in found.models]
-        for column, name in names.items()
-    }
+def _tested(
+    tests: Sequence[ModelTest] | Sequence[GroupedTest], rows: Sequence[tuple[str, int | None]]
+) -> Table:
+    """The statistic and p of each test, in the rows of the model that is tested: the smaller one,
+    whose columns name the larger one that it is nested in. A row is a model, and a group if the
+    tests are of groups."""
+    found: dict[str, list[Cell]] = {}
+    for test in tests:
+        known = {"lack_of_fit": ("lack_of_fit_f", "lack_of_fit_p")}
+        beside = f"{test.test}_in_{test.alternative}", f"{test.test}_p_in_{test.alternative}"
+        names = known.get(test.test, beside)
+        for column, values in zip(names, (test.statistic, test.p), strict=True):
+            cells = found.setdefault(column, [None] * len(rows))
+            for i, (label, group) in enumerate(rows):
+                if label == test.null:
+                    cells[i] = _cell(values, group)
+    return dict(found)
+
+
+def _cell(values: float | Sequence[float | None] | None, group: int | None) -> Cell:
+    """The value of a row; none where there is none, which among groups is NaN."""
+    value = values if not isinstance(values, Sequence) or group is None else values[group]
+    return None if not isinstance(value, float | int) or math.isnan(value) else float(value)
 
 
 def _reported(found: Comparison) -> Table:
@@ -85,4 +106,5 @@ def groups_table(found: GroupedComparison) -> Table:
             )
         },
         "diagnostics": [" ".join(model.diagnostics[group]) for group, model in places],
+        **_tested(found.tests, [(model.label, group) for group, model in places]),
     }  # fmt: skip

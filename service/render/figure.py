@@ -53,6 +53,8 @@ class Palette:
     surface: tuple[str, str]
     """Of a surface, from low to high."""
     contours: str
+    series: tuple[str, ...]
+    """Of several curves, in order."""
 
 
 PALETTES: Mapping[Theme, Palette] = {
@@ -68,6 +70,7 @@ PALETTES: Mapping[Theme, Palette] = {
         second=GREEN,
         surface=("#f7fafd", "#86b6da"),
         contours="#6b7f95",
+        series=(BLUE, VERMILLION, GREEN, PURPLE, ORANGE, SKY),
     ),
     "dark": Palette(
         background="#0f1419",
@@ -81,6 +84,7 @@ PALETTES: Mapping[Theme, Palette] = {
         second="#2fbf94",
         surface=("#131c26", "#2c6391"),
         contours="#5f7890",
+        series=(SKY, ORANGE, "#2fbf94", PURPLE, VERMILLION, "#f0e442"),
     ),
 }
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, cast
@@ -27,6 +28,8 @@ WIDTH, HEIGHT, MARGIN = 190, 130, 90
 CHARACTERS, LINES, ROWS = 40, 8, 4
 """Columns and lines of a panel in characters, and how many are below each other."""
 MOST = 100
+_SHAPE = 1.618
+"""Width by height that a panel should have."""
 _ALIKE = 0.1
 """Panels have one y axis if the typical height of their data is at least so much of it."""
 
@@ -125,8 +128,7 @@ def scene(
     panels = _on_same_axes(found, max_rows)
     across, down = room(asked)
     if asked.format != "txt":
-        while across > 1 and (across - 1) * down >= len(panels):
-            across -= 1
+        across = _columns(len(panels), across, down, asked.width / max(asked.height - MARGIN, 1))
     notes = [] if len(groups) == of else [
         f"{len(groups):,} of {of:,} groups, the first; a larger picture has more, `group` any one"
     ]  # fmt: skip
@@ -140,6 +142,14 @@ def scene(
         shares_y=_alike(panels),
         notes=(*notes, *sorted(own)),
     )
+
+
+def _columns(count: int, across: int, down: int, ratio: float) -> int:
+    """Of the numbers of columns that there is room for, the one whose panels are nearest to a
+    golden rectangle; `ratio` is the width of all by their height."""
+    fitting = [n for n in range(1, across + 1) if -(-count // n) <= down]
+    shape = {n: math.log(ratio * -(-count // n) / n / _SHAPE) for n in fitting}
+    return min(fitting, key=lambda n: abs(shape[n]), default=across)
 
 
 def _drawn(groups: Sequence[GroupPlot], max_rows: int) -> Iterator[tuple[GroupPlot, FitScene]]:

@@ -125,6 +125,8 @@ class ComparisonUrls(Answer):
     """The path of its events while it runs."""
     cancel: str
     """The path that cancels it, by POST."""
+    plot: str
+    """Its picture; of models compared in each group with `?group=` the key of one."""
 
 
 class Comparison(Answer):

@@ -157,7 +157,7 @@ Columns = Annotated[list[Name], Field(min_length=1, max_length=8)]
 
 class RelativeTo(Request):
     """A reference group: what others have relative to it is reported, as `e_ratio` for a param e,
-    with Fieller's interval."""
+    with an interval."""
 
     key: float | str | list[float | str]
     """Its value of the grouping column, or one of each."""
@@ -167,6 +167,9 @@ class RelativeTo(Request):
     inverse: bool = False
     """False: over the reference's. True: the reference's over it, as the relative potency of a
     compound is the EC50 of the standard over its own."""
+    method: Literal["fieller", "profile"] = "fieller"
+    """How intervals are computed. `fieller`: by Fieller's theorem, from the covariance. `profile`:
+    by profile likelihood, of params alone."""
 
 
 def _key(value: Any) -> Any:

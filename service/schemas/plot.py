@@ -79,6 +79,21 @@ class PlotHistory(Request):
     """Whether recorded rows were omitted."""
 
 
+class PlotModel(Request):
+    """A model with its params, as in the `predict` of a compared model, and its weight."""
+
+    label: Title
+    """Its name in the picture."""
+    model: Model
+    """As for `POST /predict`."""
+    params: dict[Name, Finite | Tied]
+    """Every param's value or `expr`, in scaled units where `scaling` is given."""
+    scaling: Scaling | None = None
+    """x' = scale·x + offset of inputs, in which the `params` are."""
+    weight: Annotated[Finite, Field(ge=0, le=1)] | None = None
+    """By the criterion of the comparison. Default: it has none."""
+
+
 class PlotRequest(Request):
     """A view, and what it shows: `data` and `params` are those of the `predict` of a fit, `history`
     that of its answer."""
@@ -97,11 +112,12 @@ class PlotRequest(Request):
     columns: Columns = 80
     """The width of a `txt`, in characters."""
     x_axis: AxisScale = "auto"
-    """For `fit`: `log` has x = 0 at its left end. `auto` is `log` for the families of a dose
-    (`logistic4`, `logistic5`), and where no x is negative and the positive ones span more than
-    three decades."""
+    """For `fit` and `comparison`: `log` has x = 0 at its left end. `auto` is `log` for the families
+    of a dose (`logistic4`, `logistic5`), and where no x is negative and the positive ones span more
+    than three decades."""
     y_axis: AxisScale = "auto"
-    """For `fit`. `auto` is `log` where the target spans more than three decades above 0."""
+    """For `fit` and `comparison`. `auto` is `log` where the target spans more than three decades
+    above 0."""
     title: Title | None = None
     """Default: the formula."""
     model: Model = "linear"
@@ -146,5 +162,7 @@ class PlotRequest(Request):
     """For `path`: one or two params, one for each axis. Default: the two that changed most."""
     axes: Annotated[dict[Name, GridAxis], Field(max_length=2)] | None = None
     """For `path`: the range of each axis. Default: the start, the path and the lowest loss."""
+    models: Annotated[list[PlotModel], Field(min_length=1, max_length=64)] | None = None
+    """For `comparison`: the models, the first first."""
     losses: Annotated[list[LossName], Field(min_length=1, max_length=3)] = ["mse", "mae"]
     """For `losses`: the losses to compare."""

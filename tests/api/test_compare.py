@@ -322,6 +322,11 @@ async def test_it_is_a_job_like_any_other(client: httpx.AsyncClient) -> None:
     assert history["epoch"] == []
     picture = await client.get(f"/jobs/{job_id}/plot/fit.svg")
     assert picture.status_code == 422
+    assert "it has no view 'fit', but comparison" in picture.json()["detail"]
+    drawn = await client.get(done["result"]["urls"]["plot"])
+    assert drawn.status_code == 200
+    assert drawn.headers["content-type"] == "image/svg+xml"
+    assert b"weight by AICc" in drawn.content
 
 
 async def test_what_was_fitted_before_a_cancel_is_compared(client: httpx.AsyncClient) -> None:
@@ -380,6 +385,36 @@ async def test_other_forms_of_answer(client: httpx.AsyncClient) -> None:
         assert answer.status_code == 200
         if form != "arrow":
             assert "untreated" in answer.text
+
+
+@pytest.mark.parametrize("group_by", [None, "state"])
+async def test_a_table_has_the_tests_in_the_rows_of_the_smaller_models(
+    client: httpx.AsyncClient, group_by: str | None
+) -> None:
+    small, large = "rate = Vm*conc/(K + conc)", "rate = Vm*conc/(K + conc) + c"
+    body = {
+        "data": columns("kinetics.csv", FILES), "group_by": group_by, "models": [small, large],
+        "tests": ["f", "lrt", "lack_of_fit"],
+    }  # fmt: skip
+    found = (await client.post("/compare", json=body)).json()
+    text = (await client.post("/compare?format=csv", json=body)).text
+    rows = list(csv.DictReader(text.splitlines()))
+    keys = [None] if group_by is None else found["key"]
+    for test in found["tests"]:
+        name = f"_in_{test['alternative']}"
+        at = ("lack_of_fit_f", "lack_of_fit_p")
+        if test["test"] != "lack_of_fit":
+            at = (f"{test['test']}{name}", f"{test['test']}_p{name}")
+        for g, key in enumerate(keys):
+            own = [row for row in rows if key is None or row["state"] == key]
+            (row,) = [row for row in own if row["label"] == test["null"]]
+            wanted = [test["statistic"], test["p"]]
+            if key is not None:
+                wanted = [each[g] for each in wanted]
+            assert [float(row[column]) for column in at] == wanted
+            if test["test"] != "lack_of_fit":
+                (other,) = [row for row in own if row["label"] == test["alternative"]]
+                assert [other[column] for column in at] == ["", ""]
 
 
 async def test_models_without_residuals_lead_and_have_no_weights(client: httpx.AsyncClient) -> None:

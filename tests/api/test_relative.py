@@ -138,10 +138,86 @@ async def test_a_reference_of_zero_has_no_bounds(client: httpx.AsyncClient) -> N
     assert ratio["b_ratio"]["stderr"][1] != "NaN"
 
 
+@pytest.mark.parametrize("inverse", [False, True])
+async def test_a_profile_is_that_of_one_fit_with_the_ratio_as_a_param(
+    client: httpx.AsyncClient, inverse: bool
+) -> None:
+    options = {"key": "untreated", "inverse": inverse, "method": "profile"}
+    by = {"column": "state", "shared": ["K"], "relative_to": options}
+    found = await fit(client, data=PUROMYCIN, model=RATE, group_by=by)
+    ratio = found["groups"]["report"]["Vm_ratio"]
+    treated = [float(state == "treated") for state in PUROMYCIN["state"]]
+    one = await fit(
+        client, data={**PUROMYCIN, "i": treated}, confidence_interval={"method": "profile"},
+        model=f"rate = Vm*(1 - i + i{'/' if inverse else '*'}R)*conc/(K + conc)",
+    )  # fmt: skip
+    ends = one["statistics"]["confidence_interval"]
+    assert ratio["method"] == "profile"
+    for end in ("lower", "upper"):
+        assert ratio[end][0] == pytest.approx(ends[end]["R"], rel=1e-7)
+        assert ratio[end][1] == "NaN"
+    assert ratio["reason"] == [None, "it is the reference"]
+
+
+async def test_profiles_of_potencies_turn_over_and_are_near_fieller(
+    client: httpx.AsyncClient,
+) -> None:
+    made = {}
+    for method, inverse in (("fieller", True), ("profile", True), ("profile", False)):
+        options = {"key": "standard", "of": ["e"], "inverse": inverse, "method": method}
+        by = {"column": "drug", "shared": ["b", "c", "d"], "relative_to": options}
+        found = await fit(
+            client, data=assay(), model=POTENCY, params={"b": {"min": 0}}, group_by=by
+        )
+        made[method, inverse] = found["groups"]["report"]["e_ratio"]
+    profile, other = made["profile", True], made["profile", False]
+    for g in (1, 2):
+        assert profile["lower"][g] == pytest.approx(1 / other["upper"][g], rel=1e-6)
+        assert profile["upper"][g] == pytest.approx(1 / other["lower"][g], rel=1e-6)
+        near = made["fieller", True]
+        assert profile["value"][g] == near["value"][g]
+        assert profile["stderr"][g] == near["stderr"][g]
+        assert profile["lower"][g] == pytest.approx(near["lower"][g], rel=0.05)
+        assert profile["upper"][g] == pytest.approx(near["upper"][g], rel=0.05)
+
+
+async def test_a_profile_without_a_limit_says_so(client: httpx.AsyncClient) -> None:
+    x = np.tile(np.arange(8.0), 2)
+    noise = np.random.default_rng(2).normal(0, 1.0, 16)
+    y = 1 + np.where(np.arange(16) < 8, 0.01, 2.0) * x + noise
+    data = {"x": x.tolist(), "y": y.tolist(), "key": ["flat"] * 8 + ["steep"] * 8}
+    options = {"key": "flat", "of": ["b"], "method": "profile"}
+    by = {"column": "key", "noise": "pooled", "relative_to": options}
+    ratio = (await fit(client, data=data, model="y = a + b*x", group_by=by))["groups"]["report"]
+    assert "NaN" in (ratio["b_ratio"]["lower"][1], ratio["b_ratio"]["upper"][1])
+    assert ratio["b_ratio"]["reason"][1] == "the data set no limit on one side"
+
+
+async def test_ratios_of_counts_have_profiles_too(client: httpx.AsyncClient) -> None:
+    rng = np.random.default_rng(4)
+    x = np.tile(np.linspace(0, 3, 12), 2)
+    key = np.repeat(["a", "b"], 12)
+    y = rng.poisson(np.where(key == "a", 40.0, 80.0) * np.exp(-0.6 * x))
+    data = {"x": x.tolist(), "y": y.tolist(), "key": key.tolist()}
+    options = {"key": "a", "method": "profile"}
+    by = {"column": "key", "shared": ["k"], "relative_to": options}
+    found = await fit(client, data=data, model="y = A*exp(-k*x)", group_by=by, likelihood="poisson")
+    ratio = found["groups"]["report"]["A_ratio"]
+    assert ratio["lower"][1] < ratio["value"][1] < ratio["upper"][1]
+    # Of Poisson totals the ratio is binomial: its logarithm has the variance 1/N_a + 1/N_b.
+    counts = [float(y[key == each].sum()) for each in "ab"]
+    half = 1.96 * math.sqrt(sum(1 / each for each in counts))
+    width = math.log(ratio["upper"][1] / ratio["lower"][1])
+    assert width == pytest.approx(2 * half, rel=0.01)
+
+
+PROFILED = {"key": "treated", "method": "profile"}
 REFUSED: list[tuple[dict[str, Any], str, str]] = [
     ({"relative_to": "control"}, "/group_by/relative_to", "treated"),
     ({"relative_to": {"key": "treated", "of": ["V"]}}, "/group_by/relative_to/of/0", "Vm"),
     ({"relative_to": "treated", "shared": []}, "/group_by/relative_to", "pooled"),
+    ({"relative_to": "treated", "shared": ["K", "Vm"]}, "/group_by/relative_to", "share fewer"),
+    ({"relative_to": PROFILED, "shared": ["K", "Vm"]}, "/group_by/relative_to", "share fewer"),
 ]
 
 
@@ -156,3 +232,33 @@ async def test_what_has_no_meaning_is_refused(
     problem = answer.json()["errors"][0]
     assert problem["pointer"] == pointer
     assert said in problem["detail"]
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        ({"report": {"slope": "Vm/K"}, "of": ["slope"]}, "that each group has for itself"),
+        ({"scaling": "standardize"}, "does not allow `scaling`"),
+        (
+            {
+                "params": {"K": {"prior": {"mean": 0.06, "sd": 0.01}}},
+                "sigma": 10.0,
+                "sigma_absolute": True,
+            },
+            "priors of params",
+        ),
+    ],
+)
+async def test_what_has_no_profile_is_refused_with_its_cure(
+    client: httpx.AsyncClient, more: dict[str, Any], said: str
+) -> None:
+    options = PROFILED | {key: more[key] for key in ("of",) if key in more}
+    by = {"column": "state", "shared": ["K"], "relative_to": options}
+    rest = {key: value for key, value in more.items() if key != "of"}
+    body = {"data": PUROMYCIN, "model": RATE, "group_by": by, **rest}
+    answer = await client.post("/fit", json=body)
+    assert answer.status_code == 422, answer.text
+    problem = answer.json()["errors"][0]
+    assert problem["pointer"] == "/group_by/relative_to/method"
+    assert said in problem["detail"]
+    assert "'fieller'" in problem["detail"]

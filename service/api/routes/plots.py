@@ -81,6 +81,11 @@ async def get_job_picture(request: Request, job_id: str, view: str, format: str)
     job = await service.get(job_id, head.owner)
     while_running = OF_A_JOB[view].while_running
     _check_available(job, view, query.group)
+    if job.kind == "comparison":
+        answer = await service.answer(job)
+        assert answer is not None
+        own = (await service.request(job), PickleBuffer(answer.result), query.group)
+        return await _drawn(request, head, asked, "picture_of_comparison", *own)
     rows = await service.history(job_id, job.owner, None, None, _MOST_ROWS)
     if while_running and not len(rows) and not job.answered:
         raise _too_early(job, view)
@@ -103,11 +108,19 @@ def _asked(query: PictureQuery, view: str, format: str) -> PlotRequest:
 
 
 def _check_available(job: Job, view: str, group: str | None) -> None:
-    if job.kind == "comparison":
+    if (job.kind == "comparison") != OF_A_JOB[view].of_comparison:
+        is_one = job.kind == "comparison"
+        known = ", ".join(n for n, v in OF_A_JOB.items() if v.of_comparison == is_one)
         raise InvalidRequest(
-            "the job compares models and has no picture; draw one of them by POST /plot, with the "
-            "`predict` of its row"
+            f"job {job.id} {'compares models' if is_one else 'is a fit'}: it has no view "
+            f"'{view}', but {known}"
         )
+    if job.kind == "comparison":
+        if not job.finished:
+            raise _too_early(job, view)
+        if not job.answered:
+            raise InvalidRequest(f"job {job.id} {job.status} without models to draw")
+        return
     by_groups = job.kind != "fit"
     if group is not None and not by_groups:
         raise InvalidRequest("query parameter 'group' is of a job by groups, which this is not")

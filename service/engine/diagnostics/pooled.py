@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -32,7 +33,7 @@ from service.engine.diagnostics.starts import BETTER_MINIMUM
 from service.engine.inference.intervals import Method
 from service.engine.inference.pooled import Pooled, pool
 from service.engine.inference.shared_intervals import SharedIntervals, shared_intervals
-from service.engine.inference.statistics import summarise_fits
+from service.engine.inference.statistics import is_chance, summarise_fits
 from service.engine.kernel.types import Bools, Floats
 from service.engine.problem import Task
 from service.engine.result import Ends
@@ -82,7 +83,8 @@ def finished_pooled(
     )
     own = replace(double, problem=problem)
     finished = finished_fits(own, ends, tensor.double(), figures, guessed)
-    found = _Whole(task, ends, theta, pooled, intervals, is_scaled).diagnostics()
+    flat = bool(np.isnan(figures.r_squared).all())
+    found = _Whole(task, ends, theta, pooled, intervals, flat, is_scaled).diagnostics()
     return PooledFits(finished, pooled, theta, intervals, found)
 
 
@@ -95,12 +97,14 @@ class _Whole:
     theta: Floats
     pooled: Pooled
     intervals: SharedIntervals | None
+    is_flat: bool
+    """Whether the target is constant in every group."""
     is_scaled: bool
 
     def diagnostics(self) -> list[Diagnostic]:
         found = [
             self._better(), self._unfinished(), self._lost(), self._open(), self._nonlinear(),
-            self._few(), self._bound(), self._overdispersed(),
+            self._few(), self._bound(), self._unexplained(), self._overdispersed(),
         ]  # fmt: skip
         return [each for each in found if each is not None]
 
@@ -181,6 +185,31 @@ class _Whole:
             f"over all groups {left} of freedom are left to estimate the noise "
             f"({self.pooled.n} rows, {self.pooled.count} params), so the standard errors are "
             f"{'unknown' if degrees <= 0 else 'very uncertain'}.",
+        )  # fmt: skip
+
+    def _unexplained(self) -> Diagnostic | None:
+        """The curves explain no more of the variation over all rows than chance would, or the
+        target does not vary, where the formula is nonlinear in the shared params."""
+        pooled, problem, places = self.pooled, self.task.problem, self.task.shared_places
+        degrees = pooled.degrees_of_freedom
+        curved = not problem.is_linear and problem.loss.is_least_squares and len(places)
+        if not curved or degrees < 3 or not problem.formula.has_standard_errors:
+            return None
+        if math.isnan(pooled.r_squared) or (self.is_flat and pooled.local):
+            bare = not bool(problem.target.any())
+            return _diagnostic(
+                UNEXPLAINED, "error" if bare else "warning",
+                f"the target is {'0' if bare else 'constant in every group'}: nothing in it "
+                f"determines the shared {', '.join(pooled.shared)}, whatever the standard errors. "
+                "Use data that vary, or a simpler model.", pooled.shared,
+            )  # fmt: skip
+        if not is_chance(pooled.r_squared, degrees, pooled.count):
+            return None
+        return _diagnostic(
+            UNEXPLAINED, "error",
+            "the curves explain no more of the variation over all groups than chance would "
+            f"(R² = {pooled.r_squared:.2g}). Use initial values nearer the solution, or another "
+            "model.", pooled.shared,
         )  # fmt: skip
 
     def _overdispersed(self) -> Diagnostic | None:

@@ -38,7 +38,10 @@ MANY = 0.2
 SHOWN = 5
 FOLLOWS = 0.05
 DWARFED = 1e4
-TINY = 1e-150
+NORMAL = float(np.finfo(np.float64).tiny)
+"""The smallest number with all digits of float64."""
+TINY = math.sqrt(NORMAL) / float(np.finfo(np.float64).eps)
+"""The size of a target below which the square of its own rounding has fewer digits."""
 WAVY = 4.0
 """Standard errors by which von Neumann's ratio is below 2 for autocorrelated residuals."""
 
@@ -119,7 +122,8 @@ def _explained_severity(finished: FinishedFits) -> Severities:
     short = negated(finished.ended("converged")) & (not finished.is_first_order)
     failed = chance | (little & short)
     seen = little | failed | (_is_constant(finished) & (degrees >= 3))
-    return finished.where(finished.either(undefined | failed, ERROR, WARNING), seen)
+    zero = _is_constant(finished) & (statistics.size == 0.0)
+    return finished.where(finished.either(undefined | failed | zero, ERROR, WARNING), seen)
 
 
 def _is_constant(finished: FinishedFits) -> Each:
@@ -150,14 +154,18 @@ def _describe_explained(fit: FinishedFit) -> Message:
 
 
 def _vanished(finished: FinishedFits) -> Each:
-    largest = finished.seen(TARGET)
-    tiny = (largest < TINY) | (finished.statistics.size == 0.0)
-    return (finished.best_loss == 0.0) & (largest > 0.0) & tiny
+    """Whether a sum of squares is 0, or has lost digits, though the target is not 0."""
+    tiny = finished.statistics.size < TINY
+    lowest = np.fmin(finished.loss, finished.best_loss)
+    return (lowest < NORMAL) & (finished.seen(TARGET) > 0.0) & tiny
 
 
 def _rounding_severity(finished: FinishedFits) -> Severities:
-    """The squared residuals underflow or overflow."""
-    overflowed = (finished.best_loss == math.inf) & finished.statistics.finite
+    """The squared residuals underflow or overflow, or the squares of the target overflow."""
+    statistics = finished.statistics
+    overflowed = (finished.best_loss == math.inf) & statistics.finite
+    if finished.problem.loss.is_least_squares:
+        overflowed = overflowed | (statistics.size == math.inf)
     return finished.where(ERROR, _vanished(finished) | overflowed)
 
 
@@ -213,11 +221,13 @@ UNEXPLAINED = Check(
     About(
         seen=(
             "the curve explains less than 5 % of the variation, or a nonlinear one no more than "
-            "chance would; or a nonlinear formula was fitted to a constant target"
+            "chance would; or a nonlinear formula was fitted to a constant target; with shared "
+            "params over the rows of all groups too"
         ),
         severity=(
             "warning; for a nonlinear formula error if it explains no more than chance would, "
-            "the fit has not converged, or a standard error is far larger than its param"
+            "the fit has not converged, the target is 0, or a standard error is far larger than "
+            "its param"
         ),
         matters=(
             "the target does not depend on the inputs in this way, or the start was far from "

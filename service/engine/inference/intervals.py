@@ -65,11 +65,12 @@ class TakesLong(Exception):
 
 def intervals(
     problem: Problem, theta: Tensor, statistics: Statistics, level: float, method: Method, *,
-    patient: bool = True,
+    patient: bool = True, exact: bool = True,
 ) -> Intervals | None:  # fmt: skip
     """The intervals of a fit at θ (params,), by `method`. Where `t` would be wrong they are by
-    profile in any case, within a small budget. None without standard errors. Raises TakesLong if
-    profiles are needed and `patient` is false."""
+    profile in any case, within a small budget; unless `exact`, for what the profiles say of the fit
+    alone. None without standard errors. Raises TakesLong if profiles are needed and `patient` is
+    false."""
     stderr = statistics.stderr
     is_robust = not problem.loss.has_likelihood
     if stderr is None or not statistics.t_degrees > 0 or (is_robust and method == "profile"):
@@ -88,8 +89,9 @@ def intervals(
     fits = Groups(problem.whole, theta.double().cpu().unsqueeze(0))
     ends, chosen = np.stack([lower, upper])[:, None], (nonlinear | asked)[None]
     found = _by_profile(
-        problem, fits, statistics.figures, np.array([t]), ends, nonlinear[None], chosen, method
-    )
+        problem, fits, statistics.figures, np.array([t]), ends, nonlinear[None], chosen, method,
+        exact=exact or asked,
+    )  # fmt: skip
     return Intervals(
         method, found.lower[0], found.upper[0], nonlinear, found.open[0], found.better[0]
     )
@@ -130,12 +132,12 @@ def intervals_of(
 
 def _by_profile(
     problem: Problem, fits: Groups, figures: Figures, t: Floats,
-    ends: Floats, nonlinear: Bools, chosen: Bools, method: Method,
+    ends: Floats, nonlinear: Bools, chosen: Bools, method: Method, *, exact: bool = True,
 ) -> Intervals:  # fmt: skip
     """The intervals of fits at their `initial`: by profile for the params `chosen`, else `ends`
     (2, fits, q), those by standard errors."""
     asked = method == "profile"
-    found = profiles(problem, fits, figures, chosen, t, WORK if asked else UNASKED)
+    found = profiles(problem, fits, figures, chosen, t, WORK if asked else UNASKED, exact=exact)
     known = chosen & (asked | found.open | ~np.isnan(found.ends).any(axis=0))
     lower, upper = np.where(known, found.ends, ends)
     at_minimum = np.reshape(figures.offset, (-1, 1)) <= NEAR

@@ -68,10 +68,11 @@ class Profiles:
 
 
 def profiles(
-    problem: Problem, fits: Groups, figures: Figures, chosen: Bools, t: Floats, work: float
-) -> Profiles:
+    problem: Problem, fits: Groups, figures: Figures, chosen: Bools, t: Floats, work: float, *,
+    exact: bool = True,
+) -> Profiles:  # fmt: skip
     """The profiles of fits at their minima, which are their `initial`, for the free params `chosen`
-    (fits, q), to τ = t (fits,)."""
+    (fits, q), to τ = t (fits,). Unless `exact`, a limit is only bracketed: the end is NaN."""
     problem = problem.double()
     if int(fits.sizes.max()) <= FEW_ROWS:
         problem = problem.to("cpu")
@@ -98,7 +99,7 @@ def profiles(
                 walks = _Walks(
                     problem, fits, at, position, spread, along, variance[at], t[at], budget
                 )
-                walks.go()
+                walks.go(exact=exact)
             found.ends[:, at, place] = walks.ends.reshape(2, -1)
             found.open[at, place] = walks.open.reshape(2, -1).any(axis=0)
             for lower in walks.lower.reshape(2, len(at), -1):
@@ -143,7 +144,7 @@ class _Walks:
         self.open = np.zeros(count, dtype=np.bool_)
         self.lower = np.full((count, self._first.shape[1]), math.nan)
 
-    def go(self) -> None:
+    def go(self, *, exact: bool) -> None:
         """Traces until τ reaches its target, or to the param's bound; NaN if neither is reached."""
         of, position = self._of, self._position
         limits = self._problem.limits[:, position].tolist()
@@ -185,7 +186,7 @@ class _Walks:
             going = going[(long & ~short & ~lost) | (on & ~beyond)]
         if not self._budget.spent:
             self.open[going] = True
-        for each in crossed:
+        for each in crossed if exact else ():
             self._cross(*each)
 
     def _risen(

@@ -49,9 +49,11 @@ class SharedIntervals:
 
 @np.errstate(all="ignore")
 def shared_intervals(
-    task: Task, theta: Floats, pooled: Pooled, level: float, method: Method
-) -> SharedIntervals | None:
-    """The intervals at θ (groups, p) of a task in float64; None without standard errors."""
+    task: Task, theta: Floats, pooled: Pooled, level: float, method: Method,
+    wanted: Bools | None = None,
+) -> SharedIntervals | None:  # fmt: skip
+    """The intervals at θ (groups, p) of a task in float64; None without standard errors. If given,
+    only those `wanted` (r,) may be by profile."""
     r = len(pooled.shared)
     if not r or pooled.reason is not None:
         return None
@@ -61,7 +63,7 @@ def shared_intervals(
     nonlinear, better = _nonlinear(task, theta, pooled), None
     open_ended = np.zeros(r, dtype=np.bool_)
     asked = method == "profile"
-    chosen = nonlinear | asked
+    chosen = (nonlinear | asked) & (True if wanted is None else wanted)
     cost = task.problem.formula.operations * READING
     budget = Budget((WORK if asked else UNASKED) / cost)
     for j in np.flatnonzero(chosen).tolist():

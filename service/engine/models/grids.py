@@ -27,6 +27,9 @@ BLOCKS = 24
 of it."""
 ROUNDS = 8
 """Number of halvings of the grid's step."""
+EARLY = 3
+LEFT = 10
+"""After the first `EARLY` halvings the best `LEFT` candidates are refined further."""
 DEPENDENT = 1e-7
 """Relative norm after orthogonalization below which a column depends linearly on the previous
 ones."""
@@ -189,12 +192,15 @@ def _search(
     kept = _kept(rss).unsqueeze(-1)
     at, step = (part.take_along_dim(kept, dim=1) for part in (at, step))
     shifts = _shifts(step)
-    for _ in range(ROUNDS):
+    for done in range(1, ROUNDS + 1):
         step = step / 2
         trial = at.unsqueeze(2) + shifts * step.unsqueeze(2)
         rss, _ = _evaluate(basis, v, y, trial.flatten(1, 2), allowed)
-        best = rss.reshape(trial.shape[:3]).argmin(dim=-1)
-        at = trial.take_along_dim(best[..., None, None], dim=2).squeeze(2)
+        least = rss.reshape(trial.shape[:3]).min(dim=-1)
+        at = trial.take_along_dim(least.indices[..., None, None], dim=2).squeeze(2)
+        if done == EARLY:
+            kept = least.values.topk(min(LEFT, at.shape[1]), largest=False).indices.unsqueeze(-1)
+            at, step = (part.take_along_dim(kept, dim=1) for part in (at, step))
     rss, coefficients = _evaluate(basis, v, y, at, allowed)
     best = rss.argmin(dim=-1)[:, None, None]
     return Found(

@@ -43,7 +43,10 @@ def to_compared(
         "rows": rows_used(plan.request),
         "timings": timings,
         "urls": wire.ComparisonUrls(
-            self=f"/jobs/{job_id}", events=f"/jobs/{job_id}/events", cancel=f"/jobs/{job_id}/cancel"
+            self=(path := f"/jobs/{job_id}"),
+            events=f"{path}/events",
+            cancel=f"{path}/cancel",
+            plot=f"{path}/plot/comparison.svg",
         ),
     }
     if first.plan.groups is None or plan.request.compares_curves:

@@ -84,4 +84,5 @@ def _explained(entry: Entry, run: AnyRun, stop_reason: StopReason | None) -> Don
         return to_grouped_fit(entry.plan, result, job_id="", timings=_NO_TIMINGS)
     names = entry.problem.params
     history = History.nothing(names)
-    return to_fit(entry.plan, result, job_id="", history=history, timings=_NO_TIMINGS)
+    # A comparison has no intervals of params, only the verdict to which profiles contribute.
+    return to_fit(entry.plan, result, job_id="", history=history, timings=_NO_TIMINGS, exact=False)

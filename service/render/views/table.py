@@ -9,13 +9,14 @@ from service.catalogue.pictures import VIEWS
 from service.errors import InvalidRequest
 from service.fitting import note_of
 from service.render.scene import PlotInput, Scene
-from service.render.views import fit, loss, losses, path, residuals
+from service.render.views import comparison, fit, loss, losses, path, residuals
 
 SCENES: Mapping[str, Callable[[PlotInput], Scene]] = {
     "fit": fit.scene,
     "loss": loss.scene,
     "residuals": residuals.scene,
     "path": path.scene,
+    "comparison": comparison.scene,
     "losses": losses.scene,
 }
 """The function that computes the scene of each view. The work is bounded: of long data, some rows
