@@ -80,6 +80,7 @@ def create_app(settings: Settings, clock: Clock | None = None) -> FastAPI:
         summary="Curve fitting over HTTP",
         description=_DESCRIPTION,
         license_info={"name": "MIT", "identifier": "MIT"},
+        contact={"name": "The Descent authors"},
         openapi_tags=openapi.TAGS,
         # Routes of an included router are found anew at each request, twice; these are not.
         routes=[

@@ -81,6 +81,10 @@ _OURS: Mapping[str, tuple[str, ...]] = {
 _NOISE = "the standard deviations of the target are sigma: a column's name, a list or a number"
 _INITIAL = 'initial values are given by name, in params: {"a": 1, "b": 0.5}'
 _BOUNDS = 'bounds stand with each param, in params: {"a": {"min": 0, "max": 10}}'
+_SHARED = (
+    "params that the groups share stand with the grouping: group_by.column=well&group_by.shared=k, "
+    'or group_by: {"column": "well", "shared": ["k"]}'
+)
 _TARGET = (
     'the target is the left side of the formula, model: "target ~ a*input + b"; with a model of '
     'the catalogue it is model.target, as in model: {"name": "linear", "target": "…"}'
@@ -98,6 +102,7 @@ _ADVICE: Mapping[tuple[str, str], tuple[str, ...]] = {
     ("params", 'fixed params stand in params: {"a": {"value": 1, "fixed": true}}'): (
         *("fixed", "fix", "constants", "hold"),
     ),
+    ("group_by", _SHARED): ("shared", "share", "global", "shared_params", "global_params"),
     ("model", _TARGET): (
         *("target", "y_column", "ycol", "response", "dependent", "output", "inputs", "features"),
         *("x_column", "xcol", "independent"),

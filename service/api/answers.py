@@ -115,6 +115,7 @@ class Health(Answer):
     """The answer of a health check."""
 
     status: str
+    """`ok`."""
 
 
 class ProblemAnswer(Response):

@@ -12,7 +12,7 @@ from service import fitting
 from service.errors import InvalidRequest
 from service.jobs.history import Rows
 from service.jobs.job import Stored
-from service.render import tables
+from service.render import table_units, tables
 from service.render.oneline import oneline
 from service.render.report import report
 from service.render.scene import PlotInput, Scene
@@ -70,7 +70,8 @@ def _text(answer: Answer, beside: Beside) -> bytes:
 
 
 def _csv(answer: Answer, beside: Beside) -> bytes:
-    return tables.csv_text(tables.table(answer, units=beside.units, data=beside.data)).encode()
+    made = tables.table(answer, units=beside.units, data=beside.data)
+    return tables.csv_text(made, table_units.units_of_columns(answer, beside.units)).encode()
 
 
 def _oneline(answer: Answer, beside: Beside) -> bytes:
@@ -78,7 +79,8 @@ def _oneline(answer: Answer, beside: Beside) -> bytes:
 
 
 def _arrow(answer: Answer, beside: Beside) -> bytes:
-    return tables.arrow_stream(tables.table(answer, units=beside.units, data=beside.data))
+    made = tables.table(answer, units=beside.units, data=beside.data)
+    return tables.arrow_stream(made, table_units.units_of_columns(answer, beside.units))
 
 
 JSON = AnswerForm(

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from typing import Any
+from types import UnionType
+from typing import Any, get_args
 
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
@@ -122,13 +123,16 @@ def query(schema: type[Query]) -> Part:
     }
 
 
-def answer(schema: type[Answer], description: str, *headers: str) -> Part:
-    """A JSON answer with its headers, as one of FastAPI's `responses`."""
-    content = {"application/json": {"schema": _ref(schema)}}
+def answer(schema: type[Answer] | UnionType, description: str, *headers: str) -> Part:
+    """A JSON answer, of one kind or of several, with its headers, as one of FastAPI's
+    `responses`."""
+    kinds = get_args(schema) or (schema,)
+    any_of = {"anyOf": [_ref(kind) for kind in kinds]}
+    content = {"application/json": {"schema": any_of if len(kinds) > 1 else _ref(kinds[0])}}
     return {"description": description, "content": content, "headers": _header_refs(headers)}
 
 
-def forms(schema: type[Answer], description: str, *headers: str) -> Part:
+def forms(schema: type[Answer] | UnionType, description: str, *headers: str) -> Part:
     """An answer that is available in the other formats too."""
     made = answer(schema, description, *headers)
     described: dict[str, list[str]] = {}
@@ -185,6 +189,16 @@ def refusals(*statuses: int) -> dict[int | str, Part]:
     }
 
 
+_IN_PATHS = {
+    "job_id": "The job's id, as its answer has it.",
+    "view": "What is drawn: `fit`, `residuals`, `loss` or `path`.",
+    "format": "How: `svg`, `png`, `pdf` or `txt`.",
+    "type": "The `type` of a problem.",
+    "code": "The `code` of a diagnostic.",
+}
+"""The parameters of paths."""
+
+
 def document(app: FastAPI) -> Part:
     """The app's OpenAPI 3.1 document."""
     made = get_openapi(
@@ -194,6 +208,7 @@ def document(app: FastAPI) -> Part:
         summary=app.summary,
         description=app.description,
         license_info=app.license_info,
+        contact=app.contact,
         tags=app.openapi_tags,
         routes=app.routes,
     )
@@ -207,6 +222,9 @@ def document(app: FastAPI) -> Part:
         for method, operation in path.items():
             if "parameters" in operation:
                 operation["parameters"] = list(filter(_is_representable, operation["parameters"]))
+                for each in operation["parameters"]:
+                    if each["in"] == "path":
+                        each.setdefault("description", _IN_PATHS[each["name"]])
             _add_middleware_refusals(operation, needs_key=not is_open(at), changes=method != "get")
             for response in operation["responses"].values():
                 response.setdefault("headers", {}).update(_header_refs(["X-Request-ID"]))

@@ -23,6 +23,7 @@ from service.schemas import (
     compute,
     draws,
     fit,
+    grouped,
     jobs,
     plot,
     problems,
@@ -45,6 +46,7 @@ _REQUESTS = (
 _ANSWERS = (
     Health,
     answers.Fit,
+    grouped.GroupedFit,
     comparisons.Comparison,
     comparisons.GroupedComparison,
     answers.History,
@@ -74,6 +76,14 @@ class Untitled(GenerateJsonSchema):
 
     def field_title_should_be_set(self, schema: Any) -> bool:
         return False
+
+    def tuple_schema(self, schema: Any) -> JsonSchemaValue:
+        """A tuple of equal types is an array of them: many tools know no `prefixItems`."""
+        made = super().tuple_schema(schema)
+        parts = made.get("prefixItems", ())
+        if parts and all(part == parts[0] for part in parts):
+            made["items"] = made.pop("prefixItems")[0]
+        return made
 
     def default_schema(self, schema: Any) -> JsonSchemaValue:
         """A default that is an object is given by its name where a name is accepted, else omitted:

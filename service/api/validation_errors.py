@@ -128,6 +128,8 @@ def type_message(errors: Sequence[ErrorDetails], place: Place) -> str:
     mend = "; write it without quotes" if quoted else ""
     if place.path == "params" and isinstance(value, list):
         mend = f"; {advice('p0', ['params'])}"
+    if place.path == "sigma_x":
+        mend = '; name the input that it is of, as in sigma_x.x=0.1 or {"x": "x_sd"}'
     comma = "," if any(" or " in choice for choice in wanted) else ""
     choices = f"{comma} or ".join(dict.fromkeys(wanted))
     return f"{place.subject} must be {choices}; got {place.shown(value)}{mend}"

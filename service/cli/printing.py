@@ -36,9 +36,10 @@ def _written(answer: Answer, form: Form, raw: bytes | None) -> str:
     if form is Form.json:
         return (answer.document() if raw is None else raw).decode()
     if form is Form.csv:
+        from service.render.table_units import units_of_columns
         from service.render.tables import csv_text, table
 
-        return csv_text(table(answer))
+        return csv_text(table(answer), units_of_columns(answer))
     if form is Form.oneline:
         from service.render.oneline import oneline
 

@@ -51,7 +51,6 @@ from service.fitting.values import (
     to_sigma,
 )
 from service.schemas import compute as wire
-from service.schemas.columns import Data
 from service.schemas.numbers import RobustScale
 from service.schemas.options import BandOptions, Tied
 from service.schemas.options import Scaling as ScalingRequest
@@ -70,13 +69,15 @@ def predict(
     formula = resolve(request.model, request.data.keys(), request.params.keys(), ties).formula
     costs.check(costs.of_prediction(formula, request), rows, max_operations)
     if _is_plain(request) and isinstance(formula, Formula) and rows <= slices.ROWS:
-        return _predict_plain(formula, request.params, request.data, rows)
+        return _predict_plain(formula, request.params, request, rows)
     columns = _inputs(formula, request, DTYPES[request.dtype])
     theta = to_theta(request.params, formula, DTYPES[request.dtype])
     prediction = slices.predict(formula, columns, rows, theta)
     if request.interval is None:
         found, used = series(prediction), rows_used(request)
-        return wire.Predictions(predictions=found, target=formula.target, rows=used)
+        return wire.Predictions(
+            predictions=found, target=formula.target, units=request.units or None, rows=used
+        )
     around = _band(request, request.interval, formula, columns, theta, rows)
     return wire.Predictions(
         predictions=series(prediction),
@@ -84,6 +85,7 @@ def predict(
         stderr=series(around.stderr),
         lower=series(around.lower),
         upper=series(around.upper),
+        units=request.units or None,
         rows=rows_used(request),
     )
 
@@ -95,15 +97,17 @@ def _is_plain(request: wire.PredictRequest) -> bool:
 
 
 def _predict_plain(
-    formula: Formula, params: Mapping[str, float | Tied], data: Data, rows: int
+    formula: Formula, params: Mapping[str, float | Tied], request: wire.PredictRequest, rows: int
 ) -> wire.Predictions:
     """`predict` for a plain request with few rows, with less overhead."""
     theta = torch.tensor([values_of(params, formula)], dtype=torch.float64)
     inputs = np.empty((len(formula.inputs), rows))
-    for i, column in enumerate(finite_arrays(data, formula.inputs).values()):
+    for i, column in enumerate(finite_arrays(request.data, formula.inputs).values()):
         inputs[i] = column
     found: Tensor = operators.read(formula.forward.tensors, torch.from_numpy(inputs), theta)
-    return wire.Predictions(predictions=series(found[0, 0]), target=formula.target)
+    return wire.Predictions(
+        predictions=series(found[0, 0]), target=formula.target, units=request.units or None
+    )
 
 
 def _band(

@@ -76,6 +76,7 @@ def predict_from_fit(
         )
     filled = {**usable(body), "data": dict(request.data), "interval": request.interval}
     filled["rows"] = request.rows
+    filled["units"] = body.units | request.units
     return predict(PredictRequest.model_validate(filled), max_rows, max_operations)
 
 

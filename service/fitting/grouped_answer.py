@@ -120,6 +120,7 @@ def to_grouped_fit(
             noise=grouped_curve_noise(plan),
             is_normal=problem.sigma_absolute,
             input_range=input_range(plan),
+            units=dict(plan.request.units),
         ),
         timings=timings,
         urls=wire.FitUrls(

@@ -62,6 +62,8 @@ class Curves:
     """and the params of that,"""
     noise_values: Numbers | None = None
     """(groups, params)"""
+    units: Texts = ()
+    """Columns with their units."""
 
     @classmethod
     def of(cls, fit: GroupedFit) -> Curves:
@@ -80,7 +82,7 @@ class Curves:
         made = cls(
             body.model, body.scaling, body.dtype, groups.columns, keys, names, theta, ties,
             sigma_scale=noise if has_scale else None,
-            input_range=body.input_range,
+            input_range=body.input_range, units=tuple(body.units.items()),
         )._with_noise(fit)  # fmt: skip
         return made if groups.covariance is None else made._with_covariance(fit, noise)
 

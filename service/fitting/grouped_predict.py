@@ -51,9 +51,11 @@ def predict_from_groups(
     own = [fit.names.index(name) for name in formula.params]
     theta = torch.from_numpy(fit.theta[:, own]).to(dtype)
     prediction = _predict(formula, columns, theta, torch.from_numpy(at), rows)
-    used = rows_used(request)
+    used, units = rows_used(request), dict(fit.units) | request.units or None
     if request.interval is None:
-        return Predictions(predictions=series(prediction), target=formula.target, rows=used)
+        return Predictions(
+            predictions=series(prediction), target=formula.target, units=units, rows=used
+        )
     assert isinstance(formula, Formula)
     around = _band(formula, columns, theta.double(), at, fit, request)
     return Predictions(
@@ -62,6 +64,7 @@ def predict_from_groups(
         stderr=series(around.stderr),
         lower=series(around.lower),
         upper=series(around.upper),
+        units=units,
         rows=used,
     )
 

@@ -134,6 +134,8 @@ def _written(exponents: Exponents) -> str:
     below = [_power(unit, -exponent) for unit, exponent in exponents.items() if exponent < 0]
     if not above and not below:
         return ""
+    if len(exponents) == 1 and above and next(iter(exponents.values())) == 1:
+        return next(iter(exponents))
     divisor = "·".join(below)
     text = "·".join(above) or "1"
     if below:

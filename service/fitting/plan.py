@@ -226,14 +226,23 @@ def _is_challenged(request: FitRequest, problem: Problem, search: tuple[int, ...
 
 
 def usable(request: FitRequest) -> list[str]:
-    """The columns that a model may use: for a family, the numeric ones that are neither the
-    grouping column nor sigma; for a formula, all."""
+    """The columns that a model may use: for a family, the numeric ones that have a value and are
+    neither the grouping column nor sigma; for a formula, all."""
     by = () if request.group_by is None else request.group_by.columns
     if isinstance(request.model, str) and request.model.strip() not in (*FAMILIES, "mlp"):
         return list(request.data)
     beside = (*columns_beside(request), *spread_columns(request.sigma_x))
     apart = (*by, request.sigma, request.weights, *beside)
-    return [n for n, c in request.data.items() if n not in apart and not isinstance(c, Labels)]
+    return [
+        name
+        for name, column in request.data.items()
+        if name not in apart and not isinstance(column, Labels) and not _is_empty(column)
+    ]
+
+
+def _is_empty(column: Numbers) -> bool:
+    """Whether a column has no value at all."""
+    return bool(len(column) and np.isnan(column[0]) and np.isnan(column).all())
 
 
 def complete(

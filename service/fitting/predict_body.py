@@ -41,6 +41,7 @@ def predict_body(
         sigma_scale=sigma_scale(plan, statistics),
         noise=curve_noise(plan),
         input_range=input_range(plan),
+        units=dict(plan.request.units),
         degrees_of_freedom=NORMAL
         if problem.sigma_absolute
         else max(statistics.degrees_of_freedom, 0) or None,

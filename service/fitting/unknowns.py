@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -87,10 +88,12 @@ def unknowns_from(
             pointer="/job_id",
         )
     if isinstance(curve, Curves):
-        return _answer(request, curve, fitted, None, max_rows, max_operations)
+        known = request.model_copy(update={"units": dict(curve.units) | request.units})
+        return _answer(known, curve, fitted, None, max_rows, max_operations)
     body = usable(body_of(curve))
     own = request.model_dump(exclude_unset=True, exclude={"model", "job_id", "data", "rows"})
     given = {"data": dict(request.data), "rows": request.rows}
+    own["units"] = body["units"] | request.units
     filled = wire.InvertRequest.model_validate({**body, **own, **given})
     drawn = curve if isinstance(curve, Drawn) else None
     return _answer(filled, None, None, drawn, max_rows, max_operations)
@@ -248,6 +251,7 @@ def _result(work: _Work, by: str | None, group_by: By | None) -> wire.Unknowns:
     return wire.Unknowns(
         solve_for=name,
         target=work.standard.curves.formula.target,
+        units=_units(work.request.units, name, work.standard.curves.formula.target),
         interval=wire.InversionInterval(
             kind=asked.kind,
             level=asked.level,
@@ -275,3 +279,8 @@ def _result(work: _Work, by: str | None, group_by: By | None) -> wire.Unknowns:
         limits=None if groups is None or limits is None else limits.answer(groups),
         rows=rows_used(work.request),
     )
+
+
+def _units(known: Mapping[str, str], *names: str) -> dict[str, str]:
+    """The units of those columns that have one."""
+    return {name: known[name] for name in names if name in known}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from rich.cells import cell_len, chop_cells, set_cell_size
 
@@ -15,6 +15,11 @@ def width(text: str) -> int:
 def visible(text: str) -> str:
     """The text without control and invisible characters."""
     return "".join(c if c.isprintable() else "�" for c in text)
+
+
+def with_unit(name: str, units: Mapping[str, str]) -> str:
+    """A name with its unit, where that is known: `k [1/s]`."""
+    return f"{name} [{visible(units[name])}]" if units.get(name) else name
 
 
 def clipped(text: str, columns: int) -> str:

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from functools import singledispatch
 
 from service.render import comparison, report_fit
+from service.render.cells import with_unit
 from service.render.digits import counted, number
 from service.render.page import Page
 from service.render.report_certification import write_certification
@@ -67,7 +68,7 @@ def _write(answer: Answer, page: Page, units: Units, scene: Scene | None) -> Non
 
 
 _write.register(Fit, lambda fit, page, units, scene: report_fit.write(page, fit, units, scene))
-_write.register(GroupedFit, lambda fit, page, units, scene: write_groups(page, fit))
+_write.register(GroupedFit, lambda fit, page, units, scene: write_groups(page, fit, units))
 _write.register(Unknowns, lambda found, page, units, scene: write_unknowns(page, found))
 _write.register(Certification, lambda found, page, units, scene: write_certification(page, found))
 _write.register(Comparison, lambda found, page, units, scene: comparison.write(page, found))
@@ -122,9 +123,9 @@ def _jobs(jobs: JobList, page: Page, units: Units, scene: Scene | None) -> None:
 
 @_write.register
 def _predictions(found: Predictions, page: Page, units: Units, scene: Scene | None) -> None:
-    unit = f" [{units[found.target]}]" if found.target in units else ""
     band = {"± error": found.stderr, "from": found.lower, "to": found.upper}
-    columns: dict[str, Column] = {found.target + unit: found.predictions}
+    name = with_unit(found.target, {**(found.units or {}), **units})
+    columns: dict[str, Column] = {name: found.predictions}
     columns |= {name: column for name, column in band.items() if column is not None}
     page.heading(counted(len(found.predictions), "prediction"))
     _numbers(page, columns)

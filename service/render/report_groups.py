@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
-from service.render.cells import clipped, visible, width
+from service.render.cells import clipped, visible, width, with_unit
 from service.render.digits import counted, joined, number
 from service.render.page import Page
 from service.render.report_fit import COLOURS, MARKS
@@ -15,12 +15,12 @@ from service.schemas.grouped import GroupedFit, Groups
 from service.schemas.names import Verdict
 
 _MOST_GROUPS = 40
-_LONGEST_KEY = 20
+_LONGEST_KEY, _LONGEST_NAME = 20, 32
 
 
-def write_groups(page: Page, fit: GroupedFit) -> None:
+def write_groups(page: Page, fit: GroupedFit, units: Mapping[str, str]) -> None:
     """The whole report."""
-    groups = fit.groups
+    groups, units = fit.groups, {**fit.units, **units}
     page.heading(fit.model.formula)
     page.space()
     count = len(groups.key)
@@ -32,8 +32,8 @@ def write_groups(page: Page, fit: GroupedFit) -> None:
         page.text(f"{fit.rows.used:,} of {counted(fit.rows.of, 'row')} are used.")
     write_noise_of_groups(page, fit)
     page.text(_trust(groups.verdict), colour=COLOURS[fit.verdict])
-    _shared(page, fit)
-    for block in _blocks(groups, page.room):
+    _shared(page, fit, units)
+    for block in _blocks(groups, page.room, units):
         page.space()
         page.table(block, "<" + ">" * (len(block[0]) - 1), headed=True)
     if count > _MOST_GROUPS:
@@ -49,7 +49,7 @@ def write_groups(page: Page, fit: GroupedFit) -> None:
         page.text("No issues found.")
 
 
-def _shared(page: Page, fit: GroupedFit) -> None:
+def _shared(page: Page, fit: GroupedFit, units: Mapping[str, str]) -> None:
     """The shared params, and the statistics over all rows."""
     shared, statistics = fit.shared, fit.statistics
     if shared is not None:
@@ -57,7 +57,10 @@ def _shared(page: Page, fit: GroupedFit) -> None:
         interval = shared.confidence_interval
         rows = [["", "value", *([f"{100 * interval.level:g} % interval"] if interval else [])]]
         for name, value in shared.params.items():
-            cells = [visible(name), joined(value, (shared.stderr or {}).get(name))]
+            cells = [
+                with_unit(visible(name), units),
+                joined(value, (shared.stderr or {}).get(name)),
+            ]
             if interval is not None:
                 low, high = interval.lower.get(name), interval.upper.get(name)
                 cells.append(f"{number(low, 5)} to {number(high, 5)}")
@@ -95,7 +98,7 @@ def key_text(key: float | str | None) -> str:
     return visible(key) if isinstance(key, str) else number(key, 15)
 
 
-def _blocks(groups: Groups, room: int) -> list[list[list[str]]]:
+def _blocks(groups: Groups, room: int, units: Mapping[str, str]) -> list[list[list[str]]]:
     """Tables with the keys first, then as many columns as fit."""
     shown = range(min(len(groups.key), _MOST_GROUPS))
     keys = [clipped(visible(", ".join(groups.columns)), _LONGEST_KEY)]
@@ -103,7 +106,7 @@ def _blocks(groups: Groups, room: int) -> list[list[list[str]]]:
     keys += [clipped(", ".join(map(key_text, values[i])), _LONGEST_KEY) for i in shown]
     start = max(map(width, keys))
     tables, used = [[keys]], start
-    for column in _columns(groups, shown):
+    for column in _columns(groups, shown, units):
         wide = max(map(width, column)) + 2
         if used + wide > room and len(tables[-1]) > 1:
             tables.append([keys])
@@ -113,16 +116,16 @@ def _blocks(groups: Groups, room: int) -> list[list[list[str]]]:
     return [[list(row) for row in zip(*columns, strict=True)] for columns in tables]
 
 
-def _columns(groups: Groups, shown: Sequence[int]) -> list[list[str]]:
+def _columns(groups: Groups, shown: Sequence[int], units: Mapping[str, str]) -> list[list[str]]:
     columns = [["n", *(f"{groups.n[i]:,}" for i in shown)]]
     for name, values in groups.params.items():
         errors = groups.stderr.get(name, [math.nan] * len(values))
         cells = [joined(values[i], None if math.isnan(errors[i]) else errors[i]) for i in shown]
-        columns.append([clipped(visible(name), _LONGEST_KEY), *cells])
+        columns.append([clipped(with_unit(visible(name), units), _LONGEST_NAME), *cells])
     for name, each in (groups.report or {}).items():
         errors = each.stderr
         cells = [joined(each.value[i], None if math.isnan(errors[i]) else errors[i]) for i in shown]
-        columns.append([clipped(visible(name), _LONGEST_KEY), *cells])
+        columns.append([clipped(with_unit(visible(name), units), _LONGEST_NAME), *cells])
     if groups.likelihood is not None:
         deviance = groups.likelihood.deviance
         columns.append(["deviance", *(number(deviance[i], 5) for i in shown)])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from service.render.cells import clipped, visible
+from service.render.cells import clipped, visible, with_unit
 from service.render.digits import counted, number, uncertain
 from service.render.page import Page
 from service.render.report_groups import key_text
@@ -47,16 +47,21 @@ def interval_text(found: Unknowns) -> str:
     return f"{said[0].upper()}{said[1:]}."
 
 
+def _mean(found: Unknowns) -> str:
+    unit = found.units.get(found.target)
+    return "mean" if unit is None else f"mean [{visible(unit)}]"
+
+
 def _samples(page: Page, found: Unknowns) -> None:
     shown = min(len(found.key), _MOST_ROWS)
     columns = _keys(found.group_by, found.group, found.replicates_by, found.key, shown)
     columns.append(["n", *(f"{n:,}" for n in found.n[:shown].tolist())])
-    columns.append(["mean", *(number(mean, 4) for mean in found.mean[:shown].tolist())])
+    columns.append([_mean(found), *(number(mean, 4) for mean in found.mean[:shown].tolist())])
     if found.dilution is not None:
         columns.append(["dilution", *map(number, found.dilution[:shown].tolist())])
     estimates, errors = found.estimate[:shown].tolist(), found.stderr[:shown].tolist()
     pairs = [_pair(*each) for each in zip(estimates, errors, strict=True)]
-    columns.append([found.solve_for, *(value for value, _ in pairs)])
+    columns.append([with_unit(found.solve_for, found.units), *(value for value, _ in pairs)])
     columns.append(["± error", *(error for _, error in pairs)])
     for head, ends in (("from", found.lower), ("to", found.upper)):
         columns.append([head, *(number(end, 4) for end in ends[:shown].tolist())])

@@ -11,9 +11,11 @@ from itertools import chain
 import numpy as np
 
 from service.render import comparison_tables
+from service.render.cells import with_unit
 from service.render.report_noise import columns_of_groups, with_noise
 from service.render.report_resampling import draws_table
 from service.render.table_catalogue import diagnostics_table, entries_table
+from service.render.table_units import units_of
 from service.render.table_unknowns import unknowns_tables
 from service.schemas.answers import Fit, History
 from service.schemas.base import Answer
@@ -51,11 +53,11 @@ def table(
     answer: Answer, *, units: Mapping[str, str] | None = None, data: Data | None = None
 ) -> Table:
     """The answer as columns.
-    units: of params and columns, for a fit. data: the columns of the inputs, written beside the
-    predictions. Raises TypeError for an answer without a table.
+    units: of params and columns; for one fit they are a column. data: the columns of the inputs,
+    written beside the predictions. Raises TypeError for an answer without a table.
     """
     made = _table(answer)
-    units = {**(answer.units if isinstance(answer, Fit) else {}), **(units or {})}
+    units = {**units_of(answer), **(units or {})}
     if isinstance(answer, Fit) and units:
         return {**made, "unit": [units.get(str(name)) for name in made["name"]]}
     if isinstance(answer, Predictions) and data:
@@ -63,8 +65,9 @@ def table(
     return made
 
 
-def csv_text(columns: Table) -> str:
-    """CSV by RFC 4180, with a header and plain line feeds. Numbers have all their digits, a
+def csv_text(columns: Table, units: Mapping[str, str] | None = None) -> str:
+    """CSV by RFC 4180, with a header and plain line feeds. A name has its unit, where it is known:
+    `k [1/s]`. Numbers have all their digits, a
     missing value is empty, and the others are NaN, Inf and -Inf, which R and pandas read.
 
     Text is unchanged, since other programs join on it; it is quoted where needed, and where it is
@@ -73,7 +76,8 @@ def csv_text(columns: Table) -> str:
     """
     count = len(next(iter(columns.values()), ()))
     parts = (_lines(columns, start) for start in range(0, count, _ROWS))
-    return "".join([_line(map(_quoted, columns)), *parts])
+    names = (_quoted(with_unit(name, units or {})) for name in columns)
+    return "".join([_line(names), *parts])
 
 
 def _lines(columns: Table, start: int) -> str:
@@ -311,9 +315,10 @@ _table.register(DiagnosticList, lambda found: diagnostics_table(found.diagnostic
 _table.register(DiagnosticEntry, lambda found: diagnostics_table([found]))
 
 
-def arrow_stream(columns: Table) -> bytes:
+def arrow_stream(columns: Table, units: Mapping[str, str] | None = None) -> bytes:
     """The table as an Arrow IPC stream of one record batch: numbers as float64 or int64, text as
-    utf8, missing values as null. pyarrow is imported here, since it is large."""
+    utf8, missing values as null; a field's metadata have its `unit`. pyarrow is
+    imported here, since it is large."""
     import pyarrow as pa
     import pyarrow.ipc
 
@@ -321,7 +326,12 @@ def arrow_stream(columns: Table) -> bytes:
         name: pa.array(column, from_pandas=isinstance(column, Gapped))
         for name, column in columns.items()
     }
-    batch = pa.table(arrays)
+    made, known = pa.table(arrays), units or {}
+    fields = [
+        field.with_metadata({"unit": known[field.name]}) if field.name in known else field
+        for field in made.schema
+    ]
+    batch = made.cast(pa.schema(fields))
     sink = pa.BufferOutputStream()
     with pyarrow.ipc.new_stream(sink, batch.schema) as writer:
         writer.write_table(batch)

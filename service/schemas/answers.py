@@ -134,15 +134,19 @@ class TiedParam(Answer):
     """A param that is computed from others."""
 
     expr: str
+    """The expression that it follows from, in other params."""
 
 
 class PredictBody(Answer):
     """The body of a `POST /predict` with this fit, without its `data`."""
 
     model: str | dict[str, Any]
+    """The formula or the model, to predict with."""
     params: dict[str, Number | TiedParam]
     scaling: dict[str, dict[str, float]] | None = None
+    """x' = scale·x + offset of inputs, in which the params are; null without scaling."""
     dtype: DType
+    """The precision of the computation."""
     covariance: dict[str, dict[str, Number]] | None = None
     """Of the free params, for bands."""
     residual_std: Number | None = None
@@ -155,12 +159,15 @@ class PredictBody(Answer):
     """The smallest and largest value of each input, in raw units."""
     degrees_of_freedom: int | None = None
     """Of Student's t for bands; 10¹², which is practically normal, with `sigma_absolute`."""
+    units: dict[str, str] = {}
+    """Of columns and params, by name."""
 
 
 class Dropped(Answer):
     """Rows dropped because of a missing value, or a weight of 0."""
 
     count: int
+    """Their number."""
     rows: list[int]
     """The first hundred row numbers, counted from 1."""
 
@@ -169,7 +176,9 @@ class RowsUsed(Answer):
     """How many rows `rows` has left."""
 
     used: int
+    """Rows of which the condition is true."""
     of: int
+    """Rows in the data."""
 
 
 class Timings(Answer):
@@ -185,9 +194,13 @@ class FitUrls(Answer):
     """Links of the job."""
 
     self: str
+    """The path of the job."""
     history: str
+    """The path of its recorded epochs."""
     events: str
+    """The path of its events while it runs."""
     cancel: str
+    """The path that cancels it, by POST."""
     plot: str
     """The curve over its data. The views `loss`, `residuals` and `path` have the same path; the
     formats are svg, png and txt."""

@@ -9,7 +9,9 @@ class CertifiedSource(Answer):
     """Where the figures of a case were published."""
 
     citation: str
+    """The publication."""
     url: str | None
+    """Where it can be read; null if nowhere."""
 
 
 class CertifiedFigure(Answer):
@@ -18,20 +20,25 @@ class CertifiedFigure(Answer):
     at: str
     """Its JSON pointer in the answer."""
     found: int | float | str | None
+    """What this service computes."""
     certified: str
     """As it is printed."""
     digits: float | None
     """Digits that agree; null for words and counts, which are compared as they are."""
     passed: bool
+    """Whether it agrees to the digits that are required."""
 
 
 class CertifiedCase(Answer):
     """One case: the answer to its request beside the certified figures."""
 
     name: str
+    """The name of the data set or the case."""
     title: str
+    """The name for people."""
     source: CertifiedSource
     note: str | None
+    """What is to be known of it; else null."""
     route: str
     """The route whose answer is compared."""
     digits: float
@@ -40,6 +47,7 @@ class CertifiedCase(Answer):
     certified: int
     """Digits of that figure that are printed."""
     passed: bool
+    """Whether all its figures agree to the digits that are required."""
     reason: str | None
     """Why the case did not pass."""
     values: list[CertifiedFigure] | None = None
@@ -50,7 +58,9 @@ class CertificationSummary(Answer):
     """All cases together."""
 
     cases: int
+    """Number of cases."""
     passed: int
+    """Number of those that passed."""
     mean_digits: float
     """Mean of the cases' digits."""
     least: str | None
@@ -65,6 +75,7 @@ class Certification(Answer):
     torch: str
     """Of torch."""
     device: str
+    """What it was computed on: `cpu` or `cuda`."""
     cases: list[CertifiedCase]
     summary: CertificationSummary
 

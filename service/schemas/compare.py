@@ -91,6 +91,7 @@ class Catalogue(Request):
     """Every family of the catalogue."""
 
     name: Literal["catalogue"] = "catalogue"
+    """Always `catalogue`."""
     inputs: Annotated[list[str], Field(min_length=1, max_length=1)] | None = None
     """The predictor column. Default: `x` if the data have it, else the only column besides the
     target."""

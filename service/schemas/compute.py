@@ -8,7 +8,7 @@ from pydantic import Field
 
 from service.schemas.answers import RowsUsed
 from service.schemas.base import Answer, Finite, Number, Request, Sparse
-from service.schemas.columns import Data
+from service.schemas.columns import Data, Units
 from service.schemas.likelihoods import Likelihood
 from service.schemas.losses import LEAST_SQUARES, Loss
 from service.schemas.models import Model
@@ -52,6 +52,8 @@ class PredictRequest(Request):
     """`sigma` of a new observation as an expression, for a prediction band; with `sigma_scale`."""
     input_range: dict[Name, InputRange] | None = None
     """Not used here, but by /invert."""
+    units: Units = {}
+    """Units of columns, by name; those of a job, or of the `predict` of a fit, are known."""
     dtype: DType = "float64"
     """The precision of the computation."""
 
@@ -69,6 +71,8 @@ class Predictions(Sparse):
     """Lower ends of the `interval`."""
     upper: Series | None = None
     """Upper ends of the `interval`."""
+    units: dict[str, str] | None = None
+    """Of the target and the inputs, by name, as far as they are known."""
     rows: RowsUsed | None = None
     """With `rows` in the request."""
 
@@ -118,7 +122,9 @@ class LossSurface(Answer):
     the second; with one axis, `loss[i]`."""
 
     axes: dict[str, list[float]]
+    """The values of each param."""
     loss: Grid
+    """A row for each value of the first param, with a column for each of the second."""
 
 
 class LossAnswer(Sparse):
@@ -168,8 +174,11 @@ class GradientCheck(Answer):
     """The gradient by each of the three methods."""
 
     analytic: dict[str, Number]
+    """By the formula's derivatives."""
     autograd: dict[str, Number]
+    """By PyTorch's reverse mode."""
     numeric: dict[str, Number]
+    """By central differences."""
     max_difference: Number
     """The largest |difference| between two methods for one param, relative to the largest
     |gradient| (or 1, if that is smaller)."""
@@ -181,16 +190,22 @@ class ChainFactor(Answer):
     """One factor of the chain rule: ∂of/∂by = text."""
 
     of: str
+    """What is differentiated."""
     by: str
+    """By what it is."""
     text: str
+    """In plain text."""
     latex: str
+    """In LaTeX."""
 
 
 class ChainRule(Answer):
     """∂loss/∂param: the sum over the paths of their factors' products, averaged over the rows."""
 
     text: str
+    """In plain text."""
     latex: str
+    """In LaTeX."""
     paths: list[list[ChainFactor]]
     """Each path leads from the loss, through the prediction and the steps, to the param."""
 

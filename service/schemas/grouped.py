@@ -35,14 +35,23 @@ class GroupedReport(Answer):
     """A quantity derived from the params, one row per group. NaN where a number does not exist."""
 
     expr: str
+    """What is computed, from the params."""
     meaning: str | None
+    """What it is, where the model says so; else null."""
     level: float
+    """The level of the interval, such as 0.95."""
     method: ReportMethod
+    """How it was computed."""
     log: bool
+    """Whether the interval is symmetric on the log scale."""
     value: list[Number]
+    """At the params of each group."""
     stderr: list[Number]
+    """The standard error in each group."""
     lower: list[Number]
+    """The lower end in each group."""
     upper: list[Number]
+    """The upper end in each group."""
     reason: list[str | None]
     """Why a number is NaN."""
 
@@ -52,9 +61,13 @@ class GroupedInterval(Answer):
     that side, or there is no standard error."""
 
     level: float
+    """The level of the interval, such as 0.95."""
     method: IntervalMethod
+    """How it was computed."""
     lower: dict[str, list[Number]]
+    """Lower ends: a column for each param, a row a group."""
     upper: dict[str, list[Number]]
+    """Upper ends."""
     bootstrap: GroupedBootstrap | None = None
 
 
@@ -100,11 +113,17 @@ class GroupedLikelihood(Answer):
     """Statistics of fits with a likelihood, one row per group: see those of one fit."""
 
     name: LikelihoodName
+    """`poisson` or `binomial`."""
     deviance: list[Number]
+    """Twice the difference of the log-likelihoods of the saturated model and of this."""
     pearson: list[Number]
+    """Pearson's χ², Σ (y − μ)²/Var(y)."""
     dispersion: list[Number | None]
+    """Pearson's χ² over the degrees of freedom; about 1 for such counts."""
     log_likelihood: list[Number | None]
+    """The logarithm of the likelihood at the params."""
     overdispersion: Overdispersion | None = None
+    """`pearson` where the dispersion was estimated; else null."""
 
 
 class Groups(Keyed, Answer):
@@ -119,11 +138,17 @@ class Groups(Keyed, Answer):
     status: list[Status]
     """`succeeded`, or `failed` for a group that could not be fitted; see its diagnostics."""
     stop_reason: list[StopReason]
+    """Why each fit stopped."""
     epochs: list[int]
+    """How many epochs each took."""
     verdict: list[Verdict]
+    """Of each group."""
     trustworthy: list[bool]
+    """Whether that is its verdict."""
     loss: list[Number]
+    """At the params of each group."""
     r_squared: list[Number | None]
+    """1 − RSS/TSS of each group; null where it has none."""
     residual_std: list[Number | None]
     """Null where the groups have one noise, which is that of `statistics`."""
     likelihood: GroupedLikelihood | None = None
@@ -156,10 +181,13 @@ class SharedParams(Answer):
     """The params that have one value for all groups."""
 
     params: dict[str, Number]
+    """By name: one value for all groups."""
     stderr: dict[str, Number] | None
     """Null where there are none; see `covariance_reason`."""
     covariance: dict[str, dict[str, Number]] | None
+    """By the names of two params; null if it does not exist."""
     covariance_reason: str | None
+    """Why there is no covariance; else null."""
     confidence_interval: ConfidenceInterval | None
 
 
@@ -168,6 +196,7 @@ class PooledStatistics(GoodnessOfFit):
     of all rows. A value that does not exist is null."""
 
     loss: Number
+    """Over all rows."""
     degrees_of_freedom: int
     """Rows less the number of params of all groups, each shared one counted once."""
 
@@ -176,8 +205,11 @@ class GroupedPredictBody(Answer):
     """What `POST /predict` with this `job_id` uses, besides the `params` of each group."""
 
     model: str | dict[str, Any]
+    """The formula or the model, to predict with."""
     scaling: dict[str, dict[str, float]] | None = None
+    """x' = scale·x + offset of inputs, in which the params are; null without scaling."""
     dtype: DType
+    """The precision of the computation."""
     has_residual_std: bool = True
     """Whether `residual_std` is that of a new observation: not where `sigma` gives one for each
     row."""
@@ -187,18 +219,24 @@ class GroupedPredictBody(Answer):
     """Whether bands are normal rather than by Student's t: with `sigma_absolute`."""
     input_range: dict[str, list[float]] | None = None
     """The smallest and largest value of each input, in raw units, over all groups."""
+    units: dict[str, str] = {}
+    """Of columns and params, by name."""
 
 
 class GroupedFit(Answer):
     """The fits of groups. Each group has its own verdict in its row of `groups`."""
 
     job_id: str
+    """The job's id."""
     status: Status
+    """The job's status."""
     stop_reason: StopReason
     """`converged` if every group has converged; else the stop reason of the first that has not."""
     converged: bool
+    """Whether every group has converged."""
     model: ModelSummary
     optimizer: str
+    """The method that was used."""
     epochs: int
     """The largest number of epochs of a group."""
     groups: Groups
@@ -217,6 +255,7 @@ class GroupedFit(Answer):
     rows: RowsUsed | None = None
     """With `rows` in the request: how many of them are used."""
     units: dict[str, str] = {}
+    """Of columns and params, by name."""
     reading: Reading | None = None
     predict: GroupedPredictBody
     timings: Timings

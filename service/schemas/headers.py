@@ -12,6 +12,12 @@ _FUNCTIONS = frozenset({"log", "ln", "log10", "log2", "exp", "sqrt", "sin", "cos
 """Functions: `log(dose)` is a name, not `log` in units of dose."""
 LONGEST_UNIT = 64
 
+_CYRILLIC, _LATIN = re.compile("[\u0400-\u04ff]"), re.compile("[A-Za-z]")
+_LOOK_ALIKE = str.maketrans(
+    "\u0410\u0412\u0415\u041a\u041c\u041d\u041e\u0420\u0421\u0422\u0425\u0430\u0435\u043e\u0440\u0441\u0442\u0443\u0445",
+    "ABEKMHOPCTXaeopctyx",
+)
+
 
 def split(cell: str) -> tuple[str, str]:
     """The name and the unit of a header cell: `t_u (°C)` is `t_u` in °C, `flow rate [l/min]` is
@@ -19,6 +25,12 @@ def split(cell: str) -> tuple[str, str]:
     """
     cell = cell.strip()
     before, bracket, inner = _bracketed(cell)
+    if ":" in inner and before.strip():  # a remark, such as a serial number
+        cell = before.strip()
+        before, bracket, inner = _bracketed(cell)
+    name, comma, after = cell.rpartition(", ")
+    if comma and name and not inner and is_unit(after):
+        return identifier(name), after.strip()
     is_number = inner.strip().replace(".", "", 1).isdigit()
     apart = bracket == "[" or before[-1:].isspace() or _is_unit(before, inner)
     if before.strip() and apart and not is_number:
@@ -54,6 +66,8 @@ def identifier(text: str) -> str:
     """A name that a formula can use: runs of other characters than letters and digits become
     `_`."""
     text = unicodedata.normalize("NFKC", text.strip())
+    if _CYRILLIC.search(text) and _LATIN.search(text):
+        text = text.translate(_LOOK_ALIKE)  # such as the Cyrillic т of some programs' `Cт`
     if text.isidentifier() and not text.startswith("__"):
         return text
     name = re.sub(r"\W+", "_", text).strip("_")

@@ -40,9 +40,13 @@ class JobUrls(Answer):
     """Links of the job."""
 
     self: str
+    """The path of the job."""
     history: str
+    """The path of its recorded epochs."""
     events: str
+    """The path of its events while it runs."""
     cancel: str
+    """The path that cancels it, by POST."""
 
 
 class Job(Answer):
@@ -67,7 +71,7 @@ class Job(Answer):
     """The formula, or the labels of the models compared."""
     tags: dict[str, str]
     """The request's."""
-    result: Fit | Comparison | None
+    result: JobResult | None
     """The answer of a finished job; null in lists."""
     error: Problem | None
     """Why it failed."""
@@ -89,8 +93,11 @@ class ProgressEvent(Answer):
     """The changes of a job since the previous event."""
 
     event: Literal["progress"] = "progress"
+    """Always `progress`."""
     job_id: str
+    """The job's id."""
     status: Status
+    """The job's status."""
     queue_position: int | None
     """Number of jobs that start before this one; null once it has started."""
     starts_in_s: Number | None
@@ -106,7 +113,10 @@ class DoneEvent(Answer):
     """The job has finished. This is the last event."""
 
     event: Literal["done"] = "done"
+    """Always `done`."""
     job_id: str
+    """The job's id."""
     job: Job
     """The finished job. Its `result` is null: get the fit from `urls.self`."""
     last_epoch: int | None
+    """The last epoch that was recorded; null without a history."""

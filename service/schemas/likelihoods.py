@@ -18,6 +18,7 @@ class LikelihoodOptions(Request):
     """A likelihood with its options."""
 
     name: str
+    """Its name."""
     overdispersion: Overdispersion | None = None
     """`pearson`: the variance of a target is that of the likelihood times the dispersion, which is
     estimated by Pearson's χ² over the degrees of freedom; standard errors are then larger by its

@@ -17,6 +17,7 @@ class LossOptions(Request):
     """A loss with its options."""
 
     name: str
+    """Its name."""
 
 
 LOSS_MODELS = models_of(((loss, LossOptions) for loss in LOSSES.values()), "Loss", __name__)

@@ -56,6 +56,7 @@ class MlpModel(Request):
     """A multilayer perceptron. Its inputs are standardized unless `scaling` is given."""
 
     name: Literal["mlp"] = "mlp"
+    """Always `mlp`."""
     hidden: Annotated[list[Width], Field(min_length=1, max_length=8)] = [16, 16]
     """The widths of its hidden layers."""
     activation: Activation = "tanh"

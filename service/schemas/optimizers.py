@@ -20,6 +20,7 @@ class ScheduleOptions(Request):
     """A learning-rate schedule with its options."""
 
     name: str
+    """Its name."""
 
 
 SCHEDULE_MODELS = models_of(
@@ -62,6 +63,7 @@ class OptimizerOptions(Request):
     """An optimizer with its options."""
 
     name: str
+    """Its name."""
 
 
 class WithGradient(OptimizerOptions):

@@ -43,6 +43,7 @@ class Columns(Answer):
     data: Data
     """By name, of equal length; null where a value is missing."""
     units: dict[str, str]
+    """Of the columns that have one, by name."""
     n: int
     """Their length."""
     reading: Reading | None

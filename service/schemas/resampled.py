@@ -16,7 +16,9 @@ class Bootstrap(Answer):
     """How a bootstrap's interval was computed, and what else it gives."""
 
     kind: BootstrapKind
+    """How replicates are drawn."""
     interval: BootstrapInterval
+    """How the intervals follow from the replicates."""
     replicates: int
     """Replicates asked for."""
     made: int
@@ -34,12 +36,19 @@ class GroupedBootstrap(Answer):
     """The same for groups, one row per group."""
 
     kind: BootstrapKind
+    """How replicates are drawn."""
     interval: BootstrapInterval
+    """How the intervals follow from the replicates."""
     replicates: int
+    """Replicates that were asked for."""
     made: list[int]
+    """Replicates that were fitted, in each group."""
     failed: list[int]
+    """Replicates whose fit failed, in each group."""
     stderr: dict[str, list[Number]]
+    """The standard deviation of the replicates: a column for each param."""
     bias: dict[str, list[Number]]
+    """The mean of the replicates less the estimate: a column for each param."""
 
 
 class Coverage(Answer):
@@ -65,6 +74,7 @@ class Design(Answer):
     """The precision of the fit with one more reading at each candidate, best first."""
 
     of: str | None
+    """The param or quantity whose error is to become small; null for all params."""
     criterion: DesignCriterion
     """`c`: the standard error of the quantity `of`; `D`: the volume of the confidence region of all
     free params."""

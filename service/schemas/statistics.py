@@ -34,6 +34,7 @@ class LikelihoodStatistics(Answer):
     """Statistics of a fit with a likelihood."""
 
     name: LikelihoodName
+    """`poisson` or `binomial`."""
     deviance: Number
     """Twice the log-likelihood of a model whose means are the targets, less that of the fit."""
     pearson: Number
@@ -45,6 +46,7 @@ class LikelihoodStatistics(Answer):
     """With all constants; null with `overdispersion`, as are `aic`, `aicc` and `bic`, since the
     scaled noise has no likelihood."""
     overdispersion: Overdispersion | None = None
+    """`pearson` where the dispersion was estimated; else null."""
 
     @property
     def scale(self) -> float:

@@ -8,7 +8,7 @@ from pydantic import BeforeValidator, Field
 
 from service.schemas.answers import RowsUsed
 from service.schemas.base import Answer, Finite, Number, Request
-from service.schemas.columns import Data
+from service.schemas.columns import Data, Units
 from service.schemas.grouped import By, Key
 from service.schemas.models import Model
 from service.schemas.names import DType, InversionKind, InversionStatus, Missing, Name, ReadingKind
@@ -118,6 +118,8 @@ class InvertRequest(Request):
     """Of the fit that the params are from, for Student's t; without it intervals are normal."""
     input_range: dict[Name, InputRange] | None = None
     """The smallest and largest value of each input that the curve was fitted to."""
+    units: Units = {}
+    """Units of columns, by name; those of a job, or of the `predict` of a fit, are known."""
     dtype: DType = "float64"
     """Not used: unknowns are computed in float64."""
 
@@ -126,8 +128,11 @@ class InversionInterval(Answer):
     """How the intervals were computed."""
 
     kind: InversionKind
+    """`inversion`, `wald`, `bootstrap` or `none`."""
     level: float
+    """The level of the interval, such as 0.95."""
     of: ReadingKind
+    """`observation`, with the noise of the readings, or `mean`, without it."""
     degrees_of_freedom: int | None
     """Of Student's t; 10¹², which is practically normal, where sigma is known. Null for a grouped
     fit, whose groups have their own, and without a covariance."""
@@ -137,9 +142,13 @@ class Calibrators(Answer):
     """Samples of known value, read back from the curve; columns of equal length."""
 
     key: Keys
+    """The sample, or the number of the row."""
     group: GroupKeys | None
+    """The value of the grouped fit's column."""
     n: Counts
+    """Number of readings."""
     nominal: Series
+    """The value that the calibrator is said to have."""
     back_calculated: Gaps
     """From the mean of the readings, times the dilution."""
     recovery_percent: Gaps
@@ -150,25 +159,34 @@ class Calibrators(Answer):
     within: Flags
     """Whether recovery is within its limit; null where there is none."""
     status: Statuses
+    """As of the unknowns."""
 
 
 class QuantificationLimits(Answer):
     """The limits of each curve of a grouped fit; columns of equal length."""
 
     group: GroupKeys
+    """The group's key."""
     lloq: Gaps
+    """The lower limits: the lowest nominal values above 0 whose recovery is within `limit_lloq`."""
     uloq: Gaps
+    """The upper limits: the highest whose recovery is within `limit`."""
 
 
 class Unknowns(Answer):
     """The unknowns as columns of equal length, one row per sample, in order of appearance."""
 
     solve_for: str
+    """The input that was solved for."""
     target: str
     """The scale of `mean`: the left side of the formula."""
+    units: dict[str, str] = {}
+    """Of the input and the target, by name, as far as they are known."""
     interval: InversionInterval
     replicates_by: str | None
+    """The column of the samples; null where each row is one."""
     group_by: By | None
+    """The grouping column of the fit; null without groups."""
     key: Keys
     """The sample, a value of `replicates_by`; without it, the number of the row, from 1."""
     group: GroupKeys | None
@@ -178,12 +196,15 @@ class Unknowns(Answer):
     mean: Gaps
     """Of the readings."""
     dilution: Series | None
+    """The factor by which each sample was diluted; null where none was."""
     estimate: Gaps
     """Null without exactly one solution."""
     stderr: Gaps
+    """Standard errors of the estimates."""
     lower: Gaps
     """Null where there is no lower end; see `status` and `detail`."""
     upper: Gaps
+    """Upper ends; null where there is none."""
     failed: Counts | None
     """With the interval `bootstrap`: the replicates by which the sample has no unknown."""
     status: Statuses

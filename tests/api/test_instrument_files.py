@@ -4,14 +4,12 @@ understood of it."""
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
-FILES = Path(__file__).parents[1] / "data" / "csv" / "instruments"
-
+from tests.instrument_files import CASES, FILES, Case
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -198,3 +196,98 @@ async def test_many_rows_of_json(client: httpx.AsyncClient) -> None:
     rows = [{"x": i, "y": 2 * i + 1} for i in range(20_000)]
     answer = await client.post("/fit", json={"data": rows})
     assert answer.json()["params"] == pytest.approx({"w": 2.0, "b": 1.0})
+
+
+@pytest.mark.parametrize("case", CASES)
+async def test_a_file_of_an_instrument_is_fitted(client: httpx.AsyncClient, case: Case) -> None:
+    body = (FILES / case.file).read_bytes()
+    found = await fitted(client, body, model=case.model, **case.options)
+    assert found["statistics"]["n"] == case.n
+    assert found["params"] == pytest.approx({"a": 2.0, "b": 1.0}, rel=1e-6)
+
+
+async def test_two_tables_are_refused_with_what_reads_each(client: httpx.AsyncClient) -> None:
+    body = (FILES / "ltspice_step.txt").read_bytes()
+    headers = {"Content-Type": "text/csv"}
+    refused = (await client.post("/fit", content=body, headers=headers)).json()["detail"]
+    assert "line 8 ends a table of 5 rows" in refused
+    assert "`max_rows=5`" in refused
+    assert "`skip_rows=8`" in refused
+    found = await fitted(client, body, skip_rows="8")
+    assert found["params"] == pytest.approx({"w": 3.0, "b": 1.0})
+    longer = b"".join(body.splitlines(keepends=True)[:10])
+    refused = (await client.post("/fit", content=longer, headers=headers)).json()["detail"]
+    assert "line 8, 'Step Information: R=2K  (Step: 2/2)', ends a table of 5 rows" in refused
+
+
+async def test_wells_in_columns_are_stacked_and_grouped(client: httpx.AsyncClient) -> None:
+    text = "Time [s],A1,A2,note\n0,1,2,x\n1,3,5,\n2,5,8,\n3,7,11,\n"
+    query = {"stack": "well", "model": "value ~ a*Time + b", "group_by": "well"}
+    found = await fitted(client, text, **query)
+    assert found["groups"]["key"] == ["A1", "A2"]
+    assert found["groups"]["params"]["a"] == pytest.approx([2.0, 3.0])
+    assert found["units"]["Time"] == "s"
+
+
+async def test_a_second_input_in_the_header_is_stacked(client: httpx.AsyncClient) -> None:
+    text = "time,plate,0,0.5,1\n0,7,1,2,3\n1,7,3,4,5\n2,7,5,6,7\n"
+    query = {"stack": "dose", "keep": "time,plate", "model": "value ~ a*time + b + c*dose"}
+    found = await fitted(client, text, **query)
+    assert found["params"] == pytest.approx({"a": 2.0, "b": 1.0, "c": 2.0})
+
+
+@pytest.mark.parametrize(
+    ("text", "query", "says"),
+    [
+        ("t,u\n0,1\n1,2\n", {"stack": "t"}, "not a new name"),
+        ("t,u\n0,1\n1,2\n", {"stack": "d", "keep": "t,u"}, "needs columns of numbers"),
+        ("t,u\n0,1\n1,2\n", {"stack": "d", "keep": "x"}, "unknown column 'x'"),
+        ("t,u\n0,\n1,ab\n", {"stack": "d"}, "needs columns of numbers"),
+    ],
+)
+async def test_what_cannot_be_stacked(
+    client: httpx.AsyncClient, text: str, query: dict[str, str], says: str
+) -> None:
+    headers = {"Content-Type": "text/csv"}
+    answer = await client.post("/read", params=query, content=text, headers=headers)
+    assert answer.status_code == 422
+    assert says in answer.json()["detail"]
+
+
+async def test_an_error_in_a_stacked_table_names_the_line(client: httpx.AsyncClient) -> None:
+    headers = {"Content-Type": "text/csv"}
+    query = {"stack": "dose", "model": "value ~ a*t + b*dose"}
+    text = "t,1,2\n0,1,2\n1,2,\n2,3,4\n"
+    answer = await client.post("/fit", params=query, content=text, headers=headers)
+    assert "row 5 is missing" in answer.json()["detail"]
+    assert "line 3" in answer.json()["detail"]
+
+
+@pytest.mark.parametrize(
+    ("unit", "slope"), [("s", 1 / 1800), ("min", 1 / 30), ("h", 2.0), ("d", 48.0)]
+)
+async def test_the_unit_of_dates(client: httpx.AsyncClient, unit: str, slope: float) -> None:
+    text = "t,y\n2021-03-01 00:00,1\n2021-03-01 01:00,3\n2021-03-01 02:00,5\n"
+    for body in (text, text.replace("2021-03-01", "1.3.2021")):
+        found = await fitted(client, body, model="y ~ a*t + b", dates_unit=unit)
+        assert found["params"]["a"] == pytest.approx(slope)
+        assert found["units"]["t"] == unit
+
+
+@pytest.mark.parametrize("last", [",,aborted", "3,,aborted"])
+async def test_a_last_row_of_data_is_no_footer(client: httpx.AsyncClient, last: str) -> None:
+    text = f"x,y,remark\n0,1,ok\n1,3,ok\n2,5,\n{last}\n"
+    answer = await client.post("/read", content=text, headers={"Content-Type": "text/csv"})
+    assert answer.json()["n"] == 4
+    assert answer.json()["data"]["remark"][3] == "aborted"
+
+
+async def test_a_unit_in_each_cell(client: httpx.AsyncClient) -> None:
+    text = "x,y\n0,1.0 mV\n1,3.0 mV\n2,NA\n3,7.0 mV\n"
+    found = await fitted(client, text, missing="drop")
+    assert found["params"] == pytest.approx({"w": 2.0, "b": 1.0})
+    assert found["units"]["y"] == "mV"
+    mixed = "x,y\n0,1.0 mV\n1,3.0 V\n2,5.0 V\n"
+    headers = {"Content-Type": "text/csv"}
+    answer = await client.post("/fit?model=y~a*x", content=mixed, headers=headers)
+    assert "is the text '1.0 mV'" in answer.json()["detail"]

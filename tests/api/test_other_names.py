@@ -19,6 +19,8 @@ LINE = "y = a * x"
         ({"bounds": [[0], [1]]}, "/bounds", 'params: {"a": {"min": 0, "max": 10}}'),
         ({"p0": [1]}, "/p0", 'params: {"a": 1, "b": 0.5}'),
         ({"y0": 1}, "/y0", 'params: {"a": 1, "b": 0.5}'),
+        ({"shared": ["a"]}, "/shared", 'group_by: {"column": "well", "shared": ["k"]}'),
+        ({"sigma_x": "s"}, "/sigma_x", "name the input that it is of"),
         ({"target": "y"}, "/target", 'model: "target ~ a*input + b"'),
         ({"x": [1, 2]}, "/x", "columns go into data"),
         ({"method": "lm"}, "/method", "did you mean 'optimizer'?"),
@@ -56,3 +58,11 @@ async def test_a_csv_is_answered_so_too(client: AsyncClient) -> None:
 async def test_a_param_may_have_any_of_these_names(client: AsyncClient) -> None:
     answer = await client.post("/fit", json={"data": DATA, "model": "y = y0 + lr * x"})
     assert set(answer.json()["params"]) == {"y0", "lr"}
+
+
+async def test_an_empty_column_is_no_input_of_a_family(client: AsyncClient) -> None:
+    csv = "name,dose,signal\n,0,1\n,1,3\n,2,5\n"
+    answer = await client.post(
+        "/fit?model=linear", content=csv, headers={"Content-Type": "text/csv"}
+    )
+    assert answer.json()["model"]["inputs"] == ["dose"]

@@ -15,6 +15,7 @@ import typer
 from service.cli import table
 from service.client.bodies import File
 from tests.cli.conftest import Run
+from tests.instrument_files import CASES, FILES, Case
 
 TEXTS = {
     "commas": "x,y\n1,2.5\n2,4.5\n3,6.5\n",
@@ -80,3 +81,12 @@ def test_media_types() -> None:
         ("a", arrow([1], [2])): "application/octet-stream",
     }
     assert {key: File(*key).media_type for key in kinds} == kinds
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_a_file_of_an_instrument(case: Case, run: Run) -> None:
+    words = [word for pair in case.options.items() for word in ("--set", "=".join(pair))]
+    done = run("fit", str(FILES / case.file), case.model, *words, "-f", "json")
+    assert json.loads(done.stdout)["params"] == pytest.approx({"a": 2.0, "b": 1.0}, rel=1e-6), (
+        done.stderr
+    )

@@ -153,6 +153,7 @@ def _object(name: str, schemas: Json, *, answer: bool) -> str:
         middle = "" if answer else f" {default} |"
         kind = next(_refs(each), None)
         about = each.get("description") or (schemas[kind].get("description", "") if kind else "")
+        about = about or ("Which it is." if "const" in each else "")
         lines.append(f"| `{field}` | {_type(each)} |{middle} {_line(about)} |")
     return "\n".join([*lines, ""])
 

@@ -66,3 +66,9 @@ def test_every_field_of_openapi_json_has_its_row_and_no_other_has() -> None:
 def test_every_field_of_a_request_and_every_statistic_is_described() -> None:
     assert reference.undescribed() == []
     assert [each for each in reference.undescribed(["answers.md"]) if each[0] == "Statistics"] == []
+
+
+@pytest.mark.parametrize("page", ["answers.md", "requests.md"])
+def test_every_field_of_the_reference_has_its_definition(page: str) -> None:
+    text = (ROOT / "docs" / "reference" / page).read_text(encoding="utf-8")
+    assert re.findall(r"^\| `[^`]+` \|.*\|\s*\|$", text, flags=re.MULTILINE) == []

@@ -48,3 +48,21 @@ def test_axe_finds_nothing(browser: Browser, theme: str, is_phone: bool) -> None
     browser.js("document.getElementById('story-send').click()")
     browser.wait("document.querySelector('#story-answer dl')")
     assert violations(browser) == []
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize("is_phone", [False, True])
+@pytest.mark.parametrize(
+    "page", ["/guide", "/guide/reference/data.md", "/guide/reference/pictures.md"]
+)
+def test_axe_finds_nothing_in_the_guide(
+    browser: Browser, theme: str, is_phone: bool, page: str
+) -> None:
+    if is_phone:
+        browser.phone(390, 844)
+    browser.prefers(color_scheme=theme)
+    browser.open(page)
+    assert browser.one("h1").is_displayed()
+    assert violations(browser) == []
+    wide = browser.js("return document.documentElement.scrollWidth > window.innerWidth")
+    assert not wide

@@ -151,3 +151,77 @@ def test_a_suggested_member_without_a_field_is_shown(page: Playground) -> None:
     page.browser.one("#run").click()
     assert "not a JSON object" in page.text("#more-error")
     assert page.runs == before
+
+
+ERRORS = "x,y,sx,sy\n1,4.7,0.2,0.3\n2,6.5,0.2,0.3\n3,8.2,0.3,0.3\n4,9.7,0.3,0.6\n5,11.6,0.3,0.6\n"
+
+
+def test_errors_in_both_are_fitted_and_drawn(page: Playground) -> None:
+    page.drop(ERRORS)
+    page.choose("input", "x")
+    page.choose("target", "y")
+    plain = page.drawing("fit-chart")
+    page.browser.one("#noise summary").click()
+    page.choose("sigma-kind", "column")
+    page.choose("sigma-column", "sy")
+    page.browser.one("#sigma-absolute").click()
+    assert page.text("label[for=sigma-x-kind]") == "σ of x"
+    page.choose("sigma-x-kind", "column")
+    page.choose("sigma-x-column", "sx")
+    page.run()
+    assert (sent(page)["sigma"], sent(page)["sigma_x"]) == ("sy", {"x": "sx"})
+    assert page.browser.one("#fit-bars").is_displayed()
+    assert page.drawing("fit-chart") != plain
+    page.choose("sigma-x-kind", "number")
+    page.type("sigma-x-number", "0.25")
+    page.run()
+    assert sent(page)["sigma_x"] == {"x": 0.25}
+    page.choose("sigma-x-kind", "")
+    page.choose("sigma-kind", "")
+    page.run()
+    assert not {"sigma", "sigma_x"} & set(sent(page))
+    assert not page.browser.one("#fit-bars").is_displayed()
+
+
+def test_priors(page: Playground) -> None:
+    page.drop(ERRORS)
+    page.choose("input", "x")
+    page.choose("target", "y")
+    page.browser.one("#noise summary").click()
+    page.choose("sigma-kind", "column")
+    page.choose("sigma-column", "sy")
+    page.browser.one("#sigma-absolute").click()
+    page.browser.one("#priors summary").click()
+    page.browser.js(SILENTLY, {
+        "#prior-rows [name=w][data-part=mean]": "2", "#prior-rows [name=w][data-part=sd]": "0.1",
+        "#start [name=w][data-part=value]": "1",
+    })  # fmt: skip
+    page.run()
+    assert sent(page)["params"] == {"w": {"value": 1, "prior": {"mean": 2, "sd": 0.1}}}
+    assert page.text("#priors-summary") == "w"
+    page.browser.js(SILENTLY, {
+        "#prior-rows [name=w][data-part=mean]": "", "#prior-rows [name=w][data-part=sd]": "",
+    })  # fmt: skip
+    page.run()
+    assert sent(page)["params"] == {"w": 1}
+
+
+def test_a_wide_table_is_stacked_and_its_groups_are_turned_over(page: Playground) -> None:
+    names = [f"w{i}" for i in range(12)]
+    rows = [[t, *(i + 2 * t + 0.1 * ((i + t) % 3) for i in range(12))] for t in range(6)]
+    text = "\n".join([",".join(["t", *names]), *(",".join(map(str, row)) for row in rows)])
+    page.drop(text + "\n")
+    page.browser.js("document.getElementById('reading').open = true")
+    page.browser.js("document.body.dataset.reading = 'waiting'")
+    page.type("stack", "well")
+    page.browser.wait("document.body.dataset.reading === 'false'")
+    page.choose("target", "value")
+    page.choose("input", "t")
+    page.browser.one("#groups summary").click()
+    page.browser.one("#group-columns [name=well]").click()
+    page.run()
+    page.browser.wait("document.getElementById('fit-key').textContent.includes(' w7 ')")
+    assert page.text("#group-page").splitlines() == ["1–8 of 12", "9–12 of 12"]
+    page.choose("group-page", "8")
+    page.browser.wait("document.getElementById('fit-key').textContent.includes(' w11 ')")
+    assert " w7 " not in str(page.text("#fit-key"))

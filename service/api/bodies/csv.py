@@ -10,7 +10,15 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from service.api.bodies import csv_charset, csv_columns, csv_layout, csv_lines, table
+from service.api.bodies import (
+    csv_charset,
+    csv_columns,
+    csv_end,
+    csv_layout,
+    csv_lines,
+    csv_stack,
+    table,
+)  # fmt: skip
 from service.api.bodies.arrow import labels, load
 from service.api.bodies.csv_cells import NULLS
 from service.api.bodies.csv_layout import Layout
@@ -18,7 +26,7 @@ from service.api.bodies.table import Bounds, Keys, Lines, Table, check_names
 from service.api.head import MediaType
 from service.api.http_errors import MalformedBody
 from service.api.validation_errors import clip
-from service.errors import InvalidData, InvalidRequest, shortened
+from service.errors import InvalidData, InvalidRequest
 from service.schemas import headers
 from service.schemas.columns import Labels, Numbers
 from service.schemas.reading import Dates, Reading, ReadingOptions
@@ -51,23 +59,30 @@ def read(
         layout = csv_layout.detect(text, options, stripped.comment)
     except csv_layout.Ragged as error:
         raise _ragged(error, csv_lines.numbered(kept, error.line + 1), "") from None
+    except csv_layout.Interrupted as error:
+        line = csv_lines.numbered(kept, error.line + 1)
+        raise csv_end.interrupted(f"{line}", error.rows, error.end) from None
     bounds.check_columns(layout.width)
     bounds.check_nbytes(8 * layout.width * (text.count(b"\n") - layout.first))
     if text.count(b'"') % 2:
         _check_quotes(text, layout, kept)
-    rows, below = _rows(text, layout)
+    rows, below = _rows(text, layout, options.max_rows)
     names, units = _names(layout)
-    parsed = _parse(rows, layout, kept)
+    try:
+        parsed = _parse(rows, layout, kept)
+    except csv_end.End as end:
+        rows, below = rows.slice(0, end.size), below + end.lines
+        parsed = _parse(rows, layout, kept)
     bounds.check_rows(parsed.num_rows)
     is_one_a_row = b'"' not in text
     lines = csv_lines.after(kept, layout.first, parsed.num_rows, is_one_a_row=is_one_a_row)
     found = _Found(units, options, layout.decimal)
     for index, name in zip(layout.columns, names, strict=True):
         chunks = parsed.column(str(index))
-        if name or chunks.null_count < len(chunks):
-            found.add(name or _unnamed(index, names), chunks, bounds, lines)
+        if name not in {"", "index"} or chunks.null_count < len(chunks):
+            found.add(name or f"column_{index + 1}", chunks, bounds, lines)
     columns = found.columns
-    empty = _empty_rows(columns)
+    empty = csv_columns.empty_rows(columns)
     if empty is not None:
         columns = {name: column[~empty] for name, column in columns.items()}
         lines = lines.without(empty)
@@ -75,15 +90,23 @@ def read(
     def as_keys(name: str, wanted: Keys) -> Numbers | Labels:
         texts = column = columns[name]
         if not isinstance(texts, Labels):
-            position = str(layout.columns[names.index(name)])
+            position = positions[name]
             again = _read(rows, layout, kept, _positions(layout), {position: pa.string()})
             texts = csv_columns.trimmed(labels(again.column(position).chunks, bounds))
             texts = texts if empty is None else texts[~empty]
         return table.of_texts(name, texts, column, wanted.kind)
 
+    positions = {
+        name or f"column_{index + 1}": str(index)
+        for index, name in zip(layout.columns, names, strict=True)
+    }
     understood = _understood(layout, charset, kept, found, _Below(text, below))
     units = {name: unit for name, unit in found.units.items() if name in columns}
-    return Table(columns, units, lines=lines, reread=as_keys, reading=understood)
+    made = Table(columns, units, lines=lines, reread=as_keys, reading=understood)
+    if options.stack is None:
+        return made
+    cells = dict(zip(names, (layout.header or names)[: len(names)], strict=False))
+    return csv_stack.stacked(made, cells, options, bounds)
 
 
 class _Found:
@@ -122,6 +145,8 @@ class _Found:
         if read.dates is not None:
             self.dates[name] = read.dates
             self.units[name] = read.dates.unit
+        if read.unit:
+            self.units[name] = read.unit
         if read.marks:
             self.marks[name] = read.marks
 
@@ -140,16 +165,20 @@ def _stated(options: ReadingOptions, media_type: MediaType) -> ReadingOptions:
     return options
 
 
-def _rows(text: bytes | bytearray, layout: Layout) -> tuple[pa.Buffer, int]:
+def _rows(text: bytes | bytearray, layout: Layout, most: int | None) -> tuple[pa.Buffer, int]:
     """The lines of the rows, and the number of lines below them that are left out."""
     import pyarrow as pa
 
     at = 0
     for _ in range(layout.first):
         at = text.find(b"\n", at) + 1 or len(text)
-    below, end = csv_layout.footer(text, layout), len(text)
-    for _ in range(below):
-        end = text.rfind(b"\n", at, end - 1) + 1
+    end = len(text) if most is None else csv_layout.after_lines(text, most, at)
+    if end < len(text):
+        below = text.rstrip(b"\r\n").count(b"\n", end) + 1
+    else:
+        below = csv_end.footer(text, layout)
+        for _ in range(below):
+            end = text.rfind(b"\n", at, end - 1) + 1
     rows = pa.py_buffer(text).slice(at, max(0, end - at))
     if layout.separator == " ":
         rows = pa.py_buffer(_tabbed(bytes(rows)))
@@ -200,21 +229,13 @@ def _names(layout: Layout) -> tuple[list[str], dict[str, str]]:
     # A separator at the end of each line makes a last column without a name.
     cells = [*layout.header, *[""] * (layout.width - len(layout.header))]
     names, units = headers.of_header(cells)
-    if not names[0] and all(names[1:]):
+    if not names[0] and len(names) > 1 and names[1]:
         names[0] = "index"
     for name, cell in zip(names, layout.units or (), strict=False):
         if name and cell.strip():
             units[name] = headers.unit(cell)
     check_names(name for name in names if name)
     return [names[i] for i in layout.columns], units
-
-
-def _unnamed(index: int, names: Sequence[str]) -> str:
-    raise InvalidData(
-        f"column {index + 1} has values but no name; name it in the header "
-        f"(known: {', '.join(shortened(name) for name in names[:20] if name)})",
-        pointer="/data",
-    )
 
 
 def _parse(rows: pa.Buffer, layout: Layout, kept: npt.NDArray[np.int32] | None) -> pa.Table:
@@ -269,6 +290,7 @@ def _read(
         if not ragged:
             reason = clip(str(error).partition("\n")[0])
             raise MalformedBody(f"the body cannot be read as CSV: {reason}") from None
+        csv_end.check(bytes(rows), ragged[0], layout, kept)
         line = csv_lines.numbered(kept, layout.first + ragged[0].number)
         odd = csv_layout.Ragged(
             line, ragged[0].actual_columns, ragged[0].expected_columns, layout.separator
@@ -315,15 +337,3 @@ def _refuse_decimal_comma(text: str, name: str, line: int, row: int) -> InvalidD
         f"`decimal=,`, or write decimal points, as in '{clip(text.replace(',', '.'))}'",
         pointer=f"/data/{name}/{row}",
     )
-
-
-def _empty_rows(columns: dict[str, Numbers | Labels]) -> npt.NDArray[np.bool_] | None:
-    """The rows without any value, which spreadsheets write below a table; None if there are none,
-    or if there is only one column."""
-    empty: npt.NDArray[np.bool_] | None = None
-    for column in columns.values():
-        missing = column.codes < 0 if isinstance(column, Labels) else np.isnan(column)
-        empty = missing if empty is None else empty & missing
-        if not empty.any():
-            return None
-    return None if len(columns) == 1 else empty

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from service.schemas.keys import LONGEST_NUMBER
+from service.schemas.units import is_unit
 
 NULLS = ("", "NA", "na", "N/A", "n/a", "#N/A", "NaN", "nan", "NAN", "null", "NULL", "None")
 """The texts of a missing value."""
@@ -13,6 +14,7 @@ MARKS = (
     *("OVERLOAD", "OVER", "OVR", "OVERRANGE", "UNDER", "UNDERFLOW", "-", "--", "---", "----"),
     *("*", "***", "*****", "ERR", "ERROR", "Error", "INVALID", "Invalid", "none"),
     *("n.a.", "?", "#DIV/0!", "#VALUE!", "#REF!", "#NUM!", "Overflow", "overflow", "OVERFLW"),
+    *("Undetermined", "No Ct", "N/D", "n.d.", "<LOD", "BDL"),
 )
 """The texts that stand for a value that an instrument could not measure, in a column of numbers."""
 OVERFLOWS = (9.9e37, 9.91e37, 9.99999999e37)
@@ -43,6 +45,15 @@ def is_number(cell: str, decimal: str = ".") -> bool:
 def is_plain_number(cell: str) -> bool:
     """Whether a cell is a number with a decimal point, without commas."""
     return len(cell) <= LONGEST_NUMBER and bool(_NUMBER.fullmatch(cell))
+
+
+def number_and_unit(cell: str) -> tuple[str, str]:
+    """The number and the unit of a cell such as `12.5 %`; both empty for any other."""
+    number, unit = _NUMBER.match(cell), ""
+    if number is None or len(cell) > LONGEST_NUMBER:
+        return "", ""
+    unit = cell[number.end() :].strip()
+    return (number[0], unit) if is_unit(unit) else ("", "")
 
 
 def is_decimal_comma(cell: str) -> bool:

@@ -6,9 +6,10 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable, Collection, Mapping
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
 from service.api.bodies.arrow import labels, numbers
 from service.api.bodies.csv_cells import (
@@ -19,10 +20,11 @@ from service.api.bodies.csv_cells import (
     is_date,
     is_decimal_comma,
     is_plain_number,
+    number_and_unit,
 )
 from service.api.bodies.table import Bounds
 from service.schemas.columns import Labels, Numbers
-from service.schemas.reading import Dates, ReadingOptions
+from service.schemas.reading import Dates, DatesUnit, ReadingOptions
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -40,6 +42,8 @@ class Read(NamedTuple):
     dates: Dates | None = None
     decimal_comma: str = ""
     """The first number with a decimal comma, where all its values are numbers apart from that."""
+    unit: str = ""
+    """The unit that stands with each of its numbers."""
 
 
 def column(
@@ -61,7 +65,7 @@ def _column(chunks: pa.ChunkedArray, bounds: Bounds, options: ReadingOptions, de
     missing = {*MARKS, *options.missing_values}
 
     if pa.types.is_temporal(chunks.type):
-        return _temporal(chunks)
+        return _temporal(chunks, options.dates_unit)
     if not pa.types.is_string(chunks.type):
         return _without_overflows(numbers(chunks.chunks))
     texts = trimmed(labels(chunks.chunks, bounds))
@@ -77,8 +81,8 @@ def _column(chunks: pa.ChunkedArray, bounds: Bounds, options: ReadingOptions, de
     if all(is_plain_number(name) or is_decimal_comma(name) for name in values):
         return Read(texts, decimal_comma=next(filter(is_decimal_comma, values)))
     if all(map(is_date, values)):
-        return _dates(texts, options.dates, missing)
-    return Read(texts)
+        return _dates(texts, options, missing)
+    return _with_units(texts, values, missing)
 
 
 def _without_overflows(values: Numbers) -> Read:
@@ -106,6 +110,16 @@ def _converted(texts: Labels, missing: Collection[str], comma: str = "") -> Read
     return found._replace(marks=found.marks + int(is_mark[texts.codes].sum()))
 
 
+def _with_units(texts: Labels, values: Collection[str], missing: Collection[str]) -> Read:
+    """A column of numbers with the same unit in each cell, `12.5 %`; else of text."""
+    parts = {name: number_and_unit(name) for name in values}
+    units = {unit for _, unit in parts.values()}
+    if len(units) != 1 or "" in units:
+        return Read(texts)
+    names = tuple(parts[name][0] if name in parts else name for name in texts.names)
+    return _converted(Labels(texts.codes, names), missing)._replace(unit=units.pop())
+
+
 def trimmed(column: Labels) -> Labels:
     """The column with the spaces around its texts removed; a blank text is a missing value."""
     bare = [name.strip() for name in column.names]
@@ -116,9 +130,21 @@ def trimmed(column: Labels) -> Labels:
     return Labels(places[column.codes], stripped.names)
 
 
+def empty_rows(columns: Mapping[str, Numbers | Labels]) -> npt.NDArray[np.bool_] | None:
+    """The rows without any value, which spreadsheets write below a table; None if there are none,
+    or if there is only one column."""
+    empty: npt.NDArray[np.bool_] | None = None
+    for column in columns.values():
+        missing = column.codes < 0 if isinstance(column, Labels) else np.isnan(column)
+        empty = missing if empty is None else empty & missing
+        if not empty.any():
+            return None
+    return None if len(columns) == 1 else empty
+
+
 # --- dates ----------------------------------------------------------------------------------------
 
-_UNITS: Mapping[str, float] = {"s": 1.0, "h": 3600.0, "d": 86400.0}
+_UNITS: Mapping[str, float] = {"s": 1.0, "min": 60.0, "h": 3600.0, "d": 86400.0}
 _PARTS = re.compile(
     r"(?:(?P<a>\d{1,4})[./-](?P<b>\d{1,2})[./-](?P<c>\d{1,4}))?[ T]?"
     r"(?:(?P<hour>\d{1,3}):(?P<minute>\d\d)(?::(?P<second>\d\d(?:[.,]\d+)?))?)?"
@@ -130,29 +156,29 @@ class AmbiguousDates(Exception):
     """Dates whose order of day and month is not known; its argument is one of them."""
 
 
-def _temporal(chunks: pa.ChunkedArray) -> Read:
+def _temporal(chunks: pa.ChunkedArray, unit: DatesUnit | None) -> Read:
     """Dates and times that pyarrow has recognised (ISO 8601)."""
     import pyarrow as pa
 
     whole = pa.types.is_date(chunks.type)
     if pa.types.is_time(chunks.type):
         seconds = _as_numbers(chunks.cast(pa.time64("ns")).cast(pa.int64())) / 1e9
-        return _since_first(seconds, lambda first: _clock(first), whole=False)
+        return _since_first(seconds, lambda first: _clock(first), unit, whole=False)
     stamps = _as_numbers(chunks.cast(pa.timestamp("ns")).cast(pa.int64()))
     start = np.nanmin(stamps) if np.isfinite(stamps).any() else 0.0
     zero = np.datetime64(int(start), "ns")
     text = str(zero.astype("datetime64[D]" if whole else "datetime64[ms]"))
-    return _since_first((stamps - start) / 1e9, lambda _: text, whole=whole)
+    return _since_first((stamps - start) / 1e9, lambda _: text, unit, whole=whole)
 
 
 def _as_numbers(chunks: pa.ChunkedArray) -> Numbers:
     return numbers(chunks.chunks)
 
 
-def _dates(texts: Labels, order: str | None, missing: Collection[str]) -> Read:
+def _dates(texts: Labels, options: ReadingOptions, missing: Collection[str]) -> Read:
     """Dates and times in other notations."""
     names = [name for name in texts.names if name not in missing]
-    order = order or _order(names)
+    order = options.dates or _order(names)
     parts = {name: _PARTS.fullmatch(name) for name in names}
     try:
         each = {name: _seconds(found, order) for name, found in parts.items() if found}
@@ -165,7 +191,7 @@ def _dates(texts: Labels, order: str | None, missing: Collection[str]) -> Read:
     is_mark = np.append([name in missing for name in texts.names], False)[texts.codes]
     earliest = min(each, key=each.__getitem__)
     whole = not any(":" in name for name in names)
-    read = _since_first(values - first, lambda _: earliest, whole=whole)
+    read = _since_first(values - first, lambda _: earliest, options.dates_unit, whole=whole)
     return read._replace(marks=int(is_mark.sum()))
 
 
@@ -204,12 +230,15 @@ def _seconds(found: re.Match[str], order: str) -> float:
     return float(day.astype(np.int64)) * 86400.0 + clock
 
 
-def _since_first(seconds: Numbers, since: Callable[[float], str], *, whole: bool) -> Read:
-    """Numbers since the earliest, in a unit by the time that they span."""
+def _since_first(
+    seconds: Numbers, since: Callable[[float], str], stated: DatesUnit | None, *, whole: bool
+) -> Read:
+    """Numbers since the earliest, in the unit stated or in one by the time that they span."""
     finite = seconds[np.isfinite(seconds)]
     start = float(finite.min()) if len(finite) else 0.0
     span = float(finite.max()) - start if len(finite) else 0.0
-    unit: Any = "d" if whole or span >= 4 * 86400 else "h" if span >= 3 * 3600 else "s"
+    found: DatesUnit = "d" if whole or span >= 4 * 86400 else "h" if span >= 3 * 3600 else "s"
+    unit = stated or found
     return Read((seconds - start) / _UNITS[unit], dates=Dates(unit=unit, since=since(start)))
 
 

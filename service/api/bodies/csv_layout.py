@@ -14,9 +14,9 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import islice
-from typing import NamedTuple
 
-from service.api.bodies.csv_cells import is_date, is_measured, is_number, is_value
+from service.api.bodies.csv_begin import Values, values
+from service.api.bodies.csv_cells import is_measured, is_number, is_value
 from service.api.bodies.csv_signs import Record, Signs, records_of, signs_of
 from service.schemas import headers
 from service.schemas.reading import ReadingOptions
@@ -26,8 +26,6 @@ _SAMPLE_BYTES, _FEW, _MANY = 2**16, 40, 1000
 _SEPARATOR_LINE = re.compile(rb"sep=(.)\r?\n", re.IGNORECASE)
 """A first line that names the separator, as spreadsheets write it."""
 _MOST_FOOTERS = 40
-_HEADER_ROWS = 3
-"""Rows that a header whose names are numbers must have below it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,8 +47,8 @@ class Layout:
     header_line: int | None = None
     """The line of the header, from 0."""
     units_line: int | None = None
-    all_measured: bool = False
-    """Whether all columns of the table have numbers or dates."""
+    measured: tuple[int, ...] = ()
+    """The columns that have numbers or dates."""
     left_out: tuple[int, ...] = ()
     """Lines before the first row, from 0, that are neither header nor units."""
 
@@ -63,6 +61,18 @@ class Ragged(Exception):
         super().__init__(line)
 
 
+class Interrupted(Exception):
+    """A line of text stands between rows of values that have as many cells."""
+
+    def __init__(self, above: Sequence[Record], width: int, skipped: int) -> None:
+        rows = [len(record.cells) == width and _are_values(record.cells) for record in above]
+        first = rows.index(True)
+        self.rows = rows.index(False, first) - first if False in rows[first:] else len(rows) - first
+        self.line, self.end = above[first].line + self.rows + skipped, above[-1].end + skipped
+        """The line of text, from 0, and the end of the last that is above the table."""
+        super().__init__(self.line)
+
+
 def detect(text: bytes | bytearray, options: ReadingOptions, comment: str = "") -> Layout:
     """The layout of a text without comments and blank lines; `comment` is the last comment above
     its first line, which may be its header. Raises MalformedBody."""
@@ -71,7 +81,7 @@ def detect(text: bytes | bytearray, options: ReadingOptions, comment: str = "") 
         skipped, separator = 1, separator or stated[1].decode("latin-1")
         text = text[stated.end() :]
     if options.skip_rows:
-        at = _after_lines(text, options.skip_rows)
+        at = after_lines(text, options.skip_rows)
         skipped, text = skipped + options.skip_rows, text[at:]
     head = bytes(text[:_SAMPLE_BYTES])
     if len(head) < len(text) and b"\n" in head:
@@ -80,28 +90,31 @@ def detect(text: bytes | bytearray, options: ReadingOptions, comment: str = "") 
     for most in (_FEW, _MANY):
         separator_, decimal = signs_of(shown, separator, options.decimal, most)
         records = list(islice(records_of(shown, separator_), most))
-        block = _block(records, decimal)
+        block = _block(records, decimal, options.max_rows)
         if 2 * (block.stop - block.start) > len(records) or len(records) < most:
             break
     block = _without_footer(records, block, decimal)
-    found = _table(records[block], decimal, options)
+    found = values(records[block], decimal, options)
     return _layout(records, block, found, Signs(separator_, decimal), options, comment, skipped)
 
 
-def _after_lines(text: bytes | bytearray, lines: int) -> int:
-    at = 0
+def after_lines(text: bytes | bytearray, lines: int, at: int = 0) -> int:
+    """The place after that many lines."""
     for _ in range(lines):
         at = text.find(b"\n", at) + 1 or len(text)
     return at
 
 
-def _block(records: Sequence[Record], decimal: str) -> slice:
+def _block(records: Sequence[Record], decimal: str, least: int | None) -> slice:
     """The run of records with the same number of cells that has most numbers and dates; of several,
-    the longest, and the first of these. A record alone below rows of values is not one."""
+    the longest, and the first of these. A record alone below rows of values is not one. Where the
+    most rows to read are stated, it is the first that has as many."""
     best, most, start = slice(0, 0), (0, 0), 0
     for i in range(1, len(records) + 1):
         if i == len(records) or len(records[i].cells) != len(records[start].cells):
             run = records[start:i]
+            if least and sum(_are_values(record.cells) for record in run) >= least:
+                return slice(start, i)
             count = sum(is_measured(cell, decimal) for each in run for cell in each.cells)
             is_more = (count, len(run)) > most
             if is_more and not (len(run) == 1 and any(_are_values(r.cells) for r in records[best])):
@@ -121,68 +134,10 @@ def _without_footer(records: Sequence[Record], block: slice, decimal: str) -> sl
     return block
 
 
-class _Table(NamedTuple):
-    first: int
-    """The first row of values in the block."""
-    columns: tuple[int, ...]
-    measured: tuple[int, ...] = ()
-    """Those of them that have numbers or dates."""
-
-
-def _table(block: Sequence[Record], decimal: str, options: ReadingOptions) -> _Table:
-    """Where the values begin, and in which columns."""
-    width = len(block[0].cells) if block else 0
-    everything = tuple(range(width))
-    begins = {}
-    for column in everything:
-        cells = [record.cells[column] for record in block]
-        start = len(cells)
-        while start and is_value(cells[start - 1], decimal):
-            start -= 1
-        while start < len(cells) and not cells[start].strip():
-            start += 1
-        dense = sum(is_measured(cell, decimal) for cell in cells[start:])
-        if 2 * dense >= max(1, len(cells) - start) and 2 * (len(cells) - start) >= len(cells) - 2:
-            begins[column] = start
-    if options.header is not None and not begins:
-        return _Table(int(options.header), everything)
-    if not begins:
-        bare = [cell.strip() for cell in block[0].cells] if block else []
-        return _Table(int(any(bare) and not any(is_value(c) for c in bare if c)), everything)
-    first = min(begins.values())
-    if options.header is not None:
-        return _Table(max(first, int(options.header)), everything, tuple(begins))
-    late = max(begins.values())
-    if first == 0 and late == 1 and len(block) > _HEADER_ROWS and _are_names(block[0].cells):
-        first = 1
-    if first == 0:
-        beside = [c for c in everything if c not in begins and _is_beside(block, c, decimal)]
-        return _Table(0, tuple(c for c in everything if c not in beside), tuple(begins))
-    return _Table(first, everything, tuple(begins))
-
-
-def _are_names(cells: Sequence[str]) -> bool:
-    """Whether cells, some of which are numbers, may be names: all differ and none is missing."""
-    bare = [cell.strip() for cell in cells]
-    return len(set(bare)) == len(bare) and all(bare)
-
-
-def _is_beside(block: Sequence[Record], column: int, decimal: str) -> bool:
-    """Whether a column stands beside the table rather than in it: it is mostly empty, with text in
-    it, or has nothing in it at all."""
-    cells = [record.cells[column].strip() for record in block]
-    filled = [cell for cell in cells if cell]
-    return (
-        len(block) > _HEADER_ROWS
-        and 4 * len(filled) < 3 * len(cells)
-        and (not filled or not all(is_date(cell) for cell in filled))
-    )
-
-
 def _layout(
     records: Sequence[Record],
     block: slice,
-    found: _Table,
+    found: Values,
     signs: Signs,
     options: ReadingOptions,
     comment: str,
@@ -194,6 +149,8 @@ def _layout(
     above = [*records[: block.start], *rows[: found.first]]
     header = units = None
     if options.header is not False:
+        if signs.separator == " ":
+            above = [_with_brackets(record, width) for record in above]
         header, units = _head(above, width, found.measured, options)
     if header is not None and len(header.cells) < width and not _are_indexed(rows[found.first :]):
         header, units = None, None
@@ -221,7 +178,7 @@ def _layout(
         found.columns,
         header.line + skipped if header is not None else None,
         units.line + skipped if units is not None else None,
-        set(found.columns) <= set(found.measured),
+        found.measured,
         tuple(left_out),
     )
 
@@ -232,8 +189,9 @@ def _head(
     """The header and the row of units among the records above the values."""
     if not above:
         return None, None
-    if len(above) > 1 and _is_partly_named(above[-1], width) and _is_named(above[-2], width):
-        above = above[:-1]  # what is below the names, such as how the values were averaged
+    is_between = _is_partly_named(above[-1], width) or len(above[-1].cells) == 1 < width
+    if len(above) > 1 and is_between and _is_named(above[-2], width):
+        above = above[:-1]  # how the values were averaged, or the step that they are of
     last, stated = above[-1], options.units_row
     if len(above) > 1 and stated is not False:
         units = [last.cells[i] for i in measured if i < len(last.cells)]
@@ -241,9 +199,15 @@ def _head(
         if stated or (are_units(units) and _fits(before, width)):
             return before, _cut(last, width)
     last = _cut(last, width)
-    if _fits(last, width) and (options.header or not _are_values(last.cells)):
+    may_be = options.header or not _are_values(last.cells) or _has_corner(last, measured)
+    if may_be and _fits(last, width):
         return last, None
     return None, None
+
+
+def _has_corner(record: Record, measured: Sequence[int]) -> bool:
+    """Whether a record has the names of all columns but the first, where no numbers stand."""
+    return 0 not in measured and not record.cells[0].strip() and all(record.cells[1:])
 
 
 def _is_named(record: Record, width: int) -> bool:
@@ -273,6 +237,8 @@ def _completed(
         return header
     if width == named + 1 and all(cell.strip() for cell in header.cells):
         return header._replace(cells=("index", *header.cells))
+    if width == named + 1 and not header.cells[0].strip():
+        return header  # the names of a plate's rows before its columns, and a remark after them
     raise Ragged(header.end + skipped, width, named, signs.separator)
 
 
@@ -287,7 +253,21 @@ def _refuse_ragged(
     """Raises MalformedBody where a line of values alone is above the table."""
     for record in above:
         if record.line not in used and len(record.cells) > 1 and _are_values(record.cells):
+            if len(record.cells) == width:
+                raise Interrupted(above, width, skipped)
             raise Ragged(record.line + skipped, len(record.cells), width, signs.separator)
+
+
+def _with_brackets(record: Record, width: int) -> Record:
+    """A record of words between spaces: a unit in brackets belongs to the word before it. One that
+    has more words than the table has columns has none of its names."""
+    cells: list[str] = []
+    for word in record.cells:
+        if cells and word[:1] in {"(", "["}:
+            cells[-1] += f" {word}"
+        else:
+            cells.append(word)
+    return record._replace(cells=tuple(cells) if len(cells) <= width else (" ".join(cells),))
 
 
 def _cut(record: Record, width: int) -> Record:
@@ -322,28 +302,3 @@ def _in_comment(comment: str, signs: Signs, width: int) -> tuple[str, ...] | Non
         if len(cells) == width and all(names) and not any(is_number(c.strip()) for c in cells):
             return cells
     return None
-
-
-def footer(text: bytes | bytearray, layout: Layout) -> int:
-    """The number of lines at the end of a text that are not rows of its table: they have another
-    number of cells, or text where the table has numbers, and no number."""
-    tail = bytes(text[-_SAMPLE_BYTES:])
-    if len(tail) < len(text):
-        tail = tail[tail.find(b"\n") + 1 :]
-    lines = tail.decode(errors="replace").splitlines()
-    if not lines or '"' in lines[-1]:
-        return 0
-    count = 0
-    for line in reversed(lines[-_MOST_FOOTERS:]):
-        cells = next(records_of(line, layout.separator)).cells if line.strip() else ()
-        if not _is_footer(cells, layout):
-            break
-        count += 1
-    return count if count < len(lines) else 0
-
-
-def _is_footer(cells: Sequence[str], layout: Layout) -> bool:
-    filled = [cell for cell in cells if cell.strip()]
-    if any(is_value(cell, layout.decimal) for cell in filled):
-        return False
-    return bool(filled) and (layout.all_measured or len(filled) < max(2, layout.width))

@@ -88,7 +88,7 @@ def _unsupported(name: str) -> str:
     got = f"not '{clip(name)}'" if name else "and none was sent"
     return (
         f"the body's Content-Type must be application/json, {got}; with curl, use "
-        "`curl --json '{...}'`, which sends the header (`curl -d` does not). Also supported: "
+        "`-H 'Content-Type: application/json' -d '{...}'` (or `--json`). Also supported: "
         + ", ".join(FORMS)
     )
 

@@ -11,7 +11,7 @@ from service.api.queries import FormQuery
 from service.api.routes.fits import HEADERS, responses, submitted
 from service.api.state import Request
 from service.schemas.compare import CompareRequest
-from service.schemas.comparisons import Comparison
+from service.schemas.comparisons import Comparison, GroupedComparison
 
 router = APIRouter(tags=["fits"], default_response_class=Response, route_class=DirectRoute)
 
@@ -21,7 +21,8 @@ router = APIRouter(tags=["fits"], default_response_class=Response, route_class=D
     operation_id="compare",
     summary="Compare models of the same data",
     responses=responses(
-        Comparison, "The models in order of the criterion, with tests between them"
+        Comparison | GroupedComparison,
+        "The models in order of the criterion, with tests between them; with `group_by` by group",
     ),
     openapi_extra=openapi.body(
         CompareRequest, examples.COMPARE, [*HEADERS, *openapi.query(FormQuery)["parameters"]]

@@ -7,6 +7,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from contextlib import ExitStack, suppress
+from types import UnionType
 from typing import Any
 
 import numpy as np
@@ -34,6 +35,7 @@ from service.schemas.base import Answer
 from service.schemas.columns import Labels, Numbers
 from service.schemas.compare import CompareRequest
 from service.schemas.fit import FitRequest
+from service.schemas.grouped import GroupedFit
 from service.schemas.jobs import Job as JobAnswer
 from service.schemas.options import Param
 from service.schemas.requests import JobRequest
@@ -59,7 +61,7 @@ HEADERS = [
 ]
 
 
-def responses(schema: type[Answer], meaning: str) -> dict[int | str, openapi.Part]:
+def responses(schema: type[Answer] | UnionType, meaning: str) -> dict[int | str, openapi.Part]:
     """Those of a route that answers with the result of a job, or with the job."""
     return {
         200: openapi.forms(
@@ -80,7 +82,7 @@ def responses(schema: type[Answer], meaning: str) -> dict[int | str, openapi.Par
     "/fit",
     operation_id="fit",
     summary="Fit a model to data",
-    responses=responses(Fit, "The fit"),
+    responses=responses(Fit | GroupedFit, "The fit; with `group_by` the fits of the groups"),
     openapi_extra=openapi.body(
         FitRequest, examples.FIT, [*HEADERS, *openapi.query(FormQuery)["parameters"]]
     ),

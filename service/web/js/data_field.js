@@ -7,7 +7,7 @@ import { count } from "./format.js";
 
 const OWN = "own";
 const LONGEST_SHOWN = 200_000;
-const OPTIONS = ["separator", "decimal", "header", "units_row", "dates", "skip_rows", "missing_values"];
+const OPTIONS = ["separator", "decimal", "header", "units_row", "dates", "dates_unit", "skip_rows", "max_rows", "stack", "missing_values"];
 const SIGNS = { ",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars", " ": "spaces" };
 
 export class DataField {

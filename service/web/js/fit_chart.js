@@ -1,6 +1,6 @@
 // The data with the fitted curve; for several inputs, predictions against measurements.
 
-import { Frame, axis, colours, wide } from "./frame.js";
+import { Frame, axis, clipped, colours, wide } from "./frame.js";
 import { extent, padded } from "./request.js";
 
 const GRID = 120;
@@ -18,20 +18,27 @@ export class FitChart {
    * @param inputs columns by name
    * @param target the measured values, or null where they are not known yet
    * @param labels {x, y} of the axes
+   * @param spread {x, y}: the standard deviations of the rows, each a list or null; or null
    */
-  setData(inputs, target, labels) {
+  setData(inputs, target, labels, spread = null) {
     this.labels = labels;
+    this.bars = [];
     const names = Object.keys(inputs);
     this.parity = names.length !== 1;
     this.curve = this.start = this.band = null;
     const rows = chosen(names.length ? inputs[names[0]].length : 0);
     if (this.parity) this.#alongTarget(inputs, target, rows);
-    else this.#alongInput(names[0], inputs[names[0]], target, rows);
+    else this.#alongInput(names[0], inputs[names[0]], target, rows, spread);
     this.draw();
   }
 
-  #alongInput(name, column, target, rows) {
-    const [low, high] = padded(extent(column), 0.04);
+  #alongInput(name, column, target, rows, spread) {
+    if (spread && target) {
+      this.bars = rows
+        .filter((i) => column[i] !== null && target[i] !== null)
+        .map((i) => ({ x: column[i], y: target[i], sx: spread.x?.[i] ?? 0, sy: spread.y?.[i] ?? 0 }));
+    }
+    const [low, high] = padded(extent([...column, ...this.bars.flatMap(({ x, sx }) => [x - sx, x + sx])]), 0.04);
     const grid = Array.from({ length: GRID + 1 }, (_, i) => low + ((high - low) * i) / GRID);
     const points = rows
       .filter((i) => column[i] !== null)
@@ -103,7 +110,8 @@ export class FitChart {
 
   /** The range of the data and, if it is near, of the initial curve. */
   #range() {
-    const known = this.measured.filter((v) => v !== null);
+    const bars = this.bars.flatMap(({ y, sy }) => [y - sy, y + sy]);
+    const known = [...this.measured.filter((v) => v !== null), ...bars];
     const [low, high] = extent(known.length ? known : (this.start ?? []));
     const [from, to] = extent(this.start ?? [low, high]);
     const room = 1.5 * (high - low);
@@ -137,10 +145,33 @@ export class FitChart {
           line({ stroke: "transparent" }),
         ],
         bands: [{ series: [4, 5], fill: colour.band }],
+        hooks: { drawAxes: [(u) => drawBars(u, this.bars, colour.muted)] },
       },
       this.#data(),
     );
   }
+}
+
+/** Draws ± one standard deviation of each point, below it. */
+function drawBars(u, bars, colour) {
+  if (!bars.length) return;
+  const at = (x, y) => [u.valToPos(x, "x", true), u.valToPos(y, "y", true)];
+  clipped(u, (ctx, ratio) => {
+    const cap = 3 * ratio;
+    ctx.strokeStyle = colour;
+    ctx.lineWidth = 1.5 * ratio;
+    ctx.beginPath();
+    for (const { x, y, sx, sy } of bars) {
+      const ends = [...(sy > 0 ? [[at(x, y - sy), at(x, y + sy), cap, 0]] : []), ...(sx > 0 ? [[at(x - sx, y), at(x + sx, y), 0, cap]] : [])];
+      for (const [from, to, wide, high] of ends) {
+        for (const [a, b] of [[from, to], ...[from, to].map(([p, q]) => [[p - wide, q - high], [p + wide, q + high]])]) {
+          ctx.moveTo(...a);
+          ctx.lineTo(...b);
+        }
+      }
+    }
+    ctx.stroke();
+  });
 }
 
 /** The rows to draw: all, or an evenly spaced selection. */

@@ -6,6 +6,7 @@ import { byId, element } from "./dom.js";
 import { Fields, checks, offer, typed } from "./fields.js";
 import { plain } from "./format.js";
 import { Grouping, groupColumns } from "./grouping.js";
+import { InputNoise } from "./input_noise.js";
 import { LossField } from "./loss_field.js";
 import { Noise } from "./noise.js";
 import { ParamsTable } from "./params_table.js";
@@ -34,6 +35,7 @@ export class Form {
     const set = (members) => this.#set(members);
     this.params = new ParamsTable(this.fields, set);
     this.noise = new Noise(this.fields, set);
+    this.inputNoise = new InputNoise(this.fields, set);
     this.loss = new LossField(this.fields, set, catalogue);
     this.grouping = new Grouping(this.fields, set);
     this.#listen();
@@ -152,9 +154,10 @@ export class Form {
   }
 
   #changeModel(model) {
-    const { params: known } = understood(model, this.columns, this.catalogue.models);
+    const { params: known, inputs } = understood(model, this.columns, this.catalogue.models);
     const kept = Object.entries(this.request.params ?? {}).filter(([p]) => known?.includes(p));
-    this.#set({ model, params: Object.fromEntries(kept), scaling: undefined });
+    const uncertain = Object.keys(this.request.sigma_x ?? {}).every((name) => inputs.includes(name));
+    this.#set({ model, params: Object.fromEntries(kept), scaling: undefined, ...(uncertain ? {} : { sigma_x: undefined }) });
   }
 
   #chooseOptimizer(name) {
@@ -198,6 +201,7 @@ export class Form {
     this.#showModel();
     this.params.show(request, this.understood.params);
     this.noise.show(request, this.#numeric());
+    this.inputNoise.show(request, this.#numeric(), this.understood.inputs);
     this.grouping.show(request, this.columns, this.understood);
     this.#showDescent();
     this.#showScaling();

@@ -16,10 +16,11 @@ const shade = (i) => (descentTheme.isDark() ? DARK : LIGHT)[i % LIGHT.length];
 /**
  * The rows of each group, and its curve where there is one input.
  * @param by the columns of the key
+ * @param from the first group that is shown
  */
-export async function groupsOf(fit, columns, by, input) {
+export async function groupsOf(fit, columns, by, input, from = 0) {
   const target = columns[fit.model.target];
-  const keys = fit.groups.key.slice(0, MOST_GROUPS).map((key) => [key].flat());
+  const keys = fit.groups.key.slice(from, from + MOST_GROUPS).map((key) => [key].flat());
   const rowsOf = (key) => target.map((_, i) => i).filter((i) => by.every((name, k) => same(columns[name][i], key[k])));
   const groups = keys.map((key) => {
     const rows = rowsOf(key);
@@ -70,12 +71,20 @@ const series = (groups) =>
   ]);
 
 /** The legend, as text with lines of the colours. */
-export function legend(groups, more) {
-  const entries = groups.flatMap(({ label }, i) => {
+export function legend(groups) {
+  return groups.flatMap(({ label }, i) => {
     const line = element("span", { class: "dash" });
     line.style.borderColor = shade(i);
     if (i % DASHES.length) line.style.borderTopStyle = "dashed";
     return [line, ` ${label} `];
   });
-  return more > 0 ? [...entries, element("span", {}, `and ${more} more`)] : entries;
+}
+
+/** The choices of which groups are shown, as many at a time as have colours of their own. */
+export function pages(count) {
+  const starts = Array.from({ length: Math.ceil(count / MOST_GROUPS) }, (_, i) => i * MOST_GROUPS);
+  return starts.map((from) => {
+    const to = Math.min(from + MOST_GROUPS, count);
+    return element("option", { value: from }, `${from + 1}–${to} of ${count}`);
+  });
 }

@@ -138,9 +138,12 @@ export class Landscape {
     }
   }
 
-  /** The minimum found by `auto`, once for each model, data, scaling and loss. */
+  /** The minimum of the loss that is drawn, without priors, found by `auto`; once for each model, data, scaling and
+   * loss. */
   async #minimum() {
-    const { model, params, loss, likelihood, scaling, sigma, weights } = this.scene.request;
+    const { model, params: given, loss, likelihood, scaling, sigma, weights } = this.scene.request;
+    const entries = Object.entries(given ?? {}).map(([name, param]) => [name, withoutPrior(param)]);
+    const params = Object.fromEntries(entries.filter(([, param]) => param !== undefined));
     const search = { model, params, loss, likelihood, scaling, sigma, weights, time_limit_s: SEARCH_S };
     const key = JSON.stringify(search) + this.scene.version;
     if (!this.minima.has(key)) this.minima.set(key, this.#search(search));
@@ -165,4 +168,11 @@ export class Landscape {
     if (minimum) parts.push(`The minimum is at ${at(minimum)}.`);
     this.chart.frame.describe(parts.join(" "));
   }
+}
+
+/** A param without its prior; undefined where nothing else is said of it. */
+function withoutPrior(param) {
+  if (param === null || typeof param !== "object") return param;
+  const { prior: _, ...others } = param;
+  return Object.keys(others).length ? others : undefined;
 }

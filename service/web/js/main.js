@@ -113,8 +113,8 @@ class Playground {
 
   #scene() {
     const { request, columns, units, version } = this;
-    const { model, params, scaling, loss, likelihood, sigma, weights, group_by } = request;
-    const key = JSON.stringify([model, params, scaling, loss, likelihood, sigma, weights, group_by, version]);
+    const { model, params, scaling, loss, likelihood, sigma, sigma_x, weights, group_by } = request;
+    const key = JSON.stringify([model, params, scaling, loss, likelihood, sigma, sigma_x, weights, group_by, version]);
     const meaning = understood(model, columns, this.families);
     return { request, columns, units, version, key, understood: meaning };
   }

@@ -61,6 +61,13 @@ export function measured(request, columns, target) {
 /** A param's initial value, or undefined if it is to be estimated. */
 export const startOf = (param) => (isObject(param) ? param.value : param);
 
+/** The initial values, or null if one is to be estimated. */
+export function startOfAll({ request, understood }) {
+  const entries = (understood.params ?? []).map((name) => [name, startOf(request.params?.[name])]);
+  const known = entries.length > 0 && entries.every(([, value]) => Number.isFinite(value));
+  return known ? Object.fromEntries(entries) : null;
+}
+
 /**
  * How the service interprets a model on these columns, as far as the page can tell.
  * @param families the catalogue by name
@@ -155,7 +162,7 @@ const PARTS = {
   likelihood: ["name", "exposure", "n"],
   group_by: ["column", "shared"],
 };
-const OF_PARAM = ["value", "min", "max", "fixed"];
+const OF_PARAM = ["value", "min", "max", "fixed", "prior"];
 
 const pick = (object, test) => Object.fromEntries(Object.entries(object).filter(([key]) => test(key)));
 
@@ -167,6 +174,9 @@ export function rest(request) {
     if (key === "params") Object.assign(more, restOfParams(value));
     else if (["sigma", "weights"].includes(key)) {
       if (typeof value === "object") more[key] = value;
+    } else if (key === "sigma_x") {
+      const values = Object.values(value);
+      if (values.length !== 1 || isObject(values[0])) more[key] = value;
     } else if (key === "scaling") {
       if (isObject(value) && factorOf(request) === undefined) more[key] = value;
     } else if (!PARTS[key]) more[key] = value;
@@ -206,6 +216,17 @@ export function withoutRest(request) {
 export function sigmaOf({ sigma, weights }, columns) {
   if (weights === undefined) return isObject(sigma) ? undefined : sigma;
   return columns[weights]?.map((w) => 1 / Math.sqrt(w));
+}
+
+/** The standard deviations of the rows, of the target and of the input: {x, y}, each a list or null; null where neither
+ * is known, or there is more than one input. */
+export function spreads(request, columns, { inputs, target }) {
+  const { sigma, weights, sigma_x: x, likelihood } = request;
+  if (inputs.length !== 1 || likelihood || !(target in columns)) return null;
+  const list = (given) =>
+    typeof given === "number" ? columns[target].map(() => given) : typeof given === "string" ? (columns[given] ?? null) : null;
+  const found = { x: list(x?.[inputs[0]]), y: (weights === undefined ? list(sigma) : sigmaOf(request, columns)) ?? null };
+  return found.x || found.y ? found : null;
 }
 
 /** The body to send: the request with its data and their units. */

@@ -4,12 +4,12 @@ import { call, drawable, numbers } from "./api.js";
 import { byId } from "./dom.js";
 import { FitChart } from "./fit_chart.js";
 import { grouped, number } from "./format.js";
-import { MOST_GROUPS, drawGroups, groupsOf, legend } from "./group_chart.js";
+import { MOST_GROUPS, drawGroups, groupsOf, legend, pages } from "./group_chart.js";
 import { groupColumns } from "./grouping.js";
 import { Landscape } from "./landscape.js";
 import { LossChart } from "./loss_chart.js";
 import { Player } from "./player.js";
-import { hasRate, measured, optimizerOf, resolved, startOf } from "./request.js";
+import { hasRate, measured, optimizerOf, resolved, spreads, startOfAll } from "./request.js";
 import { showWay, wayless } from "./way.js";
 
 const SHOWN_PARAMS = 4;
@@ -27,6 +27,7 @@ export class Stage {
       () => this.#showPlayer(),
     );
     byId("play").addEventListener("click", () => this.#toggle());
+    byId("group-page").addEventListener("change", () => this.#grouped(this.result));
     byId("seek").addEventListener("input", (event) => this.player.seek(Number(event.target.value)));
   }
 
@@ -73,7 +74,10 @@ export class Stage {
     byId("fit-title").textContent = several ? "Predicted against measured" : "Fit";
     const x = several ? `${label(name)}, measured` : label(understood.inputs[0]);
     const y = several ? "predicted" : label(name);
-    this.fit.setData(inputs, target, { x, y });
+    const spread = spreads(this.scene.request, columns, understood);
+    this.fit.setData(inputs, target, { x, y }, spread);
+    byId("fit-bars").hidden = !spread;
+    byId("group-page-field").hidden = true;
     this.fit.frame.describe(`${y} against ${x}: ${columns[Object.keys(columns)[0]].length} rows.`);
   }
 
@@ -127,6 +131,7 @@ export class Stage {
   /** Shows the fit of a run that has ended. */
   async ended(fit) {
     this.result = fit;
+    if (fit.groups) byId("group-page").replaceChildren(...pages(fit.groups.key.length));
     if (fit.groups) return this.#grouped(fit);
     const steps = this.history.epoch.length;
     showWay(steps > 1, wayless(fit));
@@ -149,10 +154,11 @@ export class Stage {
     showWay(false, "Each group has a fit of its own; how one of them got there is seen when its rows are fitted alone.");
     const { understood, columns, request } = this.scene;
     if (understood.inputs.length !== 1 || !(understood.target in columns)) return;
-    const groups = await groupsOf(fit, columns, groupColumns(request), understood.inputs[0]);
+    const groups = await groupsOf(fit, columns, groupColumns(request), understood.inputs[0], Number(byId("group-page").value));
     if (request !== this.scene.request) return;
     this.groups = groups;
-    byId("fit-key").replaceChildren(...legend(groups, fit.groups.key.length - MOST_GROUPS));
+    byId("fit-key").replaceChildren(...legend(groups));
+    byId("group-page-field").hidden = fit.groups.key.length <= MOST_GROUPS;
     this.fit.frame.describe(`${fit.groups.key.length} groups, each with its curve.`);
     drawGroups(this.fit.frame, groups, this.fit.labels);
   }
@@ -182,7 +188,7 @@ export class Stage {
   redraw() {
     if (this.groups) {
       drawGroups(this.fit.frame, this.groups, this.fit.labels);
-      byId("fit-key").replaceChildren(...legend(this.groups, 0));
+      byId("fit-key").replaceChildren(...legend(this.groups));
     } else this.fit.draw();
     this.loss.draw();
     this.landscape.chart.draw();
@@ -287,13 +293,6 @@ export class Stage {
     byId("play").textContent = this.player.playing ? "Pause" : "Replay";
     document.body.dataset.playing = String(this.player.playing);
   }
-}
-
-/** The initial values, or null if one is to be estimated. */
-function startOfAll({ request, understood }) {
-  const entries = (understood.params ?? []).map((name) => [name, startOf(request.params?.[name])]);
-  const known = entries.length > 0 && entries.every(([, value]) => Number.isFinite(value));
-  return known ? Object.fromEntries(entries) : null;
 }
 
 /** A network's inputs are standardized unless the request says otherwise. */

@@ -178,7 +178,6 @@ def test_what_is_malformed_is_told_with_its_line(text: str, says: str) -> None:
         ("#\n1.5;2\n,5;3\n", "line 3, column 'x': ',5'"),
         ("x,x\n1,2\n", "two columns are named 'x'"),
         ("a b,a-b\n1,2\n", "two columns are named 'a_b'"),
-        ("x,\n1,2\n", "column 2 has values but no name"),
         ("x\n" + "1\n" * 1001, "1,001 rows"),
         (",".join(f"x{i}" for i in range(11)) + "\n" + ",".join("1" * 11), "11 columns"),
         ("g\na\nb\nc\n", "3 distinct texts"),

@@ -105,8 +105,8 @@ ROWS = "0.0,1.5\n0.1,1.25\n0.2,1.125\n0.3,1.0625\n"
             'Plot Title: Stream\n"#","Date Time, GMT-05:00","Temp, °C (LGR S/N: 1)"\n'
             "1,06/15/20 10:00:00 AM,20.1\n2,06/15/20 10:15:00 AM,20.2\n"
             "3,06/15/20 10:30:00 AM,20.5\n",
-            ["index", "Date_Time_GMT_05_00", "Temp_C"], 3,
-            {"Date_Time_GMT_05_00": "s", "Temp_C": "LGR S/N: 1"}, [1],
+            ["index", "Date_Time_GMT_05_00", "Temp"], 3,
+            {"Date_Time_GMT_05_00": "s", "Temp": "°C"}, [1],
             id="temperature logger",
         ),
         pytest.param(

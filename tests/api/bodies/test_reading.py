@@ -61,7 +61,7 @@ async def test_another_type_is_told_of_curl_json(
 ) -> None:
     answer = await client.post("/fit", content=json.dumps(BODY), headers=headers)
     assert answer.status_code == 415
-    assert "curl --json" in answer.json()["detail"]
+    assert "-H 'Content-Type: application/json' -d" in answer.json()["detail"]
     assert len(answer.json()["detail"]) < 600
 
 
