@@ -15,7 +15,7 @@ __all__ = ["device", "needs"]
 
 torch.set_num_threads(1)
 
-for profile, examples in (("house", 60), ("long", 1000)):
+for profile, examples in (("suite", 60), ("long", 1000)):
     settings.register_profile(
         profile,
         deadline=None,
@@ -23,11 +23,11 @@ for profile, examples in (("house", 60), ("long", 1000)):
         max_examples=examples,
         suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
     )
-settings.load_profile("house")  # make fuzz has --hypothesis-profile long
+settings.load_profile("suite")  # make fuzz has --hypothesis-profile long
 
 LONGEST = (
     *("test_schemathesis.py", "test_bounds.py", "test_clock.py", "test_worker_death.py"),
-    *("test_soak.py", "test_machine.py", "test_shutdown.py", "test_forkserver.py"),
+    *("test_soak.py", "test_state_machine.py", "test_shutdown.py", "test_forkserver.py"),
     *("test_scale.py", "test_they_start.py", "test_playground.py", "test_commands.py"),
 )
 """The files that take longest: begun first, so that none is left for one core at the end."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -28,6 +29,17 @@ def _plan(request: JobRequest) -> Plan:
 
 def _params(plan: Plan) -> tuple[str, ...]:
     return () if isinstance(plan, fitting.ComparisonPlan) else tuple(plan.task.problem.params)
+
+
+def with_threads(most: int) -> FitBackend:
+    """The same in a worker, with as many threads as are worth it for each job."""
+
+    def start(plan: Plan, checkpoint: Any) -> Run:
+        many = isinstance(plan, fitting.ComparisonPlan) or scheduling.worth_threads(plan)
+        fitting.use_threads(most if many else 1)
+        return _start(plan, checkpoint)
+
+    return replace(FIT_BACKEND, start=start)
 
 
 def _start(plan: Plan, checkpoint: Any) -> Run:

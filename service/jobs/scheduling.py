@@ -13,6 +13,7 @@ from __future__ import annotations
 import math
 
 from service.engine.formula import Formula
+from service.engine.kernel.sharing import WORTH
 from service.engine.solvers.first_order import is_compiled
 from service.engine.solvers.table import has_closed_form
 from service.engine.start.search import (
@@ -80,8 +81,16 @@ def device(plan: Plan, asked: str) -> str:
 
 
 def threads(workers: int) -> int:
-    """Threads of a worker: the cores are divided among the workers."""
+    """The most threads of a worker: the cores are divided among the workers."""
     return max(1, cores() // workers)
+
+
+def worth_threads(plan: Plan) -> bool:
+    """Whether a job has enough work at a time for several threads. On less they wait for each
+    other at each step, and for a time slice where another process has the core of one."""
+    problem, options = plan.task.problem, plan.task.options
+    times = SCREENING if options.search or plan.resampling is not None else 1
+    return times * problem.rows * problem.formula.operations >= WORTH
 
 
 def expected_s(plan: Plan) -> float:

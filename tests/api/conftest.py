@@ -8,7 +8,7 @@ import httpx
 import pytest_asyncio
 
 from service.settings import Settings
-from tests.api.doors import real
+from tests.api.in_process import real
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")

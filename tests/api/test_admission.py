@@ -9,8 +9,8 @@ import pytest
 from service.api.middleware.api_keys import RateLimiter, new_key
 from service.app import create_app
 from service.settings import Settings
-from tests.api.doors import fake
 from tests.api.fakes import BODY, FakeJobs
+from tests.api.in_process import fake
 
 KEY, LINE = new_key("alice")
 OTHER, OTHER_LINE = new_key("bob")

@@ -15,7 +15,7 @@ import pytest
 import pytest_asyncio
 
 from service.settings import Settings
-from tests.api.doors import BACKENDS, real
+from tests.api.in_process import BACKENDS, real
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 

@@ -18,8 +18,8 @@ from service.certification import Case, cases
 from service.jobs.service import JobService
 from service.schemas.certification import CertifiedCase, CertifiedSource
 from service.settings import Settings
-from tests.api.doors import real
 from tests.api.fakes import FakeJobs
+from tests.api.in_process import real
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 

@@ -14,7 +14,7 @@ import pytest
 
 from service.certification.case import LABORATORY
 from service.settings import Settings
-from tests.api.doors import real
+from tests.api.in_process import real
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 

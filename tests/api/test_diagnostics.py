@@ -9,8 +9,8 @@ from service.api.routes.catalogue import markdown
 from service.engine.diagnostics import CHECKS
 from service.engine.diagnostics.finished import SEVERITIES, VERDICTS
 from service.fitting import diagnostic_list
-from tests.api.doors import fake
 from tests.api.fakes import FakeJobs
+from tests.api.in_process import fake
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "reference" / "diagnostics.md").read_text(encoding="utf-8")

@@ -9,8 +9,8 @@ import pytest
 from service import errors
 from service.api.http_errors import PROBLEMS
 from service.errors import DescentError, FieldError, InvalidData, InvalidRequest
-from tests.api.doors import fake
 from tests.api.fakes import BODY, FakeJobs, failed, job
+from tests.api.in_process import fake
 
 
 def _subclasses(cls: type[DescentError]) -> set[type[DescentError]]:

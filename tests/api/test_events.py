@@ -18,8 +18,8 @@ from service.jobs.history import Rows
 from service.jobs.service import Update
 from service.schemas.jobs import DoneEvent, ProgressEvent
 from service.settings import Settings
-from tests.api.doors import fake
 from tests.api.fakes import FakeJobs, job
+from tests.api.in_process import fake
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 

@@ -8,8 +8,8 @@ import pytest
 from service.api.routes.fits import fingerprint
 from service.schemas.fit import FitRequest
 from service.settings import Settings
-from tests.api.doors import fake
 from tests.api.fakes import BODY, FakeJobs, failed, job
+from tests.api.in_process import fake
 
 RESULT = b'{"job_id": "job_1",  "as": "the worker wrote it"}'
 

@@ -10,8 +10,8 @@ import pytest_asyncio
 
 from service.api.examples import T_C, T_U
 from service.settings import Settings
-from tests.api.doors import BACKENDS, fake, real
 from tests.api.fakes import BODY, FakeJobs, job
+from tests.api.in_process import BACKENDS, fake, real
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 

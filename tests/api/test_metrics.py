@@ -9,7 +9,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from service.api.middleware.metrics import Metrics
 from service.jobs.memory_store import MemoryStore
 from service.settings import Settings
-from tests.api.doors import real
+from tests.api.in_process import real
 from tests.jobs.conftest import SetClock, a_job
 
 LINE = {"data": {"x": [1, 2, 3], "y": [2.1, 3.9, 6.2]}}

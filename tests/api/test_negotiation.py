@@ -14,8 +14,8 @@ from service.api import head, writing
 from service.api.forms import FORMS
 from service.api.head import choose
 from service.api.http_errors import NotAcceptable
-from tests.api.doors import fake
 from tests.api.fakes import BODY, FakeJobs, job
+from tests.api.in_process import fake
 from tests.render.made import THERMOMETER, descent
 
 MEDIA = {form.name: form.media_type for form in FORMS.values()}

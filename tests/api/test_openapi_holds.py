@@ -13,8 +13,8 @@ from openapi_schema_validator import OAS31Validator
 from service.api.openapi import text
 from service.app import create_app
 from service.settings import Settings
-from tests.api.doors import fake
 from tests.api.fakes import FakeJobs
+from tests.api.in_process import fake
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 

@@ -28,8 +28,8 @@ from service.jobs.service import JobService
 from service.schemas.compute import PredictRequest
 from service.schemas.fit import FitRequest
 from service.settings import Settings
-from tests.api.doors import door, fake
 from tests.api.fakes import FakeJobs, job
+from tests.api.in_process import door, fake
 from tests.soon import PATIENCE_S
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")

@@ -27,8 +27,8 @@ from service.jobs.service import JobService
 from service.schemas.compute import Predictions
 from service.schemas.plot import PlotRequest
 from service.settings import Settings
-from tests.api.doors import door, fake
 from tests.api.fakes import FakeJobs, failed, job
+from tests.api.in_process import door, fake
 from tests.render.made import THERMOMETER, descent
 from tests.security.watchdog import Door
 from tests.soon import PATIENCE_S

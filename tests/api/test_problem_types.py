@@ -8,8 +8,8 @@ import pytest
 from service.api.http_errors import PROBLEMS
 from service.api.routes.problems import markdown
 from service.settings import Settings
-from tests.api.doors import fake
 from tests.api.fakes import BODY, FakeJobs
+from tests.api.in_process import fake
 
 ROOT = Path(__file__).parents[2]
 

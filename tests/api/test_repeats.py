@@ -13,8 +13,8 @@ from service.api.bodies.json_numbers import parse_numbers
 from service.errors import InvalidRequest
 from service.schemas.fit import FitRequest
 from service.settings import Settings
-from tests.api.doors import fake, real
 from tests.api.fakes import FakeJobs, job
+from tests.api.in_process import fake, real
 
 TWICE = {
     b'{"data":{"x":[1],"y":[2],"x":[3]}}': "/data/x",

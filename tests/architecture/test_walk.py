@@ -8,7 +8,7 @@ from pathlib import Path
 from types import FrameType
 
 from service.settings import Settings
-from tests.api.doors import real
+from tests.api.in_process import real
 from tests.render.made import THERMOMETER
 
 API = str(Path(__file__).parents[2] / "service" / "api")

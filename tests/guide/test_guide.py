@@ -11,8 +11,8 @@ from posixpath import dirname, join, normpath
 import pytest
 
 from service import guide
-from tests.api.doors import fake
 from tests.api.fakes import FakeJobs
+from tests.api.in_process import fake
 
 ROOT = Path(__file__).parents[2]
 PAGES = [name for name in guide.files() if name.endswith(".md")]

@@ -66,7 +66,7 @@ def stopped_timers() -> Iterator[Callable[[float], None]]:
         patience.join()
 
 
-class House:
+class LocalJobs:
     """A started JobService with its parts."""
 
     def __init__(self, **limits: Any) -> None:
@@ -98,25 +98,25 @@ class House:
         return await self.until(job, lambda job: job.progress.epoch >= epoch)
 
 
-Build = Callable[..., Awaitable[House]]
+Build = Callable[..., Awaitable[LocalJobs]]
 
 
 @pytest.fixture
 async def build() -> AsyncIterator[Build]:
-    """Builds and starts a house with the settings given; it is stopped after the test."""
+    """Starts a JobService with the settings given; it is stopped after the test."""
     async with AsyncExitStack() as stack:
 
-        async def _build(**limits: Any) -> House:
-            house = House(**limits)
-            await house.jobs.start()
-            stack.push_async_callback(house.jobs.stop)
-            return house
+        async def _build(**limits: Any) -> LocalJobs:
+            local = LocalJobs(**limits)
+            await local.jobs.start()
+            stack.push_async_callback(local.jobs.stop)
+            return local
 
         yield _build
 
 
 @pytest.fixture
-async def house(build: Build) -> House:
+async def local(build: Build) -> LocalJobs:
     return await build()
 
 

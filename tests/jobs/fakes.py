@@ -205,12 +205,12 @@ def main(sock: socket.socket, threads: int) -> None:
     WorkerLoop(sock, run).work()
 
 
-def stillborn(sock: socket.socket, threads: int) -> None:
+def ends_at_once(sock: socket.socket, threads: int) -> None:
     """A worker that dies before it is ready."""
     os._exit(7)
 
 
-def deaf(sock: socket.socket, threads: int) -> None:
+def ignores_messages(sock: socket.socket, threads: int) -> None:
     """A worker that hears nothing, not even the end of its socket."""
     frames.send(sock, Ready())
     signal.pause()

@@ -28,7 +28,7 @@ from service.jobs.store import IdempotencyKey
 from service.schemas.fit import FitRequest
 from service.settings import Settings
 from tests.jobs import fakes
-from tests.jobs.test_lanes import AWAY, HERE, plan
+from tests.jobs.test_scheduling import AWAY, HERE, plan
 from tests.soon import PATIENCE_S
 
 
@@ -57,7 +57,7 @@ class NotingStore(MemoryStore):
         return job
 
 
-class House:
+class LocalJobs:
     """A job service whose cheap jobs are done with `backend`, the others by workers."""
 
     def __init__(self, backend: FitBackend | None, entry: str, **limits: Any) -> None:
@@ -73,11 +73,11 @@ class House:
 
 
 @asynccontextmanager
-async def house(
+async def local(
     backend: FitBackend | None = FIT_BACKEND, entry: str = "service.jobs.worker:main", **limits: Any
-) -> AsyncIterator[House]:
+) -> AsyncIterator[LocalJobs]:
     use_threads(1)
-    made = House(backend, entry, **limits)
+    made = LocalJobs(backend, entry, **limits)
     await made.jobs.start()
     try:
         yield made
@@ -106,7 +106,7 @@ BENT = {"a curve whose start is searched for", "a curve that mostly needs few st
 async def test_here_or_there_the_answer_is_the_same_bit_for_bit() -> None:
     bodies = {**HERE, "diverging": DIVERGING, "weighed": WEIGHED, "scaled": SCALED}
     requests = {name: plan(**body).request for name, body in bodies.items()}
-    async with house() as near, house(backend=None) as far:
+    async with local() as near, local(backend=None) as far:
         for name, asked in requests.items():
             here, there = await near.ended(asked), await far.ended(asked)
             inline = near.store.lives[here.id] == [here.status]
@@ -124,7 +124,7 @@ async def test_here_or_there_the_answer_is_the_same_bit_for_bit() -> None:
 
 
 async def test_it_lives_as_any_other_does() -> None:
-    async with house() as near:
+    async with local() as near:
         job = await near.ended(request("5,000 epochs at once"))
         assert near.store.lives[job.id] == ["succeeded"], "it is stored with its end"
         assert job.progress.epoch == job.progress.epochs == 5000
@@ -139,7 +139,7 @@ async def test_it_lives_as_any_other_does() -> None:
 
 async def test_it_waits_for_no_worker_and_takes_none() -> None:
     """The one worker is busy and the queue is full, and the cheap job ends at once."""
-    async with house(entry=fakes.ENTRY, max_queued_jobs=1) as near:
+    async with local(entry=fakes.ENTRY, max_queued_jobs=1) as near:
         long = fakes.request(10**8, record_every=10**8, epoch_s=0.001)
         for _ in range(2):
             await near.executor.submit(await _job(long))
@@ -163,7 +163,7 @@ async def test_the_rest_goes_to_a_worker() -> None:
         return FIT_BACKEND.start(made, saved)
 
     backend = replace(FIT_BACKEND, start=start)
-    async with house(backend) as near:
+    async with local(backend) as near:
         away = await near.ended(plan(**AWAY["nobody knows how many evaluations"]).request)
         assert (away.status, seen) == ("succeeded", [])
         assert (await near.ended(request("a line"))).status == "succeeded"
@@ -177,7 +177,7 @@ async def test_a_failure_within_is_a_failed_job_and_tells_nothing(error: Excepti
     def fail(*_: Any) -> Any:
         raise error
 
-    async with house(replace(FIT_BACKEND, start=fail)) as near:
+    async with local(replace(FIT_BACKEND, start=fail)) as near:
         job = await near.ended(request("a line"))
         assert job.status == "failed"
         assert job.failure is not None
@@ -188,14 +188,14 @@ async def test_a_failure_within_is_a_failed_job_and_tells_nothing(error: Excepti
 
 
 async def test_the_time_limit_holds_here_too() -> None:
-    async with house() as near:
+    async with local() as near:
         body = {**HERE["a short descent"], "time_limit_s": 1e-9}
         job = await near.ended(plan(**body).request)
         assert (job.status, job.stop_reason) == ("succeeded", "time_limit")
 
 
 async def test_the_same_key_is_the_same_job() -> None:
-    async with house() as near:
+    async with local() as near:
         asked = request("a line")
         one, _ = await near.jobs.submit(asked, idempotency_key="k", fingerprint=b"1")
         other, replayed = await near.jobs.submit(asked, idempotency_key="k", fingerprint=b"1")
@@ -203,7 +203,7 @@ async def test_the_same_key_is_the_same_job() -> None:
 
 
 async def test_nothing_is_done_after_the_end() -> None:
-    async with house() as near:
+    async with local() as near:
         pass
     with pytest.raises(NotReady):
         await near.jobs.submit(request("a line"))
@@ -219,7 +219,7 @@ async def test_intervals_that_take_long_are_left_to_a_worker() -> None:
     """Profiles cost dozens of fits, which nobody else is to wait for."""
     case = Path(__file__).parents[1] / "data" / "cases" / "profile_isomerization.json"
     body = {**json.loads(case.read_text())["request"], "confidence_interval": {"level": 0.9}}
-    async with house() as near:
+    async with local() as near:
         job = await near.ended(FitRequest.model_validate(body))
         assert near.store.lives[job.id][:2] == ["queued", "running"]
         assert (job.status, job.attempts) == ("succeeded", 1)
@@ -230,7 +230,7 @@ async def test_intervals_that_take_long_are_left_to_a_worker() -> None:
 async def test_a_job_that_takes_long_is_left_to_a_worker(monkeypatch: pytest.MonkeyPatch) -> None:
     """From its start: the answer is that of one that was never handed over."""
     asked = request("a curve whose start is searched for")
-    async with house() as near:
+    async with local() as near:
         alone = await near.ended(asked)
         monkeypatch.setattr(scheduling, "HANDOVER_S", 0.0)
         job = await near.ended(asked)

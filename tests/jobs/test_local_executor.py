@@ -24,116 +24,116 @@ LIMIT_S = 600.0
 """Longer than a worker is at work before it is stuck."""
 
 
-async def test_workers_are_warm(house):
-    assert len(set(house.executor.pids)) == 2
-    job = await house.end(await house.submit(1))
+async def test_workers_are_warm(local):
+    assert len(set(local.executor.pids)) == 2
+    job = await local.end(await local.submit(1))
     assert job.status == "succeeded"
 
 
 @pytest.mark.parametrize("seed", range(5))
 async def test_kill_9_at_any_epoch_loses_nothing(build, seed):
-    house = await build(workers=1)
-    whole = await house.end(await house.submit(150, epoch_s=0.001))
-    job, victim = await struck(house, random.Random(seed).randrange(1, 120))
+    local = await build(workers=1)
+    whole = await local.end(await local.submit(150, epoch_s=0.001))
+    job, victim = await struck(local, random.Random(seed).randrange(1, 120))
     assert job.status == "succeeded"
     assert fakes.without_timings(job.result) == fakes.without_timings(whole.result)
-    rows = await house.store.history(job.id)
+    rows = await local.store.history(job.id)
     assert rows.epoch.tolist() == list(range(1, 151))
-    assert house.executor.pids != [victim]
+    assert local.executor.pids != [victim]
 
 
-async def struck(house, epoch):
+async def struck(local, epoch):
     """The end of a job whose worker was killed at that epoch or soon after it, and that worker;
     another job, where it was done before that."""
     while True:
-        job = await house.submit(150, epoch_s=0.001)
-        await house.running(job, epoch)
-        (victim,) = house.executor.pids
+        job = await local.submit(150, epoch_s=0.001)
+        await local.running(job, epoch)
+        (victim,) = local.executor.pids
         os.kill(victim, signal.SIGKILL)
-        job = await house.end(job)
+        job = await local.end(job)
         if job.attempts > 1:
             return job, victim
-        while house.executor.pids in ([], [victim]):
+        while local.executor.pids in ([], [victim]):
             await asyncio.sleep(0)
 
 
-async def test_a_lost_worker_is_replaced_at_once(house):
-    job = await house.submit(10**8, epoch_s=0.001)
-    await house.running(job)
+async def test_a_lost_worker_is_replaced_at_once(local):
+    job = await local.submit(10**8, epoch_s=0.001)
+    await local.running(job)
     with stopped_timers():
-        for pid in house.executor.pids:
+        for pid in local.executor.pids:
             os.kill(pid, signal.SIGKILL)
-        await house.until(job, lambda job: job.attempts == 2)
-        other = await house.end(await house.submit(1))
+        await local.until(job, lambda job: job.attempts == 2)
+        other = await local.end(await local.submit(1))
     assert other.status == "succeeded"
-    await house.jobs.cancel(job.id)
+    await local.jobs.cancel(job.id)
 
 
 async def test_an_idle_worker_that_dies_is_replaced(build):
-    house = await build(workers=1)
-    (victim,) = house.executor.pids
+    local = await build(workers=1)
+    (victim,) = local.executor.pids
     os.kill(victim, signal.SIGKILL)
-    job = await house.end(await house.submit(1))
+    job = await local.end(await local.submit(1))
     assert job.status == "succeeded"
 
 
-async def test_a_worker_that_ignores_a_cancel_is_killed_and_its_best_kept(house, tmp_path):
+async def test_a_worker_that_ignores_a_cancel_is_killed_and_its_best_kept(local, tmp_path):
     os.mkfifo(tmp_path / "stuck")
-    job = await house.submit(10**8, epoch_s=0.001, stuck_at=100, tell=tmp_path / "stuck")
+    job = await local.submit(10**8, epoch_s=0.001, stuck_at=100, tell=tmp_path / "stuck")
     await asyncio.to_thread((tmp_path / "stuck").read_text)
-    before = house.executor.pids
+    before = local.executor.pids
     with stopped_timers() as advance:
-        cancelling = asyncio.create_task(house.jobs.cancel(job.id))
+        cancelling = asyncio.create_task(local.jobs.cancel(job.id))
         await asyncio.sleep(0)
-        advance(house.settings.cancel_grace_s)
+        advance(local.settings.cancel_grace_s)
         job = await cancelling
     assert (job.status, job.stop_reason) == ("cancelled", "cancelled")
     assert 1 <= fakes.without_timings(job.result)["epochs"] < 100
-    assert set(before) != set(house.executor.pids)
+    assert set(before) != set(local.executor.pids)
 
 
-async def test_a_cancel_before_the_first_epoch(house):
-    job = await house.submit(10, stuck_at=1)
-    await house.until(job, lambda job: job.status == "running")
-    job = await house.jobs.cancel(job.id)
+async def test_a_cancel_before_the_first_epoch(local):
+    job = await local.submit(10, stuck_at=1)
+    await local.until(job, lambda job: job.status == "running")
+    job = await local.jobs.cancel(job.id)
     assert job.status == "cancelled"
     assert fakes.without_timings(job.result)["epochs"] == 0
 
 
-async def test_a_worker_that_overruns_the_time_limit_is_killed_and_its_best_kept(house, tmp_path):
+async def test_a_worker_that_overruns_the_time_limit_is_killed_and_its_best_kept(local, tmp_path):
     os.mkfifo(tmp_path / "stuck")
     request = fakes.request(10**8, epoch_s=0.001, stuck_at=50, tell=tmp_path / "stuck")
-    job, _ = await house.jobs.submit(request.model_copy(update={"time_limit_s": LIMIT_S}))
+    job, _ = await local.jobs.submit(request.model_copy(update={"time_limit_s": LIMIT_S}))
     await asyncio.to_thread((tmp_path / "stuck").read_text)
     with stopped_timers() as advance:
-        advance(LIMIT_S + house.settings.cancel_grace_s)
-        job = await house.end(job)
+        advance(LIMIT_S + local.settings.cancel_grace_s)
+        job = await local.end(job)
     assert (job.status, job.stop_reason) == ("succeeded", "time_limit")
     assert 1 <= fakes.without_timings(job.result)["epochs"] < 50
 
 
 async def test_a_flood_of_rows_is_bounded(build):
-    house = await build(max_history_rows=100)
-    job = await house.end(await house.submit(50_000))
-    rows = await house.store.history(job.id)
+    local = await build(max_history_rows=100)
+    job = await local.end(await local.submit(50_000))
+    rows = await local.store.history(job.id)
     assert len(rows) <= 100
     assert (rows.epoch[0], rows.epoch[-1], rows.thinned) == (1, 50_000, True)
 
 
-async def test_large_data_go_to_the_worker(house):
-    job = await house.end(await house.submit(1, rows=1_000_000))
+async def test_large_data_go_to_the_worker(local):
+    job = await local.end(await local.submit(1, rows=1_000_000))
     assert job.status == "succeeded"
 
 
-async def test_concurrent_jobs(house):
-    jobs = [await house.submit(5, owner=str(i % 7)) for i in range(150)]
+async def test_concurrent_jobs(local):
+    jobs = [await local.submit(5, owner=str(i % 7)) for i in range(150)]
     for job in jobs:
-        assert (await house.end(job)).status == "succeeded"
+        assert (await local.end(job)).status == "succeeded"
 
 
 async def test_a_worker_that_cannot_start_is_logged(caplog):
     settings = Settings(workers=2)
-    executor = LocalExecutor(settings, MemoryStore(settings), entry="tests.jobs.fakes:stillborn")
+    executor = LocalExecutor(settings, MemoryStore(settings), entry="tests.jobs.fakes:ends_at_once")
     with pytest.raises(RuntimeError, match="died as it started"):
         await executor.start()
     assert "exit code 7" in caplog.text
@@ -177,7 +177,8 @@ if __name__ == "__main__":
 
 @pytest.fixture
 def parent(tmp_path):
-    """A process with two busy workers, one of them deaf, and whether all below it end soon."""
+    """A process with two busy workers, one of which ignores messages, and whether all below it
+    end soon."""
     script = tmp_path / "parent.py"
     script.write_text(PARENT)
     env = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
@@ -211,31 +212,31 @@ def test_sigterm_ends_all_and_leaves_no_orphan(parent):
     assert gone()
 
 
-async def test_workers_ignore_signals_to_the_process_group(house):
+async def test_workers_ignore_signals_to_the_process_group(local):
     """Ctrl-C and systemd's SIGTERM reach workers and the fork server too; they go on. No others are
     signalled: this process has servers of other tests below it."""
-    job = await house.submit(200, epoch_s=0.001)
-    await house.running(job)
-    (server_pid,) = {parent_of(pid) for pid in house.executor.pids}
+    job = await local.submit(200, epoch_s=0.001)
+    await local.running(job)
+    (server_pid,) = {parent_of(pid) for pid in local.executor.pids}
     assert server_pid in children(os.getpid())
     handle = os.pidfd_open(server_pid)
     try:
-        for pid in (server_pid, *house.executor.pids):
+        for pid in (server_pid, *local.executor.pids):
             os.kill(pid, signal.SIGINT)
             os.kill(pid, signal.SIGTERM)
-        job = await house.end(job)
+        job = await local.end(job)
         assert (job.status, job.attempts) == ("succeeded", 1)
-        for pid in house.executor.pids:
+        for pid in local.executor.pids:
             os.kill(pid, signal.SIGKILL)
-        assert (await house.end(await house.submit(1))).status == "succeeded"
+        assert (await local.end(await local.submit(1))).status == "succeeded"
         assert not ended([handle]), "the fork server lived"
     finally:
         os.close(handle)
 
 
 async def test_a_stop_leaves_no_worker(build):
-    house = await build()
-    with ending(house.executor.pids) as gone:
-        await house.jobs.stop()
+    local = await build()
+    with ending(local.executor.pids) as gone:
+        await local.jobs.stop()
         assert await asyncio.to_thread(gone)
-        assert house.executor.pids == []
+        assert local.executor.pids == []

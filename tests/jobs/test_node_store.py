@@ -14,7 +14,7 @@ from service.jobs.redis import node_store
 from service.jobs.redis.node_store import NodeStore
 from service.jobs.redis.store import Appended
 from tests.jobs.conftest import SetClock, a_job
-from tests.jobs.puppets import rows
+from tests.jobs.scripted_workers import rows
 
 JOB = a_job(SetClock())
 

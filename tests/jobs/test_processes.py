@@ -21,7 +21,7 @@ from tests.jobs import fakes
 from tests.processes import parent_of
 from tests.soon import PATIENCE_S
 
-DEAF = "tests.jobs.fakes:deaf"
+DEAF = "tests.jobs.fakes:ignores_messages"
 
 
 @asynccontextmanager

@@ -85,10 +85,10 @@ async def test_a_lost_message_delays_but_does_not_hide_a_change(open_stores, mon
     monkeypatch.setattr(reader, "_REREAD_S", 0.01)
     here, there = open_stores(), open_stores()
 
-    async def deaf(job_id, event):
+    async def ignores_messages(job_id, event):
         pass
 
-    monkeypatch.setattr(there.subscription, "register", deaf)
+    monkeypatch.setattr(there.subscription, "register", ignores_messages)
     job = a_job(CLOCK)
     await here.create(job)
     waiter = asyncio.create_task(there.changed(job.id, job.version))

@@ -16,7 +16,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from service.settings import Settings
-from tests.api.doors import real
+from tests.api.in_process import real
 from tests.security.test_numbers import strict
 
 pytestmark = [

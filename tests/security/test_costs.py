@@ -11,7 +11,7 @@ import pytest
 import pytest_asyncio
 
 from service.settings import Settings
-from tests.api.doors import real
+from tests.api.in_process import real
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 

@@ -23,8 +23,8 @@ from service.app import create_app
 from service.jobs.service import JobService
 from service.schemas.series import written
 from service.settings import Settings
-from tests.api.doors import door, real
 from tests.api.fakes import FakeJobs
+from tests.api.in_process import door, real
 from tests.resilience.servers import Server, started
 from tests.security.memory import watched
 

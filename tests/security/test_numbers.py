@@ -17,7 +17,7 @@ import pytest_asyncio
 
 from service.app import create_app
 from service.settings import Settings
-from tests.api.doors import real
+from tests.api.in_process import real
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from service.settings import Settings
-from tests.api.doors import real
+from tests.api.in_process import real
 
 WIDE = {
     "model": {"name": "mlp", "hidden": [20, 20]},

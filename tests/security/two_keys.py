@@ -13,7 +13,7 @@ from starlette.routing import Route
 from service.api.middleware.api_keys import new_key
 from service.app import create_app
 from service.settings import Settings
-from tests.api.doors import door
+from tests.api.in_process import door
 
 LINE: dict[str, Any] = {"data": {"x": [1, 2, 3], "y": [2.1, 3.9, 6.2]}}
 ENDLESS: dict[str, Any] = {

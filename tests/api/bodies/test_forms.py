@@ -17,8 +17,8 @@ from service.schemas.requests import JobRequest
 from tests.api.bodies.test_arrow import written
 from tests.api.bodies.test_multipart import body, disposed
 from tests.api.bodies.test_npz import saved
-from tests.api.doors import fake
 from tests.api.fakes import FakeJobs, job
+from tests.api.in_process import fake
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 

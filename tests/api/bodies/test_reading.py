@@ -14,8 +14,8 @@ from service.api.state import new_state
 from service.app import create_app
 from service.jobs.service import JobService
 from service.settings import Settings
-from tests.api.doors import door, fake
 from tests.api.fakes import BODY, FakeJobs, job
+from tests.api.in_process import door, fake
 
 JSON = {"content-type": "application/json"}
 LIMIT = 1000

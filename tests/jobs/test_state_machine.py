@@ -1,6 +1,6 @@
 """The job machine under everything that can happen, in any order (hypothesis).
 
-The service, the executor, the store and the watchers are the real ones; the workers are puppets and
+The service, the executor, the store and the watchers are the real ones; the workers are workers and
 the time is the test's own, so that a thousand orders of events take seconds.
 """
 
@@ -23,7 +23,7 @@ from service.jobs.service import JobService
 from service.settings import Settings
 from tests.jobs import fakes
 from tests.jobs.conftest import SetClock
-from tests.jobs.puppets import SetLoop, Troupe
+from tests.jobs.scripted_workers import ScriptedWorkers, SetLoop
 
 WORKERS, QUEUED, KEPT = 2, 3, 7
 LIMITS = Settings(
@@ -67,9 +67,9 @@ class JobMachine(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.clock, self.troupe = SetClock(), Troupe()
+        self.clock, self.workers = SetClock(), ScriptedWorkers()
         self.loop = SetLoop(self.clock.monotonic)
-        self.patch = mock.patch("service.jobs.worker_slots.WorkerProcess", self.troupe)
+        self.patch = mock.patch("service.jobs.worker_slots.WorkerProcess", self.workers)
         self.patch.start()
         self.errors: list[str] = []
         self.listener = logging.Handler(logging.ERROR)
@@ -177,23 +177,23 @@ class JobMachine(RuleBasedStateMachine):
 
     # --- what workers do --------------------------------------------------------------------------
 
-    @precondition(lambda self: self.troupe.busy)
+    @precondition(lambda self: self.workers.busy)
     @rule(data=st.data(), epochs=st.integers(1, 15), checkpoint=st.booleans())
     def work(self, data: Any, epochs: int, checkpoint: bool) -> None:
         self.told(self._one_of(data).step, epochs, checkpoint=checkpoint)
 
-    @precondition(lambda self: self.troupe.busy)
+    @precondition(lambda self: self.workers.busy)
     @rule(data=st.data(), how=st.sampled_from(["close", "end", "end", "fail", "kill"]))
     def come_to_an_end(self, data: Any, how: str) -> None:
         self.told(getattr(self._one_of(data), how))
 
-    @precondition(lambda self: self.troupe.alive)
+    @precondition(lambda self: self.workers.alive)
     @rule(data=st.data())
     def die(self, data: Any) -> None:
-        self.told(data.draw(st.sampled_from(self.troupe.alive)).kill)
+        self.told(data.draw(st.sampled_from(self.workers.alive)).kill)
 
     def _one_of(self, data: Any) -> Any:
-        return data.draw(st.sampled_from(self.troupe.busy))
+        return data.draw(st.sampled_from(self.workers.busy))
 
     # --- what time does ---------------------------------------------------------------------------
 
@@ -226,7 +226,7 @@ class JobMachine(RuleBasedStateMachine):
         assert self._queued() <= QUEUED
         stats = self.run(self.store.stats())
         assert sum(stats.jobs.values()) <= KEPT
-        assert len(self.troupe.busy) <= WORKERS
+        assert len(self.workers.busy) <= WORKERS
         active = set(self.executor._active)
         assert len(active) <= WORKERS
         assert active | {entry.job.id for entry in self.store._queue} == {
@@ -275,7 +275,7 @@ class JobMachine(RuleBasedStateMachine):
             assert watcher.task.done()
         assert self.errors == []
         assert not self.executor._active
-        assert not self.troupe.alive
+        assert not self.workers.alive
         try:
             self.run(self.jobs.submit(fakes.request()))
         except NotReady:

@@ -1,4 +1,4 @@
-"""Workers on strings: they do what a test tells them to, in a time that a test tells."""
+"""Workers that do what a test says, in the time that it sets."""
 
 from __future__ import annotations
 
@@ -35,27 +35,27 @@ def rows(first: int, last: int) -> Rows:
     return Rows(epoch, 1.0 / epoch, params, 2 * params)
 
 
-class Troupe:
-    """What `places.WorkerProcess` is to the jobs layer: hires puppets."""
+class ScriptedWorkers:
+    """What `WorkerProcess` is to the jobs layer: starts scripted workers."""
 
     def __init__(self) -> None:
-        self.alive: list[Puppet] = []
+        self.alive: list[ScriptedWorker] = []
         self._pids = itertools.count(1)
 
-    async def spawn(self, entry: str, threads: int) -> Puppet:
-        puppet = Puppet(next(self._pids), self.alive.remove)
-        self.alive.append(puppet)
-        return puppet
+    async def spawn(self, entry: str, threads: int) -> ScriptedWorker:
+        worker = ScriptedWorker(next(self._pids), self.alive.remove)
+        self.alive.append(worker)
+        return worker
 
     @property
-    def busy(self) -> list[Puppet]:
-        return [puppet for puppet in self.alive if puppet.task is not None]
+    def busy(self) -> list[ScriptedWorker]:
+        return [worker for worker in self.alive if worker.task is not None]
 
 
-class Puppet:
+class ScriptedWorker:
     """A worker that keeps `run_job`'s side of the contract."""
 
-    def __init__(self, pid: int, died: Callable[[Puppet], None]) -> None:
+    def __init__(self, pid: int, died: Callable[[ScriptedWorker], None]) -> None:
         self.pid = pid
         self.task: Task | None = None
         self.cancelled = False

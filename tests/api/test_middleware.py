@@ -6,8 +6,8 @@ import pytest
 
 from service.api.middleware.hosts import AllowedHosts
 from service.settings import Settings
-from tests.api.doors import fake
 from tests.api.fakes import BODY, FakeJobs, job
+from tests.api.in_process import fake
 
 PAGE = "https://page.example"
 

@@ -83,3 +83,17 @@ def test_the_workers_share_the_cores(workers: int) -> None:
     threads = scheduling.threads(workers)
     assert threads >= 1
     assert threads * workers <= max(cores(), workers)
+
+
+@pytest.mark.parametrize(
+    ("body", "many"),
+    [
+        ({}, False),
+        ({"model": {"name": "mlp", "hidden": [20, 20]}, "optimizer": ADAM}, False),
+        ({"model": {"name": "mlp", "hidden": [20, 20]}, "optimizer": ADAM, "rows": 5000}, True),
+        ({"model": DECAY, "params": START, "rows": 300}, False),
+        ({"model": DECAY, "rows": 50_000}, True),
+    ],
+)
+def test_threads_are_for_much_work_at_a_time(body: dict[str, Any], many: bool) -> None:
+    assert scheduling.worth_threads(plan(**body)) is many

@@ -76,7 +76,7 @@ def test_a_proxy_that_is_trusted_has_no_share(monkeypatch: pytest.MonkeyPatch) -
             assert status(whole(sock)) == 200
 
 
-def test_a_crowd_is_counted_by_network_and_forgotten() -> None:
+def test_connections_are_counted_by_network_and_forgotten() -> None:
     crowd = ConnectionLimits("10.0.0.0/8")
     assert [crowd.join(host) for host in ("2001:db8::1", "2001:db8::2", "2001:db8:1::1")] == [
         *(1, 2, 1)
