@@ -27,7 +27,11 @@ STARTS = (1.0, 0.1)
 DAMPING = 1e-3
 MOST_DAMPING = 1e12
 SMALL = 1e-13
-"""Relative step after which the params have converged."""
+"""Relative step after which the params have converged,"""
+SMALL_ROUGHLY = 1e-8
+"""of replicates,"""
+ROUNDED = 1e-11
+"""and that at which they have where it does not lower the deviance, but for rounding."""
 NOTHING = 1e-10
 """Singular values, relative to the largest, that count as zero."""
 
@@ -117,23 +121,27 @@ class Variance:
 
 
 @np.errstate(all="ignore")
-def estimate(variance: Variance, start: Floats) -> NoiseParams:
+def estimate(variance: Variance, start: Floats, *, roughly: bool = False) -> NoiseParams:
     """The params of each pool from a start (pools, m); NaN in it: values that are tried."""
     values = _started(variance, start)
     left: Bools = np.isfinite(variance.deviance(values))
     damping = np.full(len(values), DAMPING)
+    small = SMALL_ROUGHLY if roughly else SMALL
     for _ in range(-(-STEPS // TOGETHER)):
         own = np.flatnonzero(left)
         if not len(own):
             break
         some = variance if len(own) == len(left) else variance.at(own)
-        values[own], damping[own], left[own] = _stepped(some, values[own], damping[own])
+        values[own], damping[own], left[own] = _stepped(some, values[own], damping[own], small)
     _, squares, _ = variance.scoring(values)
     return NoiseParams(values, _stderr(squares), variance.extra(values))
 
 
-def _stepped(variance: Variance, values: Floats, damping: Floats) -> tuple[Floats, Floats, Bools]:
-    """The params after `TOGETHER` steps, their damping, and which have not converged."""
+def _stepped(
+    variance: Variance, values: Floats, damping: Floats, least: float
+) -> tuple[Floats, Floats, Bools]:
+    """The params after `TOGETHER` steps, their damping, and which have not converged: whose step is
+    not `least` of them."""
     active, eye = np.ones(len(values), dtype=np.bool_), np.eye(variance.params)
     for _ in range(TOGETHER):
         if not active.any():
@@ -147,10 +155,11 @@ def _stepped(variance: Variance, values: Floats, damping: Floats) -> tuple[Float
         trial = values + step
         after = variance.deviance(trial)
         taken = known & (after <= before)
-        small = np.abs(step).max(axis=1) <= SMALL * np.abs(values).max(axis=1)
+        moved = np.abs(step).max(axis=1) / np.abs(values).max(axis=1)
+        small = moved <= np.where(taken, least, max(least, ROUNDED))
         values = np.where(taken[:, None], trial, values)
         damping = np.where(taken, damping / 10, damping * 10)
-        active = known & ~(taken & small) & (damping < MOST_DAMPING)
+        active = known & ~small & (damping < MOST_DAMPING)
     return values, damping, active
 
 

@@ -184,7 +184,7 @@ class ReweightedRun:
         at.epochs = at.epochs.index_add(0, at.active, ends.epochs)
         at.rounds[at.active] += 1
         fits = self.task.fits if len(at.active) == many else self.task.fits.at(at.active)
-        new = reweighted(self.task, fits, theta, self._known())
+        new = reweighted(self.task, fits, theta, self._known(), roughly=self._roughly)
         if self.task.groups is None:
             must_be_positive(new, self.task.problem.noise)
         moves = self._moves(new, None if before is None else before[at.active], theta)

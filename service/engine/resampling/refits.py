@@ -34,7 +34,9 @@ OPTIONS = Options(
 1e-5 of a standard error, a thousandth of the Monte-Carlo error."""
 LINEAR = Options("exact", NoOptions(), epochs=1, record_every=1)
 ROWS = 2**16
-"""Rows that are fitted at once, about."""
+"""Rows that are fitted at once, about;"""
+ROWS_IN_ROUNDS = 2**14
+"""and with a model of the noise, of which a step makes no more, since it takes far longer."""
 SINGULAR = 1e-11
 """Diagonal of R, relative to its column, at which the rows of a replicate do not determine a
 param."""
@@ -86,10 +88,13 @@ class Refits:
         """Makes at most `count` replicates."""
         until = min(self.total, self.done + count)
         sizes = self.base.fits.sizes.numpy()
-        while self.done < until:
-            items = np.arange(self.done, until)
+        in_rounds = self.base.problem.noise is not None
+        most = ROWS_IN_ROUNDS if in_rounds else ROWS
+        begun = self.done
+        while self.done < until and not (in_rounds and self.done > begun):
+            items = np.arange(self.done, min(until, self.done + most))
             rows = np.cumsum(sizes[items // self.replicates])
-            items = items[: max(1, int(np.searchsorted(rows, ROWS, side="right")))]
+            items = items[: max(1, int(np.searchsorted(rows, most, side="right")))]
             self.done += len(items)
             items = items[self.base.usable[items // self.replicates]]
             if len(items):
@@ -102,7 +107,8 @@ class Refits:
 
     def finish(self) -> Refits:
         """Makes all that are left."""
-        self.step(self.total)
+        while self.done < self.total:
+            self.step(self.total)
         return self
 
 
