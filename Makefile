@@ -16,6 +16,9 @@ DEV := .venv/.installed
 BENCH := .venv/.bench
 FUZZ := .venv/.fuzz
 
+# Python keeps what it compiles: the tests start it a hundred times.
+export PYTHONDONTWRITEBYTECODE :=
+
 .DEFAULT_GOAL := help
 .PHONY: help install serve test check openapi docs client bench fuzz audit soak clean
 MAKEFLAGS += --no-builtin-rules --no-print-directory

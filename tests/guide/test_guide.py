@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import tomllib
+from functools import cache
 from html.parser import HTMLParser
 from pathlib import Path
 from posixpath import dirname, join, normpath
@@ -39,6 +40,7 @@ class _Document(HTMLParser):
             self.loaded.append(str(address))
 
 
+@cache
 def document(name: str) -> _Document:
     page = guide.page(name)
     assert page is not None

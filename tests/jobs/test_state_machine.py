@@ -283,5 +283,5 @@ class JobMachine(RuleBasedStateMachine):
         raise AssertionError("nothing is taken after the end")
 
 
-JobMachine.TestCase.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
+JobMachine.TestCase.settings = settings(max_examples=40, stateful_step_count=40, deadline=None)
 TestJobMachine = JobMachine.TestCase

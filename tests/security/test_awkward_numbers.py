@@ -93,7 +93,7 @@ def check(answer: httpx.Response, asked: object) -> Any:
 
 
 @given(asked=requests(), form=st.sampled_from(["text", "csv", "oneline", "arrow"]))
-@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=30, deadline=None, suppress_health_check=list(HealthCheck))
 async def test_every_option(client: httpx.AsyncClient, asked: dict[str, Any], form: str) -> None:
     answer = await client.post("/fit", json=asked)
     told = check(answer, asked)

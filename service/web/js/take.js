@@ -11,6 +11,7 @@ export class Take {
   /** @param page has `curl()` and `state()`, of the request that stands in the form */
   constructor(page) {
     this.page = page;
+    this.fit = null;
     byId("picture").append(...Object.entries(VIEWS).map(([value, title]) => element("option", { value }, title)));
     const on = (id, action) =>
       byId(id).addEventListener("click", async () => {
@@ -29,11 +30,11 @@ export class Take {
 
   /** Offers what there is of a fit. */
   show(fit, scene) {
+    if (fit !== this.fit) byId("taken").textContent = "";
     Object.assign(this, { fit, scene });
     for (const button of document.querySelectorAll("[data-fit]")) button.hidden = !fit;
     byId("download-predictions").hidden = !fit || Boolean(fit.groups);
     byId("pictures").hidden = !fit || Boolean(fit.groups);
-    byId("taken").textContent = "";
   }
 
   async #link() {

@@ -7,6 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).parents[3]
 CHECKED = {"NUMBA_BOUNDSCHECK": "1", "NUMBA_OPT": "0"}
 """Its code is kept apart from the other (see `cache.folders`); without optimisation it is compiled
@@ -34,6 +36,7 @@ def run(*command: str) -> subprocess.CompletedProcess[str]:
     )  # fmt: skip
 
 
+@pytest.mark.compiles
 def test_no_index_is_beyond_its_array() -> None:
     """In anything that the service does with the kernel in float64: see `everything`. The code for
     float32 is made of the same lines."""
