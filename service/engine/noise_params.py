@@ -127,7 +127,8 @@ def estimate(variance: Variance, start: Floats, *, roughly: bool = False) -> Noi
     left: Bools = np.isfinite(variance.deviance(values))
     damping = np.full(len(values), DAMPING)
     small = SMALL_ROUGHLY if roughly else SMALL
-    for _ in range(-(-STEPS // TOGETHER)):
+    known = roughly and not np.isnan(start).any()  # the rounds go on, so a few steps are enough
+    for _ in range(1 if known else -(-STEPS // TOGETHER)):
         own = np.flatnonzero(left)
         if not len(own):
             break

@@ -10,6 +10,7 @@ import pytest
 from service.errors import InvalidRequest
 from service.fitting.drawn import Drawn
 from service.fitting.unknowns import unknowns_from
+from service.render.report import report
 from service.schemas.answers import Fit
 from service.schemas.fit import FitRequest
 from service.schemas.unknowns import InvertRequest
@@ -126,6 +127,13 @@ def test_counts_are_drawn_from_the_mean() -> None:
     assert of(found).failed == 0
     assert of(found).stderr["a"] == pytest.approx(due, abs=4 * error(due, MANY))
     assert drawn(found).theta[:, 0] * 12 == pytest.approx(np.rint(drawn(found).theta[:, 0] * 12))
+
+
+def test_a_report_says_what_was_drawn() -> None:
+    text = report(bootstrap(DECAY, kind="parametric", replicates=50))
+    assert "counts drawn from the likelihood" in text
+    assert "normal noise" not in text
+    assert "normal noise" in report(bootstrap(RATIO, kind="parametric", replicates=50))
 
 
 def test_trials() -> None:
