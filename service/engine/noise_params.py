@@ -20,12 +20,18 @@ from service.engine.kernel.composite import outputs_of
 from service.engine.kernel.types import Bools, Floats, Ints
 
 STEPS = 200
+TOGETHER = 5
+"""Steps after which the pools that have converged are left alone."""
 STARTS = (1.0, 0.1)
 """Initial values that are tried for each param, besides the root mean square of the residuals."""
 DAMPING = 1e-3
 MOST_DAMPING = 1e12
 SMALL = 1e-13
-"""Relative step after which the params have converged."""
+"""Relative step after which the params have converged,"""
+SMALL_ROUGHLY = 1e-8
+"""of replicates,"""
+ROUNDED = 1e-11
+"""and that at which they have where it does not lower the deviance, but for rounding."""
 NOTHING = 1e-10
 """Singular values, relative to the largest, that count as zero."""
 
@@ -47,6 +53,7 @@ class Variance:
     def __init__(
         self, formula: Formula, columns: Mapping[str, Floats], residuals: Floats, sizes: Ints
     ) -> None:
+        self._given = formula, columns, residuals
         self._program = formula.full.tensors
         inputs = [np.ascontiguousarray(columns[name]) for name in formula.inputs]
         self._inputs = [torch.from_numpy(each).unsqueeze(-1) for each in inputs]
@@ -55,6 +62,13 @@ class Variance:
         self._first = np.cumsum(sizes) - sizes
         self.params = len(formula.params)
         self.sizes = sizes
+
+    def at(self, pools: Ints) -> Variance:
+        """The same of some of the pools."""
+        formula, columns, residuals = self._given
+        rows = np.flatnonzero(np.isin(self._of, pools))
+        own = {name: columns[name][rows] for name in formula.inputs}
+        return Variance(formula, own, residuals[rows], self.sizes[pools])
 
     @property
     def spread(self) -> Floats:
@@ -107,13 +121,30 @@ class Variance:
 
 
 @np.errstate(all="ignore")
-def estimate(variance: Variance, start: Floats) -> NoiseParams:
+def estimate(variance: Variance, start: Floats, *, roughly: bool = False) -> NoiseParams:
     """The params of each pool from a start (pools, m); NaN in it: values that are tried."""
     values = _started(variance, start)
-    active: Bools = np.isfinite(variance.deviance(values))
+    left: Bools = np.isfinite(variance.deviance(values))
     damping = np.full(len(values), DAMPING)
-    eye = np.eye(variance.params)
-    for _ in range(STEPS):
+    small = SMALL_ROUGHLY if roughly else SMALL
+    known = roughly and not np.isnan(start).any()  # the rounds go on, so a few steps are enough
+    for _ in range(1 if known else -(-STEPS // TOGETHER)):
+        own = np.flatnonzero(left)
+        if not len(own):
+            break
+        some = variance if len(own) == len(left) else variance.at(own)
+        values[own], damping[own], left[own] = _stepped(some, values[own], damping[own], small)
+    _, squares, _ = variance.scoring(values)
+    return NoiseParams(values, _stderr(squares), variance.extra(values))
+
+
+def _stepped(
+    variance: Variance, values: Floats, damping: Floats, least: float
+) -> tuple[Floats, Floats, Bools]:
+    """The params after `TOGETHER` steps, their damping, and which have not converged: whose step is
+    not `least` of them."""
+    active, eye = np.ones(len(values), dtype=np.bool_), np.eye(variance.params)
+    for _ in range(TOGETHER):
         if not active.any():
             break
         before, squares, slope = variance.scoring(values)
@@ -125,12 +156,12 @@ def estimate(variance: Variance, start: Floats) -> NoiseParams:
         trial = values + step
         after = variance.deviance(trial)
         taken = known & (after <= before)
-        small = np.abs(step).max(axis=1) <= SMALL * np.abs(values).max(axis=1)
+        moved = np.abs(step).max(axis=1) / np.abs(values).max(axis=1)
+        small = moved <= np.where(taken, least, max(least, ROUNDED))
         values = np.where(taken[:, None], trial, values)
         damping = np.where(taken, damping / 10, damping * 10)
-        active = known & ~(taken & small) & (damping < MOST_DAMPING)
-    _, squares, _ = variance.scoring(values)
-    return NoiseParams(values, _stderr(squares), variance.extra(values))
+        active = known & ~small & (damping < MOST_DAMPING)
+    return values, damping, active
 
 
 def _started(variance: Variance, start: Floats) -> Floats:

@@ -21,11 +21,13 @@ from torch import Tensor
 from service.engine.iterate import Run
 from service.engine.kernel.types import Bools, Floats
 from service.engine.noise import FittedNoise, ResidualScale
+from service.engine.ordered_run import OrderedRun
 from service.engine.problem import Task
 from service.engine.result import Ends, GroupedResult, Result, Rows, StopReason, joined
 from service.engine.reweighted_state import (
     DAMPED,
     LATER_EPOCHS,
+    ROUGH_ROUNDS,
     ROUNDS,
     SETTLED,
     SETTLED_FLOAT32,
@@ -46,8 +48,11 @@ class ReweightedRun:
     """The rounds of a task with a model of the noise; progress is counted as by `Run`, in groups
     that have settled, or in the epochs of a single fit."""
 
-    def __init__(self, task: Task, checkpoint: ReweightedCheckpoint | None = None) -> None:
-        self.task = task
+    def __init__(
+        self, task: Task, checkpoint: ReweightedCheckpoint | None = None, *, roughly: bool = False
+    ) -> None:
+        """`roughly`: the fits are replicates, whose end need not be known to all digits."""
+        self.task, self._roughly = task, roughly
         groups = len(task.fits)
         self._at = checkpoint or ReweightedCheckpoint(
             None, 1, False, torch.arange(groups), None, history=[[] for _ in range(groups)],
@@ -55,7 +60,7 @@ class ReweightedRun:
             rounds=torch.zeros(groups, dtype=torch.int64),
             unsettled=torch.zeros(groups, dtype=torch.bool),
         )  # fmt: skip
-        self._part: Run | SharedRun = self._run(self._at.part)
+        self._part: Run | OrderedRun | SharedRun = self._run(self._at.part)
         self._at.part = None
         self._counts_groups = task.groups is not None and not task.shared
 
@@ -126,11 +131,12 @@ class ReweightedRun:
             history = [joined(each, len(self.task.problem.params)) for each in parts]
         return GroupedResult(ends, history, None if self.done else stop_reason, noise)
 
-    def _run(self, checkpoint: Any) -> Run | SharedRun:
+    def _run(self, checkpoint: Any) -> Run | OrderedRun | SharedRun:
         """The run of the present round."""
         task = self._round()
         if not task.shared:
-            return Run(task, checkpoint)
+            run = Run if task.problem.order is None else OrderedRun
+            return run(task, checkpoint)
         if checkpoint is None and self._at.round > 1:
             checkpoint = SharedCheckpoint("fit", waiting=[task.fits.initial.double()])
         return SharedRun(task, checkpoint)
@@ -178,14 +184,14 @@ class ReweightedRun:
         at.epochs = at.epochs.index_add(0, at.active, ends.epochs)
         at.rounds[at.active] += 1
         fits = self.task.fits if len(at.active) == many else self.task.fits.at(at.active)
-        new = reweighted(self.task, fits, theta, self._known())
+        new = reweighted(self.task, fits, theta, self._known(), roughly=self._roughly)
         if self.task.groups is None:
             must_be_positive(new, self.task.problem.noise)
         moves = self._moves(new, None if before is None else before[at.active], theta)
         self._take(self._damped(new), moves)
         at.active = at.active[torch.from_numpy(moves)]
         at.round += 1
-        if not len(at.active) or at.round > ROUNDS:
+        if not len(at.active) or at.round > (ROUGH_ROUNDS if self._roughly else ROUNDS):
             assert at.unsettled is not None
             at.unsettled[at.active] = True
             at.last, at.active = True, torch.arange(many)
@@ -209,7 +215,8 @@ class ReweightedRun:
         double = self.task.problem.target.dtype == torch.float64
         slack = SETTLED if double else SETTLED_FLOAT32
         noise = self.task.problem.noise
-        if double and isinstance(noise, ResidualScale) and noise.estimator == "rsdr":
+        is_test = isinstance(noise, ResidualScale) and noise.estimator == "rsdr"
+        if double and (is_test or self._roughly):
             slack = SETTLED_ROUGHLY
         moves = ~lost
         if before is not None:

@@ -15,7 +15,9 @@ from service.engine.problem import Problem, Task
 from service.engine.result import Ends, Result, Rows
 
 ROUNDS = 100
-"""The most rounds."""
+"""The most rounds,"""
+ROUGH_ROUNDS = 30
+"""and of a replicate."""
 LATER_EPOCHS = 100
 """The most epochs of a round after the first."""
 DAMPED = 16
@@ -23,7 +25,7 @@ DAMPED = 16
 SETTLED = 1e-10
 """Relative change of each param, or of each σ, below which a group has settled,"""
 SETTLED_ROUGHLY = 1e-6
-"""where the fit is only to find outliers,"""
+"""where the fit is only to find outliers, or is a replicate,"""
 SETTLED_FLOAT32 = 1e-4
 """and where it is in float32."""
 

@@ -35,7 +35,9 @@ class Reweighted:
 
 
 @np.errstate(all="ignore")
-def reweighted(task: Task, fits: Groups, theta: Tensor, known: Floats | None) -> Reweighted:
+def reweighted(
+    task: Task, fits: Groups, theta: Tensor, known: Floats | None, *, roughly: bool = False
+) -> Reweighted:
     """σ by the noise of the task's problem, for some of its groups at θ (fits, params). `known` are
     params of the noise (pools, m) to start from."""
     problem, model = task.problem, task.problem.noise
@@ -46,7 +48,8 @@ def reweighted(task: Task, fits: Groups, theta: Tensor, known: Floats | None) ->
     pools = sizes if task.shared is None else np.array([len(rows)])
     residuals = prediction - target
     if isinstance(model, NoiseExpression):
-        sigma, params = _by_expression(model, rows, prediction, residuals, pools, known)
+        at = rows, prediction, residuals, pools
+        sigma, params = _by_expression(model, *at, known, roughly=roughly)
     else:
         assert isinstance(model, ResidualScale)
         sigma, params = _by_scale(model, task, rows, residuals, pools, fewer=known is None)
@@ -83,7 +86,7 @@ def must_be_positive(found: Reweighted, model: Noise | None) -> None:
 
 def _by_expression(
     model: NoiseExpression, rows: Ints, prediction: Floats, residuals: Floats, pools: Ints,
-    known: Floats | None,
+    known: Floats | None, *, roughly: bool,
 ) -> tuple[Floats, NoiseParams]:  # fmt: skip
     formula, at = model.formula, torch.from_numpy(rows)
     columns = {name: x[at].cpu().numpy() for name, x in model.columns.items()}
@@ -100,7 +103,7 @@ def _by_expression(
         start = [model.start[name] for name in formula.params]
         given = np.array([np.nan if value is None else value for value in start])
         known = np.tile(given, (many, 1))
-    params = estimate(variance, known)
+    params = estimate(variance, known, roughly=roughly)
     return variance.read(params.values)[0], params
 
 

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import torch
 
 from service.engine.diagnostics import Diagnostic, FinishedFit, examine, verdict
+from service.engine.diagnostics.spread import NON_CONSTANT_SPREAD
 from service.engine.inference.covariance import of_kind
 from service.engine.inference.intervals import Intervals, Method, TakesLong, intervals
 from service.engine.inference.statistics import summarise
@@ -67,6 +68,8 @@ def to_fit(
         resampled,
     )  # fmt: skip
     diagnostics = examine(finished)
+    if kind == "sandwich":
+        diagnostics = [each for each in diagnostics if each.code != NON_CONSTANT_SPREAD.code]
     if kind == "observed" and len(expected.free) > FEW_PARAMS and not patient:
         raise TakesLong
     statistics = of_kind(problem, expected, kind)

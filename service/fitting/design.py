@@ -12,6 +12,8 @@ from service.engine.inference.design import gains
 from service.engine.inference.statistics import Statistics
 from service.engine.kernel import operators
 from service.engine.kernel.types import Floats
+from service.fitting.noise_answer import expression_of, noise_of
+from service.fitting.noise_at import sigma_at
 from service.fitting.plan import Plan
 from service.schemas.resampled import Design
 from service.schemas.resampling import CandidateRange, DesignOptions
@@ -35,8 +37,8 @@ def to_design(plan: Plan, theta: torch.Tensor, statistics: Statistics) -> Design
     read = operators.read(
         formula.program(problem.places.tolist()).tensors, torch.stack(inputs), point
     )[:, 0]
-    sigma = asked.sigma or (plan.request.sigma if isinstance(plan.request.sigma, float) else 1.0)
-    slopes = read[1:].numpy().T / sigma
+    sigma = _sigma(plan, asked, read[0].numpy(), dict(zip(names, raw, strict=True)))
+    slopes = (read[1:].numpy() / sigma).T
     gradient = None if asked.of is None else _gradient(plan, asked.of, point)
     found = gains(figures.covariance, float(figures.noise), slopes, gradient)
     best = found.volume if found.stderr is None else found.stderr
@@ -52,6 +54,21 @@ def to_design(plan: Plan, theta: torch.Tensor, statistics: Statistics) -> Design
         stderr=None if found.stderr is None else found.stderr[order].tolist(),
         volume=found.volume[order].tolist(),
     )
+
+
+def _sigma(
+    plan: Plan, asked: DesignOptions, predictions: Floats, inputs: dict[str, Floats]
+) -> Floats | float:
+    """σ of the next reading at each candidate, in units of that of the fit."""
+    given, expr = plan.request.sigma, expression_of(plan.request)
+    if asked.sigma is not None:
+        return asked.sigma
+    if expr is None:
+        return given if isinstance(given, float) else 1.0
+    found = noise_of(plan)
+    params = {} if found is None else found.params
+    values = np.array([list(params.values())], dtype=np.float64).reshape(1, len(params))
+    return sigma_at(expr, tuple(params), values, predictions, {}, inputs)
 
 
 def _candidates(asked: DesignOptions, names: tuple[str, ...]) -> list[Floats]:

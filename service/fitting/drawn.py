@@ -15,6 +15,7 @@ from service.engine.resampling.coverage import Coverage
 from service.engine.resampling.figures import DrawFigures, draw_figures
 from service.engine.resampling.refits import Refits
 from service.engine.resampling.run import Resampled
+from service.engine.resampling.schemes import Base
 from service.fitting.plan import Plan
 from service.fitting.reports import Asked
 from service.fitting.resampling import bootstrap_of
@@ -175,9 +176,17 @@ class Replicates:
         sigma = plan.request.sigma
         return Drawn(
             predict, self._asked.kind, refits.seed, tuple(self._problem.params),
-            refits.theta[:count], names, values, base.plain - base.plain.mean(),
+            refits.theta[:count], names, values, _pool(base),
             float(base.noise[0]), sigma if isinstance(sigma, float) else 1.0,
         )  # fmt: skip
+
+
+def _pool(base: Base) -> Floats:
+    """What the noise of readings is drawn from; NaN where it follows from the mean."""
+    if base.problem.loss.likelihood is not None:
+        return np.full_like(base.plain, np.nan)
+    pool: Floats = base.plain - base.plain.mean()
+    return pool
 
 
 def replicates_of(plan: Plan, found: Resampled | None) -> Replicates | None:

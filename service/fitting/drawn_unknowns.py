@@ -89,9 +89,10 @@ def _no_noise(replicates: Ints) -> Floats:
 def _noise(drawn: Drawn, rows: Rows, samples: Samples, chosen: Ints) -> Callable[[Ints], Floats]:
     """The noise of the means of readings by replicate, (replicates, samples). Raises
     InvalidRequest."""
-    if drawn.kind != "parametric" and not np.isfinite(drawn.pool).all():
+    if not np.isfinite(drawn.pool).all():
         raise InvalidRequest(
-            'the noise of a reading is not known for this loss; use an interval of the "mean"',
+            "the noise of a reading is not that of the residuals, for it follows from the mean; "
+            'use an interval of the "mean"',
             pointer="/interval",
         )
     order = np.argsort(samples.of, kind="stable")

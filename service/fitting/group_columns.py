@@ -19,6 +19,7 @@ from service.schemas.grouped import (
     GroupedReport,
 )
 from service.schemas.names import Severity, StopReason
+from service.schemas.prior_answers import GroupedPrior
 
 Names = Sequence[str]
 Bytes = npt.NDArray[np.int8]
@@ -50,6 +51,7 @@ class Columns:
     codes: list[list[str]]
     history: list[wire.History | None]
     report: dict[str, GroupedReport] | None = None
+    prior: GroupedPrior | None = None
     seen: dict[str, Counter[Severity]] = field(default_factory=dict)
 
     @classmethod

@@ -13,6 +13,7 @@ from service.engine.diagnostics.finished import SEVERITIES, VERDICTS, WARNING, S
 from service.engine.diagnostics.many import finished_groups
 from service.engine.diagnostics.pooled import CHECKS as POOLED_CHECKS
 from service.engine.diagnostics.pooled import PooledFits, finished_pooled
+from service.engine.diagnostics.spread import NON_CONSTANT_SPREAD
 from service.engine.inference.intervals import Method
 from service.engine.inference.statistics import Figures
 from service.engine.kernel.types import Floats
@@ -32,6 +33,7 @@ from service.fitting.pooled_answer import (
     whole_diagnostics,
 )
 from service.fitting.predict_body import input_range, model_again, scales
+from service.fitting.prior_answer import prior_of_groups
 from service.fitting.row_filter import rows_used
 from service.fitting.statistics_answer import kind_of
 from service.fitting.ties import texts_of
@@ -71,10 +73,14 @@ def to_grouped_fit(
     with np.errstate(all="ignore"):
         if task.shared is None:
             finished = finished_groups(task, result.ends, guessed, asked.level, method)
+            finished = replace(finished, noise=result.noise)
             if (outlying := result.outlying) is not None:
                 kept = [outlying.kept(*span) for span in task.fits.spans.T.tolist()]
                 finished = replace(finished, outliers=np.array(kept))
-            _add(columns, finished, severities(finished), plan, pooled, replicates)
+            found = severities(finished)
+            if plan.request.covariance == "sandwich":
+                found.pop(NON_CONSTANT_SPREAD.code, None)
+            _add(columns, finished, found, plan, pooled, replicates)
         else:
             pooled = finished_pooled(
                 task, result.ends, guessed, asked.level, method, is_scaled=bool(plan.scaling)
@@ -179,6 +185,8 @@ def _fill(
     columns.params[:] = np.concatenate([finished.params, derived.tied], axis=1)
     columns.stderr[:], columns.covariance[:] = derived.stderr, derived.covariance
     columns.report = derived.report
+    if pooled is None:
+        columns.prior = prior_of_groups(plan.task.problem, finished.theta, statistics, failed)
     if finished.intervals is not None:
         columns.interval[:] = finished.intervals.lower, finished.intervals.upper
     for column in (columns.r_squared, columns.residual_std, columns.params, columns.stderr):
@@ -247,6 +255,7 @@ def _groups(
         covariance=_covariance(columns, free, joint) if asked.returns_covariance else None,
         noise=noise_of_groups(plan),
         outliers=outliers,
+        prior=columns.prior,
         report=columns.report,
         diagnostics=columns.codes,
         history=[each or wire.History.nothing(params) for each in columns.history]

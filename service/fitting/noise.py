@@ -18,7 +18,7 @@ from service.engine.names import CONSTANTS, leaves
 from service.engine.noise import PREDICTION, Noise, NoiseExpression, OutlierTest, ResidualScale
 from service.engine.problem import Model
 from service.engine.syntax import Tree
-from service.errors import InvalidData, InvalidFormula, InvalidRequest, UnknownName, token
+from service.errors import InvalidData, InvalidFormula, InvalidRequest, token
 from service.fitting.columns import finite_columns, numbers
 from service.fitting.values import to_sigma
 from service.schemas.columns import Data, Numbers
@@ -114,7 +114,11 @@ def _expression(model: NoiseModel, data: Data) -> Formula:
     found = parsed(model.expr, known, tuple(model.estimate), "/sigma/expr")
     for name in model.estimate:
         if name not in found.params:
-            raise UnknownName("param", name, found.params, pointer="/sigma/estimate")
+            raise InvalidRequest(
+                f"'{name}' is to be estimated, but the expression of sigma, {model.expr}, does not "
+                "have it; add it there, or omit it here",
+                pointer="/sigma/estimate",
+            )
     return found
 
 

@@ -92,8 +92,9 @@ def check_prior(request: FitRequest, formula: Model, noise: Noise | None, at: st
         )
     if noise is not None:
         raise InvalidRequest(
-            "a prior is weighed against noise that is known, and here it is estimated from the fit;"
-            " give `sigma` in the units of the target, with `sigma_absolute`",
+            "a prior is weighed against noise that is known before the fit, and here sigma follows "
+            "from the fit; give `sigma` as a column or a number, in the units of the target: that "
+            "of the expression at the predictions of a fit without the prior will do",
             pointer=at,
         )
     if not request.sigma_absolute or (request.sigma is None and request.weights is None):

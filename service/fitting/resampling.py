@@ -10,6 +10,7 @@ from service.engine.problem import Problem
 from service.engine.resampling.coverage import Bootstrap, Intervals
 from service.engine.resampling.run import Resampling
 from service.errors import BudgetExceeded, InvalidRequest, UnknownName, token
+from service.fitting.noise import noise_columns
 from service.schemas.fit import FitRequest
 from service.schemas.options import ConfidenceOptions
 from service.schemas.resampling import CandidateRange, DesignOptions
@@ -19,7 +20,9 @@ if TYPE_CHECKING:
     from service.settings import Settings
 
 EVALUATIONS = 10
-"""Evaluations of the rows for a replicate, about."""
+"""Evaluations of the rows for a replicate, about,"""
+ROUNDS = 10
+"""and rounds of those, where the noise follows from the fit."""
 PROFILED = 300
 """And for the profile of one param."""
 MOST_DRAWS = 2**24
@@ -68,7 +71,7 @@ def check_resampling(request: FitRequest, problem: Problem, reports: Sequence[st
     """Raises InvalidRequest for a bootstrap, a coverage or a design that the fit cannot have;
     `reports` are the names of its quantities."""
     check_interval(request.confidence_interval)
-    _check_rounds(request, problem)
+    _check_outliers(request)
     if request.confidence_interval.method == "bootstrap":
         _check_bootstrap(request, problem)
     for name, each in request.report.items() if isinstance(request.report, dict) else ():
@@ -81,19 +84,18 @@ def check_resampling(request: FitRequest, problem: Problem, reports: Sequence[st
         _check_design(request, request.design, problem, reports)
 
 
-def _check_rounds(request: FitRequest, problem: Problem) -> None:
-    """Raises InvalidRequest where a fit would be repeated whose noise is found in rounds."""
+def _check_outliers(request: FitRequest) -> None:
+    """Raises InvalidRequest where a fit would be repeated whose rows are tested."""
     asked = (
         ("/confidence_interval/method", request.confidence_interval.method == "bootstrap"),
         ("/coverage", request.coverage is not None),
         ("/design", request.design is not None),
     )
     for pointer, is_asked in asked:
-        if is_asked and (problem.noise is not None or request.outliers is not None):
-            what = "`outliers`" if problem.noise is None else "a model of the noise"
+        if is_asked and request.outliers is not None:
             raise InvalidRequest(
-                f"a fit with {what} is not repeated: omit this, or give `sigma` or `weights` as "
-                "columns",
+                "a fit with `outliers` is not repeated: omit `outliers`, and leave out by `rows` "
+                "those that it has found",
                 pointer=pointer,
             )
 
@@ -114,16 +116,35 @@ def _check_bootstrap(request: FitRequest, problem: Problem) -> None:
         )
     if problem.loss.is_least_squares:
         return
-    if asked.kind != "case":
+    if asked.kind != "case" and problem.loss.likelihood is None:
         raise InvalidRequest(
             f"with the loss '{problem.loss.name}' rows are drawn: use the kind 'case'",
             pointer=f"{_AT}/kind",
         )
+    if problem.loss.likelihood is not None:
+        _check_counts(problem, asked.kind)
     if asked.interval == "bca":
         raise InvalidRequest(
             f"the acceleration of 'bca' is for the loss 'mse', not '{problem.loss.name}'; use "
             "'percentile'",
             pointer=f"{_AT}/interval",
+        )
+
+
+def _check_counts(problem: Problem, kind: str | None) -> None:
+    """Raises InvalidRequest for a kind of bootstrap that counts do not have."""
+    name = problem.loss.name
+    if kind not in ("case", "parametric"):
+        raise InvalidRequest(
+            f"counts have no residuals to draw from: with the likelihood '{name}' use the kind "
+            "'parametric', which draws counts from it, or 'case', which draws rows",
+            pointer=f"{_AT}/kind",
+        )
+    if kind == "parametric" and not problem.sigma_absolute:
+        raise InvalidRequest(
+            "a likelihood with an estimated dispersion is no distribution to draw counts from; use "
+            "the kind 'case', or omit `overdispersion`",
+            pointer=f"{_AT}/kind",
         )
 
 
@@ -148,10 +169,18 @@ def _check_single(request: FitRequest, problem: Problem, field: str) -> None:
             f"`{field}` is of one fit; send the rows of one group without `group_by`",
             pointer=f"/{field}",
         )
-    if not isinstance(problem.formula, Formula) or not problem.loss.is_least_squares:
+    counts = problem.loss.likelihood is not None and field == "coverage"
+    if counts and not problem.sigma_absolute:
         raise InvalidRequest(
-            f"`{field}` is for formulas and families with the loss 'mse', whose params have "
-            "standard errors; omit it",
+            "a likelihood with an estimated dispersion is no distribution to simulate counts from; "
+            "omit `overdispersion`, or `coverage`",
+            pointer=f"/{field}",
+        )
+    known = problem.loss.is_least_squares or counts
+    if not isinstance(problem.formula, Formula) or not known:
+        raise InvalidRequest(
+            f"`{field}` is for formulas and families with the loss 'mse'"
+            f"{', or a likelihood' if field == 'coverage' else ''}; omit it",
             pointer=f"/{field}",
         )
 
@@ -190,12 +219,30 @@ def _check_design(
             "a design for a report needs inputs without scaling; omit `scaling`, or name a param",
             pointer="/design/of",
         )
+    _check_reading(request, asked, inputs)
+
+
+def _check_reading(request: FitRequest, asked: DesignOptions, inputs: Sequence[str]) -> None:
+    """Raises InvalidRequest where σ of the next reading is not known, or of no use."""
+    weights, beside = request.weights, set(noise_columns(request)) - set(inputs)
     if asked.sigma is None and isinstance(request.sigma, str | list):
         raise InvalidRequest(
             "`sigma` differs from row to row: give the next reading's in `design`",
             pointer="/design/sigma",
         )
-    if asked.sigma is not None and request.sigma is None:
+    is_column = isinstance(weights, str) and weights in request.data
+    if asked.sigma is None and (isinstance(weights, list) or is_column):
+        raise InvalidRequest(
+            "`weights` differ from row to row: give the next reading's 1/√weight in `design`",
+            pointer="/design/sigma",
+        )
+    if asked.sigma is None and beside:
+        raise InvalidRequest(
+            f"the noise depends on {', '.join(sorted(beside))}, which a candidate does not have: "
+            "give the next reading's sigma in `design`, in units of that expression",
+            pointer="/design/sigma",
+        )
+    if asked.sigma is not None and request.sigma is None and weights is None:
         raise InvalidRequest(
             "the fit has no `sigma`: the next reading has the noise of the others; omit it",
             pointer="/design/sigma",
@@ -211,6 +258,8 @@ def check_cost(plan: Plan, settings: Settings) -> None:
         float(problem.rows) * problem.formula.operations,
         settings.max_profile_operations,
     )
+    if problem.noise is not None:
+        reading *= ROUNDS
     fits, free = len(plan.task.fits), len(problem.free_params)
     if bootstrap is not None:
         numbers = fits * bootstrap.replicates * (len(problem.params) + len(plan.report.quantities))

@@ -26,20 +26,23 @@ def write_resampling(page: Page, fit: Fit) -> None:
     """What there is of them."""
     interval = fit.statistics.confidence_interval
     if interval is not None and interval.bootstrap is not None:
-        _bootstrap(page, interval.bootstrap)
+        drawn = _KINDS[interval.bootstrap.kind]
+        if fit.statistics.likelihood is not None and interval.bootstrap.kind == "parametric":
+            drawn = "counts drawn from the likelihood"
+        _bootstrap(page, interval.bootstrap, drawn)
     if fit.coverage is not None:
         _coverage(page, fit.coverage)
     if fit.design is not None:
         _design(page, fit.design)
 
 
-def _bootstrap(page: Page, found: Bootstrap) -> None:
+def _bootstrap(page: Page, found: Bootstrap, drawn: str) -> None:
     page.heading("Bootstrap")
     made = counted(found.made, "replicate")
     if found.made < found.replicates:
         made = f"{found.made:,} of {counted(found.replicates, 'replicate')}"
     failed = f", {found.failed:,} failed" if found.failed else ""
-    page.text(f"{made}{failed}; {_KINDS[found.kind]}; {found.interval} intervals.")
+    page.text(f"{made}{failed}; {drawn}; {found.interval} intervals.")
     rows = [("", "± error", "bias")]
     for name, error in found.stderr.items():
         shown = clipped(visible(name), _LONGEST_NAME)

@@ -15,8 +15,8 @@ from service.schemas.fit import Tags
 from service.schemas.likelihoods import Bins, Likelihood
 from service.schemas.models import Model
 from service.schemas.names import DType, Missing, Name
-from service.schemas.noise import Weights
-from service.schemas.numbers import Positive, named
+from service.schemas.noise import NoiseModel, Sigma, Weights
+from service.schemas.numbers import named
 from service.schemas.optimizers import AUTOMATIC, Optimizer
 from service.schemas.options import GroupBy, Param, Report, Scaling, Tolerance
 from service.schemas.rows import Rows
@@ -193,7 +193,7 @@ class CompareRequest(Request):
     tests: Annotated[list[TestName], Field(max_length=3)] | None = None
     """`f` and `lrt` (likelihood ratio) compare a model with one that is nested in it;
     `lack_of_fit` compares each model with the means of rows that have equal inputs. Default: `f`,
-    with a likelihood `lrt`; none for the catalogue."""
+    with a likelihood or an expression of sigma `lrt`; none for the catalogue."""
     nested: Annotated[list[tuple[str, str]], Field(max_length=256)] = []
     """Pairs of labels, of a smaller model and a larger one of which it is a special case, for which
     this cannot be proved from their formulas."""
@@ -213,8 +213,9 @@ class CompareRequest(Request):
     """Which rows to use: a condition on the columns, such as `x > 2 and x < 10`. Default: all."""
     units: Units = {}
     """Units of columns, by name, for reports."""
-    sigma: Name | Positive | list[Positive] | None = None
-    """The standard deviation of the target's noise: a column's name, a number or a list."""
+    sigma: Sigma | NoiseModel | None = None
+    """The standard deviation of the target's noise: a column's name, a number, a list, or an
+    expression of the prediction, `{"expr": "0.05*pred"}`, which each model then has at its own."""
     likelihood: Likelihood | None = None
     """Of a target of counts, `poisson` or `binomial`: the models are compared by it in place of the
     Gaussian, their `rss` is the deviance, and the test of nested ones is `lrt`."""

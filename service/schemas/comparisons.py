@@ -16,6 +16,7 @@ from service.schemas.answers import (
 from service.schemas.base import Answer, Number
 from service.schemas.grouped import By, GroupedReport, Groups, Key, Keyed
 from service.schemas.names import LikelihoodName, Status, StopReason, Verdict
+from service.schemas.noise_answers import FittedNoise
 
 Criterion = Literal["aic", "aicc", "bic"]
 TestName = Literal["f", "lrt", "lack_of_fit"]
@@ -41,7 +42,7 @@ class ComparedModel(Answer):
     """Number of rows."""
     k: int
     """Number of free params, of all groups where curves are compared, and 1 for σ unless
-    `sigma_absolute` or a likelihood."""
+    `sigma_absolute` or a likelihood; with an expression of sigma also those of the noise."""
     rss: Number | None
     """With a likelihood, the deviance."""
     degrees_of_freedom: int
@@ -74,6 +75,8 @@ class ComparedModel(Answer):
     diagnostics: list[Diagnostic]
     report: dict[str, Report] | None = None
     """The quantities of the request's `report`; where curves are compared they are in `groups`."""
+    noise: FittedNoise | None = None
+    """Where sigma is an expression of the prediction: the noise of this model."""
     predict: PredictBody | None
     """The body of a `POST /predict` with this fit, without its `data`."""
     shared: list[str] | None = None

@@ -26,6 +26,7 @@ from service.schemas.names import (
     Verdict,
 )
 from service.schemas.noise_answers import GroupedCurveNoise, GroupedNoise, GroupedOutliers
+from service.schemas.prior_answers import GroupedPrior
 from service.schemas.reading import Reading
 from service.schemas.resampled import GroupedBootstrap
 from service.schemas.statistics import ConfidenceInterval, GoodnessOfFit
@@ -169,6 +170,8 @@ class Groups(Keyed, Answer):
     """Where the request has a model of the noise."""
     outliers: GroupedOutliers | None = None
     """Where the request asks for outliers."""
+    prior: GroupedPrior | None = None
+    """Where the request has a prior, and groups share neither params nor noise."""
     report: dict[str, GroupedReport] | None = None
     """The quantities of the request's `report`."""
     diagnostics: list[list[str]]

@@ -20,6 +20,25 @@ class LearnedParam(Answer):
     say nothing, 1 where the prior does not matter."""
 
 
+class LearnedByGroup(Answer):
+    """The same of groups, a row for each; NaN without a standard error."""
+
+    mean: Number
+    sd: Number
+    apart: list[Number]
+    share: list[Number]
+
+
+class GroupedPrior(Answer):
+    """The prior of the fits of groups, each of which has it."""
+
+    chi_squared: list[Number]
+    """What it adds to the χ² of each group; NaN of a fit that failed."""
+    rows: int
+    """Number of its params: the loss of a group is the mean over n + `rows` rows."""
+    params: dict[str, LearnedByGroup]
+
+
 class FittedPrior(Answer):
     """The prior of a fit."""
 

@@ -18,6 +18,7 @@ DOUBTS = {
     "Bennett5": ["outliers"],
     "Chwirut1": ["outliers", "autocorrelated_residuals"],
     "Chwirut2": ["outliers"],
+    "Eckerle4": ["non_constant_spread"],
     "Kirby2": ["autocorrelated_residuals"],
     "Lanczos2": ["outliers"],
     "Nelson": ["autocorrelated_residuals"],

@@ -37,16 +37,25 @@ from service.engine.diagnostics.finished import (
     Severities,
     Verdict,
 )
-from service.engine.diagnostics.noise import FLAGGED_OUTLIERS, NOISE_UNSETTLED
+from service.engine.diagnostics.noise import (
+    FLAGGED_OUTLIERS,
+    NOISE_UNDETERMINED,
+    NOISE_UNSETTLED,
+)
 from service.engine.diagnostics.order import AT_CONSTRAINT
 from service.engine.diagnostics.priors import PRIOR_CONFLICT, PRIOR_DECIDES
-from service.engine.diagnostics.resampling import LOST_REPLICATES, LOW_COVERAGE
+from service.engine.diagnostics.resampling import (
+    FEW_REPLICATES,
+    LOST_REPLICATES,
+    LOW_COVERAGE,
+)
 from service.engine.diagnostics.residuals import (
     AUTOCORRELATED_RESIDUALS,
     LOST_IN_ROUNDING,
     OUTLIERS,
     UNEXPLAINED,
 )
+from service.engine.diagnostics.spread import NON_CONSTANT_SPREAD
 from service.engine.diagnostics.starts import (
     BETTER_MINIMUM,
     GUESSED_START,
@@ -63,6 +72,7 @@ CHECKS: Sequence[Check] = (
     BETTER_MINIMUM,
     NOT_CONVERGED,
     NOISE_UNSETTLED,
+    NOISE_UNDETERMINED,
     UNMOVED,
     RANK_DEFICIENT,
     STEP_PARAM,
@@ -76,6 +86,7 @@ CHECKS: Sequence[Check] = (
     OUTLIERS,
     FLAGGED_OUTLIERS,
     AUTOCORRELATED_RESIDUALS,
+    NON_CONSTANT_SPREAD,
     OVERDISPERSED,
     PRIOR_CONFLICT,
     PRIOR_DECIDES,
@@ -83,6 +94,7 @@ CHECKS: Sequence[Check] = (
     MULTI_START_DISAGREES,
     NOT_CHALLENGED,
     LOST_REPLICATES,
+    FEW_REPLICATES,
     LOW_COVERAGE,
 )
 """All checks, in the order in which they are reported."""

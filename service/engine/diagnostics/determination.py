@@ -119,6 +119,11 @@ def _describe_freedom(fit: FinishedFit) -> Message:
     if fit.problem.formula.has_standard_errors:
         sure = "unknown" if degrees <= 0 else "very uncertain"
         effect = f"the standard errors are {sure}. Add data or fix params"
+        if fit.problem.sigma_absolute and fit.statistics.stderr is not None:
+            effect = (
+                "nothing tests the model: the standard errors are those of the noise that is "
+                "given. Add data or fix params"
+            )
     return Message(
         f"{left} to estimate the noise ({fit.statistics.n} rows, "
         f"{len(fit.problem.free_params)} free params), so {effect}.",
@@ -145,9 +150,14 @@ def _describe_open(fit: FinishedFit) -> Message:
 
 def _nonlinear_severity(finished: FinishedFits) -> Severities:
     """The loss is not quadratic within the confidence interval."""
-    if finished.intervals is None:
+    if finished.intervals is None or _is_resampled(finished.one):
         return finished.nowhere()
     return finished.where(INFO, any_of(finished.intervals.nonlinear))
+
+
+def _is_resampled(fit: FinishedFit | None) -> bool:
+    """Whether the intervals are those of a bootstrap."""
+    return fit is not None and fit.resampled is not None and fit.resampled.refits is not None
 
 
 def _describe_nonlinear(fit: FinishedFit) -> Message:
@@ -212,7 +222,7 @@ FEW_DEGREES_OF_FREEDOM = Check(
         severity="warning; error with fewer rows than params, except for a network",
         matters=(
             "the noise cannot be estimated from the residuals, so that the standard errors are "
-            "very uncertain or unknown"
+            "very uncertain or unknown; where the noise is given, the residuals do not test it"
         ),
         cure="more data, or fixed params",
     ),

@@ -21,6 +21,7 @@ from service.engine.inference.statistics import Figures, Statistics
 from service.engine.kernel import residuals
 from service.engine.kernel.types import Bools, Floats
 from service.engine.models.mlp import Network
+from service.engine.noise import FittedNoise
 from service.engine.objectives.points import losses_at
 from service.engine.prior import of_one
 from service.engine.problem import Groups, Problem, Task
@@ -125,6 +126,7 @@ class FinishedFits:
     """Confidence intervals, if computed."""
     outliers: Each = 0
     """How many rows a test has found to be outliers, which are part of the fit."""
+    noise: FittedNoise | None = None
     one: FinishedFit | None = None
     """The fit, if it is only one."""
 
@@ -156,9 +158,7 @@ class FinishedFits:
 
     def where(self, severity: Severities, mask: Each) -> Severities:
         """`severity` where the mask is true, else 0."""
-        if self.one is not None:
-            return severity if mask else 0
-        return np.where(mask, severity, 0).astype(np.int8)
+        return self.either(mask, severity, 0)
 
     def either(self, mask: Each, severity: Severities, otherwise: Severities) -> Severities:
         """`severity` where the mask is true, else `otherwise`."""
@@ -225,8 +225,7 @@ def negated(mask: Each) -> Each:
 
 def any_of(mask: Each) -> Each:
     """Whether any is true along the last dimension, of one fit or of each."""
-    found = mask.any(axis=-1)
-    return found if mask.ndim > 1 else bool(found)
+    return mask.any(axis=-1) if mask.ndim > 1 else bool(mask.any())
 
 
 class FinishedFit:
@@ -313,6 +312,7 @@ class FinishedFit:
             lower=self.lower is not None,
             intervals=self.intervals,
             outliers=self.outliers,
+            noise=result.noise,
             one=self,
         )
 

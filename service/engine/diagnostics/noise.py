@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from service.engine.diagnostics.finished import (
     ERROR,
     WARNING,
@@ -12,6 +14,8 @@ from service.engine.diagnostics.finished import (
     Message,
     Severities,
 )
+from service.engine.kernel.types import Bools
+from service.engine.noise import NoiseExpression
 
 
 def _severity(finished: FinishedFits) -> Severities:
@@ -37,6 +41,39 @@ NOISE_UNSETTLED = Check(
         severity="error",
         matters="the params depend on the number of rounds, and their standard errors too",
         cure="a simpler model of the noise, or a `sigma` or `delta` that is given",
+    ),
+)
+
+
+def _undetermined_severity(finished: FinishedFits) -> Severities:
+    """The residuals do not determine some params of the noise."""
+    found = finished.noise
+    if found is None or not isinstance(finished.problem.noise, NoiseExpression):
+        return finished.nowhere()
+    lost: Bools = np.any(np.isfinite(found.values) & np.isnan(found.stderr), axis=1)
+    return finished.where(WARNING, lost if finished.one is None else bool(lost[0]))
+
+
+def _describe_undetermined(fit: FinishedFit) -> Message:
+    model = fit.problem.noise
+    assert isinstance(model, NoiseExpression)
+    names = ", ".join(model.formula.params)
+    return Message(
+        f"the residuals do not determine the params of the noise, {names}: other values give the "
+        "same sigma, or the residuals have vanished. The sigma of each row and the params of the "
+        "curve may still be right. Estimate fewer params of the noise."
+    )
+
+
+NOISE_UNDETERMINED = Check(
+    "noise_undetermined",
+    _undetermined_severity,
+    _describe_undetermined,
+    About(
+        seen="the residuals do not determine the params of the noise that are estimated",
+        severity="warning",
+        matters="their values are arbitrary, and have no standard errors",
+        cure="an expression of sigma with fewer params",
     ),
 )
 

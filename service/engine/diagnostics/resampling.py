@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from service.engine.diagnostics.finished import (
+    INFO,
     WARNING,
     About,
     Check,
@@ -51,6 +52,29 @@ def _describe_lost(finished: FinishedFit) -> Message:
         f"{failed:,} of {made:,} replicates failed and are left out: their fits did not converge, "
         "or their rows do not determine the params. The intervals are conditional on the others. "
         "Use the kind 'residual', which keeps every x, or fewer params."
+    )
+
+
+def _fewest(level: float) -> int:
+    """The replicates with which the ends of an interval are not the extreme ones."""
+    return math.ceil(2 / (1 - level)) - 1
+
+
+def _few_severity(finished: FinishedFits) -> Severities:
+    """The ends of the intervals are the smallest and the largest of the replicates."""
+    found = None if finished.one is None else finished.one.resampled
+    if found is None or found.refits is None or not found.refits.base.usable[0]:
+        return finished.nowhere()
+    return finished.where(INFO, found.refits.total < _fewest(found.level))
+
+
+def _describe_few(finished: FinishedFit) -> Message:
+    assert finished.resampled is not None
+    level = finished.resampled.level
+    return Message(
+        f"of so few replicates the ends of a {100 * level:g} % interval are the smallest and the "
+        f"largest, or nearly: they vary much from seed to seed. Use {_fewest(level):,} or more.",
+        suggestion={"confidence_interval": {"replicates": _fewest(level)}},
     )
 
 
@@ -110,6 +134,17 @@ LOST_REPLICATES = Check(
         matters="the intervals are from the other replicates alone; where rows are drawn, those "
         "that fail are those that lack a part of the design",
         cure="the kind `residual`, fewer params, or more time",
+    ),
+)
+FEW_REPLICATES = Check(
+    "few_replicates",
+    _few_severity,
+    _describe_few,
+    About(
+        seen="a bootstrap has fewer replicates than 2/(1 − level) − 1",
+        severity="info",
+        matters="the ends of its intervals are the extreme replicates, which vary with the seed",
+        cure="more replicates",
     ),
 )
 LOW_COVERAGE = Check(

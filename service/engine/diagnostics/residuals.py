@@ -136,8 +136,9 @@ def _is_constant(finished: FinishedFits) -> Each:
 def _describe_explained(fit: FinishedFit) -> Message:
     explained = fit.statistics.r_squared
     if fit.problem.is_linear:
+        said = "" if explained is None else f" (R² = {explained:.2g})"
         return Message(
-            f"the curve explains almost none of the variation (R² = {explained:.2g}): the target "
+            f"the curve explains almost none of the variation{said}: the target "
             "does not depend on the inputs in this way, or not at all."
         )
     if _is_constant(fit.all):
@@ -146,8 +147,9 @@ def _describe_explained(fit: FinishedFit) -> Message:
             "standard errors. Use data that vary, or a simpler model."
         )
     failed = "" if fit.all.ended("converged") else " and the fit has not converged"
+    said = "" if explained is None else f" (R² = {explained:.2g})"
     return Message(
-        f"the curve explains almost none of the variation (R² = {explained:.2g}){failed}. Use "
+        f"the curve explains almost none of the variation{said}{failed}. Use "
         "initial values nearer the solution; without them a start is searched for.",
         suggestion=None if fit.guessed else {"params": None},
     )

@@ -77,6 +77,16 @@ def likelihoods(rss: Floats, n: Ints, free: Ints, noise: Noise) -> Likelihoods:
     return Likelihoods(k, found, aic, aicc, bic)
 
 
+def of_criteria(aic: Floats, bic: Floats, n: Ints) -> Likelihoods:
+    """The same of fits whose AIC and BIC are known, (models, 1), each by a noise of its own:
+    k = (BIC − AIC)/(log n − 2) and ℓ = k − AIC/2."""
+    with np.errstate(all="ignore"):
+        k = np.nan_to_num(np.rint((bic - aic) / (np.log(n) - 2))).astype(np.int64)
+        left = n - k - 1
+        aicc = np.where(left > 0, aic + 2 * k * (k + 1) / np.where(left > 0, left, 1), np.nan)
+    return Likelihoods(k, k - aic / 2, aic, aicc, bic)
+
+
 @dataclass(frozen=True, eq=False)
 class Ranking:
     """The order of models in each group; every array is (models, groups)."""
@@ -132,6 +142,12 @@ class Test:
     """Whether the larger model's fit failed: it is worse than the smaller one's."""
 
 
+LOWER = 1e-6
+"""By how much the log-likelihood of a larger model may be lower than that of one nested in it."""
+UNLIKELY = (
+    "the larger model is less likely than the one nested in it: with a noise that follows from the "
+    "fit, params do not maximise the likelihood"
+)
 WORSE = "the larger model's RSS is larger than that of the model nested in it: its fit failed"
 
 
@@ -155,11 +171,14 @@ def f_test(smaller: tuple[float, int], larger: tuple[float, int], *, known: bool
 
 
 def likelihood_ratio(smaller: tuple[float, float, int], larger: tuple[float, float, int]) -> Test:
-    """2(ℓ₂ − ℓ₁), which is χ² of the difference in params; models as (RSS, ℓ, k)."""
+    """2(ℓ₂ − ℓ₁), which is χ² of the difference in params; models as (RSS, ℓ, k). The RSS is NaN
+    of models with a noise of their own each."""
     (rss1, l1, k1), (rss2, l2, k2) = smaller, larger
     missing = _missing(l1, l2)
     if missing is not None:
         return Test(reason=missing)
+    if math.isnan(rss1) and l2 < l1 - LOWER:
+        return Test(reason=UNLIKELY)
     if rss2 > rss1 * (1 + LARGER):
         return Test(reason=WORSE, failed=True)
     ratio = max(2 * (l2 - l1), 0.0)

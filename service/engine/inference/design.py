@@ -19,7 +19,8 @@ from service.engine.kernel.types import Floats
 
 @dataclass(frozen=True, eq=False)
 class Gains:
-    """What one more reading at each candidate gives, (candidates,)."""
+    """What one more reading at each candidate gives, (candidates,); NaN where the model has no
+    finite slopes."""
 
     volume: Floats
     """The volume of the confidence region of all free params, relative to that now."""
@@ -33,7 +34,8 @@ def gains(covariance: Floats, noise: float, slopes: Floats, gradient: Floats | N
     with np.errstate(all="ignore"):
         along = slopes @ covariance
         leverage = np.maximum((along * slopes).sum(axis=1), 0.0)
-        volume = 1 / np.sqrt(1 + leverage / variance)
+        known = np.isfinite(leverage)
+        volume = np.where(known, 1 / np.sqrt(1 + leverage / variance), np.nan)
         if gradient is None:
             return Gains(volume, None)
         now = float(gradient @ covariance @ gradient)

@@ -74,6 +74,8 @@ class Figures:
     """Of a likelihood;"""
     log_likelihood: Any = math.nan
     """NaN too where the dispersion is estimated, which no likelihood has."""
+    z: Any = None
+    """The residuals over σ, of all rows of the problem, (rows,)."""
 
     @property
     def degrees_of_freedom(self) -> Any:
@@ -100,7 +102,7 @@ def summarise_fits(problem: Problem, fits: Groups, theta: Tensor) -> Figures:
     """The statistics of fits at θ (fits, params) of a problem in float64."""
     table, q, z = table_of(problem, fits, theta)
     found = statistics.parts(table, q)
-    figures = _figures(problem, fits.sizes.numpy(), found.numbers.T, found)
+    figures = _figures(problem, fits.sizes.numpy(), found.numbers.T, found, z)
     if problem.loss.likelihood is not None:
         return _of_counts(problem, fits, theta, figures)
     if not problem.loss.is_robust:
@@ -125,7 +127,9 @@ def _of_counts(problem: Problem, fits: Groups, theta: Tensor, figures: Figures) 
     )
 
 
-def _figures(problem: Problem, rows: Any, numbers: Any, found: statistics.Parts) -> Figures:
+def _figures(
+    problem: Problem, rows: Any, numbers: Any, found: statistics.Parts, z: Floats
+) -> Figures:
     """The statistics of many fits, or of one; `numbers` has one entry per statistic."""
     flags = found.flags > 0
     return Figures(
@@ -147,6 +151,7 @@ def _figures(problem: Problem, rows: Any, numbers: Any, found: statistics.Parts)
         flat=flags[..., statistics.FLAT, :],
         held=flags[..., statistics.HELD, :],
         factor=found.factor,
+        z=z,
     )
 
 
@@ -210,7 +215,7 @@ def summarise(problem: Problem, theta: Tensor) -> Statistics:
     fits = Groups(problem.whole, at)
     table, q, z = table_of(problem.double(), fits, at)
     found = statistics.parts(table[0], q)
-    figures = _figures(problem, problem.rows, found.numbers.tolist(), found)
+    figures = _figures(problem, problem.rows, found.numbers.tolist(), found, z)
     is_squares = problem.loss.likelihood is None
     if not is_squares:
         figures = _of_one(_of_counts(problem.double(), fits, at, figures))

@@ -90,7 +90,7 @@ class Coverage:
     def _simulate(self, numbers: Ints) -> None:
         zero = np.zeros_like(numbers)
         problem, groups, _ = self.base.drawn(self.seed, SIMULATION, zero, zero, numbers)
-        theta, ok = refitted(problem, groups)
+        theta, ok, problem = refitted(problem, groups)
         self.failed += int((~ok).sum())
         if not ok.any():
             return

@@ -1,12 +1,14 @@
 """Refits of resampled data: the replicates of many fits are groups of one batch.
 
 A replicate starts at θ̂ and is fitted by Levenberg-Marquardt, without a search for other minima;
-where the model is linear, exactly.
+where the model is linear, exactly. With a model of the noise its fit is repeated until it settles,
+as that of the data is.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import numpy as np
 
@@ -17,6 +19,8 @@ from service.engine.kernel.statistics import ROUNDING
 from service.engine.kernel.types import Bools, Floats, Ints
 from service.engine.problem import Groups, Problem, Task
 from service.engine.resampling.schemes import Base
+from service.engine.result import GroupedResult
+from service.engine.reweighted_run import ReweightedRun
 from service.engine.solvers.contract import Solver
 from service.engine.solvers.table import solver_of
 
@@ -30,7 +34,9 @@ OPTIONS = Options(
 1e-5 of a standard error, a thousandth of the Monte-Carlo error."""
 LINEAR = Options("exact", NoOptions(), epochs=1, record_every=1)
 ROWS = 2**16
-"""Rows that are fitted at once, about."""
+"""Rows that are fitted at once, about;"""
+ROWS_IN_ROUNDS = 2**14
+"""and with a model of the noise, of which a step makes no more, since it takes far longer."""
 SINGULAR = 1e-11
 """Diagonal of R, relative to its column, at which the rows of a replicate do not determine a
 param."""
@@ -82,10 +88,13 @@ class Refits:
         """Makes at most `count` replicates."""
         until = min(self.total, self.done + count)
         sizes = self.base.fits.sizes.numpy()
-        while self.done < until:
-            items = np.arange(self.done, until)
+        in_rounds = self.base.problem.noise is not None
+        most = ROWS_IN_ROUNDS if in_rounds else ROWS
+        begun = self.done
+        while self.done < until and not (in_rounds and self.done > begun):
+            items = np.arange(self.done, min(until, self.done + most))
             rows = np.cumsum(sizes[items // self.replicates])
-            items = items[: max(1, int(np.searchsorted(rows, ROWS, side="right")))]
+            items = items[: max(1, int(np.searchsorted(rows, most, side="right")))]
             self.done += len(items)
             items = items[self.base.usable[items // self.replicates]]
             if len(items):
@@ -93,33 +102,68 @@ class Refits:
                 problem, groups, enough = self.base.drawn(
                     self.seed, self.purpose, fit, self.numbers[fit], replicate
                 )
-                theta, ok = refitted(problem, groups)
-                self.theta[items] = np.where((ok & enough)[:, None], theta, np.nan)
+                found = refitted(problem, groups)
+                self.theta[items] = np.where((found.ok & enough)[:, None], found.theta, np.nan)
 
     def finish(self) -> Refits:
         """Makes all that are left."""
-        self.step(self.total)
+        while self.done < self.total:
+            self.step(self.total)
         return self
 
 
-def refitted(problem: Problem, groups: Groups) -> tuple[Floats, Bools]:
-    """The params of groups fitted from their starts, (groups, params), and whether each converged
-    to params that its rows determine."""
+class Refitted(NamedTuple):
+    """Groups fitted from their starts."""
+
+    theta: Floats
+    """(groups, params)"""
+    ok: Bools
+    """Whether each converged to params that its rows determine."""
+    problem: Problem
+    """With the σ of the end, where it follows from the fit."""
+
+
+def refitted(problem: Problem, groups: Groups) -> Refitted:
+    """The groups fitted from their starts."""
     is_linear = problem.is_linear and not problem.is_bounded and problem.loss.is_least_squares
-    solver: Solver = solver_of(Task(problem, LINEAR if is_linear else OPTIONS, groups))
+    task = Task(problem, LINEAR if is_linear else OPTIONS, groups)
+    if problem.noise is not None:
+        return _in_rounds(task)
+    solver: Solver = solver_of(task)
     ends = solver.ends(solver.step(solver.init(), EPOCHS)[0])
     theta: Floats = ends.theta.numpy()
     ok: Bools = ends.converged.numpy()
     if ends.factor is not None:
-        q = len(problem.places)
         factor = ends.factor.numpy()
         others = [reason in ("stalled", "max_epochs") for reason in ends.reasons]
         if any(others):
             ok = ok | (np.array(others) & _at_minimum(problem, factor, groups))
-        r = factor[:, :q, :q] * np.tri(q).T
-        diagonal = np.abs(np.diagonal(r, axis1=1, axis2=2))
-        ok &= (diagonal > SINGULAR * np.linalg.norm(r, axis=1)).all(axis=1)
-    return theta, ok & np.isfinite(theta).all(axis=1)
+        ok &= _are_determined(factor, len(problem.places))
+    return Refitted(theta, ok & np.isfinite(theta).all(axis=1), problem)
+
+
+def _in_rounds(task: Task) -> Refitted:
+    """The same of a task with a model of the noise."""
+    run = ReweightedRun(replace(task, options=replace(task.options, challenge=False)), roughly=True)
+    while not run.done:
+        run.step(run.left)
+    found = run.result()
+    assert isinstance(found, GroupedResult)
+    assert found.noise is not None
+    theta: Floats = found.ends.theta.numpy()
+    ok = np.array([reason == "converged" for reason in found.ends.reasons])
+    if found.ends.factor is not None:
+        ok &= _are_determined(found.ends.factor.numpy(), len(task.problem.places))
+    problem = replace(task.problem, sigma=found.noise.sigma)
+    return Refitted(theta, ok & np.isfinite(theta).all(axis=1), problem)
+
+
+def _are_determined(factor: Floats, q: int) -> Bools:
+    """Which fits have rows that determine their q params, by R of QR [J | ψ]."""
+    r = factor[:, :q, :q] * np.tri(q).T
+    diagonal = np.abs(np.diagonal(r, axis1=1, axis2=2))
+    found: Bools = (diagonal > SINGULAR * np.linalg.norm(r, axis=1)).all(axis=1)
+    return found
 
 
 def _at_minimum(problem: Problem, factor: Floats, groups: Groups) -> Bools:

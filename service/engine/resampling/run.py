@@ -3,16 +3,17 @@ belong to it. The caller steps it in slices, as `engine.Run`; no slicing changes
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from service.engine.inference.statistics import Figures, summarise_fits
-from service.engine.iterate import Checkpoint, Run
+from service.engine.inference.statistics import LEVEL, summarise_fits
 from service.engine.kernel.types import Floats, Ints
-from service.engine.problem import Groups, Task
+from service.engine.noise import NoiseExpression
+from service.engine.outlier_run import run_of
+from service.engine.problem import Groups, Problem, Task
 from service.engine.resampling.coverage import Bootstrap, Coverage, Intervals
 from service.engine.resampling.philox import BOOTSTRAP
 from service.engine.resampling.refits import Refits
@@ -44,7 +45,8 @@ class Resampling:
 class ResampledCheckpoint:
     """The state of a run, from which a later run of the same task continues, bit for bit."""
 
-    fit: Checkpoint
+    fit: Any
+    """Of the run of the fit."""
     theta: Floats | None = None
     """Of the replicates."""
     replicates: int = 0
@@ -65,6 +67,8 @@ class Resampled:
     """Why the whole was stopped after the fit had ended, else None."""
     refits: Refits | None
     coverage: Coverage | None
+    level: float = LEVEL
+    """Of the intervals."""
 
 
 class ResampledRun:
@@ -75,7 +79,7 @@ class ResampledRun:
         self, task: Task, asked: Resampling, checkpoint: ResampledCheckpoint | None = None
     ) -> None:
         self._task, self._asked = task, asked
-        self._run = Run(task, None if checkpoint is None else checkpoint.fit)
+        self._run = run_of(task, None if checkpoint is None else checkpoint.fit)
         self._after = asked.count(len(task.fits))
         self._refits: Refits | None = None
         self._coverage: Coverage | None = None
@@ -136,7 +140,9 @@ class ResampledRun:
         """The current result: see `Run.result`."""
         stopped = stop_reason if self._run.done else None
         result = self._run.result(stop_reason)
-        return Resampled(result, stopped, self._refits, self._coverage)
+        intervals = self._asked.intervals
+        level = LEVEL if intervals is None else intervals.level
+        return Resampled(result, stopped, self._refits, self._coverage, level)
 
     def checkpoint(self) -> ResampledCheckpoint:
         """A copy of the state."""
@@ -157,32 +163,23 @@ class ResampledRun:
     def _begin(self) -> None:
         """Begins what follows the fit, where it has ended at params that are finite."""
         self._begun = True
-        theta, usable = self._ends()
-        if not usable.any():
+        result = self._run.result(None)
+        theta, usable = _ends(result)
+        if not usable.any() or not len(self._task.problem.places):
             self._after = 0
             return
-        problem = self._task.problem.double()
+        problem = _with_noise(self._task.problem, result).double()
         fits = Groups(self._task.fits.spans, theta)
         figures = summarise_fits(problem, fits, theta)
         asked = self._asked
         if asked.bootstrap is not None:
-            base = _base(self._task, fits, theta, figures, asked.bootstrap, usable)
+            base = Base.of(problem, fits, theta, figures, asked.bootstrap.kind)
+            base.usable[~usable] = False
             self._refits = Refits.of(base, asked.seed, BOOTSTRAP, asked.bootstrap.replicates)
         if asked.simulate and asked.intervals is not None:
             self._coverage = Coverage.of(
                 problem, fits, theta, figures, asked.intervals, asked.simulate, asked.seed
             )
-
-    def _ends(self) -> tuple[Tensor, Any]:
-        """θ̂ of the fits, (fits, params), and which of them have replicates."""
-        result = self._run.result(None)
-        if isinstance(result, Result):
-            theta, fitted = result.params.unsqueeze(0), [result.stop_reason in FITTED]
-        else:
-            theta, fitted = result.ends.theta, [each in FITTED for each in result.ends.reasons]
-        theta = theta.double().cpu()
-        usable = torch.tensor(fitted) & torch.isfinite(theta).all(dim=1)
-        return torch.where(usable.unsqueeze(-1), theta, torch.nan), usable.numpy()
 
     def _resume(self, at: ResampledCheckpoint) -> None:
         if self._refits is not None and at.theta is not None:
@@ -192,12 +189,23 @@ class ResampledRun:
             self._coverage.done, self._coverage.failed = at.simulated, at.failed
 
 
-def _base(
-    task: Task, fits: Groups, theta: Tensor, figures: Figures, asked: Bootstrap, usable: Any
-) -> Base:
-    base = Base.of(task.problem, fits, theta, figures, asked.kind)
-    base.usable[~usable] = False
-    return base
+def _ends(result: Result | GroupedResult) -> tuple[Tensor, Any]:
+    """θ̂ of the fits, (fits, params), and which of them have replicates."""
+    if isinstance(result, Result):
+        theta, fitted = result.params.unsqueeze(0), [result.stop_reason in FITTED]
+    else:
+        theta, fitted = result.ends.theta, [each in FITTED for each in result.ends.reasons]
+    theta = theta.double().cpu()
+    usable = torch.tensor(fitted) & torch.isfinite(theta).all(dim=1)
+    return torch.where(usable.unsqueeze(-1), theta, torch.nan), usable.numpy()
+
+
+def _with_noise(problem: Problem, result: Result | GroupedResult) -> Problem:
+    """The problem with the σ that its expression gives at the end of the fit. A robust scale, whose
+    rows are drawn as they are, changes nothing."""
+    if result.noise is None or not isinstance(problem.noise, NoiseExpression):
+        return problem
+    return replace(problem, sigma=result.noise.sigma)
 
 
 __all__ = ["Resampled", "ResampledCheckpoint", "ResampledRun", "Resampling"]

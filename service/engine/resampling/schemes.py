@@ -5,7 +5,8 @@ the standard deviation of the noise:
 
 residual:    y* = f + σ·d, d drawn from the e/√(1 − h) of the fit, less their mean;
 case:        rows are drawn with their x and σ;
-parametric:  y* = f + σ·s·n, n standard normal; s = 1 where σ is absolute;
+parametric:  y* = f + σ·s·n, n standard normal; s = 1 where σ is absolute; of a likelihood counts
+             are drawn from it (see `counts`);
 wild:        y* = f + σ·v·e/√(1 − h), v = ±1 with equal chance (Rademacher).
 
 Sources: Davison and Hinkley, Bootstrap Methods and their Application (1997), 6.2 and 6.3; Davidson
@@ -25,9 +26,14 @@ from service.engine.inference.covariance import LEVERAGE, are_whole, inverses, l
 from service.engine.inference.statistics import Figures
 from service.engine.kernel.types import Bools, Floats, Ints
 from service.engine.problem import Groups, Problem
+from service.engine.resampling.counts import Counts
 from service.engine.resampling.philox import normal, uniforms
 
 Kind = Literal["residual", "case", "parametric", "wild"]
+
+
+WHOLE = 1e-9
+"""Relative distance to a whole number that is the rounding of σ = 1/√n."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,12 +61,15 @@ class Base:
     """e/(1 − h), which times `influence` is the change without that row, to first order."""
     design: Ints
     """The number of each row's inputs: rows of equal inputs have the same; (rows,)."""
+    counts: Counts | None = None
+    """The distributions of the targets, of the kind `parametric` with a likelihood."""
 
     @classmethod
     def of(
         cls, problem: Problem, fits: Groups, theta: Tensor, figures: Figures, kind: Kind
     ) -> Base:
-        """Fits with these figures at θ (fits, params)."""
+        """Fits with these figures at θ (fits, params); of a problem with a model of the noise, with
+        the σ that it gives there."""
         problem = problem.double().to("cpu")
         theta = theta.double().cpu()
         rows, q = problem.rows, len(problem.places)
@@ -72,7 +81,7 @@ class Base:
             design = np.unique(inputs, axis=1, return_inverse=True)[1].reshape(-1)
         usable = torch.isfinite(theta).all(dim=1).numpy()
         noise, inverse = np.full(len(fits), np.nan), np.broadcast_to(np.eye(q), (len(fits), q, q))
-        if problem.loss.is_least_squares:  # else rows are drawn, and nothing more is needed
+        if problem.loss.is_least_squares:  # else rows or counts are drawn, without residuals
             usable = usable & are_whole(figures) & (figures.degrees_of_freedom > 0)
             noise, inverse = np.reshape(figures.noise, len(fits)), inverses(figures, usable)
         back = torch.from_numpy(inverse.copy())
@@ -85,6 +94,12 @@ class Base:
                 jackknife[at] = np.where(apart, error / left, 0.0)
             prediction[at] = part.prediction.numpy()
             influence[at] = (back[part.fit] @ part.own.unsqueeze(-1)).squeeze(-1).numpy()
+        counts = None
+        if problem.loss.likelihood is not None and kind == "parametric":
+            of, row = _rows(fits)
+            fine = np.isfinite(prediction[row]) & (prediction[row] >= 0)
+            usable = usable & (np.bincount(of, ~fine, len(fits)) == 0)
+            counts = Counts.of(problem.loss.likelihood, prediction, _weight(problem))
         if kind == "residual":
             of, row = _rows(fits)
             mean = np.bincount(of, errors[row], len(fits)) / fits.sizes.numpy()
@@ -92,7 +107,7 @@ class Base:
         points = Groups(fits.spans, theta)
         return cls(
             problem, points, kind, usable, prediction, plain, errors, noise, influence, jackknife,
-            design,
+            design, counts,
         )  # fmt: skip
 
     def drawn(
@@ -116,17 +131,20 @@ class Base:
             rows = torch.from_numpy(picked)
             enough: Bools = distinct >= min(len(problem.places), self._designs)
             return problem.on(rows, problem.initial), groups, enough
+        rows = torch.from_numpy(own)
+        made = problem.on(rows, problem.initial)
+        if self.counts is not None:
+            shares = self.counts.drawn(own, numbers) / _weight(made)
+            return replace(made, target=torch.from_numpy(shares)), groups, _all(fit)
         if self.kind == "residual":
             noise = self.errors[picked]
         elif self.kind == "wild":
             noise = np.where(numbers < 0.5, -1.0, 1.0) * self.errors[own]
         else:
             noise = self.noise[fit][of] * normal(numbers)
-        rows = torch.from_numpy(own)
-        made = problem.on(rows, problem.initial)
         sigma = 1.0 if made.sigma is None else made.sigma.numpy()
         target = torch.from_numpy(self.prediction[own] + sigma * noise)
-        return replace(made, target=target), groups, np.ones(len(fit), dtype=np.bool_)
+        return replace(made, target=target), groups, _all(fit)
 
     @property
     def _designs(self) -> int:
@@ -156,6 +174,20 @@ class Base:
         with np.errstate(all="ignore"):
             found: Floats = np.nan_to_num(skew[0] / (6 * skew[1] ** 1.5))
         return found
+
+
+def _all(fit: Ints) -> Bools:
+    return np.ones(len(fit), dtype=np.bool_)
+
+
+def _weight(problem: Problem) -> Floats:
+    """1/σ² of the rows: of a likelihood the exposure, or the number of trials."""
+    if problem.sigma is None:
+        return np.ones(problem.rows)
+    found = problem.sigma.numpy() ** -2.0
+    whole = np.rint(found)
+    near: Floats = np.where(np.abs(found - whole) <= WHOLE * found, whole, found)
+    return near
 
 
 def _rows(fits: Groups) -> tuple[Ints, Ints]:

@@ -56,6 +56,9 @@ no two candidates reach the lowest loss."""
 FEW = 96
 """Candidates of the first round."""
 SAME = 1e-6
+"""Relative difference below which two losses are the same,"""
+SAME_ROUGHLY = 1e-3
+"""where the loss has a corner, along which the steps become short before the minimum."""
 MOST = 0.9
 """Explained fraction of the variation from which on a fit may be settled."""
 CERTAIN = 100.0
@@ -81,6 +84,8 @@ class Search:
     """Loss that is only rounding errors."""
     rounds: int = FIRST
     """Number of rounds of candidates."""
+    same: float = SAME
+    """Relative difference below which two losses are the same."""
     settled: bool = False
     """Whether the best end is good enough to end the search."""
 
@@ -92,7 +97,7 @@ class Search:
     @property
     def agreeing(self) -> int:
         """Number of ends with the lowest loss."""
-        most = self.best[1] * (1 + SAME) + self.rounding
+        most = self.best[1] * (1 + self.same) + self.rounding
         return sum(loss <= most for _, loss in self.ends)
 
     @property
@@ -113,7 +118,8 @@ def screen(
     params to choose."""
     if before is None:
         rounds = FIRST if may_leave_noise(problem) else FIRST + 1
-        before = Search(problem.initial[:0], _ranges(problem), (), rounding(problem), rounds)
+        same = SAME if problem.loss.is_smooth else SAME_ROUGHLY
+        before = Search(problem.initial[:0], _ranges(problem), (), rounding(problem), rounds, same)
     else:
         rounds = before.rounds + 1
     rng = np.random.default_rng([seed, rounds])

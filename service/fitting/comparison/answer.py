@@ -111,6 +111,7 @@ def _model(plan: ComparisonPlan, fit: Done | None, found: Figures, i: int) -> wi
         trustworthy=own == "trustworthy",
         diagnostics=diagnostics,
         report=fit.report if isinstance(fit, Fit) else None,
+        noise=fit.noise if isinstance(fit, Fit) else None,
         predict=fit.predict if isinstance(fit, Fit) else None,
         shared=None if entry.shared is None else _shared(entry),
         groups=fit.groups if isinstance(fit, GroupedFit) else None,

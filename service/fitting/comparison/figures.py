@@ -22,6 +22,7 @@ from service.engine.inference.comparison import (
     lack_of_fit,
     likelihood_ratio,
     likelihoods,
+    of_criteria,
     pure_error,
     ranking,
 )
@@ -99,9 +100,26 @@ def fitted(plan: ComparisonPlan, fits: Sequence[Done | None], stopped: StopReaso
     total = np.stack(rss)
     total = np.where(np.isfinite(total), total, np.nan)
     is_rounding = total <= (ROUNDING * _sizes(plan.entries[0])) ** 2
+    if has_own_noise(plan):
+        is_rounding = np.zeros_like(is_rounding)
     total = np.where(is_rounding, 0.0, total)
     exact = is_rounding & (n > free.reshape(-1, 1))
     return Fitted(total, free, n, verdicts, reasons, codes, exact)
+
+
+def has_own_noise(plan: ComparisonPlan) -> bool:
+    """Whether each model has a noise that follows from its fit."""
+    return plan.entries[0].problem.noise is not None
+
+
+def _criteria(fits: Sequence[Done | None]) -> tuple[Floats, Floats]:
+    """AIC and BIC of fits, (models, 1) each; NaN where there is none."""
+    found = np.full((2, len(fits), 1), np.nan)
+    for i, fit in enumerate(fits):
+        whole = None if fit is None else fit.statistics
+        if whole is not None and whole.aic is not None and whole.bic is not None:
+            found[:, i, 0] = whole.aic, whole.bic
+    return found[0], found[1]
 
 
 def _total(fit: GroupedFit, rows: int) -> float:
@@ -185,6 +203,8 @@ def figures(plan: ComparisonPlan, fits: Sequence[Done | None], stopped: StopReas
     known = plan.entries[0].problem.sigma_absolute
     noise = Noise(log_sigma(plan.entries[0]), known, saturated_of(plan.entries[0]))
     criteria = likelihoods(found.rss, found.n, found.free, noise)
+    if has_own_noise(plan):
+        criteria = of_criteria(*_criteria(fits), found.n)
     tests = _tests(plan, found, criteria, known=known)
     failed: dict[int, dict[int, int]] = {}
     for each in tests:
@@ -259,7 +279,8 @@ def _compared(
 
         def likelihood(model: int) -> tuple[float, float, int]:
             fit = float(criteria.log_likelihood[model, group])
-            return float(found.rss[model, group]), fit, int(criteria.k[model, 0])
+            rss = math.nan if has_own_noise(plan) else float(found.rss[model, group])
+            return rss, fit, int(criteria.k[model, 0])
 
         result = likelihood_ratio(likelihood(pair.smaller), likelihood(pair.larger))
     if result.p is not None and pair.lost:

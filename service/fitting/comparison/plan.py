@@ -13,7 +13,7 @@ from service.errors import BudgetExceeded, FieldError, InvalidRequest, UnknownNa
 from service.fitting.checking import NUMBER_BYTES, check
 from service.fitting.columns import check_shape
 from service.fitting.comparison import curves
-from service.fitting.comparison.counts import check_likelihood, default_tests
+from service.fitting.comparison.counts import check_likelihood, check_noise, default_tests
 from service.fitting.comparison.requests import fit_request
 from service.fitting.groups import check_keys
 from service.fitting.likelihoods import with_bins
@@ -96,6 +96,7 @@ def to_comparison(request: CompareRequest, settings: Settings | None = None) -> 
     request = with_rows(request)
     curves.check_curves(request)
     check_likelihood(request)
+    check_noise(request)
     if request.group_by is not None:
         check_keys(request.group_by, request.data)
         if request.group_by.history:
