@@ -160,7 +160,7 @@ def add_view(service: Path) -> None:
     )
     insert(
         service / "render" / "views" / "table.py",
-        ("from service.render.views import fit, ", "sorted_target, "),
+        ("from service.render.views import comparison, ", "sorted_target, "),
         ("Callable[[PlotInput], Scene]] = {\n", '    "sorted_target": sorted_target.scene,\n'),
     )
 
