@@ -47,7 +47,11 @@ def curl() -> None:
 )
 def test_the_commands_of_a_page(page: Path, address: str, tmp_path: Path):
     ids: dict[str, str] = {}
-    folder = ROOT
+    folder = tmp_path / "checkout"  # links to its files: what a command writes stays out of it
+    folder.mkdir()
+    for each in ROOT.iterdir():
+        if each.name != ".git":
+            (folder / each.name).symlink_to(each)
     for command in read(page.read_text(encoding="utf-8")):
         if command.text.startswith("cat "):
             folder = tmp_path  # a page that shows its files is tried where they are
