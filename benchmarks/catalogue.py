@@ -48,8 +48,8 @@ formulas in the benchmark's own process with its default method, from Descent's 
 {MOVED}: the start is given to it, and it need only refine. With every param at 1, the start of a
 user who knows nothing of the curve, only those fits are counted that come to Descent's RSS. Without
 a start, lmfit searches: by `differential_evolution` with its defaults, each param between a tenth
-and ten times Descent's, the first {FULL.searched} families of the answer. A trustworthy
-fit of Descent's may not have a larger RSS than lmfit's by more than a thousandth.
+and ten times Descent's, the first {FULL.searched} families of the answer. A trustworthy fit of
+Descent's may not have a larger RSS than lmfit's by more than a thousandth.
 """
 
 

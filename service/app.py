@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from functools import partial
 from typing import Any
 
@@ -40,6 +40,7 @@ from service.api.routes import (
     unknowns,
 )
 from service.api.state import State, new_state
+from service.errors import StoreUnavailable
 from service.fitting import must_have, use_threads
 from service.jobs import scale, scheduling
 from service.jobs.service import JobService
@@ -176,17 +177,13 @@ def _lifespan(
 
 
 async def _now(settings: Settings, state: State) -> Snapshot:
-    stats = await state["jobs"].stats()
-    store, executor = stats.store, stats.executor
+    stats = None
+    with suppress(StoreUnavailable):
+        stats = await state["jobs"].stats()
     return Snapshot(
-        jobs=store.jobs,
-        queue_depth=store.queued,
+        stats=stats,
         queue_room=settings.max_queued_jobs,
-        oldest_wait_s=store.oldest_wait_s,
-        store_bytes=store.nbytes,
         store_room=settings.max_store_bytes,
-        workers=executor.workers,
-        workers_wanted=executor.workers_wanted,
         streams=len(state["streams"]),
         ready=state["jobs"].ready,
     )

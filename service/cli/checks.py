@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from service.client import Descent
 
 _DISTRIBUTION = "descent-fit"
+_SECRETS = {"keys", "redis_url", "broker_url"}
+"""Settings whose values are not shown."""
 _FILES = 1024
 """Open files that suit the default of 512 streams."""
 
@@ -89,8 +91,9 @@ def settings() -> Iterator[CheckResult]:
                 "FAIL", f"DESCENT_{str(error_details['loc'][0]).upper()}: {error_details['msg']}"
             )
         return
-    values = {**{name: getattr(found, name) for name in found.model_fields_set}, "keys": "…"}
-    own = [f"DESCENT_{name.upper()}={values[name]}" for name in found.model_fields_set]
+    values = {name: getattr(found, name) for name in found.model_fields_set}
+    values |= dict.fromkeys(_SECRETS & values.keys(), "…")
+    own = [f"DESCENT_{name.upper()}={value}" for name, value in values.items()]
     workers = found.workers or cores()
     threads = max(1, cores() // workers)
     yield CheckResult("ok", f"limits: {', '.join(sorted(own)) or 'the defaults'}")

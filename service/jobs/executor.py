@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
@@ -96,8 +96,8 @@ class Executor(Protocol):
     async def cancel(self, job_id: str) -> None:
         """Requests that the job end with its best so far; no effect where it has ended."""
 
-    async def place(self, job_id: str) -> Place | None:
-        """Its position in the queue; None once it has started."""
+    async def places(self, job_ids: Sequence[str]) -> Sequence[Place | None]:
+        """The position of each in the queue; None once it has started."""
 
     async def stats(self) -> ExecutorStats:
         """The workers, for metrics."""

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections import OrderedDict, deque
-from collections.abc import Iterator
+from collections.abc import Hashable, Iterator, Sequence
 from typing import Generic, TypeVar
 
 SHARE = 8
 """A key may use at most this many times the places that are free. One key alone can use 8/9 of a
 long queue, which leaves room for another. (Choudhury and Hahne's dynamic threshold, 1998.)"""
 
-Item = TypeVar("Item")
+Item = TypeVar("Item", bound=Hashable)
 
 
 class FairQueue(Generic[Item]):
@@ -58,16 +58,24 @@ class FairQueue(Generic[Item]):
         if not items:
             del self._queues[key]
 
-    def position(self, key: str, item: Item) -> int | None:
-        """The number of items served before it, if no more are added; None where it is not
-        queued."""
-        items = self._queues.get(key)
-        if items is None or item not in items:
-            return None
-        ahead = items.index(item)
-        total, passed = ahead, False
-        for name, others in self._queues.items():
-            passed |= name == key
-            if name != key:
-                total += min(len(others), ahead + (not passed))
-        return total
+    def positions(self, wanted: Sequence[tuple[str, Item]]) -> list[int | None]:
+        """For each item, named with its key, the number of items served before it, if no more are
+        added; None where it is not queued."""
+        indices = {
+            key: {item: index for index, item in enumerate(self._queues.get(key, ()))}
+            for key in {key for key, _ in wanted}
+        }
+        rounds: dict[int, dict[str, int]] = {}
+        found: list[int | None] = []
+        for key, item in wanted:
+            ahead = indices[key].get(item)
+            if ahead is not None and ahead not in rounds:
+                rounds[ahead] = self._round(ahead)
+            found.append(None if ahead is None else rounds[ahead][key])
+        return found
+
+    def _round(self, ahead: int) -> dict[str, int]:
+        """The positions of each key's item that has `ahead` others of its key before it."""
+        position = sum(min(len(items), ahead) for items in self._queues.values())
+        keys = (key for key, items in self._queues.items() if len(items) > ahead)
+        return {key: at for at, key in enumerate(keys, position)}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Sequence
 from contextlib import suppress
 
 from service.errors import NotReady, QueueFull, UnknownJob
@@ -104,9 +105,11 @@ class LocalExecutor:
         if active is not None and active.slot is not None:
             await active.slot.cancel(active)
 
-    async def place(self, job_id: str) -> Place | None:
-        position = await self._store.position(job_id)
-        return None if position is None else Place(position, self._until_next(position))
+    async def places(self, job_ids: Sequence[str]) -> Sequence[Place | None]:
+        return [
+            None if position is None else Place(position, self._until_next(position))
+            for position in await self._store.positions(job_ids)
+        ]
 
     async def stop(self) -> None:
         self._accepts = False

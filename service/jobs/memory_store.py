@@ -114,12 +114,16 @@ class MemoryStore:
         job = await self.start(entry.job.id, at)
         return Claimed(job, self._clock.monotonic() - entry.created_at)
 
-    async def position(self, job_id: str) -> int | None:
-        with suppress(UnknownJob):
-            entry = self._entries.get(job_id)
-            if entry.queued:
-                return self._queue.position(entry.job.queue_key, entry)
-        return None
+    async def positions(self, job_ids: Sequence[str]) -> Sequence[int | None]:
+        entries: list[Entry | None] = []
+        for job_id in job_ids:
+            entry = None
+            with suppress(UnknownJob):
+                entry = self._entries.get(job_id)
+            entries.append(entry if entry is not None and entry.queued else None)
+        waiting = [(entry.job.queue_key, entry) for entry in entries if entry is not None]
+        found = iter(self._queue.positions(waiting))
+        return [None if entry is None else next(found) for entry in entries]
 
     async def cancel(self, job_id: str, at: datetime) -> Job:
         entry = self._entries.get(job_id)

@@ -56,7 +56,7 @@ def backend(settings: Settings, clock: Clock, observer: Observer) -> Backend:
         from service.jobs.redis.executor import RedisExecutor
         from service.jobs.redis.store import RedisStore
 
-        shared = RedisStore(settings, clock, observer)
+        shared = RedisStore(settings, observer)
         return Backend(shared, RedisExecutor(settings, shared, clock), shared.close)
     store = MemoryStore(settings, clock, observer)
     return Backend(store, LocalExecutor(settings, store, clock, observer=observer), _nothing)

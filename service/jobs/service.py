@@ -226,7 +226,13 @@ class JobService:
 
     async def place(self, job: Job) -> Place | None:
         """Its position in the queue; None once it has started."""
-        return await self._executor.place(job.id) if job.status == "queued" else None
+        return (await self.places([job]))[0]
+
+    async def places(self, jobs: Sequence[Job]) -> Sequence[Place | None]:
+        """Those of several jobs, in one step."""
+        queued = [job.id for job in jobs if job.status == "queued"]
+        found = iter(await self._executor.places(queued) if queued else ())
+        return [next(found) if job.status == "queued" else None for job in jobs]
 
     async def watch(
         self,

@@ -39,7 +39,7 @@ class Claimed(NamedTuple):
     job: Job
     """Running, its `attempts` the number of this attempt."""
     waited_s: float
-    """Seconds since it was created."""
+    """Seconds from its creation to its first start."""
     spent_s: float = 0.0
     """Seconds of work by earlier attempts."""
     checkpoint: Stored | None = None
@@ -148,8 +148,8 @@ class JobStore(AttemptStore, Protocol):
         """queued -> running of the job whose turn it is; increments its attempts. None where no job
         waits."""
 
-    async def position(self, job_id: str) -> int | None:
-        """The number of jobs that are claimed before it, if no more come; None where it is not in
+    async def positions(self, job_ids: Sequence[str]) -> Sequence[int | None]:
+        """The number of jobs that are claimed before each, if no more come; None where it is not in
         the queue."""
 
     async def history(

@@ -82,6 +82,9 @@ class FakeJobs:
     async def place(self, job: Job) -> Place | None:
         return Place(3, 1.5) if job.status == "queued" else None
 
+    async def places(self, jobs: Sequence[Job]) -> Sequence[Place | None]:
+        return [await self.place(job) for job in jobs]
+
     async def request(self, job: Job) -> JobRequest:
         assert job.request is not None
         return job.request

@@ -11,6 +11,7 @@ from service.jobs.memory_store import MemoryStore
 from service.settings import Settings
 from tests.api.in_process import real
 from tests.jobs.conftest import SetClock, a_job
+from tests.redis_server import RedisServer, needs
 
 LINE = {"data": {"x": [1, 2, 3], "y": [2.1, 3.9, 6.2]}}
 DECAY = {
@@ -19,6 +20,8 @@ DECAY = {
     "optimizer": "adam",
     "epochs": 300,
 }
+
+OK = {"method": "GET", "status": "200"}
 
 Samples = dict[tuple[str, tuple[tuple[str, str], ...]], float]
 
@@ -97,6 +100,30 @@ async def test_pictures_are_counted_by_what_they_show_and_refusals_too() -> None
     assert value(found, name, view="losses", format="txt") == 2
     assert value(found, name, view="losses", format="svg") == 1 + said.count(200)
     assert value(found, "descent_refusals_total", type="too-many-pictures") == said.count(429) > 0
+
+
+async def test_a_scrape_works_while_the_store_is_away() -> None:
+    needs("redis-server")
+    server = RedisServer()
+    server.start()
+    settings = Settings(redis_url=server.url, redis_timeout_s=0.5)
+    async with real(settings, "memory") as client:  # without a node
+        up = samples((await client.get("/metrics")).text)
+        server.kill()
+        answer = await client.get("/metrics")
+        assert answer.status_code == 200
+        away = samples(answer.text)
+        server.start()
+        again = samples((await client.get("/metrics")).text)
+    server.close()
+    assert [value(one, "descent_store_up") for one in (up, away, again)] == [1, 0, 1]
+    assert value(away, "process_resident_memory_bytes") > 2**20
+    assert value(away, "descent_http_requests_total", route="/metrics", **OK) == 1
+    lost = {name for name, _ in up} - {name for name, _ in away}
+    assert lost == {
+        *("descent_jobs", "descent_queue_depth", "descent_queue_oldest_seconds"),
+        *("descent_store_bytes", "descent_workers", "descent_workers_wanted"),
+    }
 
 
 async def test_a_clock_on_the_wall_that_jumps_is_not_in_the_times() -> None:

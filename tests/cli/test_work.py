@@ -6,7 +6,7 @@ import pytest
 from typer.testing import CliRunner
 
 from service.app import create_app
-from service.cli import main
+from service.cli import checks, main
 from service.jobs.redis.tickets import next_database
 from service.jobs.scale import BadRedis, NoScale
 from service.settings import Settings
@@ -16,6 +16,14 @@ def test_a_node_needs_a_redis() -> None:
     result = CliRunner().invoke(main, ["work"], env={"DESCENT_REDIS_URL": ""})
     assert result.exit_code == 2
     assert "DESCENT_REDIS_URL" in result.output
+
+
+def test_the_doctor_does_not_show_the_passwords_of_redis(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("DESCENT_REDIS_URL", "DESCENT_BROKER_URL"):
+        monkeypatch.setenv(name, "rediss://user:secret@host:6379/0")
+    said = " ".join(check.text for check in checks.settings())
+    assert "secret" not in said
+    assert "DESCENT_BROKER_URL=…, DESCENT_REDIS_URL=…" in said
 
 
 def test_missing_packages_are_named(monkeypatch: pytest.MonkeyPatch) -> None:

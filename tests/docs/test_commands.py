@@ -47,20 +47,16 @@ def curl() -> None:
 )
 def test_the_commands_of_a_page(page: Path, address: str, tmp_path: Path):
     ids: dict[str, str] = {}
-    folder = tmp_path / "checkout"  # links to its files: what a command writes stays out of it
-    folder.mkdir()
-    for each in ROOT.iterdir():
-        if each.name != ".git":
-            (folder / each.name).symlink_to(each)
+    for entry in ROOT.iterdir():  # what a command writes is not left in the checkout
+        (tmp_path / entry.name).symlink_to(entry)
     for command in read(page.read_text(encoding="utf-8")):
         if command.text.startswith("cat "):
-            folder = tmp_path  # a page that shows its files is tried where they are
-            (folder / command.text.split()[1]).write_text(command.answer, encoding="utf-8")
+            (tmp_path / command.text.split()[1]).write_text(command.answer, encoding="utf-8")
             continue
         script = "\n".join((*command.setup, command.text)).replace("localhost:8000", address)
         for documented, real in ids.items():
             script = script.replace(documented, real)
-        answer = _run(script, folder, address)
+        answer = _run(script, tmp_path, address)
         found = compare(command.answer, answer)
         if isinstance(found, Mismatch):
             pytest.fail(

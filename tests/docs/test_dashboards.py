@@ -14,6 +14,9 @@ import yaml
 from prometheus_client.parser import text_string_to_metric_families
 
 from service.api.middleware.metrics import Metrics, Snapshot
+from service.jobs.executor import ExecutorStats
+from service.jobs.service import Stats
+from service.jobs.store import StoreStats
 
 DOCS = Path(__file__).parents[2] / "docs" / "operations"
 _METRIC = re.compile(r"\b((?:descent|process)_\w+)(?:\{([^}]*)\})?")
@@ -21,7 +24,8 @@ _LABEL = re.compile(r"(\w+)\s*[=!]")
 
 
 async def _now() -> Snapshot:
-    return Snapshot({}, 0, 1, 0.0, 0, 1, 1, 1, 0, ready=True)
+    stats = Stats(StoreStats({}, 0, 0, 0.0), ExecutorStats(1, 1))
+    return Snapshot(stats, 1, 1, 0, ready=True)
 
 
 def known() -> dict[str, set[str]]:

@@ -23,6 +23,18 @@ def shared(request: pytest.FixtureRequest, settings: Settings, **more: Any) -> S
     return settings.model_copy(update=given)
 
 
+async def advance(store: JobStore, clock: Any, seconds: float) -> None:
+    """Lets time pass; for the jobs that wait in Redis, whose clock is not ours, their beginning is
+    put back."""
+    clock.advance(seconds)
+    if isinstance(store, MemoryStore):
+        return
+    client, prefix, ms = store.client, store.prefix, -int(1000 * seconds)  # type: ignore[attr-defined]
+    for job_id in await client.zrange(f"{prefix}waiting", 0, -1):
+        await client.zincrby(f"{prefix}waiting", ms, job_id)
+        await client.hincrby(f"{prefix}job:{job_id.decode()}", "queued_ms", ms)
+
+
 @asynccontextmanager
 async def open_store(
     request: pytest.FixtureRequest, settings: Settings, clock: Any = None
@@ -34,7 +46,7 @@ async def open_store(
     settings = shared(request, settings)
     from service.jobs.redis.store import RedisStore
 
-    store = RedisStore(settings, clock)
+    store = RedisStore(settings)
     try:
         yield store
     finally:

@@ -123,15 +123,15 @@ async def test_a_failing_job_fails_alone(setup):
 async def test_jobs_wait_for_their_turn(setup):
     busy = await setup.busy()
     waiting = [await setup.submit(1) for _ in range(3)]
-    places = [await setup.executor.place(job.id) for job in waiting]
+    places = await setup.executor.places([job.id for job in waiting])
     assert [place.position for place in places] == [0, 1, 2]
-    assert await setup.executor.place(busy.id) is None
+    assert await setup.executor.places([busy.id]) == [None]
     await setup.executor.cancel(busy.id)
     ended = [await setup.end(job) for job in waiting]
     assert all(job.status == "succeeded" for job in ended)
     starts = [job.started_at for job in ended]
     assert starts == sorted(starts)
-    assert await setup.executor.place(ended[0].id) is None
+    assert await setup.executor.places([ended[0].id]) == [None]
 
 
 async def test_the_queue_is_bounded(setup):
@@ -150,7 +150,7 @@ async def test_queue_keys_take_turns(setup):
     busy = await setup.busy()
     flood = [await setup.submit(1, queue_key="flood") for _ in range(3)]
     other = await setup.submit(1, queue_key="other")
-    assert (await setup.executor.place(other.id)).position == 1
+    assert (await setup.executor.places([other.id]))[0].position == 1
     await setup.executor.cancel(busy.id)
     ended = [await setup.end(job) for job in (flood[0], other, flood[1], flood[2])]
     starts = [job.started_at for job in ended]

@@ -23,7 +23,9 @@ def test_the_position_is_the_number_that_go_before(names, served):
     for _ in range(min(served, len(queue))):
         queue.pop()
     waiting = list(queue)
-    said = {item: queue.position(names[item], item) for item in waiting}
+    positions = queue.positions([(names[item], item) for item in waiting])
+    said = dict(zip(waiting, positions, strict=True))
+    assert queue.positions([("none", 1), ("a", -1)]) == [None, None]
     order = [queue.pop() for _ in waiting]
     assert said == {item: place for place, item in enumerate(order)}
 

@@ -12,7 +12,7 @@ from service.jobs.history import Rows
 from service.jobs.job import Progress
 from service.jobs.redis import node_store
 from service.jobs.redis.node_store import NodeStore
-from service.jobs.redis.store import Appended
+from service.jobs.redis.store import Changed
 from tests.jobs.conftest import SetClock, a_job
 from tests.jobs.scripted_workers import rows
 
@@ -30,14 +30,14 @@ class Recorder:
 
     async def append_heard(
         self, job_id: str, rows: Rows, progress: Progress, **more: Any
-    ) -> Appended:
+    ) -> Changed:
         if self.failures:
             self.failures -= 1
             raise StoreUnavailable
         self.appended.append(rows.epoch.tolist())
         self.given.append(more)
         self.told.append("append")
-        return Appended(JOB, self.listeners)
+        return Changed(JOB, self.listeners, 0.0, 0.0)
 
     async def finish(self, *args: Any, **end: Any) -> None:
         self.told.append("finish")

@@ -9,12 +9,16 @@ from datetime import timedelta
 
 import numpy as np
 import pytest
+from redis.asyncio.connection import AbstractConnection
 
 from service.errors import QueueFull, StoreUnavailable, UnknownJob
 from service.fitting import packing, with_rows
+from service.jobs.executor import NullObserver
 from service.jobs.job import Progress, StaleAttempt
 from service.jobs.redis import documents, reader, subscription
+from service.jobs.redis.executor import RedisExecutor
 from service.jobs.redis.store import RedisStore
+from service.jobs.service import JobService
 from service.jobs.store import IdempotencyKey
 from service.schemas.fit import FitRequest
 from service.schemas.reading import Dates, Reading
@@ -38,7 +42,7 @@ async def open_stores(request):
     def make(**limits) -> RedisStore:
         nonlocal cell
         cell = cell or shared(request, Settings())
-        opened.append(RedisStore(cell.model_copy(update=limits), CLOCK))
+        opened.append(RedisStore(cell.model_copy(update=limits)))
         return opened[-1]
 
     yield make
@@ -79,6 +83,33 @@ async def test_a_fit_that_was_run_inline_is_stored_in_one_round_trip(open_stores
     job = replace(job, answered=True, result=b"{}", curve=b"c")
     await store.record(job, rows_of([1.0]), 0.1, IdempotencyKey("k", b"1"))
     assert asked == ["EVALSHA"]
+
+
+async def test_a_page_of_the_list_takes_as_many_round_trips_as_a_job(open_stores, monkeypatch):
+    store = open_stores()
+    executor = RedisExecutor(store._settings, store)
+    jobs = JobService(store._settings, store, executor)
+    sent, send = [], AbstractConnection.send_packed_command
+
+    async def counted(self, *args, **options):
+        sent.append(args)
+        return await send(self, *args, **options)
+
+    async def trips() -> int:
+        before = len(sent)
+        found, _ = await jobs.list(limit=1000)
+        places = await jobs.places(found)
+        assert {place and place.position for place in places} == {*range(len(found))}
+        return len(sent) - before
+
+    await store.create(replace(a_job(CLOCK), queue_key="0"))
+    await jobs.places((await jobs.list())[0])
+    monkeypatch.setattr(AbstractConnection, "send_packed_command", counted)
+    one = await trips()
+    for number in range(60):
+        await store.create(replace(a_job(CLOCK), queue_key=str(number % 7)))
+    assert await trips() == one == 4  # ids, records, no more ids, positions
+    await executor.stop()
 
 
 async def test_a_lost_message_delays_but_does_not_hide_a_change(open_stores, monkeypatch):
@@ -158,7 +189,7 @@ async def test_a_job_that_is_handed_back_is_the_next_one(open_stores):
         await store.create(job)
     first = await store.claim(CLOCK.now())
     await store.release(first.job)
-    assert await store.position(first.job.id) == 0
+    assert await store.positions([first.job.id]) == [0]
     again = await store.claim(CLOCK.now())
     assert (again.job.id, again.job.attempts) == (first.job.id, 1)
 
@@ -240,6 +271,33 @@ async def test_a_node_whose_clock_is_wrong_takes_no_job_of_a_live_one(open_store
     assert (await store.get(job.id)).attempts == 1
 
 
+async def test_ages_are_by_the_clock_of_redis(open_stores):
+    """CLOCK is years from it."""
+    ends = []
+
+    class Observer(NullObserver):
+        def job_ended(self, job, waited_s, fitted_s):
+            ends.append((waited_s, fitted_s))
+
+    store = open_stores()
+    store._observer = Observer()
+    job = a_job(CLOCK)
+    await store.create(job)
+    assert (await store.stats()).oldest_wait_s < 60
+    first = await store.claim(CLOCK.now() - timedelta(minutes=1))
+    assert first.waited_s < 60
+    assert first.job.started_at == job.created_at  # not before it
+    await store.release(first.job)
+    await store.client.hincrby(f"{store.prefix}job:{job.id}", "began_ms", -(10**6))
+    assert (await store.stats()).oldest_wait_s < 60
+    second = await store.claim(CLOCK.now() + timedelta(minutes=1))
+    ended = await store.finish(job.id, "succeeded", CLOCK.now() - timedelta(minutes=1))
+    assert second.job.started_at == ended.finished_at == job.created_at
+    ((waited_s, fitted_s),) = ends
+    assert waited_s == 0
+    assert 1000 <= fitted_s < 1060
+
+
 async def test_a_request_of_another_version_is_read(open_stores, monkeypatch):
     store = open_stores()
     job = a_job(CLOCK)
@@ -297,7 +355,7 @@ async def own():
     """A store, and the server that it is alone on."""
     server = RedisServer()
     server.start()
-    store = RedisStore(Settings(redis_url=server.url, redis_timeout_s=0.5), CLOCK)
+    store = RedisStore(Settings(redis_url=server.url, redis_timeout_s=0.5))
     yield server, store
     await store.close()
     server.close()

@@ -20,7 +20,7 @@ from service.jobs.store import IdempotencyKey
 from service.settings import Settings
 from tests.jobs import fakes
 from tests.jobs.conftest import SetClock, a_job
-from tests.jobs.stores import STORES, open_store
+from tests.jobs.stores import STORES, advance, open_store
 from tests.jobs.test_history import rows_of, same
 
 LIMITS = Settings(max_history_rows=50, max_queued_jobs=9, max_jobs_per_key=5)
@@ -179,17 +179,19 @@ async def claimed(store, clock):
 async def test_callers_take_turns(store, clock):
     a1, a2, a3, b1, c1, b2 = await queue(store, clock, *"aaabcb")
     turns = [a1, b1, c1, a2, b2, a3]
-    assert [await store.position(job_id) for job_id in turns] == [*range(6)]
+    assert await store.positions(turns) == [*range(6)]
+    assert await store.positions([a3, "job_none", b1]) == [5, None, 1]
+    assert await store.positions([a3]) == [5]
     assert (await store.stats()).queued == 6
     assert await claimed(store, clock) == turns
-    assert [await store.position(job_id) for job_id in turns] == [None] * 6
+    assert await store.positions(turns) == [None] * 6
     assert (await store.stats()).queued == 0
 
 
 async def test_a_claim_says_how_long_the_job_waited(store, clock):
     job = a_job(clock)
     await store.create(job)
-    clock.advance(3)
+    await advance(store, clock, 3)
     assert (await store.stats()).oldest_wait_s == pytest.approx(3, abs=0.1)
     found = await store.claim(clock.now())
     assert found.waited_s == pytest.approx(3, abs=0.1)
@@ -207,7 +209,7 @@ async def test_what_was_cancelled_or_ended_is_not_claimed(store, clock):
 async def test_what_is_tried_again_is_not_in_the_queue(store, clock):
     job = await running(store, clock)
     await store.requeue(job.id)
-    assert await store.position(job.id) is None
+    assert await store.positions([job.id]) == [None]
     assert await claimed(store, clock) == []
 
 

@@ -30,7 +30,8 @@ class Process:
     ) -> None:
         self.popen: Forked | subprocess.Popen[str]
         if cwd is None:
-            self.popen = Forked("service", *arguments, env=environment, new_session=True)
+            module = "tests.resilience.skewed" if "SKEW_S" in environment else "service"
+            self.popen = Forked(module, *arguments, env=environment, new_session=True)
         else:  # another version's code
             self.popen = subprocess.Popen(
                 [sys.executable, "-m", "service", *arguments],
@@ -101,8 +102,13 @@ class Cell:
         }
         return environment_of(**given)
 
-    def _started(self, *arguments: str, cwd: Path | None = None, **settings: Any) -> Process:
-        process = Process(list(arguments), self.environment(**settings), cwd)
+    def _started(
+        self, *arguments: str, cwd: Path | None = None, skew_s: float = 0.0, **settings: Any
+    ) -> Process:
+        environment = self.environment(**settings)
+        if skew_s:
+            environment["SKEW_S"] = str(skew_s)
+        process = Process(list(arguments), environment, cwd)
         self._processes.append(process)
         return process
 

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import json
 import os
+import random
 import shutil
 import signal
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -296,3 +298,36 @@ def test_cancelling_reaches_a_node(small: Cell) -> None:
         running(http, at)
         job = http.post(f"{at}/cancel").json()
         assert (job["status"], job["result"]["stop_reason"]) == ("cancelled", "cancelled")
+
+
+def test_a_cancel_may_arrive_at_any_moment(small: Cell) -> None:
+    """Before the claim, between the claim and the node's knowledge of it, before the worker has the
+    job, and while it runs."""
+    import redis
+
+    replica = small.first_replica()
+    small.only_node()
+    chance = random.Random(0)
+    pauses = [chance.choice([0.0, 0.002, 0.02]) * chance.random() for _ in range(60)]
+    with client(replica) as http, redis.Redis.from_url(small.redis.url) as admin:
+        before = cancelled(admin)
+
+        def one(pause: float) -> str:
+            at = submitted(http, epochs=10**8, record_every=10**6)
+            time.sleep(pause)
+            job = http.post(f"{at}/cancel").json()
+            assert job["status"] == "cancelled"
+            return at
+
+        with ThreadPoolExecutor(6) as pool:
+            ats = list(pool.map(one, pauses))
+        assert cancelled(admin) == before + len(ats)
+        for at in ats:
+            assert http.get(at).json()["status"] == "cancelled"
+        for left in ("waiting", "leases", "unfinished"):
+            assert not admin.exists(f"descent:{{0}}:{left}")
+
+
+def cancelled(admin: Any) -> int:
+    """How many jobs have ended so."""
+    return int(admin.hget("descent:{0}:count", "cancelled") or 0)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from abc import ABC, abstractmethod
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
 from time import perf_counter
 
@@ -19,6 +19,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from service.api.answers import PROBLEM
 from service.jobs.job import Job
+from service.jobs.service import Stats
 
 CONTENT_TYPE = CONTENT_TYPE_PLAIN_0_0_4
 _METHODS = frozenset({"GET", "HEAD", "POST", "DELETE", "OPTIONS", "PUT", "PATCH"})
@@ -34,15 +35,10 @@ _STATUSES = ("queued", "running", "succeeded", "failed", "cancelled")
 class Snapshot:
     """The gauges' values at one scrape."""
 
-    jobs: Mapping[str, int]
-    """By status."""
-    queue_depth: int
+    stats: Stats | None
+    """None where the store does not answer."""
     queue_room: int
-    oldest_wait_s: float
-    store_bytes: int
     store_room: int
-    workers: int
-    workers_wanted: int
     streams: int
     ready: bool
 
@@ -168,22 +164,33 @@ class _Gauges:
         now = self._metrics.snapshot
         if now is None:
             return
-        jobs = GaugeMetricFamily("descent_jobs", "Jobs in the store.", labels=["status"])
-        for status in _STATUSES:
-            jobs.add_metric([status], now.jobs.get(status, 0))
-        yield jobs
+        if now.stats is not None:
+            yield from _of_the_store(now.stats)
         for name, help_text, value in (
-            ("queue_depth", "Jobs that wait for a worker.", now.queue_depth),
+            ("store_up", "1 if the store of jobs answers, else 0.", now.stats is not None),
             ("queue_room", "Jobs that may wait.", now.queue_room),
-            ("queue_oldest_seconds", "How long the first of them has waited.", now.oldest_wait_s),
-            ("store_bytes", "Bytes that the store holds.", now.store_bytes),
-            ("store_room_bytes", "Bytes that it may hold.", now.store_room),
-            ("workers", "Worker processes that are alive.", now.workers),
-            ("workers_wanted", "Worker processes configured.", now.workers_wanted),
+            ("store_room_bytes", "Bytes that the store may hold.", now.store_room),
             ("streams", "Event streams that are open.", now.streams),
             ("ready", "1 if the service accepts requests, else 0.", now.ready),
         ):
             yield GaugeMetricFamily(f"descent_{name}", help_text, float(value))
+
+
+def _of_the_store(stats: Stats) -> Iterator[Metric]:
+    """The gauges that are left out where the store does not answer."""
+    store, executor = stats.store, stats.executor
+    jobs = GaugeMetricFamily("descent_jobs", "Jobs in the store.", labels=["status"])
+    for status in _STATUSES:
+        jobs.add_metric([status], store.jobs.get(status, 0))
+    yield jobs
+    for name, help_text, value in (
+        ("queue_depth", "Jobs that wait for a worker.", store.queued),
+        ("queue_oldest_seconds", "How long the first of them has waited.", store.oldest_wait_s),
+        ("store_bytes", "Bytes that the store holds.", store.nbytes),
+        ("workers", "Worker processes that are alive.", executor.workers),
+        ("workers_wanted", "Worker processes configured.", executor.workers_wanted),
+    ):
+        yield GaugeMetricFamily(f"descent_{name}", help_text, float(value))
 
 
 class Answered(ABC):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from fastapi import APIRouter
 from starlette.responses import Response
@@ -43,7 +43,7 @@ async def list_jobs(request: Request) -> Response:
     service = request.state["jobs"]
     found, has_more = await service.list(head.owner, asked.status, asked.limit, asked.after)
     page = JobList(
-        jobs=[await _brief(job, request) for job in found],
+        jobs=await _briefs(found, service),
         has_more=has_more,
         next_after=found[-1].id if has_more else None,
     )
@@ -52,9 +52,12 @@ async def list_jobs(request: Request) -> Response:
     return await writing.answer(request, head, page, size=10 * len(found))
 
 
-async def _brief(job: Record, request: Request) -> Job:
-    await asyncio.sleep(0)  # a page may have a thousand of them
-    return views.brief(job, await request.state["jobs"].place(job))
+async def _briefs(found: Sequence[Record], service: JobService) -> list[Job]:
+    shown = []
+    for job, place in zip(found, await service.places(found), strict=True):
+        await asyncio.sleep(0)  # a page may have a thousand of them
+        shown.append(views.brief(job, place))
+    return shown
 
 
 @router.get(

@@ -57,6 +57,7 @@ if to == 'running' then
   unqueue(turn, id)
   C('HINCRBY', record(id), 'attempts', 1)
   C('HSETNX', record(id), 'started', o.at)
+  C('HSETNX', record(id), 'began_ms', now())
 end
 if final or o.release then
   C('ZREM', P .. 'leases', id)
@@ -67,7 +68,7 @@ if o.release then
   -- Handed back: first in its turn, and this attempt does not count.
   C('HINCRBY', record(id), 'attempts', -1)
   if C('LPUSH', P .. 'turn:' .. turn, id) == 1 then C('LPUSH', P .. 'turns', turn) end
-  C('ZADD', P .. 'waiting', o.created, id)
+  C('ZADD', P .. 'waiting', C('HGET', record(id), 'queued_ms') or now(), id)
 end
 if final then
   local since = C('HGET', record(id), 'claimed')
@@ -84,4 +85,4 @@ if final then
   make_room(owner, 0, 0, o.limits.jobs, o.limits.bytes, o.limits.age, id)
 end
 local listeners = tell(id, n(version) + 1)
-return {'done', fields, listeners}
+return {'done', fields, listeners, now()}

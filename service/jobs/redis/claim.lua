@@ -11,6 +11,7 @@ local function taken(id, status)
   C('HINCRBY', record(id), 'attempts', 1)
   C('HINCRBY', record(id), 'version', 1)
   C('HSETNX', record(id), 'started', ARGV[1])
+  C('HSETNX', record(id), 'began_ms', time)
   C('ZADD', P .. 'leases', time + lease, id)
   tell(id, C('HGET', record(id), 'version'))
   return {id, C('HGETALL', record(id))}

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from functools import partial
 from importlib.resources import files
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -17,7 +18,7 @@ from service.errors import StoreUnavailable
 
 _CONNECTIONS = 64
 _SCRIPTS = (
-    *("create", "find", "record", "change", "claim", "cancel", "delete", "position"),
+    *("create", "find", "record", "change", "claim", "cancel", "delete", "positions"),
     *("beat", "stats"),
 )
 
@@ -64,10 +65,10 @@ def check_url(name: str, url: str) -> None:
         raise BadUrl(f"{name}: {_URL}") from None
 
 
-def connect(url: str, timeout_s: float) -> Redis:
-    """A client of the Redis at `url`. No command is sent twice: a script that was not answered may
-    have run."""
-    pool = BlockingConnectionPool.from_url(
+def _pool(url: str, timeout_s: float) -> BlockingConnectionPool:
+    """Connections to the Redis at `url`. No command is sent twice: a script that was not answered
+    may have run."""
+    return BlockingConnectionPool.from_url(
         url,
         max_connections=_CONNECTIONS,
         timeout=timeout_s,
@@ -76,7 +77,6 @@ def connect(url: str, timeout_s: float) -> Redis:
         health_check_interval=10,
         retry=Retry(NoBackoff(), 0),
     )
-    return Redis.from_pool(pool)
 
 
 @contextmanager
@@ -103,15 +103,17 @@ def reason(error: Exception) -> str:
 
 
 class Scripts:
-    """The Lua scripts beside this module, each one atomic step, for the keys of a prefix."""
+    """The Lua scripts beside this module, each one atomic step, for the keys of a prefix; and the
+    client that they are run by."""
 
-    def __init__(self, client: Redis, prefix: str) -> None:
+    def __init__(self, url: str, timeout_s: float, prefix: str) -> None:
         folder = files(__package__)
         shared = folder.joinpath("functions.lua").read_text("utf-8")
-        self._client, self._prefix = client, prefix
+        self._prefix, self._new_pool = prefix, partial(_pool, url, timeout_s)
+        self.client = Redis.from_pool(self._new_pool())
         self._named = self._address()
         self._scripts = {
-            name: client.register_script(
+            name: self.client.register_script(
                 f"{shared}\n{folder.joinpath(f'{name}.lua').read_text('utf-8')}"
             )
             for name in _SCRIPTS
@@ -119,23 +121,36 @@ class Scripts:
 
     async def run(self, name: str, *args: Any) -> Any:
         """The reply of a script. Raises StoreUnavailable."""
-        with translated():
+        async with self.reached():
             try:
                 return await self._scripts[name](keys=[self._prefix], args=args)
+            except exceptions.MovedError as error:  # it has not run
+                await self._turn(error)
+                return await self._scripts[name](keys=[self._prefix], args=args)
+
+    @asynccontextmanager
+    async def reached(self) -> AsyncIterator[None]:
+        """For commands of the client: as `translated`, and the next ones go to another server where
+        this one no longer has the cell."""
+        with translated():
+            try:
+                yield
             except _AWAY as error:
                 await self._turn(error)
                 raise
 
     def _address(self) -> dict[str, Any]:
-        given = self._client.connection_pool.connection_kwargs
+        given = self.client.connection_pool.connection_kwargs
         return {name: given[name] for name in ("host", "port") if name in given}
 
     async def _turn(self, error: Exception) -> None:
         """Connects elsewhere from now on: to the server of a cluster that has the cell, or to the
         one of the URL, whose name may mean another by now."""
         there = self._named
-        if isinstance(error, exceptions.MovedError):
+        if isinstance(error, exceptions.MovedError) and there:  # there is none of a socket
             there = {"host": error.host or self._address().get("host"), "port": error.port}
         if there != self._address() or isinstance(error, exceptions.ReadOnlyError):
-            self._client.connection_pool.connection_kwargs.update(there)
-            await self._client.connection_pool.disconnect()
+            earlier, later = self.client.connection_pool, self._new_pool()
+            later.connection_kwargs.update(there)
+            self.client.connection_pool = later
+            await earlier.disconnect()  # what waits on it goes to the new one from now on

@@ -79,6 +79,8 @@ def job_of(job_id: str, fields: Fields) -> Job:
 
 def _job_of(job_id: str, fields: Fields) -> Job:
     about: dict[str, Any] = json.loads(fields["about"])
+    created = datetime.fromisoformat(about["created_at"])
+    started = _time(fields.get("started"), created)
     return Job(
         id=job_id,
         owner=fields["owner"].decode(),
@@ -87,12 +89,12 @@ def _job_of(job_id: str, fields: Fields) -> Job:
         kind=about["kind"],
         model=about["model"],
         tags=MappingProxyType(about["tags"]),
-        created_at=datetime.fromisoformat(about["created_at"]),
+        created_at=created,
         params=tuple(about["params"]),
         nbytes=int(fields["nbytes"]),
         status=fields["status"].decode(),  # type: ignore[arg-type]
-        started_at=_time(fields.get("started")),
-        finished_at=_time(fields.get("finished")),
+        started_at=started,
+        finished_at=_time(fields.get("finished"), started or created),
         progress=Progress(*json.loads(fields["progress"])),
         stop_reason=_text(fields.get("stop_reason")),  # type: ignore[arg-type]
         answered="answered" in fields,
@@ -103,12 +105,24 @@ def _job_of(job_id: str, fields: Fields) -> Job:
     )
 
 
+def waited_s(fields: Fields) -> float:
+    """Seconds from the creation of a job to its first start, by the clock of Redis."""
+    began, queued = (int(fields.get(name, 0)) for name in ("began_ms", "queued_ms"))
+    return max(began - queued, 0) / 1000 if began and queued else 0.0
+
+
+def fitted_s(fields: Fields, now_ms: int) -> float:
+    """Seconds since the first start of a job, likewise."""
+    return max(now_ms - int(fields.get("began_ms", now_ms)), 0) / 1000
+
+
 def _text(value: bytes | None) -> str | None:
     return None if value is None else value.decode()
 
 
-def _time(value: bytes | None) -> datetime | None:
-    return None if value is None else datetime.fromisoformat(value.decode())
+def _time(value: bytes | None, earliest: datetime) -> datetime | None:
+    """A time, which the clock of another process may have told too early."""
+    return None if value is None else max(datetime.fromisoformat(value.decode()), earliest)
 
 
 _REQUESTS: Mapping[str, type[JobRequest]] = {"fit": FitRequest, "compare": CompareRequest}

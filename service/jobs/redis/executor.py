@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Sequence
 from contextlib import suppress
 
 from redis import RedisError
@@ -68,9 +69,9 @@ class RedisExecutor:
         with suppress(UnknownJob):
             await self._store.cancel(job_id, self._clock.now())
 
-    async def place(self, job_id: str) -> Place | None:
-        found = await self._store.place(job_id)
-        return None if found is None else _place(*found)
+    async def places(self, job_ids: Sequence[str]) -> Sequence[Place | None]:
+        positions, nodes = await self._store.places(job_ids)
+        return [None if position is None else _place(position, nodes) for position in positions]
 
     async def stats(self) -> ExecutorStats:
         slots = (await self._store.nodes()).slots

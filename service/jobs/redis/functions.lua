@@ -1,6 +1,7 @@
 -- Functions of all scripts. KEYS[1] is the prefix of a cell's keys, which contains its hash tag:
 --
---   job:ID       hash     the record; its fields are those of `documents.job_of`
+--   job:ID       hash     the record; its fields are those of `documents.job_of`, and of this server's
+--                         clock: queued_ms, began_ms (the first claim), claimed (the last)
 --   request:ID   list     the request, in pieces; likewise result:ID, curve:ID and checkpoint:ID
 --   history:ID   stream   an entry for each slice, its id the slice's last epoch
 --   gone:ID      string   the tombstone: owner, number, reason
@@ -8,8 +9,8 @@
 --   key:OWNER:KEY string  an idempotency key: fingerprint and id
 --   turns        list     the queue keys that have waiting jobs, the next one first
 --   turn:KEY     list     the waiting jobs of a queue key
---   waiting      zset     the waiting jobs by the time of their creation
---   leases       zset     the running jobs by the end of their lease, in ms of this server's clock
+--   waiting      zset     the waiting jobs by the time they were queued first, in ms of this server's clock
+--   leases       zset     the running jobs by the end of their lease
 --   heard        string   the time of the last sign of life of any node
 --   ended, ended:OWNER zset  the finished jobs by the time of their end
 --   all, of:OWNER zset    the jobs by number
@@ -157,9 +158,9 @@ local function lose(id, status, age)
 end
 
 -- The waiting jobs of a queue key, and the turns.
-local function push(turn, id, created)
+local function push(turn, id, time)
   if C('RPUSH', P .. 'turn:' .. turn, id) == 1 then C('RPUSH', P .. 'turns', turn) end
-  C('ZADD', P .. 'waiting', created, id)
+  C('ZADD', P .. 'waiting', time, id)
 end
 
 local function unqueue(turn, id)

@@ -47,11 +47,15 @@ class Node:
         count = settings.workers or cores()
         self.name = f"{socket.gethostname()}-{secrets.token_hex(4)}"
         self._settings, self._clock = settings, clock or SystemClock()
-        self.store = RedisStore(settings, self._clock, observer)
+        self.store = RedisStore(settings, observer)
         self._patient = NodeStore(self.store)
         self._tickets = Tickets(settings)
         self._active: dict[str, ActiveJob] = {}
         self._done: dict[str, asyncio.Event] = {}
+        self._claims = 0
+        """Claims that have not been answered."""
+        self._cancelled: set[str] = set()
+        """Jobs that were cancelled meanwhile, and may be what a claim is answered with."""
         pool = WorkerPool(settings, self._patient, self._clock, self._ended, self._freed, observer)
         self._slots = [WorkerSlot(pool, entry, scheduling.threads(count)) for _ in range(count)]
         self._free: list[WorkerSlot] = []
@@ -107,9 +111,7 @@ class Node:
         if slot is None:
             return
         try:
-            claimed = await self._patient.claim(self._clock.now(), self.name)
-        except StoreUnavailable:
-            claimed = None
+            claimed, is_cancelled = await self._claim()
         except BaseException:
             self._freed(slot, free=True)
             raise
@@ -124,13 +126,29 @@ class Node:
         active = ActiveJob(
             job, claimed.waited_s, checkpoint=claimed.checkpoint, spent_s=claimed.spent_s
         )
-        active.stop = "cancelled" if job.cancelling else None
+        active.stop = "cancelled" if is_cancelled else None
         done = self._done[job.id] = asyncio.Event()
         self._active[job.id] = active
         if not slot.pid:  # it died meanwhile: its next worker takes the job
             log.info("%s waits for a worker", job.id)
         slot.take(active)
         await done.wait()
+
+    async def _claim(self) -> tuple[Claimed | None, bool]:
+        """The next job, if there is one, and whether it is to be cancelled."""
+        self._claims += 1
+        try:
+            claimed = await self._patient.claim(self._clock.now(), self.name)
+        except StoreUnavailable:
+            claimed = None
+        finally:
+            cancelled = self._cancelled
+            self._claims -= 1
+            if not self._claims:
+                self._cancelled = set()
+        if claimed is None:
+            return None, False
+        return claimed, claimed.job.cancelling or claimed.job.id in cancelled
 
     async def _free_slot(self) -> WorkerSlot | None:
         while not self._free:
@@ -170,7 +188,9 @@ class Node:
 
     def _cancel(self, job_id: str) -> None:
         active = self._active.get(job_id)
-        if active is not None and active.slot is not None:
+        if active is None and self._claims:
+            self._cancelled.add(job_id)
+        elif active is not None and active.slot is not None:
             task = asyncio.create_task(active.slot.cancel(active))
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)

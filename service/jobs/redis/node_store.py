@@ -138,7 +138,7 @@ class NodeStore:
             rows, progress = joined(held.parts), held.progress
             whole, checkpoint = held.whole, held.checkpoint
             held.parts, held.progress, held.whole, held.checkpoint = [], None, False, None
-            held.job, listeners = await self._patiently(
+            changed = await self._patiently(
                 lambda: self._store.append_heard(
                     job_id,
                     rows,
@@ -149,7 +149,8 @@ class NodeStore:
                     spent_s=held.spent_s,
                 )
             )
-            held.pause_s = _HEARD_S if listeners else _UNHEARD_S
+            held.job = changed.job
+            held.pause_s = _HEARD_S if changed.listeners else _UNHEARD_S
             held.appended_at = asyncio.get_running_loop().time()
 
     def _flush_later(self, job_id: str) -> None:

@@ -17,11 +17,10 @@ from service.jobs.fair_queue import SHARE
 from service.jobs.history import Rows
 from service.jobs.job import Job, Stored, UnreadableRequest
 from service.jobs.redis import documents
-from service.jobs.redis.connection import Scripts, connect, translated
+from service.jobs.redis.connection import Scripts
 from service.jobs.redis.documents import DamagedRecord, fields_of, job_of
 from service.jobs.redis.subscription import Subscription
 from service.jobs.store import Answer, StoreStats
-from service.jobs.timing import Clock, SystemClock
 from service.schemas.names import Status
 from service.schemas.requests import JobRequest
 from service.settings import Settings
@@ -41,14 +40,11 @@ _PAGE = 1000
 class Reader:
     """The part of a store that changes nothing but documents that are not in place yet."""
 
-    def __init__(
-        self, settings: Settings, clock: Clock | None = None, observer: Observer = NULL_OBSERVER
-    ) -> None:
-        self._settings, self._clock = settings, clock or SystemClock()
-        self._observer = observer
-        self.client: Any = connect(settings.redis_url, settings.redis_timeout_s)
+    def __init__(self, settings: Settings, observer: Observer = NULL_OBSERVER) -> None:
+        self._settings, self._observer = settings, observer
         self.prefix = f"descent:{{{settings.redis_cell}}}:"
-        self.scripts = Scripts(self.client, self.prefix)
+        self.scripts = Scripts(settings.redis_url, settings.redis_timeout_s, self.prefix)
+        self.client: Any = self.scripts.client
         self.subscription = Subscription(self.client, self.prefix)
         self.age_ms = int(settings.max_job_age_s * 1000)
         self.limits = json.dumps(
@@ -78,7 +74,7 @@ class Reader:
         token = f"{count}-{secrets.token_urlsafe(12)}"
         name = f"{self.prefix}staged:{token}"
         try:
-            with translated():
+            async with self.scripts.reached():
                 for at in range(0, count * PIECE, PIECE):
                     async with self.client.pipeline(transaction=False) as pipe:
                         pipe.rpush(name, bytes(view[at : at + PIECE]))
@@ -93,13 +89,14 @@ class Reader:
         """Removes what is staged, as far as Redis answers; the rest expires."""
         names = [f"{self.prefix}staged:{token}" for token in tokens if token]
         if names:
-            with suppress(StoreUnavailable), translated():
-                await self.client.unlink(*names)
+            with suppress(StoreUnavailable):
+                async with self.scripts.reached():
+                    await self.client.unlink(*names)
 
     async def document(self, name: str) -> bytes:
         """A document, piece by piece; empty where there is none, or none any more."""
         key, pieces = f"{self.prefix}{name}", []
-        with translated():
+        async with self.scripts.reached():
             async with self.client.pipeline(transaction=False) as pipe:
                 count, pieces = await pipe.llen(key).lrange(key, 0, 0).execute()
             while len(pieces) < count:
@@ -110,7 +107,7 @@ class Reader:
         return b"".join(pieces)
 
     async def get(self, job_id: str, owner: str | None = None) -> Job:
-        with translated():
+        async with self.scripts.reached():
             reply = await self.client.hgetall(f"{self.prefix}job:{job_id}")
         job = job_of(job_id, fields_of(reply)) if reply else None
         if job is None or owner not in (None, job.owner):
@@ -141,7 +138,7 @@ class Reader:
         name = f"{self.prefix}all" if owner is None else f"{self.prefix}of:{owner}"
         found: list[Job] = []
         wanted = None if status is None else status.encode()
-        with translated():
+        async with self.scripts.reached():
             while True:
                 # By number: places would shift with each new job.
                 page = await self.client.zrevrangebyscore(name, below, "-inf", 0, _PAGE, True)
@@ -172,7 +169,7 @@ class Reader:
         return replies
 
     async def _number(self, job_id: str, owner: str | None) -> int:
-        with translated():
+        async with self.scripts.reached():
             size = await self.client.hget(f"{self.prefix}sizes", job_id)
         if size is not None:
             _, number, of, *_ = json.loads(size)
@@ -184,7 +181,7 @@ class Reader:
         return int(tombstone[1])
 
     async def _tombstone(self, job_id: str, owner: str | None) -> tuple[str, int, str] | None:
-        with translated():
+        async with self.scripts.reached():
             found = await self.client.get(f"{self.prefix}gone:{job_id}")
         if found is None:
             return None
@@ -214,7 +211,7 @@ class Reader:
         max_points: int | None = None,
     ) -> Rows:
         first = "-" if after_epoch is None else f"({after_epoch}-1"
-        with translated():
+        async with self.scripts.reached():
             entries = await self.client.xrange(f"{self.prefix}history:{job_id}", first)
         if not entries:
             await self.get(job_id)
@@ -238,13 +235,12 @@ class Reader:
             await self.subscription.unregister(job_id, event)
 
     async def stats(self) -> StoreStats:
-        counts, nbytes, queued, oldest, *_ = await self.scripts.run("stats", self.age_ms)
-        now_ms = self._clock.now().timestamp() * 1000
+        counts, nbytes, queued, waited_ms, *_ = await self.scripts.run("stats", self.age_ms)
         return StoreStats(
             jobs={status: int(count) for status, count in fields_of(counts).items()},
             nbytes=nbytes,
             queued=queued,
-            oldest_wait_s=max(now_ms - float(oldest), 0.0) / 1000 if oldest else 0.0,
+            oldest_wait_s=waited_ms / 1000,
         )
 
     async def nodes(self) -> Nodes:
@@ -252,10 +248,10 @@ class Reader:
         *_, alive, mean_s = await self.scripts.run("stats", self.age_ms)
         return Nodes.of(alive, mean_s)
 
-    async def place(self, job_id: str) -> tuple[int, Nodes] | None:
-        """The number of jobs before it, and the nodes; None where it is not in the queue."""
-        found = await self.scripts.run("position", job_id)
-        return None if found is None else (found[0], Nodes.of(*found[1:]))
+    async def places(self, job_ids: Sequence[str]) -> tuple[Sequence[int | None], Nodes]:
+        """The number of jobs before each, None where it is not in the queue; and the nodes."""
+        positions, *nodes = await self.scripts.run("positions", *job_ids)
+        return positions, Nodes.of(*nodes)
 
 
 class Nodes(NamedTuple):

@@ -35,12 +35,15 @@ log = logging.getLogger("descent.store")
 Args = list[str | bytes | int | float]
 
 
-class Appended(NamedTuple):
-    """What an append found out."""
+class Changed(NamedTuple):
+    """What the change of a job found out, with times by the clock of Redis."""
 
     job: Job
     listeners: int
     """Processes that wait for the job's changes."""
+    waited_s: float
+    fitted_s: float
+    """Since its first start; both are 0 where it has not started."""
 
 
 class RedisStore(Reader):
@@ -55,10 +58,9 @@ class RedisStore(Reader):
     async def create(self, job: Job, key: IdempotencyKey | None = None) -> tuple[Job, bool]:
         assert job.request is not None, "a new job has its request"
         staged = await self.stage(documents.pack_request(job.request))
-        created_ms = int(job.created_at.timestamp() * 1000)
         head = self._head(job, job.queue_key, job.nbytes, key)
         return await self._admitted(
-            "create", job, staged, *head, created_ms, *staged, *documents.new_fields(job)
+            "create", job, staged, *head, *staged, *documents.new_fields(job)
         )
 
     async def record(
@@ -138,12 +140,11 @@ class RedisStore(Reader):
                 with suppress(DamagedRecord, UnknownJob, IllegalTransition):
                     await self._change(job_id, "failed", None, fields=end)
         document = await self.document(f"checkpoint:{job.id}") if "spent" in fields else b""
-        waited_s = max((at - job.created_at).total_seconds(), 0.0)
+        waited_s = documents.waited_s(fields)
         return Claimed(job, waited_s, float(fields.get("spent", 0)), document or None)
 
-    async def position(self, job_id: str) -> int | None:
-        place = await self.place(job_id)
-        return None if place is None else place[0]
+    async def positions(self, job_ids: Sequence[str]) -> Sequence[int | None]:
+        return (await self.places(job_ids))[0]
 
     async def start(self, job_id: str, at: datetime) -> Job:
         return (await self._change(job_id, "running", None, at=at.isoformat())).job
@@ -153,10 +154,7 @@ class RedisStore(Reader):
 
     async def release(self, job: Job) -> Job:
         """running -> queued, first in its turn, for another node; the attempt does not count."""
-        created = int(job.created_at.timestamp() * 1000)
-        return (
-            await self._change(job.id, "queued", job.attempts, release=True, created=created)
-        ).job
+        return (await self._change(job.id, "queued", job.attempts, release=True)).job
 
     async def append(
         self,
@@ -190,7 +188,7 @@ class RedisStore(Reader):
         attempt: int | None,
         checkpoint: Stored | None,
         spent_s: float,
-    ) -> Appended:
+    ) -> Changed:
         """As `append`, and who listens."""
         fields: Args = ["progress", json.dumps(progress), "spent", spent_s]
         staged = await self.stage(checkpoint)
@@ -236,7 +234,7 @@ class RedisStore(Reader):
         *,
         waiting: bool,
     ) -> Job:
-        job, _ = await self._change(
+        changed = await self._change(
             job_id,
             status,
             attempt,
@@ -246,13 +244,11 @@ class RedisStore(Reader):
             curve=await self.stage(None if curve is None else pack(curve)),
             fields=documents.end_fields(at, stop_reason, result is not None, failure),
         )
-        job = replace(job, result=result, curve=curve)
+        job = replace(changed.job, result=result, curve=curve)
         if job.started_at is None:
             self._observer.job_ended(job, None, None)
         else:
-            waited_s = (job.started_at - job.created_at).total_seconds()
-            fitted_s = (at - job.started_at).total_seconds()
-            self._observer.job_ended(job, max(waited_s, 0.0), max(fitted_s, 0.0))
+            self._observer.job_ended(job, changed.waited_s, changed.fitted_s)
         return job
 
     async def cancel(self, job_id: str, at: datetime) -> Job:
@@ -288,7 +284,7 @@ class RedisStore(Reader):
         curve: tuple[str, Stored] = ("", b""),
         checkpoint: tuple[str, Stored] = ("", b""),
         **options: Any,
-    ) -> Appended:
+    ) -> Changed:
         rows = Rows.empty() if rows is None else rows
         given = {
             **{"bytes": 0, "whole": False, "lease": self._lease_ms},
@@ -325,7 +321,9 @@ class RedisStore(Reader):
             raise StoreUnavailable
         if said == "merge":
             raise _MustMerge
-        return Appended(job_of(job_id, fields_of(reply[1])), int(reply[2]))
+        found, listeners, now_ms = fields_of(reply[1]), int(reply[2]), int(reply[3])
+        waited_s, fitted_s = documents.waited_s(found), documents.fitted_s(found, now_ms)
+        return Changed(job_of(job_id, found), listeners, waited_s, fitted_s)
 
     @property
     def _lease_ms(self) -> int:
