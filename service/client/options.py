@@ -118,6 +118,7 @@ class CompareOptions(TypedDict, total=False):
 class PredictOptions(TypedDict, total=False):
     """Of predictions: see `service.schemas.compute.PredictRequest`."""
 
+    units: Mapping[str, str]
     rows: str | None
     scaling: Scaling | None
     job_id: str | None

@@ -233,11 +233,13 @@ def usable(request: FitRequest) -> list[str]:
         return list(request.data)
     beside = (*columns_beside(request), *spread_columns(request.sigma_x))
     apart = (*by, request.sigma, request.weights, *beside)
-    return [
-        name
+    numeric = {
+        name: column
         for name, column in request.data.items()
-        if name not in apart and not isinstance(column, Labels) and not _is_empty(column)
-    ]
+        if name not in apart and not isinstance(column, Labels)
+    }
+    full = [name for name, column in numeric.items() if not _is_empty(column)]
+    return full if len(full) > 1 else list(numeric)
 
 
 def _is_empty(column: Numbers) -> bool:

@@ -24,9 +24,13 @@ class LearnedByGroup(Answer):
     """The same of groups, a row for each; NaN without a standard error."""
 
     mean: Number
+    """Of the prior;"""
     sd: Number
+    """of the prior."""
     apart: list[Number]
+    """(value − mean)/√(sd² − stderr²) of each group."""
     share: list[Number]
+    """1 − (stderr/sd)² of each group."""
 
 
 class GroupedPrior(Answer):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 import shutil
 import subprocess
 import sys
@@ -123,7 +122,7 @@ def test_compilation_runs_in_child_processes(
     monkeypatch.setattr(sys, "path", [str(tmp_path), *sys.path])
     monkeypatch.setattr(warm, "__name__", "halves")
     kernel._compile_in_children()
-    assert sorted(os.listdir(tmp_path)) == ["0", "1", "halves.py"]
+    assert {path.name for path in tmp_path.iterdir() if path.is_file()} == {"0", "1", "halves.py"}
 
 
 def test_a_command_passes_on_the_log_of_its_service(

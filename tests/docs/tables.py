@@ -1,4 +1,4 @@
-"""The tables of docs/reference/catalogue.md and docs/reference/pictures.md, from the catalogue.
+"""The tables of docs/reference that come from the catalogue, the diagnostics and the errors.
 `python -m tests.docs.tables` writes."""
 
 from __future__ import annotations
@@ -7,18 +7,23 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 
-from service.api.routes.catalogue import catalogue_markdown, views_markdown
+from service.api.routes import catalogue, problems
 
 DOCS = Path(__file__).parents[2] / "docs" / "reference"
 
 
 def tables() -> Mapping[str, Mapping[str, str]]:
     """By page and heading."""
-    return {"catalogue.md": catalogue_markdown(), "pictures.md": {"Views": views_markdown()}}
+    return {
+        "catalogue.md": catalogue.catalogue_markdown(),
+        "pictures.md": {"Views": catalogue.views_markdown()},
+        "diagnostics.md": {"All of them": catalogue.markdown()},
+        "problems.md": {"All of them": problems.markdown()},
+    }
 
 
 def renewed(name: str) -> str:
-    """The page with its tables as the catalogue has them."""
+    """The page with its tables as the code has them."""
     page = (DOCS / name).read_text(encoding="utf-8")
     for title, table in tables()[name].items():
         old = re.search(rf"^## {re.escape(title)}\n\n((?:\|.*\n)*)", page, re.MULTILINE)

@@ -32,7 +32,7 @@ def test_the_verdicts_and_the_codes_of_the_diagnostics() -> None:
 
 
 @pytest.mark.parametrize("name", tables())
-def test_the_tables_of_the_catalogue(name: str) -> None:
+def test_the_tables_of_the_code(name: str) -> None:
     page = (ROOT / "docs" / "reference" / name).read_text(encoding="utf-8")
     assert page == renewed(name), "run `make docs`"
     assert all(f"## {title}\n\n{table}\n" in page for title, table in tables()[name].items())

@@ -35,9 +35,9 @@ def main() -> None:
         "picture_of_job": [picture.status_code, picture.text],
         "docs": [*catalogue_markdown().values(), markdown(), views_markdown()],
         "completions": [
-            *options.model_names("lagged"),
-            *options.optimizer_names("sign"),
-            *options.loss_names("geman"),
+            *options.model_names("new_"),
+            *options.optimizer_names("new_"),
+            *options.loss_names("new_"),
             *options.view_names("sorted"),
         ],
     }
