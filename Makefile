@@ -35,7 +35,7 @@ serve: $(KERNEL) ## run the service (PORT=8000)
 	@echo "  curl -H 'Content-Type: application/json' -d '{\"data\": {\"x\": [1,2,3,4,5], \"y\": [2.1,3.9,6.2,7.8,10.1]}}' 'localhost:$(PORT)/fit?format=text'"
 	@exec $(BIN)/descent serve --host 127.0.0.1 --port $(PORT)
 
-test: $(DEV) $(KERNEL) ## run the tests (ARGS="-k tutorial -n0")
+test: $(DEV) $(KERNEL) ## run the tests (ARGS="-k tutorial -n0"; ARGS="-m thorough" for those that take long)
 	@$(BIN)/python -m pytest $(ARGS)
 
 check: $(DEV) ## lint, format, types, layers, openapi.json, Dockerfile

@@ -16,6 +16,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from tests.resilience.servers import started
 from tests.soon import PATIENCE_S
 
@@ -46,6 +48,7 @@ checks.positive_data_acceptance.expected-statuses = ["2xx", "404", "409", "422",
 """Schemathesis's own list, and what a body may be refused with although it is as described."""
 
 
+@pytest.mark.thorough
 def test_no_answer_is_against_the_description(tmp_path: Path) -> None:
     (tmp_path / "known.toml").write_text(KNOWN)
     with started(**SMALL) as server:

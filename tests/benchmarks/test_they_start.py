@@ -63,6 +63,7 @@ def started(*arguments: str, **variables: object) -> Iterator[Started]:
             process.terminate()
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("name", NAMES)
 def test_it_starts(name: str) -> None:
     about, results = measure(name, quick=True)

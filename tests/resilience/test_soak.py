@@ -6,9 +6,12 @@ import os
 import re
 from pathlib import Path
 
+import pytest
+
 from tests import forked
 
 
+@pytest.mark.thorough
 def test_for_some_seconds() -> None:
     done = forked.run(
         *("benchmarks.soak", "--faults", "--minutes", "0.08"),

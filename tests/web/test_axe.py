@@ -29,6 +29,7 @@ def violations(browser: Browser) -> Any:
     return browser.driver.execute_async_script(RUN)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("theme", ["light", "dark"])
 @pytest.mark.parametrize("is_phone", [False, True])
 def test_axe_finds_nothing(browser: Browser, theme: str, is_phone: bool) -> None:
@@ -50,6 +51,7 @@ def test_axe_finds_nothing(browser: Browser, theme: str, is_phone: bool) -> None
     assert violations(browser) == []
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("theme", ["light", "dark"])
 @pytest.mark.parametrize("is_phone", [False, True])
 @pytest.mark.parametrize(

@@ -45,16 +45,21 @@ def try_out(browser: Browser, operation: str, example: str | None = None) -> str
     return str(browser.wait(f"document.querySelector('{STATUS.format(operation)}')?.textContent"))
 
 
+def _thorough(*given: object) -> object:
+    return pytest.param(*given, marks=pytest.mark.thorough)
+
+
 @pytest.mark.parametrize(
     ("operation", "examples"),
     [
-        ("operations-fits-fit", ["smallest", "thermometer", "gradient_descent", "background"]),
+        ("operations-fits-fit", ["smallest"]),
+        _thorough("operations-fits-fit", ["thermometer", "gradient_descent", "background"]),
         ("operations-compute-predict", ["thermometer"]),
-        ("operations-compute-loss", ["thermometer", "residuals", "surface"]),
-        ("operations-compute-gradient", ["thermometer", "numeric", "check", "explain"]),
-        ("operations-jobs-list_jobs", [None]),
-        ("operations-catalogue-list_models", [None]),
-        ("operations-operations-readyz", [None]),
+        _thorough("operations-compute-loss", ["thermometer", "residuals", "surface"]),
+        _thorough("operations-compute-gradient", ["thermometer", "numeric", "check", "explain"]),
+        _thorough("operations-jobs-list_jobs", [None]),
+        _thorough("operations-catalogue-list_models", [None]),
+        _thorough("operations-operations-readyz", [None]),
     ],
 )
 def test_examples_run_one_after_another(

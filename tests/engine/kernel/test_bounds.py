@@ -36,7 +36,7 @@ def run(*command: str) -> subprocess.CompletedProcess[str]:
     )  # fmt: skip
 
 
-@pytest.mark.compiles
+@pytest.mark.thorough
 def test_no_index_is_beyond_its_array() -> None:
     """In anything that the service does with the kernel in float64: see `everything`. The code for
     float32 is made of the same lines."""
