@@ -1,9 +1,9 @@
 """The check for noise that grows with the prediction.
 
 Two tests in turn, of the errors e = z/√(1 − h), h the leverage. Koenker's form of the score test of
-Breusch and Pagan, of z² on ln(1 + |f|/mean|f|), which needs no order of the rows and no leverages,
-leaves few fits. Of these the rank correlation of |e| with |f| is tested, which one row does not
-decide, and which is that of any σ that rises with |f|.
+Breusch and Pagan, of z² on ln(1 + |f|/mean|f|), which needs no order of the rows and no leverages
+(`GROWTH` in `kernel.residuals`), leaves few fits. Of these the rank correlation of |e| with |f| is
+tested, which one row does not decide, and which is that of any σ that rises with |f|.
 
 Sources: Koenker, Journal of Econometrics 17 (1981) 107; Cook and Weisberg, Biometrika 70 (1983) 1;
 Spearman's ρ with Student's t: Kendall and Gibbons, Rank Correlation Methods, 5th ed. (1990), 4.
@@ -37,7 +37,7 @@ from service.engine.inference.covariance import (
     linearised,
 )
 from service.engine.inference.distributions import t_tail
-from service.engine.kernel.residuals import RATIO
+from service.engine.kernel.residuals import GROWTH, RATIO
 from service.engine.kernel.types import Bools, Floats, Ints
 from service.engine.problem import Groups
 
@@ -61,42 +61,18 @@ def _severity(finished: FinishedFits) -> Severities:
         return finished.nowhere()
     statistics = finished.statistics
     enough = (statistics.n >= FEWEST) & (statistics.degrees_of_freedom >= FEWEST - 4)
-    fine = np.atleast_1d(enough & ~np.asarray(statistics.is_rounding))
-    target = problem.target.double().cpu().numpy()
-    size, first = np.abs(target + z), np.flatnonzero(fine & ~np.atleast_1d(_is_wavy(finished)))
-    first = first[_score(size, z, finished.fits, first) >= FIRST]
+    fine = enough & (finished.seen(GROWTH) >= FIRST) & ~np.asarray(statistics.is_rounding)
+    first = np.flatnonzero(fine & ~_is_wavy(finished))
+    if not len(first):
+        return finished.nowhere()
     found = np.zeros(len(finished.fits), dtype=np.bool_)
-    if len(first):
-        found[first] = _grows(finished, first, size)
+    found[first] = _grows(finished, first, np.abs(problem.target.double().cpu().numpy() + z))
     return finished.where(WARNING, found if finished.one is None else bool(found[0]))
 
 
 def _is_wavy(finished: FinishedFits) -> Any:
     """Whether the model misses a pattern, of whose size the residuals are."""
     return finished.seen(RATIO) < 2 - 2 * WAVY / np.sqrt(finished.statistics.n)
-
-
-@np.errstate(all="ignore")
-def _score(size: Floats, z: Floats, fits: Groups, chosen: Ints) -> Floats:
-    """√(n·R²) of z² on the logarithm of the prediction, with the sign of the slope."""
-    if not len(chosen):
-        return np.empty(0)
-    of, row = _rows(fits, chosen)
-    begin = np.flatnonzero(np.diff(of, prepend=-1))
-    n = np.diff(np.append(begin, len(of)))
-
-    def centred(values: Floats) -> Floats:
-        return values - (np.add.reduceat(values, begin) / n)[of]
-
-    def summed(values: Floats) -> Floats:
-        total: Floats = np.add.reduceat(values, begin)
-        return total
-
-    own, squares = size[row], z[row] ** 2
-    x = centred(np.log1p(own * (n / summed(own))[of]))
-    u = centred(squares * (n / summed(squares))[of])
-    found: Floats = np.sqrt(n) * summed(x * u) / np.sqrt(summed(x * x) * summed(u * u))
-    return np.nan_to_num(found)
 
 
 def _rows(fits: Groups, chosen: Ints) -> tuple[Ints, Ints]:

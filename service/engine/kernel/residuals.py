@@ -1,8 +1,10 @@
-"""Residuals of fits: how far the farthest lie, and whether neighbours are autocorrelated.
+"""Residuals of fits: how far the farthest lie, whether neighbours are autocorrelated, and whether
+they grow with the prediction.
 
 Sources: the median absolute deviation, Rousseeuw and Croux, J. Am. Stat. Assoc. 88 (1993) 1273; the
 ratio of the mean square of successive differences to the variance, von Neumann, Annals of
-Mathematical Statistics 12 (1941) 367.
+Mathematical Statistics 12 (1941) 367; the score test of a constant variance, Koenker, Journal of
+Econometrics 17 (1981) 107.
 """
 
 from __future__ import annotations
@@ -23,12 +25,13 @@ FEW = 15.0
 OUTLYING, STANDING_OUT = 5.0, 4.0
 """Robust standard deviations beyond which a row is an outlier, and stands out."""
 
-FIGURES = 7
-CENTRE, SPREAD, LIMIT, FAR, RATIO, TARGET, APART = range(FIGURES)
+FIGURES = 8
+CENTRE, SPREAD, LIMIT, FAR, RATIO, TARGET, APART, GROWTH = range(FIGURES)
 """Of a fit: the median of z; 1.4826 times its median absolute deviation; the distance from the
 median beyond which a row is an outlier; how many rows are; von Neumann's ratio along the first
 input, which is about 2 for independent rows, NaN where there is no input; the largest |target|; how
-many rows stand out."""
+many rows stand out; √(n·R²), with the sign of the slope, of z² on ln(1 + |f|/mean|f|), where f is
+the prediction: a normal deviate where the variance is constant, 0 where it has no value."""
 
 
 @allocating
@@ -50,6 +53,7 @@ def look(columns: Floats, target: Floats, z: Floats, first: int, until: int, fou
     found[SPREAD] = 1.4826 * _median(sample)
     unit = (1.0 + FEW / (until - first)) * found[SPREAD]
     found[LIMIT] = OUTLYING * unit
+    found[GROWTH] = _growth(target, z, first, until, step)
     _count(found, target, z, first, until, STANDING_OUT * unit)
 
 
@@ -64,6 +68,32 @@ def _count(found: Floats, target: Floats, z: Floats, first: int, until: int, lim
             apart += 1
         largest = max(largest, abs(target[i]))
     found[FAR], found[APART], found[TARGET] = far, apart, largest
+
+
+@compiled
+def _growth(target: Floats, z: Floats, first: int, until: int, step: int) -> float:
+    largest, n, size = 0.0, 0, 0.0
+    for i in range(first, until, step):
+        largest = max(largest, abs(z[i]))
+        size += abs(target[i] + z[i])
+        n += 1
+    if not (0.0 < largest < math.inf and 0.0 < size < math.inf):
+        return 0.0
+    mean_square = 0.0
+    for i in range(first, until, step):
+        mean_square += (z[i] / largest) * (z[i] / largest) / n
+    sum_x, sum_xx, sum_xu, sum_uu = 0.0, 0.0, 0.0, 0.0
+    for i in range(first, until, step):
+        x = math.log1p(abs(target[i] + z[i]) / size * n)
+        u = (z[i] / largest) * (z[i] / largest) / mean_square - 1.0
+        sum_x += x
+        sum_xx += x * x
+        sum_xu += x * u
+        sum_uu += u * u
+    varied = sum_xx - sum_x * sum_x / n
+    if not (varied > 1e-12 * sum_xx and sum_uu > 0.0):
+        return 0.0
+    return math.sqrt(n / (varied * sum_uu)) * sum_xu
 
 
 @compiled
