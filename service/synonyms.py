@@ -89,6 +89,22 @@ _TARGET = (
     'the target is the left side of the formula, model: "target ~ a*input + b"; with a model of '
     'the catalogue it is model.target, as in model: {"name": "linear", "target": "…"}'
 )
+_RELATIVE = (
+    "it stands with the grouping: group_by.column=well&group_by.relative_to=standard, or "
+    'group_by: {"column": "well", "relative_to": "standard"}'
+)
+_BOOTSTRAP = (
+    "a bootstrap is a method of the intervals: confidence_interval.method=bootstrap, or "
+    'confidence_interval: {"method": "bootstrap"}'
+)
+_TARGETS = (
+    'the target is the left side of each formula, models: ["target ~ a*input + b"]; with a model '
+    'of the catalogue it stands in its entry, {"name": "linear", "target": "…", "inputs": ["…"]}'
+)
+_TARGET_NAMES = (
+    *("target", "y_column", "ycol", "response", "dependent", "output", "inputs", "features"),
+    *("x_column", "xcol", "independent"),
+)
 _DATA = 'columns go into data: {"x": [1, 2, 3], "y": [2, 4, 6]}'
 _ADVICE: Mapping[tuple[str, str], tuple[str, ...]] = {
     ("sigma", _NOISE): (
@@ -103,10 +119,12 @@ _ADVICE: Mapping[tuple[str, str], tuple[str, ...]] = {
         *("fixed", "fix", "constants", "hold"),
     ),
     ("group_by", _SHARED): ("shared", "share", "global", "shared_params", "global_params"),
-    ("model", _TARGET): (
-        *("target", "y_column", "ycol", "response", "dependent", "output", "inputs", "features"),
-        *("x_column", "xcol", "independent"),
+    ("group_by", _RELATIVE): ("relative_to", "reference", "relative", "control"),
+    ("confidence_interval", _BOOTSTRAP): (
+        *("bootstrap", "boot", "n_boot", "nboot", "resamples", "n_resamples", "replicates"),
     ),
+    ("model", _TARGET): _TARGET_NAMES,
+    ("models", _TARGETS): _TARGET_NAMES,
     ("data", _DATA): ("x", "y", "xdata", "ydata", "columns", "values", "points", "csv"),
     ("optimizer", 'it is an option of an optimizer: {"name": "sgd", "learning_rate": 0.01}'): (
         *("lr", "learning_rate", "momentum", "batch_size", "batch", "schedule", "step_size"),

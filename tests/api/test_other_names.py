@@ -20,6 +20,8 @@ LINE = "y = a * x"
         ({"p0": [1]}, "/p0", 'params: {"a": 1, "b": 0.5}'),
         ({"y0": 1}, "/y0", 'params: {"a": 1, "b": 0.5}'),
         ({"shared": ["a"]}, "/shared", 'group_by: {"column": "well", "shared": ["k"]}'),
+        ({"relative_to": "a"}, "/relative_to", '"relative_to": "standard"'),
+        ({"bootstrap": 500}, "/bootstrap", 'confidence_interval: {"method": "bootstrap"}'),
         ({"sigma_x": "s"}, "/sigma_x", "name the input that it is of"),
         ({"target": "y"}, "/target", 'model: "target ~ a*input + b"'),
         ({"x": [1, 2]}, "/x", "columns go into data"),
@@ -66,3 +68,10 @@ async def test_an_empty_column_is_no_input_of_a_family(client: AsyncClient) -> N
         "/fit?model=linear", content=csv, headers={"Content-Type": "text/csv"}
     )
     assert answer.json()["model"]["inputs"] == ["dose"]
+
+
+async def test_a_target_of_a_comparison_stands_in_its_models(client: AsyncClient) -> None:
+    body = {"data": {"t": [1, 2, 3], "z": [1, 2, 4]}, "models": ["linear"], "target": "z"}
+    answer = await client.post("/compare", json=body)
+    assert answer.status_code == 422
+    assert 'models: ["target ~ a*input + b"]' in answer.json()["errors"][0]["detail"]
