@@ -35,7 +35,6 @@ def test_commands_send_the_key_of_the_variable(run: Run) -> None:
         ("predict", "thermo.csv", "--job", job),
         ("gradient", "thermo.csv", "t_c = w*t_u + b", "-p", "w=1", "-p", "b=0"),
         ("models", "linear"),
-        ("doctor",),
     ):
         done = run(*words, DESCENT_API_KEY=KEY)
         assert done.returncode == 0, (words, done.stderr, done.stdout)

@@ -234,8 +234,10 @@ async def test_a_number_of_a_query_is_one(client: httpx.AsyncClient, bad: str) -
     "large",
     [
         "1e308",
-        "5e-324",
-        *(pytest.param(n, marks=pytest.mark.thorough) for n in ("-1e308", f"{2**63}", "1e18")),
+        *(
+            pytest.param(number, marks=pytest.mark.thorough)
+            for number in ("-1e308", "5e-324", f"{2**63}", "1e18")
+        ),
     ],
 )
 async def test_the_largest_numbers_are_answered_in_json(

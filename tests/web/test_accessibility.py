@@ -11,6 +11,8 @@ from selenium.webdriver.common.keys import Keys
 from tests.web.browser import Browser
 from tests.web.playground import Playground
 
+pytestmark = pytest.mark.thorough
+
 CONTRAST = """
 const canvas = document.createElement('canvas').getContext('2d', {willReadFrequently: true});
 const rgba = (colour) => {

@@ -7,6 +7,8 @@ import pytest
 from tests.web.browser import Browser
 from tests.web.playground import Playground
 
+pytestmark = pytest.mark.thorough
+
 SEMICOLONS = "Zeit [s];Weg [m]\n0,32;0,5\n0,45;1,0\n0,55;1,5\n0,64;2,0\n0,71;2,5\n"
 COPIED = "document.getElementById('taken').textContent.includes('It holds the data')"
 

@@ -13,6 +13,8 @@ from selenium.webdriver.common.keys import Keys
 from tests.web.browser import Browser
 from tests.web.playground import Playground
 
+pytestmark = pytest.mark.thorough
+
 DECAYS = "t [s],u [V],s,w,run\n" + "".join(
     f"{t},{u},0.1,{1 + t},{run}\n"
     for run, us in (("a", (5.02, 3.04, 1.81, 1.12, 0.66)), ("b", (8.1, 4.85, 2.96, 1.79, 1.1)))

@@ -7,6 +7,8 @@ import pytest
 from tests.web.browser import Browser
 from tests.web.playground import Playground
 
+pytestmark = pytest.mark.thorough
+
 STANDARDS = "conc,od\n" + "".join(
     f"{x},{y}\n"
     for x, y in (

@@ -142,6 +142,7 @@ for kind in types if sys.argv[2] == "0" else reversed(types):
 """
 
 
+@pytest.mark.thorough
 def test_processes_that_compile_at_the_same_time_leave_sound_files(tmp_path: Path) -> None:
     """In opposite orders, so that each finds some of the other's; a third then finds all."""
 
