@@ -42,7 +42,9 @@ def test_large_bodies_leave_no_memory_behind(server: Server, form: str) -> None:
         assert max(memory[3:]) - memory[2] < len(body) // 2
 
 
-@pytest.mark.parametrize("first", [b"0.5", b"null", b""])
+@pytest.mark.parametrize(
+    "first", [b"0.5", *(pytest.param(text, marks=pytest.mark.thorough) for text in (b"null", b""))]
+)
 def test_livez_answers_while_large_bodies_are_parsed_and_all_workers_are_busy(
     server: Server, first: bytes
 ) -> None:

@@ -54,7 +54,7 @@ def _thorough(*given: object) -> object:
     [
         ("operations-fits-fit", ["smallest"]),
         _thorough("operations-fits-fit", ["thermometer", "gradient_descent", "background"]),
-        ("operations-compute-predict", ["thermometer"]),
+        _thorough("operations-compute-predict", ["thermometer"]),
         _thorough("operations-compute-loss", ["thermometer", "residuals", "surface"]),
         _thorough("operations-compute-gradient", ["thermometer", "numeric", "check", "explain"]),
         _thorough("operations-jobs-list_jobs", [None]),
