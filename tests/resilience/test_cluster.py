@@ -13,7 +13,7 @@ import pytest
 from tests.redis_server import RedisServer
 from tests.resilience.cells import Cell, cell, client
 from tests.resilience.servers import until
-from tests.resilience.test_scale import LINE, essence, in_ci, submitted
+from tests.resilience.test_scale import LINE, essence, submitted
 
 SLOTS = 16384
 SHARES = [(0, 5460), (5461, 10922), (10923, SLOTS - 1)]
@@ -86,7 +86,7 @@ def small() -> Iterator[tuple[Cell, Cluster]]:
         yield made, Cluster(stack)
 
 
-@in_ci
+@pytest.mark.thorough
 def test_any_server_of_a_cluster_will_do(small: tuple[Cell, Cluster]) -> None:
     cell, cluster = small
     owner = cluster.owner("descent:{0}:all")

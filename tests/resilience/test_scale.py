@@ -2,12 +2,11 @@
 end, with the bits of an undisturbed one, and no row of its history is lost or twice.
 
 The tests share a Redis, a replica and a node for as long as these live. Some of the faults are
-tested everywhere, the others where DESCENT_CI is 1 (`.ci/run`)."""
+tested always, the others with the thorough tests."""
 
 from __future__ import annotations
 
 import json
-import os
 import random
 import shutil
 import signal
@@ -36,11 +35,6 @@ LONG: dict[str, Any] = {
 }
 """About two seconds of work."""
 LINE: dict[str, Any] = {"data": {"x": [1, 2, 3], "y": [2.1, 3.9, 6.2]}}
-
-
-in_ci = pytest.mark.skipif(
-    os.environ.get("DESCENT_CI") != "1", reason="takes long; runs where DESCENT_CI is 1"
-)
 
 
 @pytest.fixture(scope="module")
@@ -86,7 +80,7 @@ def essence(http: httpx.Client, at: str) -> str:
     return json.dumps([numbers, history])
 
 
-@pytest.mark.parametrize("how", ["kill -9", pytest.param("SIGSTOP", marks=in_ci)])
+@pytest.mark.parametrize("how", ["kill -9", pytest.param("SIGSTOP", marks=pytest.mark.thorough)])
 def test_a_lost_node_costs_its_job_nothing(small: Cell, whole: str, how: str) -> None:
     replica, first = small.first_replica(), small.only_node()
     with client(replica) as http:
@@ -101,7 +95,7 @@ def test_a_lost_node_costs_its_job_nothing(small: Cell, whole: str, how: str) ->
             assert essence(http, at) == whole
 
 
-@in_ci
+@pytest.mark.thorough
 @pytest.mark.parametrize("how", ["kill -9", "SIGSTOP"])
 def test_a_lost_replica_costs_nothing(small: Cell, whole: str, how: str) -> None:
     first, second = small.replica(), small.first_replica()
@@ -141,7 +135,7 @@ def test_redis_may_be_killed_and_started_again(small: Cell, whole: str) -> None:
         assert http.get("/readyz").status_code == 200
 
 
-@in_ci
+@pytest.mark.thorough
 def test_redis_may_stall_for_longer_than_a_lease(small: Cell, whole: str) -> None:
     replica = small.first_replica()
     small.only_node()
@@ -155,7 +149,7 @@ def test_redis_may_stall_for_longer_than_a_lease(small: Cell, whole: str) -> Non
         assert essence(http, at) == whole
 
 
-@in_ci
+@pytest.mark.thorough
 def test_a_full_redis_is_a_503_and_recovers(small: Cell) -> None:
     import redis
 
@@ -176,7 +170,7 @@ def test_a_full_redis_is_a_503_and_recovers(small: Cell) -> None:
         assert http.post("/fit", json=LINE).status_code == 200
 
 
-@in_ci
+@pytest.mark.thorough
 def test_redis_is_away_at_the_start(small: Cell) -> None:
     small.end_nodes()
     small.redis.kill()
@@ -189,7 +183,7 @@ def test_redis_is_away_at_the_start(small: Cell) -> None:
         ended(http, patiently(lambda: http.post("/fit", json=LONG)).headers["location"])
 
 
-@in_ci
+@pytest.mark.thorough
 def test_tickets_that_are_lost_twice_or_late_do_no_harm(small: Cell) -> None:
     import redis
 
@@ -229,7 +223,7 @@ def test_a_node_that_is_stopped_hands_back_its_job(small: Cell, whole: str) -> N
         assert essence(http, at) == whole
 
 
-@in_ci
+@pytest.mark.thorough
 def test_a_replica_that_is_stopped_leaves_jobs_alone(small: Cell) -> None:
     first, second = small.replica(), small.first_replica()
     small.only_node()
@@ -241,7 +235,7 @@ def test_a_replica_that_is_stopped_leaves_jobs_alone(small: Cell) -> None:
         assert ended(http, at)["progress"]["epoch"] == LONG["epochs"]
 
 
-@in_ci
+@pytest.mark.thorough
 def test_time_limits_count_what_was_spent_on_a_lost_node(small: Cell) -> None:
     import redis
 
@@ -258,7 +252,7 @@ def test_time_limits_count_what_was_spent_on_a_lost_node(small: Cell) -> None:
         assert job["result"]["timings"]["fit_s"] >= 4000
 
 
-@in_ci
+@pytest.mark.thorough
 def test_two_versions_pass_jobs_to_each_other(small: Cell, whole: str, tmp_path: Path) -> None:
     """A real second version: its checkpoints are others, and it takes a field that ours does not
     know."""
@@ -289,7 +283,7 @@ def test_two_versions_pass_jobs_to_each_other(small: Cell, whole: str, tmp_path:
         assert essence(http, submitted(http)) == whole
 
 
-@in_ci
+@pytest.mark.thorough
 def test_cancelling_reaches_a_node(small: Cell) -> None:
     replica: Process = small.first_replica()
     small.only_node()

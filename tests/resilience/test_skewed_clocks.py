@@ -17,7 +17,9 @@ from prometheus_client.parser import text_string_to_metric_families
 from service.settings import Settings
 from tests.resilience.cells import Cell, Process, cell, client
 from tests.resilience.servers import until
-from tests.resilience.test_scale import essence, in_ci, running, submitted
+from tests.resilience.test_scale import essence, running, submitted
+
+pytestmark = pytest.mark.thorough
 
 SKEW_S = 60.0
 AGE_S = Settings().max_job_age_s
@@ -25,7 +27,7 @@ ENDLESS = {"epochs": 10**8, "record_every": 10**6}
 STEPS = ("created", "started", "finished")
 
 
-@pytest.fixture(scope="module", params=[SKEW_S, pytest.param(-SKEW_S, marks=in_ci)])
+@pytest.fixture(scope="module", params=[SKEW_S, -SKEW_S])
 def skewed(request: pytest.FixtureRequest) -> Iterator[tuple[Cell, Process, Process]]:
     """A cell, its replica with a right clock and the one with a wrong clock."""
     with cell() as made:

@@ -98,6 +98,7 @@ def test_what_two_million_rows_take(server: Server, target: str, most: int) -> N
         assert risen() < most * MIB
 
 
+@pytest.mark.thorough
 def test_a_network_on_long_data_has_no_layers_of_all_rows(server: Server) -> None:
     """These would be two gigabytes for the loss, and as much again for its gradient."""
     widths, rows = (1, 40, 40, 1), 1_500_000

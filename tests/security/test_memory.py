@@ -34,6 +34,7 @@ def test_a_million_columns_are_refused_uncarried(server: Server) -> None:
         assert risen() < 100 * MIB
 
 
+@pytest.mark.thorough
 def test_a_network_on_long_data(server: Server) -> None:
     """All its layers for all rows would be two gigabytes."""
     widths, rows = (1, 40, 40, 1), 1_500_000

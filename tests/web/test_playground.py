@@ -97,6 +97,7 @@ def test_a_live_run_and_its_cancellation(moving_page: Playground) -> None:
     assert page.browser.one("#run").is_displayed()
 
 
+@pytest.mark.thorough
 def test_any_epoch_can_be_replayed(moving_page: Playground) -> None:
     page = moving_page
     page.choose("scaling", "standardize")
@@ -137,6 +138,7 @@ def test_a_doubtful_fit_is_marked(page: Playground) -> None:
     )
 
 
+@pytest.mark.thorough
 def test_families_networks_and_several_inputs(page: Playground) -> None:
     page.choose("example", "decay")
     page.browser.wait("document.getElementById('model').value === 'exponential_decay'")
@@ -196,6 +198,7 @@ def test_an_error_is_shown_at_its_field(page: Playground) -> None:
     assert refused == []
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("text", ["x,y\n1,2\n3,4,5\n", "x\n", ""])
 def test_refused_data_clear_the_previous_fit(page: Playground, text: str) -> None:
     """The report of the previous fit is removed as well."""
