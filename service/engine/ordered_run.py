@@ -21,7 +21,7 @@ class OrderedRun(WrappedRun):
         order = task.problem.order
         assert order is not None
         self.task, self._order = task, order
-        self._run = Run(by_differences(task, order), checkpoint)
+        self._run: Run = Run(by_differences(task, order), checkpoint)
 
     @property
     def epoch(self) -> int:

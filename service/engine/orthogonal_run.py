@@ -33,7 +33,7 @@ class OrthogonalRun(WrappedRun):
     def __init__(self, task: Task, checkpoint: OrthogonalCheckpoint | None = None) -> None:
         self.task = task
         self._at = checkpoint or OrthogonalCheckpoint()
-        self._run = self._of_phase(self._at.part)
+        self._run: Run = self._of_phase(self._at.part)
         self.epochs = self._run.epochs
 
     @property

@@ -2,13 +2,29 @@
 
 from __future__ import annotations
 
-from service.engine.iterate import Run
+from typing import Protocol
+
+
+class Stepped(Protocol):
+    """The progress of a run."""
+
+    @property
+    def stride(self) -> int: ...
+
+    @property
+    def left(self) -> int: ...
+
+    @property
+    def loss(self) -> float: ...
+
+    @property
+    def best_loss(self) -> float: ...
 
 
 class WrappedRun:
     """A run whose progress is that of the run that it steps, `_run`."""
 
-    _run: Run
+    _run: Stepped
 
     @property
     def stride(self) -> int:

@@ -28,6 +28,7 @@ def main(sock: socket.socket, threads: int) -> None:
     """Runs jobs for the parent at the other end of `sock`, with at most that many threads."""
     set_up_process()
     keep()
+    torch.set_num_threads(threads)  # until a job has its own number
     WorkerLoop(sock, partial(_run, with_threads(threads))).work()
 
 

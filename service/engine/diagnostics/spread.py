@@ -96,7 +96,7 @@ def _grows(finished: FinishedFits, chosen: Ints, size: Floats) -> Bools:
     )  # fmt: skip
     whole = are_whole(figures)
     theta = torch.from_numpy(np.atleast_2d(finished.theta)[chosen])
-    fits, error = finished.fits.at(torch.from_numpy(chosen)), np.full(len(row), np.nan)
+    fits = finished.fits.at(torch.from_numpy(chosen))
     parts = linearised(problem, fits, theta, inverses(figures, whole))
     error = np.concatenate(
         [np.where(part.left > LEVERAGE, part.z.abs() / part.left.sqrt(), 0.0) for part in parts]

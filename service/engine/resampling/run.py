@@ -12,13 +12,14 @@ from torch import Tensor
 from service.engine.inference.statistics import LEVEL, summarise_fits
 from service.engine.kernel.types import Floats, Ints
 from service.engine.noise import NoiseExpression
-from service.engine.outlier_run import run_of
+from service.engine.outlier_run import AnyRun, run_of
 from service.engine.problem import Groups, Problem, Task
 from service.engine.resampling.coverage import Bootstrap, Coverage, Intervals
 from service.engine.resampling.philox import BOOTSTRAP
 from service.engine.resampling.refits import Refits
 from service.engine.resampling.schemes import Base
 from service.engine.result import GroupedResult, Result, Rows, StopReason
+from service.engine.wrapped_run import WrappedRun
 
 FITTED = (None, "converged", "stalled", "max_epochs")
 """Stop reasons of fits that have replicates."""
@@ -71,7 +72,7 @@ class Resampled:
     """Of the intervals."""
 
 
-class ResampledRun:
+class ResampledRun(WrappedRun):
     """The running fit and what is made of it. Progress is counted in epochs of the fit, or in
     groups, and then in replicates and data sets."""
 
@@ -79,7 +80,7 @@ class ResampledRun:
         self, task: Task, asked: Resampling, checkpoint: ResampledCheckpoint | None = None
     ) -> None:
         self._task, self._asked = task, asked
-        self._run = run_of(task, None if checkpoint is None else checkpoint.fit)
+        self._run: AnyRun = run_of(task, None if checkpoint is None else checkpoint.fit)
         self._after = asked.count(len(task.fits))
         self._refits: Refits | None = None
         self._coverage: Coverage | None = None
@@ -107,14 +108,6 @@ class ResampledRun:
     def left(self) -> int:
         """The maximum number of remaining steps."""
         return self.epochs - self.epoch if self._run.done else self._run.left
-
-    @property
-    def loss(self) -> float:
-        return self._run.loss
-
-    @property
-    def best_loss(self) -> float:
-        return self._run.best_loss
 
     @property
     def done(self) -> bool:
